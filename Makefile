@@ -1,0 +1,27 @@
+# Two commands do everything: `make demo` and `make test`.
+INSTRUMENT ?= naco
+DEMO_ROOT  ?= demo_data
+PYTHON     ?= python3
+VENV       := .venv
+BIN        := $(VENV)/bin
+
+.PHONY: demo test setup clean
+
+demo: setup
+	$(BIN)/esorex-bridge demo --instrument $(INSTRUMENT) --root $(DEMO_ROOT)
+
+test: setup
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+setup: $(VENV)/.ready
+	@sh tools/pipelines.sh
+
+# One stamp for the virtual environment: made again only when its requirements change.
+$(VENV)/.ready: pyproject.toml tools/environment.sh
+	@sh tools/environment.sh $(PYTHON) $(VENV)
+
+clean:
+	rm -rf $(VENV) $(DEMO_ROOT)

@@ -1,0 +1,1 @@
+"""The ESO archive services: query, associate, download."""

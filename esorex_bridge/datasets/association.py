@@ -1,0 +1,96 @@
+"""The association tree, calSelector's answer to "which calibration calibrates what", as values.
+
+Grammar and attributes: ESO calSelector documentation. Equal sub-trees are equal values (and hash alike), so that
+`dict.fromkeys(walk(tree))` turns a tree, in which sub-trees repeat literally, into the graph that it means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+Mode = Literal["Raw2Raw", "Raw2Master"]
+"""Calibrations as raw frames, or as processed masters."""
+
+Match = Literal["calib_plan", "extended", "N/A"]
+"""How well an association keeps to the calibration plan; `N/A` for files without validity, such as statics."""
+
+Kind = Literal["main", "auxiliary"]
+"""`auxiliary` groups are of use to a person, not to a recipe."""
+
+
+@dataclass(frozen=True, slots=True)
+class AssociatedFile:
+    """One file of an association.
+
+    Parameters
+    ----------
+    name : str
+        The dp_id, without extension.
+    category : str
+        The tag that the file has in a SOF.
+    """
+
+    name: str
+    category: str
+
+
+@dataclass(frozen=True, slots=True)
+class Association:
+    """One node of the tree: files of one kind, and what calibrates them.
+
+    Parameters
+    ----------
+    category : str
+        Names the association; often differs from the category of its files.
+    files : tuple of AssociatedFile
+        `mainFiles`, in the order of the document.
+    associated : tuple of Association
+        `associatedFiles`: what calibrates this node.
+    messages : tuple of str
+        What calSelector says is missing or odd.
+    complete, certified : bool
+        As stated. Only the root's `certified` counts; auxiliary groups are uncertified as a rule.
+    match : {'calib_plan', 'extended', 'N/A'} or None
+        None at the root, which has none.
+    kind : {'main', 'auxiliary'}
+        The attribute `type`; `ancillary` in some documents is read as `auxiliary`.
+    """
+
+    category: str
+    files: tuple[AssociatedFile, ...]
+    associated: tuple[Association, ...] = ()
+    messages: tuple[str, ...] = ()
+    complete: bool = True
+    certified: bool = True
+    match: Match | None = None
+    kind: Kind = "main"
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationTree:
+    """A whole answer of calSelector for one template of science files.
+
+    Parameters
+    ----------
+    root : Association
+        The science files and all that calibrates them.
+    mode : {'Raw2Raw', 'Raw2Master'}
+        The mode that was *executed*; it may be lower than the one asked for.
+    """
+
+    root: Association
+    mode: Mode
+
+
+def walk(association: Association) -> Iterator[Association]:
+    """Yield an association and all below it, parents first, in the order of the document, repetitions included."""
+    yield association
+    for child in association.associated:
+        yield from walk(child)
+
+
+def distinct_files(association: Association) -> tuple[AssociatedFile, ...]:
+    """Return every file named at or below an association, once each, in the order of first mention."""
+    return tuple(dict.fromkeys(file for node in walk(association) for file in node.files))

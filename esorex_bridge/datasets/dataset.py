@@ -1,0 +1,145 @@
+"""Dataset: the science files to be processed together, with the tree of actions that calibrate them.
+
+One type, whether it comes from a calSelector tree or from the OCA rules of a pipeline applied to files on disk. The
+words are those of ESO Reflex's DataOrganizer: an *action* is a group of files that go into one kind of processing; a
+*purpose* is the path of actions a file serves, its own action first (`BIAS/FLAT/SCIENCE`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NewType
+
+from esorex_bridge.datasets.association import Match, Mode
+
+Purpose = NewType("Purpose", str)
+"""A path of actions, own action first and target action last, as Reflex writes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetFile:
+    """A file in its role within an action.
+
+    Parameters
+    ----------
+    name : str
+        dp_id, or the file's name without ending where it did not come from the archive.
+    category : str
+        The tag that the file has in a SOF.
+    path : Path or None
+        Where it lies; None while it is not on this machine.
+    match : {'calib_plan', 'extended', 'N/A'} or None
+        How calSelector matched it, where it did.
+    certified : bool
+        Whether ESO certified the association that brought it.
+    """
+
+    name: str
+    category: str
+    path: Path | None = None
+    match: Match | None = None
+    certified: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A group of files that is processed together, and what calibrates it.
+
+    Parameters
+    ----------
+    name : str
+        calSelector's association category, or the name of the OCA action.
+    files : tuple of DatasetFile
+        The main files: those that are processed.
+    statics : tuple of DatasetFile
+        Files used as they are: static calibrations and processed calibrations of the archive. They have the purpose of
+        this action (as in Reflex) and need no step of their own.
+    actions : tuple of Action
+        What calibrates this action. Several of one name are alternatives or several sets.
+    complete, auxiliary, certified : bool
+        As calSelector or the rules state them.
+    match : {'calib_plan', 'extended', 'N/A'} or None
+        How calSelector matched the group.
+    messages : tuple of str
+        What is missing or odd, in words.
+    """
+
+    name: str
+    files: tuple[DatasetFile, ...]
+    statics: tuple[DatasetFile, ...] = ()
+    actions: tuple[Action, ...] = ()
+    complete: bool = True
+    auxiliary: bool = False
+    certified: bool = True
+    match: Match | None = None
+    messages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """One science group with its calibration cascade.
+
+    Parameters
+    ----------
+    name : str
+        As Reflex gives it: the first science file without ending, with `_tpl` when a template was grouped.
+    instrument : str
+        FITS `INSTRUME` (`NAOS+CONICA`), or the prefix of the dp_id where no header is known yet.
+    action : Action
+        The science action; its `actions` are the cascade.
+    mode : {'Raw2Raw', 'Raw2Master'} or None
+        What calSelector executed; None when rules on disk made the dataset.
+    requested : {'Raw2Raw', 'Raw2Master'} or None
+        What was asked for; differs from `mode` after a downgrade.
+    descriptors : tuple of (str, str)
+        Keywords to be displayed, with their values.
+    """
+
+    name: str
+    instrument: str
+    action: Action
+    mode: Mode | None = None
+    requested: Mode | None = None
+    descriptors: tuple[tuple[str, str], ...] = field(default=())
+
+    @property
+    def complete(self) -> bool:
+        """Whether calSelector or the rules found everything."""
+        return self.action.complete
+
+    @property
+    def certified(self) -> bool:
+        """Whether ESO certified the association (only the root's statement counts)."""
+        return self.action.certified
+
+
+def walk_actions(action: Action, path: tuple[str, ...] = ()) -> Iterator[tuple[Action, Purpose]]:
+    """Yield every action at or below one, parents first, with its purpose (`BIAS/FLAT/SCIENCE`)."""
+    here = (action.name, *path)
+    yield action, Purpose("/".join(here))
+    for child in action.actions:
+        yield from walk_actions(child, here)
+
+
+def purposes(dataset: Dataset) -> dict[DatasetFile, tuple[Purpose, ...]]:
+    """Return each file of a dataset once, with all purposes it serves, merged and sorted (Reflex keeps a sorted set).
+
+    Keeping only the last purpose of a file is the trap that empties SOFs further down in Reflex.
+    """
+    found: dict[DatasetFile, set[Purpose]] = {}
+    for action, purpose in walk_actions(dataset.action):
+        for file in (*action.files, *action.statics):
+            found.setdefault(file, set()).add(purpose)
+    return {file: tuple(sorted(served)) for file, served in found.items()}
+
+
+def files_of(dataset: Dataset) -> tuple[DatasetFile, ...]:
+    """Return every file of a dataset once, in the order of first mention."""
+    return tuple(purposes(dataset))
+
+
+def missing_files(dataset: Dataset) -> tuple[DatasetFile, ...]:
+    """Return the files that are not on this machine, in the order of first mention."""
+    return tuple(file for file in files_of(dataset) if file.path is None)

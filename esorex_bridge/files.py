@@ -1,0 +1,60 @@
+"""What a file is: its archive name, its content, and where it lies."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NewType
+
+DpId = NewType("DpId", str)
+"""An archive file name without extension: `NACO.2016-03-02T02:00:00.000`, `M.HAWKI.2019-01-01T00:00:00.000`."""
+
+Digest = NewType("Digest", str)
+"""`sha256:<64 hex>` of the FITS stream: of the decompressed bytes where the file is `.Z` or `.gz`."""
+
+FITS_SUFFIXES = (".fits", ".fits.Z", ".fits.gz", ".fits.fz", ".fit", ".fit.gz", ".tfits", ".fts")
+"""Endings of the FITS files that ESO delivers or its pipelines write."""
+
+_DP_ID = re.compile(r"(?:M\.)?[A-Z][A-Z0-9_]*\.\d{4}-\d\d-\d\dT\d\d[:_]\d\d[:_]\d\d\.\d{1,4}")
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """A file on this machine whose content is known.
+
+    Parameters
+    ----------
+    path : Path
+        Absolute path.
+    digest : Digest
+        Of its content.
+    """
+
+    path: Path
+    digest: Digest
+
+
+def is_dp_id(text: str) -> bool:
+    """Tell whether a text is an archive file name (and so safe as a file's name).
+
+    Colons may be written as underscores, as in archive packages unpacked on other systems.
+    """
+    return _DP_ID.fullmatch(text) is not None
+
+
+def is_processed(name: str) -> bool:
+    """Tell whether an archive name is that of a processed calibration (`M.<INSTRUMENT>.<date>`)."""
+    return name.startswith("M.")
+
+
+def stem(name: str) -> str:
+    """Return a file's name without its FITS ending: the dp_id where the archive named it.
+
+    >>> stem("NACO.2016-03-02T02:00:00.000.fits.Z")
+    'NACO.2016-03-02T02:00:00.000'
+    """
+    for suffix in sorted(FITS_SUFFIXES, key=len, reverse=True):
+        if name.endswith(suffix):
+            return name[: -len(suffix)]
+    return name

@@ -1,0 +1,1 @@
+"""FITS files read fast: primary headers, streams, verification."""

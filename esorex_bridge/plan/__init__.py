@@ -1,0 +1,1 @@
+"""Plans: a dataset and a workflow definition become ordered steps."""

@@ -1,0 +1,1 @@
+"""Carrying out a plan: keys, decisions, EsoRex, the store."""

@@ -1,0 +1,1 @@
+"""Thin actors that offer the bridge to ESO Reflex."""
