@@ -1,0 +1,227 @@
+"""Primary headers of FITS files, read by blocks and parsed only where asked.
+
+A header of 400 cards is looked at for a dozen of keywords, so a card is searched in the bytes, and parsed when found.
+Where a keyword occurs twice the first one counts, as in astropy (ESO's own tools warn and go on).
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from enum import Enum
+from pathlib import Path
+
+from esorex_bridge.errors import DataError
+from esorex_bridge.fits.card import CARD_BYTES, Value, continued, name_and_field, value_of
+from esorex_bridge.fits.stream import MAGIC_BYTES, ByteStream, no_fits, open_fits, packing_of
+
+BLOCK_BYTES = 2880
+_FIRST_READ = 20 * BLOCK_BYTES
+_END = b"END     "
+_FULL_END = _END.ljust(CARD_BYTES)
+_STRUCTURE = re.compile(r"(XTENSION|PCOUNT|GCOUNT|THEAP|TFIELDS|EXTNAME|CHECKSUM|DATASUM|NAXIS\d*|BITPIX"
+                        r"|T(TYPE|FORM|UNIT|NULL|ZERO|SCAL|DISP|DIM)\d+|Z[A-Z]+\d*)")
+_PACKED_IMAGE = re.compile(r"Z(BITPIX|NAXIS\d*)")
+
+
+class _Missing(Enum):
+    """The mark of a keyword that was searched and is not there (None is a value: undefined)."""
+
+    ABSENT = 0
+
+
+_ABSENT = _Missing.ABSENT
+
+
+class Header(Mapping[str, Value]):
+    """The cards of a header by their dotted names (`DET.DIT`, `MJD-OBS`), the first of each name.
+
+    A name may also be asked for as `ESO.DET.DIT` or `HIERARCH.ESO.DET.DIT`. A one-level name of ESO's domain
+    (`HIERARCH ESO MOLECULE`) is found as `MOLECULE` too, where no primary keyword has that name.
+    """
+
+    __slots__ = ("_all", "_plain", "_raw", "_seen")
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+        self._seen: dict[str, Value | _Missing] = {}
+        self._all: dict[str, Value] | None = None
+        self._plain: bool | None = None
+
+    @classmethod
+    def of(cls, values: Mapping[str, Value]) -> Header:
+        """Return a header of values that are known already."""
+        header = cls(b"")
+        header._all = dict(values)
+        return header
+
+    def __getitem__(self, key: str) -> Value:
+        found = self._lookup(key)
+        if found is _ABSENT:
+            raise KeyError(key)
+        return found
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and self._lookup(key) is not _ABSENT
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parsed())
+
+    def __len__(self) -> int:
+        return len(self._parsed())
+
+    def __repr__(self) -> str:
+        return f"Header({dict(self)!r})"
+
+    def select(self, keys: Iterable[str]) -> dict[str, Value]:
+        """Return the values of the keywords that are there, of those asked for."""
+        pairs = ((key, self._lookup(key)) for key in keys)
+        return {key: value for key, value in pairs if value is not _ABSENT}
+
+    def _lookup(self, key: str) -> Value | _Missing:
+        try:
+            return self._seen[key]
+        except KeyError:
+            found = self._seen[key] = self._search(_canonical(key))
+            return found
+
+    def _search(self, key: str) -> Value | _Missing:
+        if self._all is None and not self._is_plain():
+            self._parsed()
+        if self._all is not None:
+            return self._all.get(key, self._all.get(f"ESO.{key}", _ABSENT))
+        at, width = self._find(key)
+        if at < 0:
+            return _ABSENT
+        card = self._raw[at : at + CARD_BYTES]
+        if self._raw[at + CARD_BYTES : at + CARD_BYTES + 8] == b"CONTINUE":
+            return self._parsed()[key]
+        return value_of(card[width:])
+
+    def _find(self, key: str) -> tuple[int, int]:
+        """Return where the first card of a name starts, and how many bytes come before its value."""
+        words = key.encode("latin-1", "replace")
+        if b"." not in words:
+            at = self._find_card(words.ljust(8))
+            if at >= 0:
+                return at, 9
+        name = b"HIERARCH " + words.replace(b".", b" ") if words.startswith(b"ESO.") else (
+            b"HIERARCH ESO " + words.replace(b".", b" "))
+        at = self._find_card(name)
+        return at, self._raw.find(b"=", at) - at + 1
+
+    def _find_card(self, name: bytes) -> int:
+        raw, start = self._raw, 0
+        while (at := raw.find(name, start)) >= 0:
+            if at % CARD_BYTES == 0 and raw[at + len(name) : at + CARD_BYTES].lstrip().startswith(b"="):
+                return at
+            start = at + 1
+        return -1
+
+    def _is_plain(self) -> bool:
+        """Tell whether names can be searched as bytes: HIERARCH of ESO's domain alone, spelt the usual way."""
+        if self._plain is None:
+            self._plain = not _UNUSUAL.search(self._raw)
+        return self._plain
+
+    def _parsed(self) -> dict[str, Value]:
+        if self._all is None:
+            self._all = dict(_values(self._raw))
+        return self._all
+
+
+_UNUSUAL = re.compile(rb"HIERARCH (?!ESO [A-Z0-9])")
+
+
+def _canonical(key: str) -> str:
+    key = key.upper().removeprefix("HIERARCH.")
+    return key[4:] if key.startswith("ESO.") and key.count(".") > 1 else key
+
+
+def _values(raw: bytes) -> Iterator[tuple[str, Value]]:
+    """Yield names and values of all cards, each name once."""
+    cards = [raw[at : at + CARD_BYTES] for at in range(0, len(raw), CARD_BYTES)]
+    seen: set[str] = set()
+    for index, card in enumerate(cards):
+        found = name_and_field(card)
+        if found is None or found[0] in seen:
+            continue
+        name, field = found
+        seen.add(name)
+        following = _continuations(cards, index)
+        yield name, continued(field, following) if following else value_of(field)
+
+
+def _continuations(cards: list[bytes], index: int) -> list[bytes]:
+    following = []
+    for card in cards[index + 1 :]:
+        if not card.startswith(b"CONTINUE"):
+            break
+        following.append(card)
+    return following
+
+
+def read_header(path: Path) -> Header:
+    """Read the primary header of a FITS file: plain, `.gz`, `.Z`, or `.fz`.
+
+    Where the primary holds nothing of ESO's, the first extension is read as well: in a packed image (`.fz`) the cards
+    of the image stand there, and some pipelines write them there alone. The primary's own cards go first.
+
+    Raises
+    ------
+    DataError
+        When the file cannot be read, is no FITS, or its header has no end.
+    """
+    try:
+        with io.FileIO(path) as stream:
+            head = stream.read(_FIRST_READ)
+            match packing_of(head[:MAGIC_BYTES]):
+                case "fits":
+                    return _read(stream, head, path)
+                case None:
+                    raise DataError(no_fits(path, head[:MAGIC_BYTES]))
+        with open_fits(path) as unpacked:
+            return _read(unpacked, b"", path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _read(stream: ByteStream, head: bytes, path: Path) -> Header:
+    raw, rest = _until_end(stream, head, path)
+    header = Header(raw)
+    if b"HIERARCH ESO " in raw or header.get("NAXIS") != 0:
+        return header
+    if not rest and not (rest := stream.read(BLOCK_BYTES)):
+        return header
+    return _with_extension(header, Header(_until_end(stream, rest, path)[0]))
+
+
+def _until_end(stream: ByteStream, data: bytes, path: Path) -> tuple[bytes, bytes]:
+    """Return the cards before END, and what was read behind the header's last block."""
+    searched = 0
+    while (at := _end_card(data, searched)) < 0:
+        searched = len(data) // CARD_BYTES * CARD_BYTES
+        more = stream.read(_FIRST_READ)
+        if not more:
+            raise DataError(f"{path} is cut off: its header has no END card in {len(data)} bytes; fetch it again")
+        data += more
+    return data[:at], data[(at // BLOCK_BYTES + 1) * BLOCK_BYTES :]
+
+
+def _end_card(data: bytes, start: int) -> int:
+    at = data.find(_FULL_END, start)
+    if at >= 0 and at % CARD_BYTES == 0:
+        return at
+    at = data.find(_END, start)
+    while at >= 0 and at % CARD_BYTES:
+        at = data.find(_END, at + 1)
+    return at
+
+
+def _with_extension(primary: Header, extension: Header) -> Header:
+    described = {name: value for name, value in extension.items() if not _STRUCTURE.fullmatch(name)}
+    if extension.get("ZIMAGE") is not True:
+        return Header.of({**described, **primary})
+    image = {name[1:]: value for name, value in extension.items() if _PACKED_IMAGE.fullmatch(name)}
+    return Header.of({**described, **primary, **image})

@@ -1,0 +1,296 @@
+"""Verification of a FITS file: every HDU walked, hashed and summed in one pass, also while the bytes arrive.
+
+Structure: FITS standard 4.0, sections 4.4.1 and 6 (random groups); DATASUM: its appendix J, the sum of the 32-bit
+big-endian words of the data with padding, in ones' complement.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from enum import Enum
+from math import prod
+from pathlib import Path
+from typing import Literal
+
+from esorex_bridge.errors import DataError
+from esorex_bridge.files import Digest
+from esorex_bridge.fits.card import CARD_BYTES
+from esorex_bridge.fits.header import BLOCK_BYTES, Header
+from esorex_bridge.fits.stream import MAGIC_BYTES, no_fits, open_fits, packing_of
+
+_CHUNK_BYTES = 1 << 20
+_HEADER_LIMIT = 10_000 * BLOCK_BYTES
+_END = b"END     "
+
+ChecksumState = Literal["verified", "absent", "unchecked"]
+"""Whether the data agree with DATASUM; `absent` where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hdu:
+    """What the header of one HDU says of its data.
+
+    Parameters
+    ----------
+    kind : str
+        `PRIMARY`, or the value of XTENSION.
+    bitpix : int
+        Bits per value, negative for floating point.
+    naxis : tuple of int
+        Lengths of the axes, fastest first; empty where there are no data.
+    data_bytes : int
+        Size of the data with heap and groups, without padding.
+    checksum : {'verified', 'absent', 'unchecked'}
+        State of its DATASUM.
+    """
+
+    kind: str
+    bitpix: int
+    naxis: tuple[int, ...]
+    data_bytes: int
+    checksum: ChecksumState
+
+
+@dataclass(frozen=True, slots=True)
+class FitsContent:
+    """What a whole FITS stream holds.
+
+    Parameters
+    ----------
+    digest : Digest
+        Of the decompressed stream.
+    size_bytes : int
+        Of the decompressed stream.
+    hdus : tuple of Hdu
+        All of them, the primary first.
+    """
+
+    digest: Digest
+    size_bytes: int
+    hdus: tuple[Hdu, ...]
+
+    @property
+    def checksum(self) -> ChecksumState:
+        """Whether all data that carry a DATASUM agree with it; `absent` where none does."""
+        states = {hdu.checksum for hdu in self.hdus}
+        if "unchecked" in states:
+            return "unchecked"
+        return "verified" if "verified" in states else "absent"
+
+
+def verify_fits(path: Path, checksums: bool = True) -> FitsContent:
+    """Read a FITS file once, whole, and return what it holds.
+
+    Parameters
+    ----------
+    path : Path
+        Plain, `.gz` or `.Z`.
+    checksums : bool
+        Compare DATASUM where a header has it.
+
+    Raises
+    ------
+    DataError
+        When the file is cut off, is no FITS, has a header that makes no sense, or data that differ from DATASUM.
+    """
+    walker = FitsWalker(str(path), checksums)
+    with open_fits(path) as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            walker.feed(chunk)
+    return walker.close()
+
+
+class _Part(Enum):
+    HEADER = "header"
+    DATA = "data"
+    TRAILER = "trailer"
+
+
+class FitsWalker:
+    """Walks the HDUs of a FITS stream that arrives piece by piece.
+
+    Feed it all bytes in order, then close it. Nothing but one header is kept.
+
+    Parameters
+    ----------
+    name : str
+        What the stream is called in messages.
+    checksums : bool
+        Compare DATASUM where a header has it.
+    """
+
+    def __init__(self, name: str, checksums: bool = True) -> None:
+        self._name = name
+        self._checksums = checksums
+        self._hash = hashlib.sha256()
+        self._size = 0
+        self._part = _Part.HEADER
+        self._header = bytearray()
+        self._left = 0
+        self._sum: _DataSum | None = None
+        self._hdus: list[Hdu] = []
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes.
+
+        Raises
+        ------
+        DataError
+            As soon as the bytes cannot be part of a sound FITS file.
+        """
+        self._hash.update(data)
+        self._size += len(data)
+        view = memoryview(data)
+        while view:
+            match self._part:
+                case _Part.HEADER:
+                    view = self._feed_header(view)
+                case _Part.DATA:
+                    view = self._feed_data(view)
+                case _Part.TRAILER:
+                    view = self._feed_trailer(view)
+
+    def close(self) -> FitsContent:
+        """Return what the stream held.
+
+        Raises
+        ------
+        DataError
+            When it ended too early.
+        """
+        if self._part is _Part.DATA:
+            expected = self._size + self._left
+            raise self._fault(f"is cut off: expected {expected} bytes or more, found {self._size}, "
+                              f"in the data of HDU {len(self._hdus) - 1}; fetch it again")
+        if self._header:
+            raise self._fault(f"is cut off: it ends at byte {self._size} within the header of HDU {len(self._hdus)}; "
+                              "fetch it again")
+        if not self._hdus:
+            raise self._fault("is empty (0 bytes): fetch it again or remove it")
+        return FitsContent(Digest(f"sha256:{self._hash.hexdigest()}"), self._size, tuple(self._hdus))
+
+    def _feed_header(self, view: memoryview) -> memoryview:
+        taken = BLOCK_BYTES - len(self._header) % BLOCK_BYTES
+        self._header += view[:taken]
+        if len(self._header) == BLOCK_BYTES:
+            self._check_start()
+        if self._part is _Part.HEADER and len(self._header) % BLOCK_BYTES == 0:
+            self._take_block()
+        return view[taken:]
+
+    def _check_start(self) -> None:
+        if not self._hdus:
+            if packing_of(bytes(self._header[:MAGIC_BYTES])) != "fits":
+                raise DataError(no_fits(Path(self._name), bytes(self._header[:MAGIC_BYTES])))
+        elif not self._header.startswith(b"XTENSION="):
+            if self._header.strip(b"\0 "):
+                raise self._fault(f"has bytes behind HDU {len(self._hdus) - 1} that are no extension (at byte "
+                                  f"{self._size // BLOCK_BYTES * BLOCK_BYTES}); fetch it again")
+            self._header.clear()
+            self._part = _Part.TRAILER
+
+    def _take_block(self) -> None:
+        block = bytes(self._header[-BLOCK_BYTES:])
+        if b"\0" in block or len(self._header) > _HEADER_LIMIT:
+            raise self._fault(f"has a header in HDU {len(self._hdus)} that is no text or has no END card; "
+                              "fetch it again")
+        if any(block.startswith(_END, at) for at in range(0, BLOCK_BYTES, CARD_BYTES)):
+            self._begin_data(Header(bytes(self._header)))
+            self._header.clear()
+
+    def _begin_data(self, header: Header) -> None:
+        number = len(self._hdus)
+        hdu = self._described(header)
+        stated = header.get("DATASUM")
+        self._sum = None
+        if self._checksums and stated is not None:
+            self._sum = _DataSum(str(stated).strip())
+            hdu = Hdu(hdu.kind, hdu.bitpix, hdu.naxis, hdu.data_bytes, "verified")
+        self._hdus.append(hdu)
+        self._left = -(-hdu.data_bytes // BLOCK_BYTES) * BLOCK_BYTES
+        self._part = _Part.DATA
+        if not self._left:
+            self._end_data(number)
+
+    def _described(self, header: Header) -> Hdu:
+        kind = header.get("XTENSION", "PRIMARY")
+        bitpix = self._number(header, "BITPIX", None)
+        axes = self._number(header, "NAXIS", None)
+        if bitpix not in (8, 16, 32, 64, -32, -64) or not 0 <= axes <= 999:
+            raise self._fault(f"has no sensible BITPIX and NAXIS in HDU {len(self._hdus)} ({bitpix}, {axes})")
+        naxis = tuple(self._number(header, f"NAXIS{axis}", None) for axis in range(1, axes + 1))
+        if any(length < 0 for length in naxis):
+            raise self._fault(f"has a negative axis in HDU {len(self._hdus)}: {naxis}")
+        groups = header.get("GROUPS") is True and naxis[:1] == (0,)
+        counted = naxis[1:] if groups else naxis
+        extra, repeats = self._number(header, "PCOUNT", 0), self._number(header, "GCOUNT", 1)
+        if kind == "PRIMARY" and not groups:
+            extra, repeats = 0, 1
+        size = abs(bitpix) // 8 * repeats * (extra + prod(counted)) if counted else 0
+        return Hdu(str(kind), bitpix, naxis, size, "absent" if self._checksums else "unchecked")
+
+    def _number(self, header: Header, key: str, default: int | None) -> int:
+        value = header.get(key, default)
+        if not isinstance(value, int) or isinstance(value, bool) or (default is not None and value < 0):
+            raise self._fault(f"has no sensible {key} in the header of HDU {len(self._hdus)} ({value!r})")
+        return value
+
+    def _feed_data(self, view: memoryview) -> memoryview:
+        piece = view[: self._left]
+        self._left -= len(piece)
+        if self._sum:
+            self._sum.add(piece)
+        if not self._left:
+            self._end_data(len(self._hdus) - 1)
+        return view[len(piece) :]
+
+    def _end_data(self, number: int) -> None:
+        if self._sum and not self._sum.agrees():
+            raise self._fault(f"is damaged: the data of HDU {number} sum up to {self._sum.total()}, "
+                              f"its DATASUM says {self._sum.stated}; fetch it again")
+        self._part = _Part.HEADER
+
+    def _feed_trailer(self, view: memoryview) -> memoryview:
+        if bytes(view).strip(b"\0 "):
+            raise self._fault("has bytes behind its last HDU that are no extension; fetch it again")
+        return view[:0]
+
+    def _fault(self, what: str) -> DataError:
+        return DataError(f"{self._name} {what}")
+
+
+class _DataSum:
+    """The running ones' complement sum of 32-bit words, beside the sum that the header states."""
+
+    def __init__(self, stated: str) -> None:
+        self.stated = stated
+        self._sum = 0
+        self._rest = b""
+
+    def add(self, piece: memoryview) -> None:
+        import numpy as np
+
+        if self._rest:
+            missing = 4 - len(self._rest)
+            self._rest += bytes(piece[:missing])
+            piece = piece[missing:]
+            if len(self._rest) < 4:
+                return
+            self._sum += int.from_bytes(self._rest, "big")
+        whole = len(piece) // 4 * 4
+        self._sum += int(np.frombuffer(piece[:whole], dtype=">u4").sum(dtype=np.uint64))
+        self._rest = bytes(piece[whole:])
+
+    def total(self) -> int:
+        """Return the sum, its carries folded in."""
+        folded = self._sum
+        while folded >> 32:
+            folded = (folded & 0xFFFFFFFF) + (folded >> 32)
+        return folded
+
+    def agrees(self) -> bool:
+        """Tell whether the sum is the stated one; a DATASUM that is no number states nothing."""
+        if not self.stated.isdigit():
+            return True
+        return self.total() % 0xFFFFFFFF == int(self.stated) % 0xFFFFFFFF
