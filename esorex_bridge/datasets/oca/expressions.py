@@ -1,0 +1,211 @@
+"""Expressions of the OCA language as values, and as text again.
+
+`str(expression)` is text that reads back as an equal value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from esorex_bridge.fits.card import Value
+
+Operator = Literal["==", "!=", "<=", ">=", "<", ">", "?="]
+Arithmetic = Literal["+", "-", "*", "/"]
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A text, a number, or T and F."""
+
+    value: str | int | float | bool
+
+    def __str__(self) -> str:
+        if isinstance(self.value, bool):
+            return "T" if self.value else "F"
+        if isinstance(self.value, str):
+            quote = "'" if '"' in self.value else '"'
+            return f"{quote}{self.value}{quote}"
+        return repr(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Keyword:
+    """A keyword: of the candidate, or of the file that triggered the action (`inputFile.DET.DIT`)."""
+
+    name: str
+    of_input: bool = False
+
+    def __str__(self) -> str:
+        return f"inputFile.{self.name}" if self.of_input else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """`left == right` and its like; `?=` holds as well where either side is undefined."""
+
+    left: Expression
+    operator: Operator
+    right: Expression
+
+    def __str__(self) -> str:
+        return f"{_inner(self.left, _SUM)} {self.operator} {_inner(self.right, _SUM)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Like:
+    """`term like "%FLAT%"`: `%` stands for any text."""
+
+    term: Expression
+    pattern: str
+
+    def __str__(self) -> str:
+        return f"{_inner(self.term, _SUM)} like {Constant(self.pattern)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """`term regexp "FLAT.*"`: the whole value matches."""
+
+    term: Expression
+    pattern: str
+
+    def __str__(self) -> str:
+        return f"{_inner(self.term, _SUM)} regexp {Constant(self.pattern)}"
+
+
+@dataclass(frozen=True, slots=True)
+class IsA:
+    """`term is string`, `is undefined`, `is null`."""
+
+    term: Expression
+    what: Literal["string", "undefined", "null"]
+
+    def __str__(self) -> str:
+        return f"{_inner(self.term, _SUM)} is {self.what}"
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """`term between low and high`, limits included; `tryBetween` holds as well where a side is undefined."""
+
+    term: Expression
+    low: Expression
+    high: Expression
+    lenient: bool = False
+
+    def __str__(self) -> str:
+        word = "tryBetween" if self.lenient else "between"
+        return f"{_inner(self.term, _SUM)} {word} {_inner(self.low, _SUM)} and {_inner(self.high, _SUM)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Calculated:
+    """`left + right` and its like."""
+
+    left: Expression
+    operator: Arithmetic
+    right: Expression
+
+    def __str__(self) -> str:
+        own = _rank(self)
+        return f"{_inner(self.left, own)} {self.operator} {_inner(self.right, own + 1)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Negative:
+    """`-term`."""
+
+    term: Expression
+
+    def __str__(self) -> str:
+        return f"-{_inner(self.term, _ATOM)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """`not condition`."""
+
+    condition: Expression
+
+    def __str__(self) -> str:
+        return f"not {_inner(self.condition, _NOT)}"
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """`a and b and c`."""
+
+    parts: tuple[Expression, ...]
+
+    def __str__(self) -> str:
+        return " and ".join(_inner(part, _NOT) for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Any:
+    """`a or b or c`."""
+
+    parts: tuple[Expression, ...]
+
+    def __str__(self) -> str:
+        return " or ".join(_inner(part, _AND) for part in self.parts)
+
+
+Expression: TypeAlias = (
+    Constant | Keyword | Compared | Like | Matches | IsA | Between | Calculated | Negative | Not | All | Any
+)
+
+_OR, _AND, _NOT, _TEST, _SUM, _PRODUCT, _SIGN, _ATOM = range(8)
+
+
+def _rank(expression: Expression) -> int:
+    match expression:
+        case Any():
+            return _OR
+        case All():
+            return _AND
+        case Not():
+            return _NOT
+        case Compared() | Like() | Matches() | IsA() | Between():
+            return _TEST
+        case Calculated(operator="+") | Calculated(operator="-"):
+            return _SUM
+        case Calculated():
+            return _PRODUCT
+        case Negative():
+            return _SIGN
+    return _ATOM
+
+
+def _inner(expression: Expression, lowest: int) -> str:
+    """Return the text of a part, in parentheses where it binds less than its place needs."""
+    return str(expression) if _rank(expression) >= lowest else f"({expression})"
+
+
+def parts_of(expression: Expression) -> tuple[Expression, ...]:
+    """Return the expressions directly within one."""
+    match expression:
+        case All(parts) | Any(parts):
+            return parts
+        case Compared(left, _, right) | Calculated(left, _, right):
+            return (left, right)
+        case Between(term, low, high):
+            return (term, low, high)
+        case Like(term) | Matches(term) | IsA(term) | Negative(term) | Not(term):
+            return (term,)
+    return ()
+
+
+def keywords_in(expression: Expression) -> Iterator[Keyword]:
+    """Yield the keywords that an expression asks for, from left to right."""
+    if isinstance(expression, Keyword):
+        yield expression
+    for part in parts_of(expression):
+        yield from keywords_in(part)
+
+
+def constant(value: Value) -> Constant:
+    """Return a header's value as a constant (an undefined one as an empty text)."""
+    return Constant("" if value is None else value)
