@@ -6,8 +6,12 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from esorex_bridge.demo.archive import EmbeddedArchive
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -40,3 +44,29 @@ def esorex() -> str:
     if found is None:
         pytest.skip("esorex is not installed")
     return found
+
+
+@pytest.fixture(scope="session")
+def frames_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder in which the synthetic frames of all embedded archives are made, once each."""
+    return tmp_path_factory.mktemp("frames")
+
+
+@pytest.fixture
+def naco_archive(frames_folder: Path) -> Iterator[EmbeddedArchive]:
+    """Serve a NACO night whose frames the recipes take with their default parameters."""
+    from esorex_bridge.demo.archive import EmbeddedArchive
+    from esorex_bridge.demo.naco import naco_night
+
+    with EmbeddedArchive([naco_night()], frames_folder) as archive:
+        yield archive
+
+
+@pytest.fixture
+def small_archive(frames_folder: Path) -> Iterator[EmbeddedArchive]:
+    """Serve a NACO night of 128 pixels, for all that does not run a recipe with its default parameters."""
+    from esorex_bridge.demo.archive import EmbeddedArchive
+    from esorex_bridge.demo.naco import naco_night
+
+    with EmbeddedArchive([naco_night(npix=128)], frames_folder) as archive:
+        yield archive

@@ -232,7 +232,7 @@ def _exposure(
 def _raw(detector: Detector, exposure: Exposure, category: str, light: Light) -> ArchiveFile:
     keywords = primary_keywords(exposure, _naco_keywords(detector.npix, exposure.dit_s, light))
     build = partial(_frame, detector, keywords, exposure, light)
-    return ArchiveFile(exposure.dp_id, category, keywords, build)
+    return ArchiveFile(exposure.dp_id, category, keywords, build, estimated_bytes=detector.npix**2 + 8640)
 
 
 def _naco_keywords(npix: int, dit_s: float, light: Light) -> Keywords:

@@ -28,12 +28,15 @@ class ArchiveFile:
         Primary header without the structural cards.
     build : callable
         Returns the FITS stream, the same at every call.
+    estimated_bytes : int
+        Size as the archive's listings state it before anybody has asked for the file.
     """
 
     dp_id: DpId
     category: str
     keywords: Keywords = field(repr=False)
     build: Callable[[], bytes] = field(repr=False, compare=False)
+    estimated_bytes: int = 0
 
     def keyword(self, name: str, default: KeywordValue = "") -> KeywordValue:
         """Return the value of a header keyword (`ESO DET DIT`)."""
@@ -64,12 +67,15 @@ class Night:
         Raw frames and processed calibrations.
     trees : tuple of AssociationTree
         One per science template and mode.
+    kept : bool
+        Whether frames are kept in the folder once made; if not, they are made at every request and never compressed.
     """
 
     name: str
     instrument: str
     files: tuple[ArchiveFile, ...]
     trees: tuple[AssociationTree, ...]
+    kept: bool = True
 
     @property
     def raws(self) -> tuple[ArchiveFile, ...]:

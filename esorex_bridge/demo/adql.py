@@ -1,0 +1,261 @@
+"""ADQL, as far as clients of the archive use it, translated to SQLite.
+
+Understood: `SELECT [DISTINCT] [TOP n] columns | * | COUNT(*) FROM table [alias] [WHERE …] [GROUP BY …] [ORDER BY …]`
+with AND, OR, NOT, comparisons, LIKE, IN, BETWEEN, IS NULL, arithmetic, MIN, MAX, UPPER, LOWER, and the geometry of cone
+searches. Everything else is refused, so that no text of a request reaches SQLite as it came.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from esorex_bridge.errors import UserError
+
+_TOKEN = re.compile(
+    r"\s*(?:(?P<number>\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)|(?P<text>'(?:[^']|'')*')"
+    r'|(?P<name>[A-Za-z_][A-Za-z_0-9]*|"[^"]+")|(?P<sign><>|!=|<=|>=|[-+*/=<>(),.]))'
+)
+_AGGREGATES = frozenset(("COUNT", "MIN", "MAX", "AVG", "SUM", "UPPER", "LOWER", "ROUND", "ABS"))
+_GEOMETRY = frozenset(("CONTAINS", "INTERSECTS", "POINT", "CIRCLE", "DISTANCE"))
+_KEYWORDS = "SELECT DISTINCT TOP FROM WHERE AND OR NOT LIKE IN BETWEEN IS NULL ORDER GROUP BY ASC DESC AS"
+_RESERVED = frozenset(_KEYWORDS.split())
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A translated query.
+
+    Parameters
+    ----------
+    table : str
+        The table asked, with its schema.
+    sql : str
+        For SQLite.
+    top : int or None
+        The `TOP` of the query.
+    """
+
+    table: str
+    sql: str
+    top: int | None
+
+
+class AdqlError(UserError):
+    """A query that is no ADQL, or more than this archive understands."""
+
+
+def translate(text: str, tables: Mapping[str, tuple[str, ...]]) -> Query:
+    """Return the translation of a query against tables, given as column names by table name.
+
+    Raises
+    ------
+    AdqlError
+        The query cannot be read, or names what there is not.
+    """
+    return _Parser(_tokens(text), tables).query()
+
+
+def _tokens(text: str) -> list[tuple[str, str]]:
+    tokens, place = [], 0
+    text = text.strip().rstrip(";")
+    while place < len(text.rstrip()):
+        match = _TOKEN.match(text, place)
+        if match is None or match.lastgroup is None:
+            raise AdqlError(f"Incorrect syntax near '{text[place:place + 20].strip()}'")
+        tokens.append((match.lastgroup, match[match.lastgroup]))
+        place = match.end()
+    return tokens
+
+
+class _Parser:
+    """Recursive descent: one method per rule, each returns SQL."""
+
+    def __init__(self, tokens: list[tuple[str, str]], tables: Mapping[str, tuple[str, ...]]) -> None:
+        self._tokens = tokens
+        self._place = 0
+        self._tables = {name.lower(): name for name in tables}
+        self._columns_of = tables
+        self._columns: frozenset[str] = frozenset()
+        self._aliases: set[str] = set()
+
+    def query(self) -> Query:
+        self._expect("SELECT")
+        distinct = "DISTINCT " if self._accept("DISTINCT") else ""
+        top = int(self._take("number")) if self._accept("TOP") else None
+        start = self._place
+        self._skip_to("FROM")
+        table = self._table()
+        after, self._place = self._place, start
+        columns = "*" if self._accept("*") else ", ".join(self._list(self._selected))
+        if not self._at("FROM"):
+            raise self._error()
+        self._place = after
+        where = f" WHERE {self._either()}" if self._accept("WHERE") else ""
+        groups = f" GROUP BY {', '.join(self._list(self._value))}" if self._pair("GROUP", "BY") else ""
+        order = f" ORDER BY {', '.join(self._list(self._ordered))}" if self._pair("ORDER", "BY") else ""
+        if self._place != len(self._tokens):
+            raise self._error()
+        return Query(table, f'SELECT {distinct}{columns} FROM "{table}"{where}{groups}{order}', top)
+
+    def _table(self) -> str:
+        written = self._take("name").strip('"')
+        if self._accept("."):
+            written += "." + self._take("name").strip('"')
+        name = self._tables.get(written.lower())
+        if name is None:
+            raise AdqlError(f"Invalid object name '{written}'")
+        self._columns = frozenset(column.lower() for column in self._columns_of[name])
+        self._aliases |= {written.split(".")[-1].lower()}
+        self._accept("AS")
+        kind, word = self._peek()
+        if kind == "name" and word.upper() not in _RESERVED:
+            self._aliases.add(self._take("name").lower())
+        return name
+
+    def _selected(self) -> str:
+        value = self._value()
+        if self._accept("AS"):
+            alias = self._take("name").strip('"')
+            self._columns |= {alias.lower()}
+            return f'{value} AS "{alias}"'
+        return value
+
+    def _ordered(self) -> str:
+        value = self._value()
+        return f"{value} DESC" if self._accept("DESC") else f"{value} {'ASC' if self._accept('ASC') else ''}".strip()
+
+    def _either(self) -> str:
+        terms = [self._both()]
+        while self._accept("OR"):
+            terms.append(self._both())
+        return " OR ".join(terms)
+
+    def _both(self) -> str:
+        terms = [self._condition()]
+        while self._accept("AND"):
+            terms.append(self._condition())
+        return " AND ".join(terms)
+
+    def _condition(self) -> str:
+        if self._accept("NOT"):
+            return f"NOT ({self._condition()})"
+        if self._at("("):
+            start = self._place
+            try:
+                self._expect("(")
+                inner = self._either()
+                self._expect(")")
+                return f"({inner})"
+            except AdqlError:
+                self._place = start
+        return self._comparison()
+
+    def _comparison(self) -> str:
+        left = self._value()
+        if self._accept("IS"):
+            negation = "NOT " if self._accept("NOT") else ""
+            self._expect("NULL")
+            return f"{left} IS {negation}NULL"
+        negation = "NOT " if self._accept("NOT") else ""
+        if self._accept("LIKE"):
+            return f"{left} {negation}LIKE {self._value()}"
+        if self._accept("BETWEEN"):
+            low = self._value()
+            self._expect("AND")
+            return f"{left} {negation}BETWEEN {low} AND {self._value()}"
+        if self._accept("IN"):
+            self._expect("(")
+            values = ", ".join(self._list(self._value))
+            self._expect(")")
+            return f"{left} {negation}IN ({values})"
+        for sign in ("<>", "!=", "<=", ">=", "=", "<", ">"):
+            if self._accept(sign):
+                return f"{left} {sign} {self._value()}"
+        raise self._error()
+
+    def _value(self) -> str:
+        value = self._factor()
+        while any(self._at(sign) for sign in "+-*/"):
+            value = f"{value} {self._take('sign')} {self._factor()}"
+        return value
+
+    def _factor(self) -> str:
+        kind, word = self._peek()
+        if self._accept("-"):
+            return f"-{self._factor()}"
+        if self._accept("("):
+            value = self._value()
+            self._expect(")")
+            return f"({value})"
+        if kind in ("number", "text"):
+            return self._take(kind)
+        if kind == "name" and word.upper() not in _RESERVED:
+            return self._name_or_call()
+        raise self._error()
+
+    def _name_or_call(self) -> str:
+        word = self._take("name").strip('"')
+        if self._accept("("):
+            return self._call(word.upper())
+        if word.lower() in self._aliases and self._accept("."):
+            word = self._take("name").strip('"')
+        if word.lower() not in self._columns:
+            raise AdqlError(f"Invalid column name '{word}'")
+        return f'"{word.lower()}"'
+
+    def _call(self, function: str) -> str:
+        if function not in _AGGREGATES | _GEOMETRY:
+            raise AdqlError(f"'{function}' is not a recognized function name")
+        distinct = "DISTINCT " if self._accept("DISTINCT") else ""
+        arguments = "*" if self._accept("*") else ", ".join(self._list(self._value))
+        self._expect(")")
+        prefix = "ADQL_" if function in _GEOMETRY else ""
+        return f"{prefix}{function}({distinct}{arguments})"
+
+    def _list(self, rule: Callable[[], str]) -> list[str]:
+        values = [rule()]
+        while self._accept(","):
+            values.append(rule())
+        return values
+
+    def _skip_to(self, word: str) -> None:
+        while not self._at(word):
+            if self._place >= len(self._tokens):
+                raise self._error()
+            self._place += 1
+        self._place += 1
+
+    def _pair(self, first: str, second: str) -> bool:
+        if not self._accept(first):
+            return False
+        self._expect(second)
+        return True
+
+    def _peek(self) -> tuple[str, str]:
+        return self._tokens[self._place] if self._place < len(self._tokens) else ("end", "end of query")
+
+    def _at(self, word: str) -> bool:
+        kind, found = self._peek()
+        return kind in ("name", "sign") and found.upper() == word
+
+    def _accept(self, word: str) -> bool:
+        if not self._at(word):
+            return False
+        self._place += 1
+        return True
+
+    def _expect(self, word: str) -> None:
+        if not self._accept(word):
+            raise self._error()
+
+    def _take(self, kind: str) -> str:
+        found, word = self._peek()
+        if found != kind:
+            raise self._error()
+        self._place += 1
+        return word
+
+    def _error(self) -> AdqlError:
+        return AdqlError(f"Incorrect syntax near '{self._peek()[1]}'")

@@ -1,0 +1,96 @@
+"""What the embedded archive holds: files by name, who may have them, and how they are delivered."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from esorex_bridge.datasets.association import AssociationTree, Mode
+from esorex_bridge.demo.night import ArchiveFile, FrameFolder, Night
+from esorex_bridge.files import DpId, is_processed
+
+LZW_TYPE = "application/fits"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A file as it leaves the archive.
+
+    Parameters
+    ----------
+    name : str
+        File name in Content-Disposition.
+    content : bytes
+        Whole.
+    content_type : str
+        MIME type.
+    """
+
+    name: str
+    content: bytes
+    content_type: str
+
+    @property
+    def etag(self) -> str:
+        """Names this very content."""
+        return f'"{hashlib.sha256(self.content).hexdigest()[:20]}"'
+
+
+class Holdings:
+    """Nights with the folder of their frames.
+
+    Parameters
+    ----------
+    nights : iterable of Night
+        What the archive knows.
+    folder : Path
+        Where frames are kept once they were made.
+    proprietary : collection of str
+        dp_ids that only a user who logged in may have.
+    """
+
+    def __init__(self, nights: Iterable[Night], folder: Path, proprietary: Collection[str] = ()) -> None:
+        self.nights = tuple(nights)
+        self.proprietary = frozenset(proprietary)
+        self._frames = FrameFolder(folder)
+        self._files = {file.dp_id: (night, file) for night in self.nights for file in night.files}
+
+    def __contains__(self, dp_id: object) -> bool:
+        """Tell whether the archive holds a file."""
+        return dp_id in self._files
+
+    def file(self, dp_id: str) -> ArchiveFile:
+        """Return a file by name (KeyError where there is none)."""
+        return self._entry(dp_id)[1]
+
+    def tree(self, dp_id: str, mode: Mode) -> AssociationTree | None:
+        """Return the association tree of a science file; None for any other file."""
+        return self._entry(dp_id)[0].tree(dp_id, mode)
+
+    def delivered_name(self, dp_id: str) -> str:
+        """Return the name under which a file is delivered: raw frames are compressed."""
+        night, _ = self._entry(dp_id)
+        return f"{dp_id}.fits" if is_processed(dp_id) or not night.kept else f"{dp_id}.fits.Z"
+
+    def delivered(self, dp_id: str) -> Delivered:
+        """Return a file as it leaves the archive."""
+        night, file = self._entry(dp_id)
+        name = self.delivered_name(dp_id)
+        if not night.kept:
+            content = file.build()
+        elif name.endswith(".Z"):
+            content = self._frames.compressed(night, file).read_bytes()
+        else:
+            content = self._frames.fits(night, file).read_bytes()
+        return Delivered(name, content, LZW_TYPE)
+
+    def size_bytes(self, dp_id: str) -> int:
+        """Return the size of a file as listings state it: exact for processed files, an estimate for raw ones."""
+        if is_processed(dp_id):
+            return len(self.delivered(dp_id).content)
+        return self.file(dp_id).estimated_bytes
+
+    def _entry(self, dp_id: str) -> tuple[Night, ArchiveFile]:
+        return self._files[DpId(dp_id)]
