@@ -1,0 +1,191 @@
+"""ArchiveClient: everything the archive offers, as calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import requests
+
+from esorex_bridge.archive import associate, tap
+from esorex_bridge.archive.auth import Credentials
+from esorex_bridge.archive.calselector import AssociationReply
+from esorex_bridge.archive.connection import AccessDeniedError, Connection, Patience, ServiceError
+from esorex_bridge.archive.download import PARALLEL, FetchReport, Progress, fetch
+from esorex_bridge.archive.nightlog import NightLog, read_night_log
+from esorex_bridge.archive.query import Constraints, adql, product_files_adql
+from esorex_bridge.archive.services import Services
+from esorex_bridge.archive.unpack import Unpacking
+from esorex_bridge.archive.votable import Links, read_links
+from esorex_bridge.datasets.association import Mode
+from esorex_bridge.errors import UserError
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+_IDS_PER_QUERY = 400
+
+Row = dict[str, Any]
+
+
+class ArchiveClient:
+    """The archive's services.
+
+    Parameters
+    ----------
+    services : Services, optional
+        Where they are; ESO's own by default.
+    session : requests.Session, optional
+        One of the caller's, with its proxies and certificates.
+    credentials : Credentials, optional
+        Used where a service asks for a login, and only there.
+    patience : Patience, optional
+        How long to bear with a service.
+
+    Examples
+    --------
+    >>> client = ArchiveClient()
+    >>> rows = client.query(Constraints(program="098.C-0739(C)"))          # doctest: +SKIP
+    >>> replies = client.associations([row["dp_id"] for row in rows])      # doctest: +SKIP
+    """
+
+    def __init__(self, services: Services | None = None, session: requests.Session | None = None,
+                 credentials: Credentials | None = None, patience: Patience | None = None) -> None:
+        self.connection = Connection(services or Services(), session, credentials, patience)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self.connection.close()
+
+    @property
+    def services(self) -> Services:
+        """Where the services are."""
+        return self.connection.services
+
+    def authenticate(self) -> None:
+        """Send the token to the metadata services from now on: protected metadata are left out silently otherwise.
+
+        Raises
+        ------
+        AccessDeniedError
+            Where there are no credentials.
+        LoginError
+            Where they are not accepted.
+        """
+        self.connection.login().token()
+        for url in (self.services.tap, self.services.calselector, self.services.datalink):
+            self.connection.use_token_for(url)
+
+    def query(self, constraints: Constraints, job: bool = False, watch: tap.Watch | None = None) -> tuple[Row, ...]:
+        """Return the raw frames that meet constraints, as rows of plain values; None where the archive has none.
+
+        Raises
+        ------
+        UserError
+            Where a constraint is malformed, or the service does not understand the query.
+        ArchiveError
+            Where the service fails, or cut the table off without a limit.
+        """
+        return tuple(row for table in self._tables(constraints, job, watch) for row in tap.rows(table))
+
+    def query_table(self, constraints: Constraints, job: bool = False, watch: tap.Watch | None = None) -> Table:
+        """Return the raw frames that meet constraints as an astropy table, with units and descriptions; as `query`."""
+        from astropy.table import vstack
+
+        tables = self._tables(constraints, job, watch)
+        return tables[0] if len(tables) == 1 else vstack(tables, metadata_conflicts="silent")
+
+    def ask(self, adql_text: str, limit: int | None = None, job: bool = False,
+            watch: tap.Watch | None = None) -> Table:
+        """Return the answer to any ADQL query as an astropy table; errors as `query`."""
+        return tap.ask(self.connection, adql_text, limit, job, watch)
+
+    def product_files(self, product: str | None = None, collection: str | None = None, category: str | None = None,
+                      limit: int | None = None) -> Table:
+        """Return the files of processed products (`phase3v2.product_files`), science and ancillary.
+
+        Parameters
+        ----------
+        product : str, optional
+            One product (`ADP.…`).
+        collection : str, optional
+            All products of a collection (`MUSE`).
+        category : str, optional
+            `eso_category`, such as `ANCILLARY.PREVIEW`; a `%` stands for any text.
+        limit : int, optional
+            Greatest number of rows.
+        """
+        return self.ask(product_files_adql(product, collection, category, limit), limit)
+
+    def associations(self, dp_ids: Sequence[str], mode: Mode = "Raw2Raw",
+                     template_of: Mapping[str, str] | None = None) -> tuple[AssociationReply, ...]:
+        """Return calSelector's answers, which together cover all frames; see `associate.associations`."""
+        return associate.associations(self.connection, dp_ids, mode, template_of)
+
+    def fetch(self, files: Iterable[str], into: Path, parallel: int = PARALLEL, progress: Progress | None = None,
+              unpacking: Unpacking = "auto") -> FetchReport:
+        """Fetch files into a folder, resumed and verified; see `download.fetch`."""
+        return fetch(files, into, self, parallel, progress, unpacking)
+
+    def links(self, dp_id: str) -> Links:
+        """Return what belongs to a file (DataLink).
+
+        Raises
+        ------
+        AccessDeniedError
+            Where the archive has no such file, or the user no access: the service does not tell which.
+        """
+        answer = self.connection.get(self.services.datalink, (("ID", f"ivo://eso.org/ID?{dp_id}"),))
+        if answer.status in (401, 403):
+            raise AccessDeniedError(f"{dp_id}: the archive wants a login; run 'esorex-bridge login'")
+        if answer.status != 200:
+            raise ServiceError(self.services.datalink, answer.status, f"it answers HTTP {answer.status}")
+        links = read_links(answer.body)
+        refused = next((row.error for row in links.rows if row.error and not row.access_url), "")
+        if refused or links.status == "ERROR" or not links.rows:
+            said = refused or links.message or "no rows"
+            raise AccessDeniedError(f"{dp_id}: the archive has no such file, or you have no access to it ({said})")
+        return links
+
+    def night_log(self, dp_id: str) -> NightLog:
+        """Return the excerpt of the night log that goes with a raw frame.
+
+        Raises
+        ------
+        UserError
+            Where there is none.
+        AccessDeniedError
+            Where it needs a login.
+        """
+        answer = self.connection.get(self.services.file_url(f"{dp_id}.NL"))
+        if answer.status in (401, 403):
+            raise AccessDeniedError(f"the night log of {dp_id} needs a login; run 'esorex-bridge login'")
+        if answer.status != 200:
+            raise UserError(f"the archive has no night log of {dp_id} (HTTP {answer.status}); "
+                            "there are none before about 2007, and none of calibrations")
+        return read_night_log(answer.body)
+
+    def whoami(self) -> tuple[str, float]:
+        """Return the user and when the token ends (Unix time), after logging in.
+
+        Raises
+        ------
+        AccessDeniedError
+            Where there are no credentials.
+        LoginError
+            Where they are not accepted.
+        """
+        login = self.connection.login()
+        return login.credentials.user, login.token().expires_at
+
+    def _tables(self, constraints: Constraints, job: bool, watch: Callable[[str], None] | None) -> list[Table]:
+        names = constraints.dp_ids
+        parts = [replace(constraints, dp_ids=names[start : start + _IDS_PER_QUERY])
+                 for start in range(0, max(len(names), 1), _IDS_PER_QUERY)]
+        return [self.ask(adql(part), constraints.limit, job, watch) for part in parts]

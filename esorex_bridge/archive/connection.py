@@ -1,0 +1,389 @@
+"""Connection: the only module that speaks HTTP.
+
+Polite (one pause for all threads when a service says so), patient (faults that pass are waited out), and careful with
+credentials: anonymous until a service answers 401, a token only to the archive's own hosts, never another user from
+`.netrc` (which `requests` would let replace the token), and nothing sent along to another host by a redirect.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from urllib3.exceptions import HTTPError
+
+from esorex_bridge import __version__
+from esorex_bridge.archive.auth import PASSWORD_VARIABLE, USER_VARIABLE, Credentials, Login
+from esorex_bridge.archive.services import Services
+from esorex_bridge.errors import ArchiveError
+
+_REDIRECTS = frozenset((301, 302, 303, 307, 308))
+_PASSING = frozenset((429, 500, 502, 503, 504))
+_MAX_REDIRECTS = 5
+_MAX_DOCUMENT = 128 * 1024 * 1024
+_CHUNK = 256 * 1024
+
+Form = Sequence[tuple[str, str]]
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to bear with a service.
+
+    Parameters
+    ----------
+    attempts : int
+        Tries per request, the first included.
+    first_wait_s, longest_wait_s : float
+        Pause after the first failure, doubled each time up to the longest; a service's own `Retry-After` counts up to
+        the longest too.
+    connect_s, read_s : float
+        Time allowed for a connection, and between two pieces of an answer.
+    """
+
+    attempts: int = 5
+    first_wait_s: float = 1.0
+    longest_wait_s: float = 120.0
+    connect_s: float = 20.0
+    read_s: float = 120.0
+
+    def wait_s(self, failures: int) -> float:
+        """Return the pause after so many failures (1 for the first)."""
+        return float(min(self.first_wait_s * 2 ** (failures - 1), self.longest_wait_s))
+
+
+class ServiceError(ArchiveError):
+    """A service could not be reached, or kept failing.
+
+    Parameters
+    ----------
+    url : str
+        The address, without its query.
+    status : int or None
+        The last HTTP status; None where there was no answer.
+    reason : str
+        What happened.
+    """
+
+    def __init__(self, url: str, status: int | None, reason: str) -> None:
+        self.url, self.status, self.reason = bare(url), status, reason
+        super().__init__(f"{self.url}: {reason}; try again later, nothing done so far is lost")
+
+
+class AccessDeniedError(ArchiveError):
+    """A service wants a login, or this user may not have the data (HTTP 401 or 403)."""
+
+
+class StoppedError(ArchiveError):
+    """The connection was stopped on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a service answered, read to its end.
+
+    Parameters
+    ----------
+    status : int
+        HTTP status.
+    headers : mapping
+        Case does not matter.
+    body : bytes
+        Whole.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    url: str
+    params: Form = ()
+    form: Form = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Bearer(AuthBase):
+    """A token on a request, which `.netrc` does not replace."""
+
+    def __init__(self, token: str) -> None:
+        self.token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Put the token on a request."""
+        request.headers["Authorization"] = f"Bearer {self.token}"
+        return request
+
+
+class Anonymous(AuthBase):
+    """No credentials on a request; keeps `requests` from looking into `.netrc`."""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Take credentials off a request."""
+        request.headers.pop("Authorization", None)
+        return request
+
+
+class Connection:
+    """The archive's services over HTTP; safe to share between threads.
+
+    Parameters
+    ----------
+    services : Services
+        Where they are.
+    session : requests.Session, optional
+        One of the caller's (proxies, certificates, pools).
+    credentials : Credentials, optional
+        Used where a service answers 401.
+    patience : Patience
+        When to give up.
+    """
+
+    def __init__(self, services: Services, session: requests.Session | None = None,
+                 credentials: Credentials | None = None, patience: Patience | None = None) -> None:
+        self.services = services
+        self.patience = patience or Patience()
+        self.session = session or _session()
+        self._own_session = session is None
+        self._login = Login(credentials, self._ask_token) if credentials else None
+        self._stopped = threading.Event()
+        self._lock = threading.Lock()
+        self._pause_until = 0.0
+        self._protected: set[str] = set()
+
+    def get(self, url: str, params: Form = ()) -> Answer:
+        """Return the answer to a GET, whatever its status, after waiting out faults that pass.
+
+        Raises
+        ------
+        ServiceError
+            Where the service keeps failing, or cannot be reached.
+        """
+        return self._patiently(_Request("GET", url, params), _read)
+
+    def post(self, url: str, form: Form) -> Answer:
+        """Return the answer to a POST of form fields; as `get`."""
+        return self._patiently(_Request("POST", url, form=form), _read)
+
+    def open(self, method: str, url: str, params: Form = (), form: Form = (),
+             headers: Mapping[str, str] | None = None) -> requests.Response:
+        """Return an answer whose body is not read yet; as `get`. The caller closes it."""
+        return self._patiently(_Request(method, url, params, form, headers or {}), _unread)
+
+    def close(self) -> None:
+        """Close the connections of our own session; one of the caller's stays open."""
+        if self._own_session:
+            self.session.close()
+
+    def login(self) -> Login:
+        """Return the login.
+
+        Raises
+        ------
+        AccessDeniedError
+            Where there are no credentials.
+        """
+        if self._login is None:
+            raise AccessDeniedError(f"this needs a login; run 'esorex-bridge login', or set {USER_VARIABLE} and "
+                               f"{PASSWORD_VARIABLE}")
+        return self._login
+
+    @property
+    def has_login(self) -> bool:
+        """Whether there are credentials."""
+        return self._login is not None
+
+    def use_token_for(self, url: str) -> None:
+        """Send the token to a service from now on; without a login, nothing changes."""
+        self._protected.add(_service(url))
+
+    def pause(self, seconds: float) -> None:
+        """Let all threads wait: a service said that it is busy."""
+        with self._lock:
+            self._pause_until = max(self._pause_until, time.monotonic() + seconds)
+
+    def stop(self) -> None:
+        """Let every wait end at once, and every request from now on be refused."""
+        self._stopped.set()
+
+    @contextmanager
+    def stoppable(self) -> Iterator[None]:
+        """Undo a stop at the end of a piece of work."""
+        try:
+            yield
+        finally:
+            self._stopped.clear()
+
+    def check_stopped(self) -> None:
+        """Raise where the connection was stopped.
+
+        Raises
+        ------
+        StoppedError
+            Then.
+        """
+        if self._stopped.is_set():
+            raise StoppedError("stopped before the end")
+
+    def _patiently(self, request: _Request, read: Callable[[requests.Response], _T]) -> _T:
+        failures = 0
+        while True:
+            status: int | None = None
+            wanted_pause: float | None = None
+            try:
+                response = self._authorised(request)
+                if (status := response.status_code) not in _PASSING:
+                    return read(response)
+            except (requests.RequestException, HTTPError) as error:
+                reason = _reason(error)
+            else:
+                reason = f"the service answers HTTP {status}"
+                wanted_pause = retry_after_s(response.headers.get("Retry-After"))
+                response.close()
+            failures += 1
+            if failures >= self.patience.attempts:
+                raise ServiceError(request.url, status, f"{reason}, after {failures} tries")
+            self._rest(failures, wanted_pause)
+
+    def _rest(self, failures: int, wanted_s: float | None) -> None:
+        if wanted_s is not None:
+            self.pause(min(wanted_s, self.patience.longest_wait_s))
+        else:
+            self.rest(failures)
+
+    def rest(self, failures: int) -> None:
+        """Wait as long as so many failures ask for."""
+        self._stopped.wait(self.patience.wait_s(failures))
+
+    def _authorised(self, request: _Request) -> requests.Response:
+        auth = self._authorisation(request.url)
+        response = self._redirected(request, auth)
+        if response.status_code == 401 and self._login is not None and self.services.trusts(request.url):
+            response.close()
+            refused = auth.token if isinstance(auth, Bearer) else None
+            response = self._redirected(request, Bearer(self._login.token(refused).value))
+            if response.status_code not in (401, 403):
+                self._protected.add(_service(request.url))
+        return response
+
+    def _authorisation(self, url: str) -> AuthBase:
+        if self._login is not None and _service(url) in self._protected and self.services.trusts(url):
+            return Bearer(self._login.token().value)
+        return Anonymous()
+
+    def _redirected(self, request: _Request, auth: AuthBase) -> requests.Response:
+        response = self._send(request, auth)
+        for _ in range(_MAX_REDIRECTS):
+            if response.status_code not in _REDIRECTS or "Location" not in response.headers:
+                return response
+            response.close()
+            target = urljoin(response.url, response.headers["Location"])
+            if urlsplit(target).scheme not in ("http", "https"):
+                break
+            if not self.services.trusts(target):
+                auth = Anonymous()
+            request = _follow(request, response.status_code, target)
+            response = self._send(request, auth)
+        raise ServiceError(request.url, response.status_code, "the service redirects in circles, or to no web address")
+
+    def _send(self, request: _Request, auth: AuthBase) -> requests.Response:
+        self._await_turn()
+        return self.session.request(
+            request.method, request.url, params=list(request.params) or None, data=list(request.form) or None,
+            headers=dict(request.headers), stream=True, auth=auth, allow_redirects=False,
+            timeout=(self.patience.connect_s, self.patience.read_s))
+
+    def _await_turn(self) -> None:
+        while (left := self._pause_until - time.monotonic()) > 0 and not self._stopped.is_set():
+            self._stopped.wait(left)
+        self.check_stopped()
+
+    def _ask_token(self, parameters: Mapping[str, str]) -> tuple[int, bytes]:
+        request = _Request("GET", self.services.token, tuple(parameters.items()))
+        try:
+            answer = _read(self._send(request, Anonymous()))
+        except (requests.RequestException, HTTPError) as error:
+            # The error repeats the address, and the address holds the password.
+            raise ServiceError(self.services.token, None, _reason(error)) from None
+        if answer.status in _PASSING:
+            raise ServiceError(self.services.token, answer.status, f"the login service answers HTTP {answer.status}")
+        return answer.status, answer.body
+
+
+def _read(response: requests.Response) -> Answer:
+    with response:
+        pieces, size = [], 0
+        for piece in response.iter_content(_CHUNK):
+            size += len(piece)
+            if size > _MAX_DOCUMENT:
+                raise ServiceError(response.url, response.status_code, f"the answer is longer than {_MAX_DOCUMENT}")
+            pieces.append(piece)
+    return Answer(response.status_code, response.headers, b"".join(pieces))
+
+
+def _unread(response: requests.Response) -> requests.Response:
+    return response
+
+
+def _follow(request: _Request, status: int, target: str) -> _Request:
+    if request.method == "POST" and status in (301, 302, 303):
+        return _Request("GET", target, headers=request.headers)
+    return replace(request, url=target, params=())
+
+
+def bare(url: str) -> str:
+    """Return an address without query, user and password, fit for a message."""
+    parts = urlsplit(url)
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{parts.hostname}{port}{parts.path}"
+
+
+def retry_after_s(header: str | None, now: Callable[[], float] = time.time) -> float | None:
+    """Return the seconds of a `Retry-After` header, given as seconds or as a date; None where there is none."""
+    if not header:
+        return None
+    try:
+        return max(0.0, float(header))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(header).timestamp() - now())
+    except ValueError:
+        return None
+
+
+def _session() -> requests.Session:
+    session = requests.Session()
+    adapter = HTTPAdapter(pool_connections=4, pool_maxsize=32)
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    session.headers["User-Agent"] = f"esorex-bridge/{__version__} (python-requests/{requests.__version__})"
+    return session
+
+
+def _service(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}/{parts.path.lstrip('/').partition('/')[0]}"
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, requests.ConnectTimeout | requests.ReadTimeout):
+        return "the service does not answer in time"
+    if isinstance(error, requests.exceptions.SSLError):
+        return "the service's certificate cannot be verified"
+    if isinstance(error, requests.ConnectionError):
+        return "the service cannot be reached, or broke the connection off"
+    return f"the request failed ({type(error).__name__})"

@@ -1,0 +1,376 @@
+"""Downloads: files of the archive into a folder, several at a time, resumed and verified.
+
+Every file asked for ends in the report. A file has its name only when it was verified; until then its bytes lie beside
+in a part, which the next run continues.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from esorex_bridge.archive.arriving import Arriving, PageError, digest_of
+from esorex_bridge.archive.connection import Connection, ServiceError
+from esorex_bridge.archive.manifest import Manifest
+from esorex_bridge.archive.part import Part, locked_part
+from esorex_bridge.archive.services import is_archive_name
+from esorex_bridge.archive.transfer import (
+    Begin,
+    FileStatus,
+    Refusal,
+    is_fits_name,
+    local_name,
+    read_answer,
+    request_headers,
+    time_of,
+)
+from esorex_bridge.archive.unpack import Unpacking, unpacked
+from esorex_bridge.errors import DataError, UserError
+from esorex_bridge.files import Digest, stem
+
+if TYPE_CHECKING:
+    from esorex_bridge.archive.client import ArchiveClient
+
+PARALLEL = 4
+"""Connections at a time; others use four to eight, and the archive publishes no limit."""
+
+_CHUNK = 512 * 1024
+_NOT_DATA = (".part", ".json", ".jsonl", ".xml", ".sh")
+_UNDERSCORED_TIME = re.compile(r"T(\d\d)_(\d\d)_(\d\d)")
+
+
+@dataclass(frozen=True, slots=True)
+class FileReport:
+    """What became of one file.
+
+    Parameters
+    ----------
+    name : str
+        Archive name, as asked for.
+    status : FileStatus
+        Fetched, kept (it was there, and sound), denied, missing or failed.
+    reason : str
+        Why, in words; empty where nothing needs saying.
+    path : Path or None
+        Where it lies; None where it does not.
+    size_bytes : int
+        On disk.
+    digest : Digest or None
+        Of its content.
+    """
+
+    name: str
+    status: FileStatus
+    reason: str = ""
+    path: Path | None = None
+    size_bytes: int = 0
+    digest: Digest | None = None
+
+    @property
+    def here(self) -> bool:
+        """Whether the file is there, verified."""
+        return self.path is not None
+
+
+@dataclass(frozen=True, slots=True)
+class FetchReport:
+    """What became of all files, in the order in which they were asked for.
+
+    Parameters
+    ----------
+    files : tuple of FileReport
+        One per file.
+    """
+
+    files: tuple[FileReport, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether all files are there."""
+        return all(file.here for file in self.files)
+
+    def with_status(self, status: FileStatus) -> tuple[FileReport, ...]:
+        """Return the files that ended so."""
+        return tuple(file for file in self.files if file.status is status)
+
+    @property
+    def paths(self) -> dict[str, Path]:
+        """Where each file that is there lies, by archive name."""
+        return {file.name: file.path for file in self.files if file.path is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """Progress within one file.
+
+    Parameters
+    ----------
+    name : str
+        Archive name.
+    size_bytes : int
+        How much is there.
+    total_bytes : int or None
+        Of how much; None where the archive does not say.
+    """
+
+    name: str
+    size_bytes: int
+    total_bytes: int | None
+
+
+Progress = Callable[[Received | FileReport], None]
+"""Told about bytes that came and files that ended; called from several threads."""
+
+
+class FolderError(UserError):
+    """The folder cannot be written: the disk is full or read-only, or it is somebody else's.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    reason : str
+        What the system says.
+    report : FetchReport
+        What was done before.
+    """
+
+    def __init__(self, folder: Path, reason: str, report: FetchReport | None = None) -> None:
+        self.folder, self.reason, self.report = folder, reason, report or FetchReport(())
+        done = sum(file.here for file in self.report.files)
+        super().__init__(f"{folder} cannot be written: {reason}; the {done} files verified so far are kept. "
+                         "Make room or choose another folder, and run again")
+
+
+def fetch(files: Iterable[str], into: Path, client: ArchiveClient, parallel: int = PARALLEL,
+          progress: Progress | None = None, unpacking: Unpacking = "auto") -> FetchReport:
+    """Fetch files of the archive into a folder.
+
+    Parameters
+    ----------
+    files : iterable of str
+        Archive names: `<dp_id>`, `<dp_id>.NL` (a night log), `M.…`, `ADP.…`.
+    into : Path
+        The data folder; made where it does not exist.
+    client : ArchiveClient
+        To the archive.
+    parallel : int
+        Connections at a time.
+    progress : callable, optional
+        Told about bytes that came and files that ended.
+    unpacking : {'auto', 'always', 'never'}
+        Which packed files are unpacked afterwards: by default those whose recipes cannot read them.
+
+    Returns
+    -------
+    FetchReport
+        One entry per file; nothing is skipped silently.
+
+    Raises
+    ------
+    FolderError
+        Where the folder cannot be written.
+    """
+    names = tuple(dict.fromkeys(files))
+    try:
+        into.mkdir(parents=True, exist_ok=True)
+        folder = _Folder(into, client.connection, Manifest(into), progress or _silent, unpacking, existing(into))
+    except OSError as error:
+        raise FolderError(into, error.strerror or str(error)) from error
+    done: dict[str, FileReport] = {}
+    with client.connection.stoppable(), ThreadPoolExecutor(max(1, parallel), "fetch") as pool:
+        jobs = {pool.submit(folder.obtain, name): name for name in names}
+        try:
+            for job in as_completed(jobs):
+                done[jobs[job]] = job.result()
+        except BaseException as error:
+            _abandon(jobs, client.connection)
+            if isinstance(error, OSError):
+                sofar = FetchReport(tuple(done[name] for name in names if name in done))
+                raise FolderError(into, error.strerror or str(error), sofar) from error
+            raise
+    return FetchReport(tuple(done[name] for name in names))
+
+
+def existing(folder: Path) -> dict[str, Path]:
+    """Return the files of a data folder by archive name, whatever their endings; parts and trees are none.
+
+    Colons of a name may lie as underscores, as on other systems. A file that lies plain goes before a packed one.
+    """
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.name.endswith(_NOT_DATA) or not path.is_file():
+            continue
+        name = stem(path.name)
+        if name == path.name:
+            name = path.name.rpartition(".")[0]
+        found.setdefault(_UNDERSCORED_TIME.sub(r"T\1:\2:\3", name), path)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """A try that came to nothing, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """A data folder that is being filled."""
+
+    path: Path
+    connection: Connection
+    manifest: Manifest
+    progress: Progress
+    unpacking: Unpacking
+    present: dict[str, Path]
+
+    def obtain(self, name: str) -> FileReport:
+        """Return a file's report, after fetching it where it is not there."""
+        report = self._obtain(name)
+        if report.path is not None:
+            report = self._unpack(report)
+        self.progress(report)
+        return report
+
+    def _obtain(self, name: str) -> FileReport:
+        if not is_archive_name(name):
+            return FileReport(name, FileStatus.FAILED, "this is no name that an archive file can have; not asked for")
+        damage = ""
+        if (path := self.present.get(name)) is not None:
+            report = self._kept(name, path)
+            if report.here:
+                return report
+            damage = report.reason
+        with locked_part(self.path, name, self._wait) as part:
+            # Another run may have fetched it while we waited for the part.
+            other = None if damage else existing(self.path).get(name) if part.waited else None
+            if other is not None and (report := self._kept(name, other)).here:
+                return report
+            report = self._fetch(name, part)
+        if damage and report.here:
+            if path is not None and path != report.path:
+                path.unlink(missing_ok=True)
+            return replace(report, reason=f"replaced a damaged file ({damage})")
+        return report
+
+    def _kept(self, name: str, path: Path) -> FileReport:
+        digest = self.manifest.digest(path)
+        if digest is None:
+            try:
+                digest = digest_of(path)
+            except DataError as error:
+                return FileReport(name, FileStatus.FAILED, str(error))
+            self.manifest.record(path, digest)
+        return FileReport(name, FileStatus.KEPT, "", path, path.stat().st_size, digest)
+
+    def _fetch(self, name: str, part: Part) -> FileReport:
+        failures, furthest = 0, 0
+        while True:
+            result = self._try(name, part)
+            if isinstance(result, FileReport):
+                return result
+            size = part.size_bytes
+            # A connection that breaks off is no failure as long as each one brings the file further than any before.
+            failures = 1 if size > furthest else failures + 1
+            furthest = max(furthest, size)
+            if failures >= self.connection.patience.attempts:
+                return FileReport(name, FileStatus.FAILED, f"{result.reason}; tried {failures} times")
+            self.connection.rest(failures)
+
+    def _try(self, name: str, part: Part) -> FileReport | _Again:
+        partial = part.partial()
+        try:
+            response = self.connection.open("GET", self.connection.services.file_url(name),
+                                            headers=request_headers(partial))
+        except ServiceError as error:
+            return FileReport(name, FileStatus.FAILED, error.reason)
+        with contextlib.closing(response):
+            begin = read_answer(response.status_code, response.headers, partial, self.connection.has_login)
+            if isinstance(begin, Refusal):
+                if begin.status is not None:
+                    return FileReport(name, begin.status, begin.reason)
+                part.forget()
+                return _Again(begin.reason)
+            return self._take(name, part, begin, response)
+
+    def _take(self, name: str, part: Part, begin: Begin, response: requests.Response) -> FileReport | _Again:
+        part.begin(begin)
+        arriving = Arriving(name)
+        try:
+            part.read_into(arriving.feed)
+            broken = self._receive(name, part, begin, response, arriving)
+            if broken is not None:
+                return broken
+            digest = arriving.close(part.path)
+            target = self.path / local_name(name, begin.name, arriving.head)
+            if not arriving.is_fits and (is_fits_name(target.name) or target.suffix == Path(name).suffix):
+                raise DataError(f"{name} is no FITS file: it starts with {arriving.head[:9]!r}")
+        except PageError as error:
+            part.forget()
+            return FileReport(name, FileStatus.FAILED, f"{error}; try again, with a login if the data are proprietary")
+        except DataError as error:
+            part.forget()
+            return _Again(str(error))
+        part.publish(target, time_of(name, _modified_s(begin)))
+        self.manifest.record(target, digest)
+        return FileReport(name, FileStatus.FETCHED, "", target, target.stat().st_size, digest)
+
+    def _receive(self, name: str, part: Part, begin: Begin, response: requests.Response,
+                 arriving: Arriving) -> _Again | None:
+        size = begin.offset
+        try:
+            while chunk := response.raw.read(_CHUNK, decode_content=False):
+                part.write(chunk)
+                arriving.feed(chunk)
+                size += len(chunk)
+                self.connection.check_stopped()
+                self.progress(Received(name, size, begin.total_bytes))
+        except (HTTPError, requests.RequestException):
+            return _Again(f"the connection broke off after {size} of {begin.total_bytes or 'unknown'} bytes")
+        if begin.total_bytes is not None and size != begin.total_bytes:
+            return _Again(f"{size} of {begin.total_bytes} bytes came")
+        return None
+
+    def _unpack(self, report: FileReport) -> FileReport:
+        assert report.path is not None and report.digest is not None
+        try:
+            result = unpacked(report.path, report.digest, self.unpacking)
+        except DataError as error:
+            return replace(report, status=FileStatus.FAILED, reason=str(error), path=None)
+        if result is None:
+            return report
+        path, digest = result
+        self.manifest.record(path, digest)
+        return replace(report, path=path, digest=digest, size_bytes=path.stat().st_size)
+
+    def _wait(self) -> None:
+        self.connection.check_stopped()
+        self.connection.rest(1)
+
+
+def _abandon(jobs: Iterable[Future[FileReport]], connection: Connection) -> None:
+    connection.stop()
+    for job in jobs:
+        job.cancel()
+
+
+def _modified_s(begin: Begin) -> float:
+    try:
+        return parsedate_to_datetime(begin.modified).timestamp()
+    except ValueError:
+        return 0.0
+
+
+def _silent(_: Received | FileReport) -> None:
+    pass

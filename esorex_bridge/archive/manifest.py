@@ -1,0 +1,118 @@
+"""Manifest: the files of a data folder that were verified, so that nothing is read twice.
+
+One JSON object per line, appended; the first line is the version. A file counts as verified as long as size, time and
+inode are those recorded.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from esorex_bridge.files import Digest
+
+NAME = ".esorex_bridge_manifest.jsonl"
+VERSION = 1
+
+_HEAD = json.dumps({"esorex_bridge_manifest": VERSION})
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A verified file.
+
+    Parameters
+    ----------
+    file : str
+        Its name in the folder.
+    size_bytes, mtime_ns, inode : int
+        As verified.
+    digest : Digest
+        Of its content.
+    """
+
+    file: str
+    size_bytes: int
+    mtime_ns: int
+    inode: int
+    digest: Digest
+
+
+class Manifest:
+    """The manifest of one folder; safe to share between threads.
+
+    Parameters
+    ----------
+    folder : Path
+        The data folder; need not exist yet.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._path = folder / NAME
+        self._lock = threading.Lock()
+        self._entries = _read(self._path)
+
+    def digest(self, path: Path) -> Digest | None:
+        """Return the digest of a file of the folder, as long as it is the file that was verified."""
+        entry = self._entries.get(path.name)
+        if entry is None:
+            return None
+        try:
+            found = path.stat()
+        except OSError:
+            return None
+        same = (found.st_size, found.st_mtime_ns, found.st_ino) == (entry.size_bytes, entry.mtime_ns, entry.inode)
+        return entry.digest if same else None
+
+    def record(self, path: Path, digest: Digest) -> None:
+        """Record a file that was verified.
+
+        Raises
+        ------
+        OSError
+            Where the folder cannot be written.
+        """
+        found = path.stat()
+        entry = Entry(path.name, found.st_size, found.st_mtime_ns, found.st_ino, digest)
+        line = json.dumps(asdict(entry), ensure_ascii=False)
+        with self._lock:
+            start = _start(self._path)
+            with self._path.open("ab", buffering=0) as stream:
+                stream.write(f"{start}{line}\n".encode())
+            self._entries[path.name] = entry
+
+
+def _read(path: Path) -> dict[str, Entry]:
+    try:
+        lines = path.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return {}
+    entries = {}
+    for line in lines:
+        entry = _entry(line)
+        if entry is not None:
+            entries[entry.file] = entry
+    return entries
+
+
+def _entry(line: str) -> Entry | None:
+    """Return the entry of a line; None for what is none: the head, a line cut off, a line of another version."""
+    try:
+        found = json.loads(line)
+        return Entry(str(found["file"]), int(found["size_bytes"]), int(found["mtime_ns"]), int(found["inode"]),
+                     Digest(str(found["digest"])))
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _start(path: Path) -> str:
+    """Return what has to stand before a new line: the head of a new file, an end for a line that was cut off."""
+    try:
+        with path.open("rb") as stream:
+            stream.seek(-1, 2)
+            return "" if stream.read(1) == b"\n" else "\n"
+    except OSError:
+        return _HEAD + "\n"

@@ -1,0 +1,149 @@
+"""Part: a file on its way, beside its place: the bytes so far, what they are to become, and a lock.
+
+`<name>.part` holds the bytes; `<name>.part.json` what the service stated when they began to come, so that a later run
+can continue them. The lock keeps two runs from writing one part.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from esorex_bridge.archive.transfer import Begin, Partial
+
+VERSION = 1
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The part of one file, locked by us.
+
+    Parameters
+    ----------
+    path : Path
+        Of the bytes.
+    stream : BinaryIO
+        Unbuffered, open for reading and appending.
+    waited : bool
+        Whether another run had it before.
+    """
+
+    path: Path
+    stream: BinaryIO
+    waited: bool = False
+
+    @property
+    def size_bytes(self) -> int:
+        """How many bytes there are."""
+        return os.fstat(self.stream.fileno()).st_size
+
+    def partial(self) -> Partial | None:
+        """Return what can be continued; None where there is nothing, or nobody knows of what."""
+        size = self.size_bytes
+        stated = _stated(self._notes)
+        if stated is None or not 0 < size < stated.total_bytes:
+            return None
+        return Partial(size, stated.total_bytes, stated.etag, stated.modified)
+
+    def begin(self, begin: Begin) -> None:
+        """Cut the part to where the bytes to come belong, and note what they will become."""
+        os.ftruncate(self.stream.fileno(), begin.offset)
+        self.stream.seek(begin.offset)
+        if begin.total_bytes is None:
+            self._notes.unlink(missing_ok=True)
+            return
+        notes = {"version": VERSION, "total_bytes": begin.total_bytes, "etag": begin.etag, "modified": begin.modified}
+        self._notes.write_text(json.dumps(notes))
+
+    def write(self, data: bytes) -> None:
+        """Append bytes; a disk that takes only some of them is asked again, and says then that it is full."""
+        view = memoryview(data)
+        while view:
+            view = view[self.stream.write(view):]
+
+    def read_into(self, take: Callable[[bytes], None]) -> None:
+        """Hand over all bytes that are there."""
+        self.stream.seek(0)
+        while chunk := self.stream.read(_CHUNK):
+            take(chunk)
+
+    def forget(self) -> None:
+        """Throw the bytes away."""
+        os.ftruncate(self.stream.fileno(), 0)
+        self.stream.seek(0)
+        self._notes.unlink(missing_ok=True)
+
+    def publish(self, target: Path, mtime_s: int) -> None:
+        """Give the part its name, in one step."""
+        os.utime(self.path, (mtime_s, mtime_s))
+        self.path.replace(target)
+        self._notes.unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Remove the part and its notes."""
+        self.path.unlink(missing_ok=True)
+        self._notes.unlink(missing_ok=True)
+
+    @property
+    def _notes(self) -> Path:
+        return self.path.with_name(self.path.name + ".json")
+
+
+@contextmanager
+def locked_part(folder: Path, name: str, wait: Callable[[], None]) -> Iterator[Part]:
+    """Open and lock the part of an archive file, waiting while another run has it.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the file will lie.
+    name : str
+        Archive name of the file.
+    wait : callable
+        Lets a moment pass, or raises where nobody wants to wait any longer.
+    """
+    path = folder / f"{name}.part"
+    waited = False
+    while True:
+        stream = path.open("ab+", buffering=0)
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            stream.close()
+            waited = True
+            wait()
+            continue
+        if _is_still(path, stream):
+            break
+        # The other run published its part meanwhile: what we locked has another name now.
+        stream.close()
+    with stream:
+        part = Part(path, stream, waited)
+        yield part
+        if path.exists() and _is_still(path, stream) and part.size_bytes == 0:
+            part.remove()
+
+
+def _is_still(path: Path, stream: BinaryIO) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(stream.fileno()))
+    except OSError:
+        return False
+
+
+def _stated(notes: Path) -> Partial | None:
+    try:
+        found = json.loads(notes.read_text())
+        if found["version"] != VERSION:
+            return None
+        return Partial(0, int(found["total_bytes"]), str(found["etag"]), str(found["modified"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,234 @@
+"""Query: what a user wants to find among raw frames, and the ADQL that asks for it.
+
+Facts about `dbo.raw`: ESO's programmatic documentation. Names of objects are stored in upper case; `instrument` is the
+FITS keyword INSTRUME, which is often neither the common name nor the prefix of the dp_ids.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from esorex_bridge.errors import UserError
+
+COLUMNS = ("dp_id", "instrument", "object", "dp_cat", "dp_type", "dp_tech", "exp_start", "exposure", "prog_id",
+           "ob_id", "tpl_start", "release_date", "access_estsize")
+"""The columns asked for by default."""
+
+PRODUCT_COLUMNS = ("product_id", "archive_id", "eso_category", "extension", "original_filename", "access_url",
+                   "size_kb")
+"""The columns of `phase3v2.product_files` that are asked for."""
+
+INSTRUMENTS = {
+    "NACO": "NAOS+CONICA", "SPHER": "SPHERE", "GRAVI": "GRAVITY", "MATIS": "MATISSE", "PIONI": "PIONIER",
+    "SINFO": "SINFONI", "ESPRE": "ESPRESSO", "CRIRE": "CRIRES", "XSHOO": "XSHOOTER", "OMEGA": "OMEGACAM",
+    "GIRAF": "GIRAFFE", "VIMO": "VIMOS",
+}
+"""Common names and dp_id prefixes whose INSTRUME keyword is different."""
+
+_NIGHT_BEGINS = timedelta(hours=12)
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Constraints:
+    """What the wanted frames have in common; None or empty means "any".
+
+    Parameters
+    ----------
+    program : str or None
+        Programme or run, such as `098.C-0739(C)`; a `%` stands for any text.
+    target : str or None
+        Name of the object, compared with `target` and `object` in upper case.
+    ra, dec, radius : float or None
+        A cone on the sky, degrees (ICRS); all three or none.
+    instrument : str or None
+        Common name, prefix of the dp_ids, or INSTRUME.
+    night : str or None
+        `YYYY-MM-DD`, the date at dusk: from noon UT of that day to noon UT of the next.
+    begin, end : str or None
+        Dates or times (UT) between which the exposure began; a date as `end` includes that day.
+    dp_ids : tuple of str
+        Archive names.
+    type, tech : str or None
+        `dp_type`, `dp_tech`; a `%` stands for any text.
+    category : str or None
+        `dp_cat`. Science only by default: calSelector behaves erratically when acquisition frames are mixed in.
+    where : str or None
+        More ADQL, joined by AND.
+    columns : tuple of str
+        Columns of `dbo.raw`, or `*`.
+    limit : int or None
+        Greatest number of rows; None for all.
+    """
+
+    program: str | None = None
+    target: str | None = None
+    ra: float | None = None
+    dec: float | None = None
+    radius: float | None = None
+    instrument: str | None = None
+    night: str | None = None
+    begin: str | None = None
+    end: str | None = None
+    dp_ids: tuple[str, ...] = ()
+    type: str | None = None
+    tech: str | None = None
+    category: str | None = "SCIENCE"
+    where: str | None = None
+    columns: tuple[str, ...] = COLUMNS
+    limit: int | None = None
+
+
+def adql(constraints: Constraints) -> str:
+    """Return the ADQL text for constraints.
+
+    Raises
+    ------
+    UserError
+        Where a constraint is malformed, or there is none at all (the whole archive is not a query).
+    """
+    conditions = [*_names(constraints), *_times(constraints), *_cone(constraints)]
+    if constraints.where:
+        conditions.append(f"({constraints.where})")
+    if not conditions and constraints.limit is None:
+        raise UserError("this asks for all frames of the archive; name a programme, target, night or dp_id, or a --max")
+    if constraints.category:
+        conditions.append(_like("dp_cat", constraints.category.upper()))
+    top = f"TOP {_positive(constraints.limit)} " if constraints.limit is not None else ""
+    text = f"SELECT {top}{', '.join(map(_column, constraints.columns))}\nFROM dbo.raw"
+    if conditions:
+        text += "\nWHERE " + "\n  AND ".join(conditions)
+    return text + "\nORDER BY exp_start"
+
+
+def product_files_adql(product: str | None, collection: str | None, category: str | None, limit: int | None) -> str:
+    """Return the ADQL that lists the files of processed products, science and ancillary.
+
+    Source of the tables and of the join: ESO's documentation of ancillary files.
+
+    Raises
+    ------
+    UserError
+        Where neither a product nor a collection is named.
+    """
+    if not product and not collection:
+        raise UserError("name a product (ADP.…) or a --collection; all products of the archive are not a query")
+    top = f"TOP {_positive(limit)} " if limit is not None else ""
+    columns = ", ".join(f"p.{name}" for name in PRODUCT_COLUMNS)
+    text = f"SELECT {top}{columns}\nFROM phase3v2.product_files AS p"
+    conditions = []
+    if collection:
+        text += "\n  JOIN ivoa.ObsCore AS o ON p.product_id = o.dp_id"
+        conditions.append(f"o.obs_collection = {quoted(collection)}")
+    if product:
+        conditions.append(f"p.product_id = {quoted(product)}")
+    if category:
+        conditions.append(_like("p.eso_category", category.upper()))
+    return text + "\nWHERE " + "\n  AND ".join(conditions)
+
+
+def quoted(value: str) -> str:
+    """Return a text as an ADQL string literal.
+
+    Raises
+    ------
+    UserError
+        Where it holds control characters, which no name in the archive has.
+    """
+    if any(ord(character) < 32 for character in value):
+        raise UserError(f"{value!r} holds control characters; archive names have none")
+    return "'" + value.replace("'", "''") + "'"
+
+
+def instrument_name(name: str) -> str:
+    """Return the INSTRUME of an instrument by its common name or dp_id prefix.
+
+    >>> instrument_name("naco")
+    'NAOS+CONICA'
+    """
+    return INSTRUMENTS.get(name.upper(), name.upper())
+
+
+def _names(wanted: Constraints) -> list[str]:
+    found = []
+    if wanted.program:
+        found.append(_like("prog_id", wanted.program))
+    if wanted.target:
+        spellings = ", ".join(quoted(name) for name in _spellings(wanted.target))
+        found.append(f"(target IN ({spellings}) OR object IN ({spellings}))")
+    if wanted.instrument:
+        found.append(f"instrument = {quoted(instrument_name(wanted.instrument))}")
+    if wanted.dp_ids:
+        found.append(f"dp_id IN ({', '.join(map(quoted, wanted.dp_ids))})")
+    if wanted.type:
+        found.append(_like("dp_type", wanted.type.upper()))
+    if wanted.tech:
+        found.append(_like("dp_tech", wanted.tech.upper()))
+    return found
+
+
+def _times(wanted: Constraints) -> list[str]:
+    found = []
+    if wanted.night:
+        dusk = datetime.combine(_date(wanted.night), datetime.min.time()) + _NIGHT_BEGINS
+        found += [f"exp_start >= '{_stamp(dusk)}'", f"exp_start < '{_stamp(dusk + timedelta(days=1))}'"]
+    if wanted.begin:
+        found.append(f"exp_start >= '{_stamp(_time(wanted.begin))}'")
+    if wanted.end:
+        whole_day = len(wanted.end) == len("YYYY-MM-DD")
+        last = _time(wanted.end) + timedelta(days=1 if whole_day else 0)
+        found.append(f"exp_start {'<' if whole_day else '<='} '{_stamp(last)}'")
+    return found
+
+
+def _cone(wanted: Constraints) -> list[str]:
+    given = [value for value in (wanted.ra, wanted.dec, wanted.radius) if value is not None]
+    if not given:
+        return []
+    if len(given) < 3 or wanted.ra is None or wanted.dec is None or wanted.radius is None:
+        raise UserError("a position on the sky needs --ra, --dec and --radius, all in degrees")
+    if not (0 <= wanted.ra < 360 and -90 <= wanted.dec <= 90 and 0 < wanted.radius <= 90):
+        raise UserError(f"no such cone: ra {wanted.ra}, dec {wanted.dec}, radius {wanted.radius} (degrees)")
+    return [f"CONTAINS(POINT('ICRS', ra, dec), CIRCLE('ICRS', {wanted.ra!r}, {wanted.dec!r}, {wanted.radius!r})) = 1"]
+
+
+def _like(column: str, value: str) -> str:
+    return f"{column} {'LIKE' if '%' in value else '='} {quoted(value)}"
+
+
+def _spellings(target: str) -> tuple[str, ...]:
+    name = " ".join(target.upper().split())
+    return tuple(dict.fromkeys((name, name.replace(" ", "_"), name.replace("_", " "), name.replace(" ", ""))))
+
+
+def _column(name: str) -> str:
+    if name != "*" and not _IDENTIFIER.fullmatch(name):
+        raise UserError(f"'{name}' is no name of a column; see TAP_SCHEMA.columns for those of dbo.raw")
+    return name
+
+
+def _positive(limit: int) -> int:
+    if limit < 1:
+        raise UserError(f"--max {limit}: at least one row must be allowed")
+    return limit
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise UserError(f"'{text}' is no night; write the date at dusk as YYYY-MM-DD") from error
+
+
+def _time(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text.removesuffix("Z"))
+    except ValueError as error:
+        raise UserError(f"'{text}' is no date or time; write YYYY-MM-DD or YYYY-MM-DDThh:mm:ss (UT)") from error
+    return moment.replace(tzinfo=None)
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds")

@@ -1,0 +1,143 @@
+"""Trees: calSelector's documents beside the data, with what was asked and when, so that they can be asked for again."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from esorex_bridge.archive.calselector import AssociationReply
+from esorex_bridge.datasets.association import AssociationTree, Mode
+from esorex_bridge.datasets.xml import UnreadableTreeError, read_tree_file
+from esorex_bridge.errors import DataError
+
+NAME = ".esorex_bridge_trees.jsonl"
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked for a tree that lies in a folder.
+
+    Parameters
+    ----------
+    file : str
+        Name of the tree's file.
+    dp_id : str
+        The science frame that was asked.
+    mode : {'Raw2Raw', 'Raw2Master'}
+        As requested.
+    time : str
+        When (UT, ISO 8601).
+    """
+
+    file: str
+    dp_id: str
+    mode: Mode
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
+class SavedTree:
+    """A tree in a folder.
+
+    Parameters
+    ----------
+    path : Path
+        Its file.
+    tree : AssociationTree
+        Its content.
+    dp_id : str
+        The science frame to ask for it again.
+    mode : {'Raw2Raw', 'Raw2Master'}
+        The mode that was asked for; the executed one where nobody noted it.
+    asked : datetime
+        When (UT); the time of the file where nobody noted it.
+    """
+
+    path: Path
+    tree: AssociationTree
+    dp_id: str
+    mode: Mode
+    asked: datetime
+
+
+def save_trees(replies: Iterable[AssociationReply], folder: Path, now: datetime) -> tuple[Path, ...]:
+    """Keep the documents of calSelector's answers in a data folder, under the names that ESO gives them.
+
+    Parameters
+    ----------
+    replies : iterable of AssociationReply
+        Those without a document leave nothing.
+    folder : Path
+        The data folder; made where it does not exist.
+    now : datetime
+        When they were asked.
+
+    Raises
+    ------
+    DataError
+        Where the folder cannot be written.
+    """
+    try:
+        return tuple(_save(reply, folder, now) for reply in replies if reply.tree is not None and reply.file_name)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be written: {error.strerror or error}; choose another folder") from error
+
+
+def saved_trees(folder: Path) -> tuple[SavedTree, ...]:
+    """Return the trees of a data folder, ours and those of archive packages; other XML is passed over."""
+    asked = _asked(folder / NAME)
+    return tuple(tree for path in sorted(folder.glob("*.xml")) if (tree := _saved(path, asked)) is not None)
+
+
+def _save(reply: AssociationReply, folder: Path, now: datetime) -> Path:
+    assert reply.file_name is not None
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / reply.file_name
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(reply.document)
+    part.replace(path)
+    line = asdict(Asked(path.name, reply.asked, reply.requested, now.astimezone(UTC).isoformat(timespec="seconds")))
+    notes = folder / NAME
+    head = "" if notes.exists() else json.dumps({"esorex_bridge_trees": VERSION}) + "\n"
+    descriptor = os.open(notes, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        os.write(descriptor, f"{head}{json.dumps(line)}\n".encode())
+    finally:
+        os.close(descriptor)
+    return path
+
+
+def _saved(path: Path, notes: dict[str, Asked]) -> SavedTree | None:
+    try:
+        tree = read_tree_file(path)
+    except UnreadableTreeError:
+        return None
+    if not tree.root.files:
+        return None
+    noted = notes.get(path.name)
+    if noted is not None:
+        return SavedTree(path, tree, noted.dp_id, noted.mode, datetime.fromisoformat(noted.time))
+    time = datetime.fromtimestamp(int(path.stat().st_mtime), UTC)
+    return SavedTree(path, tree, tree.root.files[0].name, tree.mode, time)
+
+
+def _asked(path: Path) -> dict[str, Asked]:
+    try:
+        lines = path.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return {}
+    found = {}
+    for line in lines:
+        try:
+            values = json.loads(line)
+            mode: Mode = "Raw2Master" if values["mode"] == "Raw2Master" else "Raw2Raw"
+            datetime.fromisoformat(values["time"])
+            found[str(values["file"])] = Asked(str(values["file"]), str(values["dp_id"]), mode, values["time"])
+        except (ValueError, KeyError, TypeError):
+            continue
+    return found
