@@ -70,3 +70,13 @@ def small_archive(frames_folder: Path) -> Iterator[EmbeddedArchive]:
 
     with EmbeddedArchive([naco_night(npix=128)], frames_folder) as archive:
         yield archive
+
+
+@pytest.fixture
+def hawki_archive(frames_folder: Path) -> Iterator[EmbeddedArchive]:
+    """Serve a HAWK-I night of four detectors of 128 pixels."""
+    from esorex_bridge.demo.archive import EmbeddedArchive
+    from esorex_bridge.demo.hawki import hawki_night
+
+    with EmbeddedArchive([hawki_night(npix=128)], frames_folder) as archive:
+        yield archive

@@ -173,7 +173,7 @@ def _observation_keywords(exposure: Exposure) -> Keywords:
         ("RA", exposure.ra_deg),
         ("DEC", exposure.dec_deg),
         ("EQUINOX", 2000.0),
-        ("RADECSYS", "FK5"),
+        ("RADESYS", "FK5"),
         ("EXPTIME", exposure.dit_s),
         ("MJD-OBS", mjd(start)),
         ("DATE-OBS", timestamp(start)),
