@@ -105,8 +105,12 @@ def _guarded(module: VerbModule, args: argparse.Namespace) -> int:
     except BridgeError as error:
         return output.failed(str(error), type(error).__name__, REFUSED, as_json)
     except KeyboardInterrupt:
-        return output.failed("interrupted; what was finished is kept, the next run goes on from there",
-                             "Interrupted", INTERRUPTED, as_json)
+        return output.failed(
+            "interrupted; what was finished is kept, the next run goes on from there",
+            "Interrupted",
+            INTERRUPTED,
+            as_json,
+        )
     except BrokenPipeError:
         return output.abandoned()
     except Exception as error:

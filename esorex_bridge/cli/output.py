@@ -29,7 +29,19 @@ def note(text: str) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
-    """Print a table; full width where stdout is not a terminal, so that nothing is cut in a log or a pipe."""
+    """Print a table: drawn on a terminal, plain aligned columns with nothing cut in a log or a pipe."""
+    texts = [[str(cell) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        _drawn(columns, texts, title)
+        return
+    if title:
+        print(title)
+    widths = [max(map(len, column)) for column in zip(columns, *texts, strict=True)]
+    for row in (columns, *texts):
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _drawn(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -39,8 +51,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str |
     for column in columns:
         drawn.add_column(column, overflow="fold")
     for row in rows:
-        drawn.add_row(*(Text(str(cell)) for cell in row))
-    Console(width=None if sys.stdout.isatty() else 200, soft_wrap=False).print(drawn)
+        drawn.add_row(*map(Text, row))
+    Console().print(drawn)
 
 
 def failed(message: str, kind: str, code: int, as_json: bool) -> int:
@@ -61,6 +73,8 @@ def crashed(error: Exception, code: int, as_json: bool) -> int:
     """Report an error that is a mistake of the bridge, with the place but without values of variables."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     logging.getLogger(__name__).info("traceback", exc_info=error)
-    message = (f"this is a bug in esorex-bridge: {type(error).__name__}: {error} "
-               f"({place.filename}:{place.lineno}); run again with -v and report it with the traceback")
+    message = (
+        f"this is a bug in esorex-bridge: {type(error).__name__}: {error} "
+        f"({place.filename}:{place.lineno}); run again with -v and report it with the traceback"
+    )
     return failed(message, "Bug", code, as_json)

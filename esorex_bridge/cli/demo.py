@@ -1,0 +1,126 @@
+"""`esorex-bridge demo`: the whole road on an embedded archive, twice: the second time nothing runs."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from esorex_bridge.cli import options, output
+from esorex_bridge.cli.progress import show
+
+if TYPE_CHECKING:
+    from esorex_bridge.demo.night import Night
+    from esorex_bridge.session import Settings
+
+EXAMPLE = "esorex-bridge demo --instrument hawki --root demo_data\n  esorex-bridge demo --serve --fault truncated"
+PROGRAM = "60.A-9999(A)"
+INSTRUMENTS = ("naco", "hawki")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument(
+        "--instrument", choices=INSTRUMENTS, default="naco", help="which synthetic night (default: naco)"
+    )
+    group = parser.add_argument_group("serving the embedded archive to a client, instead of the demonstration")
+    group.add_argument("--serve", action="store_true", help="serve on 127.0.0.1 until Ctrl-C")
+    group.add_argument("--port", type=int, default=0, help="port to serve on (default: any free one)")
+    group.add_argument(
+        "--fault", action="append", default=[], metavar="NAME", help="switch a fault on; 'list' lists them"
+    )
+    options.common(parser)
+    parser.set_defaults(root=Path("demo_data"))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Go the road twice, or serve."""
+    if args.fault == ["list"]:
+        return _list_faults(args.json)
+    if args.serve:
+        return _serve(args)
+    return _demonstrate(args)
+
+
+def _demonstrate(args: argparse.Namespace) -> int:
+    from esorex_bridge.cli import reduce as verb
+    from esorex_bridge.demo.archive import EmbeddedArchive
+
+    night = _nights()[args.instrument]()
+    documents: list[dict[str, Any]] = []
+    failed = False
+    with EmbeddedArchive([night], _frames(args.root)) as archive:
+        settings = _settings(args, archive.url)
+        words = ("esorex-bridge", "reduce", "--program", PROGRAM, "--instrument", night.instrument)
+        command = shlex.join((*words, "--mode", _mode(settings), "--root", str(args.root), "--archive", archive.url))
+        for part in ("first", "second"):
+            output.note(f"the {part} time: {command}")
+            wanted = verb.constraints_of(program=PROGRAM, instrument=night.instrument)
+            came = verb.go(settings, wanted)
+            documents.append({"command": command, **verb.document(came)})
+            failed = failed or verb.has_failed(came)
+            if not args.json:
+                print(f"\nThe {part} time:")
+                show(came.reports)
+                verb.say_what_is_missing(came)
+    if args.json:
+        output.emit_json({"archive": archive.url, "runs": documents})
+    else:
+        _conclude(documents, args.root)
+    return 1 if failed else 0
+
+
+def _conclude(documents: list[dict[str, Any]], root: Path) -> None:
+    first, second = documents
+    print(f"\nRecipes started: {first['executed']} the first time, {second['executed']} the second time.")
+    print(f"Everything lies in {root}; the products in {root / 'reflex_end_products'}.")
+
+
+def _serve(args: argparse.Namespace) -> int:
+    from esorex_bridge.demo.archive import serve, wait_for_interrupt
+
+    nights = [make() for make in _nights().values()]
+    archive = serve(nights, _frames(args.root), port=args.port, faults=args.fault)
+    try:
+        if args.json:
+            output.emit_json({"archive": archive.url})
+        else:
+            print(f"serving on {archive.url} (for --archive); Ctrl-C ends it", flush=True)
+        wait_for_interrupt()
+    finally:
+        archive.__exit__(None, None, None)
+    return 0
+
+
+def _list_faults(as_json: bool) -> int:
+    from esorex_bridge.demo.faults import Fault
+
+    if as_json:
+        output.emit_json({"faults": [{"name": fault.name, "meaning": fault.value} for fault in Fault]})
+    else:
+        output.table(("fault", "meaning"), [(fault.name, fault.value) for fault in Fault])
+    return 0
+
+
+def _nights() -> dict[str, Callable[[], Night]]:
+    from esorex_bridge.demo.hawki import hawki_night
+    from esorex_bridge.demo.naco import naco_night
+
+    return {"naco": naco_night, "hawki": hawki_night}
+
+
+def _settings(args: argparse.Namespace, url: str) -> Settings:
+    from esorex_bridge.session import Settings
+
+    return Settings(root=args.root, archive=url, mode="Raw2Master" if args.instrument == "hawki" else "Raw2Raw")
+
+
+def _mode(settings: Settings) -> str:
+    return "master" if settings.mode == "Raw2Master" else "raw"
+
+
+def _frames(root: Path) -> Path:
+    """Return where the embedded archive keeps its frames, apart from what is fetched from it."""
+    return root.absolute() / "embedded_archive"

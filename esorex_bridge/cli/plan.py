@@ -1,0 +1,108 @@
+"""`esorex-bridge plan`: the ordered steps of each dataset, or the check of a workflow definition."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from esorex_bridge.cli import options, output
+from esorex_bridge.plan.plan import FileInput, Plan, Step
+
+EXAMPLE = "esorex-bridge plan --root night\n  esorex-bridge plan --check --workflow my_naco.yaml"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("datasets", nargs="*", metavar="DATASET", help="names of datasets (default: all)")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="verify the workflow definitions against the installed recipes instead: names, parameters, types, ranges",
+    )
+    options.planning(parser)
+    options.common(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the plans, or what is wrong with the definitions."""
+    from esorex_bridge.session import Session
+
+    with Session(options.settings(args)) as session:
+        if args.check:
+            return _check(session, args.json)
+        plans = [plan for _, plan in session.plans(session.datasets(args.datasets))]
+    if args.json:
+        output.emit_json({"datasets": [document(plan) for plan in plans]})
+        return 0
+    for plan in plans:
+        print(f"{plan.dataset} (workflow {plan.workflow})")
+        rows = ((step.name, _inputs(step), ", ".join(step.needs) or "-", _remarks(step)) for step in plan.steps)
+        output.table(("step", "inputs", "after", "remarks"), rows)
+        for group in plan.unused:
+            print(f"  not needed: {group.purpose}: {group.reason}")
+        for message in plan.messages:
+            print(f"  message: {message}")
+    return 0
+
+
+def document(plan: Plan) -> dict[str, Any]:
+    """Return a plan as JSON values."""
+    return {
+        "dataset": plan.dataset,
+        "workflow": plan.workflow,
+        "messages": list(plan.messages),
+        "steps": [_step(step) for step in plan.steps],
+        "not_needed": [
+            {"purpose": group.purpose, "recipe": group.recipe, "reason": group.reason} for group in plan.unused
+        ],
+    }
+
+
+def _step(step: Step) -> dict[str, Any]:
+    return {
+        "step": step.name,
+        "recipe": step.recipe,
+        "purpose": step.purpose,
+        "target": step.target,
+        "setup": dict(step.setup),
+        "parameters": {setting.name: setting.value for setting in step.settings},
+        "products": list(step.products),
+        "gaps": list(step.gaps),
+        "warnings": list(step.warnings),
+        "inputs": [
+            {"category": entry.category, "file": str(entry.path)}
+            if isinstance(entry, FileInput)
+            else {"category": entry.category, "step": entry.step, "product": entry.product}
+            for entry in step.inputs
+        ],
+    }
+
+
+def _inputs(step: Step) -> str:
+    counts: dict[str, int] = {}
+    for entry in step.inputs:
+        counts[entry.category] = counts.get(entry.category, 0) + 1
+    return ", ".join(f"{number} {category}" for category, number in counts.items())
+
+
+def _remarks(step: Step) -> str:
+    return "; ".join((*(f"cannot run: {gap}" for gap in step.gaps), *step.warnings)) or "-"
+
+
+def _check(session: Any, as_json: bool) -> int:
+    from esorex_bridge.run.check import check_workflow
+
+    findings = [finding for workflow in session.workflows for finding in check_workflow(workflow, session.esorex)]
+    if as_json:
+        output.emit_json(
+            {
+                "findings": [{"place": f.place, "problem": f.problem} for f in findings],
+                "checked": len(session.workflows),
+            }
+        )
+    for finding in findings:
+        output.note(f"{finding.place}: {finding.problem}")
+    if not as_json and not findings:
+        names = ", ".join(workflow.name for workflow in session.workflows)
+        print(f"no findings: {names}")
+    return 1 if findings else 0

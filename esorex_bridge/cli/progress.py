@@ -1,0 +1,121 @@
+"""Progress of a run as plain lines on stderr, and its result as tables."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from esorex_bridge.cli import output
+from esorex_bridge.run.report import DatasetReport, StepReport
+
+if TYPE_CHECKING:
+    from esorex_bridge.archive.calselector import AssociationReply
+    from esorex_bridge.archive.download import FileReport, Received
+
+_DONE = {"execute": "ran", "reuse": "reused", "not_needed": "not needed"}
+
+
+class Progress:
+    """Tells on stderr which recipe runs, and how each step ended."""
+
+    def started(self, dataset: str, step: str, recipe: str, number: int, of: int) -> None:
+        """Tell that a recipe was started."""
+        output.note(f"[{number}/{of}] {step} of {dataset} …")
+
+    def finished(self, report: StepReport) -> None:
+        """Tell how a step ended."""
+        if report.outcome == "done" and report.decision == "execute":
+            output.note(f"      {report.step}: {len(report.products)} products in {report.seconds:.2f} s")
+        elif report.outcome in ("failed", "blocked"):
+            output.note(f"      {report.step}: {report.outcome}: {report.error}")
+
+
+class FetchProgress:
+    """Tells on stderr what was found, what calSelector answered, and how the downloads go on."""
+
+    def __init__(self) -> None:
+        self._bytes: dict[str, int] = {}
+        self._ended = self._files = 0
+        self._lock = Lock()
+        self._live = sys.stderr.isatty()
+
+    def __enter__(self) -> FetchProgress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live and self._ended:
+            sys.stderr.write("\n")
+
+    def found(self, rows: Sequence[object]) -> None:
+        """Tell how many frames the query found."""
+        output.note(f"query: {len(rows)} science frames")
+
+    def associated(self, replies: Sequence[AssociationReply], files: Sequence[str]) -> None:
+        """Tell what calSelector answered."""
+        self._files = len(files)
+        trees = sum(reply.tree is not None for reply in replies)
+        output.note(f"calSelector: {trees} association trees, which name {len(files)} files")
+
+    def fetching(self, event: Received | FileReport) -> None:
+        """Tell about bytes that came and files that ended: one live line on a terminal, every tenth in a log."""
+        with self._lock:
+            self._bytes[event.name] = event.size_bytes
+            ended = hasattr(event, "status")
+            self._ended += ended
+            last = ended and self._ended == self._files
+            megabytes = sum(self._bytes.values()) / 1e6
+            line = f"fetch: {self._ended} of {self._files} files, {megabytes:.1f} MB"
+            if self._live:
+                sys.stderr.write(f"\r{line}")
+            elif last or (ended and self._files >= 10 and self._ended % (self._files // 5) == 0):
+                output.note(line)
+
+
+def show(reports: Sequence[DatasetReport]) -> None:
+    """Print the steps of all datasets, then what a reader should know, then where the products lie."""
+    rows = [
+        (
+            report.dataset,
+            step.step,
+            step.recipe or "-",
+            word(step),
+            step.error or step.reason,
+            f"{step.seconds:.2f}",
+            _categories(step),
+        )
+        for report in reports
+        for step in report.steps
+    ]
+    output.table(("dataset", "step", "recipe", "result", "why", "seconds", "products"), rows)
+    for report in reports:
+        for line in remarks(report):
+            print(f"{report.dataset}: {line}")
+    for report in reports:
+        for path in report.end_products:
+            print(path)
+
+
+def remarks(report: DatasetReport) -> list[str]:
+    """Return what the reader of a dataset's products should know."""
+    lines = [f"warning: {text} ({step.step})" for step in report.steps for text in step.warnings]
+    if report.requested is not None and report.mode is not None and report.mode != report.requested:
+        lines.append(f"{report.requested} was asked for, calSelector executed {report.mode}")
+    if not report.complete:
+        lines.append("calSelector says that the association is incomplete")
+    if not report.certified:
+        lines.append("ESO has not certified the association yet; ask again in some days")
+    return [*lines, *(f"message: {text}" for text in report.messages)]
+
+
+def word(step: StepReport) -> str:
+    """Return in a word or two what came of a step."""
+    return _DONE[step.decision] if step.outcome in ("done", "skipped") else step.outcome.replace("_", " ")
+
+
+def _categories(step: StepReport) -> str:
+    counts: dict[str, int] = {}
+    for product in step.products:
+        counts[product.category] = counts.get(product.category, 0) + 1
+    return ", ".join(name if number == 1 else f"{number} {name}" for name, number in counts.items()) or "-"

@@ -1,0 +1,188 @@
+"""`esorex-bridge reduce`: query, fetch, organise, plan and run, from names to products."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from esorex_bridge.cli import options, output
+from esorex_bridge.cli.progress import FetchProgress, Progress, show
+from esorex_bridge.datasets.dataset import missing_files
+from esorex_bridge.errors import UserError
+
+if TYPE_CHECKING:
+    from esorex_bridge.archive.acquisition import Acquisition
+    from esorex_bridge.archive.calselector import AssociationReply
+    from esorex_bridge.archive.query import Constraints
+    from esorex_bridge.run.hand import HandSof
+    from esorex_bridge.run.report import DatasetReport
+    from esorex_bridge.session import Settings
+
+EXAMPLE = 'esorex-bridge reduce --program "60.A-9999(A)" --night 2016-03-01 --root night'
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("dp_ids", nargs="*", metavar="DP_ID", help="science frames by their archive names")
+    group = parser.add_argument_group("which science frames")
+    group.add_argument("--program", metavar="P", help='programme or run, such as "60.A-9999(A)"')
+    group.add_argument("--target", metavar="NAME", help="name of the object")
+    group.add_argument("--instrument", metavar="I", help="instrument")
+    group.add_argument("--night", metavar="YYYY-MM-DD", help="night that began on this date")
+    options.planning(parser)
+    options.dry_run(parser)
+    options.common(parser)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of the whole road.
+
+    Parameters
+    ----------
+    acquired : Acquisition
+        What was found, associated and fetched.
+    reports : tuple of DatasetReport
+        What came of each dataset.
+    sofs : tuple of HandSof
+        SOF files written for use by hand, where EsoRex is not installed.
+    """
+
+    acquired: Acquisition
+    reports: tuple[DatasetReport, ...]
+    sofs: tuple[HandSof, ...] = ()
+
+
+def run(args: argparse.Namespace) -> int:
+    """Go the whole road, and print what came of it."""
+    wanted = constraints_of(
+        program=args.program,
+        target=args.target,
+        instrument=args.instrument,
+        night=args.night,
+        dp_ids=tuple(args.dp_ids),
+    )
+    result = go(options.settings(args), wanted, args.dry_run)
+    if args.json:
+        output.emit_json(document(result))
+    else:
+        show(result.reports)
+        say_what_is_missing(result)
+    return 1 if has_failed(result) else 0
+
+
+def constraints_of(**fields: Any) -> Constraints:
+    """Return the constraints that a command line gives.
+
+    Raises
+    ------
+    UserError
+        It gives none.
+    """
+    from esorex_bridge.archive.query import Constraints
+
+    wanted = Constraints(**fields)
+    if wanted == Constraints():
+        raise UserError("name the science frames: DP_IDs, --program, --target, --instrument or --night")
+    return wanted
+
+
+def go(settings: Settings, wanted: Constraints, dry_run: bool = False) -> Result:
+    """Go the whole road.
+
+    Raises
+    ------
+    UserError
+        No science frame meets the constraints.
+    ArchiveError
+        A service failed.
+    """
+    from esorex_bridge.archive.acquisition import acquire
+    from esorex_bridge.session import Session
+
+    with Session(settings) as session:
+        with FetchProgress() as watcher:
+            acquired = acquire(session.client, wanted, settings.mode, session.data_folder, watcher, dry_run)
+        if not acquired.rows:
+            raise UserError(
+                "the archive has no science frame that meets this; 'esorex-bridge query' shows what there is"
+            )
+        if acquired.report is not None:
+            session.learn_digests(acquired.report)
+        datasets = session.datasets_of(reply.tree for reply in acquired.replies if reply.tree is not None)
+        if dry_run and any(missing_files(dataset) for dataset in datasets):
+            return Result(acquired, ())
+        planned = session.plans(datasets)
+        reports = session.run(planned, Progress(), datetime.now(), dry_run)
+        return Result(acquired, reports, () if dry_run or session.esorex else session.write_sofs(planned))
+
+
+def say_what_is_missing(result: Result) -> None:
+    """Print a line for each frame without a tree and each file that is not here, and what is there for use by hand."""
+    for reply in result.acquired.replies:
+        if reply.tree is None:
+            said = f" ({'; '.join(reply.messages)})" if reply.messages else ""
+            print(f"not reduced: {reply.asked}: {reply.outcome.value.replace('_', ' ')}{said}")
+    if result.acquired.report is None:
+        from esorex_bridge.archive.acquisition import files_of
+
+        names = files_of(result.acquired.replies)
+        print(f"would fetch {len(names)} files, as far as they are not here")
+    else:
+        for file in result.acquired.report.files:
+            if not file.here:
+                print(f"not fetched: {file.name}: {file.reason}")
+    if result.sofs:
+        print("EsoRex is not installed, so no recipe ran. What is here for running them by hand:")
+        for sof in result.sofs:
+            print(f"  {sof.command}")
+
+
+def has_failed(result: Result) -> bool:
+    """Tell whether anything that was asked for is not there."""
+    report = result.acquired.report
+    unfetched = report is not None and not report.complete
+    treeless = any(reply.tree is None for reply in result.acquired.replies)
+    return unfetched or treeless or any(dataset.failed for dataset in result.reports)
+
+
+def document(result: Result) -> dict[str, Any]:
+    """Return all that came of the road as JSON values."""
+    from esorex_bridge.archive.acquisition import files_of
+    from esorex_bridge.run.report import count
+
+    acquired = result.acquired
+    files = acquired.report.files if acquired.report is not None else ()
+    return {
+        "science_frames": [row["dp_id"] for row in acquired.rows],
+        "associations": [_association(reply) for reply in acquired.replies],
+        "planned_files": list(files_of(acquired.replies)),
+        "files": [
+            {
+                "name": file.name,
+                "status": file.status.value,
+                "reason": file.reason or None,
+                "path": str(file.path) if file.path else None,
+            }
+            for file in files
+        ],
+        "executed": count(result.reports, "execute"),
+        "reused": count(result.reports, "reuse"),
+        "datasets": [report.document() for report in result.reports],
+        "sofs": [{"step": sof.step, "command": sof.command} for sof in result.sofs],
+    }
+
+
+def _association(reply: AssociationReply) -> dict[str, Any]:
+    return {
+        "asked": reply.asked,
+        "covers": list(reply.covers),
+        "outcome": reply.outcome.value,
+        "requested_mode": reply.requested,
+        "mode": reply.executed,
+        "complete": reply.complete,
+        "certified": reply.certified,
+        "messages": list(reply.messages),
+    }

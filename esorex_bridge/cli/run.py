@@ -1,0 +1,34 @@
+"""`esorex-bridge run`: carry out the plans of datasets that are on disk."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import datetime
+
+from esorex_bridge.cli import options, output
+from esorex_bridge.cli.progress import Progress, show
+from esorex_bridge.run.report import count
+
+EXAMPLE = "esorex-bridge run --root night\n  esorex-bridge run --root night --dry-run --set naco_img_twflat.prop=true"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("datasets", nargs="*", metavar="DATASET", help="names of datasets (default: all)")
+    options.planning(parser)
+    options.dry_run(parser)
+    options.common(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run what must run and print one line a step."""
+    from esorex_bridge.session import Session
+
+    with Session(options.settings(args)) as session:
+        planned = session.plans(session.datasets(args.datasets))
+        reports = session.run(planned, Progress(), datetime.now(), args.dry_run)
+    if args.json:
+        output.emit_json({"executed": count(reports, "execute"), "datasets": [r.document() for r in reports]})
+    else:
+        show(reports)
+    return 1 if any(report.failed for report in reports) else 0

@@ -1,0 +1,54 @@
+"""`esorex-bridge sof`: write the SOF files, for use by hand with `esorex`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from esorex_bridge.cli import options, output
+
+EXAMPLE = (
+    "esorex-bridge sof --root night --into sofs\n  esorex naco_img_dark sofs/NACO.2016-03-02T00:30:00.076_tpl/…sof"
+)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("datasets", nargs="*", metavar="DATASET", help="names of datasets (default: all)")
+    parser.add_argument("--into", type=Path, metavar="DIR", help="where to write (default: sof/ in the data root)")
+    options.planning(parser)
+    options.dry_run(parser)
+    options.common(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the files and print the commands that use them."""
+    from esorex_bridge.run.hand import foreseen_sofs
+    from esorex_bridge.session import Session
+
+    with Session(options.settings(args)) as session:
+        folder = args.into.absolute() if args.into else session.workspace.root / "sof"
+        planned = session.plans(session.datasets(args.datasets))
+        if args.dry_run:
+            sofs = tuple(sof for _, plan in planned for sof in foreseen_sofs(plan, session.made(plan), folder))
+        else:
+            sofs = session.write_sofs(planned, folder)
+    if args.json:
+        documents = [
+            {
+                "dataset": sof.dataset,
+                "step": sof.step,
+                "recipe": sof.recipe,
+                "sof": str(sof.path),
+                "parameters": list(sof.parameters),
+                "lacking": list(sof.lacking),
+            }
+            for sof in sofs
+        ]
+        output.emit_json({"written": not args.dry_run, "sofs": documents})
+        return 0
+    for sof in sofs:
+        print(sof.command)
+        for text in sof.lacking:
+            print(f"#   waits: {text}")
+    return 0

@@ -1,0 +1,246 @@
+"""A dataset and a workflow definition become a plan.
+
+The plan is made from the target backwards: an action gets a step when its products are asked for, so a group that no
+The plan is made from the target backwards: an action gets a step when its products are asked for, so a group that no
+parameters) are one step, however often the tree repeats them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, Purpose, walk_actions
+from esorex_bridge.plan.matching import Choice, choose, setting_of
+from esorex_bridge.plan.parameters import ParameterSetting
+from esorex_bridge.plan.plan import (
+    FileInput,
+    HeadersByPath,
+    Keywords,
+    Plan,
+    ProductInput,
+    Step,
+    StepInput,
+    StepName,
+    UnusedGroup,
+)
+from esorex_bridge.plan.workflow import Calibration, StepDefinition, Workflow
+
+
+def make_plan(
+    dataset: Dataset, workflow: Workflow, headers: HeadersByPath, settings: Iterable[ParameterSetting] = ()
+) -> Plan:
+    """Return the steps that reduce a dataset.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Files not on this machine become gaps of the steps that need them.
+    workflow : Workflow
+        Which recipes there are and what they take.
+    headers : mapping of Path to keywords
+        Of every file of the dataset that is on this machine.
+    settings : iterable of ParameterSetting
+        Recipe parameters given by the user; they win over those of the workflow.
+    """
+    planner = _Planner(workflow, headers, tuple(settings))
+    planner.plan_targets(dataset.action)
+    messages = tuple(dict.fromkeys(text for action, _ in walk_actions(dataset.action) for text in action.messages))
+    return Plan(dataset.name, workflow.name, tuple(planner.steps), tuple(planner.unused(dataset.action)), messages)
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Main files of one action that go into one run."""
+
+    definition: StepDefinition
+    action: Action
+    purpose: Purpose
+    files: tuple[DatasetFile, ...]
+    setup: tuple[tuple[str, str], ...]
+    gaps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """Something that could serve under a calibration tag: files as they are, or the products of a group's run."""
+
+    label: str
+    category: str
+    keywords: Keywords
+    files: tuple[DatasetFile, ...] = ()
+    group: _Group | None = None
+    action: Action | None = None
+
+
+class _Planner:
+    """Makes steps on demand and gives equal ones one name."""
+
+    def __init__(self, workflow: Workflow, headers: HeadersByPath, settings: tuple[ParameterSetting, ...]) -> None:
+        self.workflow = workflow
+        self.headers = headers
+        self.settings = settings
+        self.steps: list[Step] = []
+        self._names: dict[Step, StepName] = {}
+        self._counts: Counter[str] = Counter()
+        self._groups: dict[Action, tuple[_Group, ...]] = {}
+        self._taken: set[Action] = set()
+
+    def plan_targets(self, action: Action) -> None:
+        """Plan what the dataset is for."""
+        for group in self._groups_of(action, Purpose(action.name)):
+            self._step(group, target=True)
+
+    def unused(self, root: Action) -> Iterator[UnusedGroup]:
+        """Yield the actions from which no step took anything, equal ones once."""
+        seen = set(self._taken)
+        for action, purpose in walk_actions(root):
+            if action in seen:
+                continue
+            seen.add(action)
+            definition = self.workflow.step_for(file.category for file in action.files)
+            recipe = definition.recipe if definition else None
+            yield UnusedGroup(purpose, recipe, self._why_unused(action, definition))
+
+    def _why_unused(self, action: Action, definition: StepDefinition | None) -> str:
+        if action.auxiliary:
+            return "auxiliary: for a person to look at, no recipe takes it"
+        if definition is None:
+            categories = ", ".join(sorted({file.category for file in action.files})) or "no file"
+            return f"workflow {self.workflow.name} has no recipe for {categories}"
+        return "no step takes its products or its files"
+
+    def _keywords(self, file: DatasetFile) -> Keywords:
+        return self.headers.get(file.path, {}) if file.path else {}
+
+    def _time(self, file: DatasetFile) -> float:
+        value = self._keywords(file).get("MJD-OBS")
+        return float(value) if isinstance(value, int | float) else 0.0
+
+    # ----- groups: the main files of an action, split so that settings are never mixed
+
+    def _groups_of(self, action: Action, purpose: Purpose) -> tuple[_Group, ...]:
+        if action not in self._groups:
+            definition = self.workflow.step_for(file.category for file in action.files)
+            self._groups[action] = tuple(self._split(definition, action, purpose)) if definition else ()
+        return self._groups[action]
+
+    def _split(self, definition: StepDefinition, action: Action, purpose: Purpose) -> Iterator[_Group]:
+        main = [file for file in action.files if file.category in definition.main]
+        absent = _absent(main)
+        split: dict[tuple[tuple[str, str], ...], list[DatasetFile]] = {}
+        for file in main:
+            if file.path is None:
+                continue
+            split.setdefault(setting_of(self._keywords(file), definition.group_by), []).append(file)
+        for setup, files in sorted(split.items()) or [((), [])]:
+            ordered = sorted(
+                files, key=lambda file: (definition.main.index(file.category), self._time(file), file.name)
+            )
+            yield _Group(definition, action, purpose, tuple(ordered), setup, absent + _too_few(definition, ordered))
+
+    # ----- steps
+
+    def _step(self, group: _Group, target: bool = False) -> StepName:
+        self._taken.add(group.action)
+        inputs: list[StepInput] = [
+            FileInput(file.name, file.path, file.category) for file in group.files if file.path is not None
+        ]
+        gaps, warnings = list(group.gaps), []
+        for calibration in group.definition.calibrations:
+            choice = self._choose(calibration, group)
+            for offer in choice.taken:
+                inputs.extend(self._inputs(offer, calibration))
+                gaps.extend(_absent(offer.files))
+            if not choice.taken and calibration.required:
+                gaps.append(f"{group.definition.recipe} needs {calibration.category}: {choice.reason}")
+            elif not choice.taken:
+                warnings.append(f"made without {calibration.category}: {choice.reason}")
+        return self._named(
+            Step(
+                name=StepName(""),
+                actor=group.definition.name,
+                recipe=group.definition.recipe,
+                inputs=tuple(dict.fromkeys(inputs)),
+                settings=self._settings(group.definition),
+                products=group.definition.products,
+                purpose=group.purpose,
+                setup=group.setup,
+                gaps=tuple(gaps),
+                warnings=tuple(warnings),
+                target=target,
+            )
+        )
+
+    def _named(self, draft: Step) -> StepName:
+        # What a run is does not depend on the purpose it was first met under.
+        identity = replace(draft, purpose=Purpose(""))
+        if identity not in self._names:
+            self._counts[draft.recipe] += 1
+            self._names[identity] = StepName(f"{draft.recipe}_{self._counts[draft.recipe]}")
+            self.steps.append(replace(draft, name=self._names[identity]))
+        return self._names[identity]
+
+    def _settings(self, definition: StepDefinition) -> tuple[ParameterSetting, ...]:
+        origin = f"workflow {self.workflow.name}"
+        defined = (ParameterSetting(definition.recipe, name, value, origin) for name, value in definition.parameters)
+        return (*defined, *(setting for setting in self.settings if setting.recipe == definition.recipe))
+
+    # ----- calibrations
+
+    def _choose(self, calibration: Calibration, group: _Group) -> Choice[_Offer]:
+        first = self._keywords(group.files[0]) if group.files else {}
+        offers = self._offers(calibration, group.action, group.purpose, group.definition.main)
+        return choose(offers, first, calibration)
+
+    def _offers(
+        self, calibration: Calibration, action: Action, purpose: Purpose, main: tuple[str, ...]
+    ) -> Iterator[_Offer]:
+        """Yield what offers itself under a tag: other files of an action, and the nearest level below that has any."""
+        for file in (*action.statics, *action.files):
+            if file.category in calibration.accepted and file.category not in main:
+                yield _Offer(file.name, file.category, self._keywords(file), files=(file,))
+        level = [(child, Purpose(f"{child.name}/{purpose}")) for child in action.actions if not child.auxiliary]
+        while level:
+            found = [offer for child, path in level for offer in self._offers_of(calibration, child, path)]
+            yield from found
+            if found:
+                return
+            level = [
+                (child, Purpose(f"{child.name}/{path}"))
+                for above, path in level
+                for child in above.actions
+                if not child.auxiliary
+            ]
+
+    def _offers_of(self, calibration: Calibration, child: Action, purpose: Purpose) -> Iterator[_Offer]:
+        for file in child.files:
+            if file.category in calibration.accepted:
+                yield _Offer(file.name, file.category, self._keywords(file), files=(file,), action=child)
+        for group in self._groups_of(child, purpose):
+            for product in group.definition.products:
+                if product in calibration.accepted:
+                    keywords = self._keywords(group.files[0]) if group.files else {}
+                    label = f"{group.definition.recipe} of {group.action.name}"
+                    yield _Offer(label, product, keywords, group=group, action=child)
+
+    def _inputs(self, offer: _Offer, calibration: Calibration) -> Iterator[StepInput]:
+        if offer.action is not None:
+            self._taken.add(offer.action)
+        if offer.group is not None:
+            yield ProductInput(self._step(offer.group), offer.category, calibration.category)
+        for file in offer.files:
+            if file.path is not None:
+                yield FileInput(file.name, file.path, calibration.category)
+
+
+def _absent(files: Iterable[DatasetFile]) -> tuple[str, ...]:
+    return tuple(f"{file.name} ({file.category}) is not on this machine" for file in files if file.path is None)
+
+
+def _too_few(definition: StepDefinition, files: list[DatasetFile]) -> tuple[str, ...]:
+    if len(files) >= definition.minimum:
+        return ()
+    wanted = " or ".join(definition.main)
+    return (f"{definition.recipe} needs at least {definition.minimum} {wanted} of one setting, and has {len(files)}",)

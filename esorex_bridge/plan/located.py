@@ -1,0 +1,136 @@
+"""YAML values that know their line, so that a complaint can name it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import yaml
+
+from esorex_bridge.errors import UserError
+
+Scalar = str | int | float | bool | None
+_Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class DefinitionError(UserError):
+    """A definition file says something that is not allowed.
+
+    Parameters
+    ----------
+    source : str
+        The file.
+    line : int
+        Counted from 1.
+    problem : str
+        What is wrong, and what is allowed.
+    """
+
+    def __init__(self, source: str, line: int, problem: str) -> None:
+        super().__init__(f"{source}:{line}: {problem}")
+        self.source, self.line, self.problem = source, line, problem
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A YAML node with the file it stands in; read through its methods, each of which complains with the line."""
+
+    source: str
+    node: yaml.Node
+
+    @property
+    def line(self) -> int:
+        """The node's line, counted from 1."""
+        return self.node.start_mark.line + 1
+
+    def complain(self, problem: str) -> DefinitionError:
+        """Return the error that names this node's line."""
+        return DefinitionError(self.source, self.line, problem)
+
+    def items(self, what: str) -> Iterator[tuple[str, Located]]:
+        """Yield key and value of a mapping; refuse anything else, and a key given twice."""
+        if not isinstance(self.node, yaml.MappingNode):
+            raise self.complain(f"{what} must be a mapping (key: value)")
+        seen: set[str] = set()
+        for key, value in self.node.value:
+            name = str(key.value)
+            if name in seen:
+                raise DefinitionError(self.source, key.start_mark.line + 1, f"'{name}' is given twice in {what}")
+            seen.add(name)
+            yield name, Located(self.source, value)
+
+    def fields(self, what: str, allowed: Iterable[str], required: Iterable[str] = ()) -> dict[str, Located]:
+        """Return a mapping's fields by name; refuse those not allowed and demand those required."""
+        names = tuple(allowed)
+        found = {}
+        for name, value in self.items(what):
+            if name not in names:
+                raise value.complain(f"{what} has no '{name}'; allowed: {', '.join(names)}")
+            found[name] = value
+        for name in required:
+            if name not in found:
+                raise self.complain(f"{what} needs '{name}'")
+        return found
+
+    def sequence(self, what: str) -> tuple[Located, ...]:
+        """Return the elements of a list."""
+        if not isinstance(self.node, yaml.SequenceNode):
+            raise self.complain(f"{what} must be a list")
+        return tuple(Located(self.source, value) for value in self.node.value)
+
+    def scalar(self, what: str) -> Scalar:
+        """Return a single value of YAML's own type: text, number, true/false or nothing."""
+        if not isinstance(self.node, yaml.ScalarNode):
+            raise self.complain(f"{what} must be a single value")
+        constructor = yaml.constructor.SafeConstructor()
+        value = constructor.construct_object(self.node)
+        if isinstance(value, str | int | float | bool) or value is None:
+            return value
+        return str(self.node.value)
+
+    def text(self, what: str) -> str:
+        """Return a text that is not empty."""
+        value = self.scalar(what)
+        if not isinstance(value, str | int | float) or isinstance(value, bool) or not str(value).strip():
+            raise self.complain(f"{what} must be a text")
+        return str(value)
+
+    def flag(self, what: str) -> bool:
+        """Return true or false."""
+        value = self.scalar(what)
+        if not isinstance(value, bool):
+            raise self.complain(f"{what} must be true or false")
+        return value
+
+    def count(self, what: str) -> int:
+        """Return a whole number from 0."""
+        value = self.scalar(what)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise self.complain(f"{what} must be a whole number from 0")
+        return value
+
+    def texts(self, what: str) -> tuple[str, ...]:
+        """Return a list of texts; a single text counts as a list of one."""
+        if isinstance(self.node, yaml.ScalarNode):
+            return (self.text(what),)
+        return tuple(element.text(f"an element of {what}") for element in self.sequence(what))
+
+
+def read_yaml(text: str, source: str) -> Located:
+    """Read a YAML document with its lines.
+
+    Raises
+    ------
+    DefinitionError
+        The text is no YAML, or empty.
+    """
+    try:
+        node = yaml.compose(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise DefinitionError(source, mark.line + 1 if mark else 1, f"this is no YAML: {error.problem}") from None
+    except yaml.YAMLError as error:
+        raise DefinitionError(source, 1, f"this is no YAML: {error}") from None
+    if node is None:
+        raise DefinitionError(source, 1, "the file is empty")
+    return Located(source, node)

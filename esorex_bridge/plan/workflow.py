@@ -1,0 +1,248 @@
+"""The definition of an instrument's workflow: which recipe takes which categories, and what it makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from esorex_bridge.errors import UserError
+from esorex_bridge.plan.located import DefinitionError, Located, Scalar, read_yaml
+
+STATES = ("verified on real recipes", "from documentation")
+"""How far a definition can be trusted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A calibration tag that a recipe takes beside its main files.
+
+    Parameters
+    ----------
+    category : str
+        The tag in the SOF: a product of another recipe, a static, or a raw frame taken as it is.
+    required : bool
+        Whether the recipe cannot do without it (or must not: some recipes silently go on without).
+    match : tuple of str
+        Keywords (`DET.DIT`) that must agree between the calibration and the first main file. A keyword that one of the
+        two headers does not have does not speak against it.
+    limit : int or None
+        At most so many files of it (raws, statics), or products of so many steps, the nearest in time first.
+        None: all.
+    sources : tuple of str
+        Other categories that serve under this tag, where rules or archive and recipe disagree about a name.
+    """
+
+    category: str
+    required: bool = False
+    match: tuple[str, ...] = ()
+    limit: int | None = 1
+    sources: tuple[str, ...] = ()
+
+    @property
+    def accepted(self) -> tuple[str, ...]:
+        """All categories that may stand under this tag."""
+        return (self.category, *self.sources)
+
+
+@dataclass(frozen=True, slots=True)
+class StepDefinition:
+    """One recipe in the workflow.
+
+    Parameters
+    ----------
+    name : str
+        As Reflex names the actor: `<recipe>_<n>`.
+    recipe : str
+        EsoRex's name of it.
+    main : tuple of str
+        Categories of the files it processes. The first gives the SOF its first frames, so the product its header.
+    minimum : int
+        Fewest main files it runs on.
+    group_by : tuple of str
+        Keywords in which all main files of one run agree: raws of different settings are never mixed.
+    calibrations : tuple of Calibration
+        What it takes beside, in the order in which the SOF lists it.
+    products : tuple of str
+        Categories (`PRO CATG`) that it makes.
+    parameters : tuple of (str, value)
+        Recipe parameters that differ from the recipe's own defaults.
+    line : int
+        Where it stands in its file.
+    """
+
+    name: str
+    recipe: str
+    main: tuple[str, ...]
+    products: tuple[str, ...]
+    minimum: int = 1
+    group_by: tuple[str, ...] = ()
+    calibrations: tuple[Calibration, ...] = ()
+    parameters: tuple[tuple[str, Scalar], ...] = ()
+    line: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """All that is known of how an instrument's data are reduced.
+
+    Parameters
+    ----------
+    name, title : str
+        Short name (`naco`) and a line for people.
+    instruments : tuple of str
+        Values of `INSTRUME` and prefixes of dp_ids that it is for.
+    pipeline : str
+        Name of the pipeline that has the recipes.
+    state : str
+        One of `STATES`.
+    steps : tuple of StepDefinition
+        In the order of the file.
+    versions, sources : tuple of str
+        Pipeline versions tried, and where the facts come from.
+    source : str
+        The file it was read from.
+    """
+
+    name: str
+    title: str
+    instruments: tuple[str, ...]
+    pipeline: str
+    state: str
+    steps: tuple[StepDefinition, ...]
+    versions: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    source: str = field(default="", compare=False)
+
+    def step_for(self, categories: Iterable[str]) -> StepDefinition | None:
+        """Return the step that processes files of these categories: the one that takes most of them as main files."""
+        wanted = set(categories)
+        best = max(self.steps, key=lambda step: len(wanted.intersection(step.main)), default=None)
+        return best if best is not None and wanted.intersection(best.main) else None
+
+
+def choose_workflow(workflows: Iterable[Workflow], instrument: str) -> Workflow:
+    """Return the workflow for an instrument (`INSTRUME`, or the prefix of a dp_id).
+
+    Raises
+    ------
+    UserError
+        No workflow is for it.
+    """
+    known = tuple(workflows)
+    for workflow in known:
+        if instrument.upper() in (name.upper() for name in workflow.instruments):
+            return workflow
+    names = ", ".join(sorted({name for workflow in known for name in workflow.instruments}))
+    raise UserError(f"no workflow for instrument '{instrument}' (there are: {names}); give one with --workflow FILE")
+
+
+def parse_workflow(text: str, source: str) -> Workflow:
+    """Read a workflow definition.
+
+    Parameters
+    ----------
+    text : str
+        The YAML document.
+    source : str
+        Name of its file, for messages.
+
+    Raises
+    ------
+    DefinitionError
+        With file, line, and what is allowed.
+    """
+    top = read_yaml(text, source)
+    allowed = ("workflow", "title", "instruments", "pipeline", "state", "versions", "sources", "steps")
+    fields = top.fields("a workflow", allowed, required=("workflow", "instruments", "pipeline", "state", "steps"))
+    state = fields["state"].text("state")
+    if state not in STATES:
+        raise fields["state"].complain(f"state is '{state}'; allowed: {', '.join(STATES)}")
+    name = fields["workflow"].text("workflow")
+    return Workflow(
+        name=name,
+        title=fields["title"].text("title") if "title" in fields else name,
+        instruments=fields["instruments"].texts("instruments"),
+        pipeline=fields["pipeline"].text("pipeline"),
+        state=state,
+        steps=_steps(fields["steps"]),
+        versions=fields["versions"].texts("versions") if "versions" in fields else (),
+        sources=fields["sources"].texts("sources") if "sources" in fields else (),
+        source=source,
+    )
+
+
+def _steps(listed: Located) -> tuple[StepDefinition, ...]:
+    steps: list[StepDefinition] = []
+    makers: dict[str, str] = {}
+    for element in listed.sequence("steps"):
+        step = _step(element, steps)
+        for category in step.products:
+            if makers.setdefault(category, step.recipe) != step.recipe:
+                raise element.complain(
+                    f"{category} is made by both {makers[category]} and {step.recipe}; one must not list it"
+                )
+        steps.append(step)
+    if not steps:
+        raise listed.complain("steps is empty; a workflow needs at least one recipe")
+    _refuse_cycles(steps, listed)
+    return tuple(steps)
+
+
+def _step(element: Located, earlier: list[StepDefinition]) -> StepDefinition:
+    allowed = ("recipe", "main", "minimum", "group_by", "calibrations", "products", "parameters")
+    fields = element.fields("a step", allowed, required=("recipe", "main", "products"))
+    recipe = fields["recipe"].text("recipe")
+    number = 1 + sum(step.recipe == recipe for step in earlier)
+    return StepDefinition(
+        name=f"{recipe}_{number}",
+        recipe=recipe,
+        main=fields["main"].texts("main"),
+        products=fields["products"].texts("products"),
+        minimum=fields["minimum"].count("minimum") if "minimum" in fields else 1,
+        group_by=fields["group_by"].texts("group_by") if "group_by" in fields else (),
+        calibrations=_calibrations(fields["calibrations"]) if "calibrations" in fields else (),
+        parameters=_parameters(fields["parameters"]) if "parameters" in fields else (),
+        line=element.line,
+    )
+
+
+def _calibrations(listed: Located) -> tuple[Calibration, ...]:
+    found = []
+    for category, value in listed.items("calibrations"):
+        fields = value.fields(f"calibration {category}", ("required", "match", "limit", "sources"))
+        limit = fields["limit"].scalar("limit") if "limit" in fields else 1
+        found.append(
+            Calibration(
+                category=category,
+                required=fields["required"].flag("required") if "required" in fields else False,
+                match=fields["match"].texts("match") if "match" in fields else (),
+                limit=None if limit == "all" else fields["limit"].count("limit") if "limit" in fields else 1,
+                sources=fields["sources"].texts("sources") if "sources" in fields else (),
+            )
+        )
+    return tuple(found)
+
+
+def _parameters(listed: Located) -> tuple[tuple[str, Scalar], ...]:
+    return tuple((name, value.scalar(f"parameter {name}")) for name, value in listed.items("parameters"))
+
+
+def _refuse_cycles(steps: list[StepDefinition], listed: Located) -> None:
+    maker = {category: step for step in steps for category in step.products}
+    settled: set[str] = set()
+
+    def visit(step: StepDefinition, path: tuple[str, ...]) -> None:
+        if step.name in path:
+            raise DefinitionError(
+                listed.source, step.line, f"the steps need each other in a circle: {' → '.join((*path, step.name))}"
+            )
+        if step.name in settled:
+            return
+        for calibration in step.calibrations:
+            for category in calibration.accepted:
+                if category in maker and category not in step.main:
+                    visit(maker[category], (*path, step.name))
+        settled.add(step.name)
+
+    for step in steps:
+        visit(step, ())

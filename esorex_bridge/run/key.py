@@ -1,0 +1,128 @@
+"""What the products of a step depend on: stated in full, and hashed to a key.
+
+Paths, names and times of files are not in it: moved, renamed or downloaded again, the same content gives the same key.
+An upstream step enters by its own key, so every key is known before anything runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NewType
+
+from esorex_bridge.files import Digest
+from esorex_bridge.plan.parameters import Parameter
+from esorex_bridge.plan.plan import FileInput, Plan, Step, StepName
+from esorex_bridge.run.ports import Recipe
+
+STATEMENT_VERSION = 1
+"""Raised when the meaning of a statement changes; earlier products are then made again."""
+
+StepKey = NewType("StepKey", str)
+"""64 hex digits: the SHA-256 of the canonical statement."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputStatement:
+    """One input of a step: its tag, and its content (`sha256:…`) or origin (`step:<key>/<category>`)."""
+
+    category: str
+    content: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """All that the products of a step depend on.
+
+    Parameters
+    ----------
+    recipe : str
+        EsoRex's name of the recipe.
+    pipeline : str
+        Name and version (`naco/4.4.11`).
+    plugin : Digest
+        Of the recipe's plugin file: a rebuilt pipeline of the same version counts as another.
+    parameters : tuple of (str, str)
+        Every parameter of the recipe, full name and value, defaults included.
+    inputs : tuple of InputStatement
+        In the order of the SOF: the first frame gives products their header.
+    """
+
+    recipe: str
+    pipeline: str
+    plugin: Digest
+    parameters: tuple[tuple[str, str], ...]
+    inputs: tuple[InputStatement, ...]
+
+    def canonical(self) -> str:
+        """Return the text that is hashed; labels are for people and are not in it."""
+        return _compact(
+            {
+                "version": STATEMENT_VERSION,
+                "recipe": self.recipe,
+                "pipeline": self.pipeline,
+                "plugin": self.plugin,
+                "parameters": sorted(self.parameters),
+                "inputs": [[entry.category, entry.content] for entry in self.inputs],
+            }
+        )
+
+    def key(self) -> StepKey:
+        """Return the hash of the canonical text."""
+        return StepKey(hashlib.sha256(self.canonical().encode()).hexdigest())
+
+    def document(self) -> str:
+        """Return the whole statement as JSON text, labels included; `read_statement` reads it back."""
+        return _compact(asdict(self))
+
+
+def read_statement(document: str) -> Statement:
+    """Read what `Statement.document` wrote."""
+    fields: dict[str, Any] = json.loads(document)
+    return Statement(
+        recipe=fields["recipe"],
+        pipeline=fields["pipeline"],
+        plugin=Digest(fields["plugin"]),
+        parameters=tuple((name, value) for name, value in fields["parameters"]),
+        inputs=tuple(InputStatement(**entry) for entry in fields["inputs"]),
+    )
+
+
+def statements(
+    plan: Plan,
+    digests: Mapping[Path, Digest],
+    recipes: Mapping[str, Recipe],
+    parameters: Mapping[StepName, tuple[Parameter, ...]],
+) -> dict[StepName, Statement]:
+    """Return the statement of every step of a plan; steps with gaps get one too, of what they have."""
+    found: dict[StepName, Statement] = {}
+    keys: dict[StepName, StepKey] = {}
+    for step in plan.steps:
+        found[step.name] = Statement(
+            recipe=step.recipe,
+            pipeline=recipes[step.recipe].pipeline,
+            plugin=recipes[step.recipe].plugin,
+            parameters=tuple((parameter.schema.name, parameter.text) for parameter in parameters[step.name]),
+            inputs=tuple(_inputs(step, digests, keys)),
+        )
+        keys[step.name] = found[step.name].key()
+    return found
+
+
+def _inputs(step: Step, digests: Mapping[Path, Digest], keys: Mapping[StepName, StepKey]) -> list[InputStatement]:
+    stated = []
+    for entry in step.inputs:
+        if isinstance(entry, FileInput):
+            stated.append(InputStatement(entry.category, digests[entry.path], entry.name))
+        else:
+            origin = f"step:{keys[entry.step]}/{entry.product}"
+            stated.append(InputStatement(entry.category, origin, f"{entry.product} of {entry.step}"))
+    return stated
+
+
+def _compact(document: Any) -> str:
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

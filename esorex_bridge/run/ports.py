@@ -1,0 +1,164 @@
+"""What the engine needs of the outside: a runner of recipes, a store of what was made, a reporter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from esorex_bridge.files import Digest
+from esorex_bridge.plan.parameters import Parameter, ParameterSchema
+from esorex_bridge.plan.sof import Sof
+
+if TYPE_CHECKING:
+    from esorex_bridge.run.key import Statement, StepKey
+    from esorex_bridge.run.report import StepReport
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """An installed recipe.
+
+    Parameters
+    ----------
+    name : str
+        EsoRex's name of it.
+    plugin_path : Path
+        Its plugin file.
+    pipeline : str
+        Name and version of the pipeline (`naco/4.4.11`).
+    plugin : Digest
+        Of the plugin file.
+    parameters : tuple of ParameterSchema
+        With types, ranges and defaults.
+    """
+
+    name: str
+    plugin_path: Path
+    pipeline: str
+    plugin: Digest
+    parameters: tuple[ParameterSchema, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run of a recipe, ready to start.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What to run.
+    sof : Sof
+        Readable by EsoRex as it is.
+    parameters : tuple of Parameter
+        Every parameter of the recipe.
+    folder : Path
+        Private to this run; empty but for links that the SOF names.
+    """
+
+    recipe: Recipe
+    sof: Sof
+    parameters: tuple[Parameter, ...]
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A product as EsoRex lists it: where it lies, and its category."""
+
+    path: Path
+    category: str
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """How a run ended: successfully, because failures are raised as RecipeError."""
+
+    outputs: tuple[Output, ...]
+    seconds: float
+    log: Path | None
+
+
+class RecipeRunner(Protocol):
+    """Starts recipes."""
+
+    def recipe(self, name: str) -> Recipe:
+        """Return an installed recipe; raise RecipeError where there is none."""
+
+    def execute(self, job: Job) -> Execution:
+        """Run a recipe to its end; raise RecipeError with a diagnosis where it fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A product in the store: where it lies, its category, its content."""
+
+    path: Path
+    category: str
+    digest: Digest
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A finished step.
+
+    Parameters
+    ----------
+    key : StepKey
+        What it was made of.
+    products : tuple of Product
+        What it made, in the recipe's order.
+    seconds : float
+        How long EsoRex took.
+    made : str
+        When, ISO 8601 in UTC.
+    sof : Path
+        The SOF that was run.
+    warnings : tuple of str
+        What was said about it.
+    """
+
+    key: StepKey
+    products: tuple[Product, ...]
+    seconds: float
+    made: str
+    sof: Path
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Why the products of a key cannot be reused, in words; empty where the key was never recorded."""
+
+    reason: str = ""
+
+
+class Store(Protocol):
+    """Remembers what was made, and the digests of files."""
+
+    def digests(self, paths: Iterable[Path]) -> dict[Path, Digest]:
+        """Return the content digests of files, reading only those that changed since they were last read."""
+
+    def learn(self, digests: Mapping[Path, Digest]) -> None:
+        """Remember digests that were taken elsewhere, for instance during a download."""
+
+    def find(self, key: StepKey) -> Record | Absent:
+        """Return the record of a key with its products whole and in place, or why there is none."""
+
+    def nearest(self, statement: Statement) -> Statement | None:
+        """Return the latest recorded statement that is most like this one (same recipe), to explain the difference."""
+
+    def record(self, record: Record, statement: Statement, dataset: str, step: str) -> None:
+        """Remember a finished step."""
+
+
+class Reporter(Protocol):
+    """Is told what goes on."""
+
+    def started(self, dataset: str, step: str, recipe: str, number: int, of: int) -> None:
+        """Tell that a recipe was started."""
+
+    def finished(self, report: StepReport) -> None:
+        """Tell how a step ended."""

@@ -1,0 +1,134 @@
+"""What came of a run: one record a step, one a dataset, the same for a table and for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from esorex_bridge.run.ports import Product
+
+DecisionWord = Literal["execute", "reuse", "not_needed"]
+Outcome = Literal["done", "planned", "failed", "blocked", "skipped", "no_esorex"]
+"""done; planned (dry run); failed; blocked (a gap, or an earlier step failed); skipped (not needed); no EsoRex here."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """What came of one step, or of a group that needed none.
+
+    Parameters
+    ----------
+    dataset, step : str
+        Where it belongs; the purpose stands for the step where there was none.
+    recipe : str or None
+        None where the workflow has no recipe for the group.
+    decision : {'execute', 'reuse', 'not_needed'}
+        What was decided.
+    reason : str
+        Why, in words.
+    outcome : str
+        What came of it.
+    sof : Path or None
+        The SOF that was run, now or when the products were made.
+    products : tuple of Product
+        What there is now.
+    seconds : float
+        Time that EsoRex took in this run; 0 for what was reused.
+    warnings : tuple of str
+        What a reader of the products should know.
+    error : str
+        What went wrong, in words; empty where nothing did.
+    """
+
+    dataset: str
+    step: str
+    recipe: str | None
+    decision: DecisionWord
+    reason: str
+    outcome: Outcome
+    sof: Path | None = None
+    products: tuple[Product, ...] = ()
+    seconds: float = 0.0
+    warnings: tuple[str, ...] = ()
+    error: str = ""
+
+    def document(self) -> dict[str, Any]:
+        """Return the record as JSON values."""
+        return {
+            "dataset": self.dataset,
+            "step": self.step,
+            "recipe": self.recipe,
+            "decision": self.decision,
+            "reason": self.reason,
+            "outcome": self.outcome,
+            "sof": str(self.sof) if self.sof else None,
+            "products": [
+                {
+                    "path": str(product.path),
+                    "category": product.category,
+                    "sha256": product.digest.removeprefix("sha256:"),
+                    "size_bytes": product.size_bytes,
+                }
+                for product in self.products
+            ],
+            "seconds": round(self.seconds, 3),
+            "warnings": list(self.warnings),
+            "error": self.error or None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetReport:
+    """What came of one dataset.
+
+    Parameters
+    ----------
+    dataset, workflow : str
+        Names of both.
+    steps : tuple of StepReport
+        In the order of the plan, then the groups that needed no step.
+    end_products : tuple of Path
+        Where the products lie that the dataset is for.
+    complete, certified : bool
+        As calSelector or the rules state them.
+    mode, requested : str or None
+        What calSelector executed, and what was asked.
+    messages : tuple of str
+        What calSelector or the rules said.
+    """
+
+    dataset: str
+    workflow: str
+    steps: tuple[StepReport, ...]
+    end_products: tuple[Path, ...] = ()
+    complete: bool = True
+    certified: bool = True
+    mode: str | None = None
+    requested: str | None = None
+    messages: tuple[str, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        """Whether a step failed or could not run."""
+        return any(step.outcome in ("failed", "blocked") for step in self.steps)
+
+    def document(self) -> dict[str, Any]:
+        """Return the record as JSON values."""
+        return {
+            "dataset": self.dataset,
+            "workflow": self.workflow,
+            "mode": self.mode,
+            "requested_mode": self.requested,
+            "complete": self.complete,
+            "certified": self.certified,
+            "messages": list(self.messages),
+            "steps": [step.document() for step in self.steps],
+            "end_products": [str(path) for path in self.end_products],
+        }
+
+
+def count(reports: Iterable[DatasetReport], decision: DecisionWord) -> int:
+    """Return how many steps of all datasets were decided so."""
+    return sum(step.decision == decision for report in reports for step in report.steps)

@@ -1,0 +1,256 @@
+"""The store: which steps were made, of what, and where their products lie. The only module that speaks SQL.
+
+One SQLite file per data root. A record is written last, in one transaction, when the products lie in their final place:
+what is recorded was whole. What is not recorded never happened.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from pathlib import Path
+
+from esorex_bridge.errors import UserError
+from esorex_bridge.files import Digest
+from esorex_bridge.fits.verify import verify_fits
+from esorex_bridge.run.key import Statement, StepKey, read_statement
+from esorex_bridge.run.ports import Absent, Product, Record
+
+SCHEMA_VERSION = 1
+_WAIT_SECONDS = 60.0
+
+_SCHEMA = """
+CREATE TABLE digests (path TEXT PRIMARY KEY, stamp TEXT NOT NULL, digest TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE recipes (plugin TEXT PRIMARY KEY, stamp TEXT NOT NULL, digest TEXT NOT NULL, parameters TEXT NOT NULL);
+CREATE TABLE steps (
+    key TEXT PRIMARY KEY, recipe TEXT NOT NULL, dataset TEXT NOT NULL, step TEXT NOT NULL, statement TEXT NOT NULL,
+    made TEXT NOT NULL, seconds REAL NOT NULL, sof TEXT NOT NULL, warnings TEXT NOT NULL
+);
+CREATE INDEX steps_by_recipe ON steps (recipe, made);
+CREATE TABLE products (
+    key TEXT NOT NULL REFERENCES steps (key) ON DELETE CASCADE, position INTEGER NOT NULL, path TEXT NOT NULL,
+    category TEXT NOT NULL, digest TEXT NOT NULL, size_bytes INTEGER NOT NULL, PRIMARY KEY (key, position)
+) WITHOUT ROWID;
+CREATE TABLE end_products (
+    dataset TEXT NOT NULL, key TEXT NOT NULL, position INTEGER NOT NULL, path TEXT NOT NULL,
+    PRIMARY KEY (dataset, key, position)
+) WITHOUT ROWID;
+"""
+
+
+class SqliteStore:
+    """The store of one data root.
+
+    Parameters
+    ----------
+    path : Path
+        The database file; made with its folder where it is missing.
+    root : Path
+        The data root. Products below it are remembered relative to it, so that a root that was moved still hits.
+
+    Raises
+    ------
+    UserError
+        The file is no store, or one of a later version of the bridge.
+    """
+
+    def __init__(self, path: Path, root: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._root = root
+        self._db = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+        try:
+            self._open(path)
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            raise UserError(
+                f"{path} cannot be read as the bridge's store ({error}); move it away to start anew"
+            ) from None
+
+    def _open(self, path: Path) -> None:
+        self._db.execute("PRAGMA foreign_keys = ON")
+        with self._write():
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                for command in filter(str.strip, _SCHEMA.split(";")):
+                    self._db.execute(command)
+                self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        if version > SCHEMA_VERSION:
+            self._db.close()
+            raise UserError(
+                f"{path} was written by a later version of esorex-bridge (format {version}); use that version"
+            )
+
+    def _write(self) -> _Transaction:
+        return _Transaction(self._db)
+
+    def close(self) -> None:
+        """Close the database."""
+        self._db.close()
+
+    # ----- digests of files
+
+    def digests(self, paths: Iterable[Path]) -> dict[Path, Digest]:
+        """Return the content digests of files, reading only those that changed since they were last read.
+
+        Raises
+        ------
+        DataError
+            A file is missing, or no whole FITS file.
+        """
+        found: dict[Path, Digest] = {}
+        fresh: dict[Path, Digest] = {}
+        for path in dict.fromkeys(paths):
+            row = self._db.execute("SELECT stamp, digest FROM digests WHERE path = ?", (str(path),)).fetchone()
+            if row is not None and row[0] == _stamp(path):
+                found[path] = Digest(row[1])
+            else:
+                found[path] = fresh[path] = verify_fits(path, checksums=False).digest
+        self.learn(fresh)
+        return found
+
+    def learn(self, digests: Mapping[Path, Digest]) -> None:
+        """Remember digests that were taken elsewhere, for instance during a download."""
+        rows = [(str(path), stamp, digest) for path, digest in digests.items() if (stamp := _stamp(path))]
+        if rows:
+            with self._write():
+                self._db.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?, ?)", rows)
+
+    # ----- recipes
+
+    def known_recipe(self, plugin: Path) -> tuple[Digest, str] | None:
+        """Return the digest and the parameters (JSON) of a plugin, where it is the file that was looked at."""
+        row = self._db.execute(
+            "SELECT stamp, digest, parameters FROM recipes WHERE plugin = ?", (str(plugin),)
+        ).fetchone()
+        return (Digest(row[1]), row[2]) if row is not None and row[0] == _stamp(plugin) else None
+
+    def learn_recipe(self, plugin: Path, digest: Digest, parameters: str) -> None:
+        """Remember the digest and the parameters (JSON) of a plugin."""
+        with self._write():
+            self._db.execute(
+                "INSERT OR REPLACE INTO recipes VALUES (?, ?, ?, ?)", (str(plugin), _stamp(plugin), digest, parameters)
+            )
+
+    # ----- steps
+
+    def find(self, key: StepKey) -> Record | Absent:
+        """Return the record of a key with its products whole and in place, or why there is none."""
+        row = self._db.execute("SELECT seconds, made, sof, warnings FROM steps WHERE key = ?", (key,)).fetchone()
+        if row is None:
+            return Absent()
+        listed = self._db.execute(
+            "SELECT path, category, digest, size_bytes FROM products WHERE key = ? ORDER BY position", (key,)
+        ).fetchall()
+        products = tuple(Product(self._root / path, tag, Digest(digest), size) for path, tag, digest, size in listed)
+        for product in products:
+            if problem := self._problem(product):
+                return Absent(problem)
+        return Record(key, products, row[0], row[1], self._root / row[2], tuple(json.loads(row[3])))
+
+    def _problem(self, product: Product) -> str:
+        name = f"product {product.category} ({product.path.name})"
+        try:
+            size = product.path.stat().st_size
+        except OSError:
+            return f"{name} is missing"
+        if size != product.size_bytes:
+            return f"{name} is damaged: {size} bytes instead of {product.size_bytes}"
+        try:
+            digest = self.digests((product.path,))[product.path]
+        except Exception as error:
+            return f"{name} is damaged: {error}"
+        return "" if digest == product.digest else f"{name} is damaged: its sha256 differs"
+
+    def nearest(self, statement: Statement) -> Statement | None:
+        """Return the recorded statement of the same recipe that shares most with this one; the latest of equals."""
+        rows = self._db.execute(
+            "SELECT statement FROM steps WHERE recipe = ? ORDER BY made DESC LIMIT 200", (statement.recipe,)
+        )
+        mine = _features(statement)
+        candidates = [read_statement(document) for (document,) in rows]
+        best = max(candidates, key=lambda other: len(mine & _features(other)), default=None)
+        labels = {entry.label for entry in statement.inputs}
+        return best if best and labels & {entry.label for entry in best.inputs} else None
+
+    def record(self, record: Record, statement: Statement, dataset: str, step: str) -> None:
+        """Remember a finished step, in one transaction."""
+        with self._write():
+            self._db.execute("DELETE FROM steps WHERE key = ?", (record.key,))
+            self._db.execute(
+                "INSERT INTO steps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    record.key,
+                    statement.recipe,
+                    dataset,
+                    step,
+                    statement.document(),
+                    record.made,
+                    record.seconds,
+                    self._relative(record.sof),
+                    json.dumps(record.warnings),
+                ),
+            )
+            self._db.executemany(
+                "INSERT INTO products VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    (record.key, position, self._relative(made.path), made.category, made.digest, made.size_bytes)
+                    for position, made in enumerate(record.products)
+                ],
+            )
+        self.learn({product.path: product.digest for product in record.products})
+
+    # ----- end products
+
+    def end_products(self, dataset: str, key: StepKey) -> tuple[Path, ...]:
+        """Return the end products that a dataset got of a key, in the order of the key's products."""
+        rows = self._db.execute(
+            "SELECT path FROM end_products WHERE dataset = ? AND key = ? ORDER BY position", (dataset, key)
+        )
+        return tuple(self._root / path for (path,) in rows)
+
+    def record_end_products(self, dataset: str, key: StepKey, paths: Iterable[Path]) -> None:
+        """Remember the end products that a dataset got of a key."""
+        with self._write():
+            self._db.execute("DELETE FROM end_products WHERE dataset = ? AND key = ?", (dataset, key))
+            self._db.executemany(
+                "INSERT INTO end_products VALUES (?, ?, ?, ?)",
+                [(dataset, key, position, self._relative(path)) for position, path in enumerate(paths)],
+            )
+
+    def _relative(self, path: Path) -> str:
+        return str(path.relative_to(self._root) if path.is_relative_to(self._root) else path)
+
+
+class _Transaction:
+    """A write transaction that is either whole or not there."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self._db.execute("COMMIT" if kind is None else "ROLLBACK")
+
+
+def _stamp(path: Path) -> str:
+    """Return what changes when a file's content does; empty where there is no file."""
+    try:
+        state = path.stat()
+    except OSError:
+        return ""
+    return f"{state.st_size}:{state.st_mtime_ns}:{state.st_ino}"
+
+
+def _features(statement: Statement) -> set[tuple[str, str]]:
+    contents = {("content", entry.content) for entry in statement.inputs}
+    labels = {("label", entry.label) for entry in statement.inputs}
+    return contents | labels | set(statement.parameters)
+
+
+def open_store(path: Path, root: Path) -> closing[SqliteStore]:
+    """Open a store for a `with` statement."""
+    return closing(SqliteStore(path, root))

@@ -1,0 +1,154 @@
+"""Where things lie under a data root: the folders of ESO Reflex, and how files get into them whole."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from esorex_bridge.errors import DataError
+from esorex_bridge.plan.sof import Link
+
+_FREE_NAME_TRIES = 10_000
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.:+=@,-]")
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """The folders of a data root, named as ESO Reflex names them.
+
+    Parameters
+    ----------
+    root : Path
+        The data root, absolute.
+    """
+
+    root: Path
+
+    @property
+    def input(self) -> Path:
+        """What was fetched: raw frames, calibrations, association trees."""
+        return self.root / "reflex_input"
+
+    @property
+    def bookkeeping(self) -> Path:
+        """One folder a run, by workflow and actor, and the bridge's store."""
+        return self.root / "reflex_book_keeping"
+
+    @property
+    def logs(self) -> Path:
+        """EsoRex's log of each run."""
+        return self.root / "reflex_logs"
+
+    @property
+    def tmp_products(self) -> Path:
+        """Products of all steps; what is reused lies here."""
+        return self.root / "reflex_tmp_products"
+
+    @property
+    def end_products(self) -> Path:
+        """Products that datasets are for, under the names of their contents."""
+        return self.root / "reflex_end_products"
+
+    @property
+    def store(self) -> Path:
+        """The bridge's own bookkeeping."""
+        return self.bookkeeping / "esorex_bridge.db"
+
+    def new_run(self, workflow: str, actor: str, now: datetime) -> RunFolders:
+        """Make the private folder of a run, `<workflow>/<actor>/<time stamp>`, with a stamp that nobody else has."""
+        for _ in range(_FREE_NAME_TRIES):
+            stamp = f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}"
+            place = Path(workflow, actor, stamp)
+            try:
+                (self.bookkeeping / place).mkdir(parents=True)
+            except FileExistsError:
+                now += timedelta(milliseconds=1)
+                continue
+            return RunFolders(self.bookkeeping / place, self.tmp_products / place, self.logs / place)
+        raise DataError(f"no free folder for a run of {actor} in {self.bookkeeping / workflow}; is its clock standing?")
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolders:
+    """Where one run works, and where its products and its log go."""
+
+    work: Path
+    products: Path
+    logs: Path
+
+    def publish(self, files: tuple[Path, ...], log: Path | None) -> tuple[Path, ...]:
+        """Move products to their place, all at once, and return where they are.
+
+        They are gathered in a folder beside the final one, which is then renamed: a run that is killed here leaves
+        nothing that could be taken for whole.
+        """
+        waiting = self.products.with_name(f"{self.products.name}.part")
+        waiting.mkdir(parents=True)
+        for file in files:
+            file.rename(waiting / file.name)
+        _settle(waiting)
+        waiting.rename(self.products)
+        if log is not None:
+            self.logs.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(log, self.logs / "esorex.log")
+        for name, target in (("products_dir", self.products), ("log_dir", self.logs)):
+            (self.work / name).symlink_to(os.path.relpath(target, self.work))
+        for folder in ("plugin", "home"):
+            shutil.rmtree(self.work / folder, ignore_errors=True)
+        return tuple(self.products / file.name for file in files)
+
+
+def make_links(links: tuple[Link, ...]) -> None:
+    """Make the symbolic links that stand in for paths that EsoRex cannot read."""
+    for link in links:
+        link.at.parent.mkdir(parents=True, exist_ok=True)
+        link.at.unlink(missing_ok=True)
+        link.at.symlink_to(link.to)
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy a file so that the target is there whole or not at all."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(target) as part:
+        shutil.copyfile(source, part)
+
+
+@contextmanager
+def written_whole(target: Path) -> Iterator[Path]:
+    """Give a path to write to, beside the target, that is renamed to it at the end."""
+    part = target.with_name(f".{target.name}.part")
+    try:
+        yield part
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def free_name(folder: Path, stem: str, suffix: str, taken: Callable[[Path], bool] = Path.exists) -> Path:
+    """Return a path in a folder that is not taken, with Reflex's `_1`, `_2` … appended where it must be."""
+    for number in range(_FREE_NAME_TRIES):
+        path = folder / f"{stem}{f'_{number}' if number else ''}{suffix}"
+        if not taken(path):
+            return path
+    raise DataError(f"{folder} holds more than {_FREE_NAME_TRIES} files named {stem}; tidy it up")
+
+
+def safe_name(text: str) -> str:
+    """Return a text from a header or a name from outside as the name of a file: nothing that could leave the folder."""
+    return _UNSAFE.sub("_", text.strip()).lstrip(".") or "_UNKNOWN_"
+
+
+def _settle(folder: Path) -> None:
+    """Bring a folder's files to the disk before anything says that they are there."""
+    for path in (*folder.iterdir(), folder):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

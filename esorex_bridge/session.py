@@ -1,0 +1,254 @@
+"""The composition root: a data root and an archive become the tools that the stages of the road work with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from esorex_bridge.datasets.association import AssociationTree, Mode
+from esorex_bridge.datasets.build import dataset_from_tree
+from esorex_bridge.datasets.dataset import Dataset, files_of
+from esorex_bridge.errors import DataError, UserError
+from esorex_bridge.fits.header import read_header
+from esorex_bridge.plan.cascade import make_plan
+from esorex_bridge.plan.parameters import ParameterSetting
+from esorex_bridge.plan.plan import Keywords, Plan, StepName
+from esorex_bridge.plan.workflow import Workflow, choose_workflow, parse_workflow
+from esorex_bridge.run.esorex import EsoRex, find_esorex
+from esorex_bridge.run.inputs import scan
+from esorex_bridge.run.workspace import Workspace
+
+if TYPE_CHECKING:
+    from esorex_bridge.archive.client import ArchiveClient
+    from esorex_bridge.archive.download import FetchReport
+    from esorex_bridge.run.hand import HandSof
+    from esorex_bridge.run.ports import Product, Reporter
+    from esorex_bridge.run.report import DatasetReport
+    from esorex_bridge.run.store import SqliteStore
+
+DATA_FOLDERS: dict[Mode, str] = {"Raw2Raw": "data_with_raw_calibs", "Raw2Master": "data_with_processed_calibs"}
+"""Folders of the data, by the mode that was asked for, as ESO's download scripts name them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a session is made of.
+
+    Parameters
+    ----------
+    root : Path
+        The data root.
+    archive : str or None
+        One base address for all archive services; None for ESO's own hosts.
+    mode : {'Raw2Raw', 'Raw2Master'}
+        Calibrations as raw frames or as processed masters.
+    workflow : Path or None
+        A workflow definition to use for all datasets, instead of the one for their instrument.
+    parameters : tuple of ParameterSetting
+        Recipe parameters that the user gave.
+    esorex : str
+        Name or path of the EsoRex command.
+    """
+
+    root: Path
+    archive: str | None = None
+    mode: Mode = "Raw2Raw"
+    workflow: Path | None = None
+    parameters: tuple[ParameterSetting, ...] = ()
+    esorex: str = "esorex"
+
+
+class Session:
+    """The tools of one data root, opened when first used and closed at the end of a `with` statement.
+
+    Parameters
+    ----------
+    settings : Settings
+        What to work with.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.workspace = Workspace(settings.root.absolute())
+        self._closing = ExitStack()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing.close()
+
+    @cached_property
+    def store(self) -> SqliteStore:
+        """What was made before."""
+        from esorex_bridge.run.store import open_store
+
+        return self._closing.enter_context(open_store(self.workspace.store, self.workspace.root))
+
+    @cached_property
+    def esorex(self) -> EsoRex | None:
+        """The installed EsoRex; None where there is none."""
+        return find_esorex(self.store, self.settings.esorex)
+
+    @cached_property
+    def client(self) -> ArchiveClient:
+        """The archive."""
+        from esorex_bridge.archive.client import ArchiveClient
+        from esorex_bridge.archive.services import Services
+
+        services = Services.at(self.settings.archive) if self.settings.archive else Services()
+        return ArchiveClient(services)
+
+    @property
+    def data_folder(self) -> Path:
+        """Where data of this session's mode lie."""
+        return self.workspace.input / DATA_FOLDERS[self.settings.mode]
+
+    @cached_property
+    def workflows(self) -> tuple[Workflow, ...]:
+        """The workflow definitions that come with the bridge, or the one that the settings name."""
+        if self.settings.workflow is not None:
+            return (read_workflow(self.settings.workflow),)
+        return tuple(read_workflow(path) for path in sorted(workflow_folder().glob("*.yaml")))
+
+    def workflow_for(self, dataset: Dataset) -> Workflow:
+        """Return the definition that a dataset is reduced by.
+
+        Raises
+        ------
+        UserError
+            None is for its instrument.
+        """
+        if self.settings.workflow is not None:
+            return self.workflows[0]
+        return choose_workflow(self.workflows, dataset.instrument)
+
+    def datasets(self, names: Sequence[str] = ()) -> tuple[Dataset, ...]:
+        """Return the datasets of the association trees in the data folder, by name.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Only these; all by default.
+
+        Raises
+        ------
+        UserError
+            There is no dataset of a name.
+        DataError
+            There is no association tree.
+        """
+        from esorex_bridge.datasets.xml import read_tree_file
+
+        folder = self.data_folder
+        found = {
+            dataset.name: dataset for dataset in self.datasets_of(read_tree_file(path) for path in scan(folder).trees)
+        }
+        if not found:
+            raise DataError(f"no association tree (*.xml) in {folder}; fetch data first (esorex-bridge fetch)")
+        for name in names:
+            if name not in found:
+                raise UserError(f"there is no dataset '{name}' in {folder}; there are: {', '.join(sorted(found))}")
+        return tuple(found[name] for name in names or sorted(found))
+
+    def datasets_of(self, trees: Iterable[AssociationTree]) -> tuple[Dataset, ...]:
+        """Return the datasets that association trees mean, with the files that are in the data folder, one a name."""
+        files = scan(self.data_folder).files
+        found: dict[str, Dataset] = {}
+        for tree in trees:
+            dataset = dataset_from_tree(tree, files, requested=self.settings.mode)
+            if dataset.name not in found:
+                found[dataset.name] = _with_instrument(dataset)
+        return tuple(found.values())
+
+    def learn_digests(self, report: FetchReport) -> None:
+        """Remember the digests that were taken while files were fetched, so that nothing is read twice."""
+        self.store.learn({file.path: file.digest for file in report.files if file.path and file.digest})
+
+    def plans(self, datasets: Iterable[Dataset]) -> tuple[tuple[Dataset, Plan], ...]:
+        """Return each dataset with its plan.
+
+        Raises
+        ------
+        DataError
+            A file on disk is no FITS.
+        """
+        headers: dict[Path, Keywords] = {}
+        planned = []
+        for dataset in datasets:
+            for file in files_of(dataset):
+                if file.path is not None and file.path not in headers:
+                    headers[file.path] = read_header(file.path)
+            workflow = self.workflow_for(dataset)
+            planned.append((dataset, make_plan(dataset, workflow, headers, self.settings.parameters)))
+        return tuple(planned)
+
+    def made(self, plan: Plan) -> dict[StepName, tuple[Product, ...]]:
+        """Return the products of a plan's steps that are there; none where EsoRex is missing, which tells their keys."""
+        if self.esorex is None:
+            return {}
+        from esorex_bridge.run.engine import products_of
+
+        return products_of(plan, self.store, self.esorex)
+
+    def write_sofs(self, planned: Iterable[tuple[Dataset, Plan]], folder: Path | None = None) -> tuple[HandSof, ...]:
+        """Write the SOF files of plans for use by hand, by default into `sof/` in the data root."""
+        from esorex_bridge.run.hand import write_sofs
+
+        place = folder or self.workspace.root / "sof"
+        return tuple(sof for _, plan in planned for sof in write_sofs(plan, self.made(plan), place))
+
+    def run(
+        self, planned: Iterable[tuple[Dataset, Plan]], reporter: Reporter, started: datetime, dry_run: bool = False
+    ) -> tuple[DatasetReport, ...]:
+        """Carry out plans on this machine.
+
+        Raises
+        ------
+        RecipeError
+            A recipe is not installed.
+        ParameterError
+            A recipe parameter is wrong; nothing has run then.
+        """
+        from esorex_bridge.run.engine import Tools, carry_out
+
+        return carry_out(planned, Tools(self.esorex, self.store, self.workspace, reporter, started), dry_run)
+
+
+def workflow_folder() -> Path:
+    """Return the folder of the workflow definitions: inside the installed package, or beside it in a checkout."""
+    here = Path(__file__).resolve().parent
+    installed = here / "workflows"
+    return installed if installed.is_dir() else here.parent / "workflows"
+
+
+def read_workflow(path: Path) -> Workflow:
+    """Read a workflow definition from a file.
+
+    Raises
+    ------
+    UserError
+        It cannot be read.
+    DefinitionError
+        It says something that is not allowed.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"the workflow definition {path} cannot be read: {error}") from None
+    return parse_workflow(text, str(path))
+
+
+def _with_instrument(dataset: Dataset) -> Dataset:
+    """Return a dataset with INSTRUME of its first file that is here: the dp_id's prefix is not always unique."""
+    path = next((file.path for file in dataset.action.files if file.path is not None), None)
+    name = read_header(path).get("INSTRUME") if path else None
+    return replace(dataset, instrument=str(name).strip()) if name else dataset
