@@ -14,10 +14,11 @@ from pathlib import Path
 from threading import Lock
 from types import TracebackType
 from typing import Self
+from urllib.parse import unquote
 
 from esorex_bridge.demo.effects import changed_by_faults
 from esorex_bridge.demo.exchange import Delivery, Reply, Request, html_error
-from esorex_bridge.demo.faults import Fault, FaultBoard, Kind
+from esorex_bridge.demo.faults import Fault, FaultBoard, Kind, fault_named
 from esorex_bridge.demo.holdings import Holdings
 from esorex_bridge.demo.jobs import Jobs
 from esorex_bridge.demo.links import ID_PREFIX, answer_links
@@ -125,7 +126,7 @@ class EmbeddedArchive:
         self, fault: Fault | str, kind: Kind | None = None, file: str | None = None, times: int | None = None
     ) -> None:
         """Switch a fault on: for one service, for requests that name one dp_id, for so many requests, or for all."""
-        chosen = fault if isinstance(fault, Fault) else Fault(fault)
+        chosen = fault if isinstance(fault, Fault) else fault_named(fault)
         self._faults.switch_on(chosen, kind, file, times)
 
     def clear_faults(self) -> None:
@@ -185,7 +186,7 @@ class EmbeddedArchive:
 def serve(
     nights: Iterable[Night], folder: Path, *, port: int = 0, faults: Iterable[Fault | str] = ()
 ) -> EmbeddedArchive:
-    """Return an archive that already serves, with faults switched on for ever; the caller leaves its context."""
+    """Return an archive that serves already, with faults switched on for ever; the caller leaves its context."""
     archive = EmbeddedArchive(nights, folder, port=port)
     for fault in faults:
         archive.fault(fault)
@@ -200,7 +201,7 @@ def wait_for_interrupt() -> None:
 
 
 def _named(request: Request) -> tuple[str, ...]:
-    """Return the dp_ids that a request names."""
-    last = request.path.rsplit("/", 1)[-1].replace("%3A", ":")
+    """Return the dp_ids that a request may name: in its path, or as parameters."""
+    last = unquote(request.path.rsplit("/", 1)[-1])
     linked = tuple(name.removeprefix(ID_PREFIX) for name in request.all("ID"))
     return (last, last.removesuffix(NIGHT_LOG_SUFFIX), *request.all("dp_id"), *linked)

@@ -12,6 +12,8 @@ from enum import Enum
 from threading import Lock
 from typing import Literal
 
+from esorex_bridge.errors import UserError
+
 Kind = Literal["tap", "calselector", "datalink", "file", "header", "token"]
 """The services, as faults and the request log name them."""
 
@@ -59,6 +61,21 @@ class Fault(Enum):
     TAP_OVERFLOW = "tap_overflow", "the result is cut after one row, and says OVERFLOW"
     TAP_ERROR = "tap_error", "400 with a VOTable that says ERROR"
     SHORT_TOKEN = "short_token", "tokens are valid for two seconds"
+
+
+def fault_named(name: str) -> Fault:
+    """Return a fault by its name.
+
+    Raises
+    ------
+    UserError
+        There is no such fault.
+    """
+    try:
+        return Fault(name.lower())
+    except ValueError:
+        known = ", ".join(fault.value for fault in Fault)
+        raise UserError(f"the embedded archive has no fault {name!r}; it has: {known}") from None
 
 
 @dataclass(slots=True)

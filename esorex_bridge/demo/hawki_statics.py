@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from esorex_bridge.demo.frames import Keywords, fits_bytes
-from esorex_bridge.demo.hawki import (
+from esorex_bridge.demo.hawki_mosaic import (
     CHIPS,
     DIT_S,
     FIELD,

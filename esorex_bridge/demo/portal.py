@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from html import escape
 from urllib.parse import unquote
 
 from esorex_bridge.demo.exchange import Reply, Request, html_error, text_reply
+from esorex_bridge.demo.faults import Fault
 from esorex_bridge.demo.holdings import Delivered, Holdings
 from esorex_bridge.demo.login import Login
 from esorex_bridge.demo.night import ArchiveFile
@@ -33,7 +35,7 @@ def header_page(holdings: Holdings, request: Request) -> Reply:
     if dp_id not in holdings:
         return html_error(404, "Not Found")
     cards = "\n".join(f"{name:<40} = {value!r}" for name, value in holdings.file(dp_id).keywords)
-    return text_reply(200, f"<html><body><pre>{cards}</pre></body></html>", "text/html; charset=utf-8")
+    return text_reply(200, f"<html><body><pre>{escape(cards)}</pre></body></html>", "text/html; charset=utf-8")
 
 
 def _whole_or_part(file: Delivered, request: Request) -> Reply:
@@ -45,7 +47,8 @@ def _whole_or_part(file: Delivered, request: Request) -> Reply:
     )
     total = len(file.content)
     asked = _RANGE.fullmatch(request.headers.get("range", ""))
-    if asked is None or request.headers.get("if-range", file.etag) != file.etag:
+    changed = request.headers.get("if-range", file.etag) != file.etag
+    if asked is None or changed or Fault.RANGE_IGNORED in request.faults:
         return Reply(200, file.content, headers)
     first, last = int(asked[1]), min(int(asked[2] or total - 1), total - 1)
     if first >= total or last < first:

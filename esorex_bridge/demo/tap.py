@@ -164,11 +164,14 @@ def _datatype(values: Iterable[Any]) -> Any:
     return "long" if kinds == {int} else "double" if kinds <= {int, float} and kinds else "char"
 
 
-def _point(_frame: str, ra: float, dec: float) -> str:
+def _point(*arguments: Any) -> str:
+    """Return a position; the coordinate frame, if given, comes first and is always ICRS."""
+    ra, dec = arguments[-2:]
     return f"POSITION J2000 {ra} {dec}"
 
 
-def _circle(_frame: str, ra: float, dec: float, radius: float) -> str:
+def _circle(*arguments: Any) -> str:
+    ra, dec, radius = arguments[-3:]
     return f"CIRCLE J2000 {ra} {dec} {radius}"
 
 
@@ -189,8 +192,8 @@ def _distance(one: str, other: str) -> float:
 
 
 _FUNCTIONS = (
-    ("ADQL_POINT", _point, 3),
-    ("ADQL_CIRCLE", _circle, 4),
+    ("ADQL_POINT", _point, -1),
+    ("ADQL_CIRCLE", _circle, -1),
     ("ADQL_CONTAINS", _touches, 2),
     ("ADQL_INTERSECTS", _touches, 2),
     ("ADQL_DISTANCE", _distance, 2),
