@@ -13,7 +13,6 @@ from esorex_bridge.cli.progress import show
 
 if TYPE_CHECKING:
     from esorex_bridge.demo.night import Night
-    from esorex_bridge.session import Settings
 
 EXAMPLE = "esorex-bridge demo --instrument hawki --root demo_data\n  esorex-bridge demo --serve --fault truncated"
 PROGRAM = "60.A-9999(A)"
@@ -47,14 +46,15 @@ def run(args: argparse.Namespace) -> int:
 def _demonstrate(args: argparse.Namespace) -> int:
     from esorex_bridge.cli import reduce as verb
     from esorex_bridge.demo.archive import EmbeddedArchive
+    from esorex_bridge.session import Settings
 
     night = _nights()[args.instrument]()
     documents: list[dict[str, Any]] = []
     failed = False
     with EmbeddedArchive([night], _frames(args.root)) as archive:
-        settings = _settings(args, archive.url)
+        settings = Settings(root=args.root, archive=archive.url)
         words = ("esorex-bridge", "reduce", "--program", PROGRAM, "--instrument", night.instrument)
-        command = shlex.join((*words, "--mode", _mode(settings), "--root", str(args.root), "--archive", archive.url))
+        command = shlex.join((*words, "--root", str(args.root), "--archive", archive.url))
         for part in ("first", "second"):
             output.note(f"the {part} time: {command}")
             wanted = verb.constraints_of(program=PROGRAM, instrument=night.instrument)
@@ -109,16 +109,6 @@ def _nights() -> dict[str, Callable[[], Night]]:
     from esorex_bridge.demo.naco import naco_night
 
     return {"naco": naco_night, "hawki": hawki_night}
-
-
-def _settings(args: argparse.Namespace, url: str) -> Settings:
-    from esorex_bridge.session import Settings
-
-    return Settings(root=args.root, archive=url, mode="Raw2Master" if args.instrument == "hawki" else "Raw2Raw")
-
-
-def _mode(settings: Settings) -> str:
-    return "master" if settings.mode == "Raw2Master" else "raw"
 
 
 def _frames(root: Path) -> Path:

@@ -1,0 +1,56 @@
+"""`esorex-bridge associations`: what calibrates science frames, asked of calSelector."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from esorex_bridge.cli import archive, options, output
+
+if TYPE_CHECKING:
+    from esorex_bridge.archive.calselector import AssociationReply
+    from esorex_bridge.archive.client import ArchiveClient
+    from esorex_bridge.datasets.association import Mode
+
+EXAMPLE = "esorex-bridge associations NACO.2016-03-02T00:30:00.076 --mode master"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("dp_ids", nargs="+", metavar="DP_ID", help="science frames")
+    archive.add_mode(parser)
+    options.common(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Ask, keep the trees, and print the cascades."""
+    from esorex_bridge.archive.calselector import Outcome
+    from esorex_bridge.archive.trees import save_trees
+    from esorex_bridge.cli.cascade_text import cascade_lines, document
+
+    names = archive.checked_names(args.dp_ids)
+    with archive.client(args) as client:
+        replies = ask(client, names, archive.mode(args))
+    paths = save_trees(replies, archive.data_folder(args), datetime.now(UTC))
+    if args.json:
+        output.emit_json({"associations": [document(reply) for reply in replies], "trees": [str(p) for p in paths]})
+    else:
+        for reply in replies:
+            print("\n".join(cascade_lines(reply)))
+        for path in paths:
+            print(path)
+    return 1 if any(reply.outcome is Outcome.DENIED for reply in replies) else 0
+
+
+def ask(client: ArchiveClient, names: Sequence[str], mode: Mode) -> tuple[AssociationReply, ...]:
+    """Return calSelector's answers for frames; for many of them their templates are looked up, to ask less."""
+    from esorex_bridge.archive.calselector import BATCH
+    from esorex_bridge.archive.query import Constraints
+
+    templates: dict[str, str] = {}
+    if len(names) > BATCH:
+        frames = Constraints(dp_ids=tuple(names), columns=("dp_id", "tpl_start", "exp_start"), category=None)
+        templates = {row["dp_id"]: row["tpl_start"] for row in client.query(frames) if row["tpl_start"]}
+    return client.associations(names, mode, templates)

@@ -1,0 +1,69 @@
+"""calSelector's answers as text and as JSON values."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from esorex_bridge.archive.calselector import AssociationReply
+from esorex_bridge.archive.wanted import remarks
+from esorex_bridge.datasets.association import Association
+
+
+def cascade_lines(reply: AssociationReply) -> Iterator[str]:
+    """Yield the lines of an answer: groups with counts, match, and messages, indented by their place."""
+    state = f"{reply.outcome.value}, {reply.executed or 'nothing'} carried out, " \
+            f"{'certified' if reply.certified else 'not certified'}"
+    yield f"{reply.asked}: {len(reply.covers)} science files, {len({file.name for file in reply.listed})} files; {state}"
+    for line in remarks(reply):
+        yield f"  warning: {line.partition(': ')[2]}"
+    if reply.tree is not None:
+        yield from _group(reply.tree.root, 1)
+
+
+def document(reply: AssociationReply) -> dict[str, Any]:
+    """Return an answer as JSON values."""
+    return {
+        "asked": reply.asked,
+        "science": list(reply.covers),
+        "outcome": reply.outcome.value,
+        "requested": reply.requested,
+        "executed": reply.executed,
+        "downgraded": reply.downgraded,
+        "complete": reply.complete,
+        "certified": reply.certified,
+        "messages": list(reply.messages),
+        "tree": reply.file_name,
+        "files": [{"name": file.name, "category": file.category} for file in reply.listed],
+        "cascade": _document(reply.tree.root) if reply.tree is not None else None,
+    }
+
+
+def _group(node: Association, depth: int) -> Iterator[str]:
+    files = ", ".join(f"{number} {category}" for category, number in
+                      Counter(file.category for file in node.files).items()) or "no files"
+    facts = [text for text in (node.match if node.match not in (None, "N/A") else "",
+                               "auxiliary" if node.kind == "auxiliary" else "",
+                               "" if node.complete else "incomplete") if text]
+    yield f"{'  ' * depth}{node.category}: {files}{f' ({', '.join(facts)})' if facts else ''}"
+    for message in node.messages:
+        yield f"{'  ' * depth}  ! {message}"
+    # Sub-trees repeat literally; each is told once here, with how often it stands there.
+    for child, number in Counter(node.associated).items():
+        lines = list(_group(child, depth + 1))
+        yield lines[0] + (f" ×{number}" if number > 1 else "")
+        yield from lines[1:]
+
+
+def _document(node: Association) -> dict[str, Any]:
+    return {
+        "category": node.category,
+        "files": [{"name": file.name, "category": file.category} for file in node.files],
+        "match": node.match,
+        "kind": node.kind,
+        "complete": node.complete,
+        "certified": node.certified,
+        "messages": list(node.messages),
+        "associated": [_document(child) for child in node.associated],
+    }

@@ -1,0 +1,44 @@
+"""The options that say which frames are meant."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from esorex_bridge.archive.query import Constraints
+
+
+def configure(parser: argparse.ArgumentParser, dp_ids: bool = True) -> None:
+    """Add the options of a query."""
+    group = parser.add_argument_group("which frames")
+    group.add_argument("--program", metavar="P", help="programme or run, such as '098.C-0739(C)'; %% for any text")
+    group.add_argument("--target", metavar="NAME", help="name of the object, as in the header")
+    group.add_argument("--ra", type=float, metavar="DEG", help="right ascension of a position (ICRS, degrees)")
+    group.add_argument("--dec", type=float, metavar="DEG", help="declination (degrees)")
+    group.add_argument("--radius", type=float, metavar="DEG", help="radius about the position (degrees)")
+    group.add_argument("--instrument", metavar="I", help="common name (naco, sphere, …), dp_id prefix or INSTRUME")
+    group.add_argument("--night", metavar="YYYY-MM-DD", help="date at dusk: noon UT to noon UT of the next day")
+    group.add_argument("--from", dest="begin", metavar="DATE", help="not before this date or time (UT)")
+    group.add_argument("--to", dest="end", metavar="DATE", help="not after; a date includes that day")
+    if dp_ids:
+        group.add_argument("--dp-id", action="append", default=[], metavar="ID", help="this frame; may be given again")
+    group.add_argument("--type", metavar="T", help="dp_type, such as OBJECT or 'OBJECT,%%'")
+    group.add_argument("--tech", metavar="T", help="dp_tech, such as IMAGE,JITTER")
+    group.add_argument("--cat", default="SCIENCE", metavar="C", help="dp_cat (default: SCIENCE); 'any' for all")
+    group.add_argument("--where", metavar="ADQL", help="a further condition on dbo.raw")
+    group.add_argument("--max", type=int, metavar="N", help="at most so many rows")
+
+
+def given(args: argparse.Namespace, columns: tuple[str, ...] | None = None) -> Constraints:
+    """Return the constraints of a command line."""
+    from esorex_bridge.archive.query import COLUMNS, Constraints
+    from esorex_bridge.cli.archive import checked_names
+
+    return Constraints(
+        program=args.program, target=args.target, ra=args.ra, dec=args.dec, radius=args.radius,
+        instrument=args.instrument, night=args.night, begin=args.begin, end=args.end,
+        dp_ids=checked_names(getattr(args, "dp_id", [])), type=args.type, tech=args.tech,
+        category=None if args.cat.lower() == "any" else args.cat, where=args.where, columns=columns or COLUMNS,
+        limit=args.max,
+    )
