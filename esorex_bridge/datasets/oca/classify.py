@@ -55,11 +55,16 @@ class Classifier:
     """Applies the classification rules of a file, and remembers what it found for equal keywords.
 
     Thousands of frames differ in a handful of the keywords that rules look at, so most answers are known already.
+
+    A file that names itself a product (PRO.CATG) is tried by those rules alone that do not go by DPR keywords: many
+    products keep the DPR cards of the raw file they were made from, and would pass for raws. Some tables write their
+    PRO.CATG with a blank where the rules have an underscore.
     """
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules.classifications
-        self.keywords = _keywords(self._rules)
+        self._of_products = tuple(rule for rule in self._rules if not _is_of_raws(rule))
+        self.keywords = ("PRO.CATG", *_keywords(self._rules))
         self._known: dict[tuple[Value, ...], Classified] = {}
 
     def __call__(self, header: Keywords) -> Classified:
@@ -67,7 +72,16 @@ class Classifier:
         key = tuple(map(header.get, self.keywords))
         found = self._known.get(key)
         if found is None:
-            found = self._known[key] = classify(self._rules, header)
+            found = self._known[key] = self._classified(header)
+        return found
+
+    def _classified(self, header: Keywords) -> Classified:
+        product = header.get("PRO.CATG")
+        if not isinstance(product, str) or not product:
+            return classify(self._rules, header)
+        found = classify(self._of_products, header)
+        if found.category is None and " " in product:
+            return classify(self._of_products, {**header, "PRO.CATG": product.replace(" ", "_")})
         return found
 
 
@@ -83,6 +97,11 @@ def classify(rules: Iterable[Classification], header: Keywords) -> Classified:
         for assignment in rule.assignments:
             given[assignment.name] = seen[assignment.name] = evaluate(assignment.value, seen)
     return Classified(given, tuple(matched))
+
+
+def _is_of_raws(rule: Classification) -> bool:
+    names = {keyword.name for keyword in keywords_in(rule.condition)}
+    return "PRO.CATG" not in names and any(name.startswith("DPR.") for name in names)
 
 
 def _keywords(rules: Iterable[Classification]) -> tuple[str, ...]:

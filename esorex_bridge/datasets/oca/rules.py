@@ -225,6 +225,11 @@ def keywords_of(rules: Rules) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.removeprefix("LF.") for name in _keywords_of(rules)))
 
 
+def keywords_of_last(rules: Rules) -> tuple[str, ...]:
+    """Return the names of the keywords that rules look at in the last file of a template (`LF.DO.CATG`)."""
+    return tuple(dict.fromkeys(name[3:] for name in _keywords_of(rules) if name.startswith("LF.")))
+
+
 def _keywords_of(rules: Rules) -> Iterator[str]:
     for classification in rules.classifications:
         yield from _names(classification.condition)

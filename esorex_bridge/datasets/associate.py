@@ -1,0 +1,156 @@
+"""Association by rules: what each group needs, the nearest in time first, to any depth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from math import inf, isnan
+
+from esorex_bridge.datasets.dataset import Action, DatasetFile
+from esorex_bridge.datasets.frames import Frame
+from esorex_bridge.datasets.grouping import Candidate, Group, Pool
+from esorex_bridge.datasets.oca.evaluate import holds
+from esorex_bridge.datasets.oca.rules import Selection
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What one `select file` of an action found for a group.
+
+    Parameters
+    ----------
+    selection : Selection
+        The rule.
+    taken : tuple of Candidate
+        At most `maxRet`, the nearest in time first.
+    surplus : tuple of Candidate
+        Those that would do as well, but are further away.
+    cyclic : tuple of Candidate
+        Those that would need the group's own product.
+    """
+
+    selection: Selection
+    taken: tuple[Candidate, ...]
+    surplus: tuple[Candidate, ...] = ()
+    cyclic: tuple[Candidate, ...] = ()
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether at least `minRet` were found."""
+        return len(self.taken) >= self.selection.least
+
+
+@dataclass(slots=True)
+class Associator:
+    """Builds the action of a group with all that it needs.
+
+    Parameters
+    ----------
+    pool : Pool
+        All files and products to come.
+    warnings : dict
+        What is missing or too much, in Reflex's words; a dictionary for its order.
+    """
+
+    pool: Pool
+    warnings: dict[str, None] = field(default_factory=dict)
+    _known: dict[Group, Action] = field(default_factory=dict)
+
+    def action(self, group: Group, above: tuple[Group, ...] = ()) -> Action:
+        """Return the action of a group.
+
+        Parameters
+        ----------
+        group : Group
+            What is processed.
+        above : tuple of Group
+            The groups that need it: their products cannot serve it, since that would be a cycle.
+        """
+        if group in self._known:
+            return self._known[group]
+        chosen = [self.choose(group, selection, above) for selection in group.action.selections]
+        action = self._built(group, chosen, (*above, group))
+        if not any(choice.cyclic for choice in chosen):
+            self._known[group] = action
+        return action
+
+    def choose(self, group: Group, selection: Selection, above: tuple[Group, ...] = ()) -> Chosen:
+        """Return what one rule of an action finds for a group."""
+        suiting = sorted(self._suiting(group, selection), key=lambda candidate: nearness(candidate, group.trigger))
+        cyclic = tuple(candidate for candidate in suiting if candidate.maker in (*above, group))
+        free = [candidate for candidate in suiting if candidate not in cyclic]
+        taken = tuple(free[: selection.most])
+        return Chosen(selection, taken, tuple(free[selection.most :]), cyclic)
+
+    def _suiting(self, group: Group, selection: Selection) -> Iterator[Candidate]:
+        own = set(map(id, group.frames))
+        for candidate in self.pool.possible(selection.condition):
+            if id(candidate.frame) in own or (candidate.maker is not None and selection.source != "calibFiles"):
+                continue
+            if holds(selection.condition, candidate.frame.keywords, group.trigger.keywords):
+                yield candidate
+
+    def _built(self, group: Group, chosen: list[Chosen], above: tuple[Group, ...]) -> Action:
+        messages: dict[str, None] = {}
+        statics: dict[DatasetFile, None] = {}
+        actions: dict[Action, None] = {}
+        complete = True
+        for choice in chosen:
+            if not choice.is_enough:
+                complete = False
+                messages[f"Missing {choice.selection.category}"] = None
+            self._warn(group, choice)
+            for candidate in choice.taken:
+                if candidate.maker is None:
+                    statics[as_file(candidate.frame, choice.selection.category)] = None
+                    continue
+                made = self.action(candidate.maker, above)
+                if made.complete or choice.selection.least > 0:
+                    actions[made] = None
+                    complete = complete and made.complete
+                else:
+                    messages[f"{choice.selection.category} is left out: {made.name} is incomplete"] = None
+        return Action(
+            name=group.execution.action,
+            files=tuple(as_file(frame, frame.category) for frame in group.frames),
+            statics=tuple(statics),
+            actions=tuple(actions),
+            complete=complete,
+            messages=tuple(messages),
+        )
+
+    def _warn(self, group: Group, choice: Chosen) -> None:
+        selection, name = choice.selection, group.trigger.name
+        if not choice.is_enough:
+            self.warnings[f"Could not find enough products of type {selection.category} for {name}. "
+                          f"Requested {selection.least}. Found {len(choice.taken)}."] = None
+        if choice.cyclic and not choice.is_enough:
+            makers = ", ".join(sorted({candidate.maker.execution.action for candidate in choice.cyclic
+                                       if candidate.maker is not None}))
+            self.warnings[f"{selection.category} for {name} would need itself: it comes from {makers}, which needs "
+                          f"{group.execution.action}; this cycle in the rules is refused."] = None
+
+
+def as_file(frame: Frame, category: str) -> DatasetFile:
+    """Return a frame in its role."""
+    return DatasetFile(frame.name, category, frame.path)
+
+
+def nearness(candidate: Candidate, trigger: Frame) -> tuple[float, bool, str, str]:
+    """Return the sort key of candidates: days from the trigger, files before products to come, then names."""
+    return days_between(candidate.frame, trigger), candidate.maker is not None, candidate.frame.name, str(
+        candidate.frame.path)
+
+
+def days_between(one: Frame, other: Frame) -> float:
+    """Return the days between two observations; infinite where a time is not known."""
+    distance = abs(one.time - other.time)
+    return inf if isnan(distance) else distance
+
+
+def incomplete_actions(action: Action) -> Iterable[Action]:
+    """Yield the actions at or below one that miss something themselves, parents first."""
+    if action.messages and not action.complete:
+        yield action
+    for child in action.actions:
+        yield from incomplete_actions(child)
