@@ -103,10 +103,13 @@ def _dataset(group: Group, associator: Associator) -> Dataset:
 
 
 def dataset_name(group: Group) -> str:
-    """Return a dataset's name as Reflex gives it: the first science file, with the suffix of the rule's alias."""
+    """Return a dataset's name as Reflex gives it: the first science file, with the suffix of the rule's alias.
+
+    Rules of the on-line system have no aliases; several files of one template get `_tpl`, as from an association tree.
+    """
     seeds = [frame for frame in group.frames if frame.is_target or frame.is_science] or list(group.frames)
-    name = seeds[0].name
-    return f"{name}_{group.execution.alias[1]}" if group.execution.alias else name
+    alias = group.execution.alias or ("", "tpl" if len(group.frames) > 1 else "")
+    return f"{seeds[0].name}_{alias[1]}".rstrip("_")
 
 
 def _descriptor(frame: Frame, key: str) -> str:

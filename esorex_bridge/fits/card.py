@@ -53,6 +53,12 @@ def dotted(words: str) -> str:
     return ".".join(parts[1:] if parts[0] == "ESO" and len(parts) > 2 else parts)
 
 
+def canonical(key: str) -> str:
+    """Return the dotted form of a name that may carry HIERARCH and ESO."""
+    key = key.upper().removeprefix("HIERARCH.")
+    return key[4:] if key.startswith("ESO.") and key.count(".") > 1 else key
+
+
 def value_of(field: bytes) -> Value:
     """Return the value that stands in the bytes after the equals sign, a comment left out."""
     field = field.strip()

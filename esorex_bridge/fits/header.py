@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from pathlib import Path
 
 from esorex_bridge.errors import DataError
-from esorex_bridge.fits.card import CARD_BYTES, Value, continued, name_and_field, value_of
+from esorex_bridge.fits.card import CARD_BYTES, Value, canonical, continued, name_and_field, value_of
+from esorex_bridge.fits.selector import selector
 from esorex_bridge.fits.stream import MAGIC_BYTES, ByteStream, no_fits, open_fits, packing_of
 
 BLOCK_BYTES = 2880
@@ -74,8 +75,10 @@ class Header(Mapping[str, Value]):
     def __repr__(self) -> str:
         return f"Header({dict(self)!r})"
 
-    def select(self, keys: Iterable[str]) -> dict[str, Value]:
-        """Return the values of the keywords that are there, of those asked for."""
+    def select(self, keys: tuple[str, ...]) -> dict[str, Value]:
+        """Return the values of the keywords that are there, of those asked for: all searched in one pass."""
+        if self._all is None and (found := selector(keys).search(self._raw)) is not None:
+            return found
         pairs = ((key, self._lookup(key)) for key in keys)
         return {key: value for key, value in pairs if value is not _ABSENT}
 
@@ -83,7 +86,7 @@ class Header(Mapping[str, Value]):
         try:
             return self._seen[key]
         except KeyError:
-            found = self._seen[key] = self._search(_canonical(key))
+            found = self._seen[key] = self._search(canonical(key))
             return found
 
     def _search(self, key: str) -> Value | _Missing:
@@ -122,7 +125,7 @@ class Header(Mapping[str, Value]):
     def _is_plain(self) -> bool:
         """Tell whether names can be searched as bytes: HIERARCH of ESO's domain alone, spelt the usual way."""
         if self._plain is None:
-            self._plain = not _UNUSUAL.search(self._raw)
+            self._plain = _UNUSUAL.search(self._raw) is None
         return self._plain
 
     def _parsed(self) -> dict[str, Value]:
@@ -131,12 +134,7 @@ class Header(Mapping[str, Value]):
         return self._all
 
 
-_UNUSUAL = re.compile(rb"HIERARCH (?!ESO [A-Z0-9])")
-
-
-def _canonical(key: str) -> str:
-    key = key.upper().removeprefix("HIERARCH.")
-    return key[4:] if key.startswith("ESO.") and key.count(".") > 1 else key
+_UNUSUAL = re.compile(rb"HIERARCH (?!ESO [A-Z0-9 _-]+=)")
 
 
 def _values(raw: bytes) -> Iterator[tuple[str, Value]]:

@@ -1,0 +1,158 @@
+"""The headers of all FITS files below folders: what can be read, and what cannot, with the reason."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from esorex_bridge.errors import DataError
+from esorex_bridge.files import FITS_SUFFIXES
+from esorex_bridge.fits.cache import HeaderCache
+from esorex_bridge.fits.card import Value
+from esorex_bridge.fits.header import read_header
+from esorex_bridge.fits.stream import MAGIC_BYTES, packing_of
+
+_SUFFIXES = tuple(suffix.lower() for suffix in FITS_SUFFIXES)
+OUTPUT_FOLDERS = frozenset({"reflex_book_keeping", "reflex_tmp_products", "reflex_logs", "reflex_end_products"})
+"""Folders of results below a data root: what lies there is no input, unless it is named itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A file that looks like FITS and cannot be read.
+
+    Parameters
+    ----------
+    path : Path
+        Where it lies.
+    reason : str
+        Why, and what to do.
+    """
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What lies below some folders.
+
+    Parameters
+    ----------
+    headers : mapping of Path to keywords
+        Of every FITS file, the keywords asked for as far as it has them; in the order of the paths.
+    faults : tuple of Fault
+        Files named like FITS that are none, or are cut off, or cannot be read.
+    others : tuple of Path
+        Files that are not FITS and do not claim to be.
+    """
+
+    headers: Mapping[Path, Mapping[str, Value]]
+    faults: tuple[Fault, ...] = ()
+    others: tuple[Path, ...] = ()
+
+
+def scan(places: Iterable[Path], keys: tuple[str, ...], cache: HeaderCache | None = None) -> Scan:
+    """Read the headers of all FITS files in places; nothing found there stops the rest.
+
+    Parameters
+    ----------
+    places : iterable of Path
+        Folders, searched to any depth (hidden ones and folders of results left out), or files.
+    keys : tuple of str
+        Keywords to keep.
+    cache : HeaderCache, optional
+        Made for the same keywords; saved at the end.
+    """
+    headers: dict[Path, Mapping[str, Value]] = {}
+    faults: list[Fault] = []
+    others: list[Path] = []
+    for path, status in sorted(_files(places, faults)):
+        known = cache.get(path, status[0], status[1]) if cache else None
+        if known is not None:
+            headers[Path(path)] = known
+            continue
+        if not path.lower().endswith(_SUFFIXES) and not _starts_like_fits(path):
+            others.append(Path(path))
+            continue
+        try:
+            header = read_header(Path(path)).select(keys)
+        except DataError as error:
+            faults.append(Fault(Path(path), str(error)))
+            continue
+        headers[Path(path)] = header
+        if cache:
+            cache.put(path, *status, header)
+    if cache:
+        cache.save()
+    return Scan(headers, tuple(faults), tuple(others))
+
+
+_Status = tuple[int, int]
+
+
+def _files(places: Iterable[Path], faults: list[Fault]) -> Iterator[tuple[str, _Status]]:
+    """Yield the files of all places once each, with size and mtime in ns."""
+    seen: set[tuple[int, int]] = set()
+    yielded: set[str] = set()
+    for place in places:
+        for path, status in _below(place.absolute(), seen, faults):
+            if path not in yielded:
+                yielded.add(path)
+                yield path, status
+
+
+def _below(place: Path, seen: set[tuple[int, int]], faults: list[Fault]) -> Iterator[tuple[str, _Status]]:
+    try:
+        status = place.stat()
+    except OSError as error:
+        faults.append(Fault(place, f"{place} cannot be read: {error.strerror}"))
+        return
+    if not place.is_dir():
+        yield str(place), (status.st_size, status.st_mtime_ns)
+        return
+    if (status.st_dev, status.st_ino) in seen:
+        return
+    seen.add((status.st_dev, status.st_ino))
+    yield from _in_folder(str(place), seen, faults)
+
+
+def _in_folder(folder: str, seen: set[tuple[int, int]], faults: list[Fault]) -> Iterator[tuple[str, _Status]]:
+    try:
+        with os.scandir(folder) as listing:
+            entries = list(listing)
+    except OSError as error:
+        faults.append(Fault(Path(folder), f"{folder} cannot be read: {error.strerror}"))
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        try:
+            if entry.is_dir():
+                if entry.name not in OUTPUT_FOLDERS:
+                    yield from _below(Path(entry.path), seen, faults)
+                continue
+            if not entry.is_file():
+                faults.extend(_odd(entry))
+                continue
+            status = entry.stat()
+        except OSError as error:
+            faults.append(Fault(Path(entry.path), f"{entry.path} cannot be read: {error.strerror}"))
+            continue
+        yield entry.path, (status.st_size, status.st_mtime_ns)
+
+
+def _odd(entry: os.DirEntry[str]) -> Iterator[Fault]:
+    """Tell a FITS name that leads nowhere; sockets and the like do not matter."""
+    if entry.is_symlink() and entry.name.lower().endswith(_SUFFIXES):
+        yield Fault(Path(entry.path), f"{entry.path} is a link to a file that is not there")
+
+
+def _starts_like_fits(path: str) -> bool:
+    try:
+        with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 — ten thousand times
+            return packing_of(stream.read(MAGIC_BYTES)) == "fits"
+    except OSError:
+        return False
