@@ -67,7 +67,8 @@ class Token:
     expires_at: float
 
 
-def find_credentials(environment: Mapping[str, str], remembered_user: str | None = None) -> Credentials | None:
+def find_credentials(environment: Mapping[str, str], remembered_user: str | None = None,
+                     keyring: bool = True) -> Credentials | None:
     """Return user and password from the environment, or from the keyring; None where there are none.
 
     Parameters
@@ -76,13 +77,15 @@ def find_credentials(environment: Mapping[str, str], remembered_user: str | None
         `ESO_USERNAME` and `ESO_PASSWORD`; the user alone is enough where the keyring has the password.
     remembered_user : str, optional
         The user of the last `login`.
+    keyring : bool
+        Whether the keyring counts: its password is for ESO's own services.
     """
     user = environment.get(USER_VARIABLE) or remembered_user
     if not user:
         return None
     if environment.get(PASSWORD_VARIABLE) and environment.get(USER_VARIABLE):
         return Credentials(user, environment[PASSWORD_VARIABLE], "environment")
-    password = stored_password(user)
+    password = stored_password(user) if keyring else None
     return Credentials(user, password, "keyring") if password else None
 
 

@@ -13,7 +13,13 @@ import requests
 from esorex_bridge.archive import associate, tap
 from esorex_bridge.archive.auth import Credentials
 from esorex_bridge.archive.calselector import AssociationReply
-from esorex_bridge.archive.connection import AccessDeniedError, Connection, Patience, ServiceError
+from esorex_bridge.archive.connection import (
+    AccessDeniedError,
+    Connection,
+    FindCredentials,
+    Patience,
+    ServiceError,
+)
 from esorex_bridge.archive.download import PARALLEL, FetchReport, Progress, fetch
 from esorex_bridge.archive.nightlog import NightLog, read_night_log
 from esorex_bridge.archive.query import Constraints, adql, product_files_adql
@@ -40,8 +46,8 @@ class ArchiveClient:
         Where they are; ESO's own by default.
     session : requests.Session, optional
         One of the caller's, with its proxies and certificates.
-    credentials : Credentials, optional
-        Used where a service asks for a login, and only there.
+    credentials : Credentials or callable, optional
+        Used where a service asks for a login, and only there; a callable is asked for them then.
     patience : Patience, optional
         How long to bear with a service.
 
@@ -53,7 +59,8 @@ class ArchiveClient:
     """
 
     def __init__(self, services: Services | None = None, session: requests.Session | None = None,
-                 credentials: Credentials | None = None, patience: Patience | None = None) -> None:
+                 credentials: FindCredentials | Credentials | None = None,
+                 patience: Patience | None = None) -> None:
         self.connection = Connection(services or Services(), session, credentials, patience)
 
     def __enter__(self) -> Self:

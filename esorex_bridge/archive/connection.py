@@ -33,6 +33,7 @@ _MAX_DOCUMENT = 128 * 1024 * 1024
 _CHUNK = 256 * 1024
 
 Form = Sequence[tuple[str, str]]
+FindCredentials = Callable[[], Credentials | None]
 _T = TypeVar("_T")
 
 
@@ -146,19 +147,20 @@ class Connection:
         Where they are.
     session : requests.Session, optional
         One of the caller's (proxies, certificates, pools).
-    credentials : Credentials, optional
-        Used where a service answers 401.
+    credentials : Credentials or callable, optional
+        Used where a service answers 401; a callable is asked then, once (it may look into a keyring).
     patience : Patience
         When to give up.
     """
 
     def __init__(self, services: Services, session: requests.Session | None = None,
-                 credentials: Credentials | None = None, patience: Patience | None = None) -> None:
+                 credentials: FindCredentials | Credentials | None = None, patience: Patience | None = None) -> None:
         self.services = services
         self.patience = patience or Patience()
         self.session = session or _session()
         self._own_session = session is None
-        self._login = Login(credentials, self._ask_token) if credentials else None
+        self._credentials = credentials
+        self._found_login: Login | None = None
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._pause_until = 0.0
@@ -196,15 +198,24 @@ class Connection:
         AccessDeniedError
             Where there are no credentials.
         """
-        if self._login is None:
+        login = self._login()
+        if login is None:
             raise AccessDeniedError(f"this needs a login; run 'esorex-bridge login', or set {USER_VARIABLE} and "
-                               f"{PASSWORD_VARIABLE}")
-        return self._login
+                                    f"{PASSWORD_VARIABLE}")
+        return login
 
     @property
     def has_login(self) -> bool:
-        """Whether there are credentials."""
-        return self._login is not None
+        """Whether there are credentials, as far as anybody asked for them yet."""
+        return self._found_login is not None
+
+    def _login(self) -> Login | None:
+        with self._lock:
+            if self._credentials is not None:
+                found = self._credentials() if callable(self._credentials) else self._credentials
+                self._credentials = None
+                self._found_login = Login(found, self._ask_token) if found else None
+            return self._found_login
 
     def use_token_for(self, url: str) -> None:
         """Send the token to a service from now on; without a login, nothing changes."""
@@ -271,17 +282,19 @@ class Connection:
     def _authorised(self, request: _Request) -> requests.Response:
         auth = self._authorisation(request.url)
         response = self._redirected(request, auth)
-        if response.status_code == 401 and self._login is not None and self.services.trusts(request.url):
+        if response.status_code != 401 or not self.services.trusts(request.url):
+            return response
+        if (login := self._login()) is not None:
             response.close()
             refused = auth.token if isinstance(auth, Bearer) else None
-            response = self._redirected(request, Bearer(self._login.token(refused).value))
+            response = self._redirected(request, Bearer(login.token(refused).value))
             if response.status_code not in (401, 403):
                 self._protected.add(_service(request.url))
         return response
 
     def _authorisation(self, url: str) -> AuthBase:
-        if self._login is not None and _service(url) in self._protected and self.services.trusts(url):
-            return Bearer(self._login.token().value)
+        if _service(url) in self._protected and self.services.trusts(url) and (login := self._login()) is not None:
+            return Bearer(login.token().value)
         return Anonymous()
 
     def _redirected(self, request: _Request, auth: AuthBase) -> requests.Response:
@@ -312,6 +325,8 @@ class Connection:
         self.check_stopped()
 
     def _ask_token(self, parameters: Mapping[str, str]) -> tuple[int, bytes]:
+        if not keeps_secrets(self.services.token):
+            raise AccessDeniedError(f"{bare(self.services.token)}: a password is sent over https only")
         request = _Request("GET", self.services.token, tuple(parameters.items()))
         try:
             answer = _read(self._send(request, Anonymous()))
@@ -342,6 +357,12 @@ def _follow(request: _Request, status: int, target: str) -> _Request:
     if request.method == "POST" and status in (301, 302, 303):
         return _Request("GET", target, headers=request.headers)
     return replace(request, url=target, params=())
+
+
+def keeps_secrets(url: str) -> bool:
+    """Tell whether a password may be sent to an address: encrypted, or not leaving this machine."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or parts.hostname in ("127.0.0.1", "localhost", "::1")
 
 
 def bare(url: str) -> str:

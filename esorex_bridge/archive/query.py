@@ -100,7 +100,9 @@ def adql(constraints: Constraints) -> str:
     text = f"SELECT {top}{', '.join(map(_column, constraints.columns))}\nFROM dbo.raw"
     if conditions:
         text += "\nWHERE " + "\n  AND ".join(conditions)
-    return text + "\nORDER BY exp_start"
+    # ADQL 2.0 orders by selected columns only.
+    order = next((name for name in ("exp_start", "dp_id") if {name, "*"} & set(constraints.columns)), None)
+    return text + (f"\nORDER BY {order}" if order else "")
 
 
 def product_files_adql(product: str | None, collection: str | None, category: str | None, limit: int | None) -> str:

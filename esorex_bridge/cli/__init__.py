@@ -45,6 +45,17 @@ class Verb:
 
 
 VERBS = {
+    "query": Verb("query", "find raw frames in the archive"),
+    "associations": Verb("associations", "ask calSelector what calibrates science frames"),
+    "fetch": Verb("fetch", "fetch science frames with all that calibrates them, verified"),
+    "refresh": Verb("refresh", "ask again for uncertified, incomplete or old associations, and say what changed"),
+    "adopt": Verb("adopt", "take a request package or a folder of downloads into use"),
+    "ancillary": Verb("ancillary", "list or fetch the files of processed products"),
+    "datalink": Verb("datalink", "show what belongs to a file of the archive"),
+    "night-log": Verb("night_log", "show the observer's report for a frame, and its grade"),
+    "login": Verb("login", "check user and password with ESO, and keep them in the keyring"),
+    "logout": Verb("logout", "take the password out of the keyring"),
+    "whoami": Verb("whoami", "say who the archive takes you for"),
     "plan": Verb("plan", "show the ordered steps of each dataset, or check a workflow definition"),
     "sof": Verb("sof", "write the SOF files, for use by hand with esorex"),
     "run": Verb("run", "carry out the plan of datasets on this machine, reusing what exists"),

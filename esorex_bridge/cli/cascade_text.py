@@ -15,7 +15,8 @@ def cascade_lines(reply: AssociationReply) -> Iterator[str]:
     """Yield the lines of an answer: groups with counts, match, and messages, indented by their place."""
     state = f"{reply.outcome.value}, {reply.executed or 'nothing'} carried out, " \
             f"{'certified' if reply.certified else 'not certified'}"
-    yield f"{reply.asked}: {len(reply.covers)} science files, {len({file.name for file in reply.listed})} files; {state}"
+    files = len({file.name for file in reply.listed})
+    yield f"{reply.asked}: {len(reply.covers)} science files, {files} files in all; {state}"
     for line in remarks(reply):
         yield f"  warning: {line.partition(': ')[2]}"
     if reply.tree is not None:
@@ -46,7 +47,8 @@ def _group(node: Association, depth: int) -> Iterator[str]:
     facts = [text for text in (node.match if node.match not in (None, "N/A") else "",
                                "auxiliary" if node.kind == "auxiliary" else "",
                                "" if node.complete else "incomplete") if text]
-    yield f"{'  ' * depth}{node.category}: {files}{f' ({', '.join(facts)})' if facts else ''}"
+    remark = f" ({', '.join(facts)})" if facts else ""
+    yield f"{'  ' * depth}{node.category}: {files}{remark}"
     for message in node.messages:
         yield f"{'  ' * depth}  ! {message}"
     # Sub-trees repeat literally; each is told once here, with how often it stands there.

@@ -1,0 +1,127 @@
+"""Wanted: the files that a reduction of some science frames needs, and what to know before fetching them.
+
+Decides only; sizes and presence are given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from esorex_bridge.archive.calselector import AssociationReply, Outcome
+
+NIGHT_LOG = ".NL"
+"""What is appended to the archive name of a raw frame for its night log."""
+
+_REMARKS = {
+    Outcome.INCOMPLETE: "the association is incomplete",
+    Outcome.INCOMPLETE_AUXILIARY: "only auxiliary files are missing, nothing that a recipe needs",
+    Outcome.EMPTY: "calSelector associates nothing (outside of its coverage in time, or a fault of the service)",
+    Outcome.NOT_SUPPORTED: "calSelector does not support this kind of file",
+    Outcome.DENIED: "calSelector denies access",
+    Outcome.NO_TREE: "calSelector gives no tree; files can be fetched, but not organised by it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class WantedFile:
+    """A file to be there.
+
+    Parameters
+    ----------
+    name : str
+        Archive name.
+    categories : tuple of str
+        Its SOF tags; several where it serves in several roles.
+    role : {'science', 'calibration', 'night log'}
+        Why it is wanted.
+    size_bytes : int or None
+        Estimate of the archive; None where it has none.
+    present : bool
+        Whether a file of this name lies in the folder already.
+    """
+
+    name: str
+    categories: tuple[str, ...]
+    role: str
+    size_bytes: int | None = None
+    present: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """All files to be there, and the warnings.
+
+    Parameters
+    ----------
+    files : tuple of WantedFile
+        Each once; science first.
+    warnings : tuple of str
+        About incomplete, uncertified and downgraded associations, per dataset.
+    """
+
+    files: tuple[WantedFile, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The archive names, in the order of fetching."""
+        return tuple(file.name for file in self.files)
+
+    @property
+    def size_bytes(self) -> int:
+        """Sum of the sizes that are known, of files that are not there yet."""
+        return sum(file.size_bytes or 0 for file in self.files if not file.present)
+
+    @property
+    def unknown_sizes(self) -> int:
+        """How many files that are not there yet have no known size."""
+        return sum(file.size_bytes is None for file in self.files if not file.present)
+
+
+def wanted(science: Sequence[str], replies: Iterable[AssociationReply], night_logs: bool = False,
+           sizes: Mapping[str, int] | None = None, present: Collection[str] = ()) -> Wanted:
+    """Return the files for science frames: themselves, siblings and calibrations of calSelector, night logs.
+
+    Parameters
+    ----------
+    science : sequence of str
+        The dp_ids asked for.
+    replies : iterable of AssociationReply
+        calSelector's answers; none to fetch science frames alone.
+    night_logs : bool
+        Whether the night logs of all science frames are wanted too.
+    sizes : mapping, optional
+        Bytes, by archive name.
+    present : collection of str
+        Names that lie in the folder.
+    """
+    answers = tuple(replies)
+    categories: dict[str, dict[str, None]] = {name: {} for name in science}
+    frames = dict.fromkeys(science)
+    for answer in answers:
+        frames.update(dict.fromkeys(answer.covers))
+        for name in answer.covers:
+            categories.setdefault(name, {})
+        for file in answer.listed:
+            categories.setdefault(file.name, {}).update({file.category: None} if file.category else {})
+    known = sizes or {}
+    names = [*frames, *(name for name in categories if name not in frames)]
+    files = [WantedFile(name, tuple(categories[name]), "science" if name in frames else "calibration",
+                        known.get(name), name in present) for name in names]
+    if night_logs:
+        files += [WantedFile(name + NIGHT_LOG, (), "night log", None, name + NIGHT_LOG in present) for name in frames]
+    return Wanted(tuple(files), tuple(line for answer in answers for line in remarks(answer)))
+
+
+def remarks(reply: AssociationReply) -> tuple[str, ...]:
+    """Return what a user should know of an answer before trusting it, in words; nothing where all is well."""
+    lines = []
+    if reply.downgraded:
+        lines.append(f"{reply.requested} was asked for, {reply.executed} was carried out")
+    if reply.outcome in _REMARKS:
+        said = f": {'; '.join(reply.messages)}" if reply.messages else ""
+        lines.append(_REMARKS[reply.outcome] + said)
+    if reply.executed is not None and not reply.certified:
+        lines.append("not certified by ESO yet; 'esorex-bridge refresh' asks again")
+    return tuple(f"{reply.asked}: {line}" for line in lines)

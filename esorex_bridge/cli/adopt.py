@@ -1,0 +1,97 @@
+"""`esorex-bridge adopt`: a folder of files that came from the archive by other ways, verified and taken into use."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from esorex_bridge.cli import options, output
+from esorex_bridge.errors import UserError
+
+if TYPE_CHECKING:
+    from esorex_bridge.archive.package import Checked, PackageFolder
+
+EXAMPLE = "esorex-bridge adopt ~/Downloads/request_123456 --root night"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("folder", type=Path, metavar="DIR", help="unpacked request package, or folder of downloads")
+    options.dry_run(parser)
+    options.common(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Verify what is there, link it into the data root, and say what is missing."""
+    from esorex_bridge.archive.package import check, read_package
+
+    package = read_package(args.folder.absolute())
+    checked: list[Checked] = []
+    linked = 0
+    if not args.dry_run:
+        for folder in package.folders:
+            found = check(folder)
+            checked += found
+            linked += _link(folder, found, args.root.absolute())
+    damaged = [item for item in checked if item.damage]
+    if args.json:
+        output.emit_json({
+            "folders": [str(folder.path) for folder in package.folders],
+            "files": sum(len(folder.files) for folder in package.folders),
+            "trees": [str(tree.path) for folder in package.folders for tree in folder.trees],
+            "linked": linked,
+            "damaged": [{"name": item.name, "path": str(item.path), "reason": item.damage} for item in damaged],
+            "missing": list(package.missing),
+        })
+    else:
+        for folder in package.folders:
+            print(f"{folder.path}: {len(folder.files)} files, {len(folder.trees)} association trees")
+        if linked:
+            print(f"{linked} files and trees are linked into {args.root.absolute() / 'reflex_input'}")
+        _complain(damaged, package.missing)
+    return 1 if damaged or package.missing else 0
+
+
+def _complain(damaged: list[Checked], missing: tuple[str, ...]) -> None:
+    if damaged:
+        output.table(("damaged file", "why"), ((item.path.name, item.damage) for item in damaged))
+    for name in missing:
+        print(f"missing: {name}")
+    if damaged or missing:
+        print("'esorex-bridge fetch' with the science frames brings what is missing or damaged")
+
+
+def _link(folder: PackageFolder, checked: tuple[Checked, ...], root: Path) -> int:
+    """Link the sound files and the trees of a folder into the data folder of the root; where they are, they stay."""
+    target = root / "reflex_input" / _target_name(folder)
+    if target.resolve() == folder.path.resolve():
+        return 0
+    paths = [(item.path, _named(item.path, item.name)) for item in checked if not item.damage]
+    paths += [(tree.path, tree.path.name) for tree in folder.trees]
+    made = 0
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        for path, name in paths:
+            link = target / name
+            if not link.exists():
+                link.unlink(missing_ok=True)
+                link.symlink_to(path)
+                made += 1
+    except OSError as error:
+        raise UserError(f"{target} cannot be written: {error.strerror or error}; choose another --root") from error
+    return made
+
+
+def _target_name(folder: PackageFolder) -> str:
+    from esorex_bridge.archive.package import FOLDERS
+
+    if folder.path.name in FOLDERS:
+        return folder.path.name
+    processed = bool(folder.trees) and all(tree.tree.mode == "Raw2Master" for tree in folder.trees)
+    return FOLDERS[1] if processed else FOLDERS[0]
+
+
+def _named(path: Path, name: str) -> str:
+    """Return a file's name with the colons of its archive name."""
+    return name + path.name[len(name):]

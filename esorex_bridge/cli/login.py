@@ -1,0 +1,64 @@
+"""`esorex-bridge login`: user and password checked with ESO, and kept in the keyring."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+import sys
+
+from esorex_bridge.cli import archive, options, output
+from esorex_bridge.errors import UserError
+
+EXAMPLE = "esorex-bridge login"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments; a password is never one of them."""
+    parser.add_argument("--user", metavar="NAME", help="name at the ESO User Portal (default: asked for)")
+    parser.add_argument("--no-keyring", action="store_true", help="check only, and keep nothing")
+    options.common(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Ask for what is missing, check it, keep it."""
+    from esorex_bridge.archive.auth import PASSWORD_VARIABLE, USER_VARIABLE, Credentials, store_password
+    from esorex_bridge.archive.client import ArchiveClient
+    from esorex_bridge.archive.services import Services
+
+    user = args.user or os.environ.get(USER_VARIABLE) or _asked("ESO user: ")
+    from_environment = os.environ.get(PASSWORD_VARIABLE) if user == os.environ.get(USER_VARIABLE) else None
+    password = from_environment or _asked_secretly(user)
+    found = Credentials(user, password, "environment" if from_environment else "prompt")
+    services = Services.at(args.archive) if args.archive else Services()
+    with ArchiveClient(services, credentials=found) as client:
+        client.whoami()
+    keep = not args.no_keyring and not from_environment and not args.archive
+    if keep:
+        store_password(found)
+        archive.remember_user(os.environ, user)
+    where = "kept in the keyring, for astroquery too" if keep else "not kept"
+    if args.json:
+        output.emit_json({"user": user, "kept": keep})
+    else:
+        print(f"ESO accepts user '{user}'; the password is {where}")
+    return 0
+
+
+def _asked(question: str) -> str:
+    if not sys.stdin.isatty():
+        raise UserError("nobody is there to be asked; set ESO_USERNAME and ESO_PASSWORD")
+    print(question, end="", file=sys.stderr, flush=True)
+    answer = sys.stdin.readline().strip()
+    if not answer:
+        raise UserError("no user was given")
+    return answer
+
+
+def _asked_secretly(user: str) -> str:
+    if not sys.stdin.isatty():
+        raise UserError("nobody is there to be asked for the password; set ESO_USERNAME and ESO_PASSWORD")
+    password = getpass.getpass(f"password of '{user}': ", stream=sys.stderr)
+    if not password:
+        raise UserError("no password was given")
+    return password

@@ -1,0 +1,34 @@
+"""`esorex-bridge logout`: the password out of the keyring."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from esorex_bridge.cli import archive, options, output
+from esorex_bridge.errors import UserError
+
+EXAMPLE = "esorex-bridge logout"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("--user", metavar="NAME", help="whose password (default: of the last login)")
+    options.common(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Remove the password, and forget the user."""
+    from esorex_bridge.archive.auth import forget_password
+
+    user = args.user or archive.remembered_user(os.environ)
+    if user is None:
+        raise UserError("nobody is logged in; name a --user to remove a password that another tool kept")
+    removed = forget_password(user)
+    if user == archive.remembered_user(os.environ):
+        archive.forget_user(os.environ)
+    if args.json:
+        output.emit_json({"user": user, "removed": removed})
+    else:
+        print(f"'{user}' is logged out" + ("" if removed else "; the keyring had no password"))
+    return 0

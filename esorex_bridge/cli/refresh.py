@@ -1,0 +1,85 @@
+"""`esorex-bridge refresh`: trees asked for again that were uncertified, incomplete or old, and what changed."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from esorex_bridge.cli import archive, options, output
+
+if TYPE_CHECKING:
+    from esorex_bridge.archive.client import ArchiveClient
+    from esorex_bridge.archive.refresh import Change, Due
+
+EXAMPLE = "esorex-bridge refresh --root night --days 30"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("--days", type=float, default=30, metavar="N",
+                        help="ask again for any tree older than N days (default: 30; 0 for all)")
+    parser.add_argument("--into", type=Path, metavar="DIR", help="a data folder (default: those of the root)")
+    options.dry_run(parser)
+    options.common(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Ask again, keep the new trees, and print what changed."""
+    from esorex_bridge.archive.refresh import due
+    from esorex_bridge.archive.trees import saved_trees
+
+    folders = (args.into,) if args.into else archive.data_folders(args.root)
+    found = due((tree for folder in folders for tree in saved_trees(folder)), datetime.now(UTC), args.days)
+    changes: tuple[Change, ...] = ()
+    if not args.dry_run and found:
+        with archive.client(args) as client:
+            changes = _refreshed(client, found)
+    if args.json:
+        output.emit_json({"due": [{"tree": str(item.saved.path), "reason": item.reason} for item in found],
+                          "changes": [_document(item) for item in changes]})
+        return 0
+    for item in found if args.dry_run else ():
+        print(f"{item.saved.path}: {item.reason}")
+    for changed in changes:
+        _show(changed)
+    print(f"{len(found)} trees {'would be asked for again' if args.dry_run else 'were asked for again'}, "
+          f"{sum(bool(item.added or item.removed or item.remarks) for item in changes)} changed")
+    if any(item.added for item in changes):
+        print("'esorex-bridge fetch' with the same frames brings the files that were added")
+    return 0
+
+
+def _refreshed(client: ArchiveClient, found: tuple[Due, ...]) -> tuple[Change, ...]:
+    from esorex_bridge.archive.refresh import change
+    from esorex_bridge.archive.trees import save_trees
+
+    changes = []
+    for mode in dict.fromkeys(item.saved.mode for item in found):
+        trees = [item.saved for item in found if item.saved.mode == mode]
+        replies = client.associations([saved.dp_id for saved in trees], mode)
+        for saved in trees:
+            reply = next(reply for reply in replies if saved.dp_id in (reply.asked, *reply.covers))
+            changed = change(saved, reply)
+            if changed.take:
+                (path,) = save_trees((reply,), saved.path.parent, datetime.now(UTC))
+                if path != saved.path:
+                    saved.path.unlink(missing_ok=True)
+            changes.append(changed)
+    return tuple(changes)
+
+
+def _show(change: Change) -> None:
+    if not (change.added or change.removed or change.remarks):
+        return
+    print(f"{change.saved.path.name}: {'; '.join(change.remarks) or 'other files'}")
+    for name in change.added:
+        print(f"  + {name}")
+    for name in change.removed:
+        print(f"  - {name}")
+
+
+def _document(change: Change) -> dict[str, Any]:
+    return {"tree": str(change.saved.path), "added": list(change.added), "removed": list(change.removed),
+            "remarks": list(change.remarks), "replaced": change.take}
