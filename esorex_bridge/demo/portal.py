@@ -39,15 +39,16 @@ def header_page(holdings: Holdings, request: Request) -> Reply:
 
 
 def _whole_or_part(file: Delivered, request: Request) -> Reply:
+    etag = file.etag
     headers = (
         ("Content-Type", file.content_type),
         ("Content-Disposition", f'attachment; filename="{file.name}"'),
-        ("ETag", file.etag),
+        ("ETag", etag),
         ("Accept-Ranges", "bytes"),
     )
     total = len(file.content)
     asked = _RANGE.fullmatch(request.headers.get("range", ""))
-    changed = request.headers.get("if-range", file.etag) != file.etag
+    changed = request.headers.get("if-range", etag) != etag
     if asked is None or changed or Fault.RANGE_IGNORED in request.faults:
         return Reply(200, file.content, headers)
     first, last = int(asked[1]), min(int(asked[2] or total - 1), total - 1)
