@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import inf, isnan
 
+from esorex_bridge.datasets.breakpoints import Breakpoint, separating
 from esorex_bridge.datasets.dataset import Action, DatasetFile
 from esorex_bridge.datasets.frames import Frame
 from esorex_bridge.datasets.grouping import Candidate, Group, Pool
@@ -48,11 +49,14 @@ class Associator:
     ----------
     pool : Pool
         All files and products to come.
+    breakpoints : tuple of Breakpoint
+        Dates that calibrations must not cross.
     warnings : dict
         What is missing or too much, in Reflex's words; a dictionary for its order.
     """
 
     pool: Pool
+    breakpoints: tuple[Breakpoint, ...] = ()
     warnings: dict[str, None] = field(default_factory=dict)
     _known: dict[Group, Action] = field(default_factory=dict)
 
@@ -86,6 +90,8 @@ class Associator:
         own = set(map(id, group.frames))
         for candidate in self.pool.possible(selection.condition):
             if id(candidate.frame) in own or (candidate.maker is not None and selection.source != "calibFiles"):
+                continue
+            if separating(self.breakpoints, candidate.frame, group.trigger) is not None:
                 continue
             if holds(selection.condition, candidate.frame.keywords, group.trigger.keywords):
                 yield candidate

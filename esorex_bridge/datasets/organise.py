@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from esorex_bridge.datasets.associate import Associator
+from esorex_bridge.datasets.breakpoints import Breakpoint
 from esorex_bridge.datasets.dataset import Dataset
 from esorex_bridge.datasets.frames import Frame, frames_of
 from esorex_bridge.datasets.grouping import Candidate, Group, Pool, groups_of, products_of
@@ -42,6 +43,8 @@ class Organised:
         By which it was done.
     pool : Pool
         What associations could choose from.
+    breakpoints : tuple of Breakpoint
+        Dates that were not crossed.
     warnings : tuple of str
         What is odd or missing, in words.
     """
@@ -52,7 +55,18 @@ class Organised:
     targets: tuple[Group, ...]
     rules: Rules
     pool: Pool
+    breakpoints: tuple[Breakpoint, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    @property
+    def associator(self) -> Associator:
+        """What builds the action of any of the groups."""
+        return Associator(self.pool, self.breakpoints)
+
+    def target(self, dataset: str) -> Group | None:
+        """Return the group of a dataset's science files, by the dataset's name."""
+        found = (group for known, group in zip(self.datasets, self.targets, strict=True) if known.name == dataset)
+        return next(found, None)
 
     @property
     def unclassified(self) -> tuple[Frame, ...]:
@@ -60,7 +74,9 @@ class Organised:
         return tuple(frame for frame in self.frames if not frame.category)
 
 
-def organise(headers: Mapping[Path, Keywords], rules: Rules) -> Organised:
+def organise(
+    headers: Mapping[Path, Keywords], rules: Rules, breakpoints: tuple[Breakpoint, ...] = ()
+) -> Organised:
     """Organise the files of one instrument.
 
     Parameters
@@ -69,6 +85,8 @@ def organise(headers: Mapping[Path, Keywords], rules: Rules) -> Organised:
         Of every file, with the keywords of `frames.wanted_keywords(rules)` as far as the file has them.
     rules : Rules
         Of the instrument's pipeline.
+    breakpoints : tuple of Breakpoint
+        Dates that calibrations must not cross.
     """
     frames = frames_of(headers, rules)
     groups = groups_of(frames, rules)
@@ -76,10 +94,11 @@ def organise(headers: Mapping[Path, Keywords], rules: Rules) -> Organised:
     products = [product for group in groups for product in products_of(group, classify)]
     pool = Pool([*(Candidate(frame) for frame in frames), *products])
     targets = _targets(groups, rules)
-    associator = Associator(pool)
+    associator = Associator(pool, breakpoints)
     datasets = tuple(_dataset(group, associator) for group in targets)
     warnings = (*_general_warnings(frames, groups, targets, rules), *associator.warnings)
-    return Organised(_distinctly_named(datasets), frames, groups, targets, rules, pool, warnings)
+    return Organised(_distinctly_named(datasets), frames, groups, targets, rules, pool, breakpoints,
+                     warnings)
 
 
 def _targets(groups: Iterable[Group], rules: Rules) -> tuple[Group, ...]:

@@ -7,7 +7,7 @@ big-endian words of the data with padding, in ones' complement.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from math import prod
 from pathlib import Path
@@ -43,6 +43,8 @@ class Hdu:
         Size of the data with heap and groups, without padding.
     checksum : {'verified', 'absent', 'unchecked'}
         State of its DATASUM.
+    sums : tuple of str
+        Values of CHECKSUM and of DATASUM or DATAMD5, as far as the header has them: what Reflex knows a file by.
     """
 
     kind: str
@@ -50,6 +52,7 @@ class Hdu:
     naxis: tuple[int, ...]
     data_bytes: int
     checksum: ChecksumState
+    sums: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +209,7 @@ class FitsWalker:
         self._sum = None
         if self._checksums and stated is not None:
             self._sum = _DataSum(str(stated).strip())
-            hdu = Hdu(hdu.kind, hdu.bitpix, hdu.naxis, hdu.data_bytes, "verified")
+            hdu = replace(hdu, checksum="verified")
         self._hdus.append(hdu)
         self._left = -(-hdu.data_bytes // BLOCK_BYTES) * BLOCK_BYTES
         self._part = _Part.DATA
@@ -228,7 +231,7 @@ class FitsWalker:
         if kind == "PRIMARY" and not groups:
             extra, repeats = 0, 1
         size = abs(bitpix) // 8 * repeats * (extra + prod(counted)) if counted else 0
-        return Hdu(str(kind), bitpix, naxis, size, "absent" if self._checksums else "unchecked")
+        return Hdu(str(kind), bitpix, naxis, size, "absent" if self._checksums else "unchecked", _sums(header))
 
     def _number(self, header: Header, key: str, default: int | None) -> int:
         value = header.get(key, default)
@@ -258,6 +261,11 @@ class FitsWalker:
 
     def _fault(self, what: str) -> DataError:
         return DataError(f"{self._name} {what}")
+
+
+def _sums(header: Header) -> tuple[str, ...]:
+    data = header.get("DATASUM", header.get("DATAMD5"))
+    return tuple(str(value) for value in (header.get("CHECKSUM"), data) if value is not None)
 
 
 class _DataSum:

@@ -1,0 +1,217 @@
+"""Choices of a user among calibrations, kept beside the data and applied by every later run.
+
+The file is YAML, meant to be read by people:
+
+    version: 1
+    datasets:
+      NACO.2016-03-02T00:30:00.076_tpl:
+        use: {CAL_DARK: NACO.2016-03-01T16:00:00.000}
+        drop: [NACO.2016-03-01T22:40:00.000]
+        replace: {MASTER_IMG_FLAT: /data/my_flat.fits}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, walk_actions
+from esorex_bridge.errors import UserError
+from esorex_bridge.files import stem
+
+VERSION = 1
+MARK = "Chosen by you: "
+"""How a message begins that tells of a choice."""
+
+Makes = Callable[[Action], tuple[str, ...]]
+"""Tells the categories of the products that an action makes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a user chose for one dataset.
+
+    Parameters
+    ----------
+    use : tuple of (str, str)
+        (category, file): this file, with the group it belongs to, for that category.
+    drop : tuple of str
+        Files not to be used.
+    replace : tuple of (str, Path)
+        (category, file): an own file in place of what the cascade would make.
+    """
+
+    use: tuple[tuple[str, str], ...] = ()
+    drop: tuple[str, ...] = ()
+    replace: tuple[tuple[str, Path], ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.use or self.drop or self.replace)
+
+    def with_use(self, category: str, file: str) -> Choices:
+        """Return choices in which a file is used for a category, in place of an earlier choice."""
+        kept = tuple(pair for pair in self.use if pair[0] != category)
+        return Choices((*kept, (category, file)), tuple(name for name in self.drop if name != file), self.replace)
+
+    def with_drop(self, file: str) -> Choices:
+        """Return choices in which a file is not used."""
+        return Choices(
+            tuple(pair for pair in self.use if pair[1] != file), tuple(dict.fromkeys((*self.drop, file))), self.replace
+        )
+
+    def with_replacement(self, category: str, path: Path) -> Choices:
+        """Return choices in which an own file stands for a category."""
+        kept = tuple(pair for pair in self.replace if pair[0] != category)
+        return Choices(self.use, self.drop, (*kept, (category, path)))
+
+
+def read_choices(document: Any, source: str) -> dict[str, Choices]:
+    """Return the choices of each dataset that a document holds.
+
+    Parameters
+    ----------
+    document : object
+        The parsed YAML.
+    source : str
+        Name of the file, for messages.
+
+    Raises
+    ------
+    UserError
+        When it is not of the form above.
+    """
+    if document is None:
+        return {}
+    if not isinstance(document, dict) or document.get("version") != VERSION:
+        raise UserError(f"{source} is no file of choices of version {VERSION}; mend it or remove it")
+    datasets = document.get("datasets") or {}
+    if not isinstance(datasets, dict):
+        raise UserError(f"{source}: 'datasets' must be names with choices; mend it or remove it")
+    return {str(name): _choices(entry, f"{source}: {name}") for name, entry in datasets.items()}
+
+
+def _choices(entry: Any, place: str) -> Choices:
+    fields = entry if isinstance(entry, dict) else {"": None}
+    unknown = set(fields) - {"use", "drop", "replace"}
+    use, drop, own = fields.get("use") or {}, fields.get("drop") or [], fields.get("replace") or {}
+    if unknown or not (isinstance(use, dict) and isinstance(drop, list) and isinstance(own, dict)):
+        raise UserError(f"{place}: allowed are use (category: file), drop (a list of files) and replace (category: "
+                        "path); mend it or remove it")
+    used = tuple((str(category), str(name)) for category, name in use.items())
+    return Choices(used, tuple(map(str, drop)), tuple((str(key), Path(str(path))) for key, path in own.items()))
+
+
+def document_of(choices: Mapping[str, Choices]) -> dict[str, Any]:
+    """Return the document that holds choices; the opposite of `read_choices`."""
+    datasets = {
+        name: {
+            **({"use": dict(chosen.use)} if chosen.use else {}),
+            **({"drop": list(chosen.drop)} if chosen.drop else {}),
+            **({"replace": {category: str(path) for category, path in chosen.replace}} if chosen.replace else {}),
+        }
+        for name, chosen in sorted(choices.items())
+        if chosen
+    }
+    return {"version": VERSION, "datasets": datasets}
+
+
+def apply_choices(
+    dataset: Dataset, choices: Choices, others: Iterable[Action | DatasetFile] = (), makes: Makes = lambda action: ()
+) -> Dataset:
+    """Return a dataset as the user wants it; each choice is told by a message of the science action.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        As organised.
+    choices : Choices
+        For this dataset.
+    others : iterable of Action and DatasetFile
+        Groups and single files that are not in the dataset but could be used.
+    makes : callable
+        Tells what an action makes, for replacements of products.
+
+    Raises
+    ------
+    UserError
+        A choice names a file or a category that the dataset does not know.
+    """
+    action = dataset.action
+    offered = tuple(others)
+    messages = []
+    for category, name in choices.use:
+        action = _using(action, category, _found(name, category, dataset.action, offered))
+        messages.append(f"{MARK}{name} for {category}")
+    for name in choices.drop:
+        if not any(name == file.name for found, _ in walk_actions(action) for file in (*found.files, *found.statics)):
+            raise UserError(f"{dataset.name} does not use {name}, so it cannot be dropped; see 'review {dataset.name}'")
+        action = _without(action, name)
+        messages.append(f"{MARK}without {name}")
+    for category, path in choices.replace:
+        action = _replacing(action, category, path, makes, dataset.name)
+        messages.append(f"{MARK}{path} as {category}")
+    return replace(dataset, action=replace(action, messages=(*action.messages, *messages)))
+
+
+def _found(
+    name: str, category: str, top: Action, others: tuple[Action | DatasetFile, ...]
+) -> Action | DatasetFile:
+    """Return the group or the single file that a choice means."""
+    inside: list[Action | DatasetFile] = [action for action, _ in walk_actions(top) if action is not top]
+    inside += [file for action, _ in walk_actions(top) for file in action.statics]
+    for offer in (*inside, *others):
+        names = [file.name for file in offer.files] if isinstance(offer, Action) else [offer.name]
+        if name in names and category in _categories(offer):
+            return offer
+    raise UserError(f"{name} is no alternative for {category}; 'esorex-bridge review' lists those there are")
+
+
+def _categories(offer: Action | DatasetFile) -> set[str]:
+    if isinstance(offer, DatasetFile):
+        return {offer.category}
+    return {offer.name, *(file.category for file in offer.files)}
+
+
+def _using(action: Action, category: str, chosen: Action | DatasetFile) -> Action:
+    """Put a group or file in place of all others of its category, wherever the category occurs."""
+    if isinstance(chosen, DatasetFile):
+        others = [file for file in action.statics if file.category != category]
+        statics = (*others, chosen) if len(others) < len(action.statics) else action.statics
+        return replace(action, statics=statics, actions=tuple(_using(child, category, chosen)
+                                                              for child in action.actions))
+    children: list[Action] = []
+    for child in action.actions:
+        same = category in _categories(child)
+        children.append(chosen if same else _using(child, category, chosen))
+    return replace(action, actions=tuple(dict.fromkeys(children)))
+
+
+def _without(action: Action, name: str) -> Action:
+    children = tuple(_without(child, name) for child in action.actions)
+    return replace(
+        action,
+        files=tuple(file for file in action.files if file.name != name),
+        statics=tuple(file for file in action.statics if file.name != name),
+        actions=tuple(child for child in children if child.files),
+    )
+
+
+def _replacing(action: Action, category: str, path: Path, makes: Makes, dataset: str) -> Action:
+    replaced, changed = _with_own(action, category, DatasetFile(stem(path.name), category, path), makes)
+    if not changed:
+        raise UserError(f"nothing in {dataset} makes or uses {category}, so {path.name} cannot stand for it")
+    return replaced
+
+
+def _with_own(action: Action, category: str, own: DatasetFile, makes: Makes) -> tuple[Action, bool]:
+    made_here = [child for child in action.actions if category in makes(child) or category in _categories(child)]
+    listed = any(file.category == category for file in action.statics)
+    below = [_with_own(child, category, own, makes) for child in action.actions if child not in made_here]
+    here = bool(made_here) or listed
+    statics = tuple(file for file in action.statics if file.category != category)
+    changed = replace(
+        action, statics=(*statics, own) if here else action.statics, actions=tuple(child for child, _ in below)
+    )
+    return changed, here or any(done for _, done in below)
