@@ -54,6 +54,8 @@ class Settings:
         Recipe parameters that the user gave.
     esorex : str
         Name or path of the EsoRex command.
+    jobs : int
+        How many recipes may run at a time.
     """
 
     root: Path
@@ -62,6 +64,7 @@ class Settings:
     workflow: Path | None = None
     parameters: tuple[ParameterSetting, ...] = ()
     esorex: str = "esorex"
+    jobs: int = 1
 
 
 class Session:
@@ -191,20 +194,21 @@ class Session:
             planned.append((dataset, make_plan(dataset, workflow, headers, self.settings.parameters)))
         return tuple(planned)
 
-    def made(self, plan: Plan) -> dict[StepName, tuple[Product, ...]]:
-        """Return the products of a plan's steps that are there; none where EsoRex is missing, which tells their keys."""
+    def made(self, dataset: Dataset, plan: Plan) -> dict[StepName, tuple[Product, ...]]:
+        """Return the products of a plan's steps that are there; none without EsoRex, which their keys depend on."""
         if self.esorex is None:
             return {}
         from esorex_bridge.run.engine import products_of
 
-        return products_of(plan, self.store, self.esorex)
+        records = products_of(plan, dataset, self.store, self.esorex)
+        return {name: record.products for name, record in records.items()}
 
     def write_sofs(self, planned: Iterable[tuple[Dataset, Plan]], folder: Path | None = None) -> tuple[HandSof, ...]:
         """Write the SOF files of plans for use by hand, by default into `sof/` in the data root."""
         from esorex_bridge.run.hand import write_sofs
 
         place = folder or self.workspace.root / "sof"
-        return tuple(sof for _, plan in planned for sof in write_sofs(plan, self.made(plan), place))
+        return tuple(sof for data, plan in planned for sof in write_sofs(plan, self.made(data, plan), place))
 
     def run(
         self, planned: Iterable[tuple[Dataset, Plan]], reporter: Reporter, started: datetime, dry_run: bool = False
@@ -220,7 +224,8 @@ class Session:
         """
         from esorex_bridge.run.engine import Tools, carry_out
 
-        return carry_out(planned, Tools(self.esorex, self.store, self.workspace, reporter, started), dry_run)
+        tools = Tools(self.esorex, self.store, self.workspace, reporter, started, self.settings.jobs)
+        return carry_out(planned, tools, dry_run)
 
 
 def workflow_folder() -> Path:

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from esorex_bridge.cli import options, output
 from esorex_bridge.cli.progress import show
-
-if TYPE_CHECKING:
-    from esorex_bridge.demo.night import Night
+from esorex_bridge.demo.nights import NIGHTS, make_night
 
 EXAMPLE = "esorex-bridge demo --instrument hawki --root demo_data\n  esorex-bridge demo --serve --fault truncated"
 PROGRAM = "60.A-9999(A)"
-INSTRUMENTS = ("naco", "hawki")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument(
-        "--instrument", choices=INSTRUMENTS, default="naco", help="which synthetic night (default: naco)"
+        "--instrument", choices=tuple(NIGHTS), default="naco", help="which synthetic night (default: naco)"
     )
     group = parser.add_argument_group("serving the embedded archive to a client, instead of the demonstration")
     group.add_argument("--serve", action="store_true", help="serve on 127.0.0.1 until Ctrl-C")
@@ -48,11 +45,11 @@ def _demonstrate(args: argparse.Namespace) -> int:
     from esorex_bridge.demo.archive import EmbeddedArchive
     from esorex_bridge.session import Settings
 
-    night = _nights()[args.instrument]()
+    night = make_night(args.instrument)
     documents: list[dict[str, Any]] = []
     failed = False
     with EmbeddedArchive([night], _frames(args.root)) as archive:
-        settings = Settings(root=args.root, archive=archive.url)
+        settings = Settings(root=args.root, archive=archive.url, jobs=os.cpu_count() or 1)
         words = ("esorex-bridge", "reduce", "--program", PROGRAM, "--instrument", night.instrument)
         command = shlex.join((*words, "--root", str(args.root), "--archive", archive.url))
         for part in ("first", "second"):
@@ -81,7 +78,7 @@ def _conclude(documents: list[dict[str, Any]], root: Path) -> None:
 def _serve(args: argparse.Namespace) -> int:
     from esorex_bridge.demo.archive import serve, wait_for_interrupt
 
-    nights = [make() for make in _nights().values()]
+    nights = [make_night(name) for name in NIGHTS]
     archive = serve(nights, _frames(args.root), port=args.port, faults=args.fault)
     try:
         if args.json:
@@ -102,13 +99,6 @@ def _list_faults(as_json: bool) -> int:
     else:
         output.table(("fault", "meaning"), [(fault.name, fault.value) for fault in Fault])
     return 0
-
-
-def _nights() -> dict[str, Callable[[], Night]]:
-    from esorex_bridge.demo.hawki import hawki_night
-    from esorex_bridge.demo.naco import naco_night
-
-    return {"naco": naco_night, "hawki": hawki_night}
 
 
 def _frames(root: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,17 @@ def planning(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def jobs(parser: argparse.ArgumentParser) -> None:
+    """Add `--jobs`."""
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="how many recipes may run at a time (default: one a processor; fewer where memory is short)",
+    )
+
+
 def settings(args: argparse.Namespace) -> Settings:
     """Return the settings of a session that a command line gives.
 
@@ -69,6 +81,7 @@ def settings(args: argparse.Namespace) -> Settings:
         mode="Raw2Master" if getattr(args, "mode", "raw") == "master" else "Raw2Raw",
         workflow=getattr(args, "workflow", None),
         parameters=tuple(map(_setting, getattr(args, "set", ()))),
+        jobs=getattr(args, "jobs", os.cpu_count() or 1),
     )
 
 

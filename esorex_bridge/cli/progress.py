@@ -93,8 +93,8 @@ def show(reports: Sequence[DatasetReport]) -> None:
         for line in remarks(report):
             print(f"{report.dataset}: {line}")
     for report in reports:
-        for path in report.end_products:
-            print(path)
+        for product in report.end_products:
+            print(product.path)
 
 
 def remarks(report: DatasetReport) -> list[str]:

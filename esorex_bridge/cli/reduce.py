@@ -32,6 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--instrument", metavar="I", help="instrument")
     group.add_argument("--night", metavar="YYYY-MM-DD", help="night that began on this date")
     options.planning(parser)
+    options.jobs(parser)
     options.dry_run(parser)
     options.common(parser)
 

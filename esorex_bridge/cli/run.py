@@ -16,6 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("datasets", nargs="*", metavar="DATASET", help="names of datasets (default: all)")
     options.planning(parser)
+    options.jobs(parser)
     options.dry_run(parser)
     options.common(parser)
 

@@ -1,7 +1,7 @@
 """A dataset and a workflow definition become a plan.
 
 The plan is made from the target backwards: an action gets a step when its products are asked for, so a group that no
-The plan is made from the target backwards: an action gets a step when its products are asked for, so a group that no
+step needs gets none, unless its step is marked to run always. Steps that are equal (recipe, inputs in their order,
 parameters) are one step, however often the tree repeats them.
 """
 
@@ -91,6 +91,11 @@ class _Planner:
         """Plan what the dataset is for."""
         for group in self._groups_of(action, Purpose(action.name)):
             self._step(group, target=True)
+        for other, purpose in walk_actions(action):
+            definition = self.workflow.step_for(file.category for file in other.files)
+            if definition is not None and definition.always and other is not action and not other.auxiliary:
+                for group in self._groups_of(other, purpose):
+                    self._step(group, target=True)
 
     def unused(self, root: Action) -> Iterator[UnusedGroup]:
         """Yield the actions from which no step took anything, equal ones once."""
@@ -229,7 +234,8 @@ class _Planner:
         if offer.action is not None:
             self._taken.add(offer.action)
         if offer.group is not None:
-            yield ProductInput(self._step(offer.group), offer.category, calibration.category)
+            name = self._step(offer.group)
+            yield ProductInput(name, offer.category, calibration.category, calibration.required)
         for file in offer.files:
             if file.path is not None:
                 yield FileInput(file.name, file.path, calibration.category)

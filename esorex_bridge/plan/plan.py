@@ -31,11 +31,15 @@ class FileInput:
 
 @dataclass(frozen=True, slots=True)
 class ProductInput:
-    """All products of one category of an earlier step, under the tag they have in the SOF."""
+    """All products of one category of an earlier step, under the tag they have in the SOF.
+
+    `required` tells whether the recipe can do without, should the earlier step not make it.
+    """
 
     step: StepName
     product: str
     category: str
+    required: bool = False
 
 
 StepInput = FileInput | ProductInput

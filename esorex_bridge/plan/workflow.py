@@ -66,6 +66,8 @@ class StepDefinition:
         Categories (`PRO CATG`) that it makes.
     parameters : tuple of (str, value)
         Recipe parameters that differ from the recipe's own defaults.
+    always : bool
+        Whether it runs wherever its main files are, though no other step takes its products: standards, checks.
     line : int
         Where it stands in its file.
     """
@@ -78,6 +80,7 @@ class StepDefinition:
     group_by: tuple[str, ...] = ()
     calibrations: tuple[Calibration, ...] = ()
     parameters: tuple[tuple[str, Scalar], ...] = ()
+    always: bool = False
     line: int = field(default=0, compare=False)
 
 
@@ -189,7 +192,7 @@ def _steps(listed: Located) -> tuple[StepDefinition, ...]:
 
 
 def _step(element: Located, earlier: list[StepDefinition]) -> StepDefinition:
-    allowed = ("recipe", "main", "minimum", "group_by", "calibrations", "products", "parameters")
+    allowed = ("recipe", "main", "minimum", "group_by", "calibrations", "products", "parameters", "always")
     fields = element.fields("a step", allowed, required=("recipe", "main", "products"))
     recipe = fields["recipe"].text("recipe")
     number = 1 + sum(step.recipe == recipe for step in earlier)
@@ -202,6 +205,7 @@ def _step(element: Located, earlier: list[StepDefinition]) -> StepDefinition:
         group_by=fields["group_by"].texts("group_by") if "group_by" in fields else (),
         calibrations=_calibrations(fields["calibrations"]) if "calibrations" in fields else (),
         parameters=_parameters(fields["parameters"]) if "parameters" in fields else (),
+        always=fields["always"].flag("always") if "always" in fields else False,
         line=element.line,
     )
 

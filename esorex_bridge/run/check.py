@@ -30,10 +30,9 @@ def check_workflow(workflow: Workflow, runner: RecipeRunner | None) -> Iterator[
 
 def _check_step(workflow: Workflow, step: StepDefinition, runner: RecipeRunner) -> Iterator[Finding]:
     place = f"{workflow.source}:{step.line}"
-    try:
-        recipe = runner.recipe(step.recipe)
-    except RecipeError as error:
-        yield Finding(place, str(error))
+    recipe = runner.recipes((step.recipe,))[step.recipe]
+    if isinstance(recipe, RecipeError):
+        yield Finding(place, str(recipe))
         return
     for name, value in step.parameters:
         setting = ParameterSetting(step.recipe, name, value, f"workflow {workflow.name}")

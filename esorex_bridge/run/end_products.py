@@ -6,29 +6,26 @@ that was delivered before and lies there unchanged is not delivered again.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from esorex_bridge.fits.header import read_header
-from esorex_bridge.run.key import StepKey
-from esorex_bridge.run.ports import Product
+from esorex_bridge.run.ports import Product, Record
 from esorex_bridge.run.store import SqliteStore
 from esorex_bridge.run.workspace import copy_whole, free_name, safe_name
 
 
-def deliver(
-    dataset: str, key: StepKey, products: tuple[Product, ...], store: SqliteStore, folder: Path, started: datetime
-) -> tuple[Path, ...]:
+def deliver(dataset: str, record: Record, store: SqliteStore, folder: Path, started: datetime) -> tuple[Product, ...]:
     """Return the end products of a dataset, copied into place where they are not there yet.
 
     Parameters
     ----------
     dataset : str
         Names the folder.
-    key : StepKey
-        What the products were made of.
-    products : tuple of Product
-        In the store.
+    record : Record
+        Of the step whose products are delivered.
     store : SqliteStore
         Remembers what was delivered.
     folder : Path
@@ -36,29 +33,32 @@ def deliver(
     started : datetime
         When the run began; names the folder above the dataset's.
     """
-    earlier = store.end_products(dataset, key)
+    products = record.products
+    earlier = store.end_products(dataset, record.key)
     if len(earlier) == len(products) and all(map(_is_still, earlier, products)):
-        return earlier
+        return tuple(replace(product, path=path) for product, path in zip(products, earlier, strict=True))
     place = folder / f"{started:%Y-%m-%dT%H:%M:%S}" / safe_name(dataset)
-    delivered = []
+    delivered: dict[Path, Product] = {}
     for product in products:
-        header = read_header(product.path)
-        words = (header.get("OBS.NAME"), header.get("PRO.CATG"))
-        stem = "_".join(safe_name(str(word)) if word else "_UNKNOWN_" for word in words)
-        target = free_name(place, stem, ".fits", taken=lambda path: path.exists() or path in delivered)
+        target = free_name(place, _stem(product), ".fits")
         copy_whole(product.path, target)
-        delivered.append(target)
-    store.record_end_products(dataset, key, delivered)
-    store.learn({target: product.digest for target, product in zip(delivered, products, strict=True)})
+        delivered[target] = replace(product, path=target)
+    store.record_end_products(dataset, record.key, {path: product.digest for path, product in delivered.items()})
     _say(place.parent, dataset, delivered)
-    return tuple(delivered)
+    return tuple(delivered.values())
+
+
+def _stem(product: Product) -> str:
+    header = read_header(product.path)
+    words = (header.get("OBS.NAME"), header.get("PRO.CATG"))
+    return "_".join(safe_name(str(word)) if word else "_UNKNOWN_" for word in words)
 
 
 def _is_still(path: Path, product: Product) -> bool:
     return path.exists() and path.stat().st_size == product.size_bytes
 
 
-def _say(folder: Path, dataset: str, delivered: list[Path]) -> None:
+def _say(folder: Path, dataset: str, delivered: Iterable[Path]) -> None:
     with (folder / "README").open("a", encoding="utf-8") as readme:
         names = "".join(f"    {path.name}\n" for path in delivered)
         readme.write(

@@ -1,27 +1,27 @@
-"""The loop: decide about each step of a plan, run what must run, record it, hand on its products."""
+"""The loop: decide about each step of all plans, make what must be made, deliver, report."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import datetime
 
 from esorex_bridge.datasets.dataset import Dataset
-from esorex_bridge.errors import BridgeError, DataError, RecipeError
-from esorex_bridge.plan.parameters import Parameter, effective
-from esorex_bridge.plan.plan import FileInput, Plan, ProductInput, Step, StepName
-from esorex_bridge.plan.sof import Sof, SofError, of_entries, readable
+from esorex_bridge.plan.plan import Plan, StepName, recipes_of
 from esorex_bridge.run.decide import Decision, Execute, NotNeeded, Reuse, decide
 from esorex_bridge.run.end_products import deliver
-from esorex_bridge.run.key import Statement, statements
-from esorex_bridge.run.ports import Job, Product, Recipe, RecipeRunner, Record, Reporter
-from esorex_bridge.run.products import check_outputs
+from esorex_bridge.run.foresee import Foreseen, HeldUp, foresee, input_files
+from esorex_bridge.run.key import StepKey
+from esorex_bridge.run.making import Maker
+from esorex_bridge.run.ports import Product, RecipeRunner, Record, Reporter
 from esorex_bridge.run.report import DatasetReport, DecisionWord, Outcome, StepReport
+from esorex_bridge.run.schedule import Blocked, Ended, Failed, Made, Work, gather, run_all
 from esorex_bridge.run.store import SqliteStore
-from esorex_bridge.run.workspace import Workspace, make_links
+from esorex_bridge.run.workspace import Workspace
 
 _NO_ESOREX = "EsoRex is not installed (Debian: apt-get install esorex, and cpl-plugin-… for the pipeline)"
+
+Pairs = Iterable[tuple[Dataset, Plan]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,8 @@ class Tools:
         Is told what goes on.
     started : datetime
         When the whole run began; names the folder of its end products.
+    jobs : int
+        How many recipes may run at a time.
     """
 
     runner: RecipeRunner | None
@@ -47,10 +49,11 @@ class Tools:
     workspace: Workspace
     reporter: Reporter
     started: datetime
+    jobs: int = 1
 
 
-def carry_out(pairs: Iterable[tuple[Dataset, Plan]], tools: Tools, dry_run: bool = False) -> tuple[DatasetReport, ...]:
-    """Carry out plans, one after the other; a step that failed stops only what depends on it.
+def carry_out(pairs: Pairs, tools: Tools, dry_run: bool = False) -> tuple[DatasetReport, ...]:
+    """Carry out plans; a step that several datasets need is made once, one that failed stops only what needs it.
 
     Parameters
     ----------
@@ -69,175 +72,125 @@ def carry_out(pairs: Iterable[tuple[Dataset, Plan]], tools: Tools, dry_run: bool
     listed = tuple(pairs)
     if tools.runner is None:
         return tuple(_not_run(dataset, plan, "no_esorex", _NO_ESOREX) for dataset, plan in listed)
-    foreseen = [_foresee_or_error(plan, tools.store, tools.runner) for _, plan in listed]
+    foreseen = foresee_all(listed, tools.store, tools.runner)
+    run = _Run(tools, tools.runner)
+    run.decide(ahead for ahead in foreseen if isinstance(ahead, Foreseen))
+    if not dry_run:
+        run.make()
     return tuple(
-        _not_run(dataset, plan, "blocked", str(ahead))
-        if isinstance(ahead, BridgeError)
-        else _Run(dataset, plan, ahead, tools, tools.runner).go(dry_run)
-        for (dataset, plan), ahead in zip(listed, foreseen, strict=True)
+        _not_run(ahead.dataset, ahead.plan, "blocked", ahead.reason) if isinstance(ahead, HeldUp) else run.report(ahead)
+        for ahead in foreseen
     )
 
 
-def products_of(plan: Plan, store: SqliteStore, runner: RecipeRunner) -> dict[StepName, tuple[Product, ...]]:
-    """Return the products of a plan's steps that were made before and are whole."""
-    found = {name: store.find(stated.key()) for name, stated in _foresee(plan, store, runner).stated.items()}
-    return {name: record.products for name, record in found.items() if isinstance(record, Record)}
+def products_of(plan: Plan, dataset: Dataset, store: SqliteStore, runner: RecipeRunner) -> dict[StepName, Record]:
+    """Return the records of a plan's steps that were made before and whose products are whole."""
+    (ahead,) = foresee_all(((dataset, plan),), store, runner)
+    if isinstance(ahead, HeldUp):
+        return {}
+    found = {name: store.find(key) for name, key in ahead.keys.items()}
+    return {name: record for name, record in found.items() if isinstance(record, Record)}
 
 
-@dataclass(frozen=True, slots=True)
-class _Foreseen:
-    """What is known of a plan before anything runs."""
-
-    recipes: dict[str, Recipe]
-    parameters: dict[StepName, tuple[Parameter, ...]]
-    stated: dict[StepName, Statement]
-
-
-def _foresee(plan: Plan, store: SqliteStore, runner: RecipeRunner) -> _Foreseen:
-    recipes = {step.recipe: runner.recipe(step.recipe) for step in plan.steps}
-    parameters = {
-        step.name: effective(step.recipe, recipes[step.recipe].parameters, step.settings) for step in plan.steps
-    }
-    digests = store.digests(entry.path for step in plan.steps for entry in step.inputs if isinstance(entry, FileInput))
-    return _Foreseen(recipes, parameters, statements(plan, digests, recipes, parameters))
-
-
-def _foresee_or_error(plan: Plan, store: SqliteStore, runner: RecipeRunner) -> _Foreseen | BridgeError:
-    try:
-        return _foresee(plan, store, runner)
-    except (DataError, RecipeError) as error:
-        return error
+def foresee_all(pairs: Pairs, store: SqliteStore, runner: RecipeRunner) -> tuple[Foreseen | HeldUp, ...]:
+    """Return what is known of plans beforehand; errors as `carry_out`."""
+    listed = tuple(pairs)
+    plans = [plan for _, plan in listed]
+    recipes = runner.recipes(recipes_of(plans))
+    digests = store.digests(dict.fromkeys(entry.path for entry in input_files(plans)))
+    return tuple(foresee(dataset, plan, recipes, digests) for dataset, plan in listed)
 
 
 class _Run:
-    """One plan being carried out."""
+    """All plans of one run being carried out."""
 
-    def __init__(self, dataset: Dataset, plan: Plan, foreseen: _Foreseen, tools: Tools, runner: RecipeRunner) -> None:
-        self._dataset, self._plan, self._foreseen = dataset, plan, foreseen
-        self._tools, self._runner = tools, runner
-        self._made: dict[StepName, tuple[Product, ...]] = {}
+    def __init__(self, tools: Tools, runner: RecipeRunner) -> None:
+        self._tools = tools
+        self._maker = Maker(runner, tools.store, tools.workspace)
+        self._decisions: dict[StepName | str, tuple[Decision, ...]] = {}
+        self._works: dict[StepKey, Work] = {}
+        self._records: dict[StepKey, Record] = {}
+        self._ended: dict[StepKey, Ended] = {}
 
-    def go(self, dry_run: bool) -> DatasetReport:
-        """Carry out the plan."""
+    def decide(self, foreseen: Iterable[Foreseen]) -> None:
+        """Decide about all steps."""
         store = self._tools.store
-        decisions = decide(self._plan, self._foreseen.stated, store.find, store.nearest)
-        reports = [self._carry_out(decision, dry_run) for decision in decisions]
-        ends = () if dry_run else self._deliver()
-        return _dataset_report(self._dataset, self._plan, reports, ends)
+        decided = [(ahead, decide(ahead.plan, ahead.stated, store.find, store.nearest)) for ahead in foreseen]
+        self._works = gather(decided)
+        for ahead, decisions in decided:
+            self._decisions[ahead.plan.dataset] = decisions
+            for decision in decisions:
+                if isinstance(decision, Reuse):
+                    self._records[decision.record.key] = decision.record
 
-    def _carry_out(self, decision: Decision, dry_run: bool) -> StepReport:
-        if isinstance(decision, Reuse):
-            report = self._done("reuse", decision.step, decision.reason, decision.record)
-        elif isinstance(decision, NotNeeded):
-            report = self._report("not_needed", decision.step, decision.reason, "skipped")
-        else:
-            report = self._execute(decision, dry_run)
-        self._tools.reporter.finished(report)
-        return report
+    def make(self) -> None:
+        """Make what must be made."""
+        self._ended = run_all(self._works, self._records, self._make, self._tell, self._tools.jobs)
 
-    def _execute(self, decision: Execute, dry_run: bool) -> StepReport:
-        step, reason = decision.step, decision.reason
-        lacking = () if dry_run else tuple(name for name in step.needs if name not in self._made)
-        gaps = (*step.gaps, *(f"{name} has no products" for name in lacking))
-        if gaps:
-            return self._report("execute", step, reason, "blocked", "; ".join(gaps))
-        if dry_run:
-            return self._report("execute", step, reason, "planned")
-        number = self._plan.steps.index(step) + 1
-        self._tools.reporter.started(self._plan.dataset, step.name, step.recipe, number, len(self._plan.steps))
-        try:
-            record = self._make(step)
-        except (RecipeError, DataError, SofError) as error:
-            return self._report("execute", step, reason, "failed", str(error))
-        return self._done("execute", step, reason, record)
+    def _make(self, work: Work, records: Mapping[StepKey, Record]) -> Made:
+        number = list(self._works).index(work.key) + 1
+        dataset = work.foreseen.plan.dataset
+        self._tools.reporter.started(dataset, work.step.name, work.step.recipe, number, len(self._works))
+        return Made(*self._maker.make(work.foreseen, work.step, records))
 
-    def _report(self, decision: DecisionWord, step: Step, reason: str, outcome: Outcome, error: str = "") -> StepReport:
-        return StepReport(
-            self._plan.dataset, step.name, step.recipe, decision, reason, outcome, warnings=step.warnings, error=error
-        )
+    def _tell(self, work: Work, ended: Ended) -> None:
+        self._ended[work.key] = ended
+        self._tools.reporter.finished(self._worked(work.foreseen, work.key, Execute(work.step, work.reason)))
 
-    def _done(self, decision: DecisionWord, step: Step, reason: str, record: Record) -> StepReport:
-        self._made[step.name] = record.products
-        seconds = record.seconds if decision == "execute" else 0.0
-        report = self._report(decision, step, reason, "done")
-        return replace(report, sof=record.sof, products=record.products, seconds=seconds)
+    def report(self, ahead: Foreseen) -> DatasetReport:
+        """Return what came of a dataset, its end products delivered."""
+        steps = [self._step(ahead, decision) for decision in self._decisions[ahead.plan.dataset]]
+        report = _dataset_report(ahead.dataset, ahead.plan, steps)
+        return replace(report, end_products=tuple(self._delivered(ahead))) if self._ended or not self._works else report
 
-    def _make(self, step: Step) -> Record:
-        """Run a step in a private folder, check what it made, move it to its place, record it last."""
-        now = datetime.now(UTC)
-        folders = self._tools.workspace.new_run(self._plan.workflow, step.actor, now.astimezone())
-        sof, links = readable(self._sof(step), folders.work / "in")
-        make_links(links)
-        job = Job(self._foreseen.recipes[step.recipe], sof, self._foreseen.parameters[step.name], folders.work)
-        execution = self._runner.execute(job)
-        checked = check_outputs(step.recipe, execution.outputs)
-        places = folders.publish(tuple(entry.output.path for entry in checked), execution.log)
-        statement = self._foreseen.stated[step.name]
-        record = Record(
-            key=statement.key(),
-            products=tuple(
-                Product(place, entry.output.category, entry.digest, entry.size_bytes)
-                for place, entry in zip(places, checked, strict=True)
-            ),
-            seconds=execution.seconds,
-            made=f"{now:%Y-%m-%dT%H:%M:%SZ}",
-            sof=folders.work / "data.sof",
-            warnings=step.warnings,
-        )
-        self._tools.store.record(record, statement, self._plan.dataset, step.name)
-        return record
+    def _delivered(self, ahead: Foreseen) -> Iterator[Product]:
+        for step in ahead.plan.steps:
+            record = self._records.get(ahead.keys[step.name])
+            if step.target and record is not None:
+                folder = self._tools.workspace.end_products
+                yield from deliver(ahead.plan.dataset, record, self._tools.store, folder, self._tools.started)
 
-    def _sof(self, step: Step) -> Sof:
-        entries: list[tuple[Path, str]] = []
-        for entry in step.inputs:
-            if isinstance(entry, FileInput):
-                entries.append((entry.path, entry.category))
-            else:
-                entries.extend(self._products(step, entry))
-        return of_entries(entries)
+    def _step(self, ahead: Foreseen, decision: Decision) -> StepReport:
+        if isinstance(decision, Execute):
+            return self._worked(ahead, ahead.keys[decision.step.name], decision)
+        if isinstance(decision, NotNeeded):
+            return _report(ahead.plan, decision, "not_needed", "skipped")
+        return _made(_report(ahead.plan, decision, "reuse", "done"), decision.record)
 
-    def _products(self, step: Step, entry: ProductInput) -> list[tuple[Path, str]]:
-        found = [made.path for made in self._made[entry.step] if made.category == entry.product]
-        if not found:
-            raise RecipeError(f"{entry.step} made no {entry.product}, which {step.recipe} takes as {entry.category}")
-        return [(path, entry.category) for path in found]
+    def _worked(self, ahead: Foreseen, key: StepKey, decision: Execute) -> StepReport:
+        work, ended = self._works[key], self._ended.get(key)
+        if isinstance(ended, Made):
+            if ended.ran and work.foreseen is ahead:
+                report = _report(ahead.plan, decision, "execute", "done")
+                return replace(_made(report, ended.record), seconds=ended.record.seconds)
+            maker = f"for {work.foreseen.plan.dataset} in this run" if ended.ran else "by another process meanwhile"
+            shared = replace(decision, reason=f"made {maker}")
+            return _made(_report(ahead.plan, shared, "reuse", "done"), ended.record)
+        if isinstance(ended, Failed):
+            return _report(ahead.plan, decision, "execute", "failed", ended.error)
+        if isinstance(ended, Blocked):
+            return _report(ahead.plan, decision, "execute", "blocked", ended.error)
+        outcome: Outcome = "blocked" if decision.step.gaps else "planned"
+        return _report(ahead.plan, decision, "execute", outcome, "; ".join(decision.step.gaps))
 
-    def _deliver(self) -> tuple[Path, ...]:
-        ends: list[Path] = []
-        for step in self._plan.steps:
-            if step.target and step.name in self._made:
-                key = self._foreseen.stated[step.name].key()
-                ends.extend(
-                    deliver(
-                        self._plan.dataset,
-                        key,
-                        self._made[step.name],
-                        self._tools.store,
-                        self._tools.workspace.end_products,
-                        self._tools.started,
-                    )
-                )
-        return tuple(ends)
+
+def _report(plan: Plan, decision: Decision, word: DecisionWord, outcome: Outcome, error: str = "") -> StepReport:
+    step = decision.step
+    return StepReport(
+        plan.dataset, step.name, step.recipe, word, decision.reason, outcome, warnings=step.warnings, error=error
+    )
+
+
+def _made(report: StepReport, record: Record) -> StepReport:
+    return replace(report, sof=record.sof, products=record.products, warnings=record.warnings)
 
 
 def _not_run(dataset: Dataset, plan: Plan, outcome: Outcome, why: str) -> DatasetReport:
-    reports = [
-        StepReport(
-            plan.dataset,
-            step.name,
-            step.recipe,
-            "execute",
-            why,
-            outcome,
-            warnings=step.warnings,
-            error="; ".join((why, *step.gaps)),
-        )
-        for step in plan.steps
-    ]
-    return _dataset_report(dataset, plan, reports, ())
+    steps = [_report(plan, Execute(step, why), "execute", outcome, "; ".join((why, *step.gaps))) for step in plan.steps]
+    return _dataset_report(dataset, plan, steps)
 
 
-def _dataset_report(dataset: Dataset, plan: Plan, steps: list[StepReport], ends: tuple[Path, ...]) -> DatasetReport:
+def _dataset_report(dataset: Dataset, plan: Plan, steps: list[StepReport]) -> DatasetReport:
     unused = (
         StepReport(plan.dataset, group.purpose, group.recipe, "not_needed", group.reason, "skipped")
         for group in plan.unused
@@ -246,7 +199,6 @@ def _dataset_report(dataset: Dataset, plan: Plan, steps: list[StepReport], ends:
         dataset=plan.dataset,
         workflow=plan.workflow,
         steps=(*steps, *unused),
-        end_products=ends,
         complete=dataset.complete,
         certified=dataset.certified,
         mode=dataset.mode,

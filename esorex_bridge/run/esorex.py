@@ -16,14 +16,14 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
 from esorex_bridge.errors import RecipeError
 from esorex_bridge.files import Digest
 from esorex_bridge.plan.parameters import Parameter, read_schemas
-from esorex_bridge.run.diagnosis import explain_exit, first_error
 from esorex_bridge.run.ports import Execution, Job, Output, Recipe
 
 PLUGIN_FOLDERS = (
@@ -68,30 +68,27 @@ class EsoRex:
         self._command = command
         self._plugins = plugins
         self._memory = memory
-        self._recipes: dict[str, Recipe] = {}
 
-    def recipe(self, name: str) -> Recipe:
-        """Return an installed recipe.
+    def recipes(self, names: Iterable[str]) -> dict[str, Recipe | RecipeError]:
+        """Return installed recipes by name, and the error where one is not installed or EsoRex cannot load it.
 
-        Raises
-        ------
-        RecipeError
-            No plugin of that name is installed, or EsoRex cannot load it.
+        EsoRex is asked about several at a time, because each question costs it a start.
         """
-        if name not in self._recipes:
-            plugin = self._plugins.get(name)
-            if plugin is None:
-                family = name.split("_")[0]
-                raise RecipeError(
-                    f"recipe {name} is not installed; install its pipeline (Debian: cpl-plugin-{family}…)"
-                )
-            self._recipes[name] = self._look_at(name, plugin)
-        return self._recipes[name]
+        with ThreadPoolExecutor(os.cpu_count() or 1, "introspection") as pool:
+            asked = {name: pool.submit(self._recipe, name) for name in names}
+            return {name: future.result() for name, future in asked.items()}
 
-    def _look_at(self, name: str, plugin: Path) -> Recipe:
+    def _recipe(self, name: str) -> Recipe | RecipeError:
+        plugin = self._plugins.get(name)
+        if plugin is None:
+            family = name.split("_")[0]
+            return RecipeError(f"recipe {name} is not installed; install its pipeline (Debian: cpl-plugin-{family}…)")
         known = self._memory.known_recipe(plugin)
         if known is None:
-            known = _digest(plugin), self._created_config(name, plugin)
+            try:
+                known = _digest(plugin), self._created_config(name, plugin)
+            except RecipeError as error:
+                return error
             self._memory.learn_recipe(plugin, *known)
         digest, parameters = known
         return Recipe(name, plugin, pipeline_of(plugin), digest, read_schemas(parameters))
@@ -112,6 +109,8 @@ class EsoRex:
             )
             written = folder / "parameters.json"
             if done.returncode != 0 or not written.exists():
+                from esorex_bridge.run.diagnosis import explain_exit, first_error
+
                 cause = first_error(done.stderr.decode(errors="replace")) or explain_exit(done.returncode)
                 raise RecipeError(f"EsoRex cannot load recipe {name} from {plugin}: {cause}")
             return written.read_text(encoding="utf-8", errors="replace")
@@ -259,6 +258,8 @@ def _outputs(job: Job) -> tuple[Output, ...]:
 
 
 def _failure(job: Job, code: int) -> str:
+    from esorex_bridge.run.diagnosis import explain_exit, first_error
+
     log = _log(job.folder)
     texts = [path.read_text(errors="replace") for path in (job.folder / "stderr.txt", log) if path and path.exists()]
     cause = first_error(*texts)

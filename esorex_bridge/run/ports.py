@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from esorex_bridge.errors import DataError, RecipeError
 from esorex_bridge.files import Digest
 from esorex_bridge.plan.parameters import Parameter, ParameterSchema
 from esorex_bridge.plan.sof import Sof
@@ -83,8 +84,8 @@ class Execution:
 class RecipeRunner(Protocol):
     """Starts recipes."""
 
-    def recipe(self, name: str) -> Recipe:
-        """Return an installed recipe; raise RecipeError where there is none."""
+    def recipes(self, names: Iterable[str]) -> dict[str, Recipe | RecipeError]:
+        """Return installed recipes by name, and the error where one is not installed."""
 
     def execute(self, job: Job) -> Execution:
         """Run a recipe to its end; raise RecipeError with a diagnosis where it fails."""
@@ -138,8 +139,8 @@ class Absent:
 class Store(Protocol):
     """Remembers what was made, and the digests of files."""
 
-    def digests(self, paths: Iterable[Path]) -> dict[Path, Digest]:
-        """Return the content digests of files, reading only those that changed since they were last read."""
+    def digests(self, paths: Iterable[Path]) -> dict[Path, Digest | DataError]:
+        """Return the content digests of files, reading only those that changed; the error where one is damaged."""
 
     def learn(self, digests: Mapping[Path, Digest]) -> None:
         """Remember digests that were taken elsewhere, for instance during a download."""

@@ -64,15 +64,7 @@ class StepReport:
             "reason": self.reason,
             "outcome": self.outcome,
             "sof": str(self.sof) if self.sof else None,
-            "products": [
-                {
-                    "path": str(product.path),
-                    "category": product.category,
-                    "sha256": product.digest.removeprefix("sha256:"),
-                    "size_bytes": product.size_bytes,
-                }
-                for product in self.products
-            ],
+            "products": [_product(product) for product in self.products],
             "seconds": round(self.seconds, 3),
             "warnings": list(self.warnings),
             "error": self.error or None,
@@ -89,8 +81,8 @@ class DatasetReport:
         Names of both.
     steps : tuple of StepReport
         In the order of the plan, then the groups that needed no step.
-    end_products : tuple of Path
-        Where the products lie that the dataset is for.
+    end_products : tuple of Product
+        What the dataset is for, where it lies under its readable name.
     complete, certified : bool
         As calSelector or the rules state them.
     mode, requested : str or None
@@ -102,7 +94,7 @@ class DatasetReport:
     dataset: str
     workflow: str
     steps: tuple[StepReport, ...]
-    end_products: tuple[Path, ...] = ()
+    end_products: tuple[Product, ...] = ()
     complete: bool = True
     certified: bool = True
     mode: str | None = None
@@ -125,8 +117,17 @@ class DatasetReport:
             "certified": self.certified,
             "messages": list(self.messages),
             "steps": [step.document() for step in self.steps],
-            "end_products": [str(path) for path in self.end_products],
+            "end_products": [_product(product) for product in self.end_products],
         }
+
+
+def _product(product: Product) -> dict[str, Any]:
+    return {
+        "path": str(product.path),
+        "category": product.category,
+        "sha256": product.digest.removeprefix("sha256:"),
+        "size_bytes": product.size_bytes,
+    }
 
 
 def count(reports: Iterable[DatasetReport], decision: DecisionWord) -> int:

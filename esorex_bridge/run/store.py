@@ -11,8 +11,10 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
+from threading import RLock
+from typing import Any
 
-from esorex_bridge.errors import UserError
+from esorex_bridge.errors import DataError, UserError
 from esorex_bridge.files import Digest
 from esorex_bridge.fits.verify import verify_fits
 from esorex_bridge.run.key import Statement, StepKey, read_statement
@@ -59,6 +61,7 @@ class SqliteStore:
     def __init__(self, path: Path, root: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._root = root
+        self._lock = RLock()
         self._db = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             self._open(path)
@@ -83,7 +86,15 @@ class SqliteStore:
             )
 
     def _write(self) -> _Transaction:
-        return _Transaction(self._db)
+        return _Transaction(self._db, self._lock)
+
+    def _one(self, query: str, values: tuple[str, ...]) -> Any:
+        with self._lock:
+            return self._db.execute(query, values).fetchone()
+
+    def _all(self, query: str, values: tuple[str, ...]) -> list[Any]:
+        with self._lock:
+            return self._db.execute(query, values).fetchall()
 
     def close(self) -> None:
         """Close the database."""
@@ -91,39 +102,37 @@ class SqliteStore:
 
     # ----- digests of files
 
-    def digests(self, paths: Iterable[Path]) -> dict[Path, Digest]:
-        """Return the content digests of files, reading only those that changed since they were last read.
-
-        Raises
-        ------
-        DataError
-            A file is missing, or no whole FITS file.
-        """
-        found: dict[Path, Digest] = {}
+    def digests(self, paths: Iterable[Path]) -> dict[Path, Digest | DataError]:
+        """Return the content digests of files, reading only those that changed; the error where one is damaged."""
+        found: dict[Path, Digest | DataError] = {}
         fresh: dict[Path, Digest] = {}
         for path in dict.fromkeys(paths):
-            row = self._db.execute("SELECT stamp, digest FROM digests WHERE path = ?", (str(path),)).fetchone()
+            row = self._one("SELECT stamp, digest FROM digests WHERE path = ?", (str(path),))
             if row is not None and row[0] == _stamp(path):
                 found[path] = Digest(row[1])
-            else:
+                continue
+            try:
                 found[path] = fresh[path] = verify_fits(path, checksums=False).digest
+            except DataError as error:
+                found[path] = error
         self.learn(fresh)
         return found
 
     def learn(self, digests: Mapping[Path, Digest]) -> None:
         """Remember digests that were taken elsewhere, for instance during a download."""
-        rows = [(str(path), stamp, digest) for path, digest in digests.items() if (stamp := _stamp(path))]
-        if rows:
+        if digests:
             with self._write():
-                self._db.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?, ?)", rows)
+                self._learn(digests)
+
+    def _learn(self, digests: Mapping[Path, Digest]) -> None:
+        rows = [(str(path), stamp, digest) for path, digest in digests.items() if (stamp := _stamp(path))]
+        self._db.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?, ?)", rows)
 
     # ----- recipes
 
     def known_recipe(self, plugin: Path) -> tuple[Digest, str] | None:
         """Return the digest and the parameters (JSON) of a plugin, where it is the file that was looked at."""
-        row = self._db.execute(
-            "SELECT stamp, digest, parameters FROM recipes WHERE plugin = ?", (str(plugin),)
-        ).fetchone()
+        row = self._one("SELECT stamp, digest, parameters FROM recipes WHERE plugin = ?", (str(plugin),))
         return (Digest(row[1]), row[2]) if row is not None and row[0] == _stamp(plugin) else None
 
     def learn_recipe(self, plugin: Path, digest: Digest, parameters: str) -> None:
@@ -137,12 +146,12 @@ class SqliteStore:
 
     def find(self, key: StepKey) -> Record | Absent:
         """Return the record of a key with its products whole and in place, or why there is none."""
-        row = self._db.execute("SELECT seconds, made, sof, warnings FROM steps WHERE key = ?", (key,)).fetchone()
+        row = self._one("SELECT seconds, made, sof, warnings FROM steps WHERE key = ?", (key,))
         if row is None:
             return Absent()
-        listed = self._db.execute(
+        listed = self._all(
             "SELECT path, category, digest, size_bytes FROM products WHERE key = ? ORDER BY position", (key,)
-        ).fetchall()
+        )
         products = tuple(Product(self._root / path, tag, Digest(digest), size) for path, tag, digest, size in listed)
         for product in products:
             if problem := self._problem(product):
@@ -157,15 +166,14 @@ class SqliteStore:
             return f"{name} is missing"
         if size != product.size_bytes:
             return f"{name} is damaged: {size} bytes instead of {product.size_bytes}"
-        try:
-            digest = self.digests((product.path,))[product.path]
-        except Exception as error:
-            return f"{name} is damaged: {error}"
+        digest = self.digests((product.path,))[product.path]
+        if isinstance(digest, DataError):
+            return f"{name} is damaged: {digest}"
         return "" if digest == product.digest else f"{name} is damaged: its sha256 differs"
 
     def nearest(self, statement: Statement) -> Statement | None:
         """Return the recorded statement of the same recipe that shares most with this one; the latest of equals."""
-        rows = self._db.execute(
+        rows = self._all(
             "SELECT statement FROM steps WHERE recipe = ? ORDER BY made DESC LIMIT 200", (statement.recipe,)
         )
         mine = _features(statement)
@@ -199,24 +207,25 @@ class SqliteStore:
                     for position, made in enumerate(record.products)
                 ],
             )
-        self.learn({product.path: product.digest for product in record.products})
+            self._learn({product.path: product.digest for product in record.products})
 
     # ----- end products
 
     def end_products(self, dataset: str, key: StepKey) -> tuple[Path, ...]:
         """Return the end products that a dataset got of a key, in the order of the key's products."""
-        rows = self._db.execute(
+        rows = self._all(
             "SELECT path FROM end_products WHERE dataset = ? AND key = ? ORDER BY position", (dataset, key)
         )
         return tuple(self._root / path for (path,) in rows)
 
-    def record_end_products(self, dataset: str, key: StepKey, paths: Iterable[Path]) -> None:
-        """Remember the end products that a dataset got of a key."""
+    def record_end_products(self, dataset: str, key: StepKey, ends: Mapping[Path, Digest]) -> None:
+        """Remember the end products that a dataset got of a key, in the order of the key's products."""
         with self._write():
+            self._learn(ends)
             self._db.execute("DELETE FROM end_products WHERE dataset = ? AND key = ?", (dataset, key))
             self._db.executemany(
                 "INSERT INTO end_products VALUES (?, ?, ?, ?)",
-                [(dataset, key, position, self._relative(path)) for position, path in enumerate(paths)],
+                [(dataset, key, position, self._relative(path)) for position, path in enumerate(ends)],
             )
 
     def _relative(self, path: Path) -> str:
@@ -224,16 +233,24 @@ class SqliteStore:
 
 
 class _Transaction:
-    """A write transaction that is either whole or not there."""
+    """A write transaction, whole or not there; one at a time among the threads that share a connection."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
+    def __init__(self, db: sqlite3.Connection, lock: RLock) -> None:
+        self._db, self._lock = db, lock
 
     def __enter__(self) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
+        self._lock.acquire()
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+        except BaseException:
+            self._lock.release()
+            raise
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        self._db.execute("COMMIT" if kind is None else "ROLLBACK")
+        try:
+            self._db.execute("COMMIT" if kind is None else "ROLLBACK")
+        finally:
+            self._lock.release()
 
 
 def _stamp(path: Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -54,6 +54,11 @@ class Workspace:
     def end_products(self) -> Path:
         """Products that datasets are for, under the names of their contents."""
         return self.root / "reflex_end_products"
+
+    @property
+    def locks(self) -> Path:
+        """Locks of steps that are being made."""
+        return self.bookkeeping / "locks"
 
     @property
     def store(self) -> Path:
@@ -130,11 +135,11 @@ def written_whole(target: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def free_name(folder: Path, stem: str, suffix: str, taken: Callable[[Path], bool] = Path.exists) -> Path:
+def free_name(folder: Path, stem: str, suffix: str) -> Path:
     """Return a path in a folder that is not taken, with Reflex's `_1`, `_2` … appended where it must be."""
     for number in range(_FREE_NAME_TRIES):
         path = folder / f"{stem}{f'_{number}' if number else ''}{suffix}"
-        if not taken(path):
+        if not path.exists():
             return path
     raise DataError(f"{folder} holds more than {_FREE_NAME_TRIES} files named {stem}; tidy it up")
 

@@ -1,0 +1,91 @@
+"""What is known of plans before anything runs: the parameters of every step, what it depends on, and its key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from esorex_bridge.datasets.dataset import Dataset
+from esorex_bridge.errors import BridgeError, DataError, RecipeError
+from esorex_bridge.files import Digest
+from esorex_bridge.plan.parameters import Parameter, effective
+from esorex_bridge.plan.plan import FileInput, Plan, Step, StepName
+from esorex_bridge.run.key import Statement, StepKey, statements
+from esorex_bridge.run.ports import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """A plan with all that can be known of it beforehand.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        What is reduced.
+    plan : Plan
+        Its steps.
+    recipes : mapping of str to Recipe
+        The installed recipes that it uses.
+    parameters : mapping of StepName to tuple of Parameter
+        Every parameter of every step.
+    stated : mapping of StepName to Statement
+        What each step depends on.
+    """
+
+    dataset: Dataset
+    plan: Plan
+    recipes: Mapping[str, Recipe]
+    parameters: Mapping[StepName, tuple[Parameter, ...]]
+    stated: Mapping[StepName, Statement]
+    keys: Mapping[StepName, StepKey]
+
+    def needs(self, step: Step) -> tuple[StepKey, ...]:
+        """Return the keys of the steps whose products a step takes."""
+        return tuple(self.keys[name] for name in step.needs)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldUp:
+    """A plan that cannot even be foreseen, with the reason: a recipe is not installed, a file is damaged."""
+
+    dataset: Dataset
+    plan: Plan
+    reason: str
+
+
+def foresee(
+    dataset: Dataset,
+    plan: Plan,
+    recipes: Mapping[str, Recipe | RecipeError],
+    digests: Mapping[Path, Digest | DataError],
+) -> Foreseen | HeldUp:
+    """Return what is known of a plan beforehand, or what holds it up.
+
+    Raises
+    ------
+    ParameterError
+        A parameter is unknown to its recipe, or has a value that is not allowed: the user must mend that first.
+    """
+    files = {entry.path for step in plan.steps for entry in step.inputs if isinstance(entry, FileInput)}
+    needed = {step.recipe for step in plan.steps}
+    results = (*(recipes[name] for name in sorted(needed)), *(digests[path] for path in sorted(files)))
+    if problems := [str(result) for result in results if isinstance(result, BridgeError)]:
+        return HeldUp(dataset, plan, "; ".join(problems))
+    installed = {name: recipe for name, recipe in recipes.items() if isinstance(recipe, Recipe)}
+    contents = {path: digest for path, digest in digests.items() if isinstance(digest, str)}
+    parameters = {
+        step.name: effective(step.recipe, installed[step.recipe].parameters, step.settings) for step in plan.steps
+    }
+    stated = statements(plan, contents, installed, parameters)
+    keys = {name: statement.key() for name, statement in stated.items()}
+    return Foreseen(dataset, plan, installed, parameters, stated, keys)
+
+
+def input_files(plans: Iterable[Plan]) -> tuple[FileInput, ...]:
+    """Return the files that plans take, once each."""
+    return tuple(
+        dict.fromkeys(
+            entry for plan in plans for step in plan.steps for entry in step.inputs if isinstance(entry, FileInput)
+        )
+    )

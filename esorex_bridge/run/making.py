@@ -1,0 +1,116 @@
+"""Making the products of one step: in a private folder, checked, moved into place whole, recorded last.
+
+Look up, lock, look up again, make, record: of several processes that need the same step, one makes it and the others
+wait and reuse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from esorex_bridge.errors import RecipeError
+from esorex_bridge.plan.plan import FileInput, ProductInput, Step
+from esorex_bridge.plan.sof import Sof, of_entries, readable
+from esorex_bridge.run.foresee import Foreseen
+from esorex_bridge.run.key import StepKey
+from esorex_bridge.run.locks import locked
+from esorex_bridge.run.ports import Job, Product, RecipeRunner, Record, Store
+from esorex_bridge.run.products import check_outputs
+from esorex_bridge.run.workspace import Workspace, make_links
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """What makes steps.
+
+    Parameters
+    ----------
+    runner : RecipeRunner
+        Starts the recipes.
+    store : Store
+        Remembers what was made.
+    workspace : Workspace
+        Where things lie.
+    """
+
+    runner: RecipeRunner
+    store: Store
+    workspace: Workspace
+
+    def make(self, foreseen: Foreseen, step: Step, made: Mapping[StepKey, Record]) -> tuple[Record, bool]:
+        """Return the record of a step, and whether it was made here (False: another process was faster).
+
+        Parameters
+        ----------
+        foreseen : Foreseen
+            The plan that the step belongs to.
+        step : Step
+            Without gaps.
+        made : mapping of StepKey to Record
+            Of all steps whose products it takes.
+
+        Raises
+        ------
+        RecipeError
+            The recipe failed, or made something that is no product.
+        DataError, SofError
+            The step's folder or its SOF cannot be written.
+        """
+        key = foreseen.keys[step.name]
+        with locked(self.workspace.locks / key):
+            found = self.store.find(key)
+            if isinstance(found, Record):
+                return found, False
+            record = self._made(foreseen, step, made)
+            self.store.record(record, foreseen.stated[step.name], foreseen.plan.dataset, step.name)
+            return record, True
+
+    def _made(self, foreseen: Foreseen, step: Step, made: Mapping[StepKey, Record]) -> Record:
+        now = datetime.now(UTC)
+        sof, lacking = sof_of(foreseen, step, made)
+        folders = self.workspace.new_run(foreseen.plan.workflow, step.actor, now.astimezone())
+        sof, links = readable(sof, folders.work / "in")
+        make_links(links)
+        job = Job(foreseen.recipes[step.recipe], sof, foreseen.parameters[step.name], folders.work)
+        execution = self.runner.execute(job)
+        checked = check_outputs(step.recipe, execution.outputs)
+        places = folders.publish(tuple(entry.output.path for entry in checked), execution.log)
+        products = tuple(
+            Product(place, entry.output.category, entry.digest, entry.size_bytes)
+            for place, entry in zip(places, checked, strict=True)
+        )
+        warnings = (*step.warnings, *lacking)
+        made_at = f"{now:%Y-%m-%dT%H:%M:%SZ}"
+        return Record(
+            foreseen.keys[step.name], products, execution.seconds, made_at, folders.work / "data.sof", warnings
+        )
+
+
+def sof_of(foreseen: Foreseen, step: Step, made: Mapping[StepKey, Record]) -> tuple[Sof, tuple[str, ...]]:
+    """Return the SOF of a step, and a warning for each optional product that an earlier step did not make.
+
+    Raises
+    ------
+    RecipeError
+        An earlier step did not make what the step cannot do without.
+    """
+    entries: list[tuple[Path, str]] = []
+    lacking: list[str] = []
+    for entry in step.inputs:
+        if isinstance(entry, FileInput):
+            entries.append((entry.path, entry.category))
+            continue
+        found = _products(entry, made[foreseen.keys[entry.step]])
+        entries.extend((path, entry.category) for path in found)
+        if not found and entry.required:
+            raise RecipeError(f"{entry.step} made no {entry.product}, which {step.recipe} needs as {entry.category}")
+        if not found:
+            lacking.append(f"made without {entry.category}: {entry.step} made no {entry.product}")
+    return of_entries(entries), tuple(lacking)
+
+
+def _products(entry: ProductInput, record: Record) -> list[Path]:
+    return [product.path for product in record.products if product.category == entry.product]
