@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from typing import Literal
 from xml.sax.saxutils import escape
 
@@ -13,9 +13,9 @@ from esorex_bridge.demo.exchange import Reply, Request, html_error, redirect, te
 from esorex_bridge.demo.tap import Database, answer_query
 
 Phase = Literal["PENDING", "EXECUTING", "COMPLETED", "ERROR", "ABORTED"]
-ENDED: tuple[Phase, ...] = ("COMPLETED", "ERROR", "ABORTED")
 KEPT_DAYS = 1
 EXECUTION_SECONDS = 60
+LONGEST_WAIT_S = 10
 
 
 @dataclass(slots=True)
@@ -34,6 +34,8 @@ class Job:
         Where it stands.
     reply : Reply or None
         The result or the error, once it has ended.
+    ended : Event
+        Set when it has.
     """
 
     number: str
@@ -41,6 +43,7 @@ class Job:
     created: datetime
     phase: Phase = "PENDING"
     reply: Reply | None = field(default=None, repr=False)
+    ended: Event = field(default_factory=Event, repr=False)
 
 
 class Jobs:
@@ -88,6 +91,7 @@ class Jobs:
             self._change(job, part, request)
             return redirect(303, f"{self._address}/{job.number}")
         if part == "":
+            _wait(job, request.first("WAIT"))
             return text_reply(200, self._document(job), "application/xml")
         if part == "phase":
             return text_reply(200, job.phase)
@@ -118,6 +122,7 @@ class Jobs:
         job.reply = answer_query(self._database, job.request.first("QUERY"), job.request)
         if job.phase == "EXECUTING":
             job.phase = "COMPLETED" if job.reply.status == 200 else "ERROR"
+        job.ended.set()
 
     def _document(self, job: Job) -> str:
         address = f"{self._address}/{job.number}/results/result"
@@ -136,6 +141,12 @@ class Jobs:
             f'<uws:parameters><uws:parameter id="query">{query}</uws:parameter></uws:parameters>'
             f"<uws:results>{results}</uws:results>{error}</uws:job>\n"
         )
+
+
+def _wait(job: Job, seconds: str) -> None:
+    """Wait until a running job has ended, if the client asked to (`WAIT`, -1 for as long as we like)."""
+    if seconds.lstrip("-").isdigit() and job.phase == "EXECUTING":
+        job.ended.wait(LONGEST_WAIT_S if int(seconds) < 0 else min(int(seconds), LONGEST_WAIT_S))
 
 
 def _destruction(job: Job) -> str:

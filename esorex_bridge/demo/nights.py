@@ -1,0 +1,54 @@
+"""The synthetic nights by the name of their instrument."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from esorex_bridge.errors import UserError
+
+if TYPE_CHECKING:
+    from esorex_bridge.demo.night import Night
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A night in the list of nights: the module and function that make it, loaded when asked for.
+
+    Parameters
+    ----------
+    module, function : str
+        In this package.
+    shows : str
+        What is reduced, in a few words.
+    """
+
+    module: str
+    function: str
+    shows: str
+
+
+NIGHTS = {
+    "naco": Listed("naco", "naco_night", "imaging: dark, twilight flat, jitter"),
+    "naco_spectra": Listed("naco_spectra", "naco_spectra_night", "long-slit spectra: lamp flat, nodding combined"),
+    "hawki": Listed("hawki", "hawki_night", "imaging: dark, jitter; flats as processed calibrations"),
+    "visir": Listed("visir", "visir_night", "imaging: dark, flat and bad pixels, chopping and nodding"),
+}
+"""Names as on the command line."""
+
+
+def make_night(name: str) -> Night:
+    """Return a night of default size.
+
+    Raises
+    ------
+    UserError
+        There is none of that name.
+    """
+    if name not in NIGHTS:
+        raise UserError(f"there is no synthetic night '{name}'; there are: {', '.join(NIGHTS)}")
+    listed = NIGHTS[name]
+    module = importlib.import_module(f"esorex_bridge.demo.{listed.module}")
+    night: Night = getattr(module, listed.function)()
+    return night

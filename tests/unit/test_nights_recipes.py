@@ -1,0 +1,99 @@
+"""The real recipes take the synthetic frames, and find in them what was put there."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterable
+from math import hypot
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from esorex_bridge.demo.hawki import hawki_night
+from esorex_bridge.demo.naco import FWHM_PIX, injected_stars, naco_night
+from esorex_bridge.demo.night import FrameFolder, Night
+
+Rows = list[tuple[Path, str]]
+
+
+def run_recipe(folder: Path, recipe: str, rows: Iterable[tuple[Path, str]], *options: str) -> Rows:
+    here = folder / recipe
+    here.mkdir()
+    (here / "run.sof").write_text("".join(f"{path} {tag}\n" for path, tag in rows))
+    command = ["esorex", "--products-sof=products.json", "--msg-level=off", recipe, *options, "run.sof"]
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(here)}
+    done = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    products = json.loads((here / "products.json").read_text())
+    return [(here / product["name"], product["category"]) for product in products]
+
+
+def rows_of(folder: FrameFolder, night: Night, category: str, dit_s: float | None = None) -> Rows:
+    return [
+        (folder.fits(night, file), category)
+        for file in night.files
+        if file.category == category and dit_s in (None, file.keyword("ESO DET DIT"))
+    ]
+
+
+@pytest.fixture(scope="module")
+def coadded(tmp_path_factory: pytest.TempPathFactory, frames_folder: Path, esorex: str) -> Path:
+    """Return the product of the whole NACO cascade with default parameters."""
+    folder, frames, night = tmp_path_factory.mktemp("naco"), FrameFolder(frames_folder), naco_night()
+    darks = run_recipe(folder, "naco_img_dark", rows_of(frames, night, "CAL_DARK"))
+    flat_rows = rows_of(frames, night, "CAL_FLAT_TW") + rows_of(frames, night, "CAL_DARK", 2.0)
+    flats = run_recipe(folder, "naco_img_twflat", flat_rows, "--bpm=TRUE")
+    science = rows_of(frames, night, "IM_JITTER_OBJ")
+    products = run_recipe(folder, "naco_img_jitter", [*science, *flats, darks[0]])
+    return next(path for path, category in products if category == "COADDED_IMG")
+
+
+def test_naco_finds_the_injected_stars_where_they_are(coadded: Path) -> None:
+    stars = injected_stars()
+    image = fits.getdata(coadded)
+    peak_y, peak_x = np.unravel_index(np.argmax(image), image.shape)
+    dx, dy = peak_x + 1 - stars[0].x, peak_y + 1 - stars[0].y
+    for star in stars:
+        x, y, flux = measured(image, star.x + dx, star.y + dy)
+        assert hypot(x - star.x - dx, y - star.y - dy) < 0.6
+        assert flux == pytest.approx(star.flux, rel=0.1)
+
+
+def test_naco_measures_the_injected_image_quality(coadded: Path) -> None:
+    assert fits.getval(coadded, "ESO QC FWHM PIX") == pytest.approx(FWHM_PIX, abs=0.3)
+
+
+def measured(image: np.ndarray, x: float, y: float, reach: int = 10) -> tuple[float, float, float]:
+    """Return centroid and flux of a star near a place, in FITS pixels."""
+    column, row = round(x) - 1, round(y) - 1
+    box = image[row - reach : row + reach + 1, column - reach : column + reach + 1] - np.median(image)
+    grid_y, grid_x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    weight = np.where(box > box.max() / 10, box, 0)
+    total = weight.sum()
+    return column + 1 + (weight * grid_x).sum() / total, row + 1 + (weight * grid_y).sum() / total, float(box.sum())
+
+
+def test_the_lamp_flats_make_a_flat(tmp_path: Path, frames_folder: Path, esorex: str) -> None:
+    night = naco_night(npix=128)
+    rows = rows_of(FrameFolder(frames_folder), night, "CAL_FLAT_LAMP")
+    products = run_recipe(tmp_path, "naco_img_lampflat", rows, "--r=8 8 8 8")
+    assert [category for _, category in products] == ["MASTER_LAMP_FLAT"]
+
+
+def test_hawki_reaches_the_injected_astrometry(tmp_path: Path, frames_folder: Path, esorex: str) -> None:
+    night, frames = hawki_night(npix=128), FrameFolder(frames_folder)
+    darks = run_recipe(tmp_path, "hawki_dark_combine", rows_of(frames, night, "DARK"))
+    statics = [
+        (frames.fits(night, file), file.category)
+        for file in night.files
+        if file.dp_id.startswith("M.") and file.category != "MASTER_DARK"
+    ]
+    options = ("--cdssearch_astrom=none", "--cdssearch_photom=none", "--stk_method=nearest", "--stk_fast=fast")
+    science = rows_of(frames, night, "OBJECT")
+    products = run_recipe(tmp_path, "hawki_science_process", [*science, *darks, *statics], *options)
+    jittered = next(path for path, category in products if category == "JITTERED_IMAGE_SCI")
+    assert fits.getval(jittered, "ESO QC WCS_RMS", ext=1) < 0.05
+    assert fits.getval(jittered, "ESO QC WCS_SCALE", ext=1) == pytest.approx(0.1064, rel=1e-3)
