@@ -165,3 +165,9 @@ def test_an_archive_can_be_served_with_faults_on(frames_folder: Path, web: reque
 
 def test_every_fault_is_described() -> None:
     assert all(fault.description and fault.value == fault.name.lower() for fault in Fault)
+
+
+def test_every_fault_is_in_the_reference() -> None:
+    page = Path(__file__).parents[2] / "docs" / "reference" / "embedded-archive.md"
+    text = page.read_text()
+    assert [fault.value for fault in Fault if f"| `{fault.value}` | {fault.description} |" not in text] == []

@@ -174,3 +174,18 @@ def test_names_reach_no_file_of_this_machine(small_archive: EmbeddedArchive, nam
     request.url = file_url(small_archive, name)
     with requests.Session() as session:
         assert session.send(request).status_code == 404
+
+
+def test_astroquery_finds_and_fetches_what_it_wants(small_archive: EmbeddedArchive, tmp_path: Path) -> None:
+    from astroquery.eso import Eso
+
+    client = Eso()
+    client.CALSELECTOR_URL = f"{small_archive.url}/calselector/v1/associations"
+    client.DOWNLOAD_URL = f"{small_archive.url}/dataPortal/file/"
+    names = [file.dp_id for file in small_archive.holdings.nights[0].science]
+    calibrations = client.get_associated_files(names, mode="raw")
+    fetched_files = client.retrieve_data(calibrations[:1], destination=str(tmp_path), unzip=False)
+    assert len(calibrations) == 15
+    assert [Path(path).stat().st_size for path in fetched_files] == [
+        len(small_archive.holdings.delivered(calibrations[0]).content)
+    ]
