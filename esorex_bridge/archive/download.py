@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ from esorex_bridge.archive.services import is_archive_name
 from esorex_bridge.archive.transfer import (
     Begin,
     FileStatus,
+    Partial,
     Refusal,
     is_fits_name,
     local_name,
@@ -44,6 +46,7 @@ PARALLEL = 4
 """Connections at a time; others use four to eight, and the archive publishes no limit."""
 
 _CHUNK = 512 * 1024
+_VERIFIERS = 2
 _NOT_DATA = (".part", ".json", ".jsonl", ".xml", ".sh")
 _UNDERSCORED_TIME = re.compile(r"T(\d\d)_(\d\d)_(\d\d)")
 
@@ -183,11 +186,13 @@ def fetch(files: Iterable[str], into: Path, client: ArchiveClient, parallel: int
     names = tuple(dict.fromkeys(files))
     try:
         into.mkdir(parents=True, exist_ok=True)
-        folder = _Folder(into, client.connection, Manifest(into), progress or _silent, unpacking, existing(into))
+        folder = _Folder(into, client.connection, Manifest(into), progress or _silent, unpacking, existing(into),
+                         threading.BoundedSemaphore(max(1, parallel)))
     except OSError as error:
         raise FolderError(into, error.strerror or str(error)) from error
     done: dict[str, FileReport] = {}
-    with client.connection.stoppable(), ThreadPoolExecutor(max(1, parallel), "fetch") as pool:
+    # While a few threads verify and unpack, others keep the connections busy.
+    with client.connection.stoppable(), ThreadPoolExecutor(max(1, parallel) + _VERIFIERS, "fetch") as pool:
         jobs = {pool.submit(folder.obtain, name): name for name in names}
         try:
             for job in as_completed(jobs):
@@ -234,6 +239,7 @@ class _Folder:
     progress: Progress
     unpacking: Unpacking
     present: dict[str, Path]
+    connections: threading.BoundedSemaphore
 
     def obtain(self, name: str) -> FileReport:
         """Return a file's report, after fetching it where it is not there."""
@@ -290,32 +296,18 @@ class _Folder:
 
     def _try(self, name: str, part: Part) -> FileReport | _Again:
         partial = part.partial()
-        try:
-            response = self.connection.open("GET", self.connection.services.file_url(name),
-                                            headers=request_headers(partial))
-        except ServiceError as error:
-            return FileReport(name, FileStatus.FAILED, error.reason)
-        with contextlib.closing(response):
-            begin = read_answer(response.status_code, response.headers, partial, self.connection.has_login)
-            if isinstance(begin, Refusal):
-                if begin.status is not None:
-                    return FileReport(name, begin.status, begin.reason)
-                part.forget()
-                return _Again(begin.reason)
-            return self._take(name, part, begin, response)
-
-    def _take(self, name: str, part: Part, begin: Begin, response: requests.Response) -> FileReport | _Again:
-        part.begin(begin)
         arriving = Arriving(name)
         try:
-            part.read_into(arriving.feed)
-            broken = self._receive(name, part, begin, response, arriving)
-            if broken is not None:
-                return broken
+            with self.connections:
+                begin = self._receive(name, part, partial, arriving)
+            if not isinstance(begin, Begin):
+                return begin
             digest = arriving.close(part.path)
             target = self.path / local_name(name, begin.name, arriving.head)
             if not arriving.is_fits and (is_fits_name(target.name) or target.suffix == Path(name).suffix):
                 raise DataError(f"{name} is no FITS file: it starts with {arriving.head[:9]!r}")
+        except ServiceError as error:
+            return FileReport(name, FileStatus.FAILED, error.reason)
         except PageError as error:
             part.forget()
             return FileReport(name, FileStatus.FAILED, f"{error}; try again, with a login if the data are proprietary")
@@ -326,8 +318,24 @@ class _Folder:
         self.manifest.record(target, digest)
         return FileReport(name, FileStatus.FETCHED, "", target, target.stat().st_size, digest)
 
-    def _receive(self, name: str, part: Part, begin: Begin, response: requests.Response,
-                 arriving: Arriving) -> _Again | None:
+    def _receive(self, name: str, part: Part, partial: Partial | None,
+                 arriving: Arriving) -> Begin | FileReport | _Again:
+        """Let the bytes come into the part; return how they began, where all came."""
+        url = self.connection.services.file_url(name)
+        response = self.connection.open("GET", url, headers=request_headers(partial))
+        with contextlib.closing(response):
+            begin = read_answer(response.status_code, response.headers, partial, self.connection.has_login)
+            if isinstance(begin, Refusal):
+                if begin.status is not None:
+                    return FileReport(name, begin.status, begin.reason)
+                part.forget()
+                return _Again(begin.reason)
+            part.begin(begin)
+            part.read_into(arriving.feed)
+            return self._take(name, part, begin, response, arriving) or begin
+
+    def _take(self, name: str, part: Part, begin: Begin, response: requests.Response,
+              arriving: Arriving) -> _Again | None:
         size = begin.offset
         try:
             while chunk := response.raw.read(_CHUNK, decode_content=False):
