@@ -133,7 +133,7 @@ def why_dataset(organised: Organised, dataset: Dataset) -> tuple[str, ...]:
     """Tell why a dataset is incomplete and what would complete it; what it was made of where it is complete."""
     group = organised.target(dataset.name)
     if group is None:
-        return tuple(_tree_lines(dataset))
+        return ()
     lines = [f"{dataset.name} is {'complete' if dataset.complete else 'incomplete'}: {group.execution.action} on "
              f"{len(group.frames)} files of {', '.join(sorted({frame.category for frame in group.frames}))} "
              f"({organised.rules.name}:{group.execution.line})."]
@@ -180,6 +180,11 @@ def _taken(candidate: Candidate, group: Group) -> str:
         return f"{candidate.frame.name}{away}"
     return f"made by {candidate.maker.execution.action} from {len(candidate.maker.frames)} files " \
            f"beginning with {candidate.maker.trigger.name}{away}"
+
+
+def why_tree(dataset: Dataset) -> tuple[str, ...]:
+    """Tell what calSelector says of a dataset, and which of its files are not on this machine."""
+    return tuple(_tree_lines(dataset))
 
 
 def _tree_lines(dataset: Dataset) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -156,3 +156,33 @@ def _starts_like_fits(path: str) -> bool:
             return packing_of(stream.read(MAGIC_BYTES)) == "fits"
     except OSError:
         return False
+
+
+def probe(
+    places: Iterable[Path], keys: tuple[str, ...], most: int, kind: Callable[[str], str]
+) -> tuple[Mapping[str, Value], ...]:
+    """Return the headers of a few files, one of each kind of name, at most so many.
+
+    Parameters
+    ----------
+    places : iterable of Path
+        As for `scan`.
+    keys : tuple of str
+        Keywords to keep.
+    most : int
+        Most files to read.
+    kind : callable
+        Tells from a file's name what kind it is.
+    """
+    found: dict[str, Mapping[str, Value]] = {}
+    tried = 0
+    for path, _ in sorted(_files(places, [])):
+        name = kind(Path(path).name)
+        if name in found or tried >= most or not path.lower().endswith(_SUFFIXES):
+            continue
+        tried += 1
+        try:
+            found[name] = read_header(Path(path)).select(keys)
+        except DataError:
+            continue
+    return tuple(found.values())

@@ -1,0 +1,171 @@
+"""`esorex-bridge organise`: files on disk become datasets."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from esorex_bridge.cli import options, organised_data, output
+from esorex_bridge.errors import DataError
+
+if TYPE_CHECKING:
+    from esorex_bridge.cli.organised_data import OrganisedData
+    from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile
+
+EXAMPLE = (
+    "esorex-bridge organise --root night\n"
+    "  esorex-bridge organise night/raw night/calib --by oca --where 'INS.FILT1.NAME == \"Ks\"'\n"
+    "  esorex-bridge organise --root night --reflex-json > datasets.json"
+)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("places", nargs="*", type=Path, metavar="DIR",
+                        help="folders or files (default: reflex_input/ of the data root, or the root)")
+    organised_data.configure(parser)
+    group = parser.add_argument_group("selection")
+    group.add_argument("--select", choices=("all", "new", "reduced", "failed"), default="all",
+                       help="datasets by what happened to them so far")
+    group.add_argument("--name", metavar="PATTERN", help="datasets whose name matches, with * and ?")
+    group.add_argument("--where", metavar="CONDITION",
+                       help="datasets whose science files fulfil a condition, written as in OCA rules: "
+                            "'INS.FILT1.NAME == \"Ks\"'")
+    group.add_argument("--reflex-json", action="store_true",
+                       help="print the datasets as ESO Reflex's datasets.json, and nothing else on stdout")
+    options.common(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Organise, select, and print a table or a document."""
+    from esorex_bridge.datasets.oca.expressions import keywords_in
+    from esorex_bridge.datasets.selection import Method, select
+
+    where = None
+    if args.where:
+        from esorex_bridge.datasets.oca.grammar import parse_expression
+
+        where = parse_expression(args.where, "--where")
+    asked = tuple(keyword.name for keyword in keywords_in(where)) if where is not None else ()
+    data = organised_data.load(args, args.places, asked)
+    states = _states(args.root) if args.select != "all" else {}
+    chosen = select(data.datasets, Method(args.select), states, args.name, where, data.headers)
+    if args.reflex_json:
+        output.emit_json(_reflex(chosen, data))
+    elif args.json:
+        output.emit_json(document(chosen, data))
+    else:
+        _print(chosen, data)
+    return 0
+
+
+def _states(root: Path) -> dict[str, Any]:
+    """Return what happened to datasets so far, from the end products of the data root and the runs that failed."""
+    from esorex_bridge.datasets.selection import State
+
+    products = root / "reflex_end_products"
+    return {path.name: State.REDUCED for path in products.glob("*/*") if path.is_dir()} if products.is_dir() else {}
+
+
+def document(datasets: tuple[Dataset, ...], data: OrganisedData) -> dict[str, Any]:
+    """Return what was organised as JSON values."""
+    from esorex_bridge.datasets.why import held_up
+
+    return {
+        "datasets": [dataset_document(dataset) for dataset in datasets],
+        "not_on_this_machine": {name: list(names) for name, names in held_up(datasets).items()},
+        "unclassified": [str(frame.path) for known in data.organised for frame in known.unclassified],
+        "faults": [{"file": str(fault.path), "reason": fault.reason} for fault in data.faults],
+        "warnings": list(data.warnings),
+    }
+
+
+def dataset_document(dataset: Dataset) -> dict[str, Any]:
+    """Return a dataset as JSON values."""
+    return {
+        "name": dataset.name,
+        "instrument": dataset.instrument,
+        "complete": dataset.complete,
+        "certified": dataset.certified,
+        "mode": dataset.mode,
+        "requested": dataset.requested,
+        "descriptors": dict(dataset.descriptors),
+        "action": _action_document(dataset.action),
+    }
+
+
+def _action_document(action: Action) -> dict[str, Any]:
+    return {
+        "name": action.name,
+        "complete": action.complete,
+        "auxiliary": action.auxiliary,
+        "certified": action.certified,
+        "match": action.match,
+        "messages": list(action.messages),
+        "files": [_file_document(file) for file in action.files],
+        "statics": [_file_document(file) for file in action.statics],
+        "actions": [_action_document(child) for child in action.actions],
+    }
+
+
+def _file_document(file: DatasetFile) -> dict[str, Any]:
+    return {"name": file.name, "category": file.category, "path": str(file.path) if file.path else None,
+            "match": file.match, "certified": file.certified}
+
+
+def _reflex(datasets: tuple[Dataset, ...], data: OrganisedData) -> list[dict[str, Any]]:
+    from esorex_bridge.datasets.alternatives import best_alternatives
+    from esorex_bridge.datasets.reflex_json import datasets_json
+
+    return datasets_json((best_alternatives(dataset, data.headers) for dataset in datasets), _checksum)
+
+
+def _checksum(path: Path) -> str | None:
+    from esorex_bridge.datasets.reflex_json import reflex_checksum
+    from esorex_bridge.fits.verify import verify_fits
+
+    try:
+        sums = [text for hdu in verify_fits(path, checksums=False).hdus for text in hdu.sums]
+        status = path.stat()
+    except (DataError, OSError):
+        return None
+    return reflex_checksum(status.st_mtime_ns, status.st_size, sums)
+
+
+def _print(datasets: tuple[Dataset, ...], data: OrganisedData) -> None:
+    from esorex_bridge.datasets.why import held_up
+
+    rows = [_row(dataset) for dataset in datasets]
+    if rows:
+        output.table(("dataset", "target", "setup", "files", "complete", "certified", "warnings"), rows)
+    else:
+        output.note("no datasets")
+    for name, names in held_up(datasets).items():
+        output.note(f"not on this machine: {name}, needed by {', '.join(names)}")
+    for fault in data.faults:
+        output.note(f"cannot be used: {fault.reason}")
+    unclassified = [frame for known in data.organised for frame in known.unclassified]
+    if unclassified:
+        output.note(f"{len(unclassified)} files have no category, first {unclassified[0].path}; "
+                    f"'esorex-bridge why {unclassified[0].name}' tells why")
+    for warning in data.warnings:
+        output.note(warning)
+
+
+def _row(dataset: Dataset) -> tuple[object, ...]:
+    from esorex_bridge.datasets.dataset import files_of, walk_actions
+
+    known = dict(dataset.descriptors)
+    setup = [f"{key}={value}" for key, value in dataset.descriptors
+             if not key.startswith(("OBS.", "TPL.")) and value != "UNDEFINED"]
+    messages = dict.fromkeys(text for action, _ in walk_actions(dataset.action) for text in action.messages)
+    return (
+        dataset.name,
+        known.get("OBS.TARG.NAME", "-"),
+        " ".join(setup) or "-",
+        len({file.name for file in files_of(dataset)}),
+        "yes" if dataset.complete else "no",
+        ("yes" if dataset.certified else "no") if dataset.mode else "-",
+        "; ".join(messages) or "-",
+    )

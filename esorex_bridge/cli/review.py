@@ -1,0 +1,228 @@
+"""`esorex-bridge review`: the alternatives for each calibration of a dataset, and the choice among them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from esorex_bridge.cli import options, organised_data, output
+from esorex_bridge.cli.organised_data import CHOICES_FILE, OrganisedData, with_choices, write_choices_file
+from esorex_bridge.errors import UserError
+from esorex_bridge.files import stem
+
+if TYPE_CHECKING:
+    from esorex_bridge.datasets.choices import Choices
+    from esorex_bridge.datasets.dataset import Action, Dataset
+    from esorex_bridge.datasets.grouping import Candidate
+
+EXAMPLE = (
+    "esorex-bridge review NACO.2016-03-02T00:30:00.076_tpl --root night\n"
+    "  esorex-bridge review NACO.2016-03-02T00:30:00.076_tpl --use NACO.2016-03-03T16:00:00.000 --for CAL_DARK\n"
+    "  esorex-bridge review NACO.2016-03-02T00:30:00.076_tpl --replace MASTER_IMG_FLAT=my_flat.fits"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """One row of a review.
+
+    Parameters
+    ----------
+    purpose : str
+        What it is for.
+    category : str
+        What it would be used as.
+    file : str
+        It, or the first file of its group.
+    files : int
+        How many files its group has.
+    used : bool
+        Whether it is in use.
+    days : float or None
+        Time from the frames it is for; None where not known.
+    match : str
+        calSelector's word, or the settings in which it differs.
+    certified : str
+        `yes`, `no`, or `-` where calSelector did not bring it.
+    quality : str
+        The grade that its header carries, `-` where it has none.
+    """
+
+    purpose: str
+    category: str
+    file: str
+    files: int
+    used: bool
+    days: float | None
+    match: str
+    certified: str
+    quality: str = "-"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("dataset", metavar="DATASET", help="a dataset's name")
+    parser.add_argument("--data", action="append", type=Path, default=[], metavar="DIR",
+                        help="folder of the data; may be given again (default: reflex_input/ of the data root)")
+    told = f"kept in {CHOICES_FILE} of the data root; every later run applies them"
+    group = parser.add_argument_group("choices", told)
+    group.add_argument("--use", metavar="FILE", help="use this file, with the group it belongs to (needs --for)")
+    group.add_argument("--for", dest="category", metavar="CATEGORY", help="the category that --use is for")
+    group.add_argument("--drop", action="append", default=[], metavar="FILE", help="do not use this file")
+    group.add_argument("--replace", action="append", default=[], metavar="CATEGORY=FILE",
+                       help="use an own file in place of what would be made")
+    group.add_argument("--reset", action="store_true", help="take back all choices for this dataset")
+    group.add_argument("--pick", action="store_true", help="choose by number on the terminal")
+    organised_data.configure(parser)
+    options.common(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show the alternatives, or keep a choice."""
+    from esorex_bridge.datasets.choices import Choices
+
+    if bool(args.use) != bool(args.category):
+        raise UserError("--use FILE and --for CATEGORY belong together")
+    data = organised_data.load(args, args.data) if not args.reset else _without_choices(args)
+    dataset = data.before.get(args.dataset)
+    if dataset is None:
+        names = ", ".join(data.before) or "none"
+        raise UserError(f"there is no dataset '{args.dataset}'; there are: {names}")
+    choices = Choices() if args.reset else data.choices.get(dataset.name, Choices())
+    changed = _changed(choices, args)
+    if args.pick:
+        changed = _picked(changed, tuple(alternatives(data, dataset)))
+    reviewed = with_choices(data, dataset, changed)
+    if changed != choices or args.reset:
+        write_choices_file(args.root, {**data.choices, dataset.name: changed})
+    _show(args, replace(data, before={**data.before, dataset.name: dataset}), reviewed, changed)
+    return 0
+
+
+def _without_choices(args: argparse.Namespace) -> OrganisedData:
+    """Load without applying the dataset's own choices, since one of them may be what has to be taken back."""
+    kept = organised_data.read_choices_file(args.root)
+    kept.pop(args.dataset, None)
+    write_choices_file(args.root, kept)
+    return organised_data.load(args, args.data)
+
+
+def _changed(choices: Choices, args: argparse.Namespace) -> Choices:
+    if args.use:
+        choices = choices.with_use(args.category, stem(Path(args.use).name))
+    for name in args.drop:
+        choices = choices.with_drop(stem(Path(name).name))
+    for text in args.replace:
+        category, equals, path = text.partition("=")
+        if not (category and equals and path):
+            raise UserError(f"--replace {text} is not of the form CATEGORY=FILE")
+        choices = choices.with_replacement(category, Path(path).absolute())
+    return choices
+
+
+def _picked(choices: Choices, rows: tuple[Alternative, ...]) -> Choices:
+    """Ask for a number on the terminal; an empty line keeps what is."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UserError("--pick needs a terminal; in a script say --use FILE --for CATEGORY")
+    for number, row in enumerate(rows, start=1):
+        mark = "*" if row.used else " "
+        output.note(f"{number:3} {mark} {row.purpose}: {row.category} {row.file} ({row.match}, {_days(row.days)} days)")
+    print("number to use (empty: as it is): ", end="", file=sys.stderr, flush=True)
+    answer = sys.stdin.readline().strip()
+    if not answer:
+        return choices
+    if not answer.isdigit() or not 1 <= int(answer) <= len(rows):
+        raise UserError(f"'{answer}' is not a number from 1 to {len(rows)}")
+    row = rows[int(answer) - 1]
+    return choices.with_use(row.category, row.file)
+
+
+def _show(args: argparse.Namespace, data: OrganisedData, reviewed: Dataset, choices: Choices) -> None:
+    from esorex_bridge.datasets.choices import MARK, document_of
+
+    rows = tuple(_marked(alternatives(data, data.before[reviewed.name]), reviewed))
+    if args.json:
+        kept = document_of({reviewed.name: choices})["datasets"].get(reviewed.name, {})
+        output.emit_json({"dataset": reviewed.name, "choices": kept, "alternatives": [asdict(row) for row in rows]})
+        return
+    columns = ("purpose", "category", "file", "files", "used", "days", "match", "certified", "quality")
+    output.table(columns, [(row.purpose, row.category, row.file, row.files, "yes" if row.used else "-",
+                            _days(row.days), row.match, row.certified, row.quality) for row in rows], reviewed.name)
+    for message in reviewed.action.messages:
+        if message.startswith(MARK):
+            print(message)
+
+
+def _days(days: float | None) -> str:
+    return "-" if days is None else f"{days:.2f}"
+
+
+def _marked(rows: Iterator[Alternative], reviewed: Dataset) -> Iterator[Alternative]:
+    """Mark the rows that are in use after choices."""
+    from esorex_bridge.datasets.dataset import files_of
+
+    used = {file.name for file in files_of(reviewed)}
+    return (replace(row, used=row.file in used) for row in rows)
+
+
+def alternatives(data: OrganisedData, dataset: Dataset) -> Iterator[Alternative]:
+    """Yield what could be used for each calibration of a dataset: by rules where they know it, else by its tree."""
+    known = data.of(dataset.name)
+    if known is not None:
+        target = known.target(dataset.name)
+        if target is not None:
+            yield from _by_rules(data, dataset)
+            return
+    yield from _by_tree(data, dataset.action, dataset.action.name)
+
+
+def _by_rules(data: OrganisedData, dataset: Dataset) -> Iterator[Alternative]:
+    known = data.of(dataset.name)
+    target = known.target(dataset.name) if known else None
+    if known is None or target is None:
+        return
+    from esorex_bridge.datasets.associate import days_between
+
+    waiting = [(target, target.execution.action)]
+    seen = {id(target)}
+    while waiting:
+        group, purpose = waiting.pop(0)
+        for selection in group.action.selections:
+            chosen = known.associator.choose(group, selection)
+            for candidate in (*chosen.taken, *chosen.surplus):
+                days = days_between(candidate.frame, group.trigger)
+                yield _row(purpose, selection.category, candidate, candidate in chosen.taken, days)
+                if candidate.maker and candidate in chosen.taken and id(candidate.maker) not in seen:
+                    seen.add(id(candidate.maker))
+                    waiting.append((candidate.maker, f"{candidate.maker.execution.action}/{purpose}"))
+
+
+def _row(purpose: str, category: str, candidate: Candidate, used: bool, days: float) -> Alternative:
+    frames = candidate.maker.frames if candidate.maker else (candidate.frame,)
+    first = frames[0]
+    own = first.category if candidate.maker else category
+    grade = first.keywords.get("OBS.GRADE") or first.keywords.get("QC.GRADE") or "-"
+    return Alternative(purpose, own, first.name, len(frames), used, days if days < float("inf") else None,
+                       "settings agree", "-", str(grade))
+
+
+def _by_tree(data: OrganisedData, action: Action, purpose: str) -> Iterator[Alternative]:
+    from esorex_bridge.datasets.alternatives import alternatives_of
+
+    for choices in alternatives_of(action, data.headers):
+        for place, choice in enumerate(choices):
+            first = choice.action.files[0].name if choice.action.files else "-"
+            yield Alternative(
+                purpose, choice.action.name, first, len(choice.action.files), place == 0,
+                choice.days if choice.days < float("inf") else None,
+                "; ".join((choice.action.match or "-", *choice.disagreements)),
+                "yes" if choice.action.certified else "no",
+            )
+            yield from _by_tree(data, choice.action, f"{choice.action.name}/{purpose}")
+    for file in action.statics:
+        yield Alternative(purpose, file.category, file.name, 1, True, None, file.match or "-",
+                          "yes" if file.certified else "no")

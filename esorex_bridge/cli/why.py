@@ -1,0 +1,57 @@
+"""`esorex-bridge why`: in words, why a file is used or not, and what a dataset or category still needs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from esorex_bridge.cli import options, organised_data, output
+from esorex_bridge.errors import UserError
+from esorex_bridge.files import stem
+
+EXAMPLE = (
+    "esorex-bridge why NACO.2016-03-02T00:30:00.076_tpl --root night\n"
+    "  esorex-bridge why NACO.2016-03-01T16:00:00.000 --root night\n"
+    "  esorex-bridge why CAL_DARK --root night"
+)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("what", metavar="DATASET|FILE|CATEGORY", help="a dataset's name, a file, or a category")
+    parser.add_argument("--data", action="append", type=Path, default=[], metavar="DIR",
+                        help="folder of the data; may be given again (default: reflex_input/ of the data root)")
+    organised_data.configure(parser)
+    options.common(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Look everywhere for the name, and print what is known."""
+    data = organised_data.load(args, args.data)
+    lines = explain(data, args.what)
+    if not lines:
+        names = ", ".join(dataset.name for dataset in data.datasets) or "none"
+        raise UserError(f"no dataset, file or category '{args.what}' here; datasets: {names}")
+    if args.json:
+        output.emit_json({"about": args.what, "lines": list(lines)})
+    else:
+        print("\n".join(lines))
+    return 0
+
+
+def explain(data: organised_data.OrganisedData, what: str) -> tuple[str, ...]:
+    """Return what is known of a dataset, file or category; nothing where there is none of that name."""
+    from esorex_bridge.datasets import why
+
+    lines: list[str] = []
+    dataset = data.dataset(what)
+    if dataset is not None:
+        lines += why.why_tree(dataset) if dataset.mode else ()
+        known = data.of(what)
+        lines += why.why_dataset(known, dataset) if known else ()
+    name = stem(Path(what).name)
+    lines += [fault.reason for fault in data.faults if stem(fault.path.name) == name]
+    for known in data.organised:
+        lines += why.why_file(known, name) if dataset is None else ()
+        lines += why.why_category(known, what)
+    return tuple(dict.fromkeys(lines))
