@@ -1,8 +1,9 @@
 """ADQL, as far as clients of the archive use it, translated to SQLite.
 
-Understood: `SELECT [DISTINCT] [TOP n] columns | * | COUNT(*) FROM table [alias] [WHERE …] [GROUP BY …] [ORDER BY …]`
-with AND, OR, NOT, comparisons, LIKE, IN, BETWEEN, IS NULL, arithmetic, MIN, MAX, UPPER, LOWER, and the geometry of cone
-searches. Everything else is refused, so that no text of a request reaches SQLite as it came.
+Understood: `SELECT [DISTINCT] [TOP n] columns | * | COUNT(*) FROM table [alias] [JOIN table [alias] ON a.x = b.y] …
+[WHERE …] [GROUP BY …] [ORDER BY …]` with AND, OR, NOT, comparisons, LIKE, IN, BETWEEN, IS NULL, arithmetic, MIN, MAX,
+UPPER, LOWER, and the geometry of cone searches. Everything else is refused, so that no text of a request reaches SQLite
+as it came.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _TOKEN = re.compile(
 )
 _AGGREGATES = frozenset(("COUNT", "MIN", "MAX", "AVG", "SUM", "UPPER", "LOWER", "ROUND", "ABS"))
 _GEOMETRY = frozenset(("CONTAINS", "INTERSECTS", "POINT", "CIRCLE", "DISTANCE"))
-_KEYWORDS = "SELECT DISTINCT TOP FROM WHERE AND OR NOT LIKE IN BETWEEN IS NULL ORDER GROUP BY ASC DESC AS"
+_KEYWORDS = "SELECT DISTINCT TOP FROM WHERE AND OR NOT LIKE IN BETWEEN IS NULL ORDER GROUP BY ASC DESC AS JOIN INNER ON"
 _RESERVED = frozenset(_KEYWORDS.split())
 
 
@@ -29,15 +30,15 @@ class Query:
 
     Parameters
     ----------
-    table : str
-        The table asked, with its schema.
+    tables : tuple of str
+        The tables asked, with their schemas.
     sql : str
         For SQLite.
     top : int or None
         The `TOP` of the query.
     """
 
-    table: str
+    tables: tuple[str, ...]
     sql: str
     top: int | None
 
@@ -77,8 +78,8 @@ class _Parser:
         self._place = 0
         self._tables = {name.lower(): name for name in tables}
         self._columns_of = tables
-        self._columns: frozenset[str] = frozenset()
-        self._aliases: set[str] = set()
+        self._sources: dict[str, str] = {}
+        self._made: set[str] = set()
 
     def query(self) -> Query:
         self._expect("SELECT")
@@ -86,7 +87,7 @@ class _Parser:
         top = int(self._take("number")) if self._accept("TOP") else None
         start = self._place
         self._skip_to("FROM")
-        table = self._table()
+        source = self._joined()
         after, self._place = self._place, start
         columns = "*" if self._accept("*") else ", ".join(self._list(self._selected))
         if not self._at("FROM"):
@@ -97,28 +98,39 @@ class _Parser:
         order = f" ORDER BY {', '.join(self._list(self._ordered))}" if self._pair("ORDER", "BY") else ""
         if self._place != len(self._tokens):
             raise self._error()
-        return Query(table, f'SELECT {distinct}{columns} FROM "{table}"{where}{groups}{order}', top)
+        tables = tuple(self._sources.values())
+        return Query(tables, f"SELECT {distinct}{columns} FROM {source}{where}{groups}{order}", top)
+
+    def _joined(self) -> str:
+        source = self._table()
+        while self._at("JOIN") or self._at("INNER"):
+            self._accept("INNER")
+            self._expect("JOIN")
+            table = self._table()
+            self._expect("ON")
+            source += f" JOIN {table} ON {self._either()}"
+        return source
 
     def _table(self) -> str:
+        """Return a table under its alias, or under the last part of its name."""
         written = self._take("name").strip('"')
         if self._accept("."):
             written += "." + self._take("name").strip('"')
         name = self._tables.get(written.lower())
         if name is None:
             raise AdqlError(f"Invalid object name '{written}'")
-        self._columns = frozenset(column.lower() for column in self._columns_of[name])
-        self._aliases |= {written.split(".")[-1].lower()}
         self._accept("AS")
         kind, word = self._peek()
-        if kind == "name" and word.upper() not in _RESERVED:
-            self._aliases.add(self._take("name").lower())
-        return name
+        aliased = kind == "name" and word.upper() not in _RESERVED
+        alias = (self._take("name") if aliased else written.split(".")[-1]).strip('"').lower()
+        self._sources[alias] = name
+        return f'"{name}" AS "{alias}"'
 
     def _selected(self) -> str:
         value = self._value()
         if self._accept("AS"):
             alias = self._take("name").strip('"')
-            self._columns |= {alias.lower()}
+            self._made.add(alias.lower())
             return f'{value} AS "{alias}"'
         return value
 
@@ -199,11 +211,16 @@ class _Parser:
         word = self._take("name").strip('"')
         if self._accept("("):
             return self._call(word.upper())
-        if word.lower() in self._aliases and self._accept("."):
-            word = self._take("name").strip('"')
-        if word.lower() not in self._columns:
-            raise AdqlError(f"Invalid column name '{word}'")
-        return f'"{word.lower()}"'
+        if word.lower() in self._sources and self._accept("."):
+            return self._column(self._take("name").strip('"').lower(), (word.lower(),))
+        return f'"{word.lower()}"' if word.lower() in self._made else self._column(word.lower(), tuple(self._sources))
+
+    def _column(self, column: str, aliases: tuple[str, ...]) -> str:
+        """Return a column under the alias of the one table that has it."""
+        holders = [alias for alias in aliases if column in self._columns_of[self._sources[alias]]]
+        if len(holders) != 1:
+            raise AdqlError(f"{'Ambiguous' if holders else 'Invalid'} column name '{column}'")
+        return f'"{holders[0]}"."{column}"'
 
     def _call(self, function: str) -> str:
         if function not in _AGGREGATES | _GEOMETRY:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from esorex_bridge.datasets.association import AssociationTree, Mode
 from esorex_bridge.demo.night import ArchiveFile, FrameFolder, Night
+from esorex_bridge.demo.products import ProductFile, products_of
 from esorex_bridge.files import DpId, is_processed
 
 LZW_TYPE = "application/fits"
@@ -57,7 +58,8 @@ class Holdings:
         self.nights = tuple(nights)
         self.proprietary = frozenset(proprietary)
         self._frames = FrameFolder(folder)
-        self._files = {file.dp_id: (night, file) for night in self.nights for file in night.files}
+        self.products = tuple(product for night in self.nights for product in products_of(night))
+        self._files = {file.dp_id: (night, file) for night in self.nights for file in (*night.files, *_reduced(night))}
 
     def __contains__(self, dp_id: object) -> bool:
         """Tell whether the archive holds a file."""
@@ -71,10 +73,18 @@ class Holdings:
         """Return the association tree of a science file; None for any other file."""
         return self._entry(dp_id)[0].tree(dp_id, mode)
 
+    def product_files(self, dp_id: str) -> tuple[ProductFile, ...]:
+        """Return the files of a product; none where the name is not a product's."""
+        return tuple(product for product in self.products if product.product_id == dp_id)
+
+    def is_raw(self, dp_id: str) -> bool:
+        """Tell whether a file came from an instrument, not from a pipeline."""
+        return not is_processed(dp_id) and not dp_id.startswith("ADP.")
+
     def delivered_name(self, dp_id: str) -> str:
         """Return the name under which a file is delivered: raw frames are compressed."""
         night, _ = self._entry(dp_id)
-        return f"{dp_id}.fits" if is_processed(dp_id) or not night.kept else f"{dp_id}.fits.Z"
+        return f"{dp_id}.fits.Z" if self.is_raw(dp_id) and night.kept else f"{dp_id}.fits"
 
     def delivered(self, dp_id: str) -> Delivered:
         """Return a file as it leaves the archive."""
@@ -96,3 +106,7 @@ class Holdings:
 
     def _entry(self, dp_id: str) -> tuple[Night, ArchiveFile]:
         return self._files[DpId(dp_id)]
+
+
+def _reduced(night: Night) -> tuple[ArchiveFile, ...]:
+    return tuple(product.file for product in products_of(night))

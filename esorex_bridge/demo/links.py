@@ -8,7 +8,6 @@ from xml.sax.saxutils import escape, quoteattr
 
 from esorex_bridge.demo.exchange import Reply, Request, redirect, text_reply
 from esorex_bridge.demo.holdings import Holdings
-from esorex_bridge.files import is_processed
 
 RDF = "http://archive.eso.org/rdf/datalink/eso"
 ID_PREFIX = "ivo://eso.org/ID?"
@@ -116,8 +115,8 @@ def _links_of(holdings: Holdings, dp_id: str, base: str) -> tuple[Link, ...]:
         original_name=holdings.delivered_name(dp_id),
         datalink=datalink_url(base, dp_id),
     )
-    if is_processed(dp_id):
-        return (this,)
+    if not holdings.is_raw(dp_id):
+        return (this, *_ancillary(holdings, dp_id, base))
     lists = tuple(
         Link(
             f"{RDF}#calSelector_{mode.lower()}",
@@ -138,6 +137,28 @@ def _links_of(holdings: Holdings, dp_id: str, base: str) -> tuple[Link, ...]:
         category="Night Log",
     )
     return (this, *lists, log)
+
+
+def _ancillary(holdings: Holdings, dp_id: str, base: str) -> tuple[Link, ...]:
+    """Return what comes with a reduced product: its ancillary files, and the raw frame that it began with."""
+    files = holdings.product_files(dp_id)
+    beside = tuple(
+        Link(
+            "#auxiliary",
+            file_url(base, product.file.dp_id),
+            "File of the product",
+            FITS,
+            holdings.size_bytes(product.file.dp_id),
+            original_name=product.original_name,
+            category=product.file.category,
+            datalink=datalink_url(base, product.file.dp_id),
+        )
+        for product in files
+        if not product.is_science
+    )
+    sources = dict.fromkeys(product.source.dp_id for product in files)
+    raws = tuple(Link("#progenitor", datalink_url(base, source), "Raw frame", VOTABLE_TYPE) for source in sources)
+    return (*beside, *raws)
 
 
 def _row(dp_id: str, link: Link, *, original_names: bool) -> str:

@@ -20,7 +20,7 @@ def deliver(holdings: Holdings, login: Login, request: Request) -> Reply:
     """Answer a request for a file; the last part of the path is its name."""
     name = unquote(request.path.rsplit("/", 1)[-1])
     dp_id = name.removesuffix(NIGHT_LOG_SUFFIX)
-    if dp_id not in holdings:
+    if dp_id not in holdings or (name != dp_id and not holdings.is_raw(dp_id)):
         return html_error(404, "Not Found")
     if login.refuses(request) or (dp_id in holdings.proprietary and login.user(request) is None):
         return html_error(401, "Unauthorized").with_header("WWW-Authenticate", 'Basic realm="ESO"')

@@ -6,7 +6,6 @@ use to find processed and ancillary data.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +13,7 @@ from esorex_bridge.demo.frames import PROGRAMME
 from esorex_bridge.demo.holdings import Holdings
 from esorex_bridge.demo.links import datalink_url, file_url
 from esorex_bridge.demo.night import ArchiveFile
+from esorex_bridge.demo.products import SIZE_KB, ProductFile
 
 Datatype = Literal["char", "double", "int", "long"]
 Value = str | int | float | None
@@ -127,6 +127,7 @@ _FROM_HEADER = {
     "tpl_seqno": "ESO OBS TPLNO", "tpl_start": "ESO TPL START",
 }  # fmt: skip
 _FILTERS = ("ESO INS OPTI6 NAME", "ESO INS FILT1 NAME")
+COLLECTION = "SYNTHETIC"
 RELEASED, PROTECTED = "2017-03-02T00:00:00.000Z", "2099-01-01T00:00:00.000Z"
 
 
@@ -134,11 +135,12 @@ def archive_tables(holdings: Holdings, base: str) -> tuple[Table, ...]:
     """Return all tables; `base` is the address of the archive, for the columns that hold links."""
     files = [file for night in holdings.nights for file in night.raws]
     raws = tuple(_raw_row(holdings, file, base) for file in files)
-    reduced = tuple(_reduced(file) for file in files if file.is_science and file.keyword("ESO TPL EXPNO") == 1)
+    observed = tuple(_obscore_row(product, base) for product in holdings.products if product.is_science)
+    products = tuple(_product_row(number, product, base) for number, product in enumerate(holdings.products))
     tables = (
         Table("dbo.raw", RAW_COLUMNS, raws),
-        Table("ivoa.ObsCore", OBSCORE_COLUMNS, tuple(_obscore_row(dp_id, file, base) for dp_id, file in reduced)),
-        Table("phase3v2.product_files", PRODUCT_COLUMNS, _product_rows(reduced, base)),
+        Table("ivoa.ObsCore", OBSCORE_COLUMNS, observed),
+        Table("phase3v2.product_files", PRODUCT_COLUMNS, products),
     )
     return (*tables, *_schema_tables(tables))
 
@@ -165,31 +167,21 @@ def _raw_row(holdings: Holdings, file: ArchiveFile, base: str) -> tuple[Value, .
     return tuple(values.get(column.name) for column in RAW_COLUMNS)
 
 
-def _reduced(file: ArchiveFile) -> tuple[str, ArchiveFile]:
-    """Return the name of the reduced product that the archive has of a template, with the template's first frame."""
-    return f"ADP.{file.dp_id.split('.', 1)[1]}", file
-
-
-def _obscore_row(dp_id: str, file: ArchiveFile, base: str) -> tuple[Value, ...]:
+def _obscore_row(product: ProductFile, base: str) -> tuple[Value, ...]:
+    file, dp_id = product.source, product.product_id
     ra, dec, start = float(file.keyword("RA")), float(file.keyword("DEC")), float(file.keyword("MJD-OBS"))
     region = f"POSITION J2000 {ra} {dec}"
     instrument, target = str(file.keyword("INSTRUME")), str(file.keyword("OBJECT"))
     return (
-        dp_id, PROGRAMME, "SYNTHETIC", instrument, "image", 2, target, ra, dec, region, start, start + 0.01,
-        datalink_url(base, dp_id), "application/x-votable+xml;content=datalink", 1024,
+        dp_id, PROGRAMME, COLLECTION, instrument, "image", 2, target, ra, dec, region, start, start + 0.01,
+        datalink_url(base, dp_id), "application/x-votable+xml;content=datalink", SIZE_KB,
     )  # fmt: skip
 
 
-def _product_rows(reduced: Iterable[tuple[str, ArchiveFile]], base: str) -> tuple[tuple[Value, ...], ...]:
-    """Return the product and one ancillary file (its weight map) for each reduced template."""
-    rows: list[tuple[Value, ...]] = []
-    for number, (dp_id, file) in enumerate(reduced):
-        weight = dp_id[:-1] + str((int(dp_id[-1]) + 1) % 10)
-        name = file.dp_id.replace(":", "")
-        image, map_ = file_url(base, dp_id), file_url(base, weight)
-        rows.append((dp_id, dp_id, "SCIENCE.IMAGE", "fits", f"{name}_img.fits", image, 1024, 2 * number))
-        rows.append((dp_id, weight, "ANCILLARY.WEIGHTMAP", "fits", f"{name}_wgt.fits", map_, 512, 2 * number + 1))
-    return tuple(rows)
+def _product_row(number: int, product: ProductFile, base: str) -> tuple[Value, ...]:
+    file = product.file
+    address = file_url(base, file.dp_id)
+    return (product.product_id, file.dp_id, file.category, "FITS", product.original_name, address, SIZE_KB, number)
 
 
 def _schema_tables(tables: tuple[Table, ...]) -> tuple[Table, ...]:

@@ -80,7 +80,7 @@ class Database:
                 raise AdqlError(f"The query cannot be evaluated: {error}") from error
         names = [description[0] for description in cursor.description]
         overflow = len(rows) > limit and (query.top is None or maxrec < query.top)
-        return Result(self._typed(query.table, names, rows), tuple(rows[:limit]), overflow)
+        return Result(self._typed(query.tables, names, rows), tuple(rows[:limit]), overflow)
 
     def _load(self, table: Table) -> None:
         columns = ", ".join(f'"{column.name}" {_SQL_TYPES[column.datatype]}' for column in table.columns)
@@ -88,9 +88,9 @@ class Database:
         marks = ", ".join("?" * len(table.columns))
         self._connection.executemany(f'INSERT INTO "{table.name}" VALUES ({marks})', table.rows)
 
-    def _typed(self, table: str, names: list[str], rows: list[tuple[Any, ...]]) -> tuple[Column, ...]:
+    def _typed(self, tables: tuple[str, ...], names: list[str], rows: list[tuple[Any, ...]]) -> tuple[Column, ...]:
         """Return the columns of a result; those that a function made get their type from the values."""
-        known = {column.name: column for column in self.tables[table].columns}
+        known = {column.name: column for table in tables for column in self.tables[table].columns}
         return tuple(
             known.get(name) or Column(name.lower().replace("(*)", "_all"), _datatype(row[index] for row in rows))
             for index, name in enumerate(names)

@@ -116,6 +116,21 @@ def test_links_of_an_unknown_file_are_one_row_with_an_error(
     assert [(row[1], bool(row[3])) for row in rows] == [(None, True)]
 
 
+def test_links_of_a_product_name_its_ancillary_files_and_where_it_came_from(
+    small_archive: EmbeddedArchive, web: requests.Session
+) -> None:
+    product = small_archive.holdings.products[0]
+    reply = web.get(f"{small_archive.url}/datalink/links", params={"ID": f"ivo://eso.org/ID?{product.product_id}"})
+    rows = [[cell.text for cell in row] for row in etree.fromstring(reply.content).iter(f"{VOTABLE}TR")]
+    assert [row[4] for row in rows] == ["#this", "#auxiliary", "#auxiliary", "#progenitor"]
+    assert str(rows[-1][1]).endswith(science_of(small_archive))
+
+
+def test_only_raw_frames_have_a_night_log(small_archive: EmbeddedArchive, web: requests.Session) -> None:
+    product = small_archive.holdings.products[0].product_id
+    assert web.get(file_url(small_archive, f"{product}.NL")).status_code == 404
+
+
 def test_a_link_can_be_followed_to_the_file(small_archive: EmbeddedArchive, web: requests.Session) -> None:
     dp_id = science_of(small_archive)
     reply = web.get(f"{small_archive.url}/datalink/links?ID=ivo://eso.org/ID?{dp_id}&eso_download=file")

@@ -89,10 +89,20 @@ def test_columns_can_be_learnt(tap: pyvo.dal.TAPService) -> None:
     assert tap.maxrec == 15_000_000
 
 
-def test_products_and_their_ancillary_files_are_listed(tap: pyvo.dal.TAPService) -> None:
-    found = tap.search("SELECT eso_category FROM phase3v2.product_files ORDER BY internal_file_id").to_table()
-    assert list(found["eso_category"]) == ["SCIENCE.IMAGE", "ANCILLARY.WEIGHTMAP"]
+def test_products_and_their_ancillary_files_are_listed(tap: pyvo.dal.TAPService, web: requests.Session) -> None:
+    found = tap.search(
+        "SELECT p.archive_id, p.eso_category, p.access_url FROM phase3v2.product_files AS p "
+        "JOIN ivoa.ObsCore AS o ON p.product_id = o.dp_id WHERE o.obs_collection = 'SYNTHETIC' ORDER BY p.archive_id"
+    ).to_table()
+    assert list(found["eso_category"]) == ["SCIENCE.IMAGE", "ANCILLARY.WEIGHTMAP", "ANCILLARY.MAGLIM"]
+    assert [web.get(address).content[:9] for address in found["access_url"]] == [b"SIMPLE  ="] * 3
     assert len(tap.search("SELECT * FROM ivoa.ObsCore WHERE calib_level = 2")) == 1
+
+
+def test_a_column_of_two_tables_must_say_whose_it_is(small_archive: EmbeddedArchive, web: requests.Session) -> None:
+    joined = "FROM phase3v2.product_files p JOIN ivoa.ObsCore o ON p.product_id = o.dp_id"
+    assert "Ambiguous column name" in ask(web, small_archive, f"SELECT access_url {joined}").text
+    assert ask(web, small_archive, f"SELECT o.access_url {joined}").status_code == 200
 
 
 @PYVO_LEAVES_A_SOCKET
@@ -164,9 +174,10 @@ def test_the_overflow_fault_cuts_after_one_row(small_archive: EmbeddedArchive, w
 
 def test_a_query_is_translated_and_not_passed_on() -> None:
     query = translate("SELECT TOP 5 Object FROM dbo.raw r WHERE r.ra > 1e2 GROUP BY object ORDER BY Object DESC", ALL)
-    assert (query.table, query.top) == ("dbo.raw", 5)
+    assert (query.tables, query.top) == (("dbo.raw",), 5)
     assert query.sql == (
-        'SELECT "object" FROM "dbo.raw" WHERE "ra" > 1e2 GROUP BY "object" ORDER BY "object" DESC'
+        'SELECT "r"."object" FROM "dbo.raw" AS "r" WHERE "r"."ra" > 1e2 '
+        'GROUP BY "r"."object" ORDER BY "r"."object" DESC'
     )
 
 
