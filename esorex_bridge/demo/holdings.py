@@ -12,7 +12,7 @@ from esorex_bridge.demo.night import ArchiveFile, FrameFolder, Night
 from esorex_bridge.demo.products import ProductFile, products_of
 from esorex_bridge.files import DpId, is_processed
 
-LZW_TYPE = "application/fits"
+FITS_TYPE = "application/fits"
 _END_BYTES = 1 << 16
 
 
@@ -96,7 +96,7 @@ class Holdings:
             content = self._frames.compressed(night, file).read_bytes()
         else:
             content = self._frames.fits(night, file).read_bytes()
-        return Delivered(name, content, LZW_TYPE)
+        return Delivered(name, content, FITS_TYPE)
 
     def size_bytes(self, dp_id: str) -> int:
         """Return the size of a file as listings state it: exact for processed files, an estimate for raw ones."""
