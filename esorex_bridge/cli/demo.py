@@ -95,9 +95,9 @@ def _list_faults(as_json: bool) -> int:
     from esorex_bridge.demo.faults import Fault
 
     if as_json:
-        output.emit_json({"faults": [{"name": fault.name, "meaning": fault.value} for fault in Fault]})
+        output.emit_json({"faults": [{"name": fault.value, "meaning": fault.description} for fault in Fault]})
     else:
-        output.table(("fault", "meaning"), [(fault.name, fault.value) for fault in Fault])
+        output.table(("fault", "meaning"), [(fault.value, fault.description) for fault in Fault])
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -96,8 +97,11 @@ def foresee_all(pairs: Pairs, store: SqliteStore, runner: RecipeRunner) -> tuple
     """Return what is known of plans beforehand; errors as `carry_out`."""
     listed = tuple(pairs)
     plans = [plan for _, plan in listed]
-    recipes = runner.recipes(recipes_of(plans))
-    digests = store.digests(dict.fromkeys(entry.path for entry in input_files(plans)))
+    paths = dict.fromkeys(entry.path for entry in input_files(plans))
+    with ThreadPoolExecutor(1, "digests") as pool:  # files are read while EsoRex is asked about its recipes
+        reading = pool.submit(store.digests, paths)
+        recipes = runner.recipes(recipes_of(plans))
+        digests = reading.result()
     return tuple(foresee(dataset, plan, recipes, digests) for dataset, plan in listed)
 
 

@@ -1,0 +1,85 @@
+"""A NACO night on disk, and the command as a user starts it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from esorex_bridge.demo.naco import naco_night
+from esorex_bridge.demo.night import FrameFolder, Night
+from esorex_bridge.demo.tree_xml import tree_document
+
+SMALL = ("--set=naco_img_dark.r=8 8 8 8", "--set=naco_img_twflat.r=8 8 8 8")
+"""What the recipes need to run on frames of 128 pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A command that ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The one document on stdout."""
+        return json.loads(self.out)
+
+    def step(self, recipe: str) -> dict[str, Any]:
+        """The report of the first step of a recipe, in the only dataset."""
+        (dataset,) = self.json["datasets"]
+        return next(step for step in dataset["steps"] if step["recipe"] == recipe)
+
+    @property
+    def decisions(self) -> dict[str, str]:
+        """The decision on every recipe that ran or could have."""
+        (dataset,) = self.json["datasets"]
+        return {step["recipe"]: step["decision"] for step in dataset["steps"] if step["recipe"]}
+
+
+@pytest.fixture(scope="session")
+def bridge() -> Callable[..., Ended]:
+    """Return a function that runs `esorex-bridge` as a user does."""
+    command = str(Path(sys.executable).with_name("esorex-bridge"))
+
+    def run(*words: object, env: dict[str, str] | None = None) -> Ended:
+        variables = {**os.environ, **(env or {})}
+        done = subprocess.run(
+            [command, *map(str, words)], capture_output=True, text=True, env=variables, timeout=200, check=False
+        )
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def small_night() -> Night:
+    """Return a NACO night of 128 pixels."""
+    return naco_night(npix=128)
+
+
+@pytest.fixture
+def root(tmp_path: Path, frames_folder: Path, small_night: Night) -> Path:
+    """Return a data root into which the small night was fetched."""
+    put_on_disk(small_night, frames_folder, tmp_path / "root")
+    return tmp_path / "root"
+
+
+def put_on_disk(night: Night, frames: Path, root: Path) -> Path:
+    """Put a night's files and trees where a fetch puts them, unpacked, and return the folder."""
+    folder = root / "reflex_input" / "data_with_raw_calibs"
+    folder.mkdir(parents=True)
+    for file in night.files:
+        (folder / f"{file.dp_id}.fits").write_bytes(FrameFolder(frames).fits(night, file).read_bytes())
+    for tree in night.trees:
+        (folder / f"{tree.root.files[0].name}_{tree.mode.lower()}.xml").write_text(tree_document(tree))
+    return folder
