@@ -72,18 +72,21 @@ def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def _answers(connection: Connection, names: Sequence[str], mode: Mode) -> tuple[AssociationReply, ...]:
-    """Return answers that cover all names, by asking until they do."""
+    """Return answers that cover all names, by asking until they do; an empty answer is believed the last time."""
     replies: tuple[AssociationReply, ...] = ()
+    empty: tuple[AssociationReply, ...] = ()
     for attempt in range(1, CONTENT_TRIES + 1):
         left = unanswered(names, replies)
         if not left:
             return replies
         if attempt > 1:
             connection.rest(attempt - 1)
-        replies += _asked(connection, left, mode)
-    for name in unanswered(names, replies):
-        if name not in {covered for reply in replies for covered in reply.covers}:
-            replies += (_by_table(connection, name, mode),)
+        found = _asked(connection, left, mode)
+        empty = tuple(reply for reply in found if reply.outcome is Outcome.EMPTY)
+        replies += tuple(reply for reply in found if reply.outcome is not Outcome.EMPTY)
+    replies += empty
+    while rest := unanswered(names, replies):
+        replies += (_by_table(connection, rest[0], mode),)
     return replies
 
 

@@ -140,7 +140,7 @@ def attachment_name(disposition: str) -> str:
 
 
 def read_replies(asked: Sequence[str], mode: Mode, found: Iterable[Document]) -> tuple[AssociationReply, ...]:
-    """Return the answers that documents give to the frames asked for, one per distinct tree.
+    """Return the answers that documents give to the frames asked for, one per group of science files.
 
     Where one frame has both a raw and a master tree, the one of the mode asked for counts. What is no tree is passed
     over: the frames that it should have answered stay unanswered, and the caller asks again.
@@ -156,7 +156,12 @@ def read_replies(asked: Sequence[str], mode: Mode, found: Iterable[Document]) ->
         reply = _from_tree(tree, document, wanted, mode)
         if reply is not None and (reply.asked not in replies or not reply.downgraded):
             replies[reply.asked] = reply
-    return tuple(replies.values())
+    # Two frames of one template may each bring the tree of the whole template.
+    first: dict[frozenset[str], AssociationReply] = {}
+    for name in asked:
+        if name in replies:
+            first.setdefault(frozenset(replies[name].covers), replies[name])
+    return tuple(first.values())
 
 
 def unanswered(asked: Iterable[str], replies: Iterable[AssociationReply]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What tests over loopback share: a plain HTTP client that looks at no environment."""
+"""What tests over loopback share: a plain HTTP client that looks at no environment, and our own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,13 @@ from collections.abc import Iterator
 import pytest
 import requests
 
+from esorex_bridge.archive.auth import Credentials
+from esorex_bridge.archive.client import ArchiveClient
+from esorex_bridge.archive.connection import Patience
+from esorex_bridge.archive.services import Services
+from esorex_bridge.demo.archive import EmbeddedArchive
+from esorex_bridge.demo.login import DEMO_PASSWORD, DEMO_USER
+
 
 @pytest.fixture
 def web() -> Iterator[requests.Session]:
@@ -14,3 +21,24 @@ def web() -> Iterator[requests.Session]:
     with requests.Session() as session:
         session.trust_env = False
         yield session
+
+
+@pytest.fixture
+def patience() -> Patience:
+    """Give up soon: three tries, and pauses that a test can wait for."""
+    return Patience(attempts=3, first_wait_s=0.01, longest_wait_s=2.0, read_s=10.0)
+
+
+@pytest.fixture
+def client(small_archive: EmbeddedArchive, patience: Patience) -> Iterator[ArchiveClient]:
+    """Give a client of the small archive, without a login."""
+    with ArchiveClient(Services.at(small_archive.url), patience=patience) as client:
+        yield client
+
+
+@pytest.fixture
+def user(small_archive: EmbeddedArchive, patience: Patience) -> Iterator[ArchiveClient]:
+    """Give a client of the small archive that can log in."""
+    known = Credentials(DEMO_USER, DEMO_PASSWORD, "test")
+    with ArchiveClient(Services.at(small_archive.url), credentials=known, patience=patience) as client:
+        yield client
