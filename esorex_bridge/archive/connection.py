@@ -31,6 +31,7 @@ _PASSING = frozenset((429, 500, 502, 503, 504))
 _MAX_REDIRECTS = 5
 _MAX_DOCUMENT = 128 * 1024 * 1024
 _CHUNK = 256 * 1024
+_SLOW = "the service does not answer in time"
 
 Form = Sequence[tuple[str, str]]
 FindCredentials = Callable[[], Credentials | None]
@@ -74,10 +75,12 @@ class ServiceError(ArchiveError):
         The last HTTP status; None where there was no answer.
     reason : str
         What happened.
+    slow : bool
+        Whether it took too long.
     """
 
-    def __init__(self, url: str, status: int | None, reason: str) -> None:
-        self.url, self.status, self.reason = bare(url), status, reason
+    def __init__(self, url: str, status: int | None, reason: str, slow: bool = False) -> None:
+        self.url, self.status, self.reason, self.slow = bare(url), status, reason, slow
         super().__init__(f"{self.url}: {reason}; try again later, nothing done so far is lost")
 
 
@@ -115,6 +118,7 @@ class _Request:
     params: Form = ()
     form: Form = ()
     headers: Mapping[str, str] = field(default_factory=dict)
+    slow_is_final: bool = False
 
 
 class Bearer(AuthBase):
@@ -182,9 +186,12 @@ class Connection:
         return self._patiently(_Request("POST", url, form=form), _read)
 
     def open(self, method: str, url: str, params: Form = (), form: Form = (),
-             headers: Mapping[str, str] | None = None) -> requests.Response:
-        """Return an answer whose body is not read yet; as `get`. The caller closes it."""
-        return self._patiently(_Request(method, url, params, form, headers or {}), _unread)
+             headers: Mapping[str, str] | None = None, slow_is_final: bool = False) -> requests.Response:
+        """Return an answer whose body is not read yet; as `get`. The caller closes it.
+
+        With `slow_is_final`, a service that does not answer in time is not asked again (`ServiceError.slow`).
+        """
+        return self._patiently(_Request(method, url, params, form, headers or {}, slow_is_final), _unread)
 
     def close(self) -> None:
         """Close the connections of our own session; one of the caller's stays open."""
@@ -266,8 +273,9 @@ class Connection:
                 wanted_pause = retry_after_s(response.headers.get("Retry-After"))
                 response.close()
             failures += 1
-            if failures >= self.patience.attempts:
-                raise ServiceError(request.url, status, f"{reason}, after {failures} tries")
+            slow = status == 504 or reason == _SLOW
+            if failures >= self.patience.attempts or (slow and request.slow_is_final):
+                raise ServiceError(request.url, status, f"{reason}, after {failures} tries", slow)
             self._rest(failures, wanted_pause)
 
     def _rest(self, failures: int, wanted_s: float | None) -> None:
@@ -364,7 +372,7 @@ def _unread(response: requests.Response) -> requests.Response:
 
 
 def _follow(request: _Request, status: int, target: str) -> _Request:
-    if request.method == "POST" and status in (301, 302, 303):
+    if status == 303 or (status in (301, 302) and request.method == "POST"):
         return _Request("GET", target, headers=request.headers)
     return replace(request, url=target, params=())
 
@@ -412,7 +420,7 @@ def _service(url: str) -> str:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, requests.ConnectTimeout | requests.ReadTimeout):
-        return "the service does not answer in time"
+        return _SLOW
     if isinstance(error, requests.exceptions.SSLError):
         return "the service's certificate cannot be verified"
     if isinstance(error, requests.ConnectionError):

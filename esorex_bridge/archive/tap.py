@@ -9,11 +9,13 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from esorex_bridge.archive.connection import Connection, ServiceError
-from esorex_bridge.errors import ArchiveError, UserError
+import requests
+
+from esorex_bridge.archive.connection import Connection, Form, ServiceError
+from esorex_bridge.errors import ArchiveError, BridgeError, UserError
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -40,15 +42,27 @@ class _Session:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._answers: list[requests.Response] = []
 
-    def get(self, url: str, params: Mapping[str, Any] | None = None, **_: Any) -> Any:
-        return self._connection.open("GET", url, params=_pairs(params))
+    def get(self, url: str, params: Mapping[str, Any] | None = None, **_: Any) -> requests.Response:
+        return self._open("GET", url, params=_pairs(params))
 
-    def post(self, url: str, data: Mapping[str, Any] | None = None, **_: Any) -> Any:
-        return self._connection.open("POST", url, form=_pairs(data))
+    def post(self, url: str, data: Mapping[str, Any] | None = None, **_: Any) -> requests.Response:
+        return self._open("POST", url, form=_pairs(data))
 
-    def delete(self, url: str, **_: Any) -> Any:
-        return self._connection.open("DELETE", url)
+    def delete(self, url: str, **_: Any) -> requests.Response:
+        return self._open("DELETE", url)
+
+    def close(self) -> None:
+        """Close all answers: pyvo leaves those that say an error half read."""
+        for answer in self._answers:
+            answer.close()
+
+    def _open(self, method: str, url: str, params: Form = (), form: Form = ()) -> requests.Response:
+        # A sync query that takes too long will do so again; it becomes a job instead.
+        answer = self._connection.open(method, url, params, form, slow_is_final=True)
+        self._answers.append(answer)
+        return answer
 
 
 def ask(connection: Connection, adql: str, limit: int | None = None, job: bool = False,
@@ -79,8 +93,9 @@ def ask(connection: Connection, adql: str, limit: int | None = None, job: bool =
     """
     from pyvo.dal import TAPService
 
-    service = TAPService(connection.services.tap, session=_Session(connection))
-    with _translated(connection.services.tap, adql), warnings.catch_warnings():
+    session = _Session(connection)
+    service = TAPService(connection.services.tap, session=session)
+    with closing(session), _translated(connection.services.tap, adql), warnings.catch_warnings():
         # A table that was cut off is looked at below; other warnings are about units and versions of the format.
         warnings.simplefilter("ignore")
         results = None
@@ -106,25 +121,23 @@ def rows(table: Table) -> tuple[dict[str, Any], ...]:
 def _plain(column: Any) -> list[Any]:
     values = column.filled(column.fill_value).tolist() if hasattr(column, "mask") else column.tolist()
     mask = column.mask.tolist() if hasattr(column, "mask") else [False] * len(values)
-    return [None if gone or _is_nan(value) else value for value, gone in zip(values, mask, strict=True)]
+    return [None if gone or _is_nothing(value) else value for value, gone in zip(values, mask, strict=True)]
 
 
-def _is_nan(value: Any) -> bool:
-    return isinstance(value, float) and value != value
+def _is_nothing(value: Any) -> bool:
+    """Tell whether a value stands for none: VOTables write it as NaN, or as an empty text."""
+    return value == "" or (isinstance(value, float) and value != value)
 
 
 def _sync(service: Any, adql: str, limit: int | None) -> Any:
     """Return the results of a sync query; None where it takes too long for one."""
-    from pyvo.dal.exceptions import DALServiceError
+    from pyvo.dal.exceptions import DALAccessError
 
     try:
         return service.run_sync(adql, maxrec=limit or MAX_ROWS)
-    except ServiceError as error:
-        if error.status == 504 or "in time" in error.reason:
-            return None
-        raise
-    except DALServiceError as error:
-        if "timeout" in str(error).lower() or "timed out" in str(error).lower():
+    except DALAccessError as error:
+        ours = _ours(error)
+        if isinstance(ours, ServiceError) and ours.slow:
             return None
         raise
 
@@ -160,7 +173,16 @@ def _translated(url: str, adql: str) -> Iterator[None]:
     except DALQueryError as error:
         raise UserError(f"the archive does not understand the query: {error}\n{adql}") from error
     except DALAccessError as error:
+        if (ours := _ours(error)) is not None:
+            raise ours from None
         raise ServiceError(url, None, f"the query failed: {error}") from error
+
+
+def _ours(error: BaseException | None) -> BridgeError | None:
+    """Return the error of our connection that pyvo wrapped into one of its own."""
+    while error is not None and not isinstance(error, BridgeError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _pairs(values: Mapping[str, Any] | None) -> tuple[tuple[str, str], ...]:

@@ -244,15 +244,17 @@ def test_bytes_that_were_damaged_on_the_way_are_noticed_by_datasum_and_fetched_a
     name = DpId("TESTER.2016-03-02T00:30:00.076")
     frame = ArchiveFile(name, "TEST", (("INSTRUME", "TESTER"),), frame_with_checksum)
     night = Night("with checksum", "TESTER", (frame,), (), kept=False)
-    with EmbeddedArchive([night], frames_folder) as archive:
-        with ArchiveClient(Services.at(archive.url), patience=patience) as client:
-            archive.fault(Fault.DAMAGED, kind="file", times=1)
-            report = client.fetch([name], tmp_path)
-            assert report.paths[name].read_bytes() == frame_with_checksum()
-            assert archive.count("file") == 2
-            archive.fault(Fault.DAMAGED, kind="file")
-            (file,) = client.fetch([name], tmp_path / "again").files
-            assert file.status is FileStatus.FAILED and "DATASUM" in file.reason
+    with (
+        EmbeddedArchive([night], frames_folder) as archive,
+        ArchiveClient(Services.at(archive.url), patience=patience) as client,
+    ):
+        archive.fault(Fault.DAMAGED, kind="file", times=1)
+        report = client.fetch([name], tmp_path)
+        assert report.paths[name].read_bytes() == frame_with_checksum()
+        assert archive.count("file") == 2
+        archive.fault(Fault.DAMAGED, kind="file")
+        (file,) = client.fetch([name], tmp_path / "again").files
+        assert file.status is FileStatus.FAILED and "DATASUM" in file.reason
 
 
 def test_a_truncated_z_file_of_the_right_length_is_noticed_though_it_unpacks(

@@ -1,0 +1,158 @@
+"""TAP over loopback: rows, jobs, and tables that were cut off."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+import requests
+from requests.adapters import HTTPAdapter
+
+from esorex_bridge.archive.client import ArchiveClient
+from esorex_bridge.archive.connection import AccessDeniedError
+from esorex_bridge.archive.query import Constraints
+from esorex_bridge.archive.services import Services
+from esorex_bridge.archive.tap import TruncatedError
+from esorex_bridge.archive.votable import CALIBRATION, NIGHT_LOG, THIS
+from esorex_bridge.demo.archive import EmbeddedArchive
+from esorex_bridge.demo.faults import Fault
+from esorex_bridge.errors import UserError
+
+NACO = Constraints(instrument="naco")
+
+
+def test_a_query_by_the_common_name_finds_the_science_frames(client: ArchiveClient) -> None:
+    rows = client.query(NACO)
+    assert len(rows) == 5
+    assert {row["instrument"] for row in rows} == {"NAOS+CONICA"}
+    assert {row["dp_cat"] for row in rows} == {"SCIENCE"}
+
+
+def test_rows_hold_plain_values_and_none_where_the_archive_has_none(client: ArchiveClient) -> None:
+    (row,) = client.query(Constraints(dp_ids=("NACO.2016-03-02T00:30:00.076",), columns=("exposure", "det_chip1id",
+                                      "ob_id", "object")))
+    assert row == {"exposure": 10.0, "det_chip1id": None, "ob_id": 200200001, "object": "SYNTH-FIELD-1"}
+
+
+@pytest.mark.parametrize(("constraints", "expected"), [
+    (Constraints(night="2016-03-01"), 5),
+    (Constraints(night="2016-03-02"), 0),
+    (Constraints(target="synth field-1", begin="2016-03-02T00:31:00"), 0),
+    (Constraints(target="synth-field-1", begin="2016-03-02T00:31:00"), 3),
+    (Constraints(instrument="NACO", begin="2016-03-02", end="2016-03-02"), 5),
+    (Constraints(instrument="NACO", type="OBJ%", tech="image,jitter"), 5),
+    (Constraints(program="60.A-9999(A)", category="CALIB", type="DARK", tech="IMAGE"), 8),
+    (Constraints(instrument="naco", where="exposure > 100"), 0),
+    (Constraints(instrument="naco", limit=2), 2),
+])
+def test_constraints_mean_what_they_say(client: ArchiveClient, constraints: Constraints, expected: int) -> None:
+    assert len(client.query(constraints)) == expected
+
+
+def test_a_cone_finds_what_lies_in_it(client: ArchiveClient) -> None:
+    (ra, dec), = {(row["ra"], row["dec"]) for row in client.query(
+        Constraints(dp_ids=("NACO.2016-03-02T00:30:00.076",), columns=("ra", "dec")))}
+    assert client.query(Constraints(ra=ra, dec=dec, radius=0.1))
+    assert not client.query(Constraints(ra=ra, dec=-dec, radius=0.1))
+
+
+def test_many_frames_are_asked_for_in_several_queries(client: ArchiveClient, small_archive: EmbeddedArchive) -> None:
+    names = [f"NACO.2001-01-01T00:{number // 60:02d}:{number % 60:02d}.000" for number in range(900)]
+    rows = client.query(Constraints(dp_ids=(*names, "NACO.2016-03-02T00:30:00.076")))
+    assert [row["dp_id"] for row in rows] == ["NACO.2016-03-02T00:30:00.076"]
+    assert small_archive.count("tap") == 3
+
+
+def test_a_table_keeps_its_units(client: ArchiveClient) -> None:
+    table = client.query_table(NACO)
+    assert str(table["exposure"].unit) == "s" and len(table) == 5
+
+
+def test_a_table_that_was_cut_off_is_an_error_unless_a_limit_was_given(
+    client: ArchiveClient, small_archive: EmbeddedArchive
+) -> None:
+    small_archive.fault(Fault.TAP_OVERFLOW, kind="tap")
+    with pytest.raises(TruncatedError, match=r"after 1 rows.*--max"):
+        client.query(NACO)
+    assert len(client.query(Constraints(instrument="naco", limit=3))) == 1
+
+
+def test_a_job_tells_its_phases_and_is_deleted_at_the_end(
+    client: ArchiveClient, small_archive: EmbeddedArchive
+) -> None:
+    phases: list[str] = []
+    assert len(client.query(NACO, job=True, watch=phases.append)) == 5
+    assert phases[-1] == "COMPLETED"
+    assert [request.method for request in small_archive.requests if request.kind == "tap"].count("DELETE") == 1
+    assert not any("sync" in request.path.split("/") for request in small_archive.requests)
+
+
+class Gateway(HTTPAdapter):
+    """A gateway that has waited for a minute."""
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        response = requests.Response()
+        response.status_code, response.url, response.raw = 504, str(request.url), io.BytesIO()
+        return response
+
+
+def test_a_query_that_takes_too_long_becomes_a_job(small_archive: EmbeddedArchive) -> None:
+    with requests.Session() as session:
+        session.mount(f"{small_archive.url}/tap_obs/sync", Gateway())
+        client = ArchiveClient(Services.at(small_archive.url), session=session)
+        assert len(client.query(NACO)) == 5
+    assert any(request.path.startswith("/tap_obs/async/") for request in small_archive.requests)
+
+
+def test_a_query_that_is_wrong_says_what_the_archive_said(client: ArchiveClient) -> None:
+    with pytest.raises(UserError, match="does not understand the query"):
+        client.query(Constraints(instrument="naco", where="nonsense = 1"))
+    with pytest.raises(UserError, match="does not understand the query"):
+        client.query(Constraints(instrument="naco", where="nonsense = 1"), job=True)
+
+
+def test_an_error_of_the_service_is_not_an_empty_table(client: ArchiveClient, small_archive: EmbeddedArchive) -> None:
+    small_archive.fault(Fault.TAP_ERROR, kind="tap")
+    with pytest.raises(UserError, match="does not understand the query"):
+        client.query(NACO)
+
+
+def test_a_service_that_fails_for_a_moment_is_asked_again(
+    client: ArchiveClient, small_archive: EmbeddedArchive
+) -> None:
+    small_archive.fault(Fault.HTTP_500, kind="tap", times=2)
+    assert len(client.query(NACO)) == 5
+
+
+def test_links_of_a_frame_are_typed(client: ArchiveClient) -> None:
+    name = "NACO.2016-03-02T00:30:00.076"
+    links = client.links(name)
+    (this,), (log,) = links.of(THIS), links.of(NIGHT_LOG)
+    assert (this.target, this.file_name, log.target) == (name, f"{name}.fits.Z", f"{name}.NL")
+    assert isinstance(this.size_bytes, int) and not links.of(CALIBRATION)
+
+
+def test_links_of_an_unknown_file_are_an_error_that_names_both_reasons(client: ArchiveClient) -> None:
+    with pytest.raises(AccessDeniedError, match="no such file, or you have no access"):
+        client.links("NACO.1999-01-01T00:00:00.000")
+
+
+def test_a_night_log_has_text_and_grade(client: ArchiveClient) -> None:
+    log = client.night_log("NACO.2016-03-02T00:30:00.076")
+    assert log.grade == "A" and "OB:" in log.text
+
+
+def test_a_night_log_that_is_not_there_is_said(client: ArchiveClient) -> None:
+    with pytest.raises(UserError, match="no night log"):
+        client.night_log("NACO.1999-01-01T00:00:00.000")
+
+
+def test_the_files_of_a_product_are_listed_and_those_of_a_collection_by_category(client: ArchiveClient) -> None:
+    products = client.ask("SELECT dp_id FROM ivoa.ObsCore")
+    product = str(products["dp_id"][0])
+    files = client.product_files(product=product)
+    assert sorted(files["eso_category"]) == ["ANCILLARY.MAGLIM", "ANCILLARY.WEIGHTMAP", "SCIENCE.IMAGE"]
+    weights = client.product_files(collection="SYNTHETIC", category="ANCILLARY.WEIGHTMAP")
+    assert set(weights["product_id"]) == set(products["dp_id"])
+    assert len(client.product_files(collection="NOTHING")) == 0
