@@ -17,7 +17,8 @@ from esorex_bridge.files import stem
 if TYPE_CHECKING:
     from esorex_bridge.datasets.choices import Choices
     from esorex_bridge.datasets.dataset import Action, Dataset
-    from esorex_bridge.datasets.grouping import Candidate
+    from esorex_bridge.datasets.grouping import Candidate, Group
+    from esorex_bridge.datasets.organise import Organised
 
 EXAMPLE = (
     "esorex-bridge review NACO.2016-03-02T00:30:00.076_tpl --root night\n"
@@ -95,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
     choices = Choices() if args.reset else data.choices.get(dataset.name, Choices())
     changed = _changed(choices, args)
     if args.pick:
-        changed = _picked(changed, tuple(alternatives(data, dataset)))
+        changed = _picked(changed, tuple(dict.fromkeys(alternatives(data, dataset))))
     reviewed = with_choices(data, dataset, changed)
     if changed != choices or args.reset:
         write_choices_file(args.root, {**data.choices, dataset.name: changed})
@@ -144,7 +145,7 @@ def _picked(choices: Choices, rows: tuple[Alternative, ...]) -> Choices:
 def _show(args: argparse.Namespace, data: OrganisedData, reviewed: Dataset, choices: Choices) -> None:
     from esorex_bridge.datasets.choices import MARK, document_of
 
-    rows = tuple(_marked(alternatives(data, data.before[reviewed.name]), reviewed))
+    rows = tuple(dict.fromkeys(_marked(alternatives(data, data.before[reviewed.name]), reviewed)))
     if args.json:
         kept = document_of({reviewed.name: choices})["datasets"].get(reviewed.name, {})
         output.emit_json({"dataset": reviewed.name, "choices": kept, "alternatives": [asdict(row) for row in rows]})
@@ -172,19 +173,14 @@ def _marked(rows: Iterator[Alternative], reviewed: Dataset) -> Iterator[Alternat
 def alternatives(data: OrganisedData, dataset: Dataset) -> Iterator[Alternative]:
     """Yield what could be used for each calibration of a dataset: by rules where they know it, else by its tree."""
     known = data.of(dataset.name)
-    if known is not None:
-        target = known.target(dataset.name)
-        if target is not None:
-            yield from _by_rules(data, dataset)
-            return
-    yield from _by_tree(data, dataset.action, dataset.action.name)
-
-
-def _by_rules(data: OrganisedData, dataset: Dataset) -> Iterator[Alternative]:
-    known = data.of(dataset.name)
     target = known.target(dataset.name) if known else None
-    if known is None or target is None:
-        return
+    if known is not None and target is not None and not dataset.mode:
+        yield from _by_rules(known, target)
+    else:
+        yield from _by_tree(data, dataset.action, dataset.action.name)
+
+
+def _by_rules(known: Organised, target: Group) -> Iterator[Alternative]:
     from esorex_bridge.datasets.associate import days_between
 
     waiting = [(target, target.execution.action)]

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, walk_actions
+from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, files_of, walk_actions
 from esorex_bridge.errors import UserError
 from esorex_bridge.files import stem
 
@@ -140,12 +140,13 @@ def apply_choices(
     """
     action = dataset.action
     offered = tuple(others)
+    known = {file.name for file in files_of(dataset)}
     messages = []
     for category, name in choices.use:
         action = _using(action, category, _found(name, category, dataset.action, offered))
         messages.append(f"{MARK}{name} for {category}")
     for name in choices.drop:
-        if not any(name == file.name for found, _ in walk_actions(action) for file in (*found.files, *found.statics)):
+        if name not in known:
             raise UserError(f"{dataset.name} does not use {name}, so it cannot be dropped; see 'review {dataset.name}'")
         action = _without(action, name)
         messages.append(f"{MARK}without {name}")

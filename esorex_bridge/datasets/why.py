@@ -97,7 +97,8 @@ def verdict(organised: Organised, group: Group, selection: Selection, candidate:
     """Tell why a candidate was taken or not by one selection of a group."""
     what = candidate.frame.name if candidate.maker is None else (
         f"{candidate.frame.category} from {candidate.maker.trigger.name}")
-    place = f"{selection.category} for {group.trigger.name} ({organised.rules.name}:{selection.line})"
+    rule = f"{organised.rules.name}:{selection.line}" if selection.line else "as its recipe takes it"
+    place = f"{selection.category} for {group.trigger.name} ({rule})"
     return f"{what} as {place}: {_reason(organised, group, selection, candidate)}"
 
 

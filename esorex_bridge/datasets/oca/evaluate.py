@@ -26,7 +26,6 @@ NOTHING: Keywords = {}
 _ORDERED: dict[str, Callable[[float | str, float | str], bool]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }
-_DAY_KEYWORDS = frozenset({"MJD-OBS"})
 
 
 def holds(condition: ex.Expression, keywords: Keywords, of_input: Keywords = NOTHING) -> bool:
@@ -207,17 +206,27 @@ _MIRRORED: dict[ex.Operator, ex.Operator] = {"<": ">", "<=": ">=", ">": "<", ">=
 
 
 def _days_away(condition: ex.Compared | ex.Between, keywords: Keywords, of_input: Keywords) -> str | None:
-    """Tell a limit in time as people say it: "12.3 days away, limit 7"."""
-    named = {keyword.name for keyword in ex.keywords_in(condition)}
+    """Tell a limit in time as people say it: "12.3 days away, limit 7"; None where it is about something else."""
+    found = list(ex.keywords_in(condition))
     here, there = _number(keywords.get("MJD-OBS")), _number(of_input.get("MJD-OBS"))
-    if named != _DAY_KEYWORDS or here is None or there is None:
+    both = {keyword.of_input for keyword in found} == {False, True}
+    if not both or {keyword.name for keyword in found} != {"MJD-OBS"} or here is None or there is None:
         return None
-    if not {False, True} <= {keyword.of_input for keyword in ex.keywords_in(condition)}:
+    term, bounds = _term_and_bounds(condition)
+    is_difference = any(keyword.of_input for keyword in ex.keywords_in(term))
+    value = _number(evaluate(term, keywords, of_input))
+    limits = [limit for bound in bounds if (limit := _number(evaluate(bound, keywords, of_input))) is not None]
+    if value is None or not limits:
         return None
-    limits = [_number(evaluate(part, keywords, of_input)) for part in ex.parts_of(condition)]
-    bound = min((abs(limit - there) for limit in limits if limit is not None and limit not in (here, there)),
-                default=None)
+    crossed = limits[0] if value < limits[0] else limits[-1]
+    limit = abs(crossed if is_difference else crossed - there)
+    return f"{abs(here - there):.1f} days away, limit {limit:g}"
+
+
+def _term_and_bounds(condition: ex.Compared | ex.Between) -> tuple[ex.Expression, tuple[ex.Expression, ...]]:
+    """Return the side with the candidate's time, and what bounds it."""
     if isinstance(condition, ex.Between):
-        low, high = (_number(evaluate(part, keywords, of_input)) for part in (condition.low, condition.high))
-        bound = abs((low if low is not None and here < low else high or there) - there)
-    return None if bound is None else f"{abs(here - there):.1f} days away, limit {bound:g}"
+        return condition.term, (condition.low, condition.high)
+    if any(not keyword.of_input for keyword in ex.keywords_in(condition.left)):
+        return condition.left, (condition.right,)
+    return condition.right, (condition.left,)

@@ -196,13 +196,14 @@ def _parse(text: str, source: str, start: str) -> AnyType:
         return _parser().parse(text, start=start)
     except lark.exceptions.UnexpectedToken as error:
         found = "the end" if error.token.type == "$END" else f"'{error.token}'"
+        if error.token == "/" and text.startswith("/*", error.token.start_pos):
+            found = "a comment that does not end"
         line, column = _end_of(text) if error.token.type == "$END" else (error.line, error.column)
-        raise OcaError(source, line, column, f"found {found}, expected {_expected(error.expected)}") from None
+        expected = _expected(error.accepts or error.expected)
+        raise OcaError(source, line, column, f"found {found}, expected {expected}") from None
     except lark.exceptions.UnexpectedCharacters as error:
         found = text[error.pos_in_stream]
         what = "a text in quotes that does not end on its line" if found in "\"'" else f"'{found}'"
-        if text.startswith("/*", error.pos_in_stream):
-            what = "a comment that does not end"
         expected = _expected(_accepted_after(text[: error.pos_in_stream], start))
         raise OcaError(source, error.line, error.column, f"found {what}, expected {expected}") from None
 
