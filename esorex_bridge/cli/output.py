@@ -25,7 +25,7 @@ def emit_json(document: Any) -> None:
 
 def note(text: str) -> None:
     """Tell the user something beside the result (stderr)."""
-    print(text, file=sys.stderr)
+    sys.stderr.write(f"{text}\n")  # one write, because threads tell of their progress too
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:

@@ -62,10 +62,20 @@ class Sof:
         return "".join(f"{entry.path} {entry.category}\n" for entry in self.entries)
 
 
-def readable(sof: Sof, folder: Path) -> tuple[Sof, tuple[Link, ...]]:
-    """Return a SOF that EsoRex can read, and the links in `folder` that it needs.
+def readable(sof: Sof, folder: Path, seen_as: Path | None = None) -> tuple[Sof, tuple[Link, ...]]:
+    """Return a SOF that EsoRex can read, and the links that it needs.
 
     A link keeps the file's own name where that can be written, because recipes note base names in their products.
+
+    Parameters
+    ----------
+    sof : Sof
+        With absolute paths.
+    folder : Path
+        Where links may be made.
+    seen_as : Path, optional
+        The path by which EsoRex will see that folder, where it is known in which directory it will run: a relative one
+        works even where the folder's own path cannot be written. By default the folder's own path.
 
     Raises
     ------
@@ -77,9 +87,9 @@ def readable(sof: Sof, folder: Path) -> tuple[Sof, tuple[Link, ...]]:
         if not entry.path.is_absolute():
             raise SofError(f"{entry.path} is a relative path; EsoRex would look for it in its own working directory")
         if _problem(entry):
-            link = Link(folder / f"{number:04d}" / _BAD_IN_NAME.sub("_", entry.path.name)[-200:], entry.path)
-            entry = SofEntry(link.at, entry.category)
-            links.append(link)
+            place = Path(f"{number:04d}", _BAD_IN_NAME.sub("_", entry.path.name)[-200:])
+            links.append(Link(folder / place, entry.path))
+            entry = SofEntry((seen_as or folder) / place, entry.category)
         problem = _problem(entry)
         if problem:
             raise SofError(f"{entry.path!s} {problem}; use a root folder with a shorter and simpler path")

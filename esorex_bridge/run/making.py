@@ -72,7 +72,7 @@ class Maker:
         now = datetime.now(UTC)
         sof, lacking = sof_of(foreseen, step, made)
         folders = self.workspace.new_run(foreseen.plan.workflow, step.actor, now.astimezone())
-        sof, links = readable(sof, folders.work / "in")
+        sof, links = readable(sof, folders.work / "in", seen_as=Path("in"))
         make_links(links)
         job = Job(foreseen.recipes[step.recipe], sof, foreseen.parameters[step.name], folders.work)
         execution = self.runner.execute(job)

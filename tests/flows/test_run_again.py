@@ -1,0 +1,150 @@
+"""What runs again after something changed, and what does not: with the real recipes on small frames."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from astropy.io import fits
+
+from esorex_bridge.demo.naco import naco_night
+from tests.flows.conftest import SMALL, Ended, put_on_disk
+
+pytestmark = pytest.mark.usefixtures("esorex")
+ALL = {"naco_img_dark": "reuse", "naco_img_twflat": "reuse", "naco_img_jitter": "reuse"}
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory, frames_folder: Path, bridge: Callable[..., Ended]) -> Path:
+    """Return a data root in which the small night was reduced; tests work on copies of it."""
+    root = tmp_path_factory.mktemp("done") / "root"
+    put_on_disk(naco_night(npix=128), frames_folder, root)
+    first = bridge("run", "--root", root, "--json", *SMALL)
+    assert first.code == 0, first.err
+    return root
+
+
+@pytest.fixture
+def again(done: Path, tmp_path: Path, bridge: Callable[..., Ended]) -> tuple[Path, Callable[..., Ended]]:
+    """Return a copy of the root, and a function that runs it again."""
+    root = tmp_path / "copy"
+    shutil.copytree(done, root, symlinks=True)
+
+    def run(*words: str) -> Ended:
+        return bridge("run", "--root", root, "--json", *SMALL, *words)
+
+    return root, run
+
+
+Again = tuple[Path, Callable[..., Ended]]
+
+
+def frame(root: Path, category: str, **keywords: float) -> Path:
+    """Return the first frame of a category (DPR TYPE) with these keywords."""
+    for path in sorted((root / "reflex_input").rglob("NACO*.fits")):
+        header = fits.getheader(path)
+        if header.get("HIERARCH ESO DPR TYPE") == category and all(
+            header[f"HIERARCH ESO {key.replace('_', ' ')}"] == value for key, value in keywords.items()
+        ):
+            return path
+    raise LookupError(category)
+
+
+def change_a_pixel(path: Path) -> None:
+    with fits.open(path, mode="update") as hdus:
+        hdus[0].data[5, 5] += 1
+
+
+def test_a_root_that_was_moved_runs_nothing(again: Again) -> None:
+    _, run = again
+    assert run().decisions == ALL
+
+
+def test_raws_that_were_renamed_or_touched_run_nothing(again: Again) -> None:
+    root, run = again
+    folder = root / "reflex_input" / "data_with_raw_calibs"
+    for path in folder.glob("NACO*.fits"):
+        path.rename(folder / path.name.replace(":", "_"))
+    for path in folder.glob("*.fits"):
+        path.touch()
+    assert run().decisions == ALL
+
+
+def test_one_pixel_of_one_raw_runs_just_what_depends_on_it(again: Again) -> None:
+    root, run = again
+    change_a_pixel(frame(root, "FLAT,SKY"))
+    ended = run()
+    assert ended.decisions == {**ALL, "naco_img_twflat": "execute", "naco_img_jitter": "execute"}
+    assert "CAL_FLAT_TW changed: NACO." in ended.step("naco_img_twflat")["reason"]
+
+
+def test_a_parameter_runs_just_what_depends_on_it_and_is_named(again: Again) -> None:
+    _, run = again
+    ended = run("--set", "naco_img_dark.nsamples=50")
+    assert ended.decisions == {**ALL, "naco_img_dark": "execute", "naco_img_jitter": "execute"}
+    assert ended.step("naco_img_dark")["reason"] == "parameter nsamples 100 → 50"
+
+
+def test_a_parameter_given_with_its_own_default_runs_nothing(again: Again) -> None:
+    _, run = again
+    assert run("--set", "naco_img_dark.nsamples=100").decisions == ALL
+
+
+def test_a_science_product_that_is_gone_is_made_again_from_the_masters_that_are_there(again: Again) -> None:
+    root, run = again
+    for path in (root / "reflex_tmp_products").rglob("naco_img_jitter*.fits"):
+        path.unlink()
+    ended = run()
+    assert ended.decisions == {**ALL, "naco_img_jitter": "execute"}
+    assert "is missing" in ended.step("naco_img_jitter")["reason"]
+
+
+def test_masters_that_are_gone_are_not_needed_while_the_science_product_is_there(again: Again) -> None:
+    root, run = again
+    for path in (root / "reflex_tmp_products").rglob("naco_img_[dt]*.fits"):
+        path.unlink()
+    assert run().decisions == {**ALL, "naco_img_dark": "not_needed", "naco_img_twflat": "not_needed"}
+
+
+@pytest.mark.parametrize("harm", ["truncated", "edited"])
+def test_a_damaged_product_is_noticed_and_made_again(again: Again, harm: str) -> None:
+    root, run = again
+    (product,) = (root / "reflex_tmp_products").rglob("naco_img_jitter*.fits")
+    if harm == "truncated":
+        product.write_bytes(product.read_bytes()[:-2880])
+    else:
+        change_a_pixel(product)
+    ended = run()
+    assert ended.decisions == {**ALL, "naco_img_jitter": "execute"}
+    assert "is damaged" in ended.step("naco_img_jitter")["reason"]
+
+
+def test_an_end_product_that_was_deleted_is_delivered_again_and_nothing_runs(again: Again) -> None:
+    root, run = again
+    shutil.rmtree(root / "reflex_end_products")
+    ended = run()
+    assert ended.decisions == ALL
+    assert all(Path(product["path"]).is_file() for product in ended.json["datasets"][0]["end_products"])
+
+
+def test_a_dry_run_says_what_would_run_and_changes_nothing(again: Again) -> None:
+    root, run = again
+    before = sorted(path for path in root.rglob("*") if path.is_file())
+    ended = run("--dry-run", "--set", "naco_img_jitter.rej=1 1")
+    assert ended.decisions == {**ALL, "naco_img_jitter": "execute"}
+    assert ended.step("naco_img_jitter")["outcome"] == "planned"
+    assert sorted(path for path in root.rglob("*") if path.is_file()) == before
+    assert run("--set", "naco_img_jitter.rej=1 1").decisions == ended.decisions
+
+
+def test_datasets_that_share_calibrations_make_them_once(
+    tmp_path: Path, frames_folder: Path, bridge: Callable[..., Ended]
+) -> None:
+    put_on_disk(naco_night(npix=128, templates=3), frames_folder, tmp_path)
+    ended = bridge("run", "--root", tmp_path, "--json", *SMALL)
+    assert ended.code == 0, ended.err
+    assert ended.json["executed"] == 2 + 3
+    assert len(ended.json["datasets"]) == 3
+    assert bridge("run", "--root", tmp_path, "--json", *SMALL).json["executed"] == 0
