@@ -177,4 +177,5 @@ def _throughput(detector: Detector) -> Image:
     left, right = (edge * npix for edge in SLIT_EDGES)
     slit = 1 / (1 + np.exp(-(x - left) / 2)) / (1 + np.exp((x - right) / 2))
     flat = 1 + 0.05 * (x / npix - 0.5) + rng.normal(0, 0.008, (npix, npix))
-    return (slit * flat).astype(np.float32)
+    throughput: Image = (slit * flat).astype(np.float32)
+    return throughput

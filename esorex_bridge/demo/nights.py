@@ -34,6 +34,8 @@ NIGHTS = {
     "naco_spectra": Listed("naco_spectra", "naco_spectra_night", "long-slit spectra: lamp flat, nodding combined"),
     "hawki": Listed("hawki", "hawki_night", "imaging: dark, jitter; flats as processed calibrations"),
     "visir": Listed("visir", "visir_night", "imaging: dark, flat and bad pixels, chopping and nodding"),
+    "uves": Listed("uves", "uves_night", "blue arm: bias, dark, orders, flat, arc, science"),
+    "uves_red": Listed("uves", "uves_red_night", "red arm with its two chips: bias, dark, orders, flat, arc, science"),
 }
 """Names as on the command line."""
 

@@ -143,7 +143,9 @@ class _Planner:
             ordered = sorted(
                 files, key=lambda file: (definition.main.index(file.category), self._time(file), file.name)
             )
-            yield _Group(definition, action, purpose, tuple(ordered), setup, absent + _too_few(definition, ordered))
+            gaps = absent + _too_few(definition, ordered)
+            for run in [(file,) for file in ordered] if definition.each else [tuple(ordered)]:
+                yield _Group(definition, action, purpose, run, setup, gaps)
 
     # ----- steps
 

@@ -60,6 +60,8 @@ class StepDefinition:
         Fewest main files it runs on.
     group_by : tuple of str
         Keywords in which all main files of one run agree: raws of different settings are never mixed.
+    each : bool
+        Whether every main file is a run of its own, because the recipe passes over all but the first.
     calibrations : tuple of Calibration
         What it takes beside, in the order in which the SOF lists it.
     products : tuple of str
@@ -78,6 +80,7 @@ class StepDefinition:
     products: tuple[str, ...]
     minimum: int = 1
     group_by: tuple[str, ...] = ()
+    each: bool = False
     calibrations: tuple[Calibration, ...] = ()
     parameters: tuple[tuple[str, Scalar], ...] = ()
     always: bool = False
@@ -192,7 +195,7 @@ def _steps(listed: Located) -> tuple[StepDefinition, ...]:
 
 
 def _step(element: Located, earlier: list[StepDefinition]) -> StepDefinition:
-    allowed = ("recipe", "main", "minimum", "group_by", "calibrations", "products", "parameters", "always")
+    allowed = ("recipe", "main", "minimum", "group_by", "each", "calibrations", "products", "parameters", "always")
     fields = element.fields("a step", allowed, required=("recipe", "main", "products"))
     recipe = fields["recipe"].text("recipe")
     number = 1 + sum(step.recipe == recipe for step in earlier)
@@ -203,6 +206,7 @@ def _step(element: Located, earlier: list[StepDefinition]) -> StepDefinition:
         products=fields["products"].texts("products"),
         minimum=fields["minimum"].count("minimum") if "minimum" in fields else 1,
         group_by=fields["group_by"].texts("group_by") if "group_by" in fields else (),
+        each=fields["each"].flag("each") if "each" in fields else False,
         calibrations=_calibrations(fields["calibrations"]) if "calibrations" in fields else (),
         parameters=_parameters(fields["parameters"]) if "parameters" in fields else (),
         always=fields["always"].flag("always") if "always" in fields else False,
