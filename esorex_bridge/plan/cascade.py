@@ -177,6 +177,8 @@ class _Planner:
                 gaps=tuple(gaps),
                 warnings=tuple(warnings),
                 target=target,
+                required=tuple(each.category for each in group.definition.calibrations if each.required),
+                unnoted=tuple(each.category for each in group.definition.calibrations if not each.noted),
             )
         )
 
@@ -237,7 +239,7 @@ class _Planner:
             self._taken.add(offer.action)
         if offer.group is not None:
             name = self._step(offer.group)
-            yield ProductInput(name, offer.category, calibration.category, calibration.required)
+            yield ProductInput(name, offer.category, calibration.category)
         for file in offer.files:
             if file.path is not None:
                 yield FileInput(file.name, file.path, calibration.category)

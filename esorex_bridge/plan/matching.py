@@ -35,7 +35,10 @@ class Choice(Generic[Offer]):
 
 
 def choose(offers: Iterable[Offer], wanted: Keywords, calibration: Calibration) -> Choice[Offer]:
-    """Choose among offers: header match first, distance in MJD-OBS second, label last."""
+    """Choose among offers: header match first, distance in MJD-OBS second, label last.
+
+    An offer whose header lacks a keyword to match comes after those that have it.
+    """
     offered = tuple(offers)
     if not offered:
         return Choice((), "the dataset has none")
@@ -49,7 +52,13 @@ def choose(offers: Iterable[Offer], wanted: Keywords, calibration: Calibration) 
             fitting.append(offer)
     if not fitting:
         return Choice((), "; ".join(against))
-    fitting.sort(key=lambda offer: (time_distance(offer.keywords, wanted), offer.label))
+    fitting.sort(
+        key=lambda offer: (
+            sum(offer.keywords.get(key) is None for key in calibration.match),
+            time_distance(offer.keywords, wanted),
+            offer.label,
+        )
+    )
     return Choice(tuple(fitting[: calibration.limit]))
 
 

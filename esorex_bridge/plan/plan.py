@@ -31,15 +31,11 @@ class FileInput:
 
 @dataclass(frozen=True, slots=True)
 class ProductInput:
-    """All products of one category of an earlier step, under the tag they have in the SOF.
-
-    `required` tells whether the recipe can do without, should the earlier step not make it.
-    """
+    """All products of one category of an earlier step, under the tag they have in the SOF."""
 
     step: StepName
     product: str
     category: str
-    required: bool = False
 
 
 StepInput = FileInput | ProductInput
@@ -73,6 +69,10 @@ class Step:
         What a reader of the products should know: made without an optional calibration, for example.
     target : bool
         Whether its products are what the dataset is for.
+    required : tuple of str
+        Tags that the recipe must have, and must have used.
+    unnoted : tuple of str
+        Tags that the recipe uses and does not name in its products.
     """
 
     name: StepName
@@ -86,6 +86,8 @@ class Step:
     gaps: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     target: bool = False
+    required: tuple[str, ...] = ()
+    unnoted: tuple[str, ...] = ()
 
     @property
     def needs(self) -> tuple[StepName, ...]:

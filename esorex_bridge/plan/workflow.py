@@ -30,6 +30,9 @@ class Calibration:
         None: all.
     sources : tuple of str
         Other categories that serve under this tag, where rules or archive and recipe disagree about a name.
+    noted : bool
+        Whether the recipe names it in the header of its products. Where it does, a product that does not name it was
+        made without it, whatever the exit code says.
     """
 
     category: str
@@ -37,6 +40,7 @@ class Calibration:
     match: tuple[str, ...] = ()
     limit: int | None = 1
     sources: tuple[str, ...] = ()
+    noted: bool = True
 
     @property
     def accepted(self) -> tuple[str, ...]:
@@ -217,7 +221,7 @@ def _step(element: Located, earlier: list[StepDefinition]) -> StepDefinition:
 def _calibrations(listed: Located) -> tuple[Calibration, ...]:
     found = []
     for category, value in listed.items("calibrations"):
-        fields = value.fields(f"calibration {category}", ("required", "match", "limit", "sources"))
+        fields = value.fields(f"calibration {category}", ("required", "match", "limit", "sources", "noted"))
         limit = fields["limit"].scalar("limit") if "limit" in fields else 1
         found.append(
             Calibration(
@@ -226,6 +230,7 @@ def _calibrations(listed: Located) -> tuple[Calibration, ...]:
                 match=fields["match"].texts("match") if "match" in fields else (),
                 limit=None if limit == "all" else fields["limit"].count("limit") if "limit" in fields else 1,
                 sources=fields["sources"].texts("sources") if "sources" in fields else (),
+                noted=fields["noted"].flag("noted") if "noted" in fields else True,
             )
         )
     return tuple(found)

@@ -129,7 +129,9 @@ class _Run:
 
     def make(self) -> None:
         """Make what must be made."""
-        self._ended = run_all(self._works, self._records, self._make, self._tell, self._tools.jobs)
+        self._ended = run_all(
+            self._works, self._records, self._make, self._tell, self._maker.runner.stop, self._tools.jobs
+        )
 
     def _make(self, work: Work, records: Mapping[StepKey, Record]) -> Made:
         number = list(self._works).index(work.key) + 1

@@ -18,7 +18,9 @@ import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Protocol
 
 from esorex_bridge.errors import RecipeError
@@ -68,6 +70,9 @@ class EsoRex:
         self._command = command
         self._plugins = plugins
         self._memory = memory
+        self._lock = Lock()
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._stopped = False
 
     def recipes(self, names: Iterable[str]) -> dict[str, Recipe | RecipeError]:
         """Return installed recipes by name, and the error where one is not installed or EsoRex cannot load it.
@@ -154,11 +159,43 @@ class EsoRex:
         variables = environment(job.folder / "home")
         _write_script(job.folder / "cmdline.sh", command, variables)
         began = time.monotonic()
-        code = _run(command, job.folder, variables)
+        code = self._run(command, job.folder, variables)
         seconds = time.monotonic() - began
         if code != 0:
             raise RecipeError(_failure(job, code))
-        return Execution(_outputs(job), seconds, _log(job.folder))
+        return Execution(_outputs(job), seconds, _log(job.folder), _complaints(job))
+
+    def _run(self, command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> int:
+        (folder / "home").mkdir()
+        with (folder / "stdout.txt").open("wb") as out, (folder / "stderr.txt").open("wb") as err:
+            with self._lock:
+                if self._stopped:
+                    raise RecipeError("stopped before it began")
+                process = subprocess.Popen(
+                    (*_dying_with_us(), *command),
+                    cwd=folder,
+                    env=variables,
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=err,
+                    start_new_session=True,
+                )
+                self._running.add(process)
+            try:
+                return process.wait()
+            except BaseException:
+                _end(process)
+                raise
+            finally:
+                self._running.discard(process)
+
+    def stop(self) -> None:
+        """End what runs, with all that it started, and start nothing more."""
+        with self._lock:
+            self._stopped = True
+            running = tuple(self._running)
+        for process in running:
+            _end(process)
 
 
 def find_esorex(
@@ -223,17 +260,11 @@ def _narrow(folder: Path, recipe: str, plugin: Path) -> str:
     return str(narrow)
 
 
-def _run(command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> int:
-    (folder / "home").mkdir()
-    with (folder / "stdout.txt").open("wb") as out, (folder / "stderr.txt").open("wb") as err:
-        process = subprocess.Popen(
-            command, cwd=folder, env=variables, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
-        )
-        try:
-            return process.wait()
-        except BaseException:
-            _end(process)
-            raise
+@cache
+def _dying_with_us() -> tuple[str, ...]:
+    """Return the command before a command that has the kernel kill it when we die, in whatever way (Linux)."""
+    found = shutil.which("setpriv")
+    return (found, "--pdeathsig", "KILL", "--") if found else ()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -270,6 +301,15 @@ def _failure(job: Job, code: int) -> str:
 def _where(folder: Path) -> str:
     log = _log(folder)
     return f"; log: {log}; to repeat it: sh {folder / 'cmdline.sh'}" if log else f"; its folder: {folder}"
+
+
+def _complaints(job: Job) -> tuple[str, ...]:
+    if not (job.folder / "stderr.txt").stat().st_size:
+        return ()
+    from esorex_bridge.run.diagnosis import first_error
+
+    error = first_error((job.folder / "stderr.txt").read_text(errors="replace"))
+    return (f"{job.recipe.name} ended with 0, but reported: {error}",) if error else ()
 
 
 def _log(folder: Path) -> Path | None:

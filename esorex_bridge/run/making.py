@@ -18,7 +18,7 @@ from esorex_bridge.run.foresee import Foreseen
 from esorex_bridge.run.key import StepKey
 from esorex_bridge.run.locks import locked
 from esorex_bridge.run.ports import Job, Product, RecipeRunner, Record, Store
-from esorex_bridge.run.products import check_outputs
+from esorex_bridge.run.products import check_outputs, left_out
 from esorex_bridge.run.workspace import Workspace, make_links
 
 
@@ -77,12 +77,13 @@ class Maker:
         job = Job(foreseen.recipes[step.recipe], sof, foreseen.parameters[step.name], folders.work)
         execution = self.runner.execute(job)
         checked = check_outputs(step.recipe, execution.outputs)
+        unused = left_out(step.recipe, sof, checked, step.required, step.unnoted)
         places = folders.publish(tuple(entry.output.path for entry in checked), execution.log)
         products = tuple(
             Product(place, entry.output.category, entry.digest, entry.size_bytes)
             for place, entry in zip(places, checked, strict=True)
         )
-        warnings = (*step.warnings, *lacking)
+        warnings = (*step.warnings, *lacking, *unused, *execution.complaints)
         made_at = f"{now:%Y-%m-%dT%H:%M:%SZ}"
         return Record(
             foreseen.keys[step.name], products, execution.seconds, made_at, folders.work / "data.sof", warnings
@@ -105,7 +106,7 @@ def sof_of(foreseen: Foreseen, step: Step, made: Mapping[StepKey, Record]) -> tu
             continue
         found = _products(entry, made[foreseen.keys[entry.step]])
         entries.extend((path, entry.category) for path in found)
-        if not found and entry.required:
+        if not found and entry.category in step.required:
             raise RecipeError(f"{entry.step} made no {entry.product}, which {step.recipe} needs as {entry.category}")
         if not found:
             lacking.append(f"made without {entry.category}: {entry.step} made no {entry.product}")

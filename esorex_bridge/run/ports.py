@@ -74,11 +74,24 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """How a run ended: successfully, because failures are raised as RecipeError."""
+    """How a run ended: successfully, because failures are raised as RecipeError.
+
+    Parameters
+    ----------
+    outputs : tuple of Output
+        What EsoRex lists as products.
+    seconds : float
+        Wall time.
+    log : Path or None
+        EsoRex's log.
+    complaints : tuple of str
+        Errors that the recipe reported though it ended with 0.
+    """
 
     outputs: tuple[Output, ...]
     seconds: float
     log: Path | None
+    complaints: tuple[str, ...] = ()
 
 
 class RecipeRunner(Protocol):
@@ -89,6 +102,9 @@ class RecipeRunner(Protocol):
 
     def execute(self, job: Job) -> Execution:
         """Run a recipe to its end; raise RecipeError with a diagnosis where it fails."""
+
+    def stop(self) -> None:
+        """End what runs, with all that it started, and start nothing more."""
 
 
 @dataclass(frozen=True, slots=True)

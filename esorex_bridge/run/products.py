@@ -1,24 +1,30 @@
-"""Whether what a recipe made are products: exit code 0 does not say so."""
+"""Whether what a recipe made are products, and made of what it was given: exit code 0 says neither."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from esorex_bridge.errors import DataError, RecipeError
 from esorex_bridge.files import Digest
-from esorex_bridge.fits.header import read_header
+from esorex_bridge.fits.header import Header, read_header
 from esorex_bridge.fits.verify import verify_fits
+from esorex_bridge.plan.sof import Sof
 from esorex_bridge.run.ports import Output
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedOutput:
-    """A product that was looked at: whole FITS, of the category that EsoRex says, not a dummy."""
+    """A product that was looked at: whole FITS, of the category that EsoRex says, not a dummy.
+
+    `inputs` are the base names of the files that its header names as what it was made of; None where it names none.
+    """
 
     output: Output
     digest: Digest
     size_bytes: int
+    inputs: frozenset[str] | None
 
 
 def check_outputs(recipe: str, outputs: Iterable[Output]) -> tuple[CheckedOutput, ...]:
@@ -34,6 +40,32 @@ def check_outputs(recipe: str, outputs: Iterable[Output]) -> tuple[CheckedOutput
     if not checked:
         raise RecipeError(f"{recipe} ended with 0 and made no product")
     return checked
+
+
+def left_out(
+    recipe: str, sof: Sof, checked: Iterable[CheckedOutput], required: Iterable[str], unnoted: Iterable[str]
+) -> tuple[str, ...]:
+    """Return a warning for each input that no product names as used.
+
+    Pipelines of the irplib family list just the frames that were used: a dark of another DIT, or the last of an odd
+    number of nods, is passed over with exit code 0.
+
+    Raises
+    ------
+    RecipeError
+        An input whose tag the recipe must have was not used.
+    """
+    lists = [entry.inputs for entry in checked]
+    if None in lists:
+        return ()  # a product without such a list proves nothing
+    named = frozenset().union(*(names for names in lists if names is not None))
+    unused = [
+        entry for entry in sof.entries if entry.path.name not in named and entry.category not in frozenset(unnoted)
+    ]
+    refused = [f"{entry.category} ({entry.path.name})" for entry in unused if entry.category in frozenset(required)]
+    if refused:
+        raise RecipeError(f"{recipe} ended with 0 and did not use {', '.join(refused)}: its products do not name them")
+    return tuple(f"{recipe} did not use {entry.category} ({entry.path.name})" for entry in unused)
 
 
 def _check(recipe: str, output: Output) -> CheckedOutput:
@@ -52,4 +84,19 @@ def _check(recipe: str, output: Output) -> CheckedOutput:
         raise RecipeError(f"{place} says in its header that it is {category}")
     if header.get("DATAMD5") == "Not computed":
         raise RecipeError(f"{place} was not finished: its DATAMD5 was never computed")
-    return CheckedOutput(output, content.digest, output.path.stat().st_size)
+    return CheckedOutput(output, content.digest, output.path.stat().st_size, frozenset(_named(header)) or None)
+
+
+def _named(header: Header) -> Iterator[str]:
+    """Yield the files that the last recipe of a product's history says it was made of.
+
+    A recipe whose first frame was itself a product keeps its history: the new run is then REC2, REC3 …
+    """
+    last = 1
+    while f"PRO.REC{last + 1}.ID" in header:
+        last += 1
+    for kind in ("RAW", "CAL"):
+        number = 1
+        while (name := header.get(f"PRO.REC{last}.{kind}{number}.NAME")) is not None:
+            yield PurePath(str(name).strip()).name
+            number += 1

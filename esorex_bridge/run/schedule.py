@@ -66,6 +66,7 @@ def run_all(
     records: dict[StepKey, Record],
     make: Callable[[Work, Mapping[StepKey, Record]], Made],
     ended: Callable[[Work, Ended], None],
+    stop: Callable[[], None],
     jobs: int,
 ) -> dict[StepKey, Ended]:
     """Make all steps, up to `jobs` at a time, and return how each ended.
@@ -80,6 +81,8 @@ def run_all(
         Makes one step, in a thread of its own.
     ended : callable
         Is told, in the caller's thread, how each step ended.
+    stop : callable
+        Ends what runs, when the user interrupts.
     jobs : int
         How many recipes at a time.
     """
@@ -103,7 +106,8 @@ def run_all(
                         records[work.key] = result.record
                     ended(work, result)
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            stop()
+            pool.shutdown(wait=True, cancel_futures=True)
             raise
     return results
 

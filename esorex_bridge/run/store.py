@@ -112,7 +112,7 @@ class SqliteStore:
                 found[path] = Digest(row[1])
                 continue
             try:
-                found[path] = fresh[path] = verify_fits(path, checksums=False).digest
+                found[path] = fresh[path] = verify_fits(path).digest
             except DataError as error:
                 found[path] = error
         self.learn(fresh)
