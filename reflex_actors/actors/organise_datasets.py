@@ -1,0 +1,74 @@
+"""`organise_datasets`: folders with files and association trees become the datasets that DataOrganizer hands on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from esorex_bridge.errors import UserError
+from reflex_actors.folder import existing_folder, organised, reflex_datasets, require_datasets, root_of
+from reflex_actors.protocol import Actor, Inputs, Port
+
+ACTOR = Actor(
+    "organise_datasets",
+    "Organises data by calSelector's trees and OCA rules.",
+    (
+        Port("data_dir", "data folder, or a JSON list of folders", required=True),
+        Port("by", "calselector, oca or both", default="both"),
+        Port("oca", "rule file instead of the pipeline's own"),
+        Port("workflow", "workflow definition instead of the instrument's own"),
+        Port("root_dir", "data root; default: the folder above reflex_input"),
+        Port("form", "list (of datasets) or folder (with trees for CalSelector mode)", default="list"),
+    ),
+    (
+        Port("datasets", "the datasets, for DataOrganizer or DataSetChooser", kind="json"),
+        Port("data_dir", "folder for DataOrganizer with 'Use CalSelector associations'"),
+        Port("n_datasets", "how many"),
+        Port("messages", "what is missing or odd"),
+    ),
+)
+
+
+def work(inputs: Inputs) -> dict[str, Any]:
+    """Organise, and tell what is odd."""
+    form = inputs.text("form")
+    if form not in ("list", "folder"):
+        raise UserError(f"form is '{form}'; it must be list or folder")
+    folders = folders_in(inputs)
+    root = root_of(folders[0], inputs.text("root_dir"))
+    by = "calselector" if form == "folder" else inputs.text("by")
+    data = organised(folders, root, by, inputs.text("oca"), inputs.text("workflow"))
+    require_datasets(data.datasets, folders, data.warnings)
+    document = reflex_datasets(data, data.datasets)
+    said = [f"{dataset['datasetName']}: {text}" for dataset in document for text in dataset["messages"]]
+    return {
+        "datasets": document,
+        "data_dir": str(_with_trees(folders[0]) if form == "folder" else folders[0]),
+        "n_datasets": len(document),
+        "messages": "\n".join((*said, *data.warnings, *(fault.reason for fault in data.faults))),
+    }
+
+
+def folders_in(inputs: Inputs) -> tuple[Path, ...]:
+    """Return the folders that an input names: one, or a list as JSON or as an array of Ptolemy."""
+    text = inputs.text("data_dir")
+    inner = text.strip("[]{}")
+    words = inner.split(",") if text[:1] in "[{" else [text]
+    return tuple(existing_folder(word.strip().strip('"'), "data_dir") for word in words if word.strip())
+
+
+def _with_trees(folder: Path) -> Path:
+    """Put trees beside the data under the names that archive packages give them (`<DP.ID>.xml`), and return the folder.
+
+    Reflex's CalSelector mode looks for one tree a science file; ours have the mode in their names.
+    """
+    from esorex_bridge.archive.trees import saved_trees
+
+    for saved in saved_trees(folder):
+        for file in saved.tree.root.files:
+            place = folder / f"{file.name}.xml"
+            if not place.exists():
+                part = place.with_name(f".{place.name}.part")
+                part.write_bytes(saved.path.read_bytes())
+                part.replace(place)
+    return folder

@@ -1,0 +1,186 @@
+"""`run_recipe`: EsoRex through the bridge, which runs nothing twice; the ports are those of RecipeExecuter."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from esorex_bridge.datasets.dataset import Action, Dataset
+from esorex_bridge.errors import DataError, RecipeError, UserError
+from reflex_actors.folder import root_of
+from reflex_actors.protocol import Actor, Inputs, Port
+from reflex_actors.purposes import DO_NOTHING, SET_TO_UNIVERSAL, STRIP_LAST, after_recipe, patterns_of
+from reflex_actors.sof_json import FitsFile, RecipeParameter, SetOfFiles, value_text
+
+if TYPE_CHECKING:
+    from esorex_bridge.plan.parameters import Parameter, ParameterSetting
+    from esorex_bridge.plan.plan import Plan
+    from esorex_bridge.run.ports import Record
+
+ACTOR = Actor(
+    "run_recipe",
+    "Runs a recipe, or reuses what it made of the same content and parameters.",
+    (
+        Port("in_sof", "files", kind="sof", required=True),
+        Port("in_sop", "parameters that differ from the recipe's own", kind="sop"),
+        Port("recipe", "the recipe", required=True),
+        Port("root_dir", "data root; default: the folder above reflex_input"),
+        Port("mode", "Run, Skip or Disabled", default="Run"),
+        Port("input_categories", "tags to hand to the recipe; default: all"),
+        Port("output_categories", "products to hand on; default: all"),
+        Port("purpose_processing", "Strip last, Do nothing or Set to universal", default=STRIP_LAST),
+        Port("failure_mode", "Stop, or Continue with an empty set of files", default="Stop"),
+        Port("allow_empty", "hand on an empty set of files without running", kind="flag", default="false"),
+    ),
+    (
+        Port("out_sof", "products", kind="sof"),
+        Port("out_sop", "all parameters it ran with", kind="sop"),
+        Port("rejected_inputs", "files that were not handed to the recipe", kind="sof"),
+        Port("rejected_outputs", "products that are not handed on", kind="sof"),
+        Port("logs", "EsoRex's log; empty where products were reused"),
+        Port("warnings", "lines of the log"),
+        Port("errors", "lines of the log, or why it failed"),
+    ),
+)
+
+
+def work(inputs: Inputs) -> dict[str, Any]:
+    """Run, skip or do nothing, as the mode says."""
+    mode, processing = inputs.text("mode"), inputs.text("purpose_processing")
+    _one_of("mode", mode, ("Run", "Skip", "Disabled"))
+    _one_of("purpose_processing", processing, (STRIP_LAST, DO_NOTHING, SET_TO_UNIVERSAL))
+    _one_of("failure_mode", inputs.text("failure_mode"), ("Stop", "Continue"))
+    taken, rejected = _filtered(inputs.sof("in_sof"), inputs.text("input_categories"))
+    answer: dict[str, Any] = {"rejected_inputs": rejected, "out_sop": inputs.sop("in_sop")}
+    empty = taken.with_files(())
+    if mode == "Disabled" or (not taken.files and inputs.flag("allow_empty")):
+        return {**answer, "out_sof": empty}
+    if mode == "Skip":
+        kept, dropped = _filtered(taken, inputs.text("output_categories"))
+        return {**answer, "out_sof": kept, "rejected_outputs": dropped}
+    try:
+        return {**answer, **_run(inputs, taken, processing)}
+    except (RecipeError, DataError) as error:
+        if inputs.text("failure_mode") == "Stop":
+            raise
+        return {**answer, "out_sof": empty, "errors": str(error)}
+
+
+def _run(inputs: Inputs, taken: SetOfFiles, processing: str) -> dict[str, Any]:
+    if not taken.files:
+        raise DataError("the set of files is empty after filtering; check input_categories and the actors before")
+    recipe = inputs.text("recipe")
+    root = root_of(Path(taken.files[0].name).parent, inputs.text("root_dir"))
+    done = execute(root, recipe, taken, inputs.sop("in_sop"))
+    purposes = after_recipe(taken.purposes, processing)
+    products = taken.with_files(FitsFile(str(made.path), made.category, purposes) for made in done.record.products)
+    kept, dropped = _filtered(products, inputs.text("output_categories"))
+    log = _log_of(done.record) if done.made_now else ""
+    return {
+        "out_sof": kept,
+        "out_sop": done.parameters,
+        "rejected_outputs": dropped,
+        "logs": log,
+        "warnings": _lines(log, "[WARNING]"),
+        "errors": _lines(log, "[ ERROR ]"),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of a recipe: its products, now or before, and the parameters they were made with."""
+
+    record: Record
+    made_now: bool
+    parameters: tuple[RecipeParameter, ...]
+
+
+def execute(root: Path, recipe: str, sof: SetOfFiles, sop: Iterable[RecipeParameter]) -> Done:
+    """Run a recipe in a data root, or find what it made before of the same content and parameters.
+
+    Raises
+    ------
+    RecipeError
+        EsoRex or the recipe is not installed, or it failed.
+    DataError
+        A file is damaged.
+    ParameterError
+        A parameter is wrong.
+    """
+    from esorex_bridge.run.foresee import HeldUp, foresee
+    from esorex_bridge.run.making import Maker
+    from esorex_bridge.run.ports import Record
+    from esorex_bridge.session import Session, Settings
+
+    plan = _plan(recipe, sof, tuple(_setting(each) for each in sop if each.recipe == recipe))
+    step = plan.steps[0]
+    with Session(Settings(root)) as session:
+        if session.esorex is None:
+            raise RecipeError("EsoRex is not found; put its folder on esoreflex.path in esoreflex.rc")
+        recipes = session.esorex.recipes([recipe])
+        digests = session.store.digests(Path(file.name) for file in sof.files)
+        ahead = foresee(Dataset(plan.dataset, "", Action(plan.dataset, ())), plan, recipes, digests)
+        if isinstance(ahead, HeldUp):
+            raise RecipeError(ahead.reason)
+        parameters = tuple(_described(recipe, each) for each in ahead.parameters[step.name])
+        found = session.store.find(ahead.keys[step.name])
+        if isinstance(found, Record):
+            return Done(found, False, parameters)
+        sys.stderr.write(f"{recipe} on {len(sof.files)} files of {plan.dataset} …\n")
+        return Done(*Maker(session.esorex, session.store, session.workspace).make(ahead, step, {}), parameters)
+
+
+def _plan(recipe: str, sof: SetOfFiles, settings: tuple[ParameterSetting, ...]) -> Plan:
+    from esorex_bridge.datasets.dataset import Purpose
+    from esorex_bridge.plan.plan import FileInput, Plan, Step, StepName
+
+    ordered = sorted(sof.files, key=lambda file: (file.category, file.name))  # as RecipeExecuter writes its SOF
+    inputs = tuple(FileInput(Path(file.name).name, Path(file.name), file.category) for file in ordered)
+    name = f"{recipe}_1"
+    purpose = Purpose(" ".join(sof.purposes))
+    step = Step(StepName(name), name, recipe, inputs, settings, (), purpose)
+    return Plan(sof.dataset or "reflex", "reflex", (step,))
+
+
+def _described(recipe: str, each: Parameter) -> RecipeParameter:
+    schema = each.schema
+    fields: dict[str, Any] = {"name": schema.name, "description": schema.description, "valtype": schema.valtype}
+    fields["value"] = each.value
+    if schema.choices:
+        fields |= {"partype": "enum", "valenum": tuple(schema.choices)}
+    elif schema.minimum is not None or schema.maximum is not None:
+        fields |= {"partype": "range", "valmin": schema.minimum, "valmax": schema.maximum}
+    else:
+        fields |= {"partype": "value"}
+    return RecipeParameter(recipe, schema.display_name, tuple(sorted(fields.items())))
+
+
+def _setting(each: RecipeParameter) -> ParameterSetting:
+    from esorex_bridge.plan.parameters import ParameterSetting
+
+    return ParameterSetting(each.recipe, each.display_name, value_text(each.value), "in_sop")
+
+
+def _filtered(sof: SetOfFiles, categories: str) -> tuple[SetOfFiles, SetOfFiles]:
+    wanted = patterns_of(categories)
+    if not wanted:
+        return sof, sof.with_files(())
+    kept = [file for file in sof.files if file.category in wanted]
+    return sof.with_files(kept), sof.with_files(file for file in sof.files if file.category not in wanted)
+
+
+def _one_of(port: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise UserError(f"{port} is '{value}'; allowed: {', '.join(allowed)}")
+
+
+def _log_of(record: Record) -> str:
+    log = record.sof.parent / "log_dir" / "esorex.log"
+    return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+
+
+def _lines(log: str, mark: str) -> str:
+    return "\n".join(line for line in log.splitlines() if mark in line)

@@ -1,0 +1,19 @@
+"""How actors reach the archive: Reflex hands on no variables, so who the user is comes from files below HOME."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from esorex_bridge.archive.client import ArchiveClient
+
+
+def client(address: str, environment: Mapping[str, str]) -> ArchiveClient:
+    """Return the client for an archive, ESO's own where no address is given; it logs in where a service asks for it."""
+    from esorex_bridge.archive.client import ArchiveClient
+    from esorex_bridge.archive.services import Services
+    from esorex_bridge.cli.archive import credentials
+
+    services = Services.at(address) if address else Services()
+    return ArchiveClient(services, credentials=lambda: credentials(environment, keyring=not address))

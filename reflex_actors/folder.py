@@ -1,0 +1,139 @@
+"""A data folder as actors see it: its root, its datasets, and these datasets as Reflex takes them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from esorex_bridge.errors import DataError, UserError
+
+if TYPE_CHECKING:
+    from esorex_bridge.cli.organised_data import OrganisedData
+    from esorex_bridge.datasets.association import Mode
+    from esorex_bridge.datasets.dataset import Dataset
+    from esorex_bridge.plan.workflow import Workflow
+
+INPUT_FOLDER = "reflex_input"
+
+
+def existing_folder(text: str, port: str) -> Path:
+    """Return a folder that an input names.
+
+    Raises
+    ------
+    UserError
+        It is not there.
+    """
+    if not text:
+        raise UserError(f"no value for {port}: give the folder of the data")
+    path = Path(text).expanduser().absolute()
+    if not path.is_dir():
+        raise UserError(f"{port} is {path}, which is no folder; correct the path, or make the folder")
+    return path
+
+
+def root_of(folder: Path, given: str = "") -> Path:
+    """Return the data root of a folder: the one given, the one above `reflex_input`, or the folder itself.
+
+    >>> root_of(Path("/data/night/reflex_input/naco"))
+    PosixPath('/data/night')
+    """
+    if given:
+        return Path(given).expanduser().absolute()
+    above = next((path for path in (folder, *folder.parents) if path.name == INPUT_FOLDER), None)
+    return above.parent if above else folder
+
+
+def mode_of(text: str) -> Mode:
+    """Return the mode that an input names: `raw` or `master`.
+
+    Raises
+    ------
+    UserError
+        It is neither.
+    """
+    word = text.lower()
+    if word in ("raw", "raw2raw", ""):
+        return "Raw2Raw"
+    if word in ("master", "raw2master"):
+        return "Raw2Master"
+    raise UserError(f"mode is '{text}'; it must be raw (raw calibrations) or master (processed ones)")
+
+
+def organised(
+    folders: Sequence[Path], root: Path, by: str = "both", oca: str = "", workflow: str = ""
+) -> OrganisedData:
+    """Organise what lies in folders, with the choices kept in the data root.
+
+    Parameters
+    ----------
+    folders : sequence of Path
+        Where the data lie.
+    root : Path
+        The data root.
+    by : {'both', 'calselector', 'oca'}
+        Trees with gaps filled by rules, trees alone, or rules alone.
+    oca, workflow : str
+        A rule file and a workflow definition to use instead of those for the instrument.
+
+    Raises
+    ------
+    UserError
+        A rule file, a workflow definition or a choice is wrong.
+    """
+    from esorex_bridge.cli import organised_data
+
+    if by not in ("both", "calselector", "oca"):
+        raise UserError(f"by is '{by}'; it must be calselector, oca or both")
+    wanted = argparse.Namespace(root=root, by=by, oca=Path(oca) if oca else None, workflow=workflow or None,
+                                breakpoints=None)
+    return organised_data.load(wanted, folders)
+
+
+def reflex_datasets(data: OrganisedData, datasets: Sequence[Dataset]) -> list[dict[str, Any]]:
+    """Return the document with datasets as Reflex's DataOrganizer writes them.
+
+    Where a workflow is known for the instrument, the tree is that of its plan: what the plan decides by headers (which
+    dark for which flat, settings never mixed) then stands in the purposes, and Reflex does the same. Otherwise the tree
+    is that of the dataset, with the best of several alternatives.
+    """
+    from esorex_bridge.cli.organise import _checksum
+    from esorex_bridge.datasets.alternatives import best_alternatives
+    from esorex_bridge.datasets.reflex_json import datasets_json
+    from esorex_bridge.plan.cascade import make_plan
+    from reflex_actors.unfold import unfolded
+
+    found: list[Dataset] = []
+    for dataset in datasets:
+        workflow = workflow_for(data.workflows, dataset)
+        plan = make_plan(dataset, workflow, data.headers) if workflow else None
+        found += unfolded(dataset, plan) if plan and plan.steps else [best_alternatives(dataset, data.headers)]
+    return datasets_json(found, _checksum)
+
+
+def workflow_for(workflows: Sequence[Workflow], dataset: Dataset) -> Workflow | None:
+    """Return the workflow for a dataset's instrument; the only one there is where one was named; None without any."""
+    from esorex_bridge.plan.workflow import choose_workflow
+
+    if len(workflows) == 1:
+        return workflows[0]
+    try:
+        return choose_workflow(workflows, dataset.instrument)
+    except UserError:
+        return None
+
+
+def require_datasets(datasets: Sequence[Any], folders: Sequence[Path], warnings: Sequence[str] = ()) -> None:
+    """Refuse to go on without a dataset.
+
+    Raises
+    ------
+    DataError
+        There is none; the message says what is odd.
+    """
+    if not datasets:
+        said = f" ({'; '.join(warnings)})" if warnings else ""
+        places = ", ".join(map(str, folders))
+        raise DataError(f"No datasets have been created from {places}{said}; fetch the data first, or check the folder")

@@ -1,0 +1,156 @@
+"""Installing: a launcher for each actor, the modules that own actors need, and the workflows with their places.
+
+Reflex rebuilds the environment of its scripts, so no virtual environment survives: a launcher names the interpreter
+that has the bridge, and becomes it. Arguments, status and signals pass, because it is the same process.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from esorex_bridge import __version__
+from esorex_bridge.errors import UserError
+from reflex_actors.actors import NAMES
+
+DEFAULT_FOLDER = ".esoreflex/esorex_bridge"
+"""Below the home directory."""
+
+MODULES = ("protocol", "sof_json", "dataset_json", "purposes")
+"""What own actors import; they run in Reflex's own interpreter."""
+
+_LAUNCHER = '''#!/usr/bin/env python3
+"""{actor} of esorex-bridge {version}, for ESO Reflex; written by 'esorex-bridge reflex install'."""
+# Any Python runs this file, old ones too: it becomes the interpreter that has the bridge.
+import os
+import sys
+
+INTERPRETER = {interpreter!r}
+ACTOR = {actor!r}
+
+
+def start():
+    if not os.access(INTERPRETER, os.X_OK):
+        sys.stderr.write(
+            "%s: the Python interpreter of esorex-bridge is gone: %s. Install the bridge again, then run "
+            "'esorex-bridge reflex install'.\\n" % (ACTOR, INTERPRETER)
+        )
+        return 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(INTERPRETER, [INTERPRETER, "-E", "-P", "-m", "reflex_actors", ACTOR] + sys.argv[1:])
+
+
+sys.exit(start())
+'''
+
+_PACKAGE = '''"""Modules of esorex-bridge {version} for own actors; written by 'esorex-bridge reflex install'."""
+
+import sys
+
+if sys.version_info < (3, 8):
+    sys.exit(
+        "esorex-bridge: this actor needs Python 3.8 or later, and Reflex starts it with Python %d.%d (%s). "
+        "Set esoreflex.python-command in ~/.esoreflex/esoreflex.rc to a newer one."
+        % (sys.version_info[:2] + (sys.executable,))
+    )
+'''
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """What was written.
+
+    Parameters
+    ----------
+    folder : Path
+        Where.
+    launchers, workflows : tuple of Path
+        The files.
+    settings : tuple of str
+        Lines for `esoreflex.rc`.
+    """
+
+    folder: Path
+    launchers: tuple[Path, ...]
+    workflows: tuple[Path, ...]
+    settings: tuple[str, ...]
+
+
+def install(folder: Path, interpreter: str = sys.executable) -> Installed:
+    """Write launchers, modules and workflows into a folder.
+
+    Raises
+    ------
+    UserError
+        The folder cannot be written, or its path cannot pass through Reflex.
+    """
+    from reflex_actors.sof_json import EncodingError, refuse_separators
+
+    try:
+        refuse_separators(str(folder))
+        folder.mkdir(parents=True, exist_ok=True)
+        launchers = tuple(_launcher(folder, actor, interpreter) for actor in NAMES)
+        _modules(folder / "reflex_actors")
+        workflows = tuple(_workflows(folder))
+    except EncodingError as error:
+        raise UserError(str(error)) from None
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written: {error.strerror}; choose another with --into") from None
+    return Installed(folder, launchers, workflows, settings(folder))
+
+
+def settings(folder: Path) -> tuple[str, ...]:
+    """Return the lines that `esoreflex.rc` should have; the actors themselves need none."""
+    from shutil import which
+
+    esorex = which("esorex")
+    lines = [f"esoreflex.workflow-path=~/KeplerData/workflows/MyWorkflows:{folder / 'workflows'}"]
+    if esorex:
+        lines.append(f"esoreflex.esorex-command={esorex}")
+        lines.append(f"esoreflex.path={Path(esorex).parent}")
+    return tuple(lines)
+
+
+def launcher_text(actor: str, interpreter: str) -> str:
+    """Return the script that Reflex starts for an actor."""
+    return _LAUNCHER.format(actor=actor, version=__version__, interpreter=interpreter)
+
+
+def _launcher(folder: Path, actor: str, interpreter: str) -> Path:
+    path = folder / f"{actor}.py"
+    _write_whole(path, launcher_text(actor, interpreter))
+    path.chmod(0o755)
+    return path
+
+
+def _modules(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    _write_whole(folder / "__init__.py", _PACKAGE.format(version=__version__))
+    for name in MODULES:
+        _write_whole(folder / f"{name}.py", Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8"))
+
+
+def _workflows(folder: Path) -> Iterator[Path]:
+    from esorex_bridge.session import read_workflow, workflow_folder
+    from reflex_actors.moml.reduction import Unsupported, reduction
+    from reflex_actors.moml.text import write
+
+    place = folder / "workflows"
+    place.mkdir(exist_ok=True)
+    for path in sorted(workflow_folder().glob("*.yaml")):
+        try:
+            document = reduction(read_workflow(path), str(folder))
+        except Unsupported:
+            continue
+        target = place / f"{path.stem}.xml"
+        _write_whole(target, write(document))
+        yield target
+
+
+def _write_whole(path: Path, text: str) -> None:
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
