@@ -337,8 +337,10 @@ class _Folder:
     def _take(self, name: str, part: Part, begin: Begin, response: requests.Response,
               arriving: Arriving) -> _Again | None:
         size = begin.offset
+        # What has come is taken as it comes: a slow connection that breaks loses nothing.
+        read = getattr(response.raw, "read1", response.raw.read)
         try:
-            while chunk := response.raw.read(_CHUNK, decode_content=False):
+            while chunk := read(_CHUNK, decode_content=False):
                 part.write(chunk)
                 arriving.feed(chunk)
                 size += len(chunk)
