@@ -119,3 +119,15 @@ def test_nothing_is_written_beside_the_root(root: Path, bridge: Callable[..., En
     before = set(here.iterdir())
     bridge("run", "--root", root, "--json", *SMALL)
     assert set(here.iterdir()) == before
+
+
+def test_a_raw_with_a_flipped_bit_is_caught_by_its_own_checksum(root: Path, bridge: Callable[..., Ended]) -> None:
+    path = frame(root, "FLAT,SKY")
+    content = bytearray(path.read_bytes())
+    content[-4000] ^= 1
+    path.write_bytes(content)
+    ended = bridge("run", "--root", root, "--json", *SMALL)
+    assert ended.step("naco_img_twflat")["outcome"] == "failed"
+    assert "DATASUM" in ended.step("naco_img_twflat")["error"]
+    assert path.name in ended.step("naco_img_twflat")["error"]
+    assert ended.step("naco_img_dark")["outcome"] == "done"
