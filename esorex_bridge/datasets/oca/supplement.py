@@ -64,7 +64,8 @@ EVERY = 10_000
 def supplemented(rules: Rules, facts: Iterable[RecipeFacts]) -> Rules:
     """Return rules whose actions name the products of their recipes and select all calibrations these take.
 
-    What the rules say themselves stays as it is.
+    What the rules say themselves stays as it is, but for one thing: a calibration that they call optional and that the
+    recipe cannot do without is needed.
     """
     by_recipe: dict[str, RecipeFacts] = {}
     for fact in facts:
@@ -81,13 +82,20 @@ def _supplemented(action: ActionRule, facts: dict[str, RecipeFacts]) -> ActionRu
     known = [facts[recipe.name] for recipe in action.recipes if recipe.name in facts]
     stated = {_stated_category(product) for product in action.products}
     products = [_product(category) for fact in known for category in fact.products if category not in stated]
+    required = {need.category for fact in known for need in fact.needs if need.required}
     mentioned = {selection.category for selection in action.selections}
     needs = [need for fact in known for need in fact.needs if mentioned.isdisjoint((need.category, *need.sources))]
     return replace(
         action,
         products=(*action.products, *products),
-        selections=(*action.selections, *map(_selection, needs)),
+        selections=(*(_at_least_one(selection, required) for selection in action.selections), *map(_selection, needs)),
     )
+
+
+def _at_least_one(selection: Selection, required: set[str]) -> Selection:
+    if selection.category not in required or selection.least > 0:
+        return selection
+    return replace(selection, min_ret=1, max_ret=max(1, selection.most))
 
 
 def _stated_category(product: Product) -> str:
