@@ -78,8 +78,10 @@ def _unpacked_image(path: Path) -> tuple[Path, Digest]:
 
     target = path.with_name(stem(path.name) + ".fits")
     part = target.with_name(target.name + ".part")
-    with fits.open(path, memmap=False) as hdus:
-        image = fits.PrimaryHDU(hdus[1].data, hdus[1].header)
+    with fits.open(path, memmap=False, do_not_scale_image_data=True) as hdus:
+        image = fits.PrimaryHDU(hdus[1].data, hdus[1].header, do_not_scale_image_data=True)
+        # astropy drops the scale, because it takes the data for scaled ones.
+        image.header.update({key: hdus[1].header[key] for key in ("BSCALE", "BZERO") if key in hdus[1].header})
         image.writeto(part, overwrite=True, output_verify="silentfix+ignore")
     content = verify_fits(part)
     _publish(part, target, path)

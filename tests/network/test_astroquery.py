@@ -1,4 +1,4 @@
-"""astroquery against the embedded archive, through its class attributes: the archive is faithful, and one login serves."""
+"""astroquery against the embedded archive, through its class attributes: the archive is faithful."""
 
 from __future__ import annotations
 
