@@ -82,9 +82,9 @@ def classified(season: Path, rules: object, cache: Path) -> float:
     began = time.perf_counter()
     found = scan([season], keys, HeaderCache(cache, keys))
     classify = Classifier(rules)  # type: ignore[arg-type]
-    categories = [classify(header).category for header in found.headers.values()]
+    categories = [classify(header).category for header in found.found.values()]
     spent = time.perf_counter() - began
-    assert len(categories) == len(found.headers) and all(categories) and not found.faults
+    assert len(categories) == len(found.found) and all(categories) and not found.faults
     return spent / len(categories)
 
 

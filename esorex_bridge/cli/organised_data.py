@@ -102,20 +102,21 @@ def load(args: argparse.Namespace, places: Iterable[Path], more_keywords: tuple[
     from esorex_bridge.fits.scan import scan
 
     folders = tuple(places) or default_places(args.root)
-    workflows = _workflows(args)
-    rules, warnings = ({}, ()) if args.by == "calselector" else _rules(args, _instruments(folders), workflows)
+    workflows, unreadable = _workflows(args)
+    rules, without = ({}, ()) if args.by == "calselector" else _rules(args, _instruments(folders), workflows)
     keys = (*ALWAYS_READ, *SETTINGS, *more_keywords)
     for known in rules.values():
         keys += wanted_keywords(known)
     wanted = tuple(sorted(set(keys)))
     cache = HeaderCache(args.root.absolute() / "reflex_book_keeping" / CACHE_FILE, wanted)
     found = scan(folders, wanted, cache)
-    copies = find_copies(found.headers)
-    unused = {path for copy in copies for path in copy.others}
-    headers = {path: header for path, header in found.headers.items() if path not in unused}
+    headers = found.headers
+    copies = find_copies(headers)
+    for path in {path for copy in copies for path in copy.others}:
+        del headers[path]
     organised = tuple(_organised(headers, rules, _breakpoints(args)))
     trees, odd = ((), ()) if args.by == "oca" else _trees(found.others, headers)
-    told = (*warnings, *map(str, copies), *odd, *(text for known in organised for text in known.warnings))
+    told = (*unreadable, *without, *map(str, copies), *odd, *(text for known in organised for text in known.warnings))
     data = OrganisedData(_joined(trees, organised), organised, headers, found.faults, told, workflows,
                          read_choices_file(args.root), {})
     return _with_choices(data)
@@ -127,15 +128,22 @@ def default_places(root: Path) -> tuple[Path, ...]:
     return (below if below.is_dir() else root,)
 
 
-def _workflows(args: argparse.Namespace) -> tuple[Workflow, ...]:
+def _workflows(args: argparse.Namespace) -> tuple[tuple[Workflow, ...], tuple[str, ...]]:
+    """Return the workflow definitions, and what is wrong with those that cannot be read and were not asked for."""
     from esorex_bridge.session import read_workflow, workflow_folder
 
-    if args.workflow == "none":
-        return ()
     known = {path.stem: path for path in sorted(workflow_folder().glob("*.yaml"))}
-    if args.workflow is None:
-        return tuple(read_workflow(path) for path in known.values())
-    return (read_workflow(known.get(args.workflow, Path(args.workflow))),)
+    if args.workflow == "none":
+        return (), ()
+    if args.workflow is not None:
+        return (read_workflow(known.get(args.workflow, Path(args.workflow))),), ()
+    found, unreadable = [], []
+    for path in known.values():
+        try:
+            found.append(read_workflow(path))
+        except UserError as error:
+            unreadable.append(f"Not used: {error}")
+    return tuple(found), tuple(unreadable)
 
 
 def _instruments(folders: Iterable[Path]) -> tuple[str, ...]:

@@ -10,30 +10,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from esorex_bridge.fits.card import Value
 
-_FIRST_LINE = '{"file": "header cache of esorex-bridge", "version": 1}'
+_FIRST_LINE = '{"file": "header cache of esorex-bridge", "version": 2}'
 _WORTH_REWRITING = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """What tells that a file is the same as before.
-
-    Parameters
-    ----------
-    size_bytes : int
-        Its size.
-    mtime_ns : int
-        Its time of modification, in ns since 1970.
-    """
-
-    size_bytes: int
-    mtime_ns: int
 
 
 class HeaderCache:
@@ -53,7 +36,7 @@ class HeaderCache:
         self._lists: dict[tuple[str, ...], int] = {}
         self._entries: dict[str, list[Any]] = {}
         self._fresh: dict[str, list[Any]] = {}
-        self._suiting: dict[int, tuple[tuple[str, int], ...]] = {}
+        self._suiting: dict[int, tuple[str, ...]] = {}
         self._lines = 0
         self._load()
 
@@ -62,15 +45,15 @@ class HeaderCache:
         entry = self._entries.get(path)
         if entry is None or entry[2] != size_bytes or entry[3] != mtime_ns:
             return None
-        places = self._suiting.get(entry[0])
-        if places is None:
+        stored = self._suiting.get(entry[0])
+        if stored is None:
             return None
-        values = entry[4:]
-        return {key: values[place] for key, place in places if values[place] is not None}
+        values = dict(zip(stored, entry[4], strict=False))
+        return values if stored == self._keys else {key: values[key] for key in self._keys}
 
     def put(self, path: str, size_bytes: int, mtime_ns: int, header: Mapping[str, Value]) -> None:
         """Remember the values of a file for the next `save`."""
-        self._fresh[path] = [0, path, size_bytes, mtime_ns, *(header.get(key) for key in self._keys)]
+        self._fresh[path] = [0, path, size_bytes, mtime_ns, [header.get(key) for key in self._keys]]
 
     def save(self) -> None:
         """Append what is new; a cache that cannot be written is none, and no error."""
@@ -115,12 +98,12 @@ class HeaderCache:
         for entry in _parsed(lines):
             if entry[0] == "keys":
                 numbers[entry[1]] = tuple(entry[2:])
-            elif entry[0] in numbers and len(entry) == 4 + len(numbers[entry[0]]):
+            elif entry[0] in numbers and len(entry[4]) == len(numbers[entry[0]]):
                 self._entries[entry[1]] = entry
         for number, keys in numbers.items():
             self._lists[keys] = number
             if set(self._keys) <= set(keys):
-                self._suiting[number] = tuple((key, keys.index(key)) for key in self._keys)
+                self._suiting[number] = keys
 
     def _stored_lines(self) -> list[str]:
         try:
@@ -150,4 +133,4 @@ def _parsed_line(line: str) -> Any:
 def _is_entry(entry: list[Any]) -> bool:
     if entry[0] == "keys":
         return isinstance(entry[1], int) and all(isinstance(key, str) for key in entry[2:])
-    return isinstance(entry[0], int) and isinstance(entry[1], str) and len(entry) >= 4
+    return isinstance(entry[0], int) and isinstance(entry[1], str) and len(entry) == 5 and isinstance(entry[4], list)

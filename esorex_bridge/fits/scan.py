@@ -41,17 +41,22 @@ class Scan:
 
     Parameters
     ----------
-    headers : mapping of Path to keywords
-        Of every FITS file, the keywords asked for as far as it has them; in the order of the paths.
+    found : mapping of str to keywords
+        By path, of every FITS file, all keywords asked for, None for what it does not have; in the order of the paths.
     faults : tuple of Fault
         Files named like FITS that are none, or are cut off, or cannot be read.
     others : tuple of Path
         Files that are not FITS and do not claim to be.
     """
 
-    headers: Mapping[Path, Mapping[str, Value]]
+    found: Mapping[str, Mapping[str, Value]]
     faults: tuple[Fault, ...] = ()
     others: tuple[Path, ...] = ()
+
+    @property
+    def headers(self) -> dict[Path, Mapping[str, Value]]:
+        """The same by `Path`, which takes longer to make than to look a file up in the cache."""
+        return {Path(path): header for path, header in self.found.items()}
 
 
 def scan(places: Iterable[Path], keys: tuple[str, ...], cache: HeaderCache | None = None) -> Scan:
@@ -66,13 +71,13 @@ def scan(places: Iterable[Path], keys: tuple[str, ...], cache: HeaderCache | Non
     cache : HeaderCache, optional
         Made for the same keywords; saved at the end.
     """
-    headers: dict[Path, Mapping[str, Value]] = {}
+    headers: dict[str, Mapping[str, Value]] = {}
     faults: list[Fault] = []
     others: list[Path] = []
-    for path, status in sorted(_files(places, faults)):
-        known = cache.get(path, status[0], status[1]) if cache else None
+    for path, size_bytes, mtime_ns in _files(places, faults):
+        known = cache.get(path, size_bytes, mtime_ns) if cache else None
         if known is not None:
-            headers[Path(path)] = known
+            headers[path] = known
             continue
         if not path.lower().endswith(_SUFFIXES) and not _starts_like_fits(path):
             others.append(Path(path))
@@ -82,44 +87,40 @@ def scan(places: Iterable[Path], keys: tuple[str, ...], cache: HeaderCache | Non
         except DataError as error:
             faults.append(Fault(Path(path), str(error)))
             continue
-        headers[Path(path)] = header
+        headers[path] = {key: header.get(key) for key in keys}
         if cache:
-            cache.put(path, *status, header)
+            cache.put(path, size_bytes, mtime_ns, header)
     if cache:
         cache.save()
     return Scan(headers, tuple(faults), tuple(others))
 
 
-_Status = tuple[int, int]
+_Found = tuple[str, int, int]
 
 
-def _files(places: Iterable[Path], faults: list[Fault]) -> Iterator[tuple[str, _Status]]:
-    """Yield the files of all places once each, with size and mtime in ns."""
+def _files(places: Iterable[Path], faults: list[Fault]) -> list[_Found]:
+    """Return the files of all places once each, by path, with size in bytes and mtime in ns."""
     seen: set[tuple[int, int]] = set()
-    yielded: set[str] = set()
+    found: list[_Found] = []
     for place in places:
-        for path, status in _below(place.absolute(), seen, faults):
-            if path not in yielded:
-                yielded.add(path)
-                yield path, status
+        _look_at(place.absolute(), found, seen, faults)
+    return sorted(set(found))
 
 
-def _below(place: Path, seen: set[tuple[int, int]], faults: list[Fault]) -> Iterator[tuple[str, _Status]]:
+def _look_at(place: Path, found: list[_Found], seen: set[tuple[int, int]], faults: list[Fault]) -> None:
     try:
         status = place.stat()
     except OSError as error:
         faults.append(Fault(place, f"{place} cannot be read: {error.strerror}"))
         return
     if not place.is_dir():
-        yield str(place), (status.st_size, status.st_mtime_ns)
-        return
-    if (status.st_dev, status.st_ino) in seen:
-        return
-    seen.add((status.st_dev, status.st_ino))
-    yield from _in_folder(str(place), seen, faults)
+        found.append((str(place), status.st_size, status.st_mtime_ns))
+    elif (status.st_dev, status.st_ino) not in seen:
+        seen.add((status.st_dev, status.st_ino))
+        _look_into(str(place), found, seen, faults)
 
 
-def _in_folder(folder: str, seen: set[tuple[int, int]], faults: list[Fault]) -> Iterator[tuple[str, _Status]]:
+def _look_into(folder: str, found: list[_Found], seen: set[tuple[int, int]], faults: list[Fault]) -> None:
     try:
         with os.scandir(folder) as listing:
             entries = list(listing)
@@ -130,18 +131,16 @@ def _in_folder(folder: str, seen: set[tuple[int, int]], faults: list[Fault]) -> 
         if entry.name.startswith("."):
             continue
         try:
-            if entry.is_dir():
+            if entry.is_file():
+                status = entry.stat()
+                found.append((entry.path, status.st_size, status.st_mtime_ns))
+            elif entry.is_dir():
                 if entry.name not in OUTPUT_FOLDERS:
-                    yield from _below(Path(entry.path), seen, faults)
-                continue
-            if not entry.is_file():
+                    _look_at(Path(entry.path), found, seen, faults)
+            else:
                 faults.extend(_odd(entry))
-                continue
-            status = entry.stat()
         except OSError as error:
             faults.append(Fault(Path(entry.path), f"{entry.path} cannot be read: {error.strerror}"))
-            continue
-        yield entry.path, (status.st_size, status.st_mtime_ns)
 
 
 def _odd(entry: os.DirEntry[str]) -> Iterator[Fault]:
@@ -176,7 +175,7 @@ def probe(
     """
     found: dict[str, Mapping[str, Value]] = {}
     tried = 0
-    for path, _ in sorted(_files(places, [])):
+    for path, _, _ in _files(places, []):
         name = kind(Path(path).name)
         if name in found or tried >= most or not path.lower().endswith(_SUFFIXES):
             continue

@@ -72,7 +72,7 @@ def test_a_changed_file_is_read_again(night: Path, tmp_path: Path) -> None:
     changed = night / "NACO.0.fits"
     changed.write_bytes(fits_of({"DET.DIT": 77.0}))
     os.utime(changed, ns=(1, 1))
-    assert scan([night], KEYS, cache(tmp_path)).headers[changed] == {"DET.DIT": 77.0}
+    assert scan([night], KEYS, cache(tmp_path)).headers[changed]["DET.DIT"] == 77.0
 
 
 def test_other_keywords_are_read_anew_and_fewer_are_not(night: Path, tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_other_keywords_are_read_anew_and_fewer_are_not(night: Path, tmp_path: P
     lambda text: text.replace("NACO", '"NACO', 1),
     lambda text: "something else\n" + text,
     lambda text: text + '\n[0, "half a line',
-    lambda text: text + '\n[7, 1, 2, 3]\n{"a": 1}\n[]\nnull\n',
+    lambda text: text + '\n[7, "a", 2, 3, [1]]\n[7, 1, 2, 3]\n{"a": 1}\n[]\nnull\n',
     lambda text: "",
 ])
 def test_a_damaged_cache_costs_time_and_nothing_else(damage, night: Path, tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_two_who_write_at_once_lose_nothing_but_time(night: Path, tmp_path: Path
     scan([night], KEYS, one)
     found = cache(tmp_path)
     status = (night / "new.1.fits").stat()
-    assert found.get(str(night / "new.1.fits"), status.st_size, status.st_mtime_ns) == {"DET.DIT": 1.0}
+    assert found.get(str(night / "new.1.fits"), status.st_size, status.st_mtime_ns)["DET.DIT"] == 1.0
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(night: Path) -> None:
