@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from esorex_bridge.plan.cascade import make_plan
 from esorex_bridge.plan.parameters import ParameterSetting
 from esorex_bridge.plan.plan import Keywords, Plan, StepName
 from esorex_bridge.plan.workflow import Workflow, choose_workflow, parse_workflow
+from esorex_bridge.run.decide import Policy
 from esorex_bridge.run.esorex import EsoRex, find_esorex
 from esorex_bridge.run.inputs import scan
 from esorex_bridge.run.workspace import Workspace
@@ -56,6 +57,10 @@ class Settings:
         Name or path of the EsoRex command.
     jobs : int
         How many recipes may run at a time.
+    policy : Policy
+        What the user says about reuse.
+    messages : callable or None
+        Is given EsoRex's own messages, line by line; None to keep them in the folder of the run.
     """
 
     root: Path
@@ -65,6 +70,8 @@ class Settings:
     parameters: tuple[ParameterSetting, ...] = ()
     esorex: str = "esorex"
     jobs: int = 1
+    policy: Policy = field(default_factory=Policy)
+    messages: Callable[[str], None] | None = None
 
 
 class Session:
@@ -80,6 +87,7 @@ class Session:
         self.settings = settings
         self.workspace = Workspace(settings.root.absolute())
         self._closing = ExitStack()
+        self._named: dict[str, tuple[Workflow, ...]] = {}
 
     def __enter__(self) -> Session:
         return self
@@ -99,7 +107,7 @@ class Session:
     @cached_property
     def esorex(self) -> EsoRex | None:
         """The installed EsoRex; None where there is none."""
-        return find_esorex(self.store, self.settings.esorex)
+        return find_esorex(self.store, self.settings.esorex, messages=self.settings.messages)
 
     @cached_property
     def client(self) -> ArchiveClient:
@@ -132,7 +140,15 @@ class Session:
         """
         if self.settings.workflow is not None:
             return self.workflows[0]
-        return choose_workflow(self.workflows, dataset.instrument)
+        return choose_workflow(self._workflows_naming(dataset.instrument), dataset.instrument)
+
+    def _workflows_naming(self, instrument: str) -> tuple[Workflow, ...]:
+        """Return the definitions whose text names an instrument, so that not all need to be parsed; all if none does."""
+        if instrument not in self._named:
+            texts = {path: read_text(path) for path in sorted(workflow_folder().glob("*.yaml"))}
+            naming = {path: text for path, text in texts.items() if instrument.upper() in text.upper()}
+            self._named[instrument] = tuple(parse_workflow(text, str(path)) for path, text in naming.items())
+        return self._named[instrument] or self.workflows
 
     def datasets(self, names: Sequence[str] = ()) -> tuple[Dataset, ...]:
         """Return the datasets of the association trees in the data folder, by name.
@@ -224,7 +240,8 @@ class Session:
         """
         from esorex_bridge.run.engine import Tools, carry_out
 
-        tools = Tools(self.esorex, self.store, self.workspace, reporter, started, self.settings.jobs)
+        settings = self.settings
+        tools = Tools(self.esorex, self.store, self.workspace, reporter, started, settings.jobs, settings.policy)
         return carry_out(planned, tools, dry_run)
 
 
@@ -245,11 +262,21 @@ def read_workflow(path: Path) -> Workflow:
     DefinitionError
         It says something that is not allowed.
     """
+    return parse_workflow(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """Read a file that a person wrote.
+
+    Raises
+    ------
+    UserError
+        It cannot be read, or is no UTF-8.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"the workflow definition {path} cannot be read: {error}") from None
-    return parse_workflow(text, str(path))
+        raise UserError(f"{path} cannot be read: {error}") from None
 
 
 def _with_instrument(dataset: Dataset) -> Dataset:

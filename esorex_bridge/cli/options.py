@@ -11,6 +11,7 @@ from esorex_bridge.errors import UserError
 
 if TYPE_CHECKING:
     from esorex_bridge.plan.parameters import ParameterSetting
+    from esorex_bridge.run.decide import Policy
     from esorex_bridge.session import Settings
 
 
@@ -52,11 +53,43 @@ def planning(parser: argparse.ArgumentParser) -> None:
         metavar="RECIPE.PARAM=VALUE",
         help="a recipe parameter, such as naco_img_twflat.prop=true; may be given again",
     )
+    group.add_argument(
+        "--parameters", type=Path, metavar="FILE", help="a YAML file of recipe parameters: 'recipe: {parameter: value}'"
+    )
 
 
-def jobs(parser: argparse.ArgumentParser) -> None:
-    """Add `--jobs`."""
-    parser.add_argument(
+def running(parser: argparse.ArgumentParser) -> None:
+    """Add what carrying a plan out depends on: `--jobs`, `--lazy`, `--force`, `--from`, `--recipe-failure-mode`."""
+    group = parser.add_argument_group("running")
+    _jobs(group)
+    group.add_argument(
+        "--lazy",
+        action="append",
+        default=[],
+        metavar="[RECIPE=]on|off",
+        help="Lazy Mode for all recipes or for one: on reuses what is there, off runs everything (default: on)",
+    )
+    group.add_argument(
+        "--force", action="append", default=[], metavar="RECIPE|STEP", help="run it although its products are there"
+    )
+    group.add_argument(
+        "--from",
+        action="append",
+        default=[],
+        dest="start",
+        metavar="RECIPE|STEP",
+        help="run it, and all that depends on it, although their products are there",
+    )
+    group.add_argument(
+        "--recipe-failure-mode",
+        choices=("Continue", "Stop", "Ask"),
+        default="Continue",
+        help="after a failure: make what does not need the failed step, stop, or ask (default: Continue)",
+    )
+
+
+def _jobs(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
         "--jobs",
         type=int,
         default=os.cpu_count() or 1,
@@ -71,18 +104,43 @@ def settings(args: argparse.Namespace) -> Settings:
     Raises
     ------
     UserError
-        A `--set` is not of its form.
+        A `--set` or `--lazy` is not of its form, or the file of parameters cannot be read.
     """
-    from esorex_bridge.session import Settings
+    from esorex_bridge.cli import output
+    from esorex_bridge.plan.parameters import read_settings
+    from esorex_bridge.session import Settings, read_text
 
+    file = getattr(args, "parameters", None)
     return Settings(
         root=args.root,
         archive=args.archive,
         mode="Raw2Master" if getattr(args, "mode", "raw") == "master" else "Raw2Raw",
         workflow=getattr(args, "workflow", None),
-        parameters=tuple(map(_setting, getattr(args, "set", ()))),
+        parameters=(
+            *(read_settings(read_text(file), str(file)) if file else ()),
+            *map(_setting, getattr(args, "set", ())),
+        ),
         jobs=getattr(args, "jobs", os.cpu_count() or 1),
+        policy=_policy(args),
+        messages=output.note if args.verbose else None,
     )
+
+
+def _policy(args: argparse.Namespace) -> Policy:
+    from esorex_bridge.run.decide import LAZY_MODES, LazyMode, Policy
+
+    general: LazyMode = "on"
+    by_recipe: dict[str, LazyMode] = {}
+    for text in getattr(args, "lazy", ()):
+        recipe, _, word = text.rpartition("=")
+        mode = next((known for known in LAZY_MODES if known == word), None)
+        if mode is None:
+            raise UserError(f"--lazy {text}: the mode is one of {', '.join(LAZY_MODES)}")
+        if recipe:
+            by_recipe[recipe] = mode
+        else:
+            general = mode
+    return Policy(general, by_recipe, tuple(getattr(args, "force", ())), tuple(getattr(args, "start", ())))
 
 
 def _setting(text: str) -> ParameterSetting:

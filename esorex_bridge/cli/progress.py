@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from esorex_bridge.cli import output
 from esorex_bridge.run.report import DatasetReport, StepReport
@@ -14,15 +14,29 @@ if TYPE_CHECKING:
     from esorex_bridge.archive.calselector import AssociationReply
     from esorex_bridge.archive.download import FileReport, Received
 
+FailureMode = Literal["Continue", "Stop", "Ask"]
+FAILURE_MODES: tuple[FailureMode, ...] = ("Continue", "Stop", "Ask")
+"""Reflex's words for what to do after a recipe failed."""
+
 _DONE = {"execute": "ran", "reuse": "reused", "not_needed": "not needed"}
 
 
 class Progress:
-    """Tells on stderr which recipe runs, and how each step ended."""
+    """Tells on stderr which recipe runs, and how each step ended; knows what to do after a failure.
 
-    def started(self, dataset: str, step: str, recipe: str, number: int, of: int) -> None:
+    Parameters
+    ----------
+    failure_mode : {'Continue', 'Stop', 'Ask'}
+        Reflex's Recipe Failure Mode. `Ask` asks on the terminal; where there is none it acts as `Stop`.
+    """
+
+    def __init__(self, failure_mode: FailureMode = "Continue") -> None:
+        self._failure_mode = failure_mode
+
+    def started(self, what: str, number: int, of: int, expected_seconds: float | None) -> None:
         """Tell that a recipe was started."""
-        output.note(f"[{number}/{of}] {step} of {dataset} …")
+        about = f" (about {expected_seconds:.1f} s)" if expected_seconds is not None else ""
+        output.note(f"[{number}/{of}] {what} …{about}")
 
     def finished(self, report: StepReport) -> None:
         """Tell how a step ended."""
@@ -30,6 +44,14 @@ class Progress:
             output.note(f"      {report.step}: {len(report.products)} products in {report.seconds:.2f} s")
         elif report.outcome in ("failed", "blocked"):
             output.note(f"      {report.step}: {report.outcome}: {report.error}")
+
+    def go_on(self, step: str, error: str) -> bool:
+        """Tell whether to go on with what does not need a step that failed."""
+        if self._failure_mode != "Ask" or not sys.stdin.isatty():
+            return self._failure_mode == "Continue"
+        sys.stderr.write(f"{step} failed. Go on with what does not need it? [Y/n] ")
+        sys.stderr.flush()
+        return sys.stdin.readline().strip().lower() in ("", "y", "yes")
 
 
 class FetchProgress:

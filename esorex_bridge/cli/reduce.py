@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from esorex_bridge.cli import options, output
-from esorex_bridge.cli.progress import FetchProgress, Progress, show
+from esorex_bridge.cli.progress import FailureMode, FetchProgress, Progress, show
 from esorex_bridge.datasets.dataset import missing_files
 from esorex_bridge.errors import UserError
 
@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--instrument", metavar="I", help="instrument")
     group.add_argument("--night", metavar="YYYY-MM-DD", help="night that began on this date")
     options.planning(parser)
-    options.jobs(parser)
+    options.running(parser)
     options.dry_run(parser)
     options.common(parser)
 
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         night=args.night,
         dp_ids=tuple(args.dp_ids),
     )
-    result = go(options.settings(args), wanted, args.dry_run)
+    result = go(options.settings(args), wanted, args.dry_run, args.recipe_failure_mode)
     if args.json:
         output.emit_json(document(result))
     else:
@@ -90,7 +90,9 @@ def constraints_of(**fields: Any) -> Constraints:
     return wanted
 
 
-def go(settings: Settings, wanted: Constraints, dry_run: bool = False) -> Result:
+def go(
+    settings: Settings, wanted: Constraints, dry_run: bool = False, failure_mode: FailureMode = "Continue"
+) -> Result:
     """Go the whole road.
 
     Raises
@@ -116,7 +118,7 @@ def go(settings: Settings, wanted: Constraints, dry_run: bool = False) -> Result
         if dry_run and any(missing_files(dataset) for dataset in datasets):
             return Result(acquired, ())
         planned = session.plans(datasets)
-        reports = session.run(planned, Progress(), datetime.now(), dry_run)
+        reports = session.run(planned, Progress(failure_mode), datetime.now(), dry_run)
         return Result(acquired, reports, () if dry_run or session.esorex else session.write_sofs(planned))
 
 

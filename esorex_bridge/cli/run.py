@@ -16,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("datasets", nargs="*", metavar="DATASET", help="names of datasets (default: all)")
     options.planning(parser)
-    options.jobs(parser)
+    options.running(parser)
     options.dry_run(parser)
     options.common(parser)
 
@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
 
     with Session(options.settings(args)) as session:
         planned = session.plans(session.datasets(args.datasets))
-        reports = session.run(planned, Progress(), datetime.now(), args.dry_run)
+        reports = session.run(planned, Progress(args.recipe_failure_mode), datetime.now(), args.dry_run)
     if args.json:
         output.emit_json({"executed": count(reports, "execute"), "datasets": [r.document() for r in reports]})
     else:

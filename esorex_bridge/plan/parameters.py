@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from esorex_bridge.errors import UserError
-from esorex_bridge.plan.located import Scalar
+from esorex_bridge.plan.located import Scalar, read_yaml
 
 Value = str | int | float | bool
 
@@ -99,6 +99,21 @@ def read_schemas(text: str) -> tuple[ParameterSchema, ...]:
             description=entry.get("description", ""),
         )
         for entry in json.loads(text)
+    )
+
+
+def read_settings(text: str, source: str) -> tuple[ParameterSetting, ...]:
+    """Read a YAML file of recipe parameters (`naco_img_dark: {nsamples: 50}`).
+
+    Raises
+    ------
+    DefinitionError
+        With file, line, and what is allowed.
+    """
+    return tuple(
+        ParameterSetting(recipe, name, value.scalar(f"parameter {name}"), f"{source}:{value.line}")
+        for recipe, parameters in read_yaml(text, source).items("a file of parameters")
+        for name, value in parameters.items(f"the parameters of {recipe}")
     )
 
 

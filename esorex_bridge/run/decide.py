@@ -3,12 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
+from esorex_bridge.errors import UserError
 from esorex_bridge.plan.plan import Plan, Step, StepName
 from esorex_bridge.run.explain import difference
-from esorex_bridge.run.key import Statement, StepKey
+from esorex_bridge.run.key import Statement
 from esorex_bridge.run.ports import Absent, Record
+
+LazyMode = Literal["on", "off"]
+"""`on`: reuse what was made of the same content, parameters and versions. `off`: run everything."""
+
+LAZY_MODES: tuple[LazyMode, ...] = ("on", "off")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the user says about reuse.
+
+    Parameters
+    ----------
+    lazy : {'on', 'off'}
+        For all recipes that are not named.
+    by_recipe : mapping of str to {'on', 'off'}
+        For single recipes.
+    forced : tuple of str
+        Recipes or steps (`naco_img_dark`, `naco_img_dark_1`) that run although they need not.
+    start : tuple of str
+        Recipes or steps that run with all that depends on them.
+    """
+
+    lazy: LazyMode = "on"
+    by_recipe: Mapping[str, LazyMode] = field(default_factory=dict)
+    forced: tuple[str, ...] = ()
+    start: tuple[str, ...] = ()
+
+    def names(self, step: Step, listed: tuple[str, ...]) -> bool:
+        """Tell whether a step, or its recipe, is in a list."""
+        return step.recipe in listed or step.name in listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +59,11 @@ class Reuse:
 
 @dataclass(frozen=True, slots=True)
 class Execute:
-    """The recipe must run."""
+    """The recipe must run; `forced` tells that it must even where its products are there."""
 
     step: Step
     reason: str
+    forced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +80,61 @@ Decision = Reuse | Execute | NotNeeded
 def decide(
     plan: Plan,
     stated: Mapping[StepName, Statement],
-    find: Callable[[StepKey], Record | Absent],
+    found: Mapping[StepName, Record | Absent],
     nearest: Callable[[Statement], Statement | None],
+    policy: Policy = Policy(),
 ) -> tuple[Decision, ...]:
     """Return a decision for each step of a plan, in its order.
 
     Decided from the last step backwards, because whether a master must be made depends on whether what is made from it
     must be.
     """
+    forced = _forced(plan, policy)
     needed = {step.name for step in plan.steps if step.target}
     decisions: list[Decision] = []
     for step in reversed(plan.steps):
-        statement = stated[step.name]
-        found = find(statement.key())
-        if isinstance(found, Record):
-            decisions.append(Reuse(step, found))
+        there = found[step.name]
+        if step.name in forced:
+            decisions.append(Execute(step, forced[step.name], forced=True))
+            needed.update(step.needs)
+        elif isinstance(there, Record):
+            decisions.append(Reuse(step, there))
         elif step.name in needed:
-            decisions.append(Execute(step, found.reason or difference(statement, nearest(statement))))
+            statement = stated[step.name]
+            decisions.append(Execute(step, there.reason or difference(statement, nearest(statement))))
             needed.update(step.needs)
         else:
             decisions.append(NotNeeded(step))
     return tuple(reversed(decisions))
+
+
+def refuse_unknown(policy: Policy, plans: tuple[Plan, ...]) -> None:
+    """Refuse a policy that names what no plan has.
+
+    Raises
+    ------
+    UserError
+        With the names there are.
+    """
+    known = {name for plan in plans for step in plan.steps for name in (step.recipe, step.name)}
+    for name in (*policy.by_recipe, *policy.forced, *policy.start):
+        if name not in known:
+            raise UserError(
+                f"no recipe or step is named '{name}' in these plans; there are: {', '.join(sorted(known))}"
+            )
+
+
+def _forced(plan: Plan, policy: Policy) -> dict[StepName, str]:
+    """Return the steps that must run whatever is there, with the reason."""
+    reasons: dict[StepName, str] = {}
+    again: set[StepName] = set()
+    for step in plan.steps:
+        rerun = [name for name in step.needs if name in again]
+        if policy.names(step, policy.start) or rerun:
+            again.add(step.name)
+            reasons[step.name] = f"{', '.join(rerun)} runs again" if rerun else "asked to start from here"
+        elif policy.names(step, policy.forced):
+            reasons[step.name] = "forced"
+        elif policy.by_recipe.get(step.recipe, policy.lazy) == "off":
+            reasons[step.name] = "Lazy Mode is off"
+    return reasons

@@ -12,12 +12,15 @@ from datetime import datetime
 from pathlib import Path
 
 from esorex_bridge.fits.header import read_header
+from esorex_bridge.run.locks import locked
 from esorex_bridge.run.ports import Product, Record
 from esorex_bridge.run.store import SqliteStore
-from esorex_bridge.run.workspace import copy_whole, free_name, safe_name
+from esorex_bridge.run.workspace import Workspace, copy_whole, free_name, safe_name
 
 
-def deliver(dataset: str, record: Record, store: SqliteStore, folder: Path, started: datetime) -> tuple[Product, ...]:
+def deliver(
+    dataset: str, record: Record, store: SqliteStore, workspace: Workspace, started: datetime
+) -> tuple[Product, ...]:
     """Return the end products of a dataset, copied into place where they are not there yet.
 
     Parameters
@@ -28,23 +31,28 @@ def deliver(dataset: str, record: Record, store: SqliteStore, folder: Path, star
         Of the step whose products are delivered.
     store : SqliteStore
         Remembers what was delivered.
-    folder : Path
-        `reflex_end_products`.
+    workspace : Workspace
+        Has the folder of end products.
     started : datetime
         When the run began; names the folder above the dataset's.
     """
+    with locked(workspace.locks / f"end_{record.key}"):
+        return _delivered(dataset, record, store, workspace.end_products / f"{started:%Y-%m-%dT%H:%M:%S}")
+
+
+def _delivered(dataset: str, record: Record, store: SqliteStore, folder: Path) -> tuple[Product, ...]:
     products = record.products
     earlier = store.end_products(dataset, record.key)
     if len(earlier) == len(products) and all(map(_is_still, earlier, products)):
         return tuple(replace(product, path=path) for product, path in zip(products, earlier, strict=True))
-    place = folder / f"{started:%Y-%m-%dT%H:%M:%S}" / safe_name(dataset)
+    place = folder / safe_name(dataset)
     delivered: dict[Path, Product] = {}
     for product in products:
         target = free_name(place, _stem(product), ".fits")
         copy_whole(product.path, target)
         delivered[target] = replace(product, path=target)
     store.record_end_products(dataset, record.key, {path: product.digest for path, product in delivered.items()})
-    _say(place.parent, dataset, delivered)
+    _say(folder, dataset, delivered)
     return tuple(delivered.values())
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from esorex_bridge.datasets.dataset import Dataset
 from esorex_bridge.plan.plan import Plan, StepName, recipes_of
-from esorex_bridge.run.decide import Decision, Execute, NotNeeded, Reuse, decide
+from esorex_bridge.run.decide import Decision, Execute, NotNeeded, Policy, Reuse, decide, refuse_unknown
 from esorex_bridge.run.end_products import deliver
 from esorex_bridge.run.foresee import Foreseen, HeldUp, foresee, input_files
 from esorex_bridge.run.key import StepKey
@@ -43,6 +43,8 @@ class Tools:
         When the whole run began; names the folder of its end products.
     jobs : int
         How many recipes may run at a time.
+    policy : Policy
+        What the user says about reuse.
     """
 
     runner: RecipeRunner | None
@@ -51,6 +53,7 @@ class Tools:
     reporter: Reporter
     started: datetime
     jobs: int = 1
+    policy: Policy = field(default_factory=Policy)
 
 
 def carry_out(pairs: Pairs, tools: Tools, dry_run: bool = False) -> tuple[DatasetReport, ...]:
@@ -79,7 +82,9 @@ def carry_out(pairs: Pairs, tools: Tools, dry_run: bool = False) -> tuple[Datase
     if not dry_run:
         run.make()
     return tuple(
-        _not_run(ahead.dataset, ahead.plan, "blocked", ahead.reason) if isinstance(ahead, HeldUp) else run.report(ahead)
+        _not_run(ahead.dataset, ahead.plan, "blocked", ahead.reason)
+        if isinstance(ahead, HeldUp)
+        else run.report(ahead, () if dry_run else run.deliver(ahead))
         for ahead in foreseen
     )
 
@@ -89,8 +94,9 @@ def products_of(plan: Plan, dataset: Dataset, store: SqliteStore, runner: Recipe
     (ahead,) = foresee_all(((dataset, plan),), store, runner)
     if isinstance(ahead, HeldUp):
         return {}
-    found = {name: store.find(key) for name, key in ahead.keys.items()}
-    return {name: record for name, record in found.items() if isinstance(record, Record)}
+    found = store.find_all(ahead.keys.values())
+    records = {name: found[key] for name, key in ahead.keys.items()}
+    return {name: record for name, record in records.items() if isinstance(record, Record)}
 
 
 def foresee_all(pairs: Pairs, store: SqliteStore, runner: RecipeRunner) -> tuple[Foreseen | HeldUp, ...]:
@@ -118,8 +124,13 @@ class _Run:
 
     def decide(self, foreseen: Iterable[Foreseen]) -> None:
         """Decide about all steps."""
-        store = self._tools.store
-        decided = [(ahead, decide(ahead.plan, ahead.stated, store.find, store.nearest)) for ahead in foreseen]
+        store, policy, listed = self._tools.store, self._tools.policy, tuple(foreseen)
+        refuse_unknown(policy, tuple(ahead.plan for ahead in listed))
+        there = store.find_all(key for ahead in listed for key in ahead.keys.values())
+        decided = []
+        for ahead in listed:
+            found = {name: there[key] for name, key in ahead.keys.items()}
+            decided.append((ahead, decide(ahead.plan, ahead.stated, found, store.nearest, policy)))
         self._works = gather(decided)
         for ahead, decisions in decided:
             self._decisions[ahead.plan.dataset] = decisions
@@ -130,31 +141,41 @@ class _Run:
     def make(self) -> None:
         """Make what must be made."""
         self._ended = run_all(
-            self._works, self._records, self._make, self._tell, self._maker.runner.stop, self._tools.jobs
+            self._works,
+            self._records,
+            self._make,
+            self._tell,
+            lambda work, failed: self._tools.reporter.go_on(work.step.name, failed.error),
+            self._maker.runner.stop,
+            self._tools.jobs,
         )
 
     def _make(self, work: Work, records: Mapping[StepKey, Record]) -> Made:
         number = list(self._works).index(work.key) + 1
-        dataset = work.foreseen.plan.dataset
-        self._tools.reporter.started(dataset, work.step.name, work.step.recipe, number, len(self._works))
-        return Made(*self._maker.make(work.foreseen, work.step, records))
+        expected = self._tools.store.expected_seconds(work.step.recipe)
+        name = f"{work.step.name} of {work.foreseen.plan.dataset}"
+        self._tools.reporter.started(name, number, len(self._works), expected)
+        return Made(*self._maker.make(work.foreseen, work.step, records, work.forced))
 
     def _tell(self, work: Work, ended: Ended) -> None:
         self._ended[work.key] = ended
         self._tools.reporter.finished(self._worked(work.foreseen, work.key, Execute(work.step, work.reason)))
 
-    def report(self, ahead: Foreseen) -> DatasetReport:
-        """Return what came of a dataset, its end products delivered."""
-        steps = [self._step(ahead, decision) for decision in self._decisions[ahead.plan.dataset]]
-        report = _dataset_report(ahead.dataset, ahead.plan, steps)
-        return replace(report, end_products=tuple(self._delivered(ahead))) if self._ended or not self._works else report
+    def deliver(self, ahead: Foreseen) -> tuple[Product, ...]:
+        """Return the products that a dataset is for, brought into its folder of end products."""
+        tools = self._tools
+        records = (self._records.get(ahead.keys[step.name]) for step in ahead.plan.steps if step.target)
+        return tuple(
+            product
+            for record in records
+            if record is not None
+            for product in deliver(ahead.plan.dataset, record, tools.store, tools.workspace, tools.started)
+        )
 
-    def _delivered(self, ahead: Foreseen) -> Iterator[Product]:
-        for step in ahead.plan.steps:
-            record = self._records.get(ahead.keys[step.name])
-            if step.target and record is not None:
-                folder = self._tools.workspace.end_products
-                yield from deliver(ahead.plan.dataset, record, self._tools.store, folder, self._tools.started)
+    def report(self, ahead: Foreseen, end_products: tuple[Product, ...]) -> DatasetReport:
+        """Return what came of a dataset."""
+        steps = [self._step(ahead, decision) for decision in self._decisions[ahead.plan.dataset]]
+        return replace(_dataset_report(ahead.dataset, ahead.plan, steps), end_products=end_products)
 
     def _step(self, ahead: Foreseen, decision: Decision) -> StepReport:
         if isinstance(decision, Execute):

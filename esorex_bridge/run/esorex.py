@@ -16,7 +16,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -40,6 +40,7 @@ PLUGIN_FOLDERS = (
 
 _KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "OMP_NUM_THREADS", "OMP_PROC_BIND", "TZ")
 _KILL_AFTER_SECONDS = 3.0
+_LOOK_SECONDS = 0.2
 _INTROSPECTION_SECONDS = 60.0
 
 
@@ -64,12 +65,21 @@ class EsoRex:
         Plugin file of every recipe.
     memory : RecipeMemory
         Where the parameters of recipes are remembered.
+    messages : callable or None
+        Is given EsoRex's own messages, line by line, while it runs.
     """
 
-    def __init__(self, command: Path, plugins: Mapping[str, Path], memory: RecipeMemory) -> None:
+    def __init__(
+        self,
+        command: Path,
+        plugins: Mapping[str, Path],
+        memory: RecipeMemory,
+        messages: Callable[[str], None] | None = None,
+    ) -> None:
         self._command = command
         self._plugins = plugins
         self._memory = memory
+        self._messages = messages
         self._lock = Lock()
         self._running: set[subprocess.Popen[bytes]] = set()
         self._stopped = False
@@ -129,7 +139,7 @@ class EsoRex:
             "--log-dir=.",
             "--log-file=esorex.log",
             "--log-level=info",
-            "--msg-level=warning",
+            "--msg-level=info" if self._messages else "--msg-level=warning",
             "--check-sof-exist=TRUE",
             "--suppress-prefix=TRUE",
             "--suppress-link=TRUE",
@@ -165,6 +175,18 @@ class EsoRex:
             raise RecipeError(_failure(job, code))
         return Execution(_outputs(job), seconds, _log(job.folder), _complaints(job))
 
+    def _followed(self, process: subprocess.Popen[bytes], written: Path) -> int:
+        """Pass on what a run writes while it writes it, and return its exit code."""
+        assert self._messages is not None
+        with written.open(encoding="utf-8", errors="replace") as stream:
+            while True:
+                code = process.poll()
+                for line in stream:
+                    self._messages(line.rstrip("\n"))
+                if code is not None:
+                    return code
+                time.sleep(_LOOK_SECONDS)
+
     def _run(self, command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> int:
         (folder / "home").mkdir()
         with (folder / "stdout.txt").open("wb") as out, (folder / "stderr.txt").open("wb") as err:
@@ -182,7 +204,7 @@ class EsoRex:
                 )
                 self._running.add(process)
             try:
-                return process.wait()
+                return process.wait() if self._messages is None else self._followed(process, folder / "stdout.txt")
             except BaseException:
                 _end(process)
                 raise
@@ -199,7 +221,10 @@ class EsoRex:
 
 
 def find_esorex(
-    memory: RecipeMemory, command: str = "esorex", folders: Sequence[str] = PLUGIN_FOLDERS
+    memory: RecipeMemory,
+    command: str = "esorex",
+    folders: Sequence[str] = PLUGIN_FOLDERS,
+    messages: Callable[[str], None] | None = None,
 ) -> EsoRex | None:
     """Return the EsoRex on the search path with its recipes, or None where there is none.
 
@@ -209,7 +234,7 @@ def find_esorex(
     if found is None:
         return None
     own = os.environ.get("ESOREX_PLUGIN_DIR", "")
-    return EsoRex(Path(found), find_plugins((*filter(None, own.split(":")), *folders)), memory)
+    return EsoRex(Path(found), find_plugins((*filter(None, own.split(":")), *folders)), memory, messages)
 
 
 def find_plugins(patterns: Sequence[str]) -> dict[str, Path]:

@@ -7,6 +7,7 @@ wait and reuse.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,7 +41,9 @@ class Maker:
     store: Store
     workspace: Workspace
 
-    def make(self, foreseen: Foreseen, step: Step, made: Mapping[StepKey, Record]) -> tuple[Record, bool]:
+    def make(
+        self, foreseen: Foreseen, step: Step, made: Mapping[StepKey, Record], forced: bool = False
+    ) -> tuple[Record, bool]:
         """Return the record of a step, and whether it was made here (False: another process was faster).
 
         Parameters
@@ -51,6 +54,8 @@ class Maker:
             Without gaps.
         made : mapping of StepKey to Record
             Of all steps whose products it takes.
+        forced : bool
+            Run it even where its products are there.
 
         Raises
         ------
@@ -62,7 +67,7 @@ class Maker:
         key = foreseen.keys[step.name]
         with locked(self.workspace.locks / key):
             found = self.store.find(key)
-            if isinstance(found, Record):
+            if isinstance(found, Record) and not forced:
                 return found, False
             record = self._made(foreseen, step, made)
             self.store.record(record, foreseen.stated[step.name], foreseen.plan.dataset, step.name)
@@ -75,7 +80,10 @@ class Maker:
         sof, links = readable(sof, folders.work / "in", seen_as=Path("in"))
         make_links(links)
         job = Job(foreseen.recipes[step.recipe], sof, foreseen.parameters[step.name], folders.work)
-        execution = self.runner.execute(job)
+        with ThreadPoolExecutor(1, "verify") as pool:  # the recipe leaves a processor free meanwhile
+            verified = pool.submit(self.store.verify, _files(step))
+            execution = self.runner.execute(job)
+            verified.result()
         checked = check_outputs(step.recipe, execution.outputs)
         unused = left_out(step.recipe, sof, checked, step.required, step.unnoted)
         places = folders.publish(tuple(entry.output.path for entry in checked), execution.log)
@@ -88,6 +96,10 @@ class Maker:
         return Record(
             foreseen.keys[step.name], products, execution.seconds, made_at, folders.work / "data.sof", warnings
         )
+
+
+def _files(step: Step) -> tuple[Path, ...]:
+    return tuple(entry.path for entry in step.inputs if isinstance(entry, FileInput))
 
 
 def sof_of(foreseen: Foreseen, step: Step, made: Mapping[StepKey, Record]) -> tuple[Sof, tuple[str, ...]]:

@@ -158,11 +158,17 @@ class Store(Protocol):
     def digests(self, paths: Iterable[Path]) -> dict[Path, Digest | DataError]:
         """Return the content digests of files, reading only those that changed; the error where one is damaged."""
 
-    def learn(self, digests: Mapping[Path, Digest]) -> None:
+    def learn(self, digests: Mapping[Path, Digest], verified: bool = True) -> None:
         """Remember digests that were taken elsewhere, for instance during a download."""
+
+    def verify(self, paths: Iterable[Path]) -> None:
+        """Hold files against their own CHECKSUM and DATASUM; raise DataError where they differ."""
 
     def find(self, key: StepKey) -> Record | Absent:
         """Return the record of a key with its products whole and in place, or why there is none."""
+
+    def expected_seconds(self, recipe: str) -> float | None:
+        """Return how long a recipe takes by experience; None where it never ran."""
 
     def nearest(self, statement: Statement) -> Statement | None:
         """Return the latest recorded statement that is most like this one (same recipe), to explain the difference."""
@@ -174,8 +180,11 @@ class Store(Protocol):
 class Reporter(Protocol):
     """Is told what goes on."""
 
-    def started(self, dataset: str, step: str, recipe: str, number: int, of: int) -> None:
-        """Tell that a recipe was started."""
+    def started(self, what: str, number: int, of: int, expected_seconds: float | None) -> None:
+        """Tell that a recipe was started, and how long it took on earlier occasions."""
 
     def finished(self, report: StepReport) -> None:
         """Tell how a step ended."""
+
+    def go_on(self, step: str, error: str) -> bool:
+        """Tell whether to go on with what does not need a step that failed."""

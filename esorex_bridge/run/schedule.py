@@ -23,6 +23,7 @@ class Work:
     foreseen: Foreseen
     step: Step
     reason: str
+    forced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def gather(pairs: Iterable[tuple[Foreseen, tuple[Decision, ...]]]) -> dict[StepK
         for decision in decisions:
             if isinstance(decision, Execute):
                 key = foreseen.keys[decision.step.name]
-                works.setdefault(key, Work(key, foreseen, decision.step, decision.reason))
+                works.setdefault(key, Work(key, foreseen, decision.step, decision.reason, decision.forced))
     return works
 
 
@@ -66,6 +67,7 @@ def run_all(
     records: dict[StepKey, Record],
     make: Callable[[Work, Mapping[StepKey, Record]], Made],
     ended: Callable[[Work, Ended], None],
+    go_on: Callable[[Work, Failed], bool],
     stop: Callable[[], None],
     jobs: int,
 ) -> dict[StepKey, Ended]:
@@ -81,6 +83,8 @@ def run_all(
         Makes one step, in a thread of its own.
     ended : callable
         Is told, in the caller's thread, how each step ended.
+    go_on : callable
+        Is asked after a failure whether the steps that do not need the failed one shall still be made.
     stop : callable
         Ends what runs, when the user interrupts.
     jobs : int
@@ -105,6 +109,11 @@ def run_all(
                     if isinstance(result, Made):
                         records[work.key] = result.record
                     ended(work, result)
+                    if isinstance(result, Failed) and not go_on(work, result):
+                        for left in waiting.values():
+                            results[left.key] = Blocked(f"stopped, because {work.step.name} failed")
+                            ended(left, results[left.key])
+                        waiting.clear()
         except BaseException:
             stop()
             pool.shutdown(wait=True, cancel_futures=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from threading import RLock
@@ -22,9 +22,12 @@ from esorex_bridge.run.ports import Absent, Product, Record
 
 SCHEMA_VERSION = 1
 _WAIT_SECONDS = 60.0
+_VALUES_A_QUERY = 10_000
 
 _SCHEMA = """
-CREATE TABLE digests (path TEXT PRIMARY KEY, stamp TEXT NOT NULL, digest TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE digests (
+    path TEXT PRIMARY KEY, stamp TEXT NOT NULL, digest TEXT NOT NULL, verified INTEGER NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE recipes (plugin TEXT PRIMARY KEY, stamp TEXT NOT NULL, digest TEXT NOT NULL, parameters TEXT NOT NULL);
 CREATE TABLE steps (
     key TEXT PRIMARY KEY, recipe TEXT NOT NULL, dataset TEXT NOT NULL, step TEXT NOT NULL, statement TEXT NOT NULL,
@@ -92,9 +95,16 @@ class SqliteStore:
         with self._lock:
             return self._db.execute(query, values).fetchone()
 
-    def _all(self, query: str, values: tuple[str, ...]) -> list[Any]:
+    def _all(self, query: str, values: Sequence[str]) -> list[Any]:
         with self._lock:
             return self._db.execute(query, values).fetchall()
+
+    def _in(self, query: str, values: Iterable[str]) -> Iterator[Any]:
+        """Yield the rows of a query that ends in `IN`, for any number of values."""
+        listed = tuple(values)
+        for start in range(0, len(listed), _VALUES_A_QUERY):
+            part = listed[start : start + _VALUES_A_QUERY]
+            yield from self._all(f"{query} ({','.join('?' * len(part))})", part)
 
     def close(self) -> None:
         """Close the database."""
@@ -104,29 +114,50 @@ class SqliteStore:
 
     def digests(self, paths: Iterable[Path]) -> dict[Path, Digest | DataError]:
         """Return the content digests of files, reading only those that changed; the error where one is damaged."""
+        wanted = tuple(dict.fromkeys(paths))
+        known = self._known_digests(wanted)
         found: dict[Path, Digest | DataError] = {}
         fresh: dict[Path, Digest] = {}
-        for path in dict.fromkeys(paths):
-            row = self._one("SELECT stamp, digest FROM digests WHERE path = ?", (str(path),))
-            if row is not None and row[0] == _stamp(path):
-                found[path] = Digest(row[1])
+        for path in wanted:
+            stamp, digest = known.get(str(path), ("", ""))
+            if stamp and stamp == _stamp(path):
+                found[path] = Digest(digest)
                 continue
             try:
-                found[path] = fresh[path] = verify_fits(path).digest
+                found[path] = fresh[path] = verify_fits(path, checksums=False).digest
             except DataError as error:
                 found[path] = error
-        self.learn(fresh)
+        self.learn(fresh, verified=False)
         return found
 
-    def learn(self, digests: Mapping[Path, Digest]) -> None:
-        """Remember digests that were taken elsewhere, for instance during a download."""
+    def _known_digests(self, paths: Iterable[Path]) -> dict[str, tuple[str, str]]:
+        query = "SELECT path, stamp, digest FROM digests WHERE path IN"
+        return {path: (stamp, digest) for path, stamp, digest in self._in(query, map(str, paths))}
+
+    def verify(self, paths: Iterable[Path]) -> None:
+        """Hold files against their own CHECKSUM and DATASUM, each once while it does not change.
+
+        Raises
+        ------
+        DataError
+            The data of a file differ from its DATASUM.
+        """
+        done: dict[Path, Digest] = {}
+        for path in paths:
+            row = self._one("SELECT stamp, verified FROM digests WHERE path = ?", (str(path),))
+            if row is None or row[0] != _stamp(path) or not row[1]:
+                done[path] = verify_fits(path).digest
+        self.learn(done)
+
+    def learn(self, digests: Mapping[Path, Digest], verified: bool = True) -> None:
+        """Remember digests, and whether the files were held against their own checksums."""
         if digests:
             with self._write():
-                self._learn(digests)
+                self._learn(digests, verified)
 
-    def _learn(self, digests: Mapping[Path, Digest]) -> None:
-        rows = [(str(path), stamp, digest) for path, digest in digests.items() if (stamp := _stamp(path))]
-        self._db.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?, ?)", rows)
+    def _learn(self, digests: Mapping[Path, Digest], verified: bool = True) -> None:
+        rows = [(str(path), stamp, digest, verified) for path, digest in digests.items() if (stamp := _stamp(path))]
+        self._db.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?)", rows)
 
     # ----- recipes
 
@@ -146,30 +177,62 @@ class SqliteStore:
 
     def find(self, key: StepKey) -> Record | Absent:
         """Return the record of a key with its products whole and in place, or why there is none."""
-        row = self._one("SELECT seconds, made, sof, warnings FROM steps WHERE key = ?", (key,))
-        if row is None:
-            return Absent()
-        listed = self._all(
-            "SELECT path, category, digest, size_bytes FROM products WHERE key = ? ORDER BY position", (key,)
-        )
-        products = tuple(Product(self._root / path, tag, Digest(digest), size) for path, tag, digest, size in listed)
-        for product in products:
-            if problem := self._problem(product):
-                return Absent(problem)
-        return Record(key, products, row[0], row[1], self._root / row[2], tuple(json.loads(row[3])))
+        return self.find_all((key,))[key]
 
-    def _problem(self, product: Product) -> str:
-        name = f"product {product.category} ({product.path.name})"
-        try:
-            size = product.path.stat().st_size
-        except OSError:
-            return f"{name} is missing"
-        if size != product.size_bytes:
-            return f"{name} is damaged: {size} bytes instead of {product.size_bytes}"
-        digest = self.digests((product.path,))[product.path]
-        if isinstance(digest, DataError):
-            return f"{name} is damaged: {digest}"
-        return "" if digest == product.digest else f"{name} is damaged: its sha256 differs"
+    def find_all(self, keys: Iterable[StepKey]) -> dict[StepKey, Record | Absent]:
+        """Return for each key its record with the products whole and in place, or why there is none.
+
+        Sizes are compared first, then digests; the digest of a file that was not touched since is not taken again.
+        """
+        wanted = tuple(dict.fromkeys(keys))
+        rows = {
+            row[0]: row[1:]
+            for row in self._in("SELECT key, seconds, made, sof, warnings FROM steps WHERE key IN", wanted)
+        }
+        made: dict[str, list[Product]] = {key: [] for key in rows}
+        query = "SELECT key, path, category, digest, size_bytes, position FROM products WHERE key IN"
+        for key, path, category, digest, size, _ in sorted(self._in(query, rows), key=lambda row: (row[0], row[5])):
+            made[key].append(Product(self._root / path, category, Digest(digest), size))
+        problems = self._problems(product for products in made.values() for product in products)
+        found: dict[StepKey, Record | Absent] = {}
+        for key in wanted:
+            if key not in rows:
+                found[key] = Absent()
+                continue
+            problem = next((problems[product.path] for product in made[key] if product.path in problems), "")
+            seconds, date, sof, warnings = rows[key]
+            record = Record(key, tuple(made[key]), seconds, date, self._root / sof, tuple(json.loads(warnings)))
+            found[key] = Absent(problem) if problem else record
+        return found
+
+    def _problems(self, products: Iterable[Product]) -> dict[Path, str]:
+        """Return what is wrong with products, by path; those that are whole are not in it."""
+        problems: dict[Path, str] = {}
+        there: list[Product] = []
+        for product in products:
+            name = f"product {product.category} ({product.path.name})"
+            try:
+                size = product.path.stat().st_size
+            except OSError:
+                problems[product.path] = f"{name} is missing"
+                continue
+            if size != product.size_bytes:
+                problems[product.path] = f"{name} is damaged: {size} bytes instead of {product.size_bytes}"
+            else:
+                there.append(product)
+        digests = self.digests(product.path for product in there)
+        for product in there:
+            digest = digests[product.path]
+            if digest != product.digest:
+                how = str(digest) if isinstance(digest, DataError) else "its sha256 differs"
+                problems[product.path] = f"product {product.category} ({product.path.name}) is damaged: {how}"
+        return problems
+
+    def expected_seconds(self, recipe: str) -> float | None:
+        """Return how long a recipe took on the average of its last runs; None where it never ran."""
+        query = "SELECT avg(seconds) FROM (SELECT seconds FROM steps WHERE recipe = ? ORDER BY made DESC LIMIT 10)"
+        found = self._one(query, (recipe,))[0]
+        return None if found is None else float(found)
 
     def nearest(self, statement: Statement) -> Statement | None:
         """Return the recorded statement of the same recipe that shares most with this one; the latest of equals."""

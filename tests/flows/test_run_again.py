@@ -148,3 +148,33 @@ def test_datasets_that_share_calibrations_make_them_once(
     assert ended.json["executed"] == 2 + 3
     assert len(ended.json["datasets"]) == 3
     assert bridge("run", "--root", tmp_path, "--json", *SMALL).json["executed"] == 0
+
+
+def test_a_forced_step_runs_and_what_is_made_from_it_is_reused(again: Again) -> None:
+    _, run = again
+    ended = run("--force", "naco_img_dark")
+    assert ended.decisions == {**ALL, "naco_img_dark": "execute"}
+    assert ended.step("naco_img_dark")["reason"] == "forced"
+    assert run().decisions == ALL
+
+
+def test_starting_from_a_step_runs_it_and_all_that_depends_on_it(again: Again) -> None:
+    _, run = again
+    ended = run("--from", "naco_img_twflat_1")
+    assert ended.decisions == {"naco_img_dark": "reuse", "naco_img_twflat": "execute", "naco_img_jitter": "execute"}
+
+
+def test_lazy_mode_off_runs_all(again: Again) -> None:
+    _, run = again
+    assert set(run("--lazy", "off").decisions.values()) == {"execute"}
+
+
+def test_parameters_come_from_a_file_too_and_its_line_is_told(again: Again, tmp_path: Path) -> None:
+    _, run = again
+    file = tmp_path / "mine.yaml"
+    file.write_text("naco_img_dark:\n  nsamples: 50\n")
+    assert run("--parameters", str(file)).decisions["naco_img_dark"] == "execute"
+    file.write_text("naco_img_dark:\n  nsamples: many\n")
+    refused = run("--parameters", str(file))
+    assert refused.code == 1
+    assert f"{file}:2" in refused.json["error"]["message"]

@@ -131,3 +131,19 @@ def test_a_raw_with_a_flipped_bit_is_caught_by_its_own_checksum(root: Path, brid
     assert "DATASUM" in ended.step("naco_img_twflat")["error"]
     assert path.name in ended.step("naco_img_twflat")["error"]
     assert ended.step("naco_img_dark")["outcome"] == "done"
+
+
+def test_failure_mode_stop_makes_nothing_more(root: Path, bridge: Callable[..., Ended]) -> None:
+    ended = bridge(
+        "run", "--root", root, "--json", "--jobs", "1", "--recipe-failure-mode", "Stop",
+        "--set=naco_img_twflat.r=300 300 300 300", "--set=naco_img_dark.r=8 8 8 8",
+    )  # fmt: skip
+    assert ended.step("naco_img_twflat")["outcome"] == "failed"
+    assert ended.step("naco_img_jitter")["outcome"] == "blocked"
+    assert "stopped, because naco_img_twflat_1 failed" in ended.step("naco_img_jitter")["error"]
+
+
+def test_esorexs_own_messages_are_passed_on_where_asked(root: Path, bridge: Callable[..., Ended]) -> None:
+    ended = bridge("run", "--root", root, "-v", *SMALL)
+    assert ended.code == 0
+    assert "[ INFO  ] naco_img_dark" in ended.err

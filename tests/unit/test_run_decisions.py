@@ -5,13 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from esorex_bridge.datasets.dataset import Purpose
+from esorex_bridge.errors import UserError
 from esorex_bridge.files import Digest
 from esorex_bridge.plan.plan import Plan, ProductInput, Step, StepName
-from esorex_bridge.run.decide import Execute, NotNeeded, Reuse, decide
+from esorex_bridge.run.decide import Execute, NotNeeded, Policy, Reuse, decide, refuse_unknown
 from esorex_bridge.run.explain import difference
 from esorex_bridge.run.key import InputStatement, Statement, StepKey, read_statement
 from esorex_bridge.run.ports import Absent, Record
+
+NO_POLICY = Policy()
 
 STATEMENT = Statement(
     recipe="toy_dark",
@@ -68,13 +73,13 @@ PLAN = Plan("D", "toy", (step("dark"), step("flat", "dark"), step("science", "fl
 STATED = {entry.name: replace(STATEMENT, recipe=entry.recipe) for entry in PLAN.steps}
 
 
-def decisions(*there: str) -> list[type]:
-    keys = {STATED[StepName(name)].key() for name in there}
+def found(*there: str) -> dict[StepName, Record | Absent]:
+    record = Record(StepKey("k"), (), 1.0, "2026-01-01T00:00:00Z", Path("/x"))
+    return {entry.name: record if entry.name in there else Absent() for entry in PLAN.steps}
 
-    def find(key: StepKey) -> Record | Absent:
-        return Record(key, (), 1.0, "2026-01-01T00:00:00Z", Path("/x")) if key in keys else Absent()
 
-    return [type(decision) for decision in decide(PLAN, STATED, find, lambda _: None)]
+def decisions(*there: str, policy: Policy = NO_POLICY) -> list[type]:
+    return [type(decision) for decision in decide(PLAN, STATED, found(*there), lambda _: None, policy)]
 
 
 def test_what_is_there_is_reused_and_what_is_not_is_made_with_all_it_needs() -> None:
@@ -92,5 +97,30 @@ def test_a_master_that_is_gone_is_made_only_if_what_must_run_needs_it() -> None:
 
 
 def test_the_reason_to_make_a_product_again_is_that_it_is_gone() -> None:
-    told = decide(PLAN, STATED, lambda _: Absent("product IMG (a.fits) is missing"), lambda _: None)
+    gone = {name: Absent("product IMG (a.fits) is missing") for name in STATED}
+    told = decide(PLAN, STATED, gone, lambda _: None)
     assert {decision.reason for decision in told} == {"product IMG (a.fits) is missing"}
+
+
+ALL = ("dark", "flat", "science")
+
+
+def test_a_forced_step_runs_alone_and_one_to_start_from_runs_with_all_that_depends_on_it() -> None:
+    assert decisions(*ALL, policy=Policy(forced=("flat",))) == [Reuse, Execute, Reuse]
+    assert decisions(*ALL, policy=Policy(start=("flat",))) == [Reuse, Execute, Execute]
+    assert decisions(*ALL, policy=Policy(start=("dark",))) == [Execute, Execute, Execute]
+
+
+def test_a_forced_step_gets_its_masters_made_again_where_they_are_gone() -> None:
+    assert decisions("science", policy=Policy(forced=("science",))) == [Execute, Execute, Execute]
+
+
+def test_lazy_mode_can_be_off_for_all_recipes_or_for_one() -> None:
+    assert decisions(*ALL, policy=Policy(lazy="off")) == [Execute, Execute, Execute]
+    assert decisions(*ALL, policy=Policy(by_recipe={"dark": "off"})) == [Execute, Reuse, Reuse]
+    assert decisions(*ALL, policy=Policy(lazy="off", by_recipe={"dark": "on"})) == [Reuse, Execute, Execute]
+
+
+def test_a_policy_that_names_what_no_plan_has_is_refused_with_the_names_there_are() -> None:
+    with pytest.raises(UserError, match="'bias' in these plans; there are: dark, flat, science"):
+        refuse_unknown(Policy(forced=("bias",)), (PLAN,))
