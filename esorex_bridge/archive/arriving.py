@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from esorex_bridge.archive.transfer import is_page
+from esorex_bridge.archive.transfer import is_fits_name, is_page
 from esorex_bridge.errors import DataError
 from esorex_bridge.files import Digest
-from esorex_bridge.fits.stream import MAGIC_BYTES, packing_of
+from esorex_bridge.fits.stream import MAGIC_BYTES, no_fits, packing_of
 from esorex_bridge.fits.verify import FitsWalker, verify_fits
 
 _HEAD_BYTES = 512
@@ -55,31 +55,33 @@ class Arriving:
         elif self._packing is None:
             self._hash.update(data)
 
-    def close(self, path: Path) -> Digest:
+    def close(self, path: Path, fits: bool) -> Digest:
         """Return the digest of the whole content.
 
         Parameters
         ----------
         path : Path
             Where the bytes lie.
+        fits : bool
+            Whether the file passes for FITS.
 
         Raises
         ------
         DataError
-            Where it is no whole file.
+            Where it is no whole file, or no FITS though it passes for it.
         """
         if not self.head:
             raise DataError(f"{self._name} is empty (0 bytes)")
         if self._packing == "fits":
             return self._walker.close().digest
-        if self._packing is not None:
+        if self._packing is not None and fits:
             return verify_fits(path).digest
+        if fits:
+            raise DataError(no_fits(path, self.head[:MAGIC_BYTES]))
+        if self._packing is not None:
+            with path.open("rb") as stream:
+                return Digest(f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}")
         return Digest(f"sha256:{self._hash.hexdigest()}")
-
-    @property
-    def is_fits(self) -> bool:
-        """Whether the content began as FITS, packed or not."""
-        return self._packing is not None
 
 
 def digest_of(path: Path) -> Digest:
@@ -93,12 +95,8 @@ def digest_of(path: Path) -> Digest:
     arriving = Arriving(str(path))
     try:
         with path.open("rb") as stream:
-            head = stream.read(MAGIC_BYTES)
-            if packing_of(head) in ("compress", "gzip"):
-                return verify_fits(path).digest
-            stream.seek(0)
             while chunk := stream.read(1 << 20):
                 arriving.feed(chunk)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
-    return arriving.close(path)
+    return arriving.close(path, is_fits_name(path.name))

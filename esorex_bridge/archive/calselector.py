@@ -239,7 +239,7 @@ def _from_tree(tree: AssociationTree, document: Document, wanted: set[str], mode
         complete=tree.root.complete,
         certified=tree.root.certified,
         messages=tuple(dict.fromkeys(text for node in walk(tree.root) for text in node.messages)),
-        file_name=document.name or f"{asked}_{executed.lower()}.xml",
+        file_name=document.name if named else f"{asked}_{executed.lower()}.xml",
         document=document.content,
     )
 

@@ -99,14 +99,15 @@ class ArchiveClient:
         ArchiveError
             Where the service fails, or cut the table off without a limit.
         """
-        return tuple(row for table in self._tables(constraints, job, watch) for row in tap.rows(table))
+        found = tuple(row for table in self._tables(constraints, job, watch) for row in tap.rows(table))
+        return found[: constraints.limit]
 
     def query_table(self, constraints: Constraints, job: bool = False, watch: tap.Watch | None = None) -> Table:
         """Return the raw frames that meet constraints as an astropy table, with units and descriptions; as `query`."""
         from astropy.table import vstack
 
         tables = self._tables(constraints, job, watch)
-        return tables[0] if len(tables) == 1 else vstack(tables, metadata_conflicts="silent")
+        return vstack(tables, metadata_conflicts="silent")[: constraints.limit] if len(tables) > 1 else tables[0]
 
     def ask(self, adql_text: str, limit: int | None = None, job: bool = False,
             watch: tap.Watch | None = None) -> Table:

@@ -142,6 +142,14 @@ class Anonymous(AuthBase):
         return request
 
 
+class Given(AuthBase):
+    """What the caller's session sends by itself."""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Leave a request as it is."""
+        return request
+
+
 class Connection:
     """The archive's services over HTTP; safe to share between threads.
 
@@ -150,7 +158,7 @@ class Connection:
     services : Services
         Where they are.
     session : requests.Session, optional
-        One of the caller's (proxies, certificates, pools).
+        One of the caller's (proxies, certificates, pools); an Authorization header of its own goes to the archive.
     credentials : Credentials or callable, optional
         Used where a service answers 401; a callable is asked then, once (it may look into a keyring).
     patience : Patience
@@ -304,6 +312,8 @@ class Connection:
     def _authorisation(self, url: str) -> AuthBase:
         if _service(url) in self._protected and self.services.trusts(url) and (login := self._login()) is not None:
             return Bearer(login.token().value)
+        if "Authorization" in self.session.headers and self.services.trusts(url):
+            return Given()
         return Anonymous()
 
     def _redirected(self, request: _Request, auth: AuthBase) -> requests.Response:

@@ -259,16 +259,18 @@ class _Folder:
                 return report
             damage = report.reason
         with locked_part(self.path, name, self._wait) as part:
-            # Another run may have fetched it while we waited for the part.
-            other = None if damage else existing(self.path).get(name) if part.waited else None
-            if other is not None and (report := self._kept(name, other)).here:
-                return report
-            report = self._fetch(name, part)
+            report = (self._fetched_meanwhile(name) if part.waited else None) or self._fetch(name, part)
         if damage and report.here:
             if path is not None and path != report.path:
                 path.unlink(missing_ok=True)
             return replace(report, reason=f"replaced a damaged file ({damage})")
         return report
+
+    def _fetched_meanwhile(self, name: str) -> FileReport | None:
+        """Return the file that another run fetched while we waited for its part; None where it did not."""
+        path = existing(self.path).get(name)
+        report = self._kept(name, path) if path is not None else None
+        return report if report is not None and report.here else None
 
     def _kept(self, name: str, path: Path) -> FileReport:
         digest = self.manifest.digest(path)
@@ -298,14 +300,15 @@ class _Folder:
         partial = part.partial()
         arriving = Arriving(name)
         try:
-            with self.connections:
-                begin = self._receive(name, part, partial, arriving)
-            if not isinstance(begin, Begin):
-                return begin
-            digest = arriving.close(part.path)
-            target = self.path / local_name(name, begin.name, arriving.head)
-            if not arriving.is_fits and (is_fits_name(target.name) or target.suffix == Path(name).suffix):
-                raise DataError(f"{name} is no FITS file: it starts with {arriving.head[:9]!r}")
+            begin: Begin | FileReport | _Again
+            if (finished := part.finished()) is not None:
+                # An earlier run was stopped between the last byte and the new name.
+                begin = finished
+                part.read_into(arriving.feed)
+            else:
+                with self.connections:
+                    begin = self._receive(name, part, partial, arriving)
+            return self._finish(name, part, begin, arriving) if isinstance(begin, Begin) else begin
         except ServiceError as error:
             return FileReport(name, FileStatus.FAILED, error.reason)
         except PageError as error:
@@ -314,6 +317,11 @@ class _Folder:
         except DataError as error:
             part.forget()
             return _Again(str(error))
+
+    def _finish(self, name: str, part: Part, begin: Begin, arriving: Arriving) -> FileReport:
+        """Verify a part that came whole, and give it its name."""
+        target = self.path / local_name(name, begin.name, arriving.head)
+        digest = arriving.close(part.path, is_fits_name(target.name) or target.suffix == Path(name).suffix)
         part.publish(target, time_of(name, _modified_s(begin)))
         self.manifest.record(target, digest)
         return FileReport(name, FileStatus.FETCHED, "", target, target.stat().st_size, digest)

@@ -49,9 +49,14 @@ class Part:
         """Return what can be continued; None where there is nothing, or nobody knows of what."""
         size = self.size_bytes
         stated = _stated(self._notes)
-        if stated is None or not 0 < size < stated.total_bytes:
+        if stated is None or stated.total_bytes is None or not 0 < size < stated.total_bytes:
             return None
         return Partial(size, stated.total_bytes, stated.etag, stated.modified)
+
+    def finished(self) -> Begin | None:
+        """Return how the bytes began, where all of them are there and only the name is missing."""
+        stated = _stated(self._notes)
+        return stated if stated is not None and 0 < self.size_bytes == stated.total_bytes else None
 
     def begin(self, begin: Begin) -> None:
         """Cut the part to where the bytes to come belong, and note what they will become."""
@@ -60,7 +65,8 @@ class Part:
         if begin.total_bytes is None:
             self._notes.unlink(missing_ok=True)
             return
-        notes = {"version": VERSION, "total_bytes": begin.total_bytes, "etag": begin.etag, "modified": begin.modified}
+        notes = {"version": VERSION, "total_bytes": begin.total_bytes, "etag": begin.etag, "modified": begin.modified,
+                 "name": begin.name}
         self._notes.write_text(json.dumps(notes))
 
     def write(self, data: bytes) -> None:
@@ -139,11 +145,11 @@ def _is_still(path: Path, stream: BinaryIO) -> bool:
         return False
 
 
-def _stated(notes: Path) -> Partial | None:
+def _stated(notes: Path) -> Begin | None:
     try:
         found = json.loads(notes.read_text())
         if found["version"] != VERSION:
             return None
-        return Partial(0, int(found["total_bytes"]), str(found["etag"]), str(found["modified"]))
+        return Begin(0, int(found["total_bytes"]), str(found["etag"]), str(found["modified"]), str(found["name"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import json
 import signal
 import subprocess
 import sys
@@ -127,7 +127,18 @@ def test_a_progress_that_raises_stops_the_downloads_and_the_client_still_works(
         assert client.fetch(NAMES[:1], tmp_path).complete
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_part_that_only_lacks_its_name_costs_no_request(slow: EmbeddedArchive, tmp_path: Path) -> None:
+    with ArchiveClient(Services.at(slow.url)) as client:
+        (file,) = client.fetch(NAMES[:1], tmp_path / "first").files
+        assert file.path is not None
+        (tmp_path / f"{NAMES[0]}.part").write_bytes(file.path.read_bytes())
+        notes = {"version": 1, "total_bytes": file.size_bytes, "etag": "", "modified": "", "name": file.path.name}
+        (tmp_path / f"{NAMES[0]}.part.json").write_text(json.dumps(notes))
+        (again,) = client.fetch(NAMES[:1], tmp_path).files
+    assert again.here and again.digest == file.digest
+    assert slow.count("file") == 1
+
+
 def test_a_part_of_unknown_origin_is_begun_again(slow: EmbeddedArchive, tmp_path: Path) -> None:
     (tmp_path / f"{NAMES[0]}.part").write_bytes(b"SIMPLE  = not the file" * 1000)
     with ArchiveClient(Services.at(slow.url)) as client:

@@ -239,3 +239,16 @@ def test_a_session_of_the_caller_is_used_and_stays_open(archive: EmbeddedArchive
         with ArchiveClient(Services.at(archive.url), session=session) as client:
             assert client.fetch([PUBLIC], tmp_path).complete
         assert session.get(f"{archive.url}/hdr", params={"DpId": PUBLIC}, timeout=5).status_code == 200
+
+
+def test_a_session_with_a_token_of_its_own_sends_it_to_the_archive_alone(
+    archive: EmbeddedArchive, two_hosts: tuple[type[Redirecting], type[Elsewhere], str], tmp_path: Path
+) -> None:
+    with ArchiveClient(Services.at(archive.url), credentials=KNOWN) as client:
+        token = client.connection.login().token().value
+    with requests.Session() as session:
+        session.headers["Authorization"] = f"Bearer {token}"
+        assert ArchiveClient(Services.at(archive.url), session=session).fetch([SECRET], tmp_path / "one").complete
+        first, other, url = two_hosts
+        ArchiveClient(Services.at(url), session=session).fetch([SECRET], tmp_path / "two")
+    assert first.seen == [f"Bearer {token}"] and other.seen == [None]

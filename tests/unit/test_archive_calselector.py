@@ -138,6 +138,11 @@ def test_an_answer_about_other_frames_is_not_taken() -> None:
     assert read_replies([A], "Raw2Raw", [Document(f"{C}_raw2raw.xml", tree_xml(C, inner=DARK))]) == ()
 
 
+def test_a_document_that_is_named_like_data_is_not_kept_under_that_name() -> None:
+    (reply,) = read_replies([A], "Raw2Raw", [Document(f"{A}.fits", tree_xml(A, inner=DARK))])
+    assert reply.file_name == f"{A}_raw2raw.xml"
+
+
 def test_a_document_without_a_name_belongs_to_its_main_files() -> None:
     (reply,) = read_replies([B], "Raw2Raw", [Document("", tree_xml(A, B, inner=DARK))])
     assert (reply.asked, reply.file_name) == (B, f"{B}_raw2raw.xml")

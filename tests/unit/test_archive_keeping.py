@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from astropy.io import fits
 from keyring.errors import PasswordDeleteError
 
+from esorex_bridge.archive.arriving import digest_of
 from esorex_bridge.archive.auth import Credentials, forget_password, store_password, stored_password
 from esorex_bridge.archive.calselector import Outcome, without_tree
 from esorex_bridge.archive.download import existing
@@ -22,7 +25,7 @@ from esorex_bridge.archive.trees import SavedTree, saved_trees
 from esorex_bridge.archive.unpack import unpacked
 from esorex_bridge.cli.archive import credentials, forget_user, remember_user, remembered_user
 from esorex_bridge.datasets.association import AssociatedFile, Association, AssociationTree, Mode
-from esorex_bridge.errors import UserError
+from esorex_bridge.errors import DataError, UserError
 from esorex_bridge.fits.verify import verify_fits
 
 FRAME = "TESTER.2020-01-01T00:00:00.000"
@@ -76,6 +79,15 @@ def test_files_are_found_by_archive_name_whatever_their_form(tmp_path: Path) -> 
         (tmp_path / name).write_bytes(b"x")
     assert set(existing(tmp_path)) == {FRAME, "TESTER.2020-01-01T01:00:00.000", "M.TESTER.2019-01-01T00:00:00.000",
                                        f"{FRAME}.NL", "ADP.2014-10-01T10:19:21.580"}
+
+
+def test_an_archive_of_files_is_taken_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "ADP.2014-10-01T10:19:21.580.tar.gz"
+    path.write_bytes(gzip.compress(b"no FITS within"))
+    assert digest_of(path) == f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+    path = path.rename(path.with_name("ADP.2014-10-01T10:19:21.580.fits.gz"))
+    with pytest.raises(DataError):
+        digest_of(path)
 
 
 def test_a_plain_file_goes_before_a_packed_one(tmp_path: Path) -> None:
