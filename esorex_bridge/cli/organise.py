@@ -32,6 +32,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--where", metavar="CONDITION",
                        help="datasets whose science files fulfil a condition, written as in OCA rules: "
                             "'INS.FILT1.NAME == \"Ks\"'")
+    group.add_argument("--ask-archive", type=float, metavar="DAYS",
+                       help="ask the archive (TAP) for what is missing, within so many days of what it is for")
     group.add_argument("--reflex-json", action="store_true",
                        help="print the datasets as ESO Reflex's datasets.json, and nothing else on stdout")
     options.common(parser)
@@ -51,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
     data = organised_data.load(args, args.places, asked)
     states = _states(args.root) if args.select != "all" else {}
     chosen = select(data.datasets, Method(args.select), states, args.name, where, data.headers)
+    if args.ask_archive is not None:
+        chosen = organised_data.asked(args, data, chosen, args.ask_archive)
     if args.reflex_json:
         output.emit_json(_reflex(chosen, data))
     elif args.json:
@@ -141,7 +145,8 @@ def _print(datasets: tuple[Dataset, ...], data: OrganisedData) -> None:
         output.table(("dataset", "target", "setup", "files", "complete", "certified", "warnings"), rows)
     else:
         output.note("no datasets")
-    for name, names in held_up(datasets).items():
+    absent = held_up(datasets)
+    for name, names in absent.items():
         output.note(f"not on this machine: {name}, needed by {', '.join(names)}")
     for fault in data.faults:
         output.note(f"cannot be used: {fault.reason}")

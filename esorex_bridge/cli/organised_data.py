@@ -345,3 +345,26 @@ def made_by(data: OrganisedData, dataset: Dataset, action: Action) -> tuple[str,
     ruled = (product.name for known in data.organised for rule in known.rules.actions if rule.name == action.name
              for product in rule.products)
     return tuple(dict.fromkeys((*named, *ruled)))
+
+
+def asked(
+    args: argparse.Namespace, data: OrganisedData, datasets: tuple[Dataset, ...], days: float
+) -> tuple[Dataset, ...]:
+    """Return datasets whose gaps are filled by what the archive has, not on this machine yet.
+
+    Raises
+    ------
+    ArchiveError
+        The archive does not answer.
+    """
+    from esorex_bridge.archive.tap import rows
+    from esorex_bridge.cli import archive
+    from esorex_bridge.datasets.gaps import filled_from_archive, gaps_of
+
+    filled = []
+    with archive.client(args) as client:
+        for dataset in datasets:
+            known = data.of(dataset.name)
+            gaps = gaps_of(dataset, known, days) if known and not dataset.complete else ()
+            filled.append(filled_from_archive(dataset, gaps, lambda query: rows(client.ask(query)), _breakpoints(args)))
+    return tuple(filled)

@@ -49,7 +49,7 @@ def query_for(category: str, rules: Rules, group: Group, days: float = 7.0, limi
     str or None
         None where the rules know no raw file for the category: it is a static, or comes from elsewhere.
     """
-    raws = list(dict.fromkeys(_raw_categories(category, rules)))
+    raws = list(raw_categories(category, rules))
     tests = [test for raw in raws if (test := _classified_as(raw, rules)) is not None]
     if not tests:
         return None
@@ -58,13 +58,19 @@ def query_for(category: str, rules: Rules, group: Group, days: float = 7.0, limi
     if group.trigger.time < float("inf"):
         time = group.trigger.time
         conditions.append(f"mjd_obs BETWEEN {time - days:.5f} AND {time + days:.5f}")
-    return f"SELECT TOP {limit} dp_id, mjd_obs, dp_type FROM dbo.raw WHERE {' AND '.join(conditions)} ORDER BY mjd_obs"
+    where = " AND ".join(conditions)
+    return f"SELECT TOP {limit} dp_id, mjd_obs, tpl_start, dp_type FROM dbo.raw WHERE {where} ORDER BY mjd_obs"
 
 
 def _archive_name(frame: Frame) -> str:
-    """Return the archive's name of an instrument: the prefix of its dp_ids (`NACO`, where INSTRUME is NAOS+CONICA)."""
-    prefix = frame.name.split(".")[0]
-    return prefix if "." in frame.name else frame.instrument
+    """Return what the archive's column `instrument` holds: INSTRUME (`NAOS+CONICA`), not the prefix of dp_ids."""
+    name = frame.instrument or frame.name.split(".")[0]
+    return "XSHOOTER" if name == "SHOOT" else name
+
+
+def raw_categories(category: str, rules: Rules) -> tuple[str, ...]:
+    """Return the categories of raw files that are, or become, a category; itself where nothing makes it."""
+    return tuple(dict.fromkeys(_raw_categories(category, rules)))
 
 
 def _raw_categories(category: str, rules: Rules) -> Iterator[str]:

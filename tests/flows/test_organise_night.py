@@ -195,7 +195,7 @@ def test_why_an_incomplete_dataset_comes_with_a_query_that_would_complete_it(com
         path.unlink()
     text = command("why", FIRST, "--root", own, "--by", "oca").out
     assert "MASTER_IMG_FLAT for NACO.2016-03-02T00:30:00.076: none, needed 1" in text
-    assert "instrument = 'NACO'" in text and "dp_type LIKE '%FLAT%'" in text
+    assert "instrument = 'NAOS+CONICA'" in text and "dp_type LIKE '%FLAT%'" in text
 
 
 def test_a_choice_is_kept_applied_shown_and_taken_back(command: Command, own: Path) -> None:
@@ -304,7 +304,8 @@ def test_two_instruments_in_one_folder_are_organised_each_by_its_own_rules(
     ("amber", "AMBER", ("OBJECT", "INTERFEROMETRY"), {}, "AMBER_SCICAL", "AMBER_SCIENCE"),
     ("muse", "MUSE", ("OBJECT", "IFU"), {}, "muse_scibasic", "OBJECT"),
     ("giraf", "GIRAFFE", ("OBJECT,SIMLAMP", "MOS"), {}, "giscience", "SCIENCE"),
-    ("uves", "UVES", ("OBJECT,POINT", "ECHELLE"), {"DET.CHIPS": 1, "INS.SLIT1.NAME": "FREE"}, "UVES_OBS_POINT_B", "SCI_POINT_BLUE"),
+    ("uves", "UVES", ("OBJECT,POINT", "ECHELLE"), {"DET.CHIPS": 1, "INS.SLIT1.NAME": "FREE"}, "UVES_OBS_POINT_B",
+     "SCI_POINT_BLUE"),
     ("vimos", "VIMOS", ("OBJECT", "IMAGE"), {}, "vmImObsJitter", "IMG_SCIENCE"),
 ])
 def test_science_of_every_installed_pipeline_becomes_a_dataset_that_tells_what_it_needs(
@@ -321,3 +322,21 @@ def test_science_of_every_installed_pipeline_becomes_a_dataset_that_tells_what_i
     found = done["datasets"][0]["action"]
     assert (found["name"], found["files"][0]["category"]) == (action, category)
     assert found["complete"] is not any(message.startswith("Missing") for message in found["messages"])
+
+
+@needs_naco
+def test_what_is_missing_is_asked_of_the_archive_and_listed_for_fetching(command: Command, own: Path) -> None:
+    from esorex_bridge.demo.archive import EmbeddedArchive
+
+    flats = sorted((own / "reflex_input").rglob("NACO.2016-03-01T22*.fits"))
+    for path in flats:
+        path.unlink()
+    options = ("--root", own, "--by", "oca", "--name", "*00:30*", "--json")
+    with EmbeddedArchive([naco_night(npix=64, templates=2)], own / "frames") as archive:
+        found = command("organise", *options, "--ask-archive", 1, "--archive", archive.url).json
+        none = command("organise", *options, "--ask-archive", 0.001, "--archive", archive.url).json
+    assert set(found["not_on_this_machine"]) == {path.name.removesuffix(".fits") for path in flats}
+    (dataset,) = found["datasets"]
+    assert not dataset["complete"]
+    assert any("to be fetched" in message for message in dataset["action"]["messages"])
+    assert none["not_on_this_machine"] == {}
