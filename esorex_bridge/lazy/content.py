@@ -1,0 +1,82 @@
+"""What the recipe will read: the frames of the sets of files, in their order, by tag and content."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from esorex_bridge.lazy.command import Doubt
+from esorex_bridge.lazy.shelf import Shelf, stamp
+
+_LONGEST_LINE_BYTES = 1022
+
+
+class Frame(NamedTuple):
+    """A line of a set of files.
+
+    Parameters
+    ----------
+    path : str
+        As it is written.
+    tag : str
+        With the group behind it, where one is given.
+    """
+
+    path: str
+    tag: str
+
+
+class Input(NamedTuple):
+    """A frame with its content digest."""
+
+    tag: str
+    digest: str
+    label: str
+
+
+def frames_of(sofs: Iterable[str]) -> list[Frame]:
+    """Return the frames of sets of files, in the order in which EsoRex takes them.
+
+    Raises
+    ------
+    Doubt
+        A set of files cannot be read, holds nothing, or something that EsoRex reads in a way of its own.
+    """
+    found = [frame for path in sofs for frame in _frames(path)]
+    if not found:
+        raise Doubt("no frames")
+    return found
+
+
+def inputs_of(frames: Iterable[Frame], shelf: Shelf) -> list[Input]:
+    """Return frames with their contents' digests.
+
+    Raises
+    ------
+    Doubt
+        A file is not there.
+    """
+    listed = list(frames)
+    digests = shelf.digests_of([frame.path for frame in listed])
+    return [Input(frame.tag, digests[frame.path], os.path.basename(frame.path)) for frame in listed]
+
+
+def _frames(sof: str) -> Iterator[Frame]:
+    stamp(sof)  # a pipe could be read only once
+    try:
+        with open(sof, "rb") as stream:
+            data = stream.read()
+    except OSError as error:
+        raise Doubt(f"{sof} cannot be read") from error
+    if data.startswith((b"SIMPLE  =", b"\xef\xbb\xbf", b"[", b"{")) or any(byte in data for byte in b"\0\r\v\f"):
+        raise Doubt(f"{sof} is an unusual set of files")
+    for line in data.split(b"\n"):
+        if len(line) > _LONGEST_LINE_BYTES:
+            raise Doubt(f"{sof} has a line that EsoRex would break")
+        words = line.split()
+        if not words or words[0].startswith(b"#"):
+            continue
+        if words[0].startswith(b"$"):
+            raise Doubt(f"{sof} has a path that EsoRex would expand")
+        yield Frame(os.fsdecode(words[0]), b" ".join(words[1:]).decode("utf-8", "backslashreplace"))

@@ -1,0 +1,208 @@
+"""What is in force for a run: EsoRex's own settings and the recipe's parameters, by EsoRex's own precedence.
+
+EsoRex is asked by `--create-config`, so that settings files, variables and options count exactly as they do in a run.
+Each answer is kept under all that it depends on: the files by their content, because callers such as Reflex write a
+new one for each run. EsoRex's options on the command line come last in the precedence, so they are laid over here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from esorex_bridge.lazy.command import Call, Doubt
+from esorex_bridge.lazy.real import ask
+from esorex_bridge.lazy.shelf import Shelf, stamp
+
+_UNSEEN = {
+    "mem-check": False, "output-readonly": False, "paf-config": "", "params": False, "recipes": False,
+    "suppress-link": True,
+}  # fmt: skip
+"""Settings that change what a run does in ways that are not reproduced; with any other value it is left to EsoRex."""
+
+_LEVELS = ("debug", "info", "warning", "error", "off")
+_OUTPUT_FOLDER = re.compile(r"\.|/.*|(\.\./|\./)?[^./~$][^$]*")
+_PLAIN_TEXT = re.compile(r"[\w./:+=@,~-]*", re.ASCII)
+
+Settings = Mapping[str, Any]
+"""EsoRex's own settings by name, without dashes: bools and texts."""
+
+
+class RecipeParameter(NamedTuple):
+    """A parameter of a recipe with the value that it will run with."""
+
+    name: str
+    text: str
+    is_string: bool
+
+
+class Plugin(NamedTuple):
+    """The plugin file of a recipe, and the folder that holds nothing but a link to it."""
+
+    path: str
+    digest: str
+    narrow: str
+
+    @property
+    def pipeline(self) -> str:
+        """Name and version of its pipeline, which its folder carries (`naco-4.4.11` → `naco/4.4.11`)."""
+        folder = os.path.basename(os.path.dirname(self.path))
+        found = re.fullmatch(r"(.+)-(\d[\w.]*)", folder)
+        return f"{found.group(1)}/{found.group(2)}" if found else folder
+
+
+def settings_of(call: Call, real: str, shelf: Shelf) -> Settings:
+    """Return EsoRex's settings for a call.
+
+    Raises
+    ------
+    Doubt
+        EsoRex does not accept them, an option is abbreviated or has an odd value, or a setting is one whose effects
+        are not reproduced.
+    """
+    given = call.option("config")
+    config = given if given is not None else os.environ.get("ESOREX_CONFIG", "")
+    home = os.environ.get("HOME")
+    if not home:
+        raise Doubt("no HOME, where EsoRex would look for settings")
+    question = {
+        "esorex": [real, stamp(real)],
+        "variables": sorted((name, value) for name, value in os.environ.items() if _counts(name)),
+        "files": [_content(path) for path in (f"{home}/.esorex/esorex.rc", "/etc/esorex.rc", config)],
+    }
+    options = [f"--config={config}"] if given else []
+    answer = _asked(shelf, question, real, options, [])
+    base = {entry["display_name"]: entry["value"] for entry in answer}
+    given_here = dict(_option(base, *option) for option in call.options if option[0] != "config")
+    settings = {**base, **given_here}
+    for name, plain in _UNSEEN.items():
+        if settings.get(name, plain) != plain:
+            raise Doubt(f"--{name} is set")
+    _check_texts(settings)
+    return settings
+
+
+def parameters_of(call: Call, settings: Settings, plugin: Plugin, real: str, shelf: Shelf) -> list[RecipeParameter]:
+    """Return every parameter of the recipe with the value that the call gives it.
+
+    Raises
+    ------
+    Doubt
+        EsoRex does not accept them, or one is given that it does not list.
+    """
+    config = settings["recipe-config"]
+    home = os.environ["HOME"]
+    question = {
+        "esorex": [real, stamp(real)],
+        "plugin": plugin.digest,
+        "names": os.environ.get("ESOREX_USE_PARAM_NAME"),
+        "files": [_content(path) for path in (f"{home}/.esorex/{call.recipe}.rc", config)],
+        "given": call.parameters,
+    }
+    options = [f"--recipe-dir={plugin.narrow}", "--log-level=off", "--msg-level=off"]
+    options += [f"--{name}={value}" for name in ("config", "recipe-config") if (value := call.option(name)) is not None]
+    entries = _asked(shelf, question, real, options, [call.recipe, *call.parameters])
+    known = {entry[name] for entry in entries for name in ("name", "display_name")}
+    for word in call.parameters:
+        if word[2:].partition("=")[0] not in known:
+            raise Doubt(f"{word} is not among the parameters that EsoRex lists")
+    return [RecipeParameter(entry["name"], _text(entry["value"]), entry["valtype"] == "string") for entry in entries]
+
+
+def plugin_of(recipe: str, settings: Settings, shelf: Shelf) -> Plugin:
+    """Return the plugin of a recipe: the one file of its name below the recipe folders.
+
+    Raises
+    ------
+    Doubt
+        There is none, or several, of which EsoRex takes its own choice.
+    """
+    if not re.fullmatch(r"\w+", recipe):
+        raise Doubt("an odd name of a recipe")
+    found = {
+        os.path.realpath(path)
+        for folder in settings["recipe-dir"].split(":")
+        for path in _below(folder, f"{recipe}.so", 4)
+    }
+    if len(found) != 1:
+        raise Doubt(f"{len(found)} plugins are called {recipe}.so")
+    (path,) = found
+    return Plugin(path, shelf.digest_of(path), shelf.narrow(recipe, path))
+
+
+def _below(folder: str, name: str, depth: int) -> list[str]:
+    try:
+        with os.scandir(folder or ".") as entries:
+            listed = [entry for entry in entries if not entry.name.startswith(".")]
+        found = [entry.path for entry in listed if entry.name == name]
+        if depth:
+            for entry in listed:
+                if entry.is_dir():
+                    found += _below(entry.path, name, depth - 1)
+    except OSError:
+        return []
+    return found
+
+
+def _asked(shelf: Shelf, question: object, real: str, options: list[str], words: list[str]) -> list[dict[str, Any]]:
+    name = hashlib.sha256(json.dumps([question, bool(words)]).encode()).hexdigest()
+    known = shelf.answer(name)
+    if known is None:
+        with shelf.scratch() as folder:
+            path = f"{folder}/answer.json"
+            code = ask(real, [*options, f"--create-config={path}", *words])
+            if code != 0 or not os.path.exists(path):
+                raise Doubt(f"EsoRex answers {code} to a question about its settings")
+            with open(path, encoding="utf-8", errors="surrogateescape") as stream:
+                known = stream.read()
+        shelf.keep_answer(name, known)
+    entries: list[dict[str, Any]] = json.loads(known)
+    return entries
+
+
+def _counts(variable: str) -> bool:
+    return variable.startswith("ESOREX_") and not variable.startswith("ESOREX_LAZY")
+
+
+def _content(path: str) -> str | None:
+    """Return what stands for a settings file in a question; None where there is none."""
+    try:
+        with open(path, "rb") as stream:
+            return hashlib.sha256(stream.read()).hexdigest()
+    except OSError:
+        return None
+
+
+def _option(base: Settings, name: str, text: str | None) -> tuple[str, Any]:
+    """Return an option of the command line with its value in the type of the setting."""
+    if name not in base:
+        raise Doubt(f"--{name} is unknown or abbreviated")
+    if not isinstance(base[name], bool):
+        return name, text or ""
+    if text not in (None, "TRUE", "true", "FALSE", "false"):
+        raise Doubt(f"--{name} is neither TRUE nor FALSE")
+    return name, text in (None, "TRUE", "true")
+
+
+def _check_texts(settings: Settings) -> None:
+    if not _OUTPUT_FOLDER.fullmatch(settings["output-dir"]) or settings["output-dir"].endswith("//"):
+        raise Doubt("an output folder that EsoRex would spell in its own way")
+    if any(settings[name].startswith(("~", "$")) for name in ("products-sof", "log-dir", "output-prefix")):
+        raise Doubt("a path that EsoRex would expand")
+    if not _PLAIN_TEXT.fullmatch(settings["output-dir"]) and settings["products-sof"].endswith(".json"):
+        raise Doubt("an output folder that JSON would write in its own way")
+    if "/" in settings["log-file"] or "/" in settings["output-prefix"] or not settings["log-file"]:
+        raise Doubt("a name that is a path")
+    if not {settings["log-level"], settings["msg-level"]} <= set(_LEVELS):
+        raise Doubt("an unknown level of messages")
+
+
+def _text(value: object) -> str:
+    """Return a parameter's value as a statement has it."""
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    return str(value)

@@ -1,0 +1,134 @@
+"""One run of a recipe: from the store where its key is known, else by the real EsoRex, and then put into the store.
+
+Look up, lock, look up again, make, record. Whatever is odd before EsoRex ran makes this process EsoRex; whatever is
+odd after it ran means that the run is not kept.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from esorex_bridge.lazy.command import Call, Doubt, take_apart
+from esorex_bridge.lazy.content import Frame, frames_of, inputs_of
+from esorex_bridge.lazy.effective import Plugin, Settings, parameters_of, plugin_of, settings_of
+from esorex_bridge.lazy.real import become, die_of, run
+from esorex_bridge.lazy.replay import Damaged, leave, read_manifest
+from esorex_bridge.lazy.shelf import Shelf, default_place
+from esorex_bridge.lazy.statement import key_of, stated_parameters, statement_of
+
+
+class Wanted(NamedTuple):
+    """A run with all that is known of it beforehand.
+
+    Parameters
+    ----------
+    call : Call
+        The command line.
+    settings : mapping
+        EsoRex's settings that are in force.
+    plugin : Plugin
+        The recipe's.
+    frames : list of Frame
+        What the recipe will read.
+    document : dict
+        `key` and `statement`, and the `labels` of the inputs.
+    shelf : Shelf
+        The store.
+    """
+
+    call: Call
+    settings: Settings
+    plugin: Plugin
+    frames: list[Frame]
+    document: dict[str, Any]
+    shelf: Shelf
+
+    @property
+    def key(self) -> str:
+        """The key of its statement."""
+        return str(self.document["key"])
+
+
+def carry_out(real: str, words: Sequence[str]) -> int:
+    """Carry out one command line and return its exit code; where it is left to EsoRex, this does not return."""
+    try:
+        wanted = _wanted(real, words)
+        if _reused(wanted):
+            return 0
+        with wanted.shelf.locked(wanted.key):
+            if _reused(wanted):
+                return 0
+            return die_of(_made(real, wanted))
+    except Doubt as doubt:
+        _say(f"left to EsoRex: {doubt}")
+    except Exception as error:  # a drop-in must never be the reason why nothing is reduced
+        _say(f"left to EsoRex: {type(error).__name__}: {error}")
+    become(real, words)
+
+
+def _wanted(real: str, words: Sequence[str]) -> Wanted:
+    call = take_apart(words)
+    shelf = Shelf(default_place(os.environ))
+    settings = settings_of(call, real, shelf)
+    plugin = plugin_of(call.recipe, settings, shelf)
+    parameters = parameters_of(call, settings, plugin, real, shelf)
+    frames = frames_of(call.sofs)
+    inputs = inputs_of(frames, shelf)
+    statement = statement_of(call.recipe, plugin, stated_parameters(parameters, settings, shelf), inputs)
+    document = {"key": key_of(statement), "statement": statement, "labels": [entry.label for entry in inputs]}
+    return Wanted(call, settings, plugin, frames, document, shelf)
+
+
+def _reused(wanted: Wanted) -> bool:
+    try:
+        manifest = read_manifest(wanted.shelf, wanted.key)
+        if manifest is None:
+            return False
+        leave(wanted.call, wanted.settings, wanted.shelf, manifest)
+    except Damaged as damage:
+        _say(f"made again: {damage}")
+        wanted.shelf.remove(wanted.key)
+        return False
+    _say(f"reused {wanted.call.recipe}, made {manifest['made']} (key {wanted.key[:12]})")
+    return True
+
+
+def _made(real: str, wanted: Wanted) -> int:
+    """Run the recipe by EsoRex, keep the run if it went well, and return the exit code."""
+    from esorex_bridge.lazy.recording import listed_products, record, start
+
+    shelf, settings, call = wanted.shelf, wanted.settings, wanted.call
+    with shelf.alone_in(".") as alone, shelf.scratch() as folder:
+        listing = settings["products-sof"] or f"{folder}/products.json"
+        extra = {} if settings["products-sof"] else {"ESOREX_PRODUCTS_SOF": listing}
+        if call.option("recipe-dir") is None:
+            extra["ESOREX_PLUGIN_DIR"] = wanted.plugin.narrow
+        begun = start()
+        ended = run(real, call.words, extra)
+        if ended.code != 0:
+            return ended.code
+        try:
+            products = listed_products(listing)
+            if not alone():
+                raise Doubt("another recipe ran in the same folder meanwhile")
+            _check_unchanged(wanted)
+            record(call, settings, wanted.frames, shelf, wanted.document, ended, products, begun)
+        except Exception as problem:  # EsoRex did its work; that it cannot be kept is no failure
+            _say(f"not kept: {problem}")
+    return 0
+
+
+def _check_unchanged(wanted: Wanted) -> None:
+    """Raise a Doubt where an input changed while the recipe ran."""
+    stated = [digest for _, digest in wanted.document["statement"]["inputs"]]
+    now = [entry.digest for entry in inputs_of(wanted.frames, Shelf(wanted.shelf.place))]
+    if stated != now:
+        raise Doubt("an input changed while the recipe ran")
+
+
+def _say(text: str) -> None:
+    if os.environ.get("ESOREX_LAZY_VERBOSE"):
+        print(f"esorex-lazy: {text}", file=sys.stderr)
