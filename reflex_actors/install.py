@@ -135,7 +135,8 @@ def _modules(folder: Path) -> None:
 
 def _workflows(folder: Path) -> Iterator[Path]:
     from esorex_bridge.session import read_workflow, workflow_folder
-    from reflex_actors.moml.reduction import Unsupported, reduction
+    from reflex_actors.moml.reduction import reduction
+    from reflex_actors.moml.steps import UnsupportedError
     from reflex_actors.moml.text import write
 
     place = folder / "workflows"
@@ -143,7 +144,7 @@ def _workflows(folder: Path) -> Iterator[Path]:
     for path in sorted(workflow_folder().glob("*.yaml")):
         try:
             document = reduction(read_workflow(path), str(folder))
-        except Unsupported:
+        except UnsupportedError:
             continue
         target = place / f"{path.stem}.xml"
         _write_whole(target, write(document))

@@ -25,18 +25,18 @@ ACTOR = Actor(
     (
         Port("data_dir", "data folder", required=True),
         Port("dp_ids", "science frames; without any, those in the data folder"),
-        Port("mode", "calibrations: raw or master", default="raw"),
+        Port("mode", "calibrations: raw or master; none: fetch nothing", default="raw"),
         Port("lazy", "ask nobody where all is there", kind="flag", default="true"),
         Port("unpack", "unpack .Z files", kind="flag", default="true"),
         Port("archive", "base address of an archive that is not ESO's"),
     ),
     (
-        Port("data_dir", "data folder"),
+        Port("out_data_dir", "data folder"),
         Port("out_sof", "all files, with category and purposes", kind="sof"),
         Port("messages", "what calSelector says is missing or odd"),
         Port("complete", "whether all calibrations were found", kind="flag"),
         Port("certified", "whether ESO certified the associations", kind="flag"),
-        Port("mode", "the mode that was carried out"),
+        Port("executed_mode", "the mode that was carried out"),
         Port("n_files", "how many files"),
     ),
 )
@@ -68,6 +68,8 @@ class Associated:
 def work(inputs: Inputs) -> dict[str, Any]:
     """Fetch what is not there, or find that all is."""
     folder = Path(inputs.text("data_dir")).expanduser().absolute()
+    if inputs.text("mode").lower() == "none":
+        return {"out_data_dir": str(folder), "executed_mode": "none", "messages": "nothing was asked or fetched"}
     mode = mode_of(inputs.text("mode"))
     science = names_in(inputs.text("dp_ids")) or science_in(folder)
     if not science:
@@ -77,12 +79,12 @@ def work(inputs: Inputs) -> dict[str, Any]:
         found = _fetch(inputs, folder, science, mode)
     sof = sof_of(found.trees, folder)
     return {
-        "data_dir": str(folder),
+        "out_data_dir": str(folder),
         "out_sof": sof,
         "messages": "\n".join(found.messages),
         "complete": found.complete,
         "certified": found.certified,
-        "mode": found.modes,
+        "executed_mode": found.modes,
         "n_files": len(sof.files),
     }
 

@@ -22,7 +22,7 @@ ACTOR = Actor(
     ),
     (
         Port("datasets", "the datasets, for DataOrganizer or DataSetChooser", kind="json"),
-        Port("data_dir", "folder for DataOrganizer with 'Use CalSelector associations'"),
+        Port("out_data_dir", "folder for DataOrganizer with 'Use CalSelector associations'"),
         Port("n_datasets", "how many"),
         Port("messages", "what is missing or odd"),
     ),
@@ -43,7 +43,7 @@ def work(inputs: Inputs) -> dict[str, Any]:
     said = [f"{dataset['datasetName']}: {text}" for dataset in document for text in dataset["messages"]]
     return {
         "datasets": document,
-        "data_dir": str(_with_trees(folders[0]) if form == "folder" else folders[0]),
+        "out_data_dir": str(_with_trees(folders[0]) if form == "folder" else folders[0]),
         "n_datasets": len(document),
         "messages": "\n".join((*said, *data.warnings, *(fault.reason for fault in data.faults))),
     }

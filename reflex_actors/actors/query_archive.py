@@ -21,7 +21,7 @@ ACTOR = Actor(
         Port("archive", "base address of an archive that is not ESO's"),
     ),
     (
-        Port("dp_ids", "names of the frames, separated by blanks"),
+        Port("out_dp_ids", "names of the frames, separated by blanks"),
         Port("n_frames", "how many"),
         Port("adql", "the query"),
     ),
@@ -42,12 +42,12 @@ def work(inputs: Inputs) -> dict[str, Any]:
         limit=_limit(inputs.text("max")),
     )
     if wanted == Constraints(instrument=wanted.instrument, limit=wanted.limit):
-        return {"dp_ids": "", "n_frames": 0, "adql": ""}
+        return {"out_dp_ids": "", "n_frames": 0, "adql": ""}
     with client(inputs.text("archive"), os.environ) as archive:
         rows = archive.query(wanted)
     if not rows:
         raise UserError("the archive has no science frame that meets this; loosen program, target or night")
-    return {"dp_ids": " ".join(row["dp_id"] for row in rows), "n_frames": len(rows), "adql": adql(wanted)}
+    return {"out_dp_ids": " ".join(row["dp_id"] for row in rows), "n_frames": len(rows), "adql": adql(wanted)}
 
 
 def names_in(text: str) -> tuple[str, ...]:

@@ -17,8 +17,8 @@ ACTOR = Actor(
         Port("rule", "complete, all, first, or a name with * and ?", default="complete"),
     ),
     (
-        Port("datasets", "those selected", kind="json"),
-        Port("dataset", "the first of them", kind="json"),
+        Port("out_datasets", "those selected", kind="json"),
+        Port("out_dataset", "the first of them", kind="json"),
         Port("out_sof", "all files of the first", kind="sof"),
         Port("n_selected", "how many"),
     ),
@@ -35,8 +35,8 @@ def work(inputs: Inputs) -> dict[str, Any]:
         said = "; ".join(text for dataset in known for text in dataset.messages())
         raise UserError(f"no dataset meets the rule '{rule}'; there are: {names}{f' ({said})' if said else ''}")
     return {
-        "datasets": [dataset.document() for dataset in chosen],
-        "dataset": chosen[0].document(),
+        "out_datasets": [dataset.document() for dataset in chosen],
+        "out_dataset": chosen[0].document(),
         "out_sof": chosen[0].sof(),
         "n_selected": len(chosen),
     }

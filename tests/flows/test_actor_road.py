@@ -43,12 +43,12 @@ def data(tmp_path: Path) -> Path:
 def reduce_with_actors(reflex: ReflexDriver, archive: str, data: Path) -> dict[str, Any]:
     """Go the whole road with actors; return the outputs by actor, and what each run of a recipe said."""
     frames = reflex.ok("query_archive.py", program=PROGRAM, archive=archive)
-    fetched = reflex.ok("calselector_fetch.py", data_dir=str(data), dp_ids=frames["dp_ids"], archive=archive)
-    listed = reflex.ok("organise_datasets.py", data_dir=fetched["data_dir"])
+    fetched = reflex.ok("calselector_fetch.py", data_dir=str(data), dp_ids=frames["out_dp_ids"], archive=archive)
+    listed = reflex.ok("organise_datasets.py", data_dir=fetched["out_data_dir"])
     chosen = reflex.ok("select_dataset.py", datasets=listed["datasets"], rule="complete")
     products, runs = SetOfFiles(), []
     for recipe in ("naco_img_dark", "naco_img_twflat", "naco_img_jitter"):
-        taken = reflex.ok("sof_for_recipe.py", dataset=chosen["dataset"], recipe=recipe, products=products.document())
+        taken = reflex.ok("sof_for_recipe.py", dataset=chosen["out_dataset"], recipe=recipe, products=products.document())
         sop = "naco_img_twflat:bpm=true"
         done = [
             reflex.ok("run_recipe.py", in_sof=group.document(), recipe=recipe, in_sop=sop)
@@ -67,7 +67,7 @@ def test_a_workflow_of_actors_makes_what_reduce_makes_and_a_second_pass_is_lazy(
     first = reduce_with_actors(reflex, naco_archive.url, data)
     assert [run["logs"] != "" for run in first["runs"]] == [True] * 3
     assert first["fetch"]["complete"] == first["fetch"]["certified"] == "true"
-    assert first["fetch"]["mode"] == "Raw2Raw"
+    assert first["fetch"]["executed_mode"] == "Raw2Raw"
 
     (end,) = read_sof(first["ends"]["out_sof"]).files
     assert Path(end.name).name == "SYNTH-001_COADDED_IMG.fits"

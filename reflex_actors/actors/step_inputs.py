@@ -1,0 +1,75 @@
+"""`step_inputs`: what stands before a step in a workflow: only its own groups, none without main files, the right tags.
+
+Reflex's FitsRouter knows categories alone and its SofCombiner ignores empty sets, so a step whose main files a dataset
+does not have would run on its calibrations, and one whose main files also serve another step directly would run on
+these. This actor takes both out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from esorex_bridge.errors import UserError
+from reflex_actors.protocol import Actor, Inputs, Port
+from reflex_actors.purposes import accumulate, own_purposes
+from reflex_actors.sof_json import SetOfFiles
+
+OTHERS = ("others_sof", "others_sof_2", "others_sof_3")
+
+ACTOR = Actor(
+    "step_inputs",
+    "Keeps the groups of a step that have main files of its own.",
+    (
+        Port("in_sof", "files that come together for a step", kind="sof", required=True),
+        Port("main_sof", "its main files; without them it gets nothing", kind="sof"),
+        *(Port(name, "main files of a step that takes the same files directly", kind="sof") for name in OTHERS),
+        Port("names", "tags to change: OLD=NEW, separated by blanks or commas"),
+    ),
+    (Port("out_sof", "what the step takes", kind="sof"),),
+)
+
+
+def work(inputs: Inputs) -> dict[str, Any]:
+    """Keep what belongs to the step."""
+    others = accumulate((inputs.sof(name) for name in OTHERS), same_dataset=False)
+    sof = own_purposes(inputs.sof("in_sof"), others)
+    if "main_sof" in inputs:
+        sof = with_main_files(sof, own_purposes(inputs.sof("main_sof"), others))
+    return {"out_sof": renamed(sof, names_in(inputs.text("names")))}
+
+
+def with_main_files(sof: SetOfFiles, main: SetOfFiles) -> SetOfFiles:
+    """Return a SoF with the purposes that main files have; nothing where there are no main files."""
+    if not main.files:
+        return sof.with_files(())
+    if any(file.universal for file in main.files):
+        return sof
+    served = set(main.purposes)
+    kept = (replace(file, purposes=tuple(served.intersection(file.purposes))) for file in sof.files)
+    return sof.with_files(
+        new for new, old in zip(kept, sof.files, strict=True) if new.purposes or old.universal
+    )
+
+
+def renamed(sof: SetOfFiles, names: Mapping[str, str]) -> SetOfFiles:
+    """Return a SoF with other tags."""
+    return sof.with_files(replace(file, category=names.get(file.category, file.category)) for file in sof.files)
+
+
+def names_in(text: str) -> dict[str, str]:
+    """Return new tags by old ones.
+
+    Raises
+    ------
+    UserError
+        A word is not of the form OLD=NEW.
+    """
+    found = {}
+    for word in text.replace(",", " ").split():
+        old, equals, new = word.partition("=")
+        if not (old and equals and new):
+            raise UserError(f"names holds '{word}', which is not of the form OLD=NEW")
+        found[old] = new
+    return found

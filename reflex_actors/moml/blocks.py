@@ -1,0 +1,177 @@
+"""Building blocks of workflows: directors, constants, Python actors, composites with their wiring and their place.
+
+Rules that only show when a workflow runs are kept here: width 1 on every relation, no rates on composite ports, a
+trigger for every constant, directors inside that run until deadlock (docs/reference/moml.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from reflex_actors.moml.inventory import ACTORS, IN
+from reflex_actors.moml.model import COMPOSITE, FILE, PARAMETER, STRING, Entity, Link, Port, Property, Relation
+from reflex_actors.protocol import Actor
+
+Wire = tuple[str, ...]
+"""Ports on one relation: the source first."""
+
+INPUT, OUTPUT, MULTIPORT = Property("input"), Property("output"), Property("multiport")
+GRID = (180.0, 110.0)
+"""Distance of neighbours on the canvas, in pixels."""
+
+
+def parameter(name: str, value: str) -> Property:
+    """Return a parameter whose value is an expression."""
+    return Property(name, PARAMETER, value)
+
+
+def text(name: str, value: str) -> Property:
+    """Return a parameter whose value is a text."""
+    return Property(name, STRING, value)
+
+
+def folder(name: str, value: str) -> Property:
+    """Return a parameter that names a folder."""
+    return Property(name, FILE, value, (parameter("allowFiles", "false"), parameter("allowDirectories", "true")))
+
+
+def file(name: str, value: str) -> Property:
+    """Return a parameter that names a file."""
+    return Property(name, FILE, value)
+
+
+def location(x: float, y: float) -> Property:
+    """Return a place on the canvas."""
+    return Property("_location", "ptolemy.kernel.util.Location", f"[{x:.1f}, {y:.1f}]")
+
+
+def placed(entity: Entity, column: float, row: float) -> Entity:
+    """Return an actor with its place on the grid of the canvas."""
+    return replace(entity, properties=(*entity.properties, location(column * GRID[0], row * GRID[1])))
+
+
+def shown(each: Property, x: float, y: float) -> Property:
+    """Return a parameter with its place on the canvas."""
+    return replace(each, properties=(*each.properties, location(x, y)))
+
+
+def annotation(name: str, words: str, x: float, y: float, size: int = 14, bold: bool = False) -> Property:
+    """Return a text on the canvas."""
+    look = (
+        Property("_hideName", "ptolemy.data.expr.SingletonParameter", "true"),
+        parameter("_hideAllParameters", "true"),
+        parameter("textSize", str(size)),
+        Property("textColor", "ptolemy.actor.gui.ColorAttribute", "{0.2,0.2,0.4,1.0}"),
+        text("fontFamily", "SansSerif"),
+        parameter("bold", "true" if bold else "false"),
+        parameter("italic", "false"),
+        Property("text", "ptolemy.kernel.util.StringAttribute", words),
+        location(x, y),
+    )
+    return Property(name, "ptolemy.vergil.kernel.attributes.TextAttribute", None, look)
+
+
+def director(top: bool = False) -> Property:
+    """Return a DDF director; inside a composite it runs until deadlock, so that one firing is the whole composite."""
+    settings = (
+        parameter("iterations", "0"),
+        parameter("maximumReceiverCapacity", "0"),
+        parameter("runUntilDeadlockInOneIteration", "false" if top else "true"),
+        location(-GRID[0] / 2, -GRID[1] / 2),
+    )
+    return Property("DDF Director", "ptolemy.domains.ddf.kernel.DDFDirector", None, settings)
+
+
+def port_in(name: str, multiport: bool = False, rate: int | None = None) -> Port:
+    """Return an input."""
+    wanted = () if rate is None else (parameter("tokenConsumptionRate", str(rate)),)
+    return Port(name, properties=(INPUT, *((MULTIPORT,) if multiport else ()), *wanted))
+
+
+def port_out(name: str, multiport: bool = False) -> Port:
+    """Return an output."""
+    return Port(name, properties=(OUTPUT, *((MULTIPORT,) if multiport else ())))
+
+
+def actor(name: str, cls: str, properties: Iterable[Property] = (), rates: dict[str, int] | None = None) -> Entity:
+    """Return one of the known actors with its ports declared, and the rates that it has before it starts."""
+    wanted = rates or {}
+    ports = tuple(
+        port_in(each.name, each.multiport, wanted.get(each.name))
+        if each.direction == IN
+        else port_out(each.name, each.multiport)
+        for each in ACTORS[cls].ports
+    )
+    return Entity(name, cls, tuple(properties), ports)
+
+
+def constant(name: str, value: str, once: bool = False) -> Entity:
+    """Return a constant: sent at each trigger, or once at the start."""
+    limit = "1" if once else "NONE"
+    settings = (parameter("value", value), parameter("firingCountLimit", limit), parameter("NONE", "0"))
+    return actor(name, "ptolemy.actor.lib.StringConst", settings)
+
+
+def setter(name: str, variable: str) -> Entity:
+    """Return an actor that sets a parameter before what follows reads it."""
+    settings = (
+        Property("variableName", "ptolemy.kernel.util.StringAttribute", variable),
+        parameter("delayed", "false"),
+    )
+    return actor(name, "ptolemy.actor.lib.SetVariable", settings)
+
+
+def joined(name: str, between: str) -> Entity:
+    """Return an actor that puts texts together."""
+    return actor(name, "org.resurgence.actor.StringAccumulator", (parameter("Substring separator", f'"{between}"'),))
+
+
+def display(name: str, title: str) -> Entity:
+    """Return a window with texts."""
+    settings = (parameter("rowsDisplayed", "10"), parameter("columnsDisplayed", "100"), text("title", title))
+    return actor(name, "ptolemy.actor.lib.gui.Display", settings)
+
+
+def python_actor(name: str, face: Actor, failure: str = "Stop") -> Entity:
+    """Return a PythonActor that runs one of the bridge's actors, all its ports declared."""
+    settings = (
+        file("Python script", f"$BRIDGE_ACTORS/{face.name}.py"),
+        parameter("Run in terminal", "false"),
+        parameter("Lazy Mode", "false"),
+        text("Recipe Failure Mode", failure),
+        parameter("Disable logging", "false"),
+        folder("Products Dir", "$TMP_PRODUCTS_DIR"),
+        folder("Logs Dir", "$LOGS_DIR"),
+        folder("Bookkeeping Dir", "$BOOKKEEPING_DIR"),
+        text("Clear Products Dir", "Never"),
+        text("Clear Logs Dir", "Never"),
+        text("Clear Bookkeeping Dir", "Never"),
+    )
+    taken = {port.name for port in face.inputs}
+    # In Reflex a port has one direction: an output named as an input would be the same port.
+    assert taken.isdisjoint(port.name for port in face.outputs), face.name
+    ports = (*(port_in(port.name) for port in face.inputs), *(port_out(port.name) for port in face.outputs))
+    return Entity(name, "org.eso.PythonActor", settings, (*ports, port_out("stdout")))
+
+
+def composite(
+    name: str,
+    ports: Iterable[Port],
+    entities: Iterable[Entity],
+    wires: Iterable[Wire],
+    properties: Iterable[Property] = (),
+) -> Entity:
+    """Return a composite with its own director; each wire becomes a relation of width 1."""
+    relations, links = wiring(wires)
+    return Entity(
+        name, COMPOSITE, (director(), *properties), tuple(ports), tuple(entities), relations, links
+    )
+
+
+def wiring(wires: Iterable[Wire]) -> tuple[tuple[Relation, ...], tuple[Link, ...]]:
+    """Return relations and links of wires."""
+    listed = tuple(wires)
+    names = [f"relation{number or ''}" for number in (0, *range(2, len(listed) + 1))][: len(listed)]
+    links = tuple(Link(port, name) for name, wire in zip(names, listed, strict=True) for port in wire)
+    return tuple(map(Relation, names)), links

@@ -1,0 +1,137 @@
+"""A workflow file as values: entities with properties, ports, relations and links."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+COMPOSITE = "ptolemy.actor.TypedCompositeActor"
+PORT = "ptolemy.actor.TypedIOPort"
+RELATION = "ptolemy.actor.TypedIORelation"
+PARAMETER = "ptolemy.data.expr.Parameter"
+STRING = "ptolemy.data.expr.StringParameter"
+FILE = "ptolemy.data.expr.FileParameter"
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """A property: a parameter, a director, a mark.
+
+    Parameters
+    ----------
+    name : str
+        Unique in its owner.
+    cls : str
+        Class; empty for a mark such as `input`.
+    value : str or None
+        A text, or an expression where the class is `PARAMETER`.
+    properties : tuple of Property
+        Its own.
+    """
+
+    name: str
+    cls: str = ""
+    value: str | None = None
+    properties: tuple[Property, ...] = ()
+
+    def attribute(self, name: str) -> Property | None:
+        """Return one of its own properties."""
+        return next((each for each in self.properties if each.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A port as declared in the file; built-in ports of an actor need no declaration."""
+
+    name: str
+    cls: str = PORT
+    properties: tuple[Property, ...] = ()
+
+    def has(self, mark: str) -> bool:
+        """Tell whether it has a mark: `input`, `output`, `multiport`."""
+        return any(each.name == mark and each.value != "false" for each in self.properties)
+
+    def rate(self, name: str) -> str | None:
+        """Return a rate (`tokenConsumptionRate`), None where none is written."""
+        return next((each.value for each in self.properties if each.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """What connects ports.
+
+    Parameters
+    ----------
+    name : str
+        Unique in its composite.
+    width : str or None
+        As written; None where it is left out.
+    """
+
+    name: str
+    width: str | None = "1"
+    cls: str = RELATION
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A port (`actor.port`, or the composite's own `port`) on a relation."""
+
+    port: str
+    relation: str
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """The actor, empty for the composite itself, and its port."""
+        actor, dot, port = self.port.partition(".")
+        return (actor, port) if dot else ("", actor)
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """An actor, or a composite of actors.
+
+    Parameters
+    ----------
+    name, cls : str
+        Name, unique in its composite, and class.
+    properties, ports, entities, relations, links : tuple
+        What is in it.
+    """
+
+    name: str
+    cls: str = COMPOSITE
+    properties: tuple[Property, ...] = ()
+    ports: tuple[Port, ...] = ()
+    entities: tuple[Entity, ...] = ()
+    relations: tuple[Relation, ...] = ()
+    links: tuple[Link, ...] = ()
+
+    def attribute(self, name: str) -> Property | None:
+        """Return a property."""
+        return next((each for each in self.properties if each.name == name), None)
+
+    def value(self, name: str) -> str | None:
+        """Return the value of a property; None where it is not there."""
+        found = self.attribute(name)
+        return found.value if found else None
+
+    def entity(self, name: str) -> Entity | None:
+        """Return an actor in it."""
+        return next((each for each in self.entities if each.name == name), None)
+
+    def port(self, name: str) -> Port | None:
+        """Return a declared port."""
+        return next((each for each in self.ports if each.name == name), None)
+
+    def walk(self, path: str = "") -> Iterator[tuple[str, Entity]]:
+        """Yield this entity and all in it with their full names, outermost first."""
+        here = f"{path}.{self.name}"
+        yield here, self
+        for each in self.entities:
+            yield from each.walk(here)
+
+    @property
+    def director(self) -> Property | None:
+        """Its director, if it has one of its own."""
+        return next((each for each in self.properties if each.cls.endswith("Director")), None)

@@ -1,0 +1,271 @@
+"""The stages that every workflow has: initialise, get data, select, set the current dataset, close it."""
+
+from __future__ import annotations
+
+from reflex_actors.actors import (
+    calselector_fetch,
+    collect_products,
+    organise_datasets,
+    query_archive,
+    review_association,
+)
+from reflex_actors.moml.blocks import (
+    actor,
+    annotation,
+    composite,
+    constant,
+    display,
+    file,
+    folder,
+    joined,
+    parameter,
+    placed,
+    port_in,
+    port_out,
+    python_actor,
+    setter,
+    shown,
+    text,
+)
+from reflex_actors.moml.model import Entity, Property
+
+TIME_FORMAT = "yyyy-MM-dd'T'HH:mm:ss"
+
+
+def initialize() -> Entity:
+    """Return the stage that notes the time and starts the rest with the data folder."""
+    start = constant("Start", "start", once=True)
+    stamp = actor("Time Stamp", "org.sdm.spa.Timestamp", (text("format", TIME_FORMAT),))
+    entities = (
+        placed(start, 0, 1),
+        placed(stamp, 1, 1),
+        placed(setter("Variable Setter", "GLOBAL_TIMESTAMP"), 2, 1),
+        placed(constant("Raw Data Dir", "$RAW_DATA_DIR"), 3, 1),
+    )
+    wires = (
+        ("Start.output", "Time Stamp.trigger"),
+        ("Time Stamp.output", "Variable Setter.input"),
+        ("Variable Setter.output", "Raw Data Dir.trigger"),
+        ("Raw Data Dir.output", "data_dir"),
+    )
+    return composite("Initialize", (port_out("data_dir"),), entities, wires)
+
+
+def get_data(instrument: str, workflow: str, reflex_organises: bool = False) -> Entity:
+    """Return the stage that queries, fetches and organises.
+
+    Parameters
+    ----------
+    instrument, workflow : str
+        What to ask for, and the definition to plan by.
+    reflex_organises : bool
+        Whether a folder for Reflex's CalSelector mode comes out, instead of the list of datasets.
+    """
+    constants = {
+        "Program": "$PROGRAM",
+        "Target": "$TARGET",
+        "Night": "$NIGHT",
+        "Frames": "$DP_IDS",
+        "Instrument": instrument,
+        "Mode": "$CALIB_MODE",
+        "Archive": "$ARCHIVE",
+        "Review": "$ReviewAssociations",
+        "Root": "$ROOT_DATA_DIR",
+        "Workflow": workflow,
+        "Form": "folder" if reflex_organises else "list",
+    }
+    actors = (
+        placed(python_actor("Query Archive", query_archive.ACTOR), 3, 1),
+        placed(python_actor("Fetch", calselector_fetch.ACTOR), 4, 2),
+        placed(python_actor("Review Associations", review_association.ACTOR), 5, 3),
+        placed(python_actor("Organise", organise_datasets.ACTOR), 6, 4),
+    )
+    fixed = tuple(
+        placed(constant(name, value), 1, number + 1) for number, (name, value) in enumerate(constants.items())
+    )
+    triggered = tuple(f"{name}.trigger" for name in constants)
+    wires = (
+        ("data_dir", "Fetch.data_dir", *triggered),
+        ("Program.output", "Query Archive.program"),
+        ("Target.output", "Query Archive.target"),
+        ("Night.output", "Query Archive.night"),
+        ("Frames.output", "Query Archive.dp_ids"),
+        ("Instrument.output", "Query Archive.instrument"),
+        ("Archive.output", "Query Archive.archive", "Fetch.archive"),
+        ("Mode.output", "Fetch.mode"),
+        ("Query Archive.out_dp_ids", "Fetch.dp_ids"),
+        ("Fetch.out_data_dir", "Review Associations.data_dir"),
+        ("Review.output", "Review Associations.enable"),
+        ("Review Associations.out_data_dir", "Organise.data_dir"),
+        ("Root.output", "Review Associations.root_dir", "Organise.root_dir"),
+        ("Workflow.output", "Organise.workflow"),
+        ("Form.output", "Organise.form"),
+        ("Organise.out_data_dir" if reflex_organises else "Organise.datasets", "datasets"),
+    )
+    return composite("Get Data", (port_in("data_dir"), port_out("datasets")), (*fixed, *actors), wires)
+
+
+def data_organizer(reflex_organises: bool = False) -> Entity:
+    """Return the DataOrganizer: it hands our datasets on, or organises in CalSelector mode."""
+    settings = (
+        file("OCA File", ""),
+        text("Keywords to be displayed", "OBJECT,INS.MODE"),
+        parameter("Lazy Mode", "true"),
+        folder("Bookkeeping Dir", "$BOOKKEEPING_DIR"),
+        parameter("Use CalSelector associations", "true" if reflex_organises else "false"),
+    )
+    return actor("DataOrganizer", "org.eso.DataOrganizer", settings)
+
+
+def selection() -> Entity:
+    """Return the stage in which datasets are selected."""
+    settings = (
+        text("Selection mode", "$SelectDatasetMethod"),
+        text("FITS Viewer", "$FITS_VIEWER"),
+        file("Bookkeeping DB", "$BOOKKEEPING_DB"),
+    )
+    chooser = actor("DataSetChooser", "org.eso.DataSetChooser", settings, {"datasets in": 1})
+    entities = (
+        placed(constant("Time", "$GLOBAL_TIMESTAMP"), 1, 1),
+        placed(chooser, 2, 2),
+        placed(setter("Variable Setter", "N_SELECTED_DATASETS"), 3, 3),
+    )
+    wires = (
+        ("datasets_in", "DataSetChooser.datasets in", "Time.trigger"),
+        ("Time.output", "DataSetChooser.execution time"),
+        ("DataSetChooser.dataset out", "dataset_out"),
+        ("DataSetChooser.#selected", "Variable Setter.input"),
+    )
+    ports = (port_in("datasets_in", multiport=True), port_out("dataset_out", multiport=True))
+    return composite("Data Set Selection", ports, entities, wires)
+
+
+def current_dataset() -> Entity:
+    """Return the stage that opens a dataset; the token with its name keeps the next one back until it is closed."""
+    entities = (
+        placed(actor("CurrentDataSet", "org.eso.CurrentDataSet"), 1, 1),
+        placed(setter("Variable Setter", "CURRENT_DATASET"), 2, 2),
+    )
+    wires = (
+        ("dataset_in", "CurrentDataSet.in", "dataset"),
+        ("CurrentDataSet.dataset name", "Variable Setter.input", "current_dataset"),
+    )
+    ports = (port_in("dataset_in"), port_out("dataset"), port_out("current_dataset"))
+    return composite("Initialise Current Dataset", ports, entities, wires)
+
+
+def close_dataset() -> Entity:
+    """Return the stage that files the end products and asks for the Product Explorer after the last dataset."""
+    comparison = Property("comparison", "ptolemy.kernel.util.StringAttribute", ">=")
+    entities = (
+        placed(constant("End Products Dir", "$END_PRODUCTS_DIR"), 1, 1),
+        placed(constant("Time", "$GLOBAL_TIMESTAMP"), 1, 2),
+        placed(python_actor("Collect Products", collect_products.ACTOR), 2, 1),
+        placed(joined("Message", ": "), 3, 1),
+        placed(display("Finished Datasets", "Finished Datasets"), 4, 1),
+        placed(actor("Counter", "ptolemy.actor.lib.Counter"), 1, 3),
+        placed(constant("Selected", "$N_SELECTED_DATASETS"), 1, 4),
+        placed(actor("String To Int", "org.resurgence.actor.StringToInt"), 2, 4),
+        placed(actor("Comparator", "ptolemy.actor.lib.logic.Comparator", (comparison, parameter("tolerance", "0.0"))),
+               3, 3),
+    )
+    triggered = ("End Products Dir.trigger", "Time.trigger", "Selected.trigger", "Counter.increment")
+    wires = (
+        ("final_files", "Collect Products.in_sof", *triggered),
+        ("current_dataset", "Message.parts"),
+        ("End Products Dir.output", "Collect Products.end_products_dir"),
+        ("Time.output", "Collect Products.timestamp", "global_timestamp"),
+        ("Collect Products.message", "Message.parts"),
+        ("Message.whole", "Finished Datasets.input"),
+        ("Counter.output", "Comparator.left"),
+        ("Selected.output", "String To Int.string"),
+        ("String To Int.integer", "Comparator.right"),
+        ("Comparator.output", "trigger_product_explorer"),
+    )
+    ports = (
+        port_in("current_dataset"),
+        port_in("final_files"),
+        port_out("global_timestamp"),
+        port_out("trigger_product_explorer"),
+    )
+    return composite("Close DataSet", ports, entities, wires)
+
+
+def product_explorer() -> Entity:
+    """Return the Product Explorer, triggered after the last dataset."""
+    settings = (
+        text("Mode", "$ProductExplorerMode"),
+        file("Bookkeeping DB", "$BOOKKEEPING_DB"),
+        text("FITS Viewer", "$FITS_VIEWER"),
+        text("date format", TIME_FORMAT),
+    )
+    return actor("ProductExplorer", "org.eso.ProductExplorer", settings)
+
+
+def global_parameters(name: str, actors: str) -> tuple[Property, ...]:
+    """Return the parameters that a user sets, in their places on the canvas.
+
+    Parameters
+    ----------
+    name : str
+        Of the workflow; names folders.
+    actors : str
+        Where the actors are installed.
+    """
+    what = (
+        text("PROGRAM", ""),
+        text("TARGET", ""),
+        text("NIGHT", ""),
+        text("DP_IDS", ""),
+        text("CALIB_MODE", "raw"),
+        text("ARCHIVE", ""),
+    )
+    where = (
+        folder("ROOT_DATA_DIR", "$HOME/reflex_data"),
+        folder("RAW_DATA_DIR", f"$ROOT_DATA_DIR/reflex_input/{name}"),
+        folder("CALIB_DATA_DIR", f"$ROOT_DATA_DIR/reflex_input/{name}"),
+        folder("BOOKKEEPING_DIR", f"$ROOT_DATA_DIR/reflex_book_keeping/{name}"),
+        folder("LOGS_DIR", f"$ROOT_DATA_DIR/reflex_logs/{name}"),
+        folder("TMP_PRODUCTS_DIR", f"$ROOT_DATA_DIR/reflex_tmp_products/{name}"),
+        folder("END_PRODUCTS_DIR", "$ROOT_DATA_DIR/reflex_end_products"),
+        file("BOOKKEEPING_DB", "$BOOKKEEPING_DIR/bookkeeping.db"),
+        folder("BRIDGE_ACTORS", actors),
+    )
+    how = (
+        text("SelectDatasetMethod", "Interactive"),
+        text("RecipeFailureMode", "Ask"),
+        text("ReviewAssociations", "false"),
+        text("GlobalPlotInteractivity", "true"),
+        text("ProductExplorerMode", "Triggered"),
+        text("FITS_VIEWER", "fv"),
+        text("ESORexArgs", "--suppress-prefix=TRUE"),
+    )
+    hidden = (text("GLOBAL_TIMESTAMP", ""), text("CURRENT_DATASET", ""), text("N_SELECTED_DATASETS", "0"))
+    columns = (("What to get", what), ("Where it lies", where), ("How to run", how))
+    found: list[Property] = list(hidden)
+    for number, (heading, members) in enumerate(columns):
+        x = 20.0 + 420 * number
+        found.append(annotation(f"Heading {number + 1}", heading, x, 110, bold=True))
+        found += [shown(each, x, 140 + 25.0 * row) for row, each in enumerate(members)]
+    return tuple(found)
+
+
+def title(words: str, name: str) -> tuple[Property, ...]:
+    """Return the heading of the canvas and the instructions below it."""
+    help_text = (
+        f"1. Set ROOT_DATA_DIR.   2. Say what to get: PROGRAM, TARGET, NIGHT or DP_IDS; or put the data into "
+        f"ROOT_DATA_DIR/reflex_input/{name}.\n3. Run. CALIB_MODE is raw, master (processed calibrations) or none "
+        "(use what lies there)."
+    )
+    return (annotation("Title", words, 20, 20, 24, bold=True), annotation("Instructions", help_text, 20, 60, 12))
+
+
+def view() -> tuple[Property, ...]:
+    """Return how the window shows the canvas when the workflow is opened."""
+    return (
+        Property("_vergilSize", "ptolemy.actor.gui.SizeAttribute", "[1400, 900]"),
+        Property("_vergilZoomFactor", "ptolemy.data.expr.ExpertParameter", "0.8"),
+        Property("_vergilCenter", "ptolemy.data.expr.ExpertParameter", "{800.0, 480.0}"),
+    )
+
+

@@ -1,0 +1,245 @@
+"""A step of a workflow: what it takes from where, and the composite that runs its recipe once for each group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from esorex_bridge.errors import UserError
+from esorex_bridge.plan.located import Scalar
+from esorex_bridge.plan.workflow import StepDefinition, Workflow
+from reflex_actors.actors import tune_recipe
+from reflex_actors.moml.blocks import (
+    actor,
+    composite,
+    constant,
+    file,
+    parameter,
+    placed,
+    port_in,
+    port_out,
+    python_actor,
+    text,
+)
+from reflex_actors.moml.model import Entity, Property
+
+
+class UnsupportedError(UserError):
+    """A workflow definition says something that a Reflex workflow cannot do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A step within the workflow.
+
+    Parameters
+    ----------
+    step : StepDefinition
+        What it does.
+    port : str
+        Names its ports of FitsRouter, and its composite.
+    makers : tuple of str
+        Ports of the steps whose products it takes.
+    required : tuple of str
+        Those of them that it cannot do without.
+    rivals : tuple of str
+        Ports of the steps that take its raw categories directly.
+    main_makers : tuple of str
+        Ports of the steps whose products are its main files; empty where these are raw.
+    """
+
+    step: StepDefinition
+    port: str
+    makers: tuple[str, ...]
+    required: tuple[str, ...]
+    rivals: tuple[str, ...]
+    main_makers: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Name of its composite."""
+        return self.port.replace("_", " ").title()
+
+    @property
+    def direct(self) -> tuple[str, ...]:
+        """Categories that it takes as they are, where a dataset has them."""
+        found = dict.fromkeys(category for need in self.step.calibrations for category in need.accepted)
+        return tuple(category for category in found if category not in self.step.main)
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Tags that its recipe knows."""
+        return tuple(dict.fromkeys((*self.step.main, *(need.category for need in self.step.calibrations))))
+
+    @property
+    def names(self) -> str:
+        """Tags to change for its recipe, as `OLD=NEW`."""
+        return ",".join(f"{old}={need.category}" for need in self.step.calibrations for old in need.sources)
+
+    @property
+    def guarded(self) -> bool:
+        """Whether what comes together for it has to be looked through."""
+        return bool(self.direct or self.makers or self.rivals or self.names)
+
+
+def places(workflow: Workflow) -> tuple[Place, ...]:
+    """Return the steps of a workflow with what they take from where, producers first.
+
+    Raises
+    ------
+    UnsupportedError
+        A renamed product serves under two tags of one step.
+    """
+    ports = _ports(workflow.steps)
+    maker = {category: step for step in workflow.steps for category in step.products}
+    found = []
+    for step in _ordered(workflow.steps):
+        _refuse_ambiguous(step)
+        taken = [(maker[category], need.required) for need in step.calibrations for category in need.accepted
+                 if category in maker and maker[category] is not step]
+        main = [(maker[category], True) for category in step.main if category in maker and maker[category] is not step]
+        taken = [*main, *taken]
+        found.append(Place(
+            step=step,
+            port=ports[step.name],
+            makers=tuple(dict.fromkeys(ports[made.name] for made, _ in taken)),
+            required=tuple(dict.fromkeys(ports[made.name] for made, required in taken if required)),
+            rivals=tuple(ports[other.name] for other in workflow.steps if other is not step and _shares(other, step)),
+            main_makers=tuple(dict.fromkeys(ports[made.name] for made, _ in main)),
+        ))
+    return tuple(found)
+
+
+def _shares(other: StepDefinition, step: StepDefinition) -> bool:
+    """Tell whether another step takes main files of a step directly."""
+    return any(set(need.accepted).intersection(step.main) for need in other.calibrations)
+
+
+def _refuse_ambiguous(step: StepDefinition) -> None:
+    tags: dict[str, str] = {}
+    for need in step.calibrations:
+        for category in need.sources:
+            if tags.setdefault(category, need.category) != need.category:
+                raise UnsupportedError(f"{step.recipe}: {category} cannot stand for both {tags[category]} and "
+                                       f"{need.category} in a Reflex workflow")
+
+
+def _ports(steps: Iterable[StepDefinition]) -> dict[str, str]:
+    """Return a short name for each step: its recipe without what all recipes begin with."""
+    listed = tuple(steps)
+    words = [step.recipe.split("_") for step in listed]
+    common = 0
+    while all(len(each) > common + 1 for each in words) and len({each[common] for each in words}) == 1:
+        common += 1
+    names: dict[str, str] = {}
+    for step, parts in zip(listed, words, strict=True):
+        short = "_".join(parts[common:]).upper()
+        names[step.name] = short if short not in names.values() else f"{short}_{step.name.rpartition('_')[2]}"
+    return names
+
+
+def _ordered(steps: tuple[StepDefinition, ...]) -> Iterator[StepDefinition]:
+    """Yield steps, each after those whose products it takes (a definition has no circles)."""
+    maker = {category: step for step in steps for category in step.products}
+    done: dict[str, StepDefinition] = {}
+
+    def visit(step: StepDefinition) -> None:
+        if step.name in done:
+            return
+        for category in (*step.main, *(each for need in step.calibrations for each in need.accepted)):
+            if category in maker and maker[category] is not step:
+                visit(maker[category])
+        done[step.name] = step
+
+    for step in steps:
+        visit(step)
+    return iter(done.values())
+
+
+def executer(place: Place, ports: Iterable[str] = ()) -> Entity:
+    """Return the RecipeExecuter of a step; parameters in `ports` come from its `sop in`."""
+    step = place.step
+    from_port = tuple(ports)
+    values = [(name, value) for name, value in step.parameters if name not in from_port]
+    listed = [*(f"{name}={_value(value)}" for name, value in values), *(f"{name}=PORT" for name in from_port)]
+    settings: list[Property] = [
+        text("Recipe Failure Mode", "$RecipeFailureMode"),
+        text("Input Files Category", ",".join(place.tags)),
+        parameter("Allow empty inputs", "true"),
+        file("Bookkeeping DB", "$BOOKKEEPING_DB"),
+        *(parameter(f"recipe_param_{number}", each) for number, each in enumerate(listed, start=1)),
+    ]
+    return actor(step.name, "org.eso.RecipeExecuter", settings, {"sof in": 1, "sop in": 1})
+
+
+def run_step(place: Place) -> Entity:
+    """Return the composite that runs a step's recipe once for each purpose."""
+    recipe = place.step.name
+    entities = (*_around(), placed(executer(place), 2, 1))
+    wires = (
+        ("sof_in", "SofSplitter.sof in"),
+        ("SofSplitter.sof out", f"{recipe}.sof in"),
+        ("SofSplitter.#groups", "SofAccumulator.#groups"),
+        (f"{recipe}.sof out", "SofAccumulator.sof in"),
+        ("SofAccumulator.sof out", "sof_out"),
+    )
+    return composite(place.name, (port_in("sof_in"), port_out("sof_out")), entities, wires)
+
+
+def tuned_step(place: Place, initial: Iterable[tuple[str, Scalar]]) -> Entity:
+    """Return the composite that shows products and parameters after each run, and runs again where the user wants.
+
+    Parameters
+    ----------
+    place : Place
+        The step.
+    initial : iterable of (str, value)
+        The parameters that can be changed, with their first values.
+    """
+    recipe, values = place.step.name, tuple(initial)
+    first = "\n".join(f"{place.step.recipe}:{name}={_value(value)}" for name, value in values)
+    looper = actor(
+        "RecipeLooper", "org.eso.RecipeLooper", (text("Actor name", "Tune"),),
+        {"sof in": 1, "sop in": 1, "iteration complete": 0, "sof loop": 0, "sop loop": 0},
+    )
+    entities = (
+        *_around(5),
+        placed(constant("Initial Parameters", first.replace("$", "$$")), 1, 3),
+        placed(actor("SopCreator", "org.eso.SopCreator"), 2, 3),
+        placed(looper, 2, 1),
+        placed(executer(place, [name for name, _ in values]), 3, 1),
+        placed(constant("Enable", "$GlobalPlotInteractivity"), 3, 3),
+        placed(python_actor("Tune", tune_recipe.ACTOR), 4, 2),
+    )
+    wires = (
+        ("sof_in", "SofSplitter.sof in"),
+        ("SofSplitter.sof out", "RecipeLooper.sof in", "Initial Parameters.trigger"),
+        ("SofSplitter.#groups", "SofAccumulator.#groups"),
+        ("Initial Parameters.output", "SopCreator.param in"),
+        ("SopCreator.sop out", "RecipeLooper.sop in"),
+        ("RecipeLooper.sof out", f"{recipe}.sof in", "Tune.in_sof_rec_orig", "Enable.trigger"),
+        ("RecipeLooper.sop out", f"{recipe}.sop in"),
+        (f"{recipe}.sof out", "Tune.in_sof"),
+        (f"{recipe}.sop out", "Tune.in_sop"),
+        ("Enable.output", "Tune.enable"),
+        ("Tune.iteration_complete", "RecipeLooper.iteration complete"),
+        ("Tune.out_sof_loop", "RecipeLooper.sof loop"),
+        ("Tune.out_sop_loop", "RecipeLooper.sop loop"),
+        ("Tune.out_sof", "SofAccumulator.sof in"),
+        ("SofAccumulator.sof out", "sof_out"),
+    )
+    return composite(place.name, (port_in("sof_in"), port_out("sof_out")), entities, wires)
+
+
+def _around(last: int = 3) -> tuple[Entity, Entity]:
+    splitter = actor("SofSplitter", "org.eso.SofSplitter", (parameter("Group purposes", "true"),))
+    accumulator = actor(
+        "SofAccumulator", "org.eso.SofAccumulator", (parameter("same dataset", "true"),), {"sof in": 0, "#groups": 1}
+    )
+    return placed(splitter, 1, 1), placed(accumulator, last, 1)
+
+
+def _value(value: Scalar) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)
