@@ -6,11 +6,15 @@ import argparse
 import os
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from esorex_bridge.cli import options, output
 from esorex_bridge.cli.progress import show
 from esorex_bridge.demo.nights import NIGHTS, make_night
+
+if TYPE_CHECKING:
+    from esorex_bridge.demo.night import Night
+    from esorex_bridge.plan.parameters import ParameterSetting
 
 EXAMPLE = "esorex-bridge demo --instrument hawki --root demo_data\n  esorex-bridge demo --serve --fault truncated"
 PROGRAM = "60.A-9999(A)"
@@ -46,16 +50,19 @@ def _demonstrate(args: argparse.Namespace) -> int:
     from esorex_bridge.session import Settings
 
     night = make_night(args.instrument)
+    given = NIGHTS[args.instrument].settings
+    words, fields = _asked(night)
     documents: list[dict[str, Any]] = []
     failed = False
     with EmbeddedArchive([night], _frames(args.root)) as archive:
-        settings = Settings(root=args.root, archive=archive.url, jobs=os.cpu_count() or 1)
-        words = ("esorex-bridge", "reduce", "--program", PROGRAM, "--instrument", night.instrument)
-        command = shlex.join((*words, "--root", str(args.root), "--archive", archive.url))
+        settings = Settings(
+            root=args.root, archive=archive.url, jobs=os.cpu_count() or 1, parameters=_parameters(given)
+        )
+        sets = tuple(word for text in given for word in ("--set", text))
+        command = shlex.join((*words, *sets, "--root", str(args.root), "--archive", archive.url))
         for part in ("first", "second"):
             output.note(f"the {part} time: {command}")
-            wanted = verb.constraints_of(program=PROGRAM, instrument=night.instrument)
-            came = verb.go(settings, wanted)
+            came = verb.go(settings, verb.constraints_of(**fields))
             documents.append({"command": command, **verb.document(came)})
             failed = failed or verb.has_failed(came)
             if not args.json:
@@ -67,6 +74,25 @@ def _demonstrate(args: argparse.Namespace) -> int:
     else:
         _conclude(documents, args.root)
     return 1 if failed else 0
+
+
+def _asked(night: Night) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Return the words that ask for a night's data: its science, or calibrations by name where it has none."""
+    if night.science:
+        fields: dict[str, Any] = {"program": PROGRAM, "instrument": night.instrument}
+        return ("esorex-bridge", "reduce", "--program", PROGRAM, "--instrument", night.instrument), fields
+    return ("esorex-bridge", "reduce", *night.roots), {"dp_ids": night.roots, "category": None}
+
+
+def _parameters(settings: tuple[str, ...]) -> tuple[ParameterSetting, ...]:
+    from esorex_bridge.plan.parameters import ParameterSetting
+
+    found = []
+    for text in settings:
+        name, _, value = text.partition("=")
+        recipe, _, parameter = name.partition(".")
+        found.append(ParameterSetting(recipe, parameter, value, "the demonstration"))
+    return tuple(found)
 
 
 def _conclude(documents: list[dict[str, Any]], root: Path) -> None:

@@ -87,6 +87,11 @@ class Night:
         """Science frames, in the order of their taking."""
         return tuple(file for file in self.files if file.is_science)
 
+    @property
+    def roots(self) -> tuple[DpId, ...]:
+        """The first file of each dataset: what to ask for by name where the night has no science."""
+        return tuple(dict.fromkeys(DpId(tree.root.files[0].name) for tree in self.trees))
+
     def file(self, dp_id: str) -> ArchiveFile:
         """Return a file by its name.
 

@@ -22,11 +22,14 @@ class Listed:
         In this package.
     shows : str
         What is reduced, in a few words.
+    settings : tuple of str
+        Recipe parameters that its small frames need, as for `--set`.
     """
 
     module: str
     function: str
     shows: str
+    settings: tuple[str, ...] = ()
 
 
 NIGHTS = {
@@ -36,6 +39,29 @@ NIGHTS = {
     "visir": Listed("visir", "visir_night", "imaging: dark, flat and bad pixels, chopping and nodding"),
     "uves": Listed("uves", "uves_night", "blue arm: bias, dark, orders, flat, arc, science"),
     "uves_red": Listed("uves", "uves_red_night", "red arm with its two chips: bias, dark, orders, flat, arc, science"),
+    "muse": Listed("muse", "muse_night", "bias and dark of all 24 IFUs in parallel"),
+    "muse_sky": Listed(
+        "muse",
+        "muse_sky_night",
+        "one IFU: bias, dark, flat, science to a table of pixels",
+        # One IFU of 24, and too few rows for the defaults of the trace.
+        (
+            "muse_bias.nifu=1",
+            "muse_dark.nifu=1",
+            "muse_flat.nifu=1",
+            "muse_flat.order=1",
+            "muse_flat.nsum=16",
+            "muse_scibasic.nifu=1",
+        ),
+    ),
+    "giraf": Listed(
+        "giraf",
+        "giraf_night",
+        "bias, dark",
+        # The region of the default ends below the last row of the real detector.
+        ("gimasterdark.bsremove-areas=5:40:0:2000",),
+    ),
+    "vimos": Listed("vimos", "vimos_night", "bias, dark of one quadrant at full size"),
 }
 """Names as on the command line."""
 

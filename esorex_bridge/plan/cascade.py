@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, Purpose, walk_actions
-from esorex_bridge.plan.matching import Choice, choose, setting_of
+from esorex_bridge.plan.groups import Group, absent, following, keywords_of, split
+from esorex_bridge.plan.matching import Choice, choose
 from esorex_bridge.plan.parameters import ParameterSetting
 from esorex_bridge.plan.plan import (
     FileInput,
@@ -51,18 +52,6 @@ def make_plan(
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
-    """Main files of one action that go into one run."""
-
-    definition: StepDefinition
-    action: Action
-    purpose: Purpose
-    files: tuple[DatasetFile, ...]
-    setup: tuple[tuple[str, str], ...]
-    gaps: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class _Offer:
     """Something that could serve under a calibration tag: files as they are, or the products of a group's run."""
 
@@ -70,7 +59,7 @@ class _Offer:
     category: str
     keywords: Keywords
     files: tuple[DatasetFile, ...] = ()
-    group: _Group | None = None
+    group: Group | None = None
     action: Action | None = None
 
 
@@ -84,17 +73,18 @@ class _Planner:
         self.steps: list[Step] = []
         self._names: dict[Step, StepName] = {}
         self._counts: Counter[str] = Counter()
-        self._groups: dict[Action, tuple[_Group, ...]] = {}
+        self._groups: dict[Action, tuple[Group, ...]] = {}
         self._taken: set[Action] = set()
 
     def plan_targets(self, action: Action) -> None:
         """Plan what the dataset is for."""
+        first = self.workflow.step_for(file.category for file in action.files)
         for group in self._groups_of(action, Purpose(action.name)):
-            self._step(group, target=True)
+            if first is not None and group.comes_from(first):
+                self._step(group, target=True)
         for other, purpose in walk_actions(action):
-            definition = self.workflow.step_for(file.category for file in other.files)
-            if definition is not None and definition.always and other is not action and not other.auxiliary:
-                for group in self._groups_of(other, purpose):
+            for group in () if other.auxiliary else self._groups_of(other, purpose):
+                if group.definition.always:
                     self._step(group, target=True)
 
     def unused(self, root: Action) -> Iterator[UnusedGroup]:
@@ -116,50 +106,29 @@ class _Planner:
             return f"workflow {self.workflow.name} has no recipe for {categories}"
         return "no step takes its products or its files"
 
-    def _keywords(self, file: DatasetFile) -> Keywords:
-        return self.headers.get(file.path, {}) if file.path else {}
+    # ----- groups: what goes into one run
 
-    def _time(self, file: DatasetFile) -> float:
-        value = self._keywords(file).get("MJD-OBS")
-        return float(value) if isinstance(value, int | float) else 0.0
-
-    # ----- groups: the main files of an action, split so that settings are never mixed
-
-    def _groups_of(self, action: Action, purpose: Purpose) -> tuple[_Group, ...]:
+    def _groups_of(self, action: Action, purpose: Purpose) -> tuple[Group, ...]:
+        """Return all groups that the files of an action make, and those that follow from their products."""
         if action not in self._groups:
-            definition = self.workflow.step_for(file.category for file in action.files)
-            self._groups[action] = tuple(self._split(definition, action, purpose)) if definition else ()
-        return self._groups[action]
-
-    def _split(self, definition: StepDefinition, action: Action, purpose: Purpose) -> Iterator[_Group]:
-        main = [file for file in action.files if file.category in definition.main]
-        absent = _absent(main)
-        split: dict[tuple[tuple[str, str], ...], list[DatasetFile]] = {}
-        for file in main:
-            if file.path is None:
-                continue
-            split.setdefault(setting_of(self._keywords(file), definition.group_by), []).append(file)
-        for setup, files in sorted(split.items()) or [((), [])]:
-            ordered = sorted(
-                files, key=lambda file: (definition.main.index(file.category), self._time(file), file.name)
+            steps = self.workflow.steps_for(file.category for file in action.files)
+            found = [group for step in steps for group in split(step, action, purpose, self.headers)]
+            self._groups[action] = tuple(
+                each for group in found for each in (group, *following(group, self.workflow.steps))
             )
-            gaps = absent + _too_few(definition, ordered)
-            for run in [(file,) for file in ordered] if definition.each else [tuple(ordered)]:
-                yield _Group(definition, action, purpose, run, setup, gaps)
+        return self._groups[action]
 
     # ----- steps
 
-    def _step(self, group: _Group, target: bool = False) -> StepName:
+    def _step(self, group: Group, target: bool = False) -> StepName:
         self._taken.add(group.action)
-        inputs: list[StepInput] = [
-            FileInput(file.name, file.path, file.category) for file in group.files if file.path is not None
-        ]
+        inputs = list(self._main(group))
         gaps, warnings = list(group.gaps), []
         for calibration in group.definition.calibrations:
             choice = self._choose(calibration, group)
             for offer in choice.taken:
                 inputs.extend(self._inputs(offer, calibration))
-                gaps.extend(_absent(offer.files))
+                gaps.extend(absent(offer.files))
             if not choice.taken and calibration.required:
                 gaps.append(f"{group.definition.recipe} needs {calibration.category}: {choice.reason}")
             elif not choice.taken:
@@ -182,14 +151,25 @@ class _Planner:
             )
         )
 
+    def _main(self, group: Group) -> Iterator[StepInput]:
+        if group.source is not None:
+            yield ProductInput(self._step(group.source), group.product, group.definition.tag(group.product))
+            return
+        for file in group.files:
+            if file.path is not None:
+                yield FileInput(file.name, file.path, group.definition.tag(file.category))
+
     def _named(self, draft: Step) -> StepName:
-        # What a run is does not depend on the purpose it was first met under.
-        identity = replace(draft, purpose=Purpose(""))
+        # What a run is does not depend on the purpose it was first met under, nor on what else it is for.
+        identity = replace(draft, purpose=Purpose(""), target=False)
         if identity not in self._names:
             self._counts[draft.recipe] += 1
             self._names[identity] = StepName(f"{draft.recipe}_{self._counts[draft.recipe]}")
             self.steps.append(replace(draft, name=self._names[identity]))
-        return self._names[identity]
+        name = self._names[identity]
+        if draft.target:
+            self.steps = [replace(step, target=True) if step.name == name else step for step in self.steps]
+        return name
 
     def _settings(self, definition: StepDefinition) -> tuple[ParameterSetting, ...]:
         origin = f"workflow {self.workflow.name}"
@@ -198,18 +178,24 @@ class _Planner:
 
     # ----- calibrations
 
-    def _choose(self, calibration: Calibration, group: _Group) -> Choice[_Offer]:
-        first = self._keywords(group.files[0]) if group.files else {}
-        offers = self._offers(calibration, group.action, group.purpose, group.definition.main)
-        return choose(offers, first, calibration)
+    def _choose(self, calibration: Calibration, group: Group) -> Choice[_Offer]:
+        return choose(self._offers(calibration, group), group.keywords(self.headers), calibration)
 
-    def _offers(
-        self, calibration: Calibration, action: Action, purpose: Purpose, main: tuple[str, ...]
-    ) -> Iterator[_Offer]:
-        """Yield what offers itself under a tag: other files of an action, and the nearest level below that has any."""
+    def _offers(self, calibration: Calibration, group: Group) -> Iterator[_Offer]:
+        """Yield what offers itself under a tag.
+
+        That are other files of the action, what other steps make of its files, and the nearest level below that has
+        any.
+        """
+        action, purpose = group.action, group.purpose
         for file in (*action.statics, *action.files):
-            if file.category in calibration.accepted and file.category not in main:
-                yield _Offer(file.name, file.category, self._keywords(file), files=(file,))
+            if file.category in calibration.accepted and file.category not in group.definition.main:
+                yield _Offer(file.name, file.category, keywords_of(file, self.headers), files=(file,))
+        beside = [other for other in self._groups_of(action, purpose) if not other.comes_from(group.definition)]
+        made = [offer for other in beside for offer in self._products(calibration, other)]
+        yield from made
+        if made:
+            return
         level = [(child, Purpose(f"{child.name}/{purpose}")) for child in action.actions if not child.auxiliary]
         while level:
             found = [offer for child, path in level for offer in self._offers_of(calibration, child, path)]
@@ -226,13 +212,14 @@ class _Planner:
     def _offers_of(self, calibration: Calibration, child: Action, purpose: Purpose) -> Iterator[_Offer]:
         for file in child.files:
             if file.category in calibration.accepted:
-                yield _Offer(file.name, file.category, self._keywords(file), files=(file,), action=child)
+                yield _Offer(file.name, file.category, keywords_of(file, self.headers), files=(file,), action=child)
         for group in self._groups_of(child, purpose):
-            for product in group.definition.products:
-                if product in calibration.accepted:
-                    keywords = self._keywords(group.files[0]) if group.files else {}
-                    label = f"{group.definition.recipe} of {group.action.name}"
-                    yield _Offer(label, product, keywords, group=group, action=child)
+            yield from self._products(calibration, group)
+
+    def _products(self, calibration: Calibration, group: Group) -> Iterator[_Offer]:
+        for product in group.definition.products:
+            if product in calibration.accepted:
+                yield _Offer(group.label, product, group.keywords(self.headers), group=group, action=group.action)
 
     def _inputs(self, offer: _Offer, calibration: Calibration) -> Iterator[StepInput]:
         if offer.action is not None:
@@ -243,14 +230,3 @@ class _Planner:
         for file in offer.files:
             if file.path is not None:
                 yield FileInput(file.name, file.path, calibration.category)
-
-
-def _absent(files: Iterable[DatasetFile]) -> tuple[str, ...]:
-    return tuple(f"{file.name} ({file.category}) is not on this machine" for file in files if file.path is None)
-
-
-def _too_few(definition: StepDefinition, files: list[DatasetFile]) -> tuple[str, ...]:
-    if len(files) >= definition.minimum:
-        return ()
-    wanted = " or ".join(definition.main)
-    return (f"{definition.recipe} needs at least {definition.minimum} {wanted} of one setting, and has {len(files)}",)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from esorex_bridge.errors import UserError
@@ -60,8 +60,12 @@ class StepDefinition:
         EsoRex's name of it.
     main : tuple of str
         Categories of the files it processes. The first gives the SOF its first frames, so the product its header.
+    tags : tuple of (str, str)
+        Names under which main files of some categories stand in the SOF, where rules and recipe disagree about a name.
     minimum : int
         Fewest main files it runs on.
+    maximum : int or None
+        Only so many main files, the first taken; None for all.
     group_by : tuple of str
         Keywords in which all main files of one run agree: raws of different settings are never mixed.
     each : bool
@@ -74,6 +78,10 @@ class StepDefinition:
         Recipe parameters that differ from the recipe's own defaults.
     always : bool
         Whether it runs wherever its main files are, though no other step takes its products: standards, checks.
+    threads : int
+        Processors that one run keeps busy.
+    memory_mb : int or None
+        Memory that one run needs at most, where it is known.
     line : int
         Where it stands in its file.
     """
@@ -82,13 +90,21 @@ class StepDefinition:
     recipe: str
     main: tuple[str, ...]
     products: tuple[str, ...]
+    tags: tuple[tuple[str, str], ...] = ()
     minimum: int = 1
+    maximum: int | None = None
     group_by: tuple[str, ...] = ()
     each: bool = False
     calibrations: tuple[Calibration, ...] = ()
     parameters: tuple[tuple[str, Scalar], ...] = ()
     always: bool = False
+    threads: int = 1
+    memory_mb: int | None = None
     line: int = field(default=0, compare=False)
+
+    def tag(self, category: str) -> str:
+        """Return the name in the SOF of a main file's category."""
+        return dict(self.tags).get(category, category)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +117,8 @@ class Workflow:
         Short name (`naco`) and a line for people.
     instruments : tuple of str
         Values of `INSTRUME` and prefixes of dp_ids that it is for.
+    applies : tuple of (str, tuple of str)
+        Keywords with the values for which it is: `INS.MODE` of imaging only, for example. Empty: for all.
     pipeline : str
         Name of the pipeline that has the recipes.
     state : str
@@ -121,17 +139,40 @@ class Workflow:
     steps: tuple[StepDefinition, ...]
     versions: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+    applies: tuple[tuple[str, tuple[str, ...]], ...] = ()
     source: str = field(default="", compare=False)
+
+    def serves(self, instrument: str, keywords: Mapping[str, object]) -> bool:
+        """Tell whether it is for data of an instrument with these keywords; one that is not there does not count."""
+        if instrument.upper() not in (name.upper() for name in self.instruments):
+            return False
+        given = ((str(keywords[key]).strip(), values) for key, values in self.applies if keywords.get(key) is not None)
+        return all(value in values for value, values in given)
 
     def step_for(self, categories: Iterable[str]) -> StepDefinition | None:
         """Return the step that processes files of these categories: the one that takes most of them as main files."""
+        return next(iter(self.steps_for(categories)), None)
+
+    def steps_for(self, categories: Iterable[str]) -> tuple[StepDefinition, ...]:
+        """Return all steps that take files of these categories as main files, that which takes most of them first."""
         wanted = set(categories)
-        best = max(self.steps, key=lambda step: len(wanted.intersection(step.main)), default=None)
-        return best if best is not None and wanted.intersection(best.main) else None
+        taking = (step for step in self.steps if wanted.intersection(step.main))
+        return tuple(sorted(taking, key=lambda step: -len(wanted.intersection(step.main))))
 
 
-def choose_workflow(workflows: Iterable[Workflow], instrument: str) -> Workflow:
-    """Return the workflow for an instrument (`INSTRUME`, or the prefix of a dp_id).
+def choose_workflow(
+    workflows: Iterable[Workflow], instrument: str, keywords: Mapping[str, object] | None = None
+) -> Workflow:
+    """Return the first workflow that is for an instrument.
+
+    Parameters
+    ----------
+    workflows : iterable of Workflow
+        The user's own first.
+    instrument : str
+        `INSTRUME`, or the prefix of a dp_id.
+    keywords : mapping, optional
+        Of a science file, where one is at hand.
 
     Raises
     ------
@@ -140,10 +181,15 @@ def choose_workflow(workflows: Iterable[Workflow], instrument: str) -> Workflow:
     """
     known = tuple(workflows)
     for workflow in known:
-        if instrument.upper() in (name.upper() for name in workflow.instruments):
+        if workflow.serves(instrument, keywords or {}):
             return workflow
+    same = [workflow for workflow in known if workflow.serves(instrument, {})]
+    modes = "; ".join(
+        f"{key} of {workflow.name}: {', '.join(values)}" for workflow in same for key, values in workflow.applies
+    )
     names = ", ".join(sorted({name for workflow in known for name in workflow.instruments}))
-    raise UserError(f"no workflow for instrument '{instrument}' (there are: {names}); give one with --workflow FILE")
+    why = f"for this mode ({modes})" if same else f"(there are: {names})"
+    raise UserError(f"no workflow for instrument '{instrument}' {why}; give one with --workflow FILE")
 
 
 def parse_workflow(text: str, source: str) -> Workflow:
@@ -162,7 +208,7 @@ def parse_workflow(text: str, source: str) -> Workflow:
         With file, line, and what is allowed.
     """
     top = read_yaml(text, source)
-    allowed = ("workflow", "title", "instruments", "pipeline", "state", "versions", "sources", "steps")
+    allowed = ("workflow", "title", "instruments", "applies", "pipeline", "state", "versions", "sources", "steps")
     fields = top.fields("a workflow", allowed, required=("workflow", "instruments", "pipeline", "state", "steps"))
     state = fields["state"].text("state")
     if state not in STATES:
@@ -177,8 +223,13 @@ def parse_workflow(text: str, source: str) -> Workflow:
         steps=_steps(fields["steps"]),
         versions=fields["versions"].texts("versions") if "versions" in fields else (),
         sources=fields["sources"].texts("sources") if "sources" in fields else (),
+        applies=_applies(fields["applies"]) if "applies" in fields else (),
         source=source,
     )
+
+
+def _applies(listed: Located) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return tuple((keyword, values.texts(keyword)) for keyword, values in listed.items("applies"))
 
 
 def _steps(listed: Located) -> tuple[StepDefinition, ...]:
@@ -198,9 +249,25 @@ def _steps(listed: Located) -> tuple[StepDefinition, ...]:
     return tuple(steps)
 
 
+_STEP_FIELDS = (
+    "recipe",
+    "main",
+    "tags",
+    "minimum",
+    "maximum",
+    "group_by",
+    "each",
+    "calibrations",
+    "products",
+    "parameters",
+    "always",
+    "threads",
+    "memory_mb",
+)
+
+
 def _step(element: Located, earlier: list[StepDefinition]) -> StepDefinition:
-    allowed = ("recipe", "main", "minimum", "group_by", "each", "calibrations", "products", "parameters", "always")
-    fields = element.fields("a step", allowed, required=("recipe", "main", "products"))
+    fields = element.fields("a step", _STEP_FIELDS, required=("recipe", "main", "products"))
     recipe = fields["recipe"].text("recipe")
     number = 1 + sum(step.recipe == recipe for step in earlier)
     return StepDefinition(
@@ -208,12 +275,16 @@ def _step(element: Located, earlier: list[StepDefinition]) -> StepDefinition:
         recipe=recipe,
         main=fields["main"].texts("main"),
         products=fields["products"].texts("products"),
+        tags=_tags(fields["tags"]) if "tags" in fields else (),
+        maximum=fields["maximum"].count("maximum") if "maximum" in fields else None,
         minimum=fields["minimum"].count("minimum") if "minimum" in fields else 1,
         group_by=fields["group_by"].texts("group_by") if "group_by" in fields else (),
         each=fields["each"].flag("each") if "each" in fields else False,
         calibrations=_calibrations(fields["calibrations"]) if "calibrations" in fields else (),
         parameters=_parameters(fields["parameters"]) if "parameters" in fields else (),
         always=fields["always"].flag("always") if "always" in fields else False,
+        threads=fields["threads"].count("threads") if "threads" in fields else 1,
+        memory_mb=fields["memory_mb"].count("memory_mb") if "memory_mb" in fields else None,
         line=element.line,
     )
 
@@ -236,6 +307,10 @@ def _calibrations(listed: Located) -> tuple[Calibration, ...]:
     return tuple(found)
 
 
+def _tags(listed: Located) -> tuple[tuple[str, str], ...]:
+    return tuple((category, tag.text(f"tag of {category}")) for category, tag in listed.items("tags"))
+
+
 def _parameters(listed: Located) -> tuple[tuple[str, Scalar], ...]:
     return tuple((name, value.scalar(f"parameter {name}")) for name, value in listed.items("parameters"))
 
@@ -251,10 +326,11 @@ def _refuse_cycles(steps: list[StepDefinition], listed: Located) -> None:
             )
         if step.name in settled:
             return
-        for calibration in step.calibrations:
-            for category in calibration.accepted:
-                if category in maker and category not in step.main:
-                    visit(maker[category], (*path, step.name))
+        accepted = (category for calibration in step.calibrations for category in calibration.accepted)
+        for category in (*step.main, *accepted):
+            # Its own product is a first guess, made before and elsewhere.
+            if category in maker and maker[category] is not step:
+                visit(maker[category], (*path, step.name))
         settled.add(step.name)
 
     for step in steps:

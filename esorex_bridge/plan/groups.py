@@ -1,0 +1,111 @@
+"""Groups: the main files of one run of a recipe, split so that settings are never mixed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from esorex_bridge.datasets.dataset import Action, DatasetFile, Purpose
+from esorex_bridge.plan.matching import setting_of
+from esorex_bridge.plan.plan import HeadersByPath, Keywords
+from esorex_bridge.plan.workflow import StepDefinition
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Main files of one action that go into one run.
+
+    Parameters
+    ----------
+    definition : StepDefinition
+        What processes them.
+    action : Action
+        Where they come from, and what calibrates them.
+    purpose : Purpose
+        Of that action.
+    files : tuple of DatasetFile
+        In the order of the SOF. Where `source` is given, the files that its products are made from.
+    setup : tuple of (str, str)
+        The keywords in which they agree.
+    gaps : tuple of str
+        Why the run is not possible.
+    source : Group or None
+        The run whose products are the main files of this one, where they are not files.
+    product : str
+        Category of these products.
+    """
+
+    definition: StepDefinition
+    action: Action
+    purpose: Purpose
+    files: tuple[DatasetFile, ...]
+    setup: tuple[tuple[str, str], ...]
+    gaps: tuple[str, ...] = ()
+    source: Group | None = None
+    product: str = ""
+
+    @property
+    def label(self) -> str:
+        """What it is, in words."""
+        return f"{self.definition.recipe} of {self.action.name}"
+
+    def keywords(self, headers: HeadersByPath) -> Keywords:
+        """Return the keywords of the first main file; a product has those of the first file that it is made from."""
+        return keywords_of(self.files[0], headers) if self.files else {}
+
+    def comes_from(self, definition: StepDefinition) -> bool:
+        """Tell whether a step makes these products, or something that they are made of."""
+        if self.definition == definition:
+            return True
+        return self.source is not None and self.source.comes_from(definition)
+
+
+def keywords_of(file: DatasetFile, headers: HeadersByPath) -> Keywords:
+    """Return the keywords of a file; none where it is not on this machine."""
+    return headers.get(file.path, {}) if file.path else {}
+
+
+def split(definition: StepDefinition, action: Action, purpose: Purpose, headers: HeadersByPath) -> Iterator[Group]:
+    """Yield the groups of an action's files that a step processes, each of one setting, in the order of settings."""
+    main = [file for file in action.files if file.category in definition.main]
+    missing = absent(main)
+    found: dict[tuple[tuple[str, str], ...], list[DatasetFile]] = {}
+    for file in main:
+        if file.path is not None:
+            found.setdefault(setting_of(keywords_of(file, headers), definition.group_by), []).append(file)
+    for setup, files in sorted(found.items()) or [((), [])]:
+        ordered = sorted(files, key=lambda file: _place(file, definition, headers))[: definition.maximum]
+        gaps = missing + _too_few(definition, ordered)
+        for run in [(file,) for file in ordered] if definition.each else [tuple(ordered)]:
+            yield Group(definition, action, purpose, run, setup, gaps)
+
+
+def following(group: Group, steps: Iterable[StepDefinition]) -> Iterator[Group]:
+    """Yield the groups whose main files are products of a group's run, and of the runs that follow it."""
+    listed = tuple(steps)
+    for step in listed:
+        product = next((category for category in step.main if category in group.definition.products), None)
+        if product is not None and not group.comes_from(step):
+            next_group = Group(
+                step, group.action, group.purpose, group.files, group.setup, source=group, product=product
+            )
+            yield next_group
+            yield from following(next_group, listed)
+
+
+def absent(files: Iterable[DatasetFile]) -> tuple[str, ...]:
+    """Return a sentence for each file that is not on this machine."""
+    return tuple(f"{file.name} ({file.category}) is not on this machine" for file in files if file.path is None)
+
+
+def _place(file: DatasetFile, definition: StepDefinition, headers: HeadersByPath) -> tuple[int, float, str]:
+    taken = keywords_of(file, headers).get("MJD-OBS")
+    time = float(taken) if isinstance(taken, int | float) else 0.0
+    return definition.main.index(file.category), time, file.name
+
+
+def _too_few(definition: StepDefinition, files: list[DatasetFile]) -> tuple[str, ...]:
+    if len(files) >= definition.minimum:
+        return ()
+    wanted = " or ".join(definition.main)
+    return (f"{definition.recipe} needs at least {definition.minimum} {wanted} of one setting, and has {len(files)}",)
