@@ -18,7 +18,8 @@ from esorex_bridge.archive.calselector import (
     unanswered,
     without_tree,
 )
-from esorex_bridge.archive.connection import Answer, Connection, ServiceError
+from esorex_bridge.archive.connection import Connection
+from esorex_bridge.archive.exchange import Answer, ServiceError
 from esorex_bridge.archive.votable import UnreadableTableError, read_links
 from esorex_bridge.datasets.association import Mode
 

@@ -13,16 +13,12 @@ import requests
 from esorex_bridge.archive import associate, tap
 from esorex_bridge.archive.auth import Credentials
 from esorex_bridge.archive.calselector import AssociationReply
-from esorex_bridge.archive.connection import (
-    AccessDeniedError,
-    Connection,
-    FindCredentials,
-    Patience,
-    ServiceError,
-)
-from esorex_bridge.archive.download import PARALLEL, FetchReport, Progress, fetch
+from esorex_bridge.archive.connection import Connection, FindCredentials
+from esorex_bridge.archive.download import PARALLEL, fetch
+from esorex_bridge.archive.exchange import AccessDeniedError, Patience, ServiceError
 from esorex_bridge.archive.nightlog import NightLog, read_night_log
 from esorex_bridge.archive.query import Constraints, adql, product_files_adql
+from esorex_bridge.archive.report import FetchReport, Progress
 from esorex_bridge.archive.services import Services
 from esorex_bridge.archive.unpack import Unpacking
 from esorex_bridge.archive.votable import Links, read_links

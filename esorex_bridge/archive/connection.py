@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
@@ -23,8 +21,22 @@ from urllib3.exceptions import HTTPError
 
 from esorex_bridge import __version__
 from esorex_bridge.archive.auth import PASSWORD_VARIABLE, USER_VARIABLE, Credentials, Login
+from esorex_bridge.archive.exchange import (
+    AccessDeniedError,
+    Answer,
+    Form,
+    Patience,
+    Question,
+    ServiceError,
+    StoppedError,
+    bare,
+    follow,
+    keeps_secrets,
+    retry_after_s,
+)
 from esorex_bridge.archive.services import Services
-from esorex_bridge.errors import ArchiveError
+
+__all__ = ["Connection", "FindCredentials", "Patience"]
 
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _PASSING = frozenset((429, 500, 502, 503, 504))
@@ -33,92 +45,8 @@ _MAX_DOCUMENT = 128 * 1024 * 1024
 _CHUNK = 256 * 1024
 _SLOW = "the service does not answer in time"
 
-Form = Sequence[tuple[str, str]]
 FindCredentials = Callable[[], Credentials | None]
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long to bear with a service.
-
-    Parameters
-    ----------
-    attempts : int
-        Tries per request, the first included.
-    first_wait_s, longest_wait_s : float
-        Pause after the first failure, doubled each time up to the longest; a service's own `Retry-After` counts up to
-        the longest too.
-    connect_s, read_s : float
-        Time allowed for a connection, and between two pieces of an answer.
-    """
-
-    attempts: int = 5
-    first_wait_s: float = 1.0
-    longest_wait_s: float = 120.0
-    connect_s: float = 20.0
-    read_s: float = 120.0
-
-    def wait_s(self, failures: int) -> float:
-        """Return the pause after so many failures (1 for the first)."""
-        return float(min(self.first_wait_s * 2 ** (failures - 1), self.longest_wait_s))
-
-
-class ServiceError(ArchiveError):
-    """A service could not be reached, or kept failing.
-
-    Parameters
-    ----------
-    url : str
-        The address, without its query.
-    status : int or None
-        The last HTTP status; None where there was no answer.
-    reason : str
-        What happened.
-    slow : bool
-        Whether it took too long.
-    """
-
-    def __init__(self, url: str, status: int | None, reason: str, slow: bool = False) -> None:
-        self.url, self.status, self.reason, self.slow = bare(url), status, reason, slow
-        super().__init__(f"{self.url}: {reason}; try again later, nothing done so far is lost")
-
-
-class AccessDeniedError(ArchiveError):
-    """A service wants a login, or this user may not have the data (HTTP 401 or 403)."""
-
-
-class StoppedError(ArchiveError):
-    """The connection was stopped on purpose."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a service answered, read to its end.
-
-    Parameters
-    ----------
-    status : int
-        HTTP status.
-    headers : mapping
-        Case does not matter.
-    body : bytes
-        Whole.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    method: str
-    url: str
-    params: Form = ()
-    form: Form = ()
-    headers: Mapping[str, str] = field(default_factory=dict)
-    slow_is_final: bool = False
 
 
 class Bearer(AuthBase):
@@ -187,11 +115,11 @@ class Connection:
         ServiceError
             Where the service keeps failing, or cannot be reached.
         """
-        return self._patiently(_Request("GET", url, params), _read)
+        return self._patiently(Question("GET", url, params), _read)
 
     def post(self, url: str, form: Form) -> Answer:
         """Return the answer to a POST of form fields; as `get`."""
-        return self._patiently(_Request("POST", url, form=form), _read)
+        return self._patiently(Question("POST", url, form=form), _read)
 
     def open(self, method: str, url: str, params: Form = (), form: Form = (),
              headers: Mapping[str, str] | None = None, slow_is_final: bool = False) -> requests.Response:
@@ -199,7 +127,7 @@ class Connection:
 
         With `slow_is_final`, a service that does not answer in time is not asked again (`ServiceError.slow`).
         """
-        return self._patiently(_Request(method, url, params, form, headers or {}, slow_is_final), _unread)
+        return self._patiently(Question(method, url, params, form, headers or {}, slow_is_final), _unread)
 
     def close(self) -> None:
         """Close the connections of our own session; one of the caller's stays open."""
@@ -265,13 +193,13 @@ class Connection:
         if self._stopped.is_set():
             raise StoppedError("stopped before the end")
 
-    def _patiently(self, request: _Request, read: Callable[[requests.Response], _T]) -> _T:
+    def _patiently(self, question: Question, read: Callable[[requests.Response], _T]) -> _T:
         failures = 0
         while True:
             status: int | None = None
             wanted_pause: float | None = None
             try:
-                response = self._authorised(request)
+                response = self._authorised(question)
                 if (status := response.status_code) not in _PASSING:
                     return read(response)
             except (requests.RequestException, HTTPError) as error:
@@ -282,8 +210,8 @@ class Connection:
                 response.close()
             failures += 1
             slow = status == 504 or reason == _SLOW
-            if failures >= self.patience.attempts or (slow and request.slow_is_final):
-                raise ServiceError(request.url, status, f"{reason}, after {failures} tries", slow)
+            if failures >= self.patience.attempts or (slow and question.slow_is_final):
+                raise ServiceError(question.url, status, f"{reason}, after {failures} tries", slow)
             self._rest(failures, wanted_pause)
 
     def _rest(self, failures: int, wanted_s: float | None) -> None:
@@ -296,17 +224,17 @@ class Connection:
         """Wait as long as so many failures ask for."""
         self._stopped.wait(self.patience.wait_s(failures))
 
-    def _authorised(self, request: _Request) -> requests.Response:
-        auth = self._authorisation(request.url)
-        response = self._redirected(request, auth)
-        if response.status_code != 401 or not self.services.trusts(request.url):
+    def _authorised(self, question: Question) -> requests.Response:
+        auth = self._authorisation(question.url)
+        response = self._redirected(question, auth)
+        if response.status_code != 401 or not self.services.trusts(question.url):
             return response
         if (login := self._login()) is not None:
             response.close()
             refused = auth.token if isinstance(auth, Bearer) else None
-            response = self._redirected(request, Bearer(login.token(refused).value))
+            response = self._redirected(question, Bearer(login.token(refused).value))
             if response.status_code not in (401, 403):
-                self._protected.add(_service(request.url))
+                self._protected.add(_service(question.url))
         return response
 
     def _authorisation(self, url: str) -> AuthBase:
@@ -316,8 +244,8 @@ class Connection:
             return Given()
         return Anonymous()
 
-    def _redirected(self, request: _Request, auth: AuthBase) -> requests.Response:
-        response = self._send(request, auth)
+    def _redirected(self, question: Question, auth: AuthBase) -> requests.Response:
+        response = self._send(question, auth)
         for _ in range(_MAX_REDIRECTS):
             if response.status_code not in _REDIRECTS or "Location" not in response.headers:
                 return response
@@ -327,17 +255,17 @@ class Connection:
                 break
             if not self.services.trusts(target):
                 auth = Anonymous()
-            request = _follow(request, response.status_code, target)
-            response = self._send(request, auth)
-        raise ServiceError(request.url, response.status_code, "the service redirects in circles, or to no web address")
+            question = follow(question, response.status_code, target)
+            response = self._send(question, auth)
+        raise ServiceError(question.url, response.status_code, "the service redirects in circles, or to no web address")
 
-    def _send(self, request: _Request, auth: AuthBase) -> requests.Response:
+    def _send(self, question: Question, auth: AuthBase) -> requests.Response:
         self._await_turn()
         prepared = self.session.prepare_request(requests.Request(
-            request.method, request.url, headers=dict(request.headers), params=list(request.params) or None,
-            data=list(request.form) or None, auth=auth))
-        return self.session.send(prepared, allow_redirects=False,
-                                 timeout=(self.patience.connect_s, self.patience.read_s), **self._settings(request.url))
+            question.method, question.url, headers=dict(question.headers), params=list(question.params) or None,
+            data=list(question.form) or None, auth=auth))
+        timeout = (self.patience.connect_s, self.patience.read_s)
+        return self.session.send(prepared, allow_redirects=False, timeout=timeout, **self._settings(question.url))
 
     def _settings(self, url: str) -> dict[str, Any]:
         """Return proxies and certificates for an address; looked up once per host, which costs a millisecond."""
@@ -355,9 +283,9 @@ class Connection:
     def _ask_token(self, parameters: Mapping[str, str]) -> tuple[int, bytes]:
         if not keeps_secrets(self.services.token):
             raise AccessDeniedError(f"{bare(self.services.token)}: a password is sent over https only")
-        request = _Request("GET", self.services.token, tuple(parameters.items()))
+        question = Question("GET", self.services.token, tuple(parameters.items()))
         try:
-            answer = _read(self._send(request, Anonymous()))
+            answer = _read(self._send(question, Anonymous()))
         except (requests.RequestException, HTTPError) as error:
             # The error repeats the address, and the address holds the password.
             raise ServiceError(self.services.token, None, _reason(error)) from None
@@ -379,39 +307,6 @@ def _read(response: requests.Response) -> Answer:
 
 def _unread(response: requests.Response) -> requests.Response:
     return response
-
-
-def _follow(request: _Request, status: int, target: str) -> _Request:
-    if status == 303 or (status in (301, 302) and request.method == "POST"):
-        return _Request("GET", target, headers=request.headers)
-    return replace(request, url=target, params=())
-
-
-def keeps_secrets(url: str) -> bool:
-    """Tell whether a password may be sent to an address: encrypted, or not leaving this machine."""
-    parts = urlsplit(url)
-    return parts.scheme == "https" or parts.hostname in ("127.0.0.1", "localhost", "::1")
-
-
-def bare(url: str) -> str:
-    """Return an address without query, user and password, fit for a message."""
-    parts = urlsplit(url)
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{parts.hostname}{port}{parts.path}"
-
-
-def retry_after_s(header: str | None, now: Callable[[], float] = time.time) -> float | None:
-    """Return the seconds of a `Retry-After` header, given as seconds or as a date; None where there is none."""
-    if not header:
-        return None
-    try:
-        return max(0.0, float(header))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(header).timestamp() - now())
-    except ValueError:
-        return None
 
 
 def _session() -> requests.Session:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from esorex_bridge.archive.connection import Connection, Form, ServiceError
+from esorex_bridge.archive.connection import Connection
+from esorex_bridge.archive.exchange import Form, ServiceError
 from esorex_bridge.errors import ArchiveError, BridgeError, UserError
 
 if TYPE_CHECKING:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from esorex_bridge.cli import archive, options, output
+from esorex_bridge.errors import ArchiveError
 
 if TYPE_CHECKING:
     from esorex_bridge.archive.calselector import AssociationReply
-    from esorex_bridge.archive.client import ArchiveClient
+    from esorex_bridge.archive.client import ArchiveClient, Row
     from esorex_bridge.datasets.association import Mode
 
 EXAMPLE = "esorex-bridge associations NACO.2016-03-02T00:30:00.076 --mode master"
@@ -44,13 +45,43 @@ def run(args: argparse.Namespace) -> int:
     return 1 if any(reply.outcome is Outcome.DENIED for reply in replies) else 0
 
 
-def ask(client: ArchiveClient, names: Sequence[str], mode: Mode) -> tuple[AssociationReply, ...]:
-    """Return calSelector's answers for frames; for many of them their templates are looked up, to ask less."""
-    from esorex_bridge.archive.calselector import BATCH
+def ask(client: ArchiveClient, names: Sequence[str], mode: Mode,
+        rows: Mapping[str, Row] | None = None) -> tuple[AssociationReply, ...]:
+    """Return calSelector's answers for frames.
+
+    The archive's own rows tell the template of each frame, to ask less, and whether it is a science frame: others are
+    not asked for, because they make calSelector call the associations of all incomplete.
+
+    Parameters
+    ----------
+    client : ArchiveClient
+        To the archive.
+    names : sequence of str
+        Archive names of frames.
+    mode : {'Raw2Raw', 'Raw2Master'}
+        Kind of calibrations.
+    rows : mapping, optional
+        `dp_cat` and `tpl_start` by dp_id, where they are known already.
+    """
+    from esorex_bridge.archive.calselector import Outcome, without_tree
+
+    known = _looked_up(client, names) if rows is None else rows
+    # Frames under protection have no row; they pass for science.
+    other = {name: str(row["dp_cat"]) for name, row in known.items() if row["dp_cat"] not in (None, "SCIENCE")}
+    templates = {name: str(row["tpl_start"]) for name, row in known.items() if row["tpl_start"]}
+    replies = client.associations([name for name in names if name not in other], mode, templates)
+    said = "calSelector is asked about science frames only"
+    return replies + tuple(without_tree(name, mode, Outcome.NOT_SUPPORTED, f"a frame of category {other[name]}: {said}")
+                           for name in names if name in other)
+
+
+def _looked_up(client: ArchiveClient, names: Sequence[str]) -> dict[str, Row]:
     from esorex_bridge.archive.query import Constraints
 
-    templates: dict[str, str] = {}
-    if len(names) > BATCH:
-        frames = Constraints(dp_ids=tuple(names), columns=("dp_id", "tpl_start", "exp_start"), category=None)
-        templates = {row["dp_id"]: row["tpl_start"] for row in client.query(frames) if row["tpl_start"]}
-    return client.associations(names, mode, templates)
+    columns = ("dp_id", "dp_cat", "tpl_start")
+    try:
+        rows = client.query(Constraints(dp_ids=tuple(names), columns=columns, category=None))
+    except ArchiveError as error:
+        output.note(f"the frames' templates are unknown: {error}")
+        return {}
+    return {row["dp_id"]: row for row in rows}

@@ -16,7 +16,7 @@ from esorex_bridge.errors import ArchiveError, UserError
 if TYPE_CHECKING:
     from esorex_bridge.archive.calselector import AssociationReply
     from esorex_bridge.archive.client import ArchiveClient
-    from esorex_bridge.archive.download import FetchReport, FileReport
+    from esorex_bridge.archive.report import FetchReport, FileReport
     from esorex_bridge.archive.unpack import Unpacking
     from esorex_bridge.archive.wanted import Wanted, WantedFile
 
@@ -109,9 +109,7 @@ def _request(args: argparse.Namespace, client: ArchiveClient, folder: Path) -> _
     science = tuple(rows) if args.from_query else archive.checked_names(args.dp_ids)
     replies: tuple[AssociationReply, ...] = ()
     if not args.no_calibrations:
-        templates = {name: row["tpl_start"] for name, row in rows.items() if row["tpl_start"]}
-        mode = archive.mode(args)
-        replies = client.associations(science, mode, templates) if args.from_query else ask(client, science, mode)
+        replies = ask(client, science, archive.mode(args), rows if args.from_query else None)
     present = existing(folder) if folder.is_dir() else {}
     first = wanted(science, replies, args.with_night_logs, present=present)
     sizes = _sizes(client, [file.name for file in first.files if not file.present])

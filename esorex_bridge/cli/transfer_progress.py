@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from esorex_bridge.archive.download import FileReport, Progress, Received
+from esorex_bridge.archive.report import FileReport, Progress, Received
 from esorex_bridge.cli import output
 
 

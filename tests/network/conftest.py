@@ -9,7 +9,7 @@ import requests
 
 from esorex_bridge.archive.auth import Credentials
 from esorex_bridge.archive.client import ArchiveClient
-from esorex_bridge.archive.connection import Patience
+from esorex_bridge.archive.exchange import Patience
 from esorex_bridge.archive.services import Services
 from esorex_bridge.demo.archive import EmbeddedArchive
 from esorex_bridge.demo.login import DEMO_PASSWORD, DEMO_USER

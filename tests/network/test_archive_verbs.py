@@ -133,6 +133,17 @@ def test_fetch_without_calibrations_brings_the_frames_alone(bridge: Bridge) -> N
     assert bridge.archive.count("calselector") == 0
 
 
+def test_frames_that_are_no_science_are_not_asked_about_and_do_not_spoil_the_others(bridge: Bridge) -> None:
+    bridge.archive.fault(Fault.SPURIOUS_INCOMPLETE)
+    acquisition = next(str(file.dp_id) for file in bridge.archive.holdings.nights[0].raws if not file.is_science)
+    code, found = bridge.json("fetch", SCIENCE, acquisition, "--yes")
+    assert code == 0 and found["complete"]
+    science, other = found["associations"]
+    assert (science["outcome"], other["outcome"]) == ("associated", "not_supported")
+    assert acquisition in {file["name"] for file in found["files"]}
+    assert any("science frames only" in line for line in found["warnings"])
+
+
 def test_fetch_warns_before_it_fetches(bridge: Bridge) -> None:
     bridge.archive.fault(Fault.UNCERTIFIED)
     bridge.archive.fault(Fault.INCOMPLETE)

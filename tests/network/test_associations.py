@@ -13,7 +13,7 @@ from esorex_bridge.archive.associate import CONTENT_TRIES
 from esorex_bridge.archive.auth import Credentials
 from esorex_bridge.archive.calselector import AssociationReply, Outcome
 from esorex_bridge.archive.client import ArchiveClient
-from esorex_bridge.archive.connection import Patience, ServiceError
+from esorex_bridge.archive.exchange import Patience, ServiceError
 from esorex_bridge.archive.query import Constraints
 from esorex_bridge.archive.services import Services
 from esorex_bridge.archive.trees import save_trees, saved_trees

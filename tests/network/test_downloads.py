@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 from esorex_bridge.archive.client import ArchiveClient
-from esorex_bridge.archive.connection import Patience
-from esorex_bridge.archive.download import FetchReport, FileReport, FolderError, Received, existing
+from esorex_bridge.archive.download import existing
+from esorex_bridge.archive.exchange import Patience
+from esorex_bridge.archive.report import FetchReport, FileReport, FolderError, Received
 from esorex_bridge.archive.services import Services
 from esorex_bridge.archive.transfer import FileStatus
 from esorex_bridge.demo.archive import EmbeddedArchive

@@ -14,7 +14,8 @@ import requests
 
 from esorex_bridge.archive.auth import Credentials, Login, LoginError, find_credentials
 from esorex_bridge.archive.client import ArchiveClient
-from esorex_bridge.archive.connection import AccessDeniedError, Connection, Patience, ServiceError
+from esorex_bridge.archive.connection import Connection
+from esorex_bridge.archive.exchange import AccessDeniedError, Patience, ServiceError
 from esorex_bridge.archive.services import Services
 from esorex_bridge.archive.transfer import FileStatus
 from esorex_bridge.demo.archive import EmbeddedArchive

@@ -10,7 +10,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from esorex_bridge.archive.client import ArchiveClient
-from esorex_bridge.archive.connection import AccessDeniedError
+from esorex_bridge.archive.exchange import AccessDeniedError
 from esorex_bridge.archive.query import Constraints
 from esorex_bridge.archive.services import Services
 from esorex_bridge.archive.tap import TruncatedError

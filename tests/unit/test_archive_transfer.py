@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from esorex_bridge.archive.connection import bare, keeps_secrets, retry_after_s
+from esorex_bridge.archive.exchange import bare, keeps_secrets, retry_after_s
 from esorex_bridge.archive.manifest import NAME, Manifest
 from esorex_bridge.archive.services import Services, is_archive_name
 from esorex_bridge.archive.transfer import (

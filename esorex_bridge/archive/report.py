@@ -1,0 +1,114 @@
+"""Report: what became of the files that were asked for, and what is told on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from esorex_bridge.archive.transfer import FileStatus
+from esorex_bridge.errors import UserError
+from esorex_bridge.files import Digest
+
+
+@dataclass(frozen=True, slots=True)
+class FileReport:
+    """What became of one file.
+
+    Parameters
+    ----------
+    name : str
+        Archive name, as asked for.
+    status : FileStatus
+        Fetched, kept (it was there, and sound), denied, missing or failed.
+    reason : str
+        Why, in words; empty where nothing needs saying.
+    path : Path or None
+        Where it lies; None where it does not.
+    size_bytes : int
+        On disk.
+    digest : Digest or None
+        Of its content.
+    """
+
+    name: str
+    status: FileStatus
+    reason: str = ""
+    path: Path | None = None
+    size_bytes: int = 0
+    digest: Digest | None = None
+
+    @property
+    def here(self) -> bool:
+        """Whether the file is there, verified."""
+        return self.path is not None
+
+
+@dataclass(frozen=True, slots=True)
+class FetchReport:
+    """What became of all files, in the order in which they were asked for.
+
+    Parameters
+    ----------
+    files : tuple of FileReport
+        One per file.
+    """
+
+    files: tuple[FileReport, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether all files are there."""
+        return all(file.here for file in self.files)
+
+    def with_status(self, status: FileStatus) -> tuple[FileReport, ...]:
+        """Return the files that ended so."""
+        return tuple(file for file in self.files if file.status is status)
+
+    @property
+    def paths(self) -> dict[str, Path]:
+        """Where each file that is there lies, by archive name."""
+        return {file.name: file.path for file in self.files if file.path is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """Progress within one file.
+
+    Parameters
+    ----------
+    name : str
+        Archive name.
+    size_bytes : int
+        How much is there.
+    total_bytes : int or None
+        Of how much; None where the archive does not say.
+    """
+
+    name: str
+    size_bytes: int
+    total_bytes: int | None
+
+
+Progress = Callable[[Received | FileReport], None]
+"""Told about bytes that came and files that ended; called from several threads."""
+
+
+class FolderError(UserError):
+    """The folder cannot be written: the disk is full or read-only, or it is somebody else's.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    reason : str
+        What the system says.
+    report : FetchReport
+        What was done before.
+    """
+
+    def __init__(self, folder: Path, reason: str, report: FetchReport | None = None) -> None:
+        self.folder, self.reason, self.report = folder, reason, report or FetchReport(())
+        done = sum(file.here for file in self.report.files)
+        super().__init__(f"{folder} cannot be written: {reason}; the {done} files verified so far are kept. "
+                         "Make room or choose another folder, and run again")
