@@ -2,19 +2,21 @@
 
 Reflex's FitsRouter knows categories alone and its SofCombiner ignores empty sets, so a step whose main files a dataset
 does not have would run on its calibrations, and one whose main files also serve another step directly would run on
-these. This actor takes both out.
+these. Where an earlier recipe failed, a recipe may run without what it needs and say nothing. This actor takes all
+three out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from esorex_bridge.errors import UserError
 from reflex_actors.protocol import Actor, Inputs, Port
-from reflex_actors.purposes import accumulate, own_purposes
-from reflex_actors.sof_json import SetOfFiles
+from reflex_actors.purposes import accumulate, own_purposes, patterns_of
+from reflex_actors.sof_json import FitsFile, SetOfFiles
 
 OTHERS = ("others_sof", "others_sof_2", "others_sof_3")
 
@@ -26,8 +28,9 @@ ACTOR = Actor(
         Port("main_sof", "its main files; without them it gets nothing", kind="sof"),
         *(Port(name, "main files of a step that takes the same files directly", kind="sof") for name in OTHERS),
         Port("names", "tags to change: OLD=NEW, separated by blanks or commas"),
+        Port("required", "tags without which the recipe must not run"),
     ),
-    (Port("out_sof", "what the step takes", kind="sof"),),
+    (Port("out_sof", "what the step takes", kind="sof"), Port("messages", "what was left out")),
 )
 
 
@@ -37,7 +40,24 @@ def work(inputs: Inputs) -> dict[str, Any]:
     sof = own_purposes(inputs.sof("in_sof"), others)
     if "main_sof" in inputs:
         sof = with_main_files(sof, own_purposes(inputs.sof("main_sof"), others))
-    return {"out_sof": renamed(sof, names_in(inputs.text("names")))}
+    sof = renamed(sof, names_in(inputs.text("names")))
+    required = patterns_of(inputs.text("required"))
+    lacking = {purpose: missing for purpose in sof.purposes if (missing := _missing(sof, purpose, required))}
+    messages = [f"{purpose} is left out: it has no {' and no '.join(tags)}" for purpose, tags in lacking.items()]
+    for line in messages:
+        sys.stderr.write(f"{sof.dataset}: {line}\n")
+    return {"out_sof": without_purposes(sof, lacking), "messages": "\n".join(messages)}
+
+
+def without_purposes(sof: SetOfFiles, purposes: Iterable[str]) -> SetOfFiles:
+    """Return a SoF without some purposes; universal files stay only where any other file does."""
+    left = own_purposes(sof, SetOfFiles(files=(FitsFile("", "", tuple(purposes)),)))
+    return left if left.purposes or not sof.purposes else sof.with_files(())
+
+
+def _missing(sof: SetOfFiles, purpose: str, required: Iterable[str]) -> tuple[str, ...]:
+    present = {file.category for file in sof.files if file.universal or purpose in file.purposes}
+    return tuple(tag for tag in required if tag not in present)
 
 
 def with_main_files(sof: SetOfFiles, main: SetOfFiles) -> SetOfFiles:

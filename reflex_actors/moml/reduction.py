@@ -177,7 +177,9 @@ def _sources(place: Place) -> Iterator[tuple[str, str]]:
 
 def _beside(place: Place, column: float, row: float) -> Iterator[Entity]:
     if place.names:
-        yield placed(constant(f"{place.name} Tags", place.names), column + 0.3, row + 0.5)
+        yield placed(constant(f"{place.name} Tags", place.names), column + 0.3, row + 0.4)
+    if place.needed:
+        yield placed(constant(f"{place.name} Needs", place.needed), column + 0.3, row + 0.7)
 
 
 def _rival_wires(place: Place, guard: str) -> Iterator[Wire]:
@@ -189,6 +191,9 @@ def _rival_wires(place: Place, guard: str) -> Iterator[Wire]:
     if place.names:
         yield f"FitsRouter.{place.port}", f"{place.name} Tags.trigger"
         yield f"{place.name} Tags.output", f"{guard}.names"
+    if place.needed:
+        yield f"FitsRouter.{place.port}", f"{place.name} Needs.trigger"
+        yield f"{place.name} Needs.output", f"{guard}.required"
 
 
 def _after(steps: tuple[Place, ...]) -> Parts:

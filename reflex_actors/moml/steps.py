@@ -77,6 +77,11 @@ class Place:
         return ",".join(f"{old}={need.category}" for need in self.step.calibrations for old in need.sources)
 
     @property
+    def needed(self) -> str:
+        """Tags without which its recipe must not run."""
+        return ",".join(need.category for need in self.step.calibrations if need.required)
+
+    @property
     def guarded(self) -> bool:
         """Whether what comes together for it has to be looked through."""
         return bool(self.direct or self.makers or self.rivals or self.names)
