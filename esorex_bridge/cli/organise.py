@@ -41,6 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Organise, select, and print a table or a document."""
+    from esorex_bridge.cli.dataset_states import dataset_states
     from esorex_bridge.datasets.oca.expressions import keywords_in
     from esorex_bridge.datasets.selection import Method, select
 
@@ -51,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         where = parse_expression(args.where, "--where")
     asked = tuple(keyword.name for keyword in keywords_in(where)) if where is not None else ()
     data = organised_data.load(args, args.places, asked)
-    states = _states(args.root) if args.select != "all" else {}
+    states = dataset_states(args.root, data.datasets) if args.select != "all" else {}
     chosen = select(data.datasets, Method(args.select), states, args.name, where, data.headers)
     if args.ask_archive is not None:
         chosen = organised_data.asked(args, data, chosen, args.ask_archive)
@@ -62,14 +63,6 @@ def run(args: argparse.Namespace) -> int:
     else:
         _print(chosen, data)
     return 0
-
-
-def _states(root: Path) -> dict[str, Any]:
-    """Return what happened to datasets so far, from the end products of the data root and the runs that failed."""
-    from esorex_bridge.datasets.selection import State
-
-    products = root / "reflex_end_products"
-    return {path.name: State.REDUCED for path in products.glob("*/*") if path.is_dir()} if products.is_dir() else {}
 
 
 def document(datasets: tuple[Dataset, ...], data: OrganisedData) -> dict[str, Any]:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from esorex_bridge.plan.workflow import Workflow
 
 SHARE_FOLDERS = (Path("/usr/share"), Path("/usr/local/share"), Path("/opt/local/share"))
-CHOICES_FILE = "choices.yaml"
 CACHE_FILE = "headers.jsonl"
 BREAKPOINTS_FILE = "breakpoints.json"
 _PROBES = 50
@@ -95,6 +94,7 @@ def load(args: argparse.Namespace, places: Iterable[Path], more_keywords: tuple[
     DataError
         The breakpoints cannot be read.
     """
+    from esorex_bridge.cli.choices_file import read_choices_file
     from esorex_bridge.datasets.alternatives import SETTINGS
     from esorex_bridge.datasets.frames import ALWAYS_READ, wanted_keywords
     from esorex_bridge.fits.cache import HeaderCache
@@ -260,43 +260,6 @@ def _joined(trees: tuple[Dataset, ...], organised: tuple[Organised, ...]) -> tup
     if trees:
         return combined(trees, organised)
     return tuple(dataset for known in organised for dataset in known.datasets)
-
-
-def read_choices_file(root: Path) -> dict[str, Choices]:
-    """Return the choices kept in a data root.
-
-    Raises
-    ------
-    UserError
-        The file is damaged.
-    """
-    import yaml
-
-    from esorex_bridge.datasets.choices import read_choices
-
-    path = root / CHOICES_FILE
-    if not path.exists():
-        return {}
-    try:
-        return read_choices(yaml.safe_load(_text(path)), str(path))
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is no YAML: {' '.join(str(error).split())}; mend it or remove it") from None
-
-
-def write_choices_file(root: Path, choices: Mapping[str, Choices]) -> None:
-    """Keep choices in a data root; without any the file is taken away."""
-    import yaml
-
-    from esorex_bridge.datasets.choices import document_of
-
-    path = root / CHOICES_FILE
-    if not any(choices.values()):
-        path.unlink(missing_ok=True)
-        return
-    beside = path.with_name(f".{path.name}.new")
-    text = yaml.safe_dump(document_of(choices), sort_keys=False, allow_unicode=True)
-    beside.write_text("# Choices made with 'esorex-bridge review'; applied by every run.\n" + text, encoding="utf-8")
-    beside.replace(path)
 
 
 def _with_choices(data: OrganisedData) -> OrganisedData:

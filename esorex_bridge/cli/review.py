@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esorex_bridge.cli import options, organised_data, output
-from esorex_bridge.cli.organised_data import CHOICES_FILE, OrganisedData, with_choices, write_choices_file
+from esorex_bridge.cli.choices_file import CHOICES_FILE, read_choices_file, write_choices_file
+from esorex_bridge.cli.organised_data import OrganisedData, with_choices
 from esorex_bridge.errors import UserError
 from esorex_bridge.files import stem
 
@@ -106,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _without_choices(args: argparse.Namespace) -> OrganisedData:
     """Load without applying the dataset's own choices, since one of them may be what has to be taken back."""
-    kept = organised_data.read_choices_file(args.root)
+    kept = read_choices_file(args.root)
     kept.pop(args.dataset, None)
     write_choices_file(args.root, kept)
     return organised_data.load(args, args.data)

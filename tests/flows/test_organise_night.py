@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -162,6 +166,21 @@ def test_datasets_are_selected_by_name_and_by_keyword(command: Command, naco: Pa
     by_target = command("organise", "--root", naco, "--by", "calselector", "--json", "--where",
                         'OBS.TARG.NAME like "%-2" and INS.MODE == "IMAGING"').json
     assert [d["name"] for d in by_name["datasets"]] == [d["name"] for d in by_target["datasets"]] == [SECOND]
+
+
+def test_datasets_are_selected_by_what_happened_to_them(command: Command, own: Path) -> None:
+    def names(method: str) -> list[str]:
+        found = command("organise", "--root", own, "--by", "calselector", "--select", method, "--json").json
+        return [dataset["name"] for dataset in found["datasets"]]
+
+    assert [names(method) for method in ("all", "new", "reduced", "failed")] == [[FIRST, SECOND]] * 2 + [[], []]
+    write_night(own / "reflex_end_products" / "2026-01-01T00:00:00" / FIRST, {"image": {}})
+    run = own / "reflex_book_keeping" / "naco" / "naco_img_jitter_1" / "2026-01-01T00:00:00.000"
+    run.mkdir(parents=True)
+    (run / "exitcode.txt").write_text("1")
+    science = next((own / "reflex_input").rglob("NACO.2016-03-02T00:36:00.076.fits"))
+    (run / "data.sof").write_text(f"{science} IM_JITTER_OBJ\n")
+    assert [names(method) for method in ("new", "reduced", "failed")] == [[], [FIRST], [SECOND]]
 
 
 def test_a_wrong_condition_is_refused_with_its_place(command: Command, naco: Path) -> None:
@@ -340,3 +359,20 @@ def test_what_is_missing_is_asked_of_the_archive_and_listed_for_fetching(command
     assert not dataset["complete"]
     assert any("to be fetched" in message for message in dataset["action"]["messages"])
     assert none["not_on_this_machine"] == {}
+
+
+def test_an_alternative_is_picked_by_number_on_a_terminal(own: Path) -> None:
+    ours, theirs = pty.openpty()
+    start = "import sys; from esorex_bridge.cli import main; sys.exit(main(sys.argv[1:]))"
+    words = [sys.executable, "-c", start, "review", FIRST, "--root", str(own), "--by", "calselector", "--pick"]
+    with subprocess.Popen(words, stdin=theirs, stderr=theirs, stdout=subprocess.PIPE, text=True) as process:
+        os.close(theirs)
+        told = b""
+        while b"number to use" not in told:
+            told += os.read(ours, 4096)
+        number = next(line.split()[0] for line in told.decode().splitlines() if "16:10:00.076" in line)
+        os.write(ours, f"{number}\n".encode())
+        out, _ = process.communicate(timeout=60)
+    os.close(ours)
+    assert process.returncode == 0
+    assert "Chosen by you: NACO.2016-03-01T16:10:00.076 for DARK" in out

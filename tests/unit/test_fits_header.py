@@ -182,3 +182,20 @@ def test_what_is_written_is_read(keywords: dict[str, Value]) -> None:
     assert Header(raw).select(tuple(keywords)) == keywords
     read = dict(Header(raw))
     assert {key: read[key] for key in keywords} == keywords
+
+
+def test_the_frames_of_a_synthetic_night_are_read_as_astropy_reads_them(tmp_path: Path) -> None:
+    from esorex_bridge.demo.naco import naco_night
+
+    path = tmp_path / "x.fits"
+    for file in naco_night(npix=64).files[::4]:
+        path.write_bytes(file.build())
+        assert dict(read_header(path)) == by_astropy(path)
+
+
+@pytest.mark.real
+def test_a_real_header_is_read_as_astropy_reads_it(real: Path, tmp_path: Path) -> None:
+    packed = real / "astroquery" / "testfile.fits.Z"
+    path = tmp_path / "x.fits"
+    path.write_bytes(ncompress.decompress(packed.read_bytes()))
+    assert dict(read_header(packed)) == by_astropy(path)
