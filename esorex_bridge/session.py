@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from esorex_bridge.archive.client import ArchiveClient
     from esorex_bridge.archive.download import FetchReport
     from esorex_bridge.run.hand import HandSof
+    from esorex_bridge.run.key import StepKey
     from esorex_bridge.run.ports import Product, Reporter
     from esorex_bridge.run.report import DatasetReport
     from esorex_bridge.run.store import SqliteStore
@@ -143,7 +144,7 @@ class Session:
         return choose_workflow(self._workflows_naming(dataset.instrument), dataset.instrument)
 
     def _workflows_naming(self, instrument: str) -> tuple[Workflow, ...]:
-        """Return the definitions whose text names an instrument, so that not all need to be parsed; all if none does."""
+        """Return the definitions whose text names an instrument, because parsing all takes time; all if none does."""
         if instrument not in self._named:
             texts = {path: read_text(path) for path in sorted(workflow_folder().glob("*.yaml"))}
             naming = {path: text for path, text in texts.items() if instrument.upper() in text.upper()}
@@ -218,6 +219,30 @@ class Session:
 
         records = products_of(plan, dataset, self.store, self.esorex)
         return {name: record.products for name, record in records.items()}
+
+    def needed_keys(self) -> frozenset[StepKey]:
+        """Return the keys of all steps that the datasets of this root need, in both modes.
+
+        Raises
+        ------
+        UserError
+            That cannot be told: EsoRex is missing, or a dataset is held up.
+        """
+        from esorex_bridge.run.engine import foresee_all
+        from esorex_bridge.run.foresee import HeldUp
+
+        if self.esorex is None:
+            raise UserError("what is needed cannot be told without EsoRex, because the keys depend on its recipes")
+        keys: set[StepKey] = set()
+        for mode in DATA_FOLDERS:
+            here = Session(replace(self.settings, mode=mode))
+            if not here.data_folder.is_dir():
+                continue
+            for ahead in foresee_all(self.plans(here.datasets()), self.store, self.esorex):
+                if isinstance(ahead, HeldUp):
+                    raise UserError(f"what {ahead.dataset.name} needs cannot be told: {ahead.reason}")
+                keys.update(ahead.keys.values())
+        return frozenset(keys)
 
     def write_sofs(self, planned: Iterable[tuple[Dataset, Plan]], folder: Path | None = None) -> tuple[HandSof, ...]:
         """Write the SOF files of plans for use by hand, by default into `sof/` in the data root."""

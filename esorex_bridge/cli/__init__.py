@@ -63,6 +63,8 @@ VERBS = {
     "sof": Verb("sof", "write the SOF files, for use by hand with esorex"),
     "run": Verb("run", "carry out the plan of datasets on this machine, reusing what exists"),
     "reduce": Verb("reduce", "query, fetch, organise, plan and run: from names to products"),
+    "status": Verb("status", "runs, hits and misses, what is recorded, disk used"),
+    "clean": Verb("clean", "remove products that no dataset needs"),
     "demo": Verb("demo", "the whole road on an embedded archive with synthetic nights"),
 }
 

@@ -15,9 +15,9 @@ from esorex_bridge.run.foresee import Foreseen, HeldUp, foresee, input_files
 from esorex_bridge.run.key import StepKey
 from esorex_bridge.run.making import Maker
 from esorex_bridge.run.ports import Product, RecipeRunner, Record, Reporter
-from esorex_bridge.run.report import DatasetReport, DecisionWord, Outcome, StepReport
+from esorex_bridge.run.report import DatasetReport, DecisionWord, Outcome, StepReport, count
 from esorex_bridge.run.schedule import Blocked, Ended, Failed, Made, Work, gather, run_all
-from esorex_bridge.run.store import SqliteStore
+from esorex_bridge.run.store import RunSummary, SqliteStore
 from esorex_bridge.run.workspace import Workspace
 
 _NO_ESOREX = "EsoRex is not installed (Debian: apt-get install esorex, and cpl-plugin-… for the pipeline)"
@@ -81,12 +81,22 @@ def carry_out(pairs: Pairs, tools: Tools, dry_run: bool = False) -> tuple[Datase
     run.decide(ahead for ahead in foreseen if isinstance(ahead, Foreseen))
     if not dry_run:
         run.make()
-    return tuple(
+    reports = tuple(
         _not_run(ahead.dataset, ahead.plan, "blocked", ahead.reason)
         if isinstance(ahead, HeldUp)
         else run.report(ahead, () if dry_run else run.deliver(ahead))
         for ahead in foreseen
     )
+    if not dry_run:
+        tools.store.log_run(_summary(reports, tools.started))
+    return reports
+
+
+def _summary(reports: tuple[DatasetReport, ...], started: datetime) -> RunSummary:
+    ran = (datetime.now(started.tzinfo) - started).total_seconds()
+    failed = sum(step.outcome in ("failed", "blocked") for report in reports for step in report.steps)
+    when = f"{started:%Y-%m-%dT%H:%M:%S}"
+    return RunSummary(when, len(reports), count(reports, "execute"), count(reports, "reuse"), failed, round(ran, 3))
 
 
 def products_of(plan: Plan, dataset: Dataset, store: SqliteStore, runner: RecipeRunner) -> dict[StepName, Record]:

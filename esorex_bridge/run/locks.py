@@ -13,6 +13,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+def is_locked(path: Path) -> bool:
+    """Tell whether a process holds a lock."""
+    if not path.exists():
+        return False
+    with path.open("rb") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold a lock; wait while another process holds it."""

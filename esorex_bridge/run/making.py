@@ -18,9 +18,9 @@ from esorex_bridge.plan.sof import Sof, of_entries, readable
 from esorex_bridge.run.foresee import Foreseen
 from esorex_bridge.run.key import StepKey
 from esorex_bridge.run.locks import locked
-from esorex_bridge.run.ports import Job, Product, RecipeRunner, Record, Store
+from esorex_bridge.run.ports import Execution, Job, Product, RecipeRunner, Record, Store
 from esorex_bridge.run.products import check_outputs, left_out
-from esorex_bridge.run.workspace import Workspace, make_links
+from esorex_bridge.run.workspace import RunFolders, Workspace, make_links
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,21 +69,32 @@ class Maker:
             found = self.store.find(key)
             if isinstance(found, Record) and not forced:
                 return found, False
-            record = self._made(foreseen, step, made)
-            self.store.record(record, foreseen.stated[step.name], foreseen.plan.dataset, step.name)
-            return record, True
+            return self._made(foreseen, step, made), True
 
     def _made(self, foreseen: Foreseen, step: Step, made: Mapping[StepKey, Record]) -> Record:
-        now = datetime.now(UTC)
         sof, lacking = sof_of(foreseen, step, made)
-        folders = self.workspace.new_run(foreseen.plan.workflow, step.actor, now.astimezone())
+        folders = self.workspace.new_run(foreseen.plan.workflow, step.actor, datetime.now())
         sof, links = readable(sof, folders.work / "in", seen_as=Path("in"))
         make_links(links)
         job = Job(foreseen.recipes[step.recipe], sof, foreseen.parameters[step.name], folders.work)
-        with ThreadPoolExecutor(1, "verify") as pool:  # the recipe leaves a processor free meanwhile
+        # Files are verified while the recipe runs, because that leaves a processor free.
+        with locked(folders.lock), ThreadPoolExecutor(1, "verify") as pool:
             verified = pool.submit(self.store.verify, _files(step))
             execution = self.runner.execute(job)
             verified.result()
+            record = self._published(foreseen, step, sof, folders, execution, (*step.warnings, *lacking))
+            self.store.record(record, foreseen.stated[step.name], foreseen.plan.dataset, step.name)
+            return record
+
+    def _published(
+        self,
+        foreseen: Foreseen,
+        step: Step,
+        sof: Sof,
+        folders: RunFolders,
+        execution: Execution,
+        warnings: tuple[str, ...],
+    ) -> Record:
         checked = check_outputs(step.recipe, execution.outputs)
         unused = left_out(step.recipe, sof, checked, step.required, step.unnoted)
         places = folders.publish(tuple(entry.output.path for entry in checked), execution.log)
@@ -91,10 +102,13 @@ class Maker:
             Product(place, entry.output.category, entry.digest, entry.size_bytes)
             for place, entry in zip(places, checked, strict=True)
         )
-        warnings = (*step.warnings, *lacking, *unused, *execution.complaints)
-        made_at = f"{now:%Y-%m-%dT%H:%M:%SZ}"
         return Record(
-            foreseen.keys[step.name], products, execution.seconds, made_at, folders.work / "data.sof", warnings
+            key=foreseen.keys[step.name],
+            products=products,
+            seconds=execution.seconds,
+            made=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+            sof=folders.work / "data.sof",
+            warnings=(*warnings, *unused, *execution.complaints),
         )
 
 

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
-from esorex_bridge.errors import DataError, RecipeError
+from esorex_bridge.errors import BridgeError
 from esorex_bridge.plan.plan import Step
-from esorex_bridge.plan.sof import SofError
 from esorex_bridge.run.decide import Decision, Execute
 from esorex_bridge.run.foresee import Foreseen
 from esorex_bridge.run.key import StepKey
@@ -133,5 +132,7 @@ def _lack(work: Work, records: Mapping[StepKey, Record]) -> str:
 def _result(future: Future[Made]) -> Ended:
     try:
         return future.result()
-    except (RecipeError, DataError, SofError) as error:
+    except BridgeError as error:
         return Failed(str(error))
+    except OSError as error:
+        return Failed(f"{error.strerror or error}: {error.filename or 'the data root'}; mend that and run again")

@@ -10,6 +10,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -42,7 +43,38 @@ CREATE TABLE end_products (
     dataset TEXT NOT NULL, key TEXT NOT NULL, position INTEGER NOT NULL, path TEXT NOT NULL,
     PRIMARY KEY (dataset, key, position)
 ) WITHOUT ROWID;
+CREATE TABLE runs (
+    started TEXT NOT NULL, datasets INTEGER NOT NULL, executed INTEGER NOT NULL, reused INTEGER NOT NULL,
+    failed INTEGER NOT NULL, seconds REAL NOT NULL
+);
 """
+
+
+class StoreError(UserError):
+    """The store cannot be read or written: the disk is full or read-only, or it is no store of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What a whole run came to: when it began (ISO 8601), how many datasets and steps, how long it took."""
+
+    started: str
+    datasets: int
+    executed: int
+    reused: int
+    failed: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeSummary:
+    """What is recorded of a recipe: number of steps, time in all, last time made, size of the products."""
+
+    recipe: str
+    steps: int
+    seconds: float
+    last_made: str
+    size_bytes: int
 
 
 class SqliteStore:
@@ -57,12 +89,13 @@ class SqliteStore:
 
     Raises
     ------
-    UserError
+    StoreError
         The file is no store, or one of a later version of the bridge.
     """
 
     def __init__(self, path: Path, root: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
         self._root = root
         self._lock = RLock()
         self._db = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
@@ -70,7 +103,7 @@ class SqliteStore:
             self._open(path)
         except sqlite3.DatabaseError as error:
             self._db.close()
-            raise UserError(
+            raise StoreError(
                 f"{path} cannot be read as the bridge's store ({error}); move it away to start anew"
             ) from None
 
@@ -84,12 +117,12 @@ class SqliteStore:
                 self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         if version > SCHEMA_VERSION:
             self._db.close()
-            raise UserError(
+            raise StoreError(
                 f"{path} was written by a later version of esorex-bridge (format {version}); use that version"
             )
 
     def _write(self) -> _Transaction:
-        return _Transaction(self._db, self._lock)
+        return _Transaction(self._db, self._lock, self._path)
 
     def _one(self, query: str, values: tuple[str, ...]) -> Any:
         with self._lock:
@@ -291,6 +324,54 @@ class SqliteStore:
                 [(dataset, key, position, self._relative(path)) for position, path in enumerate(ends)],
             )
 
+    # ----- the history
+
+    def log_run(self, run: RunSummary) -> None:
+        """Remember what a whole run came to."""
+        with self._write():
+            self._db.execute("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?)", astuple(run))
+
+    def runs(self) -> tuple[RunSummary, ...]:
+        """Return what earlier runs came to, the latest last."""
+        return tuple(RunSummary(*row) for row in self._all("SELECT * FROM runs ORDER BY started", ()))
+
+    def recipes_made(self) -> tuple[RecipeSummary, ...]:
+        """Return how often each recipe is recorded, how long it took in all, and how much its products hold."""
+        rows = self._all(
+            "SELECT recipe, count(*), sum(seconds), max(made),"
+            " (SELECT sum(size_bytes) FROM products JOIN steps AS s USING (key) WHERE s.recipe = steps.recipe)"
+            " FROM steps GROUP BY recipe ORDER BY recipe",
+            (),
+        )
+        return tuple(RecipeSummary(*row) for row in rows)
+
+    def all_keys(self) -> tuple[StepKey, ...]:
+        """Return the keys of all recorded steps."""
+        return tuple(StepKey(key) for (key,) in self._all("SELECT key FROM steps ORDER BY made", ()))
+
+    def products(self, key: StepKey) -> tuple[Product, ...]:
+        """Return the products of a recorded step, whether they are there or not."""
+        rows = self._all(
+            "SELECT path, category, digest, size_bytes FROM products WHERE key = ? ORDER BY position", (key,)
+        )
+        return tuple(Product(self._root / path, tag, Digest(digest), size) for path, tag, digest, size in rows)
+
+    def places(self, key: StepKey) -> tuple[Path, ...]:
+        """Return the folders that a recorded step has: where it ran, and where its products lie."""
+        sofs = self._all("SELECT sof FROM steps WHERE key = ?", (key,))
+        products = self._all("SELECT path FROM products WHERE key = ?", (key,))
+        return tuple(dict.fromkeys((self._root / path).parent for (path,) in (*sofs, *products)))
+
+    def forget_files(self, paths: Iterable[Path]) -> None:
+        """Forget the digests of files, so that they are read again."""
+        with self._write():
+            self._db.executemany("DELETE FROM digests WHERE path = ?", [(str(path),) for path in paths])
+
+    def forget(self, keys: Iterable[StepKey]) -> None:
+        """Forget recorded steps; their files are the caller's business."""
+        with self._write():
+            self._db.executemany("DELETE FROM steps WHERE key = ?", [(key,) for key in keys])
+
     def _relative(self, path: Path) -> str:
         return str(path.relative_to(self._root) if path.is_relative_to(self._root) else path)
 
@@ -298,22 +379,33 @@ class SqliteStore:
 class _Transaction:
     """A write transaction, whole or not there; one at a time among the threads that share a connection."""
 
-    def __init__(self, db: sqlite3.Connection, lock: RLock) -> None:
-        self._db, self._lock = db, lock
+    def __init__(self, db: sqlite3.Connection, lock: RLock, path: Path) -> None:
+        self._db, self._lock, self._path = db, lock, path
 
     def __enter__(self) -> None:
         self._lock.acquire()
         try:
             self._db.execute("BEGIN IMMEDIATE")
-        except BaseException:
+        except BaseException as error:
             self._lock.release()
-            raise
+            raise self._told(error) from None
 
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         try:
-            self._db.execute("COMMIT" if kind is None else "ROLLBACK")
+            self._db.execute("COMMIT" if error is None else "ROLLBACK")
+        except sqlite3.Error as failure:
+            raise self._told(error or failure) from None
         finally:
             self._lock.release()
+        if isinstance(error, sqlite3.Error):
+            raise self._told(error) from None
+
+    def _told(self, error: BaseException) -> BaseException:
+        if not isinstance(error, sqlite3.OperationalError):
+            return error
+        return StoreError(
+            f"{self._path} cannot be written: {error}; make room or give yourself the right, and run again"
+        )
 
 
 def _stamp(path: Path) -> str:

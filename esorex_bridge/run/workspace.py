@@ -14,6 +14,9 @@ from pathlib import Path
 from esorex_bridge.errors import DataError
 from esorex_bridge.plan.sof import Link
 
+LOCK_NAME = ".running"
+"""Name of the file in a run's folder that is locked while it goes on."""
+
 _FREE_NAME_TRIES = 10_000
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.:+=@,-]")
 
@@ -87,6 +90,11 @@ class RunFolders:
     products: Path
     logs: Path
 
+    @property
+    def lock(self) -> Path:
+        """The lock that is held while the run goes on."""
+        return self.work / LOCK_NAME
+
     def publish(self, files: tuple[Path, ...], log: Path | None) -> tuple[Path, ...]:
         """Move products to their place, all at once, and return where they are.
 
@@ -104,8 +112,7 @@ class RunFolders:
             shutil.copyfile(log, self.logs / "esorex.log")
         for name, target in (("products_dir", self.products), ("log_dir", self.logs)):
             (self.work / name).symlink_to(os.path.relpath(target, self.work))
-        for folder in ("plugin", "home"):
-            shutil.rmtree(self.work / folder, ignore_errors=True)
+        shutil.rmtree(self.work / "home", ignore_errors=True)
         return tuple(self.products / file.name for file in files)
 
 

@@ -1,0 +1,39 @@
+"""`esorex-bridge clean`: remove what no dataset needs; says what it would do unless told to do it."""
+
+from __future__ import annotations
+
+import argparse
+
+from esorex_bridge.cli import options, output
+
+EXAMPLE = "esorex-bridge clean --root night\n  esorex-bridge clean --root night --yes"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("--yes", action="store_true", help="do it; without this it only says what it would do")
+    options.planning(parser)
+    options.dry_run(parser)
+    options.common(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print what may go, and remove it where told to."""
+    from esorex_bridge.run.cleaning import removable, remove
+    from esorex_bridge.session import Session
+
+    doing = args.yes and not args.dry_run
+    with Session(options.settings(args)) as session:
+        removals = removable(session.store, session.workspace, session.needed_keys())
+        if doing:
+            remove(removals, session.store, session.workspace)
+    size = sum(removal.size_bytes for removal in removals)
+    if args.json:
+        listed = [{"path": str(r.path), "size_bytes": r.size_bytes, "reason": r.reason} for r in removals]
+        output.emit_json({"removed": doing, "size_bytes": size, "folders": listed})
+        return 0
+    for removal in removals:
+        print(f"{removal.path}  {removal.size_bytes / 1e6:.1f} MB  {removal.reason}")
+    done = "removed" if doing else "would be removed (with --yes)"
+    print(f"{len(removals)} folders, {size / 1e6:.1f} MB {done}")
+    return 0

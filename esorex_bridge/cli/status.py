@@ -1,0 +1,60 @@
+"""`esorex-bridge status`: runs, hits and misses, what is recorded, disk used; all products read again where asked."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+
+from esorex_bridge.cli import options, output
+
+EXAMPLE = "esorex-bridge status --root night --verify"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("--verify", action="store_true", help="read every product again and tell which are damaged")
+    options.common(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the state of a root."""
+    from esorex_bridge.run.cleaning import disk_use
+    from esorex_bridge.run.ports import Absent
+    from esorex_bridge.session import Session
+
+    with Session(options.settings(args)) as session:
+        store = session.store
+        keys = store.all_keys()
+        if args.verify:
+            store.forget_files(product.path for key in keys for product in store.products(key))
+        found = store.find_all(keys) if args.verify else {}
+        damaged = sorted(record.reason for record in found.values() if isinstance(record, Absent))
+        runs, recipes, disk = store.runs(), store.recipes_made(), disk_use(session.workspace)
+    if args.json:
+        output.emit_json(
+            {
+                "root": str(session.workspace.root),
+                "runs": [asdict(run) for run in runs],
+                "recipes": [asdict(recipe) for recipe in recipes],
+                "disk_bytes": disk,
+                "verified": len(found) if args.verify else None,
+                "damaged": damaged,
+            }
+        )
+        return 1 if damaged else 0
+    output.table(
+        ("run", "datasets", "executed", "reused", "failed", "seconds"),
+        [(run.started, run.datasets, run.executed, run.reused, run.failed, run.seconds) for run in runs[-20:]],
+    )
+    output.table(
+        ("recipe", "steps", "seconds", "last made", "MB"),
+        [(r.recipe, r.steps, f"{r.seconds:.1f}", r.last_made, f"{r.size_bytes / 1e6:.1f}") for r in recipes],
+    )
+    output.table(("folder", "MB"), [(name, f"{size / 1e6:.1f}") for name, size in disk.items()])
+    hits = sum(run.reused for run in runs)
+    print(f"{hits} of {hits + sum(run.executed for run in runs)} steps were reused")
+    if args.verify:
+        print(f"{len(found) - len(damaged)} of {len(found)} steps have their products whole")
+    for problem in damaged:
+        print(problem)
+    return 1 if damaged else 0

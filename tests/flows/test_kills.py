@@ -1,0 +1,151 @@
+"""Killed at any point, the next run completes: nothing half-made is taken as made, nothing finished is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from astropy.io import fits
+
+from esorex_bridge.demo.naco import naco_night
+from tests.flows.conftest import SMALL, Ended, put_on_disk
+
+pytestmark = pytest.mark.usefixtures("esorex")
+COMMAND = str(Path(sys.executable).with_name("esorex-bridge"))
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory: pytest.TempPathFactory, frames_folder: Path) -> Path:
+    """Return a root in which nothing was reduced yet."""
+    root = tmp_path_factory.mktemp("pristine") / "root"
+    put_on_disk(naco_night(npix=128, templates=2), frames_folder, root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def truth(pristine: Path, tmp_path_factory: pytest.TempPathFactory, bridge: Callable[..., Ended]) -> dict[str, str]:
+    """Return the DATASUM of every end product of an undisturbed run."""
+    root = tmp_path_factory.mktemp("undisturbed") / "root"
+    shutil.copytree(pristine, root)
+    return datasums(bridge("run", "--root", root, "--json", *SMALL))
+
+
+def datasums(ended: Ended) -> dict[str, str]:
+    assert ended.code == 0, ended.err
+    return {
+        Path(product["path"]).name: fits.getval(product["path"], "DATASUM")
+        for dataset in ended.json["datasets"]
+        for product in dataset["end_products"]
+    }
+
+
+def recorded(root: Path) -> set[str]:
+    """Return the recipes and datasets that the store has a record of."""
+    store = root / "reflex_book_keeping" / "esorex_bridge.db"
+    if not store.exists():
+        return set()
+    with closing(sqlite3.connect(store)) as db:
+        try:
+            return {key for (key,) in db.execute("SELECT key FROM steps")}
+        except sqlite3.OperationalError:  # killed before its tables were made
+            return set()
+
+
+def kill_after(root: Path, seconds: float, kind: signal.Signals) -> None:
+    """Start a run and end it after a while."""
+    process = subprocess.Popen(
+        [COMMAND, "run", "--root", str(root), "--json", *SMALL],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    time.sleep(seconds)
+    process.send_signal(kind)
+    process.wait(30)
+
+
+def children_of(root: Path) -> list[str]:
+    """Return the command lines of all processes that work below a root."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and entry.name != str(os.getpid()):
+            try:
+                where = os.readlink(entry / "cwd")  # noqa: PTH115  (the target may be gone)
+            except OSError:
+                continue
+            if where.startswith(str(root)):
+                found.append(where)
+    return found
+
+
+def survive(
+    pristine: Path, root: Path, truth: dict[str, str], bridge: Callable[..., Ended], points: int, seed: int
+) -> None:
+    """Kill a run at random points until it is through, then compare with the undisturbed one."""
+    shutil.copytree(pristine, root)
+    chance = random.Random(seed)
+    for _ in range(points):
+        before = recorded(root)
+        kill_after(root, chance.uniform(0.05, 1.2), chance.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT]))
+        time.sleep(0.1)
+        assert children_of(root) == []
+        assert before <= recorded(root), "a step that was recorded is not recorded any more"
+    before = recorded(root)
+    ended = bridge("run", "--root", root, "--json", *SMALL)
+    assert datasums(ended) == truth
+    assert ended.json["executed"] == len(recorded(root)) - len(before)
+    assert bridge("run", "--root", root, "--json", *SMALL).json["executed"] == 0
+    for path in (root / "reflex_tmp_products").rglob("*.fits"):
+        if ".part" not in path.parent.name:
+            assert json.dumps(fits.getval(path, "HIERARCH ESO PRO CATG"))
+
+
+def test_a_run_that_is_killed_some_times_ends_like_an_undisturbed_one(
+    pristine: Path, truth: dict[str, str], tmp_path: Path, bridge: Callable[..., Ended]
+) -> None:
+    survive(pristine, tmp_path / "root", truth, bridge, points=5, seed=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2, 12))
+def test_a_run_that_is_killed_at_fifty_points_ends_like_an_undisturbed_one(
+    pristine: Path, truth: dict[str, str], tmp_path: Path, bridge: Callable[..., Ended], seed: int
+) -> None:
+    survive(pristine, tmp_path / "root", truth, bridge, points=5, seed=seed)
+
+
+def test_ctrl_c_ends_with_130_and_leaves_nothing_running(pristine: Path, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    shutil.copytree(pristine, root)
+    process = subprocess.Popen(
+        [COMMAND, "run", "--root", str(root), *SMALL], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    while not children_of(root) and process.poll() is None:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "the next run goes on from there" in err
+    assert children_of(root) == []
+
+
+def test_a_full_disk_gives_a_clear_error_and_the_next_run_completes(
+    pristine: Path, truth: dict[str, str], tmp_path: Path, bridge: Callable[..., Ended]
+) -> None:
+    root = tmp_path / "root"
+    shutil.copytree(pristine, root)
+    # A file system that takes no more: the limit on the size of a file, which EsoRex meets as it meets a full disk.
+    command = f"ulimit -f 40; exec {COMMAND} run --root {root} --json {' '.join(f'{word!r}' for word in SMALL)}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=100)
+    assert done.returncode == 1, done.stderr
+    assert datasums(bridge("run", "--root", root, "--json", *SMALL)) == truth
