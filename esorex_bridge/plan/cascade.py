@@ -148,6 +148,9 @@ class _Planner:
                 target=target,
                 required=tuple(each.category for each in group.definition.calibrations if each.required),
                 unnoted=tuple(each.category for each in group.definition.calibrations if not each.noted),
+                command=group.definition.command,
+                threads=group.definition.threads,
+                memory_mb=group.definition.memory_mb,
             )
         )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from esorex_bridge.datasets.dataset import Action, DatasetFile, Purpose
 from esorex_bridge.plan.matching import setting_of
 from esorex_bridge.plan.plan import HeadersByPath, Keywords
-from esorex_bridge.plan.workflow import StepDefinition
+from esorex_bridge.plan.steps import StepDefinition
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,11 @@ class Located:
         """The node's line, counted from 1."""
         return self.node.start_mark.line + 1
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is written there (`key:` or `key: null`)."""
+        return isinstance(self.node, yaml.ScalarNode) and self.scalar("") is None
+
     def complain(self, problem: str) -> DefinitionError:
         """Return the error that names this node's line."""
         return DefinitionError(self.source, self.line, problem)

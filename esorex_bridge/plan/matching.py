@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from esorex_bridge.plan.plan import Keywords
-from esorex_bridge.plan.workflow import Calibration
+from esorex_bridge.plan.steps import Calibration
 
 
 class Offered(Protocol):

@@ -73,6 +73,12 @@ class Step:
         Tags that the recipe must have, and must have used.
     unnoted : tuple of str
         Tags that the recipe uses and does not name in its products.
+    command : tuple of str
+        Program and arguments of a step of the user's own; empty for a recipe.
+    threads : int
+        Processors that it keeps busy.
+    memory_mb : int or None
+        Memory that it needs at most, where that is known.
     """
 
     name: StepName
@@ -88,6 +94,9 @@ class Step:
     target: bool = False
     required: tuple[str, ...] = ()
     unnoted: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    threads: int = 1
+    memory_mb: int | None = None
 
     @property
     def needs(self) -> tuple[StepName, ...]:
