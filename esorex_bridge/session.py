@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -19,8 +20,9 @@ from esorex_bridge.fits.header import read_header
 from esorex_bridge.plan.cascade import make_plan
 from esorex_bridge.plan.parameters import ParameterSetting
 from esorex_bridge.plan.plan import Keywords, Plan, StepName
-from esorex_bridge.plan.workflow import Workflow, choose_workflow, parse_workflow
+from esorex_bridge.plan.workflow import Workflow
 from esorex_bridge.run.decide import Policy
+from esorex_bridge.run.definitions import Definitions
 from esorex_bridge.run.esorex import EsoRex, find_esorex
 from esorex_bridge.run.inputs import scan
 from esorex_bridge.run.workspace import Workspace
@@ -88,7 +90,6 @@ class Session:
         self.settings = settings
         self.workspace = Workspace(settings.root.absolute())
         self._closing = ExitStack()
-        self._named: dict[str, tuple[Workflow, ...]] = {}
 
     def __enter__(self) -> Session:
         return self
@@ -125,11 +126,19 @@ class Session:
         return self.workspace.input / DATA_FOLDERS[self.settings.mode]
 
     @cached_property
+    def definitions(self) -> Definitions:
+        """The workflow definitions of the user and those that come with the bridge."""
+        return Definitions((user_workflow_folder(), workflow_folder()))
+
+    @cached_property
     def workflows(self) -> tuple[Workflow, ...]:
-        """The workflow definitions that come with the bridge, or the one that the settings name."""
-        if self.settings.workflow is not None:
-            return (read_workflow(self.settings.workflow),)
-        return tuple(read_workflow(path) for path in sorted(workflow_folder().glob("*.yaml")))
+        """All workflow definitions, or the one that the settings name by its file or its name."""
+        given = self.settings.workflow
+        if given is None:
+            return self.definitions.all()
+        if not given.exists() and str(given) in self.definitions.paths:
+            return (self.definitions.named(str(given)),)
+        return (self.definitions.read(given),)
 
     def workflow_for(self, dataset: Dataset) -> Workflow:
         """Return the definition that a dataset is reduced by.
@@ -141,15 +150,7 @@ class Session:
         """
         if self.settings.workflow is not None:
             return self.workflows[0]
-        return choose_workflow(self._workflows_naming(dataset.instrument), dataset.instrument)
-
-    def _workflows_naming(self, instrument: str) -> tuple[Workflow, ...]:
-        """Return the definitions whose text names an instrument, because parsing all takes time; all if none does."""
-        if instrument not in self._named:
-            texts = {path: read_text(path) for path in sorted(workflow_folder().glob("*.yaml"))}
-            naming = {path: text for path, text in texts.items() if instrument.upper() in text.upper()}
-            self._named[instrument] = tuple(parse_workflow(text, str(path)) for path, text in naming.items())
-        return self._named[instrument] or self.workflows
+        return self.definitions.choose(dataset.instrument, _first_header(dataset))
 
     def datasets(self, names: Sequence[str] = ()) -> tuple[Dataset, ...]:
         """Return the datasets of the association trees in the data folder, by name.
@@ -277,17 +278,23 @@ def workflow_folder() -> Path:
     return installed if installed.is_dir() else here.parent / "workflows"
 
 
+def user_workflow_folder() -> Path:
+    """Return the folder of the user's own definitions, `esorex-bridge/workflows` where settings are kept."""
+    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(base) / "esorex-bridge" / "workflows"
+
+
 def read_workflow(path: Path) -> Workflow:
     """Read a workflow definition from a file.
 
     Raises
     ------
     UserError
-        It cannot be read.
+        It cannot be read, or extends one that is not there.
     DefinitionError
         It says something that is not allowed.
     """
-    return parse_workflow(read_text(path), str(path))
+    return Definitions((user_workflow_folder(), workflow_folder())).read(path)
 
 
 def read_text(path: Path) -> str:
@@ -306,6 +313,10 @@ def read_text(path: Path) -> str:
 
 def _with_instrument(dataset: Dataset) -> Dataset:
     """Return a dataset with INSTRUME of its first file that is here: the dp_id's prefix is not always unique."""
-    path = next((file.path for file in dataset.action.files if file.path is not None), None)
-    name = read_header(path).get("INSTRUME") if path else None
+    name = _first_header(dataset).get("INSTRUME")
     return replace(dataset, instrument=str(name).strip()) if name else dataset
+
+
+def _first_header(dataset: Dataset) -> Keywords:
+    path = next((file.path for file in dataset.action.files if file.path is not None), None)
+    return read_header(path) if path else {}
