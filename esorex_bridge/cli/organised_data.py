@@ -291,7 +291,9 @@ def other_offers(data: OrganisedData, dataset: Dataset) -> tuple[Action | Datase
     """Return the groups and single files that the rules could use in a dataset, and did not."""
     from esorex_bridge.datasets.associate import as_file
 
-    known = data.of(dataset.name) or next(iter(data.organised), None)
+    of_instrument = (known for known in data.organised if any(
+        frame.instrument == dataset.instrument for frame in known.frames))
+    known = data.of(dataset.name) or next(of_instrument, None)
     if known is None:
         return ()
     associator = known.associator

@@ -189,7 +189,7 @@ def _by_rules(known: Organised, target: Group) -> Iterator[Alternative]:
     while waiting:
         group, purpose = waiting.pop(0)
         for selection in group.action.selections:
-            chosen = known.associator.choose(group, selection)
+            chosen = known.associator.survey(group, selection)
             for candidate in (*chosen.taken, *chosen.surplus):
                 days = days_between(candidate.frame, group.trigger)
                 yield _row(purpose, selection.category, candidate, candidate in chosen.taken, days)

@@ -79,16 +79,30 @@ class Associator:
         return action
 
     def choose(self, group: Group, selection: Selection, above: tuple[Group, ...] = ()) -> Chosen:
-        """Return what one rule of an action finds for a group."""
-        suiting = sorted(self._suiting(group, selection), key=lambda candidate: nearness(candidate, group.trigger))
+        """Return what one rule of an action takes for a group; no further than that is looked."""
+        taken: list[Candidate] = []
+        cyclic: list[Candidate] = []
+        if selection.most > 0:
+            for candidate in self._suiting(group, selection):
+                if candidate.maker in (*above, group):
+                    cyclic.append(candidate)
+                    continue
+                taken.append(candidate)
+                if len(taken) == selection.most:
+                    break
+        return Chosen(selection, tuple(taken), (), tuple(cyclic))
+
+    def survey(self, group: Group, selection: Selection, above: tuple[Group, ...] = ()) -> Chosen:
+        """Return what one rule of an action takes for a group, and all that would do as well."""
+        suiting = tuple(self._suiting(group, selection))
         cyclic = tuple(candidate for candidate in suiting if candidate.maker in (*above, group))
         free = [candidate for candidate in suiting if candidate not in cyclic]
-        taken = tuple(free[: selection.most])
-        return Chosen(selection, taken, tuple(free[selection.most :]), cyclic)
+        return Chosen(selection, tuple(free[: selection.most]), tuple(free[selection.most :]), cyclic)
 
     def _suiting(self, group: Group, selection: Selection) -> Iterator[Candidate]:
+        """Yield what fulfils a rule, the nearest in time first."""
         own = set(map(id, group.frames))
-        for candidate in self.pool.possible(selection.condition):
+        for candidate in self.pool.nearest(selection.condition, group.trigger.time):
             if id(candidate.frame) in own or (candidate.maker is not None and selection.source != "calibFiles"):
                 continue
             if separating(self.breakpoints, candidate.frame, group.trigger) is not None:
@@ -140,12 +154,6 @@ class Associator:
 def as_file(frame: Frame, category: str) -> DatasetFile:
     """Return a frame in its role."""
     return DatasetFile(frame.name, category, frame.path)
-
-
-def nearness(candidate: Candidate, trigger: Frame) -> tuple[float, bool, str, str]:
-    """Return the sort key of candidates: days from the trigger, files before products to come, then names."""
-    return days_between(candidate.frame, trigger), candidate.maker is not None, candidate.frame.name, str(
-        candidate.frame.path)
 
 
 def days_between(one: Frame, other: Frame) -> float:

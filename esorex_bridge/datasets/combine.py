@@ -30,28 +30,23 @@ def combined(trees: Iterable[Dataset], organised: Iterable[Organised]) -> tuple[
     organised : iterable of Organised
         The same files by rules, one per instrument.
     """
-    by_rules = tuple(organised)
+    by_rules = [(known, dataset) for known in organised for dataset in known.datasets]
+    ruled = {identity: pair for pair in by_rules for identity in _identities(pair[1].action)}
     datasets = []
     covered: set[str] = set()
     for dataset in trees:
-        names = {file.name for file in dataset.action.files}
+        names = _identities(dataset.action)
         covered |= names
-        datasets.append(_combined(dataset, names, by_rules))
-    for known in by_rules:
-        datasets += [dataset for dataset in known.datasets
-                     if covered.isdisjoint(file.name for file in dataset.action.files)]
+        match = next((ruled[name] for name in sorted(names) if name in ruled), None)
+        datasets.append(_combined(dataset, *match) if match else dataset)
+    datasets += [dataset for _, dataset in by_rules if covered.isdisjoint(_identities(dataset.action))]
     return tuple(sorted(datasets, key=lambda dataset: dataset.name))
 
 
-def _combined(dataset: Dataset, names: set[str], organised: tuple[Organised, ...]) -> Dataset:
-    for known in organised:
-        for other, group in zip(known.datasets, known.targets, strict=True):
-            if names.isdisjoint(frame.name for frame in group.frames):
-                continue
-            if _is_unsupported(dataset.action):
-                return _replaced(dataset, other)
-            return replace(dataset, action=_filled(dataset.action, known))
-    return dataset
+def _combined(dataset: Dataset, known: Organised, by_rules: Dataset) -> Dataset:
+    if _is_unsupported(dataset.action):
+        return _replaced(dataset, by_rules)
+    return replace(dataset, action=_filled(dataset.action, known))
 
 
 def _is_unsupported(action: Action) -> bool:
@@ -99,13 +94,21 @@ def _is_told(message: str, filled: dict[str, tuple[Candidate, ...]]) -> bool:
 
 
 def _is_elsewhere(action: Action) -> bool:
-    """Tell whether a group has files, and none of them is on this machine."""
-    return bool(action.files) and not action.auxiliary and all(file.path is None for file in action.files)
+    """Tell whether a group has no file on this machine, or calSelector could not make it."""
+    if action.auxiliary:
+        return False
+    return _is_unsupported(action) or (bool(action.files) and all(file.path is None for file in action.files))
 
 
 def _group_of(action: Action, known: Organised) -> Group | None:
-    names = {file.name for file in action.files}
-    return next((group for group in known.groups if not names.isdisjoint(frame.name for frame in group.frames)), None)
+    names = _identities(action)
+    return next((group for group in known.groups
+                 if any(frame.name in names or str(frame.path) in names for frame in group.frames)), None)
+
+
+def _identities(action: Action) -> set[str]:
+    """Return names and paths of an action's files: archives unpacked elsewhere write colons as underscores."""
+    return {file.name for file in action.files} | {str(file.path) for file in action.files if file.path is not None}
 
 
 def _candidates(category: str, group: Group, known: Organised) -> Iterator[Candidate]:

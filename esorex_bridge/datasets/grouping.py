@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from heapq import merge
+from itertools import groupby
+from math import isfinite
 from typing import TypeAlias
 
 from esorex_bridge.datasets.frames import Frame, template_of
@@ -136,12 +140,15 @@ _Key: TypeAlias = tuple[str, Value]
 
 
 class Pool:
-    """Candidates that can be asked for by category, so that a rule looks at those alone that it can mean."""
+    """Candidates that can be asked for by category, so that a rule looks at those alone that it can mean.
+
+    Lists are in the order of time, so that the nearest are found without looking at the rest.
+    """
 
     _INDEXED = ("DO.CATG", "PRO.CATG", "REFLEX.CATG", "RAW.TYPE", "LF.DO.CATG", "CATG")
 
     def __init__(self, candidates: Iterable[Candidate]) -> None:
-        self.all = tuple(candidates)
+        self.all = sorted(candidates, key=_time_order)
         self._index: dict[_Key, list[Candidate]] = defaultdict(list)
         for candidate in self.all:
             keywords: Mapping[str, Value] = candidate.frame.keywords
@@ -150,12 +157,42 @@ class Pool:
                 if value is not None:
                     self._index[name, value].append(candidate)
 
-    def possible(self, condition: Expression) -> Iterable[Candidate]:
-        """Return the candidates for which a condition may hold."""
+    def possible(self, condition: Expression) -> list[Candidate]:
+        """Return the candidates for which a condition may hold, in the order of time."""
         named = [key for part in _conjuncts(condition) if (key := _category_test(part)) is not None]
         if not named:
             return self.all
         return min((self._index.get(key, []) for key in named), key=len)
+
+    def nearest(self, condition: Expression, time: float) -> Iterator[Candidate]:
+        """Yield the same, those nearest to a time first; of equally near ones files first, then by name."""
+        candidates = self.possible(condition)
+        if not isfinite(time):
+            yield from sorted(candidates, key=_rank)
+            return
+        middle = bisect_left(candidates, time, key=_time)
+        yield from merge(
+            _runs(candidates, range(middle - 1, -1, -1)), _runs(candidates, range(middle, len(candidates))),
+            key=lambda candidate: (abs(candidate.frame.time - time), *_rank(candidate)),
+        )
+
+
+def _time(candidate: Candidate) -> float:
+    return candidate.frame.time
+
+
+def _rank(candidate: Candidate) -> tuple[bool, str, str]:
+    return candidate.maker is not None, candidate.frame.name, str(candidate.frame.path)
+
+
+def _time_order(candidate: Candidate) -> tuple[float, bool, str, str]:
+    return _time(candidate), *_rank(candidate)
+
+
+def _runs(candidates: list[Candidate], places: range) -> Iterator[Candidate]:
+    """Yield candidates at places, those of one time by rank, whichever way the places run."""
+    for _, run in groupby((candidates[place] for place in places), key=_time):
+        yield from sorted(run, key=_rank)
 
 
 def _conjuncts(condition: Expression) -> tuple[Expression, ...]:

@@ -111,7 +111,7 @@ def _reason(organised: Organised, group: Group, selection: Selection, candidate:
         return f"a change of the instrument (breakpoint MJD {found.mjd:g}) lies between them"
     if selection.most == 0:
         return "the rule asks for none (maxRet 0)"
-    chosen = organised.associator.choose(group, selection)
+    chosen = organised.associator.survey(group, selection)
     if candidate in chosen.taken:
         return "taken" if not isfinite(days) else f"taken, {days:.1f} days away"
     if candidate in chosen.cyclic:

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from esorex_bridge.datasets.breakpoints import Breakpoint, read_breakpoints
 from esorex_bridge.datasets.dataset import Dataset, files_of, purposes, walk_actions
-from esorex_bridge.datasets.frames import time_of
-from esorex_bridge.datasets.oca.grammar import parse_rules
+from esorex_bridge.datasets.frames import Frame, time_of
+from esorex_bridge.datasets.grouping import Candidate, Pool
+from esorex_bridge.datasets.oca.classify import Classified
+from esorex_bridge.datasets.oca.grammar import parse_expression, parse_rules
 from esorex_bridge.datasets.organise import organise
 from esorex_bridge.errors import DataError
 from tests.night_by_rules import RULES, Night, night, organised
@@ -215,3 +217,21 @@ def test_a_cycle_of_a_group_with_itself_is_harmless() -> None:
     assert all(dataset.complete for dataset in result.datasets)
     first = result.datasets[0].action
     assert replace(first, actions=()) == replace(organised(night()).datasets[0].action, actions=())
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from([0.0, 1.0, 2.0, 3.0, float("inf")]), st.text("abc", min_size=1, max_size=2)),
+             max_size=8, unique=True),
+    st.sampled_from([0.0, 1.5, 2.0, 9.0, float("inf")]),
+)
+def test_candidates_come_in_the_order_of_their_distance(files: list[tuple[float, str]], time: float) -> None:
+    candidates = [Candidate(Frame(name, None, {}, Classified({}, ()), moment)) for moment, name in files]
+    found = [(frame.time, frame.name) for frame in
+             (candidate.frame for candidate in Pool(candidates).nearest(parse_expression("T"), time))]
+
+    def distance(file: tuple[float, str]) -> float:
+        return float("inf") if float("inf") in (file[0], time) else abs(file[0] - time)
+
+    assert sorted(found) == sorted(files)
+    assert [(distance(file), file[1]) for file in found] == sorted((distance(file), file[1]) for file in files)

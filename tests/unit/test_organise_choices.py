@@ -185,6 +185,14 @@ def test_a_group_that_is_not_on_this_machine_is_filled_and_one_that_is_stays() -
     assert [action.files[0].name for action in filled.action.actions] == ["BIAS.1.0", "FLAT.J.0"]
 
 
+def test_a_group_that_calselector_does_not_support_is_filled_by_rules() -> None:
+    odd = Action("FLAT", (), complete=False, messages=("No association could be established: this file type is not "
+                                                       "supported",))
+    tree = Dataset("SCI.J.0_tpl", "TESTCAM", Action("OBJ", (file("SCI.J.0"),), actions=(odd,), complete=False))
+    filled = combined([tree], [organised(night())])[0]
+    assert [action.files[0].name for action in filled.action.actions] == ["FLAT.J.0"]
+
+
 def test_a_tree_that_is_whole_is_not_touched() -> None:
     tree = Dataset("SCI.J.0_tpl", "TESTCAM", Action("OBJ", (file("SCI.J.0"),), actions=(bias(1),)))
     assert combined([tree], [organised(night())])[0] == tree
