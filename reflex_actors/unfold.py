@@ -25,9 +25,10 @@ def unfolded(dataset: Dataset, plan: Plan) -> tuple[Dataset, ...]:
     plan : Plan
         Its steps; a step with gaps makes its dataset incomplete, with the gaps as messages.
     """
-    targets = [step for step in plan.steps if step.target]
-    needed = {name for step in targets for name in _reached(plan, step)}
-    extras = [step for step in plan.steps if not step.target and step.name not in needed]
+    # A step that always runs is a target of the plan too; its purpose tells that it stands below the science.
+    targets = [step for step in plan.steps if step.target and "/" not in step.purpose]
+    needed = {name for step in targets for name in (step.name, *_reached(plan, step))}
+    extras = [step for step in plan.steps if step.target and step.name not in needed]
     names = {file.path: file.name for file in files_of(dataset) if file.path is not None}
     found = []
     for number, step in enumerate(targets):

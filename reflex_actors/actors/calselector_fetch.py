@@ -90,7 +90,8 @@ def work(inputs: Inputs) -> dict[str, Any]:
 
 
 def science_in(folder: Path) -> tuple[str, ...]:
-    """Return the archive names of the raw science frames in a folder."""
+    """Return the archive names of the raw science frames in a folder, or else of those that its trees are for."""
+    from esorex_bridge.archive.trees import saved_trees
     from esorex_bridge.files import is_dp_id
     from esorex_bridge.fits.header import read_header
     from esorex_bridge.run.inputs import scan
@@ -98,7 +99,8 @@ def science_in(folder: Path) -> tuple[str, ...]:
     if not folder.is_dir():
         return ()
     files = {name: path for name, path in scan(folder).files.items() if is_dp_id(name) and not name.startswith("M.")}
-    return tuple(name for name, path in files.items() if read_header(path).get("DPR.CATG") == "SCIENCE")
+    found = tuple(name for name, path in files.items() if read_header(path).get("DPR.CATG") == "SCIENCE")
+    return found or tuple(dict.fromkeys(file.name for each in saved_trees(folder) for file in each.tree.root.files))
 
 
 def at_hand(folder: Path, science: Sequence[str], mode: Mode) -> Associated | None:
