@@ -6,7 +6,6 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from esorex_bridge.lazy.command import Doubt
 from esorex_bridge.lazy.effective import Settings
 
 
@@ -27,10 +26,10 @@ class Place(NamedTuple):
 
 def places_of(own_names: Sequence[str], settings: Settings) -> list[Place]:
     """Return the places of products that the recipe gave these names."""
-    names = own_names if settings["suppress-prefix"] else list(_prefixed(own_names, settings["output-prefix"]))
-    if settings["output-dir"] == ".":
-        return [Place(name, f"{name} (in place)") for name in names]
+    names = own_names if settings["suppress-prefix"] else _prefixed(own_names, settings["output-prefix"])
     folder = _spelt(settings["output-dir"])
+    if os.path.realpath(folder) == os.getcwd() and list(names) == list(own_names):
+        return [Place(name, f"{name} (in place)") for name in names]
     return [Place(f"{folder}/{name}", f"{folder}/{name}") for name in names]
 
 
@@ -52,11 +51,10 @@ def _prefixed(names: Sequence[str], prefix: str) -> list[str]:
 
 def _spelt(folder: str) -> str:
     """Return an output folder as EsoRex spells it: no slash at its end, a leading dot made absolute."""
+    if folder == ".":
+        return os.getcwd()
     if folder.startswith(("./", "../")):
-        here = os.getcwd()
-        if os.environ.get("PWD", here) != here:
-            raise Doubt("a working folder that has two names")
-        folder = f"{here}/{folder.removeprefix('./')}"
+        folder = f"{os.getcwd()}/{folder.removeprefix('./')}"
     return folder[:-1] if folder.endswith("/") and len(folder) > 1 else folder
 
 

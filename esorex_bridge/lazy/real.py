@@ -87,7 +87,7 @@ class Ended:
         self.err = err
 
 
-def run(real: str, words: Sequence[str], extra: Mapping[str, str]) -> Ended:
+def run(real: str, words: Sequence[str], extra: Mapping[str, str], unsaid: bytes = b"") -> Ended:
     """Run EsoRex as this process would have been it, passing its words on and keeping them.
 
     Signals that would have met EsoRex are forwarded to it, and it does not outlive this process.
@@ -100,6 +100,8 @@ def run(real: str, words: Sequence[str], extra: Mapping[str, str]) -> Ended:
         Its arguments.
     extra : mapping of str to str
         Variables to set besides those of this process.
+    unsaid : bytes
+        A line with these words is not passed on, because it speaks of what `extra` set.
     """
     pipes = os.pipe(), os.pipe()
     process = os.fork()
@@ -108,7 +110,7 @@ def run(real: str, words: Sequence[str], extra: Mapping[str, str]) -> Ended:
     for _, write in pipes:
         os.close(write)
     restore = _forward_signals(process)
-    kept = _Kept({pipes[0][0]: 1, pipes[1][0]: 2})
+    kept = _Kept({pipes[0][0]: 1, pipes[1][0]: 2}, unsaid)
     kept.follow(process)
     code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
     restore()
@@ -126,6 +128,11 @@ def die_of(code: int) -> int:
     signal.signal(-code, signal.SIG_DFL)
     os.kill(os.getpid(), -code)
     return 128 - code
+
+
+def without_line(text: bytes, words: bytes) -> bytes:
+    """Return a text without the lines that have these words in them."""
+    return b"".join(line for line in text.splitlines(keepends=True) if words not in line)
 
 
 def _variables() -> dict[str, str]:
@@ -191,8 +198,9 @@ def _forward_signals(process: int) -> Callable[[], None]:
 class _Kept:
     """Passes on what comes from pipes, and keeps it."""
 
-    def __init__(self, targets: Mapping[int, int]) -> None:
+    def __init__(self, targets: Mapping[int, int], unsaid: bytes) -> None:
         self._targets = dict(targets)
+        self._unsaid = unsaid
         self._pieces: dict[int, list[bytes] | None] = {target: [] for target in targets.values()}
         self._room = _KEPT_BYTES
 
@@ -236,6 +244,8 @@ class _Kept:
             os.close(source)
             return False
         target = self._targets[source]
+        if self._unsaid and self._unsaid in piece:  # EsoRex writes each line at once
+            piece = without_line(piece, self._unsaid)
         self._keep(target, piece)
         try:
             while piece:

@@ -14,10 +14,13 @@ from typing import Any, NamedTuple
 from esorex_bridge.lazy.command import Call, Doubt, take_apart
 from esorex_bridge.lazy.content import Frame, frames_of, inputs_of
 from esorex_bridge.lazy.effective import Plugin, Settings, parameters_of, plugin_of, settings_of
-from esorex_bridge.lazy.real import become, die_of, run
+from esorex_bridge.lazy.real import become, die_of, run, without_line
 from esorex_bridge.lazy.replay import Damaged, leave, read_manifest
 from esorex_bridge.lazy.shelf import Shelf, default_place
 from esorex_bridge.lazy.statement import key_of, stated_parameters, statement_of
+
+_NO_LIST = b"Writing of output sof omitted due to previous errors"
+"""What EsoRex says of a failed run that was asked for a list of products."""
 
 
 class Wanted(NamedTuple):
@@ -103,12 +106,14 @@ def _made(real: str, wanted: Wanted) -> int:
     shelf, settings, call = wanted.shelf, wanted.settings, wanted.call
     with shelf.alone_in(".") as alone, shelf.scratch() as folder:
         listing = settings["products-sof"] or f"{folder}/products.json"
+        unsaid = b"" if settings["products-sof"] else _NO_LIST
         extra = {} if settings["products-sof"] else {"ESOREX_PRODUCTS_SOF": listing}
         if call.option("recipe-dir") is None:
             extra["ESOREX_PLUGIN_DIR"] = wanted.plugin.narrow
         begun = start()
-        ended = run(real, call.words, extra)
+        ended = run(real, call.words, extra, unsaid)
         if ended.code != 0:
+            _unsay(settings, unsaid)
             return ended.code
         try:
             products = listed_products(listing)
@@ -119,6 +124,22 @@ def _made(real: str, wanted: Wanted) -> int:
         except Exception as problem:  # EsoRex did its work; that it cannot be kept is no failure
             _say(f"not kept: {problem}")
     return 0
+
+
+def _unsay(settings: Settings, words: bytes) -> None:
+    """Take a line out of the log that speaks of what we set, not the caller."""
+    path = f"{settings['log-dir']}/{settings['log-file']}"
+    if not words or settings["log-level"] in ("error", "off"):
+        return
+    try:
+        with open(path, "r+b") as log:
+            text = log.read()
+            if words in text:
+                log.seek(0)
+                log.write(without_line(text, words))
+                log.truncate()
+    except OSError:
+        pass  # a run that ended badly may have left no log
 
 
 def _check_unchanged(wanted: Wanted) -> None:
