@@ -6,17 +6,18 @@ files without renaming them.
 
 from __future__ import annotations
 
-import gzip
 import io
 import os
-import subprocess
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Literal, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
 
 from esorex_bridge.errors import DataError
+
+if TYPE_CHECKING:
+    import gzip
+    import subprocess
 
 Packing = Literal["fits", "gzip", "compress"]
 """How a FITS stream lies on disk: plain, gzip, or UNIX compress (`.Z`)."""
@@ -64,6 +65,8 @@ def open_fits(path: Path) -> Iterator[ByteStream]:
             case "fits":
                 yield raw
             case "gzip":
+                import gzip
+
                 with gzip.GzipFile(fileobj=raw, mode="rb") as unpacked:
                     yield _Gzip(unpacked, path)
             case "compress":
@@ -99,6 +102,8 @@ class _Gzip:
         self._path = path
 
     def read(self, size: int = -1, /) -> bytes:
+        import zlib
+
         try:
             return self._unpacked.read(size)
         except (EOFError, zlib.error, OSError) as error:
@@ -108,6 +113,8 @@ class _Gzip:
 @contextmanager
 def _uncompress(raw: BinaryIO, path: Path) -> Iterator[ByteStream]:
     """Unpack a `.Z` file by `gzip -dc`, which is twenty times as fast as Python; by ncompress where there is none."""
+    import subprocess
+
     os.lseek(raw.fileno(), 0, os.SEEK_SET)
     try:
         process = subprocess.Popen(["gzip", "-dc"], stdin=raw, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
