@@ -31,6 +31,8 @@ class Foreseen:
         Every parameter of every step.
     stated : mapping of StepName to Statement
         What each step depends on.
+    keys : mapping of StepName to StepKey
+        The hashes of these.
     """
 
     dataset: Dataset
@@ -69,16 +71,15 @@ def foresee(
     """
     files = {entry.path for step in plan.steps for entry in step.inputs if isinstance(entry, FileInput)}
     needed = {step.recipe for step in plan.steps}
-    results = (*(recipes[name] for name in sorted(needed)), *(digests[path] for path in sorted(files)))
-    if problems := [str(result) for result in results if isinstance(result, BridgeError)]:
+    results = (*(recipes[name] for name in needed), *(digests[path] for path in files))
+    if problems := sorted(str(result) for result in results if isinstance(result, BridgeError)):
         return HeldUp(dataset, plan, "; ".join(problems))
     installed = {name: recipe for name, recipe in recipes.items() if isinstance(recipe, Recipe)}
     contents = {path: digest for path, digest in digests.items() if isinstance(digest, str)}
     parameters = {
         step.name: effective(step.recipe, installed[step.recipe].parameters, step.settings) for step in plan.steps
     }
-    stated = statements(plan, contents, installed, parameters)
-    keys = {name: statement.key() for name, statement in stated.items()}
+    stated, keys = statements(plan, contents, installed, parameters)
     return Foreseen(dataset, plan, installed, parameters, stated, keys)
 
 

@@ -97,8 +97,8 @@ def statements(
     digests: Mapping[Path, Digest],
     recipes: Mapping[str, Recipe],
     parameters: Mapping[StepName, tuple[Parameter, ...]],
-) -> dict[StepName, Statement]:
-    """Return the statement of every step of a plan; steps with gaps get one too, of what they have."""
+) -> tuple[dict[StepName, Statement], dict[StepName, StepKey]]:
+    """Return the statement and the key of every step of a plan; steps with gaps get them too, of what they have."""
     found: dict[StepName, Statement] = {}
     keys: dict[StepName, StepKey] = {}
     for step in plan.steps:
@@ -110,7 +110,7 @@ def statements(
             inputs=tuple(_inputs(step, digests, keys)),
         )
         keys[step.name] = found[step.name].key()
-    return found
+    return found, keys
 
 
 def _inputs(step: Step, digests: Mapping[Path, Digest], keys: Mapping[StepName, StepKey]) -> list[InputStatement]:
@@ -124,5 +124,4 @@ def _inputs(step: Step, digests: Mapping[Path, Digest], keys: Mapping[StepName, 
     return stated
 
 
-def _compact(document: Any) -> str:
-    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+_compact = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode

@@ -7,6 +7,7 @@ what is recorded was whole. What is not recorded never happened.
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -132,12 +133,12 @@ class SqliteStore:
         with self._lock:
             return self._db.execute(query, values).fetchall()
 
-    def _in(self, query: str, values: Iterable[str]) -> Iterator[Any]:
+    def _in(self, query: str, values: Iterable[str], order: str = "") -> Iterator[Any]:
         """Yield the rows of a query that ends in `IN`, for any number of values."""
         listed = tuple(values)
         for start in range(0, len(listed), _VALUES_A_QUERY):
             part = listed[start : start + _VALUES_A_QUERY]
-            yield from self._all(f"{query} ({','.join('?' * len(part))})", part)
+            yield from self._all(f"{query} ({','.join('?' * len(part))}) {order}", part)
 
     def close(self) -> None:
         """Close the database."""
@@ -147,13 +148,13 @@ class SqliteStore:
 
     def digests(self, paths: Iterable[Path]) -> dict[Path, Digest | DataError]:
         """Return the content digests of files, reading only those that changed; the error where one is damaged."""
-        wanted = tuple(dict.fromkeys(paths))
+        wanted = {str(path): path for path in paths}
         known = self._known_digests(wanted)
         found: dict[Path, Digest | DataError] = {}
         fresh: dict[Path, Digest] = {}
-        for path in wanted:
-            stamp, digest = known.get(str(path), ("", ""))
-            if stamp and stamp == _stamp(path):
+        for name, path in wanted.items():
+            stamp, digest = known.get(name, ("", ""))
+            if stamp and stamp == _stamp(name):
                 found[path] = Digest(digest)
                 continue
             try:
@@ -163,9 +164,9 @@ class SqliteStore:
         self.learn(fresh, verified=False)
         return found
 
-    def _known_digests(self, paths: Iterable[Path]) -> dict[str, tuple[str, str]]:
+    def _known_digests(self, names: Iterable[str]) -> dict[str, tuple[str, str]]:
         query = "SELECT path, stamp, digest FROM digests WHERE path IN"
-        return {path: (stamp, digest) for path, stamp, digest in self._in(query, map(str, paths))}
+        return {path: (stamp, digest) for path, stamp, digest in self._in(query, names)}
 
     def verify(self, paths: Iterable[Path]) -> None:
         """Hold files against their own CHECKSUM and DATASUM, each once while it does not change.
@@ -218,48 +219,43 @@ class SqliteStore:
         Sizes are compared first, then digests; the digest of a file that was not touched since is not taken again.
         """
         wanted = tuple(dict.fromkeys(keys))
-        rows = {
-            row[0]: row[1:]
-            for row in self._in("SELECT key, seconds, made, sof, warnings FROM steps WHERE key IN", wanted)
-        }
+        query = "SELECT key, seconds, made, sof, warnings FROM steps WHERE key IN"
+        rows = {key: row for key, *row in self._in(query, wanted)}
         made: dict[str, list[Product]] = {key: [] for key in rows}
-        query = "SELECT key, path, category, digest, size_bytes, position FROM products WHERE key IN"
-        for key, path, category, digest, size, _ in sorted(self._in(query, rows), key=lambda row: (row[0], row[5])):
+        query = "SELECT key, path, category, digest, size_bytes FROM products WHERE key IN"
+        for key, path, category, digest, size in self._in(query, rows, "ORDER BY key, position"):
             made[key].append(Product(self._root / path, category, Digest(digest), size))
-        problems = self._problems(product for products in made.values() for product in products)
-        found: dict[StepKey, Record | Absent] = {}
-        for key in wanted:
-            if key not in rows:
-                found[key] = Absent()
-                continue
-            problem = next((problems[product.path] for product in made[key] if product.path in problems), "")
-            seconds, date, sof, warnings = rows[key]
-            record = Record(key, tuple(made[key]), seconds, date, self._root / sof, tuple(json.loads(warnings)))
-            found[key] = Absent(problem) if problem else record
+        problems = self._problems([product for products in made.values() for product in products])
+        found: dict[StepKey, Record | Absent] = dict.fromkeys(wanted, Absent())
+        for key, (seconds, date, sof, warnings) in rows.items():
+            lost = [problems[product.path] for product in made[key] if product.path in problems] if problems else []
+            told = () if warnings == "[]" else tuple(json.loads(warnings))
+            record = Record(StepKey(key), tuple(made[key]), seconds, date, self._root / sof, told)
+            found[StepKey(key)] = Absent(lost[0]) if lost else record
         return found
 
-    def _problems(self, products: Iterable[Product]) -> dict[Path, str]:
+    def _problems(self, products: Sequence[Product]) -> dict[Path, str]:
         """Return what is wrong with products, by path; those that are whole are not in it."""
+        known = self._known_digests(str(product.path) for product in products)
         problems: dict[Path, str] = {}
-        there: list[Product] = []
         for product in products:
-            name = f"product {product.category} ({product.path.name})"
-            try:
-                size = product.path.stat().st_size
-            except OSError:
-                problems[product.path] = f"{name} is missing"
+            stamp = _stamp(str(product.path))
+            if known.get(str(product.path)) == (stamp, product.digest) and stamp:
                 continue
-            if size != product.size_bytes:
-                problems[product.path] = f"{name} is damaged: {size} bytes instead of {product.size_bytes}"
-            else:
-                there.append(product)
-        digests = self.digests(product.path for product in there)
-        for product in there:
-            digest = digests[product.path]
-            if digest != product.digest:
-                how = str(digest) if isinstance(digest, DataError) else "its sha256 differs"
-                problems[product.path] = f"product {product.category} ({product.path.name}) is damaged: {how}"
+            if problem := self._problem(product, stamp):
+                problems[product.path] = f"product {product.category} ({product.path.name}) {problem}"
         return problems
+
+    def _problem(self, product: Product, stamp: str) -> str:
+        size = stamp.partition(":")[0]
+        if not stamp:
+            return "is missing"
+        if int(size) != product.size_bytes:
+            return f"is damaged: {size} bytes instead of {product.size_bytes}"
+        digest = self.digests((product.path,))[product.path]
+        if isinstance(digest, DataError):
+            return f"is damaged: {digest}"
+        return "" if digest == product.digest else "is damaged: its sha256 differs"
 
     def expected_seconds(self, recipe: str) -> float | None:
         """Return how long a recipe took on the average of its last runs; None where it never ran."""
@@ -280,30 +276,29 @@ class SqliteStore:
 
     def record(self, record: Record, statement: Statement, dataset: str, step: str) -> None:
         """Remember a finished step, in one transaction."""
+        self.record_all(((record, statement, dataset, step),))
+
+    def record_all(self, made: Iterable[tuple[Record, Statement, str, str]]) -> None:
+        """Remember finished steps (record, statement, dataset, step), in one transaction."""
+        listed = tuple(made)
         with self._write():
-            self._db.execute("DELETE FROM steps WHERE key = ?", (record.key,))
-            self._db.execute(
-                "INSERT INTO steps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    record.key,
-                    statement.recipe,
-                    dataset,
-                    step,
-                    statement.document(),
-                    record.made,
-                    record.seconds,
-                    self._relative(record.sof),
-                    json.dumps(record.warnings),
-                ),
-            )
+            self._db.executemany("DELETE FROM steps WHERE key = ?", [(record.key,) for record, *_ in listed])
+            self._db.executemany("INSERT INTO steps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(self._step_row, listed))
             self._db.executemany(
                 "INSERT INTO products VALUES (?, ?, ?, ?, ?, ?)",
-                [
-                    (record.key, position, self._relative(made.path), made.category, made.digest, made.size_bytes)
-                    for position, made in enumerate(record.products)
-                ],
+                [row for record, *_ in listed for row in self._product_rows(record)],
             )
-            self._learn({product.path: product.digest for product in record.products})
+            self._learn({product.path: product.digest for record, *_ in listed for product in record.products})
+
+    def _step_row(self, made: tuple[Record, Statement, str, str]) -> tuple[str | float, ...]:
+        record, statement, dataset, step = made
+        sof, warnings = self._relative(record.sof), json.dumps(record.warnings)
+        head = (record.key, statement.recipe, dataset, step, statement.document())
+        return (*head, record.made, record.seconds, sof, warnings)
+
+    def _product_rows(self, record: Record) -> Iterator[tuple[str | int, ...]]:
+        for position, made in enumerate(record.products):
+            yield record.key, position, self._relative(made.path), made.category, made.digest, made.size_bytes
 
     # ----- end products
 
@@ -408,10 +403,10 @@ class _Transaction:
         )
 
 
-def _stamp(path: Path) -> str:
-    """Return what changes when a file's content does; empty where there is no file."""
+def _stamp(path: str | Path) -> str:
+    """Return what changes when a file's content does, its size first; empty where there is no file."""
     try:
-        state = path.stat()
+        state = os.stat(path)  # noqa: PTH116  (ten thousand times in a no-op: a Path costs more than the call)
     except OSError:
         return ""
     return f"{state.st_size}:{state.st_mtime_ns}:{state.st_ino}"

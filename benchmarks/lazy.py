@@ -1,0 +1,242 @@
+"""The no-op: a finished cascade looked at again, against what other engines need for the same graph.
+
+    python benchmarks/lazy.py [--steps 40 1000 10000] [--rounds 5]
+
+For each number of steps: a graph of finished steps (a quarter masters of four files each, the rest science steps that
+take one file and one master), and a no-op by
+
+- the bridge, through its library: keys of all steps from content digests, the store asked, every product looked at;
+- ninja, doit, snakemake on the same graph, as far as they are installed (pip install ninja doit snakemake).
+
+Prints seconds (whole processes) and ratios, and the bridge's peak memory. Goals: at 40 steps 0.7 of doit and 0.1 of
+snakemake; at 10,000 steps 4 times ninja and 0.5 of doit; at 100,000 steps within 600 MiB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+MASTER_EVERY = 4
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, nargs="+", default=[40, 1000, 10_000])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--noop", metavar="FOLDER", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.noop:
+        print(noop(Path(args.noop), args.steps[0]), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+        return 0
+    for steps in args.steps:
+        with tempfile.TemporaryDirectory(prefix="lazy-") as made:
+            compare(Path(made), steps, args.rounds)
+    return 0
+
+
+def compare(folder: Path, steps: int, rounds: int) -> None:
+    """Prepare the graph once, then time every engine in turn."""
+    files(folder, steps)
+    prepare_bridge(folder, steps)
+    engines: dict[str, Callable[[], None]] = {"bridge": lambda: bridge(folder, steps)}
+    if shutil.which("ninja"):
+        ninja_file(folder, steps)
+        engines["ninja"] = lambda: quiet(["ninja", "-C", str(folder)])
+    if installed("doit"):
+        doit_file(folder, steps)
+        engines["doit"] = lambda: quiet(
+            [sys.executable, "-m", "doit", "-f", str(folder / "dodo.py"), "-d", str(folder)]
+        )
+    if installed("snakemake") and steps <= 1000:
+        snake_file(folder, steps)
+        engines["snakemake"] = lambda: quiet(
+            [sys.executable, "-m", "snakemake", "-s", str(folder / "Snakefile"), "-d", str(folder), "-c1", "-q", "all"]
+        )
+    for run in engines.values():
+        run()  # brings each engine's own books up to date, and files into memory
+    seconds: dict[str, list[float]] = {name: [] for name in engines}
+    for _ in range(rounds):
+        for name, run in engines.items():
+            began = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - began)
+    medians = {name: statistics.median(times) for name, times in seconds.items()}
+    told = ", ".join(f"{name} {value:.3f} s" for name, value in medians.items())
+    ratios = ", ".join(
+        f"{statistics.median(a / b for a, b in zip(seconds['bridge'], times, strict=True)):.2f} of {name}"
+        for name, times in seconds.items()
+        if name != "bridge"
+    )
+    print(f"{steps} steps: {told}; bridge {ratios or 'alone'}; peak {bridge(folder, steps):.0f} MiB", flush=True)
+
+
+# ----- the graph
+
+
+def masters(steps: int) -> int:
+    """Return how many of the steps make masters."""
+    return max(1, steps // MASTER_EVERY)
+
+
+def inputs_of(step: int, steps: int) -> list[str]:
+    """Return the files a step takes: four raws for a master, one raw and one master's product for the rest."""
+    if step < masters(steps):
+        return [f"raw_{step * 4 + number}.fits" for number in range(4)]
+    return [f"raw_{masters(steps) * 4 + step}.fits", f"product_{step % masters(steps)}.fits"]
+
+
+def files(folder: Path, steps: int) -> None:
+    """Make all raws and products: small, whole FITS files."""
+    header = "".join(
+        card.ljust(80)
+        for card in (
+            "SIMPLE  =                    T",
+            "BITPIX  =                    8",
+            "NAXIS   =                    0",
+            "END",
+        )
+    )
+    raws = [name for step in range(steps) for name in inputs_of(step, steps) if name.startswith("raw")]
+    for number, name in enumerate(dict.fromkeys(raws)):
+        (folder / name).write_bytes((header[:240] + f"NUMBER  = {number:20d}".ljust(80) + "END").ljust(2880).encode())
+    for step in range(steps):
+        (folder / f"product_{step}.fits").write_bytes(header.ljust(2880).encode())
+
+
+# ----- the bridge
+
+
+def build(folder: Path, steps: int):
+    """Return the dataset and the plan of the graph."""
+    from esorex_bridge.datasets.dataset import Action, Dataset, Purpose
+    from esorex_bridge.plan.plan import FileInput, Plan, ProductInput, Step, StepName
+
+    planned = []
+    for number in range(steps):
+        master = number < masters(steps)
+        entries = []
+        for name in inputs_of(number, steps):
+            if name.startswith("raw"):
+                entries.append(FileInput(name, folder / name, "RAW"))
+            else:
+                entries.append(ProductInput(StepName(f"toy_{name[8:-5]}"), "P", "P"))
+        planned.append(
+            Step(StepName(f"toy_{number}"), "toy_1", "toy", tuple(entries), (), ("P",), Purpose("X"), target=not master)
+        )
+    return Dataset("D", "TOY", Action("X", ())), Plan("D", "toy", tuple(planned))
+
+
+class ToyRunner:
+    """Knows one recipe without parameters."""
+
+    def recipes(self, names):
+        """Return it under every name."""
+        from esorex_bridge.files import Digest
+        from esorex_bridge.run.ports import Recipe
+
+        return {name: Recipe(name, Path("/toy.so"), "toy/1.0", Digest("sha256:0"), ()) for name in names}
+
+
+def prepare_bridge(folder: Path, steps: int) -> None:
+    """Record every step as made."""
+    from esorex_bridge.run.engine import foresee_all
+    from esorex_bridge.run.ports import Product, Record
+    from esorex_bridge.run.store import open_store
+
+    with open_store(folder / "books" / "esorex_bridge.db", folder) as store:
+        (ahead,) = foresee_all((build(folder, steps),), store, ToyRunner())
+        paths = {name: folder / f"product_{name[4:]}.fits" for name in ahead.keys}
+        digests = store.digests(paths.values())
+        store.record_all(
+            [
+                (
+                    Record(
+                        key, (Product(paths[name], "P", digests[paths[name]], 2880),), 1.0, "2026", folder / "x.sof"
+                    ),
+                    ahead.stated[name],
+                    "D",
+                    name,
+                )
+                for name, key in ahead.keys.items()
+            ]
+        )
+
+
+def noop(folder: Path, steps: int) -> int:
+    """Decide about every step and return how many would run."""
+    from esorex_bridge.run.decide import Execute, decide
+    from esorex_bridge.run.engine import foresee_all
+    from esorex_bridge.run.store import open_store
+
+    with open_store(folder / "books" / "esorex_bridge.db", folder) as store:
+        (ahead,) = foresee_all((build(folder, steps),), store, ToyRunner())
+        there = store.find_all(ahead.keys.values())
+        found = {name: there[key] for name, key in ahead.keys.items()}
+        decisions = decide(ahead.plan, ahead.stated, found, store.nearest)
+    return sum(isinstance(decision, Execute) for decision in decisions)
+
+
+def bridge(folder: Path, steps: int) -> float:
+    """Run a no-op in a process of its own and return its peak memory in MiB."""
+    command = [sys.executable, __file__, "--steps", str(steps), "--noop", str(folder)]
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    assert told[0] == "0", "something would run, so this is no no-op"
+    return int(told[1]) / 1024
+
+
+# ----- the others
+
+
+def ninja_file(folder: Path, steps: int) -> None:
+    """Write the graph for ninja."""
+    lines = ["rule make", "  command = touch $out", ""]
+    lines += [f"build product_{step}.fits: make {' '.join(inputs_of(step, steps))}" for step in range(steps)]
+    (folder / "build.ninja").write_text("\n".join(lines) + "\n")
+
+
+def doit_file(folder: Path, steps: int) -> None:
+    """Write the graph for doit."""
+    tasks = [(step, inputs_of(step, steps)) for step in range(steps)]
+    (folder / "dodo.py").write_text(
+        f"DOIT_CONFIG = {{'backend': 'sqlite3', 'verbosity': 0}}\nTASKS = {tasks!r}\n"
+        "def task_make():\n    for step, deps in TASKS:\n        product = f'product_{step}.fits'\n"
+        "        yield {'name': product, 'file_dep': deps, 'targets': [product], 'actions': [f'touch {product}']}\n"
+    )
+
+
+def snake_file(folder: Path, steps: int) -> None:
+    """Write the graph for snakemake."""
+    rules = [f"rule all:\n    input: {[f'product_{step}.fits' for step in range(steps)]!r}\n"]
+    rules += [
+        f"rule make_{step}:\n    input: {inputs_of(step, steps)!r}\n    output: 'product_{step}.fits'\n"
+        "    shell: 'touch {output}'\n"
+        for step in range(steps)
+    ]
+    (folder / "Snakefile").write_text("".join(rules))
+
+
+def installed(module: str) -> bool:
+    """Tell whether a Python package is there."""
+    from importlib.util import find_spec
+
+    return find_spec(module) is not None
+
+
+def quiet(command: list[str]) -> None:
+    """Run a command and throw away what it prints."""
+    subprocess.run(command, check=True, capture_output=True, env={**os.environ, "HOME": tempfile.gettempdir()})
+
+
+if __name__ == "__main__":
+    sys.exit(main())
