@@ -1,6 +1,7 @@
 """A synthetic VIMOS night of one quadrant: biases, and darks that they calibrate.
 
-The recipes know the overscan of the real detector by heart, so the frames have its full size.
+The recipes know the overscan of the real detector by heart, so the frames have its full size. They are delivered
+plain: vmbias and vmdark read FITS by themselves, and know no other form.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def vimos_night(seed: int = 21) -> Night:
     darks = _series(seed, "DARK", datetime(2015, 4, 1, 13, 0), 300.0)
     names = tuple(file.associated for file in darks)
     tree = AssociationTree(Association("DARK", names, (group("BIAS", biases),)), "Raw2Raw")
-    return Night(f"vimos-seed{seed}", VIMOS.name, (*biases, *darks), (tree,))
+    return Night(f"vimos-seed{seed}", VIMOS.name, (*biases, *darks), (tree,), kept=False)
 
 
 def _series(seed: int, category: str, start: datetime, exposure_s: float) -> tuple[ArchiveFile, ...]:
