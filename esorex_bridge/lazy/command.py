@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 
-class Doubt(Exception):
+class DoubtError(Exception):
     """This call is left to the real EsoRex; the text says why, for who asks by `ESOREX_LAZY_VERBOSE`."""
 
 
@@ -47,7 +47,7 @@ def take_apart(words: Sequence[str]) -> Call:
 
     Raises
     ------
-    Doubt
+    DoubtError
         It has an option of one dash, an option behind the sets of files, or no set of files.
     """
     at = next((index for index, word in enumerate(words) if not word.startswith("-")), len(words))
@@ -55,11 +55,11 @@ def take_apart(words: Sequence[str]) -> Call:
     first = next((index for index, word in enumerate(rest) if not word.startswith("-")), len(rest))
     parameters, sofs = rest[:first], rest[first:]
     if not recipe or not sofs:
-        raise Doubt("no recipe or no set of files")
+        raise DoubtError("no recipe or no set of files")
     if any(not word.startswith("--") or word == "--" for word in (*words[:at], *parameters)):
-        raise Doubt("an option of one dash")
+        raise DoubtError("an option of one dash")
     if any(word.startswith("-") or not word for word in sofs):
-        raise Doubt("an option behind the sets of files")
+        raise DoubtError("an option behind the sets of files")
     return Call(tuple(words), tuple(map(_option, words[:at])), recipe[0], tuple(parameters), tuple(sofs))
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from esorex_bridge.lazy.command import Doubt
+from esorex_bridge.lazy.command import DoubtError
 from esorex_bridge.lazy.shelf import Shelf, stamp
 
 _LONGEST_LINE_BYTES = 1022
@@ -40,12 +40,12 @@ def frames_of(sofs: Iterable[str]) -> list[Frame]:
 
     Raises
     ------
-    Doubt
+    DoubtError
         A set of files cannot be read, holds nothing, or something that EsoRex reads in a way of its own.
     """
     found = [frame for path in sofs for frame in _frames(path)]
     if not found:
-        raise Doubt("no frames")
+        raise DoubtError("no frames")
     return found
 
 
@@ -54,7 +54,7 @@ def inputs_of(frames: Iterable[Frame], shelf: Shelf) -> list[Input]:
 
     Raises
     ------
-    Doubt
+    DoubtError
         A file is not there.
     """
     listed = list(frames)
@@ -68,15 +68,15 @@ def _frames(sof: str) -> Iterator[Frame]:
         with open(sof, "rb") as stream:
             data = stream.read()
     except OSError as error:
-        raise Doubt(f"{sof} cannot be read") from error
+        raise DoubtError(f"{sof} cannot be read") from error
     if data.startswith((b"SIMPLE  =", b"\xef\xbb\xbf", b"[", b"{")) or any(byte in data for byte in b"\0\r\v\f"):
-        raise Doubt(f"{sof} is an unusual set of files")
+        raise DoubtError(f"{sof} is an unusual set of files")
     for line in data.split(b"\n"):
         if len(line) > _LONGEST_LINE_BYTES:
-            raise Doubt(f"{sof} has a line that EsoRex would break")
+            raise DoubtError(f"{sof} has a line that EsoRex would break")
         words = line.split()
         if not words or words[0].startswith(b"#"):
             continue
         if words[0].startswith(b"$"):
-            raise Doubt(f"{sof} has a path that EsoRex would expand")
+            raise DoubtError(f"{sof} has a path that EsoRex would expand")
         yield Frame(os.fsdecode(words[0]), b" ".join(words[1:]).decode("utf-8", "backslashreplace"))

@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from esorex_bridge.lazy.command import Call, Doubt
+from esorex_bridge.lazy.command import Call, DoubtError
 from esorex_bridge.lazy.real import ask
 from esorex_bridge.lazy.shelf import Shelf, stamp
 
@@ -60,7 +60,7 @@ def settings_of(call: Call, real: str, shelf: Shelf) -> Settings:
 
     Raises
     ------
-    Doubt
+    DoubtError
         EsoRex does not accept them, an option is abbreviated or has an odd value, or a setting is one whose effects
         are not reproduced.
     """
@@ -68,7 +68,7 @@ def settings_of(call: Call, real: str, shelf: Shelf) -> Settings:
     config = given if given is not None else os.environ.get("ESOREX_CONFIG", "")
     home = os.environ.get("HOME")
     if not home:
-        raise Doubt("no HOME, where EsoRex would look for settings")
+        raise DoubtError("no HOME, where EsoRex would look for settings")
     question = {
         "esorex": [real, stamp(real)],
         "variables": sorted((name, value) for name, value in os.environ.items() if _counts(name)),
@@ -81,7 +81,7 @@ def settings_of(call: Call, real: str, shelf: Shelf) -> Settings:
     settings = {**base, **given_here}
     for name, plain in _UNSEEN.items():
         if settings.get(name, plain) != plain:
-            raise Doubt(f"--{name} is set")
+            raise DoubtError(f"--{name} is set")
     _check_texts(settings)
     return settings
 
@@ -91,7 +91,7 @@ def parameters_of(call: Call, settings: Settings, plugin: Plugin, real: str, she
 
     Raises
     ------
-    Doubt
+    DoubtError
         EsoRex does not accept them, or one is given that it does not list.
     """
     config = settings["recipe-config"]
@@ -109,7 +109,7 @@ def parameters_of(call: Call, settings: Settings, plugin: Plugin, real: str, she
     known = {entry[name] for entry in entries for name in ("name", "display_name")}
     for word in call.parameters:
         if word[2:].partition("=")[0] not in known:
-            raise Doubt(f"{word} is not among the parameters that EsoRex lists")
+            raise DoubtError(f"{word} is not among the parameters that EsoRex lists")
     return [RecipeParameter(entry["name"], _text(entry["value"]), entry["valtype"] == "string") for entry in entries]
 
 
@@ -118,18 +118,18 @@ def plugin_of(recipe: str, settings: Settings, shelf: Shelf) -> Plugin:
 
     Raises
     ------
-    Doubt
+    DoubtError
         There is none, or several, of which EsoRex takes its own choice.
     """
     if not re.fullmatch(r"\w+", recipe):
-        raise Doubt("an odd name of a recipe")
+        raise DoubtError("an odd name of a recipe")
     found = {
         os.path.realpath(path)
         for folder in settings["recipe-dir"].split(":")
         for path in _below(folder, f"{recipe}.so", 4)
     }
     if len(found) != 1:
-        raise Doubt(f"{len(found)} plugins are called {recipe}.so")
+        raise DoubtError(f"{len(found)} plugins are called {recipe}.so")
     (path,) = found
     return Plugin(path, shelf.digest_of(path), shelf.narrow(recipe, path))
 
@@ -156,7 +156,7 @@ def _asked(shelf: Shelf, question: object, real: str, options: list[str], words:
             path = f"{folder}/answer.json"
             code = ask(real, [*options, f"--create-config={path}", *words])
             if code != 0 or not os.path.exists(path):
-                raise Doubt(f"EsoRex answers {code} to a question about its settings")
+                raise DoubtError(f"EsoRex answers {code} to a question about its settings")
             with open(path, encoding="utf-8", errors="surrogateescape") as stream:
                 known = stream.read()
         shelf.keep_answer(name, known)
@@ -180,25 +180,25 @@ def _content(path: str) -> str | None:
 def _option(base: Settings, name: str, text: str | None) -> tuple[str, Any]:
     """Return an option of the command line with its value in the type of the setting."""
     if name not in base:
-        raise Doubt(f"--{name} is unknown or abbreviated")
+        raise DoubtError(f"--{name} is unknown or abbreviated")
     if not isinstance(base[name], bool):
         return name, text or ""
     if text not in (None, "TRUE", "true", "FALSE", "false"):
-        raise Doubt(f"--{name} is neither TRUE nor FALSE")
+        raise DoubtError(f"--{name} is neither TRUE nor FALSE")
     return name, text in (None, "TRUE", "true")
 
 
 def _check_texts(settings: Settings) -> None:
     if not _OUTPUT_FOLDER.fullmatch(settings["output-dir"]) or settings["output-dir"].endswith("//"):
-        raise Doubt("an output folder that EsoRex would spell in its own way")
+        raise DoubtError("an output folder that EsoRex would spell in its own way")
     if any(settings[name].startswith(("~", "$")) for name in ("products-sof", "log-dir", "output-prefix")):
-        raise Doubt("a path that EsoRex would expand")
+        raise DoubtError("a path that EsoRex would expand")
     if not _PLAIN_TEXT.fullmatch(settings["output-dir"]) and settings["products-sof"].endswith(".json"):
-        raise Doubt("an output folder that JSON would write in its own way")
+        raise DoubtError("an output folder that JSON would write in its own way")
     if "/" in settings["log-file"] or "/" in settings["output-prefix"] or not settings["log-file"]:
-        raise Doubt("a name that is a path")
+        raise DoubtError("a name that is a path")
     if not {settings["log-level"], settings["msg-level"]} <= set(_LEVELS):
-        raise Doubt("an unknown level of messages")
+        raise DoubtError("an unknown level of messages")
 
 
 def _text(value: object) -> str:

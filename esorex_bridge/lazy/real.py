@@ -5,6 +5,7 @@ Nothing but `os` and `sys` is imported at once, because every call passes here, 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 
@@ -181,10 +182,8 @@ def _forward_signals(process: int) -> Callable[[], None]:
     import signal
 
     def forward(number: int, frame: FrameType | None) -> None:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(process, number)
-        except ProcessLookupError:
-            pass
 
     earlier = {number: signal.signal(number, forward) for name in _FORWARDED if (number := getattr(signal, name))}
 

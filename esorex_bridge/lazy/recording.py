@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from esorex_bridge.lazy.command import Call, Doubt
+from esorex_bridge.lazy.command import Call, DoubtError
 from esorex_bridge.lazy.content import Frame
 from esorex_bridge.lazy.effective import Settings
 from esorex_bridge.lazy.messages import names_command, with_gaps
@@ -27,7 +27,9 @@ _FITS = (".fits", ".tfits", ".fit")
 _RESULTS = (*_FITS, ".paf")
 _MOST_OTHERS = 1000
 _HEADER_BYTES = 2880 * 1000
-_CARD = re.compile(rb"(?P<name>[A-Z0-9_-]+|HIERARCH ESO [A-Z0-9 _-]+?)\s*= *(?:'(?P<text>(?:[^']|'')*)'|(?P<plain>[^ /]+))")
+_CARD = re.compile(
+    rb"(?P<name>[A-Z0-9_-]+|HIERARCH ESO [A-Z0-9 _-]+?)\s*= *(?:'(?P<text>(?:[^']|'')*)'|(?P<plain>[^ /]+))"
+)
 _RECIPE_ID = re.compile(r"HIERARCH ESO PRO REC(\d+) ID")
 
 
@@ -55,7 +57,7 @@ def listed_products(path: str) -> list[Listed]:
 
     Raises
     ------
-    Doubt
+    DoubtError
         It is not there or empty.
     """
     try:
@@ -66,9 +68,9 @@ def listed_products(path: str) -> list[Listed]:
         else:
             found = [Listed(*line.rsplit("     ", 1)) for line in text.splitlines() if line.strip()]
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise Doubt("EsoRex left no list of products") from error
+        raise DoubtError("EsoRex left no list of products") from error
     if not found:
-        raise Doubt("no products")
+        raise DoubtError("no products")
     return found
 
 
@@ -95,15 +97,15 @@ def record(
 
     Raises
     ------
-    Doubt
+    DoubtError
         Something about the run is odd, so that it must not be reused.
     """
     if ended.out is None or ended.err is None:
-        raise Doubt("it said too much to be kept")
+        raise DoubtError("it said too much to be kept")
     own_names = [_checked(product, call.recipe, settings, frames, begun) for product in products]
     places = places_of(own_names, settings)
     if [place.path for place in places] != [product.path for product in products]:
-        raise Doubt(f"EsoRex spells the products in an unexpected way: {products[0].path} instead of {places[0].path}")
+        raise DoubtError(f"EsoRex spells the products in an unexpected way: {products[0].path} instead of {places[0].path}")
     names = [place.message for place in places]
     command = " ".join(("esorex", *call.words))
     with shelf.scratch() as folder:
@@ -119,7 +121,7 @@ def record(
         for name, data in (("stdout", ended.out), ("stderr", ended.err), ("log", _log(settings))):
             text = with_gaps(data.decode("utf-8", "surrogateescape"), names, command)
             if name == "log" and settings["log-level"] in ("debug", "info") and not names_command(text):
-                raise Doubt("the log is that of another run")
+                raise DoubtError("the log is that of another run")
             _write(f"{folder}/{name}", text)
         seconds = (time.time_ns() - begun.time_ns) / 1e9
         manifest = {
@@ -138,22 +140,22 @@ def _checked(product: Listed, recipe: str, settings: Settings, frames: Sequence[
     """Return the name that the recipe gave a product, which is looked at first."""
     name = os.path.basename(product.path)
     if os.stat(product.path).st_mtime_ns < begun.time_ns - 2_000_000_000:
-        raise Doubt(f"{name} is older than the run")
+        raise DoubtError(f"{name} is older than the run")
     if not name.endswith(_FITS):
         return name
     header = _header(product.path)
     if header.get("HIERARCH ESO PRO CATG") != product.category:
-        raise Doubt(f"{name} is not of category {product.category} by its header")
+        raise DoubtError(f"{name} is not of category {product.category} by its header")
     if not settings["no-datamd5"] and header.get("DATAMD5") in (None, "Not computed", _NOTHING_MD5):
-        raise Doubt(f"{name} is a dummy, or was not finished")
+        raise DoubtError(f"{name} is a dummy, or was not finished")
     runs = [int(found.group(1)) for key, value in header.items()
             if (found := _RECIPE_ID.fullmatch(key)) and value == recipe]  # fmt: skip
     if not runs:
-        raise Doubt(f"{name} is not of recipe {recipe} by its header")
+        raise DoubtError(f"{name} is not of recipe {recipe} by its header")
     _check_raws(name, header, max(runs), frames)
     own = name if settings["suppress-prefix"] else header.get("PIPEFILE", "")
     if not own or "/" in own:
-        raise Doubt(f"{name} does not say how the recipe called it")
+        raise DoubtError(f"{name} does not say how the recipe called it")
     return own
 
 
@@ -163,7 +165,7 @@ def _check_raws(name: str, header: dict[str, str], run: int, frames: Sequence[Fr
         if re.fullmatch(f"HIERARCH ESO PRO REC{run} RAW\\d+ NAME", key):
             raw = os.path.basename(value.rstrip("&"))
             if not any(frame.startswith(raw) for frame in known):
-                raise Doubt(f"{name} is made from {raw}, which is not in the set of files")
+                raise DoubtError(f"{name} is made from {raw}, which is not in the set of files")
 
 
 def _header(path: str) -> dict[str, str]:
@@ -172,7 +174,7 @@ def _header(path: str) -> dict[str, str]:
     with open(path, "rb") as stream:
         data = stream.read(_HEADER_BYTES)
     if not data.startswith(b"SIMPLE  ="):
-        raise Doubt(f"{path} is no FITS file")
+        raise DoubtError(f"{path} is no FITS file")
     for at in range(0, len(data), 80):
         card = data[at : at + 80]
         if card.startswith(b"END     "):
@@ -180,7 +182,7 @@ def _header(path: str) -> dict[str, str]:
         if match := _CARD.match(card):
             value = match["text"] if match["text"] is not None else match["plain"]
             found.setdefault(match["name"].decode(), value.decode("latin-1").replace("''", "'").rstrip())
-    raise Doubt(f"{path} has a header without an end")
+    raise DoubtError(f"{path} has a header without an end")
 
 
 def _others(settings: Settings, products: Sequence[Listed], begun: Start) -> list[str]:
@@ -194,7 +196,7 @@ def _others(settings: Settings, products: Sequence[Listed], begun: Start) -> lis
         if os.path.realpath(path) not in named and (state.st_dev, state.st_ino) not in own:
             found.append(path)
     if len(found) > _MOST_OTHERS:
-        raise Doubt(f"{len(found)} other files appeared in the working folder")
+        raise DoubtError(f"{len(found)} other files appeared in the working folder")
     return sorted(found)
 
 
@@ -223,7 +225,7 @@ def _log(settings: Settings) -> bytes:
         with open(path, "rb") as stream:
             return stream.read()
     except OSError as error:
-        raise Doubt("EsoRex left no log") from error
+        raise DoubtError("EsoRex left no log") from error
 
 
 def _log_path(settings: Settings) -> str:

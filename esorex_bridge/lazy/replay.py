@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from esorex_bridge.lazy.command import Call, Doubt
+from esorex_bridge.lazy.command import Call, DoubtError
 from esorex_bridge.lazy.effective import Settings
 from esorex_bridge.lazy.messages import at_least, filled
 from esorex_bridge.lazy.places import Place, list_of_products, places_of
@@ -21,7 +21,7 @@ MANIFEST_VERSION = 1
 _PIECE_BYTES = 1 << 20
 
 
-class Damaged(Exception):
+class DamagedError(Exception):
     """What the store has of a step is not what was put there."""
 
 
@@ -30,7 +30,7 @@ def read_manifest(shelf: Shelf, key: str) -> dict[str, Any] | None:
 
     Raises
     ------
-    Damaged
+    DamagedError
         It cannot be read.
     """
     try:
@@ -39,7 +39,7 @@ def read_manifest(shelf: Shelf, key: str) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise Damaged("its manifest cannot be read") from error
+        raise DamagedError("its manifest cannot be read") from error
     return manifest if manifest.get("version") == MANIFEST_VERSION else None
 
 
@@ -48,9 +48,9 @@ def leave(call: Call, settings: Settings, shelf: Shelf, manifest: dict[str, Any]
 
     Raises
     ------
-    Damaged
+    DamagedError
         A product in the store is not what was put there; nothing was left then.
-    Doubt
+    DoubtError
         A folder is not there, or cannot be written: EsoRex shall say so.
     """
     folder = shelf.step(manifest["key"])
@@ -66,7 +66,7 @@ def leave(call: Call, settings: Settings, shelf: Shelf, manifest: dict[str, Any]
             copies.put_in_place()
         _leave_texts(call, settings, folder, manifest, places)
     except OSError as error:
-        raise Doubt(f"what is in the store cannot be put in place ({error})") from error
+        raise DoubtError(f"what is in the store cannot be put in place ({error})") from error
 
 
 def _leave_texts(
@@ -101,7 +101,7 @@ def _check_folders(settings: Settings) -> None:
         wanted.append(os.path.dirname(settings["products-sof"]) or ".")
     for folder in wanted:
         if not os.path.isdir(folder) or not os.access(folder, os.W_OK | os.X_OK):
-            raise Doubt(f"{folder} is no folder that can be written")
+            raise DoubtError(f"{folder} is no folder that can be written")
 
 
 class _Copies:
@@ -117,7 +117,7 @@ class _Copies:
         part = os.path.join(folder, f".{name}.{os.getpid()}.part")
         self._waiting.append((part, target))
         if copy_and_digest(source, part) != digest:
-            raise Damaged(f"{source} is damaged: its sha256 differs")
+            raise DamagedError(f"{source} is damaged: its sha256 differs")
 
     def put_in_place(self) -> None:
         while self._waiting:
@@ -144,7 +144,7 @@ def copy_and_digest(source: str, target: str) -> str:
 
     Raises
     ------
-    Damaged
+    DamagedError
         The source is not there.
     OSError
         The target cannot be written.
@@ -153,7 +153,7 @@ def copy_and_digest(source: str, target: str) -> str:
     try:
         stream = open(source, "rb")  # noqa: SIM115 - told apart from faults of the target
     except OSError as error:
-        raise Damaged(f"{source} cannot be read") from error
+        raise DamagedError(f"{source} cannot be read") from error
     with stream, open(target, "wb") as copy:
         while piece := stream.read(_PIECE_BYTES):
             seen.update(piece)

@@ -11,11 +11,11 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from esorex_bridge.lazy.command import Call, Doubt, take_apart
+from esorex_bridge.lazy.command import Call, DoubtError, take_apart
 from esorex_bridge.lazy.content import Frame, frames_of, inputs_of
 from esorex_bridge.lazy.effective import Plugin, Settings, parameters_of, plugin_of, settings_of
 from esorex_bridge.lazy.real import become, die_of, run, without_line
-from esorex_bridge.lazy.replay import Damaged, leave, read_manifest
+from esorex_bridge.lazy.replay import DamagedError, leave, read_manifest
 from esorex_bridge.lazy.shelf import Shelf, default_place
 from esorex_bridge.lazy.statement import key_of, stated_parameters, statement_of
 
@@ -65,7 +65,7 @@ def carry_out(real: str, words: Sequence[str]) -> int:
             if _reused(wanted):
                 return 0
             return die_of(_made(real, wanted))
-    except Doubt as doubt:
+    except DoubtError as doubt:
         _say(f"left to EsoRex: {doubt}")
     except Exception as error:  # a drop-in must never be the reason why nothing is reduced
         _say(f"left to EsoRex: {type(error).__name__}: {error}")
@@ -91,7 +91,7 @@ def _reused(wanted: Wanted) -> bool:
         if manifest is None:
             return False
         leave(wanted.call, wanted.settings, wanted.shelf, manifest)
-    except Damaged as damage:
+    except DamagedError as damage:
         _say(f"made again: {damage}")
         wanted.shelf.remove(wanted.key)
         return False
@@ -118,7 +118,7 @@ def _made(real: str, wanted: Wanted) -> int:
         try:
             products = listed_products(listing)
             if not alone():
-                raise Doubt("another recipe ran in the same folder meanwhile")
+                raise DoubtError("another recipe ran in the same folder meanwhile")
             _check_unchanged(wanted)
             record(call, settings, wanted.frames, shelf, wanted.document, ended, products, begun)
         except Exception as problem:  # EsoRex did its work; that it cannot be kept is no failure
@@ -143,11 +143,11 @@ def _unsay(settings: Settings, words: bytes) -> None:
 
 
 def _check_unchanged(wanted: Wanted) -> None:
-    """Raise a Doubt where an input changed while the recipe ran."""
+    """Raise a doubt where an input changed while the recipe ran."""
     stated = [digest for _, digest in wanted.document["statement"]["inputs"]]
     now = [entry.digest for entry in inputs_of(wanted.frames, Shelf(wanted.shelf.place))]
     if stated != now:
-        raise Doubt("an input changed while the recipe ran")
+        raise DoubtError("an input changed while the recipe ran")
 
 
 def _say(text: str) -> None:

@@ -12,10 +12,10 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO
 
-from esorex_bridge.lazy.command import Doubt
+from esorex_bridge.lazy.command import DoubtError
 
 _FORMAT = "1"
 _SEPARATOR = "\t"
@@ -27,7 +27,7 @@ def stamp(path: str) -> str:
 
     Raises
     ------
-    Doubt
+    DoubtError
         There is no such file, or it is none.
     """
     from stat import S_ISREG
@@ -35,9 +35,9 @@ def stamp(path: str) -> str:
     try:
         state = os.stat(path)
     except (OSError, ValueError):
-        raise Doubt(f"{path} is not there") from None
+        raise DoubtError(f"{path} is not there") from None
     if not S_ISREG(state.st_mode):
-        raise Doubt(f"{path} is no file")
+        raise DoubtError(f"{path} is no file")
     return f"{state.st_size}:{state.st_mtime_ns}:{state.st_ctime_ns}:{state.st_ino}"
 
 
@@ -46,7 +46,7 @@ def default_place(variables: Mapping[str, str]) -> str:
 
     Raises
     ------
-    Doubt
+    DoubtError
         There is no home folder to hold it.
     """
     if chosen := variables.get("ESOREX_LAZY_STORE"):
@@ -54,7 +54,7 @@ def default_place(variables: Mapping[str, str]) -> str:
     home = variables.get("HOME", "")
     caches = variables.get("XDG_CACHE_HOME") or (f"{home}/.cache" if os.path.isabs(home) else "")
     if not os.path.isabs(caches):
-        raise Doubt("no folder for the store")
+        raise DoubtError("no folder for the store")
     return f"{caches}/esorex-lazy"
 
 
@@ -82,7 +82,7 @@ class Shelf:
 
         Raises
         ------
-        Doubt
+        DoubtError
             One is not there, or cannot be read.
         """
         found: dict[str, str] = {}
@@ -98,7 +98,7 @@ class Shelf:
                 continue
             found[path] = _content_digest(path)
             if stamp(path) != now:
-                raise Doubt(f"{path} is being written")
+                raise DoubtError(f"{path} is being written")
             known[name] = (now, found[path])
             if not _is_fresh(path):
                 self._append(folder, f"{now}{_SEPARATOR}{found[path]}{_SEPARATOR}{name}\n")
@@ -191,10 +191,8 @@ class Shelf:
         folder = f"{self.place}/plugins/{_hash(plugin)}"
         if not os.path.islink(f"{folder}/{recipe}.so"):
             os.makedirs(folder, exist_ok=True)
-            try:
+            with suppress(FileExistsError):
                 os.symlink(plugin, f"{folder}/{recipe}.so")
-            except FileExistsError:
-                pass
         return folder
 
     # ----- steps
@@ -212,11 +210,8 @@ class Shelf:
 
     def remove(self, key: str) -> None:
         """Take a step away: first out of sight, then off the disk."""
-        with self.scratch() as folder:
-            try:
-                os.rename(self.step(key), f"{folder}/removed")
-            except FileNotFoundError:
-                pass
+        with self.scratch() as folder, suppress(FileNotFoundError):
+            os.rename(self.step(key), f"{folder}/removed")
 
     @contextmanager
     def scratch(self) -> Iterator[str]:
@@ -262,7 +257,7 @@ def _content_digest(path: str) -> str:
                 stream.seek(0)
                 return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
     except OSError as error:
-        raise Doubt(f"{path} cannot be read") from error
+        raise DoubtError(f"{path} cannot be read") from error
     return _packed_digest(path)
 
 
@@ -275,7 +270,7 @@ def _packed_digest(path: str) -> str:
     try:
         return verify_fits(Path(path), checksums=False).digest
     except DataError as error:
-        raise Doubt(f"{path} is damaged") from error
+        raise DoubtError(f"{path} is damaged") from error
 
 
 def _hash(text: str) -> str:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 
-from esorex_bridge.fits.header import read_header
-from tests.flows.conftest import put_on_disk
-from tests.flows.lazy_calls import LAZY, Left, run_call
+from tests.flows.lazy_calls import LAZY, Desk, R, assert_same, darks, desk, night_folder, run_call
 
-R = "--r=8 8 8 8"
+__all__ = ["darks", "desk", "night_folder"]
+
 REUSED = {
     "plain": ("naco_img_dark", R, "data.sof"),
     "folders": (
@@ -56,72 +54,6 @@ PASSED_ON = {
     "python bool": ("--suppress-prefix=True", "naco_img_dark", R, "data.sof"),
     "wrong tag": ("naco_img_dark", R, "wrong.sof"),
 }
-
-
-@pytest.fixture(scope="module")
-def night_folder(tmp_path_factory: pytest.TempPathFactory, frames_folder: Path) -> Path:
-    from esorex_bridge.demo.naco import naco_night
-
-    return put_on_disk(naco_night(npix=128), frames_folder, tmp_path_factory.mktemp("night"))
-
-
-@pytest.fixture(scope="module")
-def darks(night_folder: Path) -> list[Path]:
-    return [path for path in sorted(night_folder.glob("*.fits")) if read_header(path).get("DPR.TYPE") == "DARK"][:3]
-
-
-class Desk:
-    """A folder with sets of files, and `esorex-lazy` with a store and a count of what the real one ran."""
-
-    def __init__(self, folder: Path, esorex: str, darks: list[Path]) -> None:
-        self.folder, self.darks = folder, darks
-        self.counted = folder / "runs"
-        self.counting = folder / "counting-esorex"
-        self.counting.write_text(
-            f'#!/bin/sh\ncase "$*" in *--create-config=*answer.json*) ;; *) echo "$*" >> {self.counted};; esac\n'
-            f'exec {esorex} "$@"\n'
-        )
-        self.counting.chmod(0o755)
-        self.env = {"ESOREX_LAZY_ESOREX": str(self.counting), "ESOREX_LAZY_STORE": str(folder / "store")}
-
-    @property
-    def runs(self) -> int:
-        return len(self.counted.read_text().splitlines()) if self.counted.exists() else 0
-
-    def place(self, name: str) -> Path:
-        place = self.folder / name / "here"
-        for part in ("out", "log"):
-            (place / part).mkdir(parents=True)
-        for number, dark in enumerate(self.darks):
-            (place / f"dark{number}.fits").symlink_to(dark)
-        lines = [f"dark{number}.fits CAL_DARK\n" for number in range(len(self.darks))]
-        (place / "data.sof").write_text("# darks\n" + "".join(lines))
-        (place / "first.sof").write_text(lines[0])
-        (place / "second.sof").write_text("".join(lines[1:]).rstrip())
-        (place / "broken.sof").write_text("".join(lines) + "nothing.fits CAL_DARK\n")
-        (place / "dollar.sof").write_text(lines[0] + "$PWD/dark1.fits CAL_DARK\n")
-        (place / "wrong.sof").write_text(lines[0].replace("CAL_DARK", "CAL_NOTHING"))
-        (place / "own.rc").write_text('naco.naco_img_dark.rej_bord="8 8 8 8"\nnaco.naco_img_dark.nsamples="90"\n')
-        (place / "esorex.rc").write_text("esorex.caller.output-dir=out\nesorex.caller.msg-level=warning\n")
-        return place
-
-    def lazy(self, name: str, words: tuple[str, ...], **env: str) -> Left:
-        place = self.folder / name / "here"
-        return run_call(LAZY, place if place.exists() else self.place(name), words, {**self.env, **env})
-
-
-@pytest.fixture
-def desk(tmp_path: Path, esorex: str, darks: list[Path]) -> Desk:
-    return Desk(tmp_path, esorex, darks)
-
-
-def assert_same(left: Left, other: Left) -> None:
-    assert left.code == other.code
-    assert left.files.keys() == other.files.keys()
-    assert left.out == other.out
-    assert left.err == other.err
-    for name, content in left.files.items():
-        assert content == other.files[name], name
 
 
 @pytest.mark.parametrize("words", REUSED.values(), ids=REUSED.keys())

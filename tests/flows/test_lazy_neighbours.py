@@ -1,0 +1,108 @@
+"""`esorex-lazy` among other processes: signals, kills, equal calls at a time, one working folder for two."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.flows.lazy_calls import LAZY, Desk, R, darks, desk, night_folder
+
+__all__ = ["darks", "desk", "night_folder"]
+
+STARTED: list[subprocess.Popen[bytes]] = []
+WORDS = ("naco_img_dark", R, "data.sof")
+
+
+@pytest.fixture
+def slow(desk: Desk, esorex: str) -> Desk:
+    """Return a desk whose EsoRex notes its process and takes its time before a recipe runs."""
+    desk.counting.write_text(
+        f'#!/bin/sh\ncase "$*" in *answer.json*) exec {esorex} "$@";; esac\n'
+        f'echo $$ >> {desk.counted}\nsleep "${{SLOW:-30}}"\nexec {esorex} "$@"\n'
+    )
+    return desk
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_running() -> Iterator[None]:
+    """End what a failed test left running."""
+    yield
+    for process in STARTED:
+        process.kill()
+        process.wait()
+    STARTED.clear()
+
+
+def begin(desk: Desk, place: Path, *words: str, seconds: str = "30") -> subprocess.Popen[bytes]:
+    env = {**os.environ, **desk.env, "SLOW": seconds}
+    silent = subprocess.DEVNULL
+    STARTED.append(subprocess.Popen([LAZY, *words], cwd=place, env=env, stdout=silent, stderr=silent))
+    return STARTED[-1]
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_signal_ends_esorex_too(slow: Desk, number: signal.Signals) -> None:
+    slow.counting.write_text(slow.counting.read_text().replace("sleep", "exec sleep"))
+    process = begin(slow, slow.place("here"), *WORDS)
+    wait_for(lambda: slow.runs == 1)
+    child = int(slow.counted.read_text())
+    process.send_signal(number)
+    assert process.wait(10) == -number
+    wait_for(lambda: not is_alive(child))
+    assert list((slow.folder / "store").glob("steps/*/*")) == []
+
+
+def test_a_recipe_that_crashed_looks_as_under_esorex(slow: Desk) -> None:
+    slow.counting.write_text(slow.counting.read_text().replace("sleep", "kill -SEGV $$; sleep"))
+    assert begin(slow, slow.place("here"), *WORDS).wait(10) == -signal.SIGSEGV
+
+
+def test_of_equal_calls_at_a_time_one_runs(slow: Desk) -> None:
+    calls = [begin(slow, slow.place(f"place{number}"), *WORDS, seconds="0.3") for number in range(4)]
+    assert [call.wait(30) for call in calls] == [0] * 4
+    assert slow.runs == 1
+    for number in range(4):
+        assert len(list((slow.folder / f"place{number}" / "here").glob("naco_img_dark_set01*.fits"))) == 4
+
+
+def test_two_runs_in_one_folder_are_not_kept(slow: Desk) -> None:
+    place = slow.place("shared")
+    first = begin(slow, place, "--output-dir=out", *WORDS, seconds="0.8")
+    wait_for(lambda: slow.runs == 1)
+    second = begin(slow, place, "--output-dir=log", "naco_img_dark", R, "--nsamples=90", "data.sof", seconds="0")
+    assert (second.wait(30), first.wait(30)) == (0, 0)
+    assert list((slow.folder / "store").glob("steps/*/*")) == []
+
+
+def test_products_of_other_frames_are_not_kept(desk: Desk, esorex: str) -> None:
+    # The products that EsoRex lists are those of another set of files, as in a working folder that two runs share.
+    desk.counting.write_text(
+        f'#!/bin/sh\ncase "$*" in *answer.json*) exec {esorex} "$@";; esac\n'
+        f'echo run >> {desk.counted}\nexec {esorex} naco_img_dark "{R}" other.sof\n'
+    )
+    place = desk.place("here")
+    for number, dark in enumerate(desk.darks):
+        (place / f"other{number}.fits").write_bytes(dark.read_bytes())
+    (place / "other.sof").write_text("".join(f"other{number}.fits CAL_DARK\n" for number in range(len(desk.darks))))
+    assert desk.lazy("here", WORDS).code == 0
+    assert list((desk.folder / "store").glob("steps/*/*")) == []
