@@ -35,7 +35,7 @@ class Verb:
     Parameters
     ----------
     module : str
-        Name of its module in this package.
+        Name of its module in this package; with dots, its full name elsewhere.
     summary : str
         One line for `--help`.
     """
@@ -63,6 +63,7 @@ VERBS = {
     "sof": Verb("sof", "write the SOF files, for use by hand with esorex"),
     "run": Verb("run", "carry out the plan of datasets on this machine, reusing what exists"),
     "reduce": Verb("reduce", "query, fetch, organise, plan and run: from names to products"),
+    "reflex": Verb("reflex_actors.verb", "actors and workflow files for ESO Reflex: install, look, write, check"),
     "status": Verb("status", "runs, hits and misses, what is recorded, disk used"),
     "clean": Verb("clean", "remove products that no dataset needs"),
     "demo": Verb("demo", "the whole road on an embedded archive with synthetic nights"),
@@ -76,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if name not in VERBS:
         return _overview(words, name)
     verb = VERBS[name]
-    module: VerbModule = importlib.import_module(f"{__name__}.{verb.module}")
+    module: VerbModule = importlib.import_module(verb.module if "." in verb.module else f"{__name__}.{verb.module}")
     parser = argparse.ArgumentParser(
         prog=f"esorex-bridge {name}",
         description=verb.summary[0].upper() + verb.summary[1:] + ".",

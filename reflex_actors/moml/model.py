@@ -81,10 +81,10 @@ class Link:
     relation: str
 
     @property
-    def ends(self) -> tuple[str, str]:
-        """The actor, empty for the composite itself, and its port."""
+    def ends(self) -> tuple[str | None, str]:
+        """The actor, None for the composite itself, and its port; an actor's name may be empty."""
         actor, dot, port = self.port.partition(".")
-        return (actor, port) if dot else ("", actor)
+        return (actor, port) if dot else (None, actor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,8 @@ class Entity:
         Name, unique in its composite, and class.
     properties, ports, entities, relations, links : tuple
         What is in it.
+    joined : tuple of (str, str)
+        Relations that are linked to each other, and so are one.
     """
 
     name: str
@@ -106,6 +108,7 @@ class Entity:
     entities: tuple[Entity, ...] = ()
     relations: tuple[Relation, ...] = ()
     links: tuple[Link, ...] = ()
+    joined: tuple[tuple[str, str], ...] = ()
 
     def attribute(self, name: str) -> Property | None:
         """Return a property."""

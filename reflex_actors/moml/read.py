@@ -122,6 +122,8 @@ def _entity(element: _Element) -> Entity:
         tuple(map(_relation, _named(element, "relation"))),
         tuple(Link(_text(each, "port"), _text(each, "relation")) for each in _named(element, "link")
               if each.get("port") is not None),
+        tuple((_text(each, "relation1"), _text(each, "relation2")) for each in _named(element, "link")
+              if each.get("relation1") is not None),
     )
 
 

@@ -45,6 +45,8 @@ def _entity(entity: Entity, indent: str) -> Iterator[str]:
         yield from _relation(relation, inner)
     for link in entity.links:
         yield f"{inner}<link{_attributes(port=link.port, relation=link.relation)}/>"
+    for one, other in entity.joined:
+        yield f"{inner}<link{_attributes(relation1=one, relation2=other)}/>"
     yield f"{indent}</entity>"
 
 

@@ -1,0 +1,172 @@
+"""What Reflex needs of a machine to run our actors, looked at one by one, and what to mend."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from reflex_actors.actors import NAMES
+
+State = Literal["ok", "note", "mend"]
+_SECONDS = 20
+_SETTINGS_FILES = (Path(".esoreflex/esoreflex.rc"), Path("/etc/esoreflex.rc"))
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at.
+
+    Parameters
+    ----------
+    what : str
+        Its name.
+    state : {'ok', 'note', 'mend'}
+        Fine; worth knowing; must be mended before actors work.
+    text : str
+        What was found, and what to do.
+    """
+
+    what: str
+    state: State
+    text: str
+
+
+def examine(folder: Path, home: Path, environment: Mapping[str, str], workflows: Iterable[Path]) -> tuple[Check, ...]:
+    """Look at everything.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the actors are installed.
+    home : Path
+        The home directory.
+    environment : mapping
+        Variables.
+    workflows : iterable of Path
+        Workflow files to look at.
+    """
+    settings = read_settings(home)
+    return (
+        *_launchers(folder),
+        _python(settings),
+        *_esorex(settings),
+        _login(environment),
+        _java(settings),
+        _display(environment),
+        *(check for path in workflows for check in _workflow(path)),
+    )
+
+
+def read_settings(home: Path) -> dict[str, str]:
+    """Return the settings of Reflex, the user's over the system's."""
+    found: dict[str, str] = {}
+    for name in reversed(_SETTINGS_FILES):
+        path = home / name
+        if path.is_file():
+            text = path.read_text(encoding="utf-8", errors="replace")
+            found.update(re.findall(r"^\s*(esoreflex\.[\w-]+)\s*=\s*(.*?)\s*$", text, re.MULTILINE))
+    return found
+
+
+def _launchers(folder: Path) -> Iterator[Check]:
+    missing = [name for name in NAMES if not (folder / f"{name}.py").is_file()]
+    if missing:
+        yield Check("actors", "mend", f"not installed in {folder}: {', '.join(missing)}; run 'esorex-bridge reflex "
+                                      f"install --into {folder}'")
+        return
+    status, said = _run([str(folder / "query_archive.py"), "--help"])
+    if status != 0 or "outputs:" not in said:
+        last = said.strip().splitlines()[-1:] or ["no answer"]
+        yield Check("actors", "mend", f"the launchers in {folder} do not work ({last[0]}); run 'esorex-bridge reflex "
+                                      "install' again")
+    else:
+        yield Check("actors", "ok", f"{len(NAMES)} in {folder}")
+
+
+def _python(settings: Mapping[str, str]) -> Check:
+    command = settings.get("esoreflex.python-command") or "/usr/bin/python3"
+    status, said = _run([command, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"])
+    if status != 0:
+        advice = "set esoreflex.python-command in esoreflex.rc"
+        return Check("Reflex's Python", "mend", f"{command} does not start; {advice}")
+    version = tuple(int(word) for word in said.strip().split("."))
+    if version < (3, 8):
+        return Check("Reflex's Python", "note", f"{command} is {said.strip()}: our actors run, own ones need 3.8")
+    return Check("Reflex's Python", "ok", f"{command} {said.strip()}")
+
+
+def _esorex(settings: Mapping[str, str]) -> Iterator[Check]:
+    command = settings.get("esoreflex.esorex-command") or "esorex"
+    found = shutil.which(command)
+    if found is None:
+        yield Check("EsoRex", "mend", f"'{command}' is not found; install it (Debian: apt-get install esorex), or set "
+                                      "esoreflex.esorex-command in esoreflex.rc")
+        return
+    _, said = _run([found, "--version"])
+    version = re.search(r"version (\d[\w.]*)", said)
+    yield Check("EsoRex", "ok", f"{found} {version.group(1) if version else ''}".strip())
+    _, said = _run([found, "--recipes"])
+    number = len(re.findall(r"^\s{2}(\w+)\s+:", said, re.MULTILINE))
+    if number == 0:
+        yield Check("recipes", "mend", "none is installed; install a pipeline (Debian: apt-get install cpl-plugin-…)")
+    else:
+        yield Check("recipes", "ok", f"{number}")
+
+
+def _login(environment: Mapping[str, str]) -> Check:
+    from esorex_bridge.cli.archive import remembered_user
+
+    user = remembered_user(environment)
+    if user is None:
+        return Check("login", "note", "nobody is logged in; public data need no login, for others run 'esorex-bridge "
+                                      "login' (Reflex hands on no variables, so ESO_USERNAME does not reach actors)")
+    return Check("login", "ok", user)
+
+
+def _java(settings: Mapping[str, str]) -> Check:
+    command = settings.get("esoreflex.java-command") or "java"
+    found = shutil.which(command)
+    if found is None:
+        return Check("Java", "note", f"'{command}' is not found; Reflex needs Java 8 to 11, our headless road none")
+    _, said = _run([found, "-version"])
+    version = re.search(r'version "(?:1\.)?(\d+)', said)
+    number = int(version.group(1)) if version else 0
+    if not 8 <= number <= 11:
+        return Check("Java", "note", f"{found} is Java {number or 'unknown'}; ESO supports 8 to 11")
+    return Check("Java", "ok", f"{found} {number}")
+
+
+def _display(environment: Mapping[str, str]) -> Check:
+    if environment.get("DISPLAY"):
+        return Check("display", "ok", environment["DISPLAY"])
+    return Check("display", "note", "DISPLAY is not set; Reflex needs one even without windows (xvfb-run -a "
+                                    "esoreflex …), our interactive actors pass through without")
+
+
+def _workflow(path: Path) -> Iterator[Check]:
+    from reflex_actors.moml.check import check
+    from reflex_actors.moml.read import read_file
+
+    read = read_file(path)
+    for finding in check(read.root, read.oddities):
+        yield Check(path.name, "mend", f"{finding.place}: {finding.text}")
+    for name in ("BRIDGE_ACTORS", "ROOT_DATA_DIR"):
+        value = (read.root.value(name) or "").replace("$HOME", str(Path.home()))
+        if value and "$" not in value and not Path(value).is_dir():
+            yield Check(path.name, "note", f"{name} is {value}, which is not there yet")
+
+
+def _run(command: list[str]) -> tuple[int, str]:
+    variables = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": os.environ.get("HOME", "/")}
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False, env=variables,
+                              stdin=subprocess.DEVNULL)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return 1, str(error)
+    return done.returncode, done.stdout + done.stderr

@@ -1,0 +1,224 @@
+"""`esorex-bridge reflex`: install actors, look whether Reflex can run them, write workflow files and check them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from esorex_bridge.cli import output
+from esorex_bridge.errors import UserError
+
+if TYPE_CHECKING:
+    from esorex_bridge.plan.workflow import Workflow
+    from reflex_actors.moml.reduction import Tunable
+
+EXAMPLE = (
+    "esorex-bridge reflex install\n"
+    "  esorex-bridge reflex doctor\n"
+    "  esorex-bridge reflex workflow hawki > hawki.xml\n"
+    "  esorex-bridge reflex check hawki.xml"
+)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's own verbs."""
+    verbs = parser.add_subparsers(dest="what", metavar="VERB", required=True)
+    _configure_install(verbs.add_parser("install", help="write the actors for Reflex", allow_abbrev=False))
+    _configure_doctor(verbs.add_parser("doctor", help="say what Reflex lacks to run them", allow_abbrev=False))
+    _configure_workflow(verbs.add_parser("workflow", help="write an instrument's workflow file", allow_abbrev=False))
+    _configure_check(verbs.add_parser("check", help="read a workflow file and say what is wrong", allow_abbrev=False))
+
+
+def _configure_install(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--into", type=Path, metavar="DIR", help="where to (default: ~/.esoreflex/esorex_bridge)")
+    _common(parser)
+
+
+def _configure_doctor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("workflows", nargs="*", type=Path, metavar="FILE", help="workflow files to look at as well")
+    parser.add_argument("--into", type=Path, metavar="DIR", help="where the actors are installed")
+    _common(parser)
+
+
+def _configure_workflow(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="name or file of a workflow definition, such as hawki")
+    parser.add_argument("--kar", type=Path, metavar="FILE", help="write Kepler's archive instead of printing the XML")
+    parser.add_argument("--actors", metavar="DIR", help="where the actors are (default: ~/.esoreflex/esorex_bridge)")
+    parser.add_argument("--tune", action="append", default=[], metavar="RECIPE",
+                        help="show this recipe's products and parameters after each run; may be given again")
+    parser.add_argument("--reflex-organises", action="store_true",
+                        help="let Reflex's DataOrganizer organise, in its CalSelector mode")
+    _common(parser)
+
+
+def _configure_check(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, metavar="FILE", help="a workflow, .xml or .kar")
+    parser.add_argument("--describe", action="store_true", help="print what is in it, too")
+    parser.add_argument("--picture", type=Path, metavar="FILE.svg", help="draw its canvas")
+    parser.add_argument("--no-recipes", action="store_true", help="do not ask EsoRex about recipes and parameters")
+    _common(parser)
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON document on stdout, and nothing else there")
+    parser.add_argument("-v", "--verbose", action="count", default=0, help="say more on stderr")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carry out one of them."""
+    return {"install": _install, "doctor": _doctor, "workflow": _workflow, "check": _check}[args.what](args)
+
+
+def _folder(args: argparse.Namespace) -> Path:
+    from reflex_actors.install import DEFAULT_FOLDER
+
+    into: Path = args.into or Path.home() / DEFAULT_FOLDER
+    return into.absolute()
+
+
+def _install(args: argparse.Namespace) -> int:
+    from reflex_actors.install import install
+
+    done = install(_folder(args))
+    if args.json:
+        output.emit_json({
+            "folder": str(done.folder),
+            "actors": [str(path) for path in done.launchers],
+            "workflows": [str(path) for path in done.workflows],
+            "esoreflex.rc": list(done.settings),
+        })
+        return 0
+    print(f"{len(done.launchers)} actors and {len(done.workflows)} workflows are in {done.folder}")
+    print("The actors need no settings. For ~/.esoreflex/esoreflex.rc, so that Reflex lists the workflows:")
+    for line in done.settings:
+        print(f"  {line}")
+    return 0
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from reflex_actors.doctor import examine
+
+    found = examine(_folder(args), Path.home(), os.environ, args.workflows)
+    if args.json:
+        output.emit_json({"checks": [{"what": each.what, "state": each.state, "text": each.text} for each in found]})
+    else:
+        for each in found:
+            print(f"{each.state:<4}  {each.what}: {each.text}")
+    return 1 if any(each.state == "mend" for each in found) else 0
+
+
+def _workflow(args: argparse.Namespace) -> int:
+    from reflex_actors.moml.kar import kar
+    from reflex_actors.moml.reduction import DEFAULT_ACTORS, reduction
+    from reflex_actors.moml.text import write
+
+    definition = _definition(args.name)
+    tunable = _tunable(definition, args.tune)
+    root = reduction(definition, args.actors or DEFAULT_ACTORS, tunable, args.reflex_organises)
+    if args.kar:
+        _write(args.kar, kar(root))
+        output.note(f"{args.kar} written")
+    elif args.json:
+        from reflex_actors.moml.describe import document
+
+        output.emit_json(document(root))
+    else:
+        sys.stdout.write(write(root, head_comment(definition)))
+    return 0
+
+
+def head_comment(definition: Workflow) -> str:
+    """Return the line at the head of a workflow file that we made."""
+    return f" Made from workflows/{definition.name}.yaml by 'esorex-bridge reflex workflow {definition.name}'. "
+
+
+def _definition(name: str) -> Workflow:
+    from esorex_bridge.session import read_workflow, workflow_folder
+
+    known = {path.stem: path for path in sorted(workflow_folder().glob("*.yaml"))}
+    path = known.get(name, Path(name))
+    if not path.exists():
+        raise UserError(f"there is no workflow '{name}'; there are: {', '.join(known)}, or name a file")
+    return read_workflow(path)
+
+
+def _tunable(definition: Workflow, recipes: list[str]) -> Tunable:
+    """Return the parameters of recipes with their first values, as the installed EsoRex tells them."""
+    steps = {step.recipe: step for step in definition.steps}
+    found = {}
+    for recipe in recipes:
+        if recipe not in steps:
+            raise UserError(f"workflow {definition.name} has no recipe '{recipe}'; it has: {', '.join(steps)}")
+        set_here = dict(steps[recipe].parameters)
+        known = _installed([recipe])[recipe]
+        found[recipe] = tuple((name, set_here.get(name, value)) for name, value in known.items())
+    return found
+
+
+def _installed(recipes: list[str]) -> dict[str, dict[str, Any]]:
+    """Return the parameters of installed recipes with their defaults.
+
+    Raises
+    ------
+    RecipeError
+        One is not installed.
+    """
+    found = _asked(recipes)
+    for each in found.values():
+        if isinstance(each, Exception):
+            raise each
+    return {name: each for name, each in found.items() if isinstance(each, dict)}
+
+
+def _asked(recipes: list[str]) -> dict[str, dict[str, Any] | Exception]:
+    from tempfile import TemporaryDirectory
+
+    from esorex_bridge.errors import RecipeError
+    from esorex_bridge.session import Session, Settings
+
+    with TemporaryDirectory(prefix="esorex-bridge-") as scratch, Session(Settings(Path(scratch))) as session:
+        if session.esorex is None:
+            raise RecipeError("EsoRex is not installed, so nothing is known of recipes; use --no-recipes")
+        return {
+            name: recipe if isinstance(recipe, RecipeError)
+            else {each.display_name: each.default for each in recipe.parameters}
+            for name, recipe in session.esorex.recipes(recipes).items()
+        }
+
+
+def _check(args: argparse.Namespace) -> int:
+    from reflex_actors.moml import describe
+    from reflex_actors.moml.check import check, recipe_of
+    from reflex_actors.moml.read import read_file
+
+    read = read_file(args.file)
+    recipes = None
+    if not args.no_recipes:
+        used = {recipe_of(actor) for _, actor in read.root.walk() if actor.cls == "org.eso.RecipeExecuter"}
+        recipes = {name: tuple(each) for name, each in _asked(sorted(used)).items() if isinstance(each, dict)}
+    findings = check(read.root, read.oddities, recipes)
+    if args.picture:
+        _write(args.picture, describe.picture(read.root).encode())
+    if args.json:
+        said = [{"rule": each.rule, "place": each.place, "text": each.text} for each in findings]
+        output.emit_json({"findings": said, "workflow": describe.document(read.root)})
+        return 1 if findings else 0
+    if args.describe:
+        print("\n".join(describe.lines(read.root)))
+    for each in findings:
+        print(f"{each.place}: {each.text}")
+    if not findings:
+        print(f"{args.file}: nothing wrong found")
+    return 1 if findings else 0
+
+
+def _write(path: Path, content: bytes) -> None:
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}") from None
