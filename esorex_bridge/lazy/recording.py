@@ -105,35 +105,46 @@ def record(
     own_names = [_checked(product, call.recipe, settings, frames, begun) for product in products]
     places = places_of(own_names, settings)
     if [place.path for place in places] != [product.path for product in products]:
-        raise DoubtError(f"EsoRex spells the products in an unexpected way: {products[0].path} instead of {places[0].path}")
-    names = [place.message for place in places]
-    command = " ".join(("esorex", *call.words))
+        raise DoubtError(f"EsoRex writes {products[0].path} where {places[0].path} was expected")
+    seconds = (time.time_ns() - begun.time_ns) / 1e9
     with shelf.scratch() as folder:
-        made = [
-            {"name": own, "category": product.category,
-             "digest": copy_and_digest(product.path, f"{folder}/product-{number}")}
-            for number, (own, product) in enumerate(zip(own_names, products, strict=True))
-        ]  # fmt: skip
-        others = [
-            {"name": name, "digest": copy_and_digest(name, f"{folder}/other-{number}")}
-            for number, name in enumerate(_others(settings, products, begun))
-        ]
-        for name, data in (("stdout", ended.out), ("stderr", ended.err), ("log", _log(settings))):
-            text = with_gaps(data.decode("utf-8", "surrogateescape"), names, command)
-            if name == "log" and settings["log-level"] in ("debug", "info") and not names_command(text):
-                raise DoubtError("the log is that of another run")
-            _write(f"{folder}/{name}", text)
-        seconds = (time.time_ns() - begun.time_ns) / 1e9
         manifest = {
             **document,
             "version": MANIFEST_VERSION,
             "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "seconds": round(seconds, 3),
-            "products": made,
-            "others": others,
+            "products": _copied_products(products, own_names, folder),
+            "others": [
+                {"name": name, "digest": copy_and_digest(name, f"{folder}/other-{number}")}
+                for number, name in enumerate(_others(settings, products, begun))
+            ],
         }
+        command = " ".join(("esorex", *call.words))
+        _keep_texts(settings, folder, (ended.out, ended.err), [place.message for place in places], command)
         _write(f"{folder}/manifest.json", json.dumps(manifest, indent=1))
         shelf.publish(folder, document["key"])
+
+
+def _copied_products(products: Sequence[Listed], own_names: Sequence[str], folder: str) -> list[dict[str, str]]:
+    return [
+        {
+            "name": own,
+            "category": product.category,
+            "digest": copy_and_digest(product.path, f"{folder}/product-{number}"),
+        }
+        for number, (own, product) in enumerate(zip(own_names, products, strict=True))
+    ]
+
+
+def _keep_texts(
+    settings: Settings, folder: str, said: tuple[bytes, bytes], products: Sequence[str], command: str
+) -> None:
+    """Keep what EsoRex said and its log, with gaps for what belongs to this run alone."""
+    for name, data in (("stdout", said[0]), ("stderr", said[1]), ("log", _log(settings))):
+        text = with_gaps(data.decode("utf-8", "surrogateescape"), products, command)
+        if name == "log" and settings["log-level"] in ("debug", "info") and not names_command(text):
+            raise DoubtError("the log is that of another run")
+        _write(f"{folder}/{name}", text)
 
 
 def _checked(product: Listed, recipe: str, settings: Settings, frames: Sequence[Frame], begun: Start) -> str:
