@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from esorex_bridge.errors import DataError, UserError
 
 if TYPE_CHECKING:
-    from esorex_bridge.cli.organised_data import OrganisedData
     from esorex_bridge.datasets.association import Mode
     from esorex_bridge.datasets.dataset import Dataset
+    from esorex_bridge.organising import OrganisedData
     from esorex_bridge.plan.workflow import Workflow
 
 INPUT_FOLDER = "reflex_input"
@@ -83,13 +82,11 @@ def organised(
     UserError
         A rule file, a workflow definition or a choice is wrong.
     """
-    from esorex_bridge.cli import organised_data
+    from esorex_bridge.organising import Request, load
 
     if by not in ("both", "calselector", "oca"):
         raise UserError(f"by is '{by}'; it must be calselector, oca or both")
-    wanted = argparse.Namespace(root=root, by=by, oca=Path(oca) if oca else None, workflow=workflow or None,
-                                breakpoints=None)
-    return organised_data.load(wanted, folders)
+    return load(Request(root, by, Path(oca) if oca else None, workflow or None), folders)
 
 
 def reflex_datasets(data: OrganisedData, datasets: Sequence[Dataset]) -> list[dict[str, Any]]:

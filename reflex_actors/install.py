@@ -134,7 +134,7 @@ def _modules(folder: Path) -> None:
 
 
 def _workflows(folder: Path) -> Iterator[Path]:
-    from esorex_bridge.session import read_workflow, workflow_folder
+    from esorex_bridge.run.definitions import read_workflow, workflow_folder
     from reflex_actors.moml.reduction import reduction
     from reflex_actors.moml.steps import UnsupportedError
     from reflex_actors.moml.text import write

@@ -136,7 +136,7 @@ def head_comment(definition: Workflow) -> str:
 
 
 def _definition(name: str) -> Workflow:
-    from esorex_bridge.session import read_workflow, workflow_folder
+    from esorex_bridge.run.definitions import read_workflow, workflow_folder
 
     known = {path.stem: path for path in sorted(workflow_folder().glob("*.yaml"))}
     path = known.get(name, Path(name))

@@ -72,7 +72,7 @@ def step_of(recipe: str, workflow: str) -> tuple[Workflow, StepDefinition]:
     """
     from pathlib import Path
 
-    from esorex_bridge.session import read_workflow, workflow_folder
+    from esorex_bridge.run.definitions import read_workflow, workflow_folder
 
     known = {path.stem: path for path in sorted(workflow_folder().glob("*.yaml"))}
     paths = [known.get(workflow, Path(workflow))] if workflow else list(known.values())

@@ -17,6 +17,7 @@ Wire = tuple[str, ...]
 """Ports on one relation: the source first."""
 
 INPUT, OUTPUT, MULTIPORT = Property("input"), Property("output"), Property("multiport")
+_NEVER_DECLARED = ("rejected inputs", "rejected outputs", "logs", "warnings", "errors")
 GRID = (180.0, 110.0)
 """Distance of neighbours on the canvas, in pixels."""
 
@@ -102,6 +103,7 @@ def actor(name: str, cls: str, properties: Iterable[Property] = (), rates: dict[
         if each.direction == IN
         else port_out(each.name, each.multiport)
         for each in ACTORS[cls].ports
+        if each.name not in _NEVER_DECLARED
     )
     return Entity(name, cls, tuple(properties), ports)
 

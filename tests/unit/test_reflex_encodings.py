@@ -67,7 +67,8 @@ def test_parameters_come_back_from_json(sop: tuple[RecipeParameter, ...]) -> Non
     assert read_sop(json.loads(json.dumps(sop_document(sop)))) == sop
 
 
-TEXT_VALUES = st.text(string.ascii_letters + string.digits + "_.-+,/ =$", max_size=15).map(lambda text: text.strip(" ,"))
+VALUE_CHARACTERS = string.ascii_letters + string.digits + "_.-+,/ =$"
+TEXT_VALUES = st.text(VALUE_CHARACTERS, max_size=15).map(lambda text: text.strip(" ,"))
 
 
 @given(st.lists(st.builds(parameter, NAMES, NAMES, TEXT_VALUES), max_size=4).map(tuple))
@@ -104,7 +105,10 @@ def test_a_path_with_a_separator_is_refused_with_advice(path: str) -> None:
         read_sof(f"d|{path};BIAS;X")
 
 
-@pytest.mark.parametrize("value", ["no bar", "{broken", {"files": 3}, {"nothing": []}, [1], {"files": [{"name": "/a"}]}])
+NO_SETS = ["no bar", "{broken", {"files": 3}, {"nothing": []}, [1], {"files": [{"name": "/a"}]}]
+
+
+@pytest.mark.parametrize("value", NO_SETS)
 def test_what_is_no_set_of_files_is_refused(value: object) -> None:
     with pytest.raises(EncodingError):
         read_sof(value)

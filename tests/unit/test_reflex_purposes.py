@@ -128,6 +128,7 @@ def test_limits_of_a_port() -> None:
 
 
 def test_a_step_keeps_only_the_purposes_that_are_its_own() -> None:
-    darks = sof(("d1", "DARK", "DARK/OBJECT"), ("d2", "DARK", "DARK/FLAT/OBJECT FLAT/OBJECT"), ("d3", "DARK", "FLAT/OBJECT"))
+    both = ("d2", "DARK", "DARK/FLAT/OBJECT FLAT/OBJECT")
+    darks = sof(("d1", "DARK", "DARK/OBJECT"), both, ("d3", "DARK", "FLAT/OBJECT"))
     flats = sof(("f", "FLAT", "FLAT/OBJECT"))
     assert told(own_purposes(darks, flats)) == [("d1", "DARK/OBJECT"), ("d2", "DARK/FLAT/OBJECT")]

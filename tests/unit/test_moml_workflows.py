@@ -1,0 +1,223 @@
+"""Workflow files made from definitions: as checked in, as Kepler wants them, as the engine needs them."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from esorex_bridge.cli import main
+from esorex_bridge.plan.workflow import Workflow, parse_workflow
+from esorex_bridge.session import read_workflow, workflow_folder
+from reflex_actors.moml.check import check, ends_of
+from reflex_actors.moml.inventory import ACTORS, IN
+from reflex_actors.moml.kar import kar
+from reflex_actors.moml.model import COMPOSITE, Entity
+from reflex_actors.moml.read import read, read_file
+from reflex_actors.moml.reduction import reduction
+from reflex_actors.moml.steps import UnsupportedError, places
+from reflex_actors.moml.text import write
+from reflex_actors.verb import head_comment
+
+NAMES = sorted(path.stem for path in workflow_folder().glob("*.yaml"))
+
+
+@pytest.fixture(params=NAMES)
+def workflow(request: pytest.FixtureRequest) -> Workflow:
+    return read_workflow(workflow_folder() / f"{request.param}.yaml")
+
+
+@pytest.fixture
+def root(workflow: Workflow) -> Entity:
+    return reduction(workflow)
+
+
+def test_workflow_files_are_checked_in() -> None:
+    assert {"naco", "hawki"} <= {path.stem for path in workflow_folder().glob("*.xml")}
+
+
+@pytest.mark.parametrize("path", sorted(workflow_folder().glob("*.xml")), ids=lambda path: path.stem)
+def test_a_checked_in_workflow_file_is_what_its_definition_gives(path: Path) -> None:
+    definition = read_workflow(path.with_suffix(".yaml"))
+    fresh = write(reduction(definition), head_comment(definition))
+    assert path.read_text() == fresh, (
+        f"{path.name} is stale: run  esorex-bridge reflex workflow {path.stem} > workflows/{path.stem}.xml"
+    )
+
+
+def test_a_workflow_comes_back_from_its_text(root: Entity) -> None:
+    again = read(write(root).encode(), root.name)
+    assert again.root == root
+    assert again.oddities == ()
+
+
+def test_nothing_is_wrong_with_a_generated_workflow(root: Entity) -> None:
+    assert check(root) == ()
+
+
+def test_a_workflow_is_made_the_same_every_time(workflow: Workflow) -> None:
+    assert write(reduction(workflow)) == write(reduction(workflow))
+    assert kar(reduction(workflow)) == kar(reduction(workflow))
+
+
+def test_every_step_of_a_definition_has_its_recipe_actor(workflow: Workflow, root: Entity) -> None:
+    actors = {actor.name: actor for _, actor in root.walk() if actor.cls == "org.eso.RecipeExecuter"}
+    assert set(actors) == {step.name for step in workflow.steps}
+    for step in workflow.steps:
+        values = {each.value for each in actors[step.name].properties if each.name.startswith("recipe_param_")}
+        assert {str(value).partition("=")[0] for value in values} == {name for name, _ in step.parameters}
+        tags = str(actors[step.name].value("Input Files Category")).split(",")
+        assert set(step.main) <= set(tags)
+
+
+def composites(root: Entity) -> Iterator[Entity]:
+    return (entity for _, entity in root.walk() if entity.cls == COMPOSITE)
+
+
+def test_directors_are_set_so_that_every_dataset_is_run(root: Entity) -> None:
+    for composite in composites(root):
+        settings = {each.name: each.value for each in composite.director.properties} if composite.director else {}
+        assert settings["iterations"] == "0"
+        assert settings["maximumReceiverCapacity"] == "0"
+        assert settings["runUntilDeadlockInOneIteration"] == ("false" if composite is root else "true")
+
+
+def test_every_relation_has_width_1_one_source_and_a_reader(root: Entity) -> None:
+    for composite in composites(root):
+        ends = ends_of(composite)
+        assert all(end.known for end in ends)
+        for relation in composite.relations:
+            own = [end for end in ends if end.link.relation == relation.name]
+            assert relation.width == "1"
+            assert sum(end.source for end in own) == 1
+            assert len(own) > 1
+
+
+def test_rates_are_those_that_actors_have_before_they_start(root: Entity) -> None:
+    wanted = {
+        ("org.eso.SofAccumulator", "sof in"): "0", ("org.eso.SofAccumulator", "#groups"): "1",
+        ("org.eso.RecipeExecuter", "sof in"): "1", ("org.eso.RecipeExecuter", "sop in"): "1",
+        ("org.eso.FitsRouter", "in"): "1", ("org.eso.DataSetChooser", "datasets in"): "1",
+    }
+    seen = {(actor.cls, port.name): port.rate("tokenConsumptionRate")
+            for _, actor in root.walk() for port in actor.ports if port.rate("tokenConsumptionRate")}
+    assert seen == wanted
+
+
+def test_constants_are_triggered_each_time_but_the_one_that_starts_the_workflow(root: Entity) -> None:
+    limits = {(composite.name, actor.name): actor.value("firingCountLimit") for composite in composites(root)
+              for actor in composite.entities if actor.cls.endswith("StringConst")}
+    assert [key for key, value in limits.items() if value == "1"] == [("Initialize", "Start")]
+
+
+def test_the_next_dataset_waits_until_the_current_one_is_closed(root: Entity) -> None:
+    waiting = [link.relation for link in root.links if link.port == "Close DataSet.current_dataset"]
+    opened = [link.relation for link in root.links if link.port == "Initialise Current Dataset.current_dataset"]
+    assert waiting == opened != []
+
+
+def test_a_step_whose_raw_files_serve_another_directly_keeps_its_own_groups(workflow: Workflow, root: Entity) -> None:
+    for place in places(workflow):
+        guard = root.entity(f"{place.name} Inputs")
+        linked = {link.port for link in root.links}
+        for port in ("others_sof", "others_sof_2", "others_sof_3")[: len(place.rivals)]:
+            assert guard is not None
+            assert f"{guard.name}.{port}" in linked
+
+
+def test_naco_keeps_the_darks_of_flats_away_from_the_dark_recipe() -> None:
+    found = {place.step.recipe: place.rivals for place in places(read_workflow(workflow_folder() / "naco.yaml"))}
+    assert len(found["naco_img_dark"]) == 1
+
+
+@pytest.mark.real
+def test_classes_ports_and_parameters_are_those_of_shipped_workflows(root: Entity, real: Path) -> None:
+    inventory = json.loads((real / "reflex" / "moml_actor_inventory.json").read_text())
+    for place, actor in root.walk():
+        if not actor.cls.startswith("org.eso."):
+            continue
+        known = inventory[actor.cls]
+        own = actor.cls in ("org.eso.PythonActor", "org.eso.FitsRouter")
+        if not own:
+            assert {port.name for port in actor.ports} <= set(known["ports"]), place
+        for each in actor.properties:
+            usual = each.name in known["params"] or each.name.startswith(("_", "recipe_param_"))
+            assert usual or each.name.endswith("_config"), (place, each.name)
+            if usual and each.name in known["params"] and each.cls:
+                assert each.cls == known["params"][each.name]["class"], (place, each.name)
+
+
+@pytest.mark.real
+def test_our_list_of_actors_agrees_with_shipped_workflows(real: Path) -> None:
+    inventory = json.loads((real / "reflex" / "moml_actor_inventory.json").read_text())
+    for cls, known in inventory.items():
+        for name, facts in known["ports"].items():
+            port = ACTORS[cls].port(name)
+            if port is None:
+                assert ACTORS[cls].own_ports or facts["linked"] == 0 or name in ("sof", "bookkeeping db", "in", "out")
+            elif facts["dir"]:
+                assert (port.direction == IN) == (facts["dir"] == "in"), (cls, name)
+
+
+def test_a_kar_is_a_zip_with_manifest_and_workflow(tmp_path: Path) -> None:
+    path = tmp_path / "naco.kar"
+    assert main(["reflex", "workflow", "naco", "--kar", str(path)]) == 0
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        manifest = archive.read("META-INF/MANIFEST.MF").decode()
+    assert names[0] == "META-INF/MANIFEST.MF"
+    assert f"Name: {names[1]}\r\n" in manifest
+    assert "handler: org.kepler.kar.handlers.ActorMetadataKAREntryHandler" in manifest
+    assert read_file(path).root.name == "naco"
+
+
+def test_reflex_may_organise_in_its_calselector_mode(root: Entity) -> None:
+    assert check(root) == ()
+    other = reduction(read_workflow(workflow_folder() / "naco.yaml"), reflex_organises=True)
+    organizer = other.entity("DataOrganizer")
+    assert organizer is not None
+    assert organizer.value("Use CalSelector associations") == "true"
+    assert check(other) == ()
+
+
+def test_a_tuned_step_has_the_loop_with_its_rates(workflow: Workflow) -> None:
+    recipe = workflow.steps[0].recipe
+    root = reduction(workflow, tunable={recipe: (("kappa", 3), ("method", "a,b"))})
+    assert check(root) == ()
+    looper = next(actor for _, actor in root.walk() if actor.cls == "org.eso.RecipeLooper")
+    rates = {port.name: port.rate("tokenConsumptionRate") for port in looper.ports}
+    assert rates == {"sof in": "1", "sop in": "1", "sof loop": "0", "sop loop": "0", "iteration complete": "0",
+                     "sof out": None, "sop out": None}
+    again = read(write(root).encode(), "x").root
+    assert again == root
+
+
+STEP = "- {recipe: %s, main: [%s], products: [%s]%s}"
+
+
+def definition(*steps: str) -> Workflow:
+    text = "workflow: w\ninstruments: [W]\npipeline: w\nstate: from documentation\nsteps:\n  " + "\n  ".join(steps)
+    return parse_workflow(text, "w.yaml")
+
+
+def test_a_category_that_is_a_pattern_is_refused() -> None:
+    with pytest.raises(UnsupportedError, match="pattern"):
+        reduction(definition(STEP % ("a_b", "RAW+X", "P", "")))
+
+
+def test_a_product_cannot_stand_for_two_tags() -> None:
+    needs = ", calibrations: {A: {sources: [P]}, B: {sources: [P]}}"
+    with pytest.raises(UnsupportedError, match="cannot stand for both A and B"):
+        reduction(definition(STEP % ("w_one", "RAW", "P", ""), STEP % ("w_two", "RAW2", "Q", needs)))
+
+
+def test_a_renamed_product_gets_the_tag_that_the_recipe_knows() -> None:
+    needs = ", calibrations: {BPM: {sources: [IMG_BPM], required: true}}"
+    root = reduction(definition(STEP % ("w_one", "RAW", "IMG_BPM", ""), STEP % ("w_two", "RAW2", "Q", needs)))
+    values = {actor.name: actor.value("value") for _, actor in root.walk() if actor.cls.endswith("StringConst")}
+    assert values["Two Tags"] == "IMG_BPM=BPM"
+    assert values["Two Needs"] == "BPM"
+    assert check(root) == ()
