@@ -22,14 +22,15 @@ from esorex_bridge.plan.parameters import ParameterSetting
 from esorex_bridge.plan.plan import Keywords, Plan, StepName
 from esorex_bridge.plan.workflow import Workflow
 from esorex_bridge.run.decide import Policy
-from esorex_bridge.run.definitions import Definitions
+from esorex_bridge.run.definitions import Definitions, user_workflow_folder, workflow_folder
 from esorex_bridge.run.esorex import EsoRex, find_esorex
 from esorex_bridge.run.inputs import scan
 from esorex_bridge.run.workspace import Workspace
 
 if TYPE_CHECKING:
     from esorex_bridge.archive.client import ArchiveClient
-    from esorex_bridge.archive.download import FetchReport
+    from esorex_bridge.archive.report import FetchReport
+    from esorex_bridge.organising import By
     from esorex_bridge.run.hand import HandSof
     from esorex_bridge.run.key import StepKey
     from esorex_bridge.run.ports import Product, Reporter
@@ -64,6 +65,10 @@ class Settings:
         What the user says about reuse.
     messages : callable or None
         Is given EsoRex's own messages, line by line; None to keep them in the folder of the run.
+    by : {'calselector', 'oca', 'both'}
+        What datasets are made by: trees, rules, or trees with the gaps filled by rules.
+    oca, breakpoints : Path or None
+        Rule file and breakpoints to organise by, instead of the pipeline's own and those in the data root.
     """
 
     root: Path
@@ -75,6 +80,9 @@ class Settings:
     jobs: int = 1
     policy: Policy = field(default_factory=Policy)
     messages: Callable[[str], None] | None = None
+    by: By = "calselector"
+    oca: Path | None = None
+    breakpoints: Path | None = None
 
 
 class Session:
@@ -115,10 +123,13 @@ class Session:
     def client(self) -> ArchiveClient:
         """The archive."""
         from esorex_bridge.archive.client import ArchiveClient
+        from esorex_bridge.archive.remembered import credentials
         from esorex_bridge.archive.services import Services
 
-        services = Services.at(self.settings.archive) if self.settings.archive else Services()
-        return ArchiveClient(services)
+        own = self.settings.archive is None
+        services = Services() if self.settings.archive is None else Services.at(self.settings.archive)
+        client = ArchiveClient(services, credentials=lambda: credentials(os.environ, keyring=own))
+        return self._closing.enter_context(client)
 
     @property
     def data_folder(self) -> Path:
@@ -153,7 +164,7 @@ class Session:
         return self.definitions.choose(dataset.instrument, _first_header(dataset))
 
     def datasets(self, names: Sequence[str] = ()) -> tuple[Dataset, ...]:
-        """Return the datasets of the association trees in the data folder, by name.
+        """Return the datasets of the data folder, by name, with the user's choices applied.
 
         Parameters
         ----------
@@ -165,30 +176,52 @@ class Session:
         UserError
             There is no dataset of a name.
         DataError
-            There is no association tree.
+            There is no dataset at all.
         """
         from esorex_bridge.datasets.xml import read_tree_file
 
         folder = self.data_folder
-        found = {
-            dataset.name: dataset for dataset in self.datasets_of(read_tree_file(path) for path in scan(folder).trees)
-        }
+        if self.settings.by != "calselector":
+            listed = self._organised()
+        else:
+            listed = self.datasets_of(read_tree_file(path) for path in scan(folder).trees)
+        found = {dataset.name: dataset for dataset in listed}
+        if not found and self.settings.by == "calselector":
+            raise DataError(
+                f"no association tree (*.xml) in {folder}; fetch data first (esorex-bridge fetch), "
+                "or organise by rules (--by oca)"
+            )
         if not found:
-            raise DataError(f"no association tree (*.xml) in {folder}; fetch data first (esorex-bridge fetch)")
+            raise DataError(f"nothing in {folder} makes a dataset; 'esorex-bridge organise' tells why")
         for name in names:
             if name not in found:
                 raise UserError(f"there is no dataset '{name}' in {folder}; there are: {', '.join(sorted(found))}")
         return tuple(found[name] for name in names or sorted(found))
 
     def datasets_of(self, trees: Iterable[AssociationTree]) -> tuple[Dataset, ...]:
-        """Return the datasets that association trees mean, with the files that are in the data folder, one a name."""
+        """Return the datasets that association trees mean, one a name, with the user's choices applied."""
+        from esorex_bridge.choices_file import CHOICES_FILE
+
         files = scan(self.data_folder).files
         found: dict[str, Dataset] = {}
         for tree in trees:
             dataset = dataset_from_tree(tree, files, requested=self.settings.mode)
             if dataset.name not in found:
                 found[dataset.name] = _with_instrument(dataset)
+        if (self.workspace.root / CHOICES_FILE).exists():
+            found.update({dataset.name: dataset for dataset in self._organised() if dataset.name in found})
         return tuple(found.values())
+
+    def _organised(self) -> tuple[Dataset, ...]:
+        """Return the datasets that trees and rules make of the data folder; of the whole input where there is none."""
+        from esorex_bridge.organising import Request, load
+
+        settings = self.settings
+        by = "both" if settings.by == "calselector" else settings.by
+        workflow = str(settings.workflow) if settings.workflow is not None else None
+        folder = self.data_folder if self.data_folder.is_dir() else self.workspace.input
+        request = Request(self.workspace.root, by, settings.oca, workflow, settings.breakpoints)
+        return load(request, (folder if folder.is_dir() else self.workspace.root,)).datasets
 
     def learn_digests(self, report: FetchReport) -> None:
         """Remember the digests that were taken while files were fetched, so that nothing is read twice."""
@@ -269,46 +302,6 @@ class Session:
         settings = self.settings
         tools = Tools(self.esorex, self.store, self.workspace, reporter, started, settings.jobs, settings.policy)
         return carry_out(planned, tools, dry_run)
-
-
-def workflow_folder() -> Path:
-    """Return the folder of the workflow definitions: inside the installed package, or beside it in a checkout."""
-    here = Path(__file__).resolve().parent
-    installed = here / "workflows"
-    return installed if installed.is_dir() else here.parent / "workflows"
-
-
-def user_workflow_folder() -> Path:
-    """Return the folder of the user's own definitions, `esorex-bridge/workflows` where settings are kept."""
-    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-    return Path(base) / "esorex-bridge" / "workflows"
-
-
-def read_workflow(path: Path) -> Workflow:
-    """Read a workflow definition from a file.
-
-    Raises
-    ------
-    UserError
-        It cannot be read, or extends one that is not there.
-    DefinitionError
-        It says something that is not allowed.
-    """
-    return Definitions((user_workflow_folder(), workflow_folder())).read(path)
-
-
-def read_text(path: Path) -> str:
-    """Read a file that a person wrote.
-
-    Raises
-    ------
-    UserError
-        It cannot be read, or is no UTF-8.
-    """
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from None
 
 
 def _with_instrument(dataset: Dataset) -> Dataset:

@@ -82,11 +82,12 @@ def organised(
     UserError
         A rule file, a workflow definition or a choice is wrong.
     """
-    from esorex_bridge.organising import Request, load
+    from esorex_bridge.organising import WAYS, Request, load
 
-    if by not in ("both", "calselector", "oca"):
-        raise UserError(f"by is '{by}'; it must be calselector, oca or both")
-    return load(Request(root, by, Path(oca) if oca else None, workflow or None), folders)
+    way = next((known for known in WAYS if known == by), None)
+    if way is None:
+        raise UserError(f"by is '{by}'; it must be one of {', '.join(WAYS)}")
+    return load(Request(root, way, Path(oca) if oca else None, workflow or None), folders)
 
 
 def reflex_datasets(data: OrganisedData, datasets: Sequence[Dataset]) -> list[dict[str, Any]]:

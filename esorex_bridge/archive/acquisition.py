@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from esorex_bridge.archive.calselector import AssociationReply
+from esorex_bridge.archive.calselector import AssociationReply, Outcome, without_tree
 from esorex_bridge.archive.query import Constraints
+from esorex_bridge.archive.trees import save_trees
+from esorex_bridge.archive.wanted import wanted
 from esorex_bridge.datasets.association import Mode
 
 if TYPE_CHECKING:
     from esorex_bridge.archive.client import ArchiveClient, Row
-    from esorex_bridge.archive.download import FetchReport, FileReport, Received
+    from esorex_bridge.archive.report import FetchReport, Progress
 
 
 class Watcher(Protocol):
@@ -25,8 +29,8 @@ class Watcher(Protocol):
     def associated(self, replies: tuple[AssociationReply, ...], files: tuple[str, ...]) -> None:
         """Tell what calSelector answered, and which files that makes."""
 
-    def fetching(self, event: Received | FileReport) -> None:
-        """Tell about bytes that came and files that ended; called from several threads."""
+    def fetching(self, files: int) -> AbstractContextManager[Progress]:
+        """Give what downloads tell their progress to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +43,15 @@ class Acquisition:
         The science frames, as the archive lists them.
     replies : tuple of AssociationReply
         calSelector's answers; together they cover all frames.
+    files : tuple of str
+        The archive names of all that belongs to them, science first.
     report : FetchReport or None
         What became of each file; None where nothing was to be fetched yet.
     """
 
     rows: tuple[Row, ...]
     replies: tuple[AssociationReply, ...]
+    files: tuple[str, ...]
     report: FetchReport | None
 
 
@@ -77,31 +84,43 @@ def acquire(
     """
     rows = client.query(constraints)
     watcher.found(rows)
-    templates = {str(row["dp_id"]): str(row["tpl_start"]) for row in rows if row.get("tpl_start")}
-    replies = client.associations([str(row["dp_id"]) for row in rows], mode, templates) if rows else ()
-    files = files_of(replies)
+    names = tuple(str(row["dp_id"]) for row in rows)
+    replies = ask(client, names, mode, {str(row["dp_id"]): row for row in rows}) if rows else ()
+    files = wanted(names, replies).names
     watcher.associated(replies, files)
     if dry_run or not files:
-        return Acquisition(rows, replies, None)
-    save_trees(replies, folder)
-    return Acquisition(rows, replies, client.fetch(files, folder, progress=watcher.fetching))
+        return Acquisition(rows, replies, files, None)
+    save_trees(replies, folder, datetime.now(UTC))
+    with watcher.fetching(len(files)) as progress:
+        return Acquisition(rows, replies, files, client.fetch(files, folder, progress=progress))
 
 
-def files_of(replies: Iterable[AssociationReply]) -> tuple[str, ...]:
-    """Return the names of all files of some answers, once each: science first within each answer."""
-    return tuple(dict.fromkeys(name for reply in replies for name in (*reply.covers, *(f.name for f in reply.listed))))
+def ask(
+    client: ArchiveClient, names: Sequence[str], mode: Mode, rows: Mapping[str, Row]
+) -> tuple[AssociationReply, ...]:
+    """Return calSelector's answers for frames.
 
+    The archive's own rows tell the template of each frame, to ask less, and whether it is a science frame: others are
+    not asked for, because they make calSelector call the associations of all incomplete.
 
-def save_trees(replies: Iterable[AssociationReply], folder: Path) -> tuple[Path, ...]:
-    """Keep the association trees beside the data, under the names that ESO gives them, and return where they are."""
-    folder.mkdir(parents=True, exist_ok=True)
-    saved = []
-    for reply in replies:
-        if reply.tree is None:
-            continue
-        path = folder / Path(reply.file_name or f"{reply.asked}_{reply.tree.mode.lower()}.xml").name
-        part = path.with_name(f".{path.name}.part")
-        part.write_bytes(reply.document)
-        part.replace(path)
-        saved.append(path)
-    return tuple(saved)
+    Parameters
+    ----------
+    client : ArchiveClient
+        To the archive.
+    names : sequence of str
+        Archive names of frames.
+    mode : {'Raw2Raw', 'Raw2Master'}
+        Kind of calibrations.
+    rows : mapping
+        `dp_cat` and `tpl_start` by dp_id, as far as they are known. Frames under protection have no row; they pass for
+        science.
+    """
+    other = {name: str(row["dp_cat"]) for name, row in rows.items() if row["dp_cat"] not in (None, "SCIENCE")}
+    templates = {name: str(row["tpl_start"]) for name, row in rows.items() if row["tpl_start"]}
+    replies = client.associations([name for name in names if name not in other], mode, templates)
+    said = "calSelector is asked about science frames only"
+    return replies + tuple(
+        without_tree(name, mode, Outcome.NOT_SUPPORTED, f"a frame of category {other[name]}: {said}")
+        for name in names
+        if name in other
+    )

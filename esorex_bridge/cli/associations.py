@@ -47,32 +47,10 @@ def run(args: argparse.Namespace) -> int:
 
 def ask(client: ArchiveClient, names: Sequence[str], mode: Mode,
         rows: Mapping[str, Row] | None = None) -> tuple[AssociationReply, ...]:
-    """Return calSelector's answers for frames.
+    """Return calSelector's answers for frames; their rows are looked up where they are not known already."""
+    from esorex_bridge.archive import acquisition
 
-    The archive's own rows tell the template of each frame, to ask less, and whether it is a science frame: others are
-    not asked for, because they make calSelector call the associations of all incomplete.
-
-    Parameters
-    ----------
-    client : ArchiveClient
-        To the archive.
-    names : sequence of str
-        Archive names of frames.
-    mode : {'Raw2Raw', 'Raw2Master'}
-        Kind of calibrations.
-    rows : mapping, optional
-        `dp_cat` and `tpl_start` by dp_id, where they are known already.
-    """
-    from esorex_bridge.archive.calselector import Outcome, without_tree
-
-    known = _looked_up(client, names) if rows is None else rows
-    # Frames under protection have no row; they pass for science.
-    other = {name: str(row["dp_cat"]) for name, row in known.items() if row["dp_cat"] not in (None, "SCIENCE")}
-    templates = {name: str(row["tpl_start"]) for name, row in known.items() if row["tpl_start"]}
-    replies = client.associations([name for name in names if name not in other], mode, templates)
-    said = "calSelector is asked about science frames only"
-    return replies + tuple(without_tree(name, mode, Outcome.NOT_SUPPORTED, f"a frame of category {other[name]}: {said}")
-                           for name in names if name in other)
+    return acquisition.ask(client, names, mode, _looked_up(client, names) if rows is None else rows)
 
 
 def _looked_up(client: ArchiveClient, names: Sequence[str]) -> dict[str, Row]:

@@ -45,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _demonstrate(args: argparse.Namespace) -> int:
+    from esorex_bridge.archive.query import Constraints
     from esorex_bridge.cli import reduce as verb
     from esorex_bridge.demo.archive import EmbeddedArchive
     from esorex_bridge.session import Settings
@@ -62,7 +63,7 @@ def _demonstrate(args: argparse.Namespace) -> int:
         command = shlex.join((*words, *sets, "--root", str(args.root), "--archive", archive.url))
         for part in ("first", "second"):
             output.note(f"the {part} time: {command}")
-            came = verb.go(settings, verb.constraints_of(**fields))
+            came = verb.go(settings, Constraints(**fields))
             documents.append({"command": command, **verb.document(came)})
             failed = failed or verb.has_failed(came)
             if not args.json:

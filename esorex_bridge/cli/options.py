@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from esorex_bridge.errors import UserError
 
 if TYPE_CHECKING:
+    from esorex_bridge.organising import Request
     from esorex_bridge.plan.parameters import ParameterSetting
     from esorex_bridge.run.decide import Policy
     from esorex_bridge.session import Settings
@@ -39,13 +40,43 @@ def dry_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and change nothing")
 
 
+def organising(parser: argparse.ArgumentParser, by: str = "both") -> None:
+    """Add what datasets are made by: `--by`, `--oca`, `--workflow`, `--breakpoints`."""
+    group = parser.add_argument_group("organising")
+    group.add_argument(
+        "--by",
+        choices=("calselector", "oca", "both"),
+        default=by,
+        help=f"association trees, OCA rules, or trees with the gaps filled by rules (default: {by})",
+    )
+    group.add_argument("--oca", type=Path, metavar="FILE", help="a rule file to use instead of the pipeline's own")
+    group.add_argument(
+        "--workflow",
+        metavar="NAME|FILE",
+        help="a workflow definition to use instead of the one for the instrument",
+    )
+    group.add_argument(
+        "--breakpoints",
+        type=Path,
+        metavar="FILE",
+        help="calSelector's breakpoints, dates that calibrations must not cross (default: breakpoints.json in the data root)",
+    )
+
+
+def request(args: argparse.Namespace) -> Request:
+    """Return what to organise by, as a command line says."""
+    from esorex_bridge.organising import Request
+
+    return Request(args.root, args.by, args.oca, args.workflow, args.breakpoints)
+
+
 def planning(parser: argparse.ArgumentParser) -> None:
-    """Add what a plan depends on: `--mode`, `--workflow`, `--set`."""
+    """Add what a plan depends on: what datasets are made by, `--mode`, `--set`, `--parameters`."""
+    organising(parser, by="calselector")
     group = parser.add_argument_group("planning")
     group.add_argument(
         "--mode", choices=("raw", "master"), default="raw", help="calibrations as raw frames or as processed masters"
     )
-    group.add_argument("--workflow", type=Path, metavar="FILE", help="a workflow definition to use instead of our own")
     group.add_argument(
         "--set",
         action="append",
@@ -58,8 +89,11 @@ def planning(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def running(parser: argparse.ArgumentParser) -> None:
-    """Add what carrying a plan out depends on: `--jobs`, `--lazy`, `--force`, `--from`, `--recipe-failure-mode`."""
+def running(parser: argparse.ArgumentParser, start: str = "--from") -> None:
+    """Add what carrying a plan out depends on.
+
+    `start` names the option for the step to start from, because `--from` is a date where frames are queried.
+    """
     group = parser.add_argument_group("running")
     _jobs(group)
     group.add_argument(
@@ -73,7 +107,7 @@ def running(parser: argparse.ArgumentParser) -> None:
         "--force", action="append", default=[], metavar="RECIPE|STEP", help="run it although its products are there"
     )
     group.add_argument(
-        "--from",
+        start,
         action="append",
         default=[],
         dest="start",
@@ -108,14 +142,18 @@ def settings(args: argparse.Namespace) -> Settings:
     """
     from esorex_bridge.cli import output
     from esorex_bridge.plan.parameters import read_settings
-    from esorex_bridge.session import Settings, read_text
+    from esorex_bridge.run.definitions import read_text
+    from esorex_bridge.session import Settings
 
     file = getattr(args, "parameters", None)
     return Settings(
         root=args.root,
         archive=args.archive,
         mode="Raw2Master" if getattr(args, "mode", "raw") == "master" else "Raw2Raw",
-        workflow=getattr(args, "workflow", None),
+        workflow=Path(args.workflow) if getattr(args, "workflow", None) else None,
+        by=getattr(args, "by", "calselector"),
+        oca=getattr(args, "oca", None),
+        breakpoints=getattr(args, "breakpoints", None),
         parameters=(
             *(read_settings(read_text(file), str(file)) if file else ()),
             *map(_setting, getattr(args, "set", ())),

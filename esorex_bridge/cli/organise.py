@@ -6,12 +6,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from esorex_bridge.cli import options, organised_data, output
+from esorex_bridge import organising
+from esorex_bridge.cli import archive, options, output
 from esorex_bridge.errors import DataError
 
 if TYPE_CHECKING:
-    from esorex_bridge.cli.organised_data import OrganisedData
     from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile
+    from esorex_bridge.organising import OrganisedData
 
 EXAMPLE = (
     "esorex-bridge organise --root night\n"
@@ -24,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("places", nargs="*", type=Path, metavar="DIR",
                         help="folders or files (default: reflex_input/ of the data root, or the root)")
-    organised_data.configure(parser)
+    options.organising(parser)
     group = parser.add_argument_group("selection")
     group.add_argument("--select", choices=("all", "new", "reduced", "failed"), default="all",
                        help="datasets by what happened to them so far")
@@ -51,11 +52,12 @@ def run(args: argparse.Namespace) -> int:
 
         where = parse_expression(args.where, "--where")
     asked = tuple(keyword.name for keyword in keywords_in(where)) if where is not None else ()
-    data = organised_data.load(args, args.places, asked)
+    data = organising.load(options.request(args), args.places, asked)
     states = dataset_states(args.root, data.datasets) if args.select != "all" else {}
     chosen = select(data.datasets, Method(args.select), states, args.name, where, data.headers)
     if args.ask_archive is not None:
-        chosen = organised_data.asked(args, data, chosen, args.ask_archive)
+        with archive.client(args) as client:
+            chosen = organising.filled(options.request(args), data, chosen, args.ask_archive, client)
     if args.reflex_json:
         output.emit_json(_reflex(chosen, data))
     elif args.json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from threading import Lock
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Literal
 
 from esorex_bridge.cli import output
@@ -12,7 +12,7 @@ from esorex_bridge.run.report import DatasetReport, StepReport
 
 if TYPE_CHECKING:
     from esorex_bridge.archive.calselector import AssociationReply
-    from esorex_bridge.archive.download import FileReport, Received
+    from esorex_bridge.archive.report import Progress as Transfer
 
 FailureMode = Literal["Continue", "Stop", "Ask"]
 FAILURE_MODES: tuple[FailureMode, ...] = ("Continue", "Stop", "Ask")
@@ -57,42 +57,25 @@ class Progress:
 class FetchProgress:
     """Tells on stderr what was found, what calSelector answered, and how the downloads go on."""
 
-    def __init__(self) -> None:
-        self._bytes: dict[str, int] = {}
-        self._ended = self._files = 0
-        self._lock = Lock()
-        self._live = sys.stderr.isatty()
-
-    def __enter__(self) -> FetchProgress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._live and self._ended:
-            sys.stderr.write("\n")
-
     def found(self, rows: Sequence[object]) -> None:
         """Tell how many frames the query found."""
         output.note(f"query: {len(rows)} science frames")
 
     def associated(self, replies: Sequence[AssociationReply], files: Sequence[str]) -> None:
-        """Tell what calSelector answered."""
-        self._files = len(files)
+        """Tell what calSelector answered, with what should be known before trusting it."""
+        from esorex_bridge.archive.wanted import remarks
+
         trees = sum(reply.tree is not None for reply in replies)
         output.note(f"calSelector: {trees} association trees, which name {len(files)} files")
+        for reply in replies:
+            for remark in remarks(reply):
+                output.note(f"  {remark}")
 
-    def fetching(self, event: Received | FileReport) -> None:
-        """Tell about bytes that came and files that ended: one live line on a terminal, every tenth in a log."""
-        with self._lock:
-            self._bytes[event.name] = event.size_bytes
-            ended = hasattr(event, "status")
-            self._ended += ended
-            last = ended and self._ended == self._files
-            megabytes = sum(self._bytes.values()) / 1e6
-            line = f"fetch: {self._ended} of {self._files} files, {megabytes:.1f} MB"
-            if self._live:
-                sys.stderr.write(f"\r{line}")
-            elif last or (ended and self._files >= 10 and self._ended % (self._files // 5) == 0):
-                output.note(line)
+    def fetching(self, files: int) -> AbstractContextManager[Transfer]:
+        """Give what downloads tell their progress to."""
+        from esorex_bridge.cli.transfer_progress import watching
+
+        return watching(files)
 
 
 def show(reports: Sequence[DatasetReport]) -> None:

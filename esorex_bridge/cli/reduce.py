@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from esorex_bridge.cli import options, output
+from esorex_bridge.cli import archive, constraints, options, output
 from esorex_bridge.cli.progress import FailureMode, FetchProgress, Progress, show
 from esorex_bridge.datasets.dataset import missing_files
 from esorex_bridge.errors import UserError
@@ -26,13 +26,9 @@ EXAMPLE = 'esorex-bridge reduce --program "60.A-9999(A)" --night 2016-03-01 --ro
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("dp_ids", nargs="*", metavar="DP_ID", help="science frames by their archive names")
-    group = parser.add_argument_group("which science frames")
-    group.add_argument("--program", metavar="P", help='programme or run, such as "60.A-9999(A)"')
-    group.add_argument("--target", metavar="NAME", help="name of the object")
-    group.add_argument("--instrument", metavar="I", help="instrument")
-    group.add_argument("--night", metavar="YYYY-MM-DD", help="night that began on this date")
+    constraints.configure(parser, dp_ids=False)
     options.planning(parser)
-    options.running(parser)
+    options.running(parser, start="--from-step")
     options.dry_run(parser)
     options.common(parser)
 
@@ -58,13 +54,8 @@ class Result:
 
 def run(args: argparse.Namespace) -> int:
     """Go the whole road, and print what came of it."""
-    wanted = constraints_of(
-        program=args.program,
-        target=args.target,
-        instrument=args.instrument,
-        night=args.night,
-        dp_ids=tuple(args.dp_ids),
-    )
+    given = constraints.given(args)
+    wanted = replace(given, dp_ids=archive.checked_names(args.dp_ids))
     result = go(options.settings(args), wanted, args.dry_run, args.recipe_failure_mode)
     if args.json:
         output.emit_json(document(result))
@@ -72,22 +63,6 @@ def run(args: argparse.Namespace) -> int:
         show(result.reports)
         say_what_is_missing(result)
     return 1 if has_failed(result) else 0
-
-
-def constraints_of(**fields: Any) -> Constraints:
-    """Return the constraints that a command line gives.
-
-    Raises
-    ------
-    UserError
-        It gives none.
-    """
-    from esorex_bridge.archive.query import Constraints
-
-    wanted = Constraints(**fields)
-    if wanted == Constraints():
-        raise UserError("name the science frames: DP_IDs, --program, --target, --instrument or --night")
-    return wanted
 
 
 def go(
@@ -106,8 +81,7 @@ def go(
     from esorex_bridge.session import Session
 
     with Session(settings) as session:
-        with FetchProgress() as watcher:
-            acquired = acquire(session.client, wanted, settings.mode, session.data_folder, watcher, dry_run)
+        acquired = acquire(session.client, wanted, settings.mode, session.data_folder, FetchProgress(), dry_run)
         if not acquired.rows:
             raise UserError(
                 "the archive has no science frame that meets this; 'esorex-bridge query' shows what there is"
@@ -129,10 +103,7 @@ def say_what_is_missing(result: Result) -> None:
             said = f" ({'; '.join(reply.messages)})" if reply.messages else ""
             print(f"not reduced: {reply.asked}: {reply.outcome.value.replace('_', ' ')}{said}")
     if result.acquired.report is None:
-        from esorex_bridge.archive.acquisition import files_of
-
-        names = files_of(result.acquired.replies)
-        print(f"would fetch {len(names)} files, as far as they are not here")
+        print(f"would fetch {len(result.acquired.files)} files, as far as they are not here")
     else:
         for file in result.acquired.report.files:
             if not file.here:
@@ -153,7 +124,6 @@ def has_failed(result: Result) -> bool:
 
 def document(result: Result) -> dict[str, Any]:
     """Return all that came of the road as JSON values."""
-    from esorex_bridge.archive.acquisition import files_of
     from esorex_bridge.run.report import count
 
     acquired = result.acquired
@@ -161,7 +131,7 @@ def document(result: Result) -> dict[str, Any]:
     return {
         "science_frames": [row["dp_id"] for row in acquired.rows],
         "associations": [_association(reply) for reply in acquired.replies],
-        "planned_files": list(files_of(acquired.replies)),
+        "planned_files": list(acquired.files),
         "files": [
             {
                 "name": file.name,

@@ -9,11 +9,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from esorex_bridge.cli import options, organised_data, output
-from esorex_bridge.cli.choices_file import CHOICES_FILE, read_choices_file, write_choices_file
-from esorex_bridge.cli.organised_data import OrganisedData, with_choices
+from esorex_bridge import organising
+from esorex_bridge.choices_file import CHOICES_FILE, read_choices_file, write_choices_file
+from esorex_bridge.cli import options, output
 from esorex_bridge.errors import UserError
 from esorex_bridge.files import stem
+from esorex_bridge.organising import OrganisedData, with_choices
 
 if TYPE_CHECKING:
     from esorex_bridge.datasets.choices import Choices
@@ -79,7 +80,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
                        help="use an own file in place of what would be made")
     group.add_argument("--reset", action="store_true", help="take back all choices for this dataset")
     group.add_argument("--pick", action="store_true", help="choose by number on the terminal")
-    organised_data.configure(parser)
+    options.organising(parser)
     options.common(parser)
 
 
@@ -89,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
 
     if bool(args.use) != bool(args.category):
         raise UserError("--use FILE and --for CATEGORY belong together")
-    data = organised_data.load(args, args.data) if not args.reset else _without_choices(args)
+    data = organising.load(options.request(args), args.data) if not args.reset else _without_choices(args)
     dataset = data.before.get(args.dataset)
     if dataset is None:
         names = ", ".join(data.before) or "none"
@@ -110,7 +111,7 @@ def _without_choices(args: argparse.Namespace) -> OrganisedData:
     kept = read_choices_file(args.root)
     kept.pop(args.dataset, None)
     write_choices_file(args.root, kept)
-    return organised_data.load(args, args.data)
+    return organising.load(options.request(args), args.data)
 
 
 def _changed(choices: Choices, args: argparse.Namespace) -> Choices:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from esorex_bridge.cli import options, organised_data, output
+from esorex_bridge import organising
+from esorex_bridge.cli import options, output
 from esorex_bridge.errors import UserError
 from esorex_bridge.files import stem
 
@@ -21,13 +22,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", metavar="DATASET|FILE|CATEGORY", help="a dataset's name, a file, or a category")
     parser.add_argument("--data", action="append", type=Path, default=[], metavar="DIR",
                         help="folder of the data; may be given again (default: reflex_input/ of the data root)")
-    organised_data.configure(parser)
+    options.organising(parser)
     options.common(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Look everywhere for the name, and print what is known."""
-    data = organised_data.load(args, args.data)
+    data = organising.load(options.request(args), args.data)
     lines = explain(data, args.what)
     if not lines:
         names = ", ".join(dataset.name for dataset in data.datasets) or "none"
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def explain(data: organised_data.OrganisedData, what: str) -> tuple[str, ...]:
+def explain(data: organising.OrganisedData, what: str) -> tuple[str, ...]:
     """Return what is known of a dataset, file or category; nothing where there is none of that name."""
     from esorex_bridge.datasets import why
 

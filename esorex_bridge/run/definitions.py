@@ -5,6 +5,7 @@ Parsing all of them takes longer than planning a night, so the file for an instr
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,7 +101,7 @@ class _Base:
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a definition file.
+    """Return the text of a file that a person wrote.
 
     Raises
     ------
@@ -110,4 +111,27 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"the workflow definition {path} cannot be read: {error}") from None
+        raise UserError(f"{path} cannot be read: {error}") from None
+
+
+def own_definitions() -> Definitions:
+    """Return the definitions that count: the user's own first, then those that come with the bridge."""
+    return Definitions((user_workflow_folder(), workflow_folder()))
+
+
+def workflow_folder() -> Path:
+    """Return the folder of the workflow definitions: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "workflows"
+    return installed if installed.is_dir() else package.parent / "workflows"
+
+
+def user_workflow_folder() -> Path:
+    """Return the folder of the user's own definitions, `esorex-bridge/workflows` where settings are kept."""
+    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(base) / "esorex-bridge" / "workflows"
+
+
+def read_workflow(path: Path) -> Workflow:
+    """Read a workflow definition from a file; errors as `Definitions.read`."""
+    return own_definitions().read(path)

@@ -1,17 +1,17 @@
-"""The data that `organise`, `why` and `review` look at: files and trees on disk, organised."""
+"""Organising what lies on disk: files, trees, rules and the user's choices become datasets."""
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from esorex_bridge.errors import DataError, UserError
 
 if TYPE_CHECKING:
+    from esorex_bridge.archive.client import ArchiveClient
     from esorex_bridge.datasets.breakpoints import Breakpoint
     from esorex_bridge.datasets.choices import Choices
     from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from esorex_bridge.plan.workflow import Workflow
 
 SHARE_FOLDERS = (Path("/usr/share"), Path("/usr/local/share"), Path("/opt/local/share"))
+By = Literal["both", "calselector", "oca"]
+WAYS: tuple[By, ...] = ("both", "calselector", "oca")
+"""By trees with gaps filled by rules, by trees alone, or by rules alone."""
+
 CACHE_FILE = "headers.jsonl"
 BREAKPOINTS_FILE = "breakpoints.json"
 _PROBES = 50
@@ -70,21 +74,33 @@ class OrganisedData:
         return next((known for known in self.organised if known.target(dataset) is not None), None)
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the options that tell what to organise and how."""
-    group = parser.add_argument_group("organising")
-    group.add_argument("--by", choices=("calselector", "oca", "both"), default="both",
-                       help="association trees, OCA rules, or trees with the gaps filled by rules (default)")
-    group.add_argument("--oca", type=Path, metavar="FILE", help="a rule file to use instead of the pipeline's own")
-    group.add_argument("--workflow", metavar="NAME",
-                       help="workflow definition (name or file) that tells what recipes take and make; 'none' for the "
-                            "rules alone (default: the one for the instrument)")
-    group.add_argument("--breakpoints", type=Path, metavar="FILE",
-                       help="calSelector's breakpoints, which calibrations must not cross "
-                            f"(default: {BREAKPOINTS_FILE} in the data root, if it is there)")
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to organise by.
+
+    Parameters
+    ----------
+    root : Path
+        The data root: its choices, breakpoints and header cache count.
+    by : {'both', 'calselector', 'oca'}
+        Trees with the gaps filled by rules, trees alone, or rules alone.
+    oca : Path or None
+        A rule file to use instead of the pipeline's own.
+    workflow : str or None
+        Name or file of the workflow definition that tells what recipes take and make; `none` for the rules alone; None
+        for the one for the instrument.
+    breakpoints : Path or None
+        calSelector's breakpoints; by default those in the data root, if they are there.
+    """
+
+    root: Path
+    by: By = "both"
+    oca: Path | None = None
+    workflow: str | None = None
+    breakpoints: Path | None = None
 
 
-def load(args: argparse.Namespace, places: Iterable[Path], more_keywords: tuple[str, ...] = ()) -> OrganisedData:
+def load(request: Request, places: Iterable[Path], more_keywords: tuple[str, ...] = ()) -> OrganisedData:
     """Read and organise what lies in places.
 
     Raises
@@ -94,31 +110,39 @@ def load(args: argparse.Namespace, places: Iterable[Path], more_keywords: tuple[
     DataError
         The breakpoints cannot be read.
     """
-    from esorex_bridge.cli.choices_file import read_choices_file
+    from esorex_bridge.choices_file import read_choices_file
     from esorex_bridge.datasets.alternatives import SETTINGS
     from esorex_bridge.datasets.frames import ALWAYS_READ, wanted_keywords
     from esorex_bridge.fits.cache import HeaderCache
     from esorex_bridge.fits.copies import find_copies
     from esorex_bridge.fits.scan import scan
 
-    folders = tuple(places) or default_places(args.root)
-    workflows, unreadable = _workflows(args)
-    rules, without = ({}, ()) if args.by == "calselector" else _rules(args, _instruments(folders), workflows)
+    folders = tuple(places) or default_places(request.root)
+    workflows, unreadable = _workflows(request)
+    rules, without = ({}, ()) if request.by == "calselector" else _rules(request, _instruments(folders), workflows)
     keys = (*ALWAYS_READ, *SETTINGS, *more_keywords)
     for known in rules.values():
         keys += wanted_keywords(known)
     wanted = tuple(sorted(set(keys)))
-    cache = HeaderCache(args.root.absolute() / "reflex_book_keeping" / CACHE_FILE, wanted)
+    cache = HeaderCache(request.root.absolute() / "reflex_book_keeping" / CACHE_FILE, wanted)
     found = scan(folders, wanted, cache)
     headers = found.headers
     copies = find_copies(headers)
     for path in {path for copy in copies for path in copy.others}:
         del headers[path]
-    organised = tuple(_organised(headers, rules, _breakpoints(args)))
-    trees, odd = ((), ()) if args.by == "oca" else _trees(found.others, headers)
+    organised = tuple(_organised(headers, rules, _breakpoints(request)))
+    trees, odd = ((), ()) if request.by == "oca" else _trees(found.others, headers)
     told = (*unreadable, *without, *map(str, copies), *odd, *(text for known in organised for text in known.warnings))
-    data = OrganisedData(_joined(trees, organised), organised, headers, found.faults, told, workflows,
-                         read_choices_file(args.root), {})
+    data = OrganisedData(
+        _joined(trees, organised),
+        organised,
+        headers,
+        found.faults,
+        told,
+        workflows,
+        read_choices_file(request.root),
+        {},
+    )
     return _with_choices(data)
 
 
@@ -128,15 +152,15 @@ def default_places(root: Path) -> tuple[Path, ...]:
     return (below if below.is_dir() else root,)
 
 
-def _workflows(args: argparse.Namespace) -> tuple[tuple[Workflow, ...], tuple[str, ...]]:
+def _workflows(request: Request) -> tuple[tuple[Workflow, ...], tuple[str, ...]]:
     """Return the workflow definitions, and what is wrong with those that cannot be read and were not asked for."""
-    from esorex_bridge.session import read_workflow, workflow_folder
+    from esorex_bridge.run.definitions import read_workflow, workflow_folder
 
     known = {path.stem: path for path in sorted(workflow_folder().glob("*.yaml"))}
-    if args.workflow == "none":
+    if request.workflow == "none":
         return (), ()
-    if args.workflow is not None:
-        return (read_workflow(known.get(args.workflow, Path(args.workflow))),), ()
+    if request.workflow is not None:
+        return (read_workflow(known.get(request.workflow, Path(request.workflow))),), ()
     found, unreadable = [], []
     for path in known.values():
         try:
@@ -157,7 +181,7 @@ def _instruments(folders: Iterable[Path]) -> tuple[str, ...]:
 
 
 def _rules(
-    args: argparse.Namespace, instruments: tuple[str, ...], workflows: tuple[Workflow, ...]
+    request: Request, instruments: tuple[str, ...], workflows: tuple[Workflow, ...]
 ) -> tuple[dict[str, Rules], tuple[str, ...]]:
     """Return the rules for each instrument, completed by what is known of recipes, and what is missing."""
     from esorex_bridge.datasets.oca.grammar import parse_rules
@@ -168,7 +192,7 @@ def _rules(
     found: dict[str, Rules] = {}
     warnings = []
     for instrument in instruments:
-        path = args.oca or rule_file(instrument, installed)
+        path = request.oca or rule_file(instrument, installed)
         if path is None:
             warnings.append(f"No OCA rules for {instrument} are installed: give a file with --oca.")
             continue
@@ -192,8 +216,9 @@ def _facts(instrument: str, workflows: tuple[Workflow, ...]) -> Iterator[RecipeF
         if names.isdisjoint(name.upper() for name in workflow.instruments):
             continue
         for step in workflow.steps:
-            needs = (Need(need.category, need.required, need.match, need.limit, need.sources)
-                     for need in step.calibrations)
+            needs = (
+                Need(need.category, need.required, need.match, need.limit, need.sources) for need in step.calibrations
+            )
             yield RecipeFacts(step.recipe, step.products, tuple(needs))
 
 
@@ -205,23 +230,24 @@ def _organised(
     from esorex_bridge.datasets.organise import organise
 
     for instrument, known in rules.items():
-        own = {path: header for path, header in headers.items()
-               if canonical_instrument(str(header.get("INSTRUME") or instrument)) == instrument}
+        own = {
+            path: header
+            for path, header in headers.items()
+            if canonical_instrument(str(header.get("INSTRUME") or instrument)) == instrument
+        }
         yield organise(own, known, breakpoints)
 
 
-def _breakpoints(args: argparse.Namespace) -> tuple[Breakpoint, ...]:
+def _breakpoints(request: Request) -> tuple[Breakpoint, ...]:
     from esorex_bridge.datasets.breakpoints import read_breakpoints
 
-    path: Path = args.breakpoints or args.root / BREAKPOINTS_FILE
-    if args.breakpoints is None and not path.exists():
+    path: Path = request.breakpoints or request.root / BREAKPOINTS_FILE
+    if request.breakpoints is None and not path.exists():
         return ()
     return read_breakpoints(_text(path), str(path))
 
 
-def _trees(
-    others: Iterable[Path], headers: Mapping[Path, Keywords]
-) -> tuple[tuple[Dataset, ...], tuple[str, ...]]:
+def _trees(others: Iterable[Path], headers: Mapping[Path, Keywords]) -> tuple[tuple[Dataset, ...], tuple[str, ...]]:
     """Return the datasets of the association trees among files, whole templates together, and what cannot be read."""
     from esorex_bridge.datasets.build import dataset_from_tree
     from esorex_bridge.datasets.regroup import regrouped
@@ -282,8 +308,10 @@ def with_choices(data: OrganisedData, dataset: Dataset, choices: Choices | None)
         return dataset
     for category, path in choices.replace:
         if not path.is_file():
-            raise UserError(f"{path}, chosen as {category} for {dataset.name}, is not there; put it back, or take the "
-                            f"choice back with 'esorex-bridge review {dataset.name} --reset'")
+            raise UserError(
+                f"{path}, chosen as {category} for {dataset.name}, is not there; put it back, or take the "
+                f"choice back with 'esorex-bridge review {dataset.name} --reset'"
+            )
     return apply_choices(dataset, choices, other_offers(data, dataset), lambda action: made_by(data, dataset, action))
 
 
@@ -291,8 +319,9 @@ def other_offers(data: OrganisedData, dataset: Dataset) -> tuple[Action | Datase
     """Return the groups and single files that the rules could use in a dataset, and did not."""
     from esorex_bridge.datasets.associate import as_file
 
-    of_instrument = (known for known in data.organised if any(
-        frame.instrument == dataset.instrument for frame in known.frames))
+    of_instrument = (
+        known for known in data.organised if any(frame.instrument == dataset.instrument for frame in known.frames)
+    )
     known = data.of(dataset.name) or next(of_instrument, None)
     if known is None:
         return ()
@@ -304,16 +333,26 @@ def other_offers(data: OrganisedData, dataset: Dataset) -> tuple[Action | Datase
 def made_by(data: OrganisedData, dataset: Dataset, action: Action) -> tuple[str, ...]:
     """Return the categories of the products of an action: by its workflow, or by the rules."""
     categories = {file.category for file in action.files}
-    steps = (step for workflow in data.workflows if dataset.instrument.upper() in map(str.upper, workflow.instruments)
-             for step in workflow.steps if categories.intersection(step.main))
+    steps = (
+        step
+        for workflow in data.workflows
+        if dataset.instrument.upper() in map(str.upper, workflow.instruments)
+        for step in workflow.steps
+        if categories.intersection(step.main)
+    )
     named = tuple(product for step in steps for product in step.products)
-    ruled = (product.name for known in data.organised for rule in known.rules.actions if rule.name == action.name
-             for product in rule.products)
+    ruled = (
+        product.name
+        for known in data.organised
+        for rule in known.rules.actions
+        if rule.name == action.name
+        for product in rule.products
+    )
     return tuple(dict.fromkeys((*named, *ruled)))
 
 
-def asked(
-    args: argparse.Namespace, data: OrganisedData, datasets: tuple[Dataset, ...], days: float
+def filled(
+    request: Request, data: OrganisedData, datasets: tuple[Dataset, ...], days: float, client: ArchiveClient
 ) -> tuple[Dataset, ...]:
     """Return datasets whose gaps are filled by what the archive has, not on this machine yet.
 
@@ -323,13 +362,14 @@ def asked(
         The archive does not answer.
     """
     from esorex_bridge.archive.tap import rows
-    from esorex_bridge.cli import archive
     from esorex_bridge.datasets.gaps import filled_from_archive, gaps_of
 
-    filled = []
-    with archive.client(args) as client:
-        for dataset in datasets:
-            known = data.of(dataset.name)
-            gaps = gaps_of(dataset, known, days) if known and not dataset.complete else ()
-            filled.append(filled_from_archive(dataset, gaps, lambda query: rows(client.ask(query)), _breakpoints(args)))
-    return tuple(filled)
+    def ask(query: str) -> tuple[dict[str, Any], ...]:
+        return rows(client.ask(query))
+
+    found = []
+    for dataset in datasets:
+        known = data.of(dataset.name)
+        gaps = gaps_of(dataset, known, days) if known and not dataset.complete else ()
+        found.append(filled_from_archive(dataset, gaps, ask, _breakpoints(request)))
+    return tuple(found)
