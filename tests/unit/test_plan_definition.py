@@ -4,7 +4,7 @@ import pytest
 
 from esorex_bridge.plan.located import DefinitionError
 from esorex_bridge.plan.workflow import choose_workflow, parse_workflow
-from esorex_bridge.session import read_workflow, workflow_folder
+from esorex_bridge.run.definitions import read_workflow, workflow_folder
 
 GOOD = """workflow: toy
 instruments: [TOY]
