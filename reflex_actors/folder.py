@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,26 +99,34 @@ def reflex_datasets(data: OrganisedData, datasets: Sequence[Dataset]) -> list[di
     """
     from esorex_bridge.cli.organise import _checksum
     from esorex_bridge.datasets.alternatives import best_alternatives
+    from esorex_bridge.datasets.dataset import files_of
     from esorex_bridge.datasets.reflex_json import datasets_json
+    from esorex_bridge.fits.header import read_header
     from esorex_bridge.plan.cascade import make_plan
     from reflex_actors.unfold import unfolded
 
+    # The organised headers hold the keywords of the rules alone; a plan compares others, too.
+    paths = {file.path for dataset in datasets for file in files_of(dataset) if file.path is not None}
+    headers = {path: read_header(path) for path in sorted(paths)}
     found: list[Dataset] = []
     for dataset in datasets:
-        workflow = workflow_for(data.workflows, dataset)
-        plan = make_plan(dataset, workflow, data.headers) if workflow else None
+        workflow = workflow_for(data.workflows, dataset, headers)
+        plan = make_plan(dataset, workflow, headers) if workflow else None
         found += unfolded(dataset, plan) if plan and plan.steps else [best_alternatives(dataset, data.headers)]
     return datasets_json(found, _checksum)
 
 
-def workflow_for(workflows: Sequence[Workflow], dataset: Dataset) -> Workflow | None:
-    """Return the workflow for a dataset's instrument; the only one there is where one was named; None without any."""
+def workflow_for(
+    workflows: Sequence[Workflow], dataset: Dataset, headers: Mapping[Path, Mapping[str, object]]
+) -> Workflow | None:
+    """Return the workflow for a dataset's instrument and mode; the only one where one was named; None without any."""
     from esorex_bridge.plan.workflow import choose_workflow
 
     if len(workflows) == 1:
         return workflows[0]
+    known = (headers[file.path] for file in dataset.action.files if file.path is not None and file.path in headers)
     try:
-        return choose_workflow(workflows, dataset.instrument)
+        return choose_workflow(workflows, dataset.instrument, next(iter(known), {}))
     except UserError:
         return None
 

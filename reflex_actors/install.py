@@ -134,19 +134,19 @@ def _modules(folder: Path) -> None:
 
 
 def _workflows(folder: Path) -> Iterator[Path]:
-    from esorex_bridge.run.definitions import read_workflow, workflow_folder
+    from reflex_actors.definitions import definitions
     from reflex_actors.moml.reduction import reduction
     from reflex_actors.moml.steps import UnsupportedError
     from reflex_actors.moml.text import write
 
     place = folder / "workflows"
     place.mkdir(exist_ok=True)
-    for path in sorted(workflow_folder().glob("*.yaml")):
+    for definition in definitions():
         try:
-            document = reduction(read_workflow(path), str(folder))
+            document = reduction(definition, str(folder))
         except UnsupportedError:
             continue
-        target = place / f"{path.stem}.xml"
+        target = place / f"{definition.name}.xml"
         _write_whole(target, write(document))
         yield target
 

@@ -111,11 +111,12 @@ def _doctor(args: argparse.Namespace) -> int:
 
 
 def _workflow(args: argparse.Namespace) -> int:
+    from reflex_actors.definitions import definition_named
     from reflex_actors.moml.kar import kar
     from reflex_actors.moml.reduction import DEFAULT_ACTORS, reduction
     from reflex_actors.moml.text import write
 
-    definition = _definition(args.name)
+    definition = definition_named(args.name)
     tunable = _tunable(definition, args.tune)
     root = reduction(definition, args.actors or DEFAULT_ACTORS, tunable, args.reflex_organises)
     if args.kar:
@@ -133,16 +134,6 @@ def _workflow(args: argparse.Namespace) -> int:
 def head_comment(definition: Workflow) -> str:
     """Return the line at the head of a workflow file that we made."""
     return f" Made from workflows/{definition.name}.yaml by 'esorex-bridge reflex workflow {definition.name}'. "
-
-
-def _definition(name: str) -> Workflow:
-    from esorex_bridge.run.definitions import read_workflow, workflow_folder
-
-    known = {path.stem: path for path in sorted(workflow_folder().glob("*.yaml"))}
-    path = known.get(name, Path(name))
-    if not path.exists():
-        raise UserError(f"there is no workflow '{name}'; there are: {', '.join(known)}, or name a file")
-    return read_workflow(path)
 
 
 def _tunable(definition: Workflow, recipes: list[str]) -> Tunable:

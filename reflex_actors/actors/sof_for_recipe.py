@@ -70,13 +70,9 @@ def step_of(recipe: str, workflow: str) -> tuple[Workflow, StepDefinition]:
     UserError
         No workflow has the recipe.
     """
-    from pathlib import Path
+    from reflex_actors.definitions import definition_named, definitions
 
-    from esorex_bridge.run.definitions import read_workflow, workflow_folder
-
-    known = {path.stem: path for path in sorted(workflow_folder().glob("*.yaml"))}
-    paths = [known.get(workflow, Path(workflow))] if workflow else list(known.values())
-    for definition in map(read_workflow, paths):
+    for definition in (definition_named(workflow),) if workflow else definitions():
         for step in definition.steps:
             if recipe in (step.recipe, step.name):
                 return definition, step

@@ -34,7 +34,8 @@ def small(*wires: tuple[str, ...]) -> Entity:
         ),
     )
     ends = constant("Start", "x", once=True), actor("End", "ptolemy.actor.lib.gui.Display")
-    top = composite("small", (), (ends[0], inner, ends[1]), wires or (("Start.output", "Step.sof_in"), ("Step.sof_out", "End.input")))
+    usual = (("Start.output", "Step.sof_in"), ("Step.sof_out", "End.input"))
+    top = composite("small", (), (ends[0], inner, ends[1]), wires or usual)
     director = Property("DDF Director", "ptolemy.domains.ddf.kernel.DDFDirector", None,
                         (parameter("runUntilDeadlockInOneIteration", "false"),))
     identity = Property("entityId", "org.kepler.moml.NamedObjId", "urn:lsid:uuid:x:1:1")
