@@ -100,8 +100,8 @@ def ask(
 ) -> tuple[AssociationReply, ...]:
     """Return calSelector's answers for frames.
 
-    The archive's own rows tell the template of each frame, to ask less, and whether it is a science frame: others are
-    not asked for, because they make calSelector call the associations of all incomplete.
+    The archive's own rows tell the template of each frame, to ask less, and whether it is a science frame. Others are
+    not asked for together with science frames, because they make calSelector call the associations of all incomplete.
 
     Parameters
     ----------
@@ -116,9 +116,11 @@ def ask(
         science.
     """
     other = {name: str(row["dp_cat"]) for name, row in rows.items() if row["dp_cat"] not in (None, "SCIENCE")}
+    if len(other) == len(names):
+        other = {}
     templates = {name: str(row["tpl_start"]) for name, row in rows.items() if row["tpl_start"]}
     replies = client.associations([name for name in names if name not in other], mode, templates)
-    said = "calSelector is asked about science frames only"
+    said = "calSelector is not asked about it together with science frames"
     return replies + tuple(
         without_tree(name, mode, Outcome.NOT_SUPPORTED, f"a frame of category {other[name]}: {said}")
         for name in names
