@@ -141,7 +141,7 @@ def test_frames_that_are_no_science_are_not_asked_about_and_do_not_spoil_the_oth
     science, other = found["associations"]
     assert (science["outcome"], other["outcome"]) == ("associated", "not_supported")
     assert acquisition in {file["name"] for file in found["files"]}
-    assert any("science frames only" in line for line in found["warnings"])
+    assert any("together with science frames" in line for line in found["warnings"])
 
 
 def test_fetch_warns_before_it_fetches(bridge: Bridge) -> None:
