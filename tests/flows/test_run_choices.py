@@ -1,0 +1,64 @@
+"""Choices made in a review, and datasets made by rules alone, count for every later run."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.flows.conftest import SMALL, Ended
+
+pytestmark = pytest.mark.usefixtures("esorex")
+
+
+def test_an_own_master_takes_the_place_of_the_cascades_and_can_be_taken_back(
+    root: Path, bridge: Callable[..., Ended], tmp_path: Path
+) -> None:
+    first = bridge("run", "--root", root, "--json", *SMALL)
+    (dataset,) = first.json["datasets"]
+    (flat,) = (p for p in first.step("naco_img_twflat")["products"] if p["category"] == "MASTER_IMG_FLAT")
+    mine = tmp_path / "my_flat.fits"
+    shutil.copy(flat["path"], mine)
+    from astropy.io import fits
+
+    with fits.open(mine, mode="update") as hdus:
+        hdus[0].data *= 1.01
+    done = bridge("review", dataset["dataset"], "--root", root, "--replace", f"MASTER_IMG_FLAT={mine}")
+    assert done.code == 0, done.err
+    second = bridge("run", "--root", root, "--json", *SMALL)
+    assert second.code == 0, second.err
+    science = second.step("naco_img_jitter")
+    assert science["decision"] == "execute"
+    assert "MASTER_IMG_FLAT" in science["reason"]
+    assert str(mine) in Path(science["sof"]).read_text()
+    assert any("Chosen by you" in message for message in second.json["datasets"][0]["messages"])
+    assert bridge("review", dataset["dataset"], "--root", root, "--reset").code == 0
+    assert set(bridge("run", "--root", root, "--json", *SMALL).decisions.values()) == {"reuse"}
+
+
+def test_a_frame_that_was_dropped_is_not_in_the_sof(root: Path, bridge: Callable[..., Ended]) -> None:
+    (plan,) = bridge("plan", "--root", root, "--json").json["datasets"]
+    science = next(step for step in plan["steps"] if step["recipe"] == "naco_img_jitter")
+    frames = [entry["file"] for entry in science["inputs"] if entry["category"] == "IM_JITTER_OBJ"]
+    assert bridge("review", plan["dataset"], "--root", root, "--drop", Path(frames[-1]).stem).code == 0
+    (again,) = bridge("plan", "--root", root, "--json").json["datasets"]
+    science = next(step for step in again["steps"] if step["recipe"] == "naco_img_jitter")
+    assert [entry["file"] for entry in science["inputs"] if entry["category"] == "IM_JITTER_OBJ"] == frames[:-1]
+
+
+def test_files_without_a_tree_are_reduced_by_the_rules_of_the_pipeline(
+    root: Path, bridge: Callable[..., Ended]
+) -> None:
+    for tree in (root / "reflex_input").rglob("*.xml"):
+        tree.unlink()
+    refused = bridge("run", "--root", root, *SMALL)
+    assert refused.code == 1
+    assert "--by oca" in refused.err
+    ended = bridge("run", "--root", root, "--json", "--by", "oca", *SMALL)
+    assert ended.code == 0, ended.err
+    assert ended.decisions["naco_img_jitter"] == "execute"
+    assert {"COADDED_IMG"} == {
+        product["category"] for dataset in ended.json["datasets"] for product in dataset["end_products"]
+    }
