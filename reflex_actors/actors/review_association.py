@@ -1,13 +1,112 @@
-"""x"""
+"""`review_association`: what calibrates what, with warnings and alternatives; the user's choices are kept."""
+
 from __future__ import annotations
 
-from typing import Any
+import os
+from collections.abc import Iterable
+from html import escape
+from typing import TYPE_CHECKING, Any
 
+from reflex_actors.folder import existing_folder, organised, require_datasets, root_of
+from reflex_actors.page import Form, Question, ask, can_show
 from reflex_actors.protocol import Actor, Inputs, Port
 
-ACTOR = Actor("review_association", "Shows what calibrates what.", (Port("data_dir", required=True), Port("root_dir"), Port("enable", kind="flag", default="false")), (Port("out_data_dir"), Port("messages")))
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from esorex_bridge.cli.review import Alternative
+    from esorex_bridge.datasets.dataset import Dataset
+    from esorex_bridge.organising import OrganisedData
+
+ACTOR = Actor(
+    "review_association",
+    "Shows what calibrates what, and lets the user choose.",
+    (
+        Port("data_dir", "data folder", required=True),
+        Port("root_dir", "data root; default: the folder above reflex_input"),
+        Port("enable", "whether to show anything", kind="flag", default="false"),
+    ),
+    (
+        Port("out_data_dir", "the same folder"),
+        Port("messages", "what is missing or odd, and what was chosen"),
+    ),
+)
+
+Chosen = tuple[tuple[str, str, str], ...]
+"""(dataset, category, file) for each choice."""
 
 
 def work(inputs: Inputs) -> dict[str, Any]:
-    """x"""
-    return {"out_data_dir": inputs.text("data_dir")}
+    """Ask, where a window can be opened and the user wants one; else hand the folder on."""
+    folder = existing_folder(inputs.text("data_dir"), "data_dir")
+    answer = {"out_data_dir": str(folder)}
+    if not (inputs.flag("enable") and can_show(os.environ)):
+        return answer
+    root = root_of(folder, inputs.text("root_dir"))
+    data = organised([folder], root)
+    require_datasets(data.datasets, [folder], data.warnings)
+    chosen = ask(question(data)) or ()
+    keep(data, root, chosen)
+    said = [f"{dataset}: {file} for {category}" for dataset, category, file in chosen]
+    return {**answer, "messages": "\n".join((*said, *data.warnings))}
+
+
+def keep(data: OrganisedData, root: Path, chosen: Chosen) -> None:
+    """Keep choices in the data root, where every later run applies them."""
+    from esorex_bridge.choices_file import write_choices_file
+    from esorex_bridge.datasets.choices import Choices
+
+    if not chosen:
+        return
+    kept = dict(data.choices)
+    for dataset, category, file in chosen:
+        kept[dataset] = kept.get(dataset, Choices()).with_use(category, file)
+    write_choices_file(root, kept)
+
+
+def question(data: OrganisedData) -> Question[Chosen]:
+    """Return the page for what was organised."""
+    from esorex_bridge.cli.review import alternatives
+
+    offered = {dataset.name: tuple(alternatives(data, data.before[dataset.name])) for dataset in data.datasets}
+    parts = "".join(_dataset(dataset, offered[dataset.name]) for dataset in data.datasets)
+    warnings = "".join(f'<p class="said">{escape(text)}</p>' for text in data.warnings)
+
+    def body(_form: Form, _problem: str) -> str:
+        return f'{warnings}{parts}<button name="do" value="keep">Go on</button>'
+
+    def read(form: Form) -> Chosen:
+        known = {
+            _key(name, row): (name, row.category, row.file) for name, rows in offered.items() for row in rows
+        }
+        used = {_key(name, row) for name, rows in offered.items() for row in rows if row.used}
+        return tuple(known[value] for key, value in form.items()
+                     if key.startswith("use.") and value in known and value not in used)
+
+    return Question("What calibrates what", body, read)
+
+
+def _dataset(dataset: Dataset, rows: Iterable[Alternative]) -> str:
+    state = " ".join((
+        "" if dataset.complete else "incomplete", "" if dataset.certified else "not certified",
+        f"{dataset.mode}" if dataset.mode else "",
+    )).strip()
+    messages = "".join(f'<p class="said">{escape(text)}</p>' for text in dataset.action.messages)
+    heading = "<tr><th>use</th><th>for</th><th>category</th><th>file</th><th>files</th><th>days</th><th>match</th>" \
+              "<th>certified</th></tr>"
+    lines = "".join(_row(dataset.name, row) for row in rows)
+    return f"<h2>{escape(dataset.name)}</h2><p>{escape(state)}</p>{messages}<table>{heading}{lines}</table>"
+
+
+def _row(dataset: str, row: Alternative) -> str:
+    group = escape(f"use.{dataset}.{row.purpose}.{row.category}")
+    mark = " checked" if row.used else ""
+    cells = (row.purpose, row.category, row.file, str(row.files), "-" if row.days is None else f"{row.days:.2f}",
+             row.match, row.certified)
+    shown = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+    return (f'<tr{" class=used" if row.used else ""}><td><input type="radio" name="{group}" '
+            f'value="{escape(_key(dataset, row))}"{mark}></td>{shown}</tr>')
+
+
+def _key(dataset: str, row: Alternative) -> str:
+    return f"{dataset}|{row.purpose}|{row.category}|{row.file}"

@@ -31,13 +31,13 @@ class ReflexDriver:
 
     def __init__(self, scripts: Path, scratch: Path, home: Path, python: str = SYSTEM_PYTHON) -> None:
         self.scripts, self.scratch, self.home, self.python = scripts, scratch, home, python
+        self.variables = {"PATH": "/usr/bin:/bin", "HOME": str(home), "PYTHONPATH": str(scratch / "eso_python"),
+                          "LANG": "C", "SHLVL": "1"}
         self._runs = 0
         self._known: dict[str, Ports] = {}
 
     def command(self, script: str, *words: str) -> list[str]:
-        variables = {"PATH": "/usr/bin:/bin", "HOME": str(self.home), "PYTHONPATH": str(self.scratch / "eso_python"),
-                     "LANG": "C", "SHLVL": "1"}
-        pairs = [f"{name}={value}" for name, value in variables.items()]
+        pairs = [f"{name}={value}" for name, value in self.variables.items()]
         return ["env", "-i", *pairs, self.python, str(self.scripts / script), *words]
 
     def start(self, script: str, *words: str) -> subprocess.CompletedProcess[str]:

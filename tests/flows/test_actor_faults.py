@@ -1,4 +1,4 @@
-"""Actors that cannot do what was asked say so in words, end with a status that is not 0, and leave nothing half-written."""
+"""Actors that cannot do what was asked say so in words, end with another status than 0, leave nothing half-written."""
 
 from __future__ import annotations
 

@@ -48,7 +48,8 @@ def reduce_with_actors(reflex: ReflexDriver, archive: str, data: Path) -> dict[s
     chosen = reflex.ok("select_dataset.py", datasets=listed["datasets"], rule="complete")
     products, runs = SetOfFiles(), []
     for recipe in ("naco_img_dark", "naco_img_twflat", "naco_img_jitter"):
-        taken = reflex.ok("sof_for_recipe.py", dataset=chosen["out_dataset"], recipe=recipe, products=products.document())
+        given = {"dataset": chosen["out_dataset"], "products": products.document()}
+        taken = reflex.ok("sof_for_recipe.py", recipe=recipe, **given)
         sop = "naco_img_twflat:bpm=true"
         done = [
             reflex.ok("run_recipe.py", in_sof=group.document(), recipe=recipe, in_sop=sop)

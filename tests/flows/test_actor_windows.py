@@ -1,0 +1,94 @@
+"""Interactive actors as Reflex starts them: with a browser that answers, and without a display."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from esorex_bridge.demo.archive import EmbeddedArchive
+from reflex_actors.install import install
+from tests.flows.reflex_driver import ReflexDriver
+
+BROWSER = """#!/usr/bin/python3
+import html, re, sys, urllib.parse, urllib.request
+page = urllib.request.urlopen(sys.argv[1]).read().decode()
+open({seen!r}, "w").write(page)
+form = {form}
+urllib.request.urlopen(sys.argv[1], urllib.parse.urlencode(form).encode()).read()
+"""
+
+
+@pytest.fixture
+def reflex(tmp_path: Path, empty_home: Path) -> ReflexDriver:
+    (tmp_path / "scratch").mkdir()
+    return ReflexDriver(install(tmp_path / "actors").folder, tmp_path / "scratch", empty_home)
+
+
+def with_browser(reflex: ReflexDriver, folder: Path, form: str) -> Path:
+    """Give Reflex a display and a browser that fills in a form; return where the browser keeps what it saw."""
+    place = folder / "bin"
+    place.mkdir()
+    seen = folder / "seen.html"
+    (place / "xdg-open").write_text(BROWSER.format(seen=str(seen), form=form))
+    (place / "xdg-open").chmod(0o755)
+    reflex.variables.update({"DISPLAY": ":99", "PATH": f"{place}:/usr/bin:/bin"})
+    return seen
+
+
+TUNING = {"in_sof": "night|", "in_sop": "naco_img_dark:hot_t=10", "in_sof_rec_orig": "night|"}
+
+
+def test_without_a_display_products_pass_through(reflex: ReflexDriver) -> None:
+    found = reflex.ok("tune_recipe.py", **TUNING, enable="true")
+    assert found["iteration_complete"] == "true"
+    assert found["out_sof"]["datasetName"] == "night"
+    assert found["out_sop"][0]["value"] == "10"
+    assert "out_sof_loop" not in found
+    assert "set_init_sop" in found
+
+
+def test_the_contract_of_an_interactive_script(reflex: ReflexDriver) -> None:
+    known = reflex.ports("tune_recipe.py")
+    assert known.inputs == ("in_sof", "in_sop", "in_sof_rec_orig", "enable")
+    assert set(known.outputs) == {"out_sof", "out_sop", "out_sof_loop", "out_sop_loop", "iteration_complete",
+                                  "set_enable", "set_init_sop"}
+    ended = reflex.run("tune_recipe.py", {"in_sof": "night|"})
+    assert ended.status != 0
+    assert "in_sof_rec_orig" in ended.stderr
+
+
+def test_a_user_runs_a_recipe_again(reflex: ReflexDriver, tmp_path: Path) -> None:
+    seen = with_browser(reflex, tmp_path, '{"do": "again", "p.hot_t": "12", "quiet": "1"}')
+    found = reflex.ok("tune_recipe.py", **TUNING, enable="true")
+    assert "hot_t" in seen.read_text()
+    assert (found["iteration_complete"], found["set_enable"]) == ("false", "false")
+    assert found["out_sop_loop"][0]["value"] == "12"
+    assert "out_sof" not in found
+
+
+def test_a_window_is_not_opened_where_nobody_wants_it(reflex: ReflexDriver, tmp_path: Path) -> None:
+    seen = with_browser(reflex, tmp_path, "{}")
+    assert reflex.ok("tune_recipe.py", **TUNING)["set_enable"] == "false"
+    assert not seen.exists()
+
+
+CHOOSE_OTHER = r"""dict(
+    (html.unescape(name), html.unescape(value))
+    for name, value in re.findall(r'type="radio" name="(use[^"]*DARK)" value="([^"]*)"></td>', page)[:1])"""
+
+
+def test_a_choice_among_calibrations_is_kept_and_counts(
+    reflex: ReflexDriver, small_archive: EmbeddedArchive, tmp_path: Path
+) -> None:
+    data = tmp_path / "root" / "reflex_input" / "naco"
+    reflex.ok("calselector_fetch.py", data_dir=str(data), dp_ids="NACO.2016-03-02T00:30:00.076",
+              archive=small_archive.url)
+    seen = with_browser(reflex, tmp_path, CHOOSE_OTHER)
+    found = reflex.ok("review_association.py", data_dir=str(data), enable="true")
+    assert "NACO.2016-03-02T00:30:00.076_tpl" in seen.read_text()
+    assert found["out_data_dir"] == str(data)
+    assert "for DARK" in found["messages"]
+    kept = (tmp_path / "root" / "choices.yaml").read_text()
+    assert "DARK: NACO" in kept
+    assert "Chosen by you" in reflex.ok("organise_datasets.py", data_dir=str(data))["messages"]

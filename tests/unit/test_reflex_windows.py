@@ -1,0 +1,162 @@
+"""The pages of interactive actors: what they show, what they take, and who may answer."""
+
+from __future__ import annotations
+
+import re
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlencode
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from reflex_actors.actors.tune_recipe import Verdict, outputs, question
+from reflex_actors.page import Form, InvalidFormError, Question, ask, can_show
+from reflex_actors.preview import png, preview
+from reflex_actors.sof_json import FitsFile, RecipeParameter, SetOfFiles
+
+SOP = (
+    RecipeParameter("r", "kappa", (("valmax", 9), ("valmin", 1), ("valtype", "int"), ("value", 3))),
+    RecipeParameter("r", "method", (("description", "<how>"), ("valenum", ("mean", "median")), ("value", "mean"))),
+    RecipeParameter("r", "bpm", (("valtype", "bool"), ("value", False))),
+)
+
+
+class Browser:
+    """A browser that fills in what a test tells it."""
+
+    def __init__(self, *answers: dict[str, str], also: Callable[[str], None] | None = None) -> None:
+        self.answers, self.also, self.pages = answers, also, []
+        self.thread = threading.Thread(target=self._work)
+
+    def __call__(self, address: str) -> bool:
+        self.address = address
+        self.thread.start()
+        return True
+
+    def _work(self) -> None:
+        self.pages.append(urllib.request.urlopen(self.address).read().decode())
+        if self.also:
+            self.also(self.address)
+        for answer in self.answers:
+            self.pages.append(urllib.request.urlopen(self.address, urlencode(answer).encode()).read().decode())
+
+
+def yes_or_no() -> Question[str]:
+    def read(form: Form) -> str:
+        if form.get("word") not in ("yes", "no"):
+            raise InvalidFormError("yes or no, <please>")
+        return form["word"]
+
+    return Question("Well?", lambda form, problem: f'<input name="word" value="{form.get("word", "")}">', read)
+
+
+def test_an_answer_comes_back_and_a_wrong_one_is_asked_again() -> None:
+    browser = Browser({"word": "perhaps"}, {"word": "yes"})
+    assert ask(yes_or_no(), browser) == "yes"
+    browser.thread.join()
+    assert "yes or no, &lt;please&gt;" in browser.pages[1]
+    assert 'value="perhaps"' in browser.pages[1]
+    assert "Reflex goes on" in browser.pages[2]
+
+
+def test_where_no_page_can_be_shown_there_is_no_answer() -> None:
+    assert ask(yes_or_no(), lambda address: False) is None
+
+
+def test_nobody_else_can_look_or_answer() -> None:
+    refused = []
+
+    def others(address: str) -> None:
+        for url, host in ((address + "x", None), (address.rsplit("/", 1)[0] + "/", None), (address, "evil.example")):
+            request = urllib.request.Request(url, b"word=no", headers={"Host": host} if host else {})
+            with pytest.raises(urllib.error.HTTPError) as error:
+                urllib.request.urlopen(request)
+            refused.append(error.value.code)
+            error.value.close()
+
+    browser = Browser({"word": "yes"}, also=others)
+    assert ask(yes_or_no(), browser) == "yes"
+    browser.thread.join()
+    assert refused == [404, 404, 404]
+    assert browser.address.startswith("http://127.0.0.1:")
+    assert len(browser.address.rsplit("/", 1)[1]) >= 30
+
+
+def test_a_window_needs_a_display() -> None:
+    assert can_show({"DISPLAY": ":0"})
+    assert not can_show({})
+
+
+@pytest.fixture
+def product(tmp_path: Path) -> SetOfFiles:
+    path = tmp_path / "product.fits"
+    fits.PrimaryHDU(np.arange(10000.0).reshape(100, 100)).writeto(path)
+    return SetOfFiles("night", (FitsFile(str(path), "MASTER", ("SCI",)),))
+
+
+def asked(product: SetOfFiles, *answers: dict[str, str]) -> tuple[Verdict | None, list[str]]:
+    browser = Browser(*answers)
+    verdict = ask(question(product, SOP), browser)
+    browser.thread.join()
+    return verdict, browser.pages
+
+
+def test_the_page_shows_products_and_parameters_with_their_limits(product: SetOfFiles) -> None:
+    verdict, (page, _) = asked(product, {"do": "continue"})
+    assert verdict == Verdict(False, SOP)
+    assert 'src="data:image/png;base64,' in page
+    assert "MASTER" in page
+    assert "&lt;how&gt;" in page
+    assert "from 1 to 9" in page
+    assert re.search(r"<option selected>mean</option><option>median</option>", page)
+    assert re.search(r"<option>true</option><option selected>false</option>", page)
+
+
+def test_running_again_takes_the_values_of_the_page(product: SetOfFiles) -> None:
+    filled = {"do": "again", "p.kappa": "5", "p.method": "median", "p.bpm": "true"}
+    verdict, _ = asked(product, filled)
+    assert verdict is not None
+    assert [each.value for each in verdict.parameters] == [5, "median", True]
+
+
+def test_a_value_that_is_not_allowed_is_asked_again(product: SetOfFiles) -> None:
+    _, pages = asked(product, {"do": "again", "p.kappa": "50"}, {"do": "continue"})
+    assert "allowed: 1 to 9" in pages[1]
+    assert 'value="50"' in pages[1]
+
+
+def test_what_goes_to_the_looper_and_what_goes_on(product: SetOfFiles) -> None:
+    original = SetOfFiles("night")
+    again = outputs(Verdict(True, SOP[:1]), product, SOP, original)
+    assert (again["iteration_complete"], again["out_sof_loop"], again["out_sop_loop"]) == ("false", original, SOP[:1])
+    assert "out_sof" not in again
+    on = outputs(Verdict(False, SOP, show_more=False), product, SOP, original)
+    assert (on["iteration_complete"], on["out_sof"], on["out_sop"], on["set_enable"]) == ("true", product, SOP, False)
+    assert "out_sof_loop" not in on
+
+
+def test_a_preview_is_a_png_with_the_first_row_at_the_bottom() -> None:
+    image = np.zeros((900, 30))
+    image[0] = 100
+    picture = png(image)
+    assert picture.startswith(b"\x89PNG\r\n\x1a\n")
+    width, height = (int.from_bytes(picture[start : start + 4], "big") for start in (16, 20))
+    assert (width, height) == (10, 300)
+
+
+@pytest.mark.parametrize(("data", "said"), [(np.arange(50.0), "<polyline"), (np.full((3, 4), np.nan), "image/png")])
+def test_spectra_are_lines_and_empty_images_are_shown(tmp_path: Path, data: np.ndarray, said: str) -> None:
+    fits.PrimaryHDU(data).writeto(tmp_path / "a.fits")
+    assert said in preview(tmp_path / "a.fits")
+
+
+def test_a_table_and_a_file_that_is_no_fits_are_told_in_words(tmp_path: Path) -> None:
+    fits.BinTableHDU.from_columns([fits.Column("X", "D", array=[1.0])]).writeto(tmp_path / "t.fits")
+    assert "table 1 columns, 1 rows" in preview(tmp_path / "t.fits")
+    (tmp_path / "n.fits").write_text("nothing")
+    assert "cannot be shown" in preview(tmp_path / "n.fits")
