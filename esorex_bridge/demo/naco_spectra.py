@@ -27,6 +27,8 @@ STAR_COUNTS = 3000.0
 STAR_SIGMA_PIX = 2.0
 BIAS_COUNTS = 100.0
 LAMP_COUNTS = 6000.0
+FLAT_SLOPE = 0.05
+"""Rise of the sensitivity from one side of the frame to the other."""
 GRISM = "S27_3_SK"
 
 FLAT = ("CALIB", "FLAT,LAMP", "SPECTRUM")
@@ -176,6 +178,6 @@ def _throughput(detector: Detector) -> Image:
     x = np.arange(npix)
     left, right = (edge * npix for edge in SLIT_EDGES)
     slit = 1 / (1 + np.exp(-(x - left) / 2)) / (1 + np.exp((x - right) / 2))
-    flat = 1 + 0.05 * (x / npix - 0.5) + rng.normal(0, 0.008, (npix, npix))
+    flat = 1 + FLAT_SLOPE * (x / npix - 0.5) + rng.normal(0, 0.008, (npix, npix))
     throughput: Image = (slit * flat).astype(np.float32)
     return throughput

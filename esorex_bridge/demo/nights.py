@@ -37,7 +37,13 @@ NIGHTS = {
     "naco_spectra": Listed("naco_spectra", "naco_spectra_night", "long-slit spectra: lamp flat, nodding combined"),
     "hawki": Listed("hawki", "hawki_night", "imaging: dark, jitter; flats as processed calibrations"),
     "visir": Listed("visir", "visir_night", "imaging: dark, flat and bad pixels, chopping and nodding"),
-    "uves": Listed("uves", "uves_night", "blue arm: bias, dark, orders, flat, arc, science"),
+    "uves": Listed(
+        "uves",
+        "uves_night",
+        "blue arm: bias, dark, orders, flat, arc, science",
+        # Optimal extraction of so bright a star would leave a table without a row among the products.
+        ("uves_obs_scired.reduce.extract.method=average",),
+    ),
     "uves_red": Listed("uves", "uves_red_night", "red arm with its two chips: bias, dark, orders, flat, arc, science"),
     "muse": Listed("muse", "muse_night", "bias and dark of all 24 IFUs in parallel"),
     "muse_sky": Listed(

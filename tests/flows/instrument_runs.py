@@ -1,0 +1,93 @@
+"""Whole reductions of synthetic nights, as `esorex-bridge demo` does them, and the table that says what ran."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from esorex_bridge.demo.nights import NIGHTS
+from tests.flows.conftest import Ended
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "reference" / "instruments.md"
+BEGIN, END = "<!-- table written by the tests: begin -->", "<!-- table written by the tests: end -->"
+WRITE = "WRITE_INSTRUMENT_TABLE"
+"""Environment variable; where it is set, the table is written instead of compared."""
+COLUMNS = ("night", "what is reduced", "recipes", "frames", "seconds", "products")
+
+
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    """A night reduced twice."""
+
+    name: str
+    code: int
+    runs: tuple[dict[str, Any], ...]
+    root: Path
+
+    @property
+    def steps(self) -> list[dict[str, Any]]:
+        """The steps of the first run that have a recipe and were needed."""
+        return [step for dataset in self.runs[0]["datasets"] for step in dataset["steps"] if step["products"]]
+
+    @property
+    def recipes(self) -> list[str]:
+        """The recipes that ran, in their order."""
+        return [step["recipe"] for step in self.steps]
+
+    def decisions(self, run: int) -> set[str]:
+        """Return all decisions on steps with products in a run."""
+        steps = (step for dataset in self.runs[run]["datasets"] for step in dataset["steps"])
+        return {step["decision"] for step in steps if step["products"]}
+
+    def products(self, category: str) -> list[Path]:
+        """Return the products of a category."""
+        listed = (product for step in self.steps for product in step["products"])
+        return [Path(product["path"]) for product in listed if product["category"] == category]
+
+    def product(self, category: str) -> Path:
+        """Return the only product of a category."""
+        (found,) = self.products(category)
+        return found
+
+    @property
+    def row(self) -> tuple[str, ...]:
+        """What the table says of it."""
+        counts: dict[str, int] = {}
+        for step in self.steps:
+            for product in step["products"]:
+                counts[product["category"]] = counts.get(product["category"], 0) + 1
+        products = ", ".join(f"{number} {name}" if number > 1 else name for name, number in counts.items())
+        seconds = sum(step["seconds"] for step in self.steps)
+        frames = str(len(self.runs[0]["files"]))
+        return (self.name, NIGHTS[self.name].shows, " → ".join(self.recipes), frames, f"{seconds:.1f}", products)
+
+
+def reduce_twice(name: str, root: Path, bridge: Callable[..., Ended]) -> Reduction:
+    """Run the demonstration of an instrument, which goes the whole road twice."""
+    done = bridge("demo", "--instrument", name, "--root", root, "--json")
+    assert done.code in (0, 1), done.out + done.err
+    return Reduction(name, done.code, tuple(done.json["runs"]), root)
+
+
+def table_rows(text: str) -> dict[str, tuple[str, ...]]:
+    """Return the rows of the document's table by night."""
+    table = text.partition(BEGIN)[2].partition(END)[0]
+    lines = [line for line in table.splitlines() if line.startswith("| ")][1:]
+    rows = (tuple(cell.strip() for cell in line.strip("|").split(" | ")) for line in lines)
+    return {row[0]: row for row in rows}
+
+
+def written(text: str, rows: Iterable[tuple[str, ...]]) -> str:
+    """Return the document with its table replaced."""
+    lines = [COLUMNS, tuple("---" for _ in COLUMNS), *rows]
+    table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    head, _, rest = text.partition(BEGIN)
+    return f"{head}{BEGIN}\n{table}\n{END}{rest.partition(END)[2]}"
+
+
+def is_to_write() -> bool:
+    """Whether the table is to be written."""
+    return WRITE in os.environ

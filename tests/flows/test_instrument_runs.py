@@ -1,0 +1,214 @@
+"""Each installed pipeline reduces its synthetic night with its real recipes, and finds what was put there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from esorex_bridge.demo import giraf, muse, naco_spectra, uves, vimos, visir
+from esorex_bridge.demo.naco_spectra import nod_offset
+from esorex_bridge.demo.uves_echelle import Echelle
+from tests.flows.conftest import Ended
+from tests.flows.instrument_runs import DOCUMENT, WRITE, Reduction, is_to_write, reduce_twice, table_rows, written
+
+SMALL = ("naco", "hawki", "visir", "naco_spectra", "uves", "uves_red", "muse", "muse_sky", "giraf", "vimos")
+
+Runs = dict[str, Reduction]
+
+
+@pytest.fixture(scope="module")
+def done() -> Runs:
+    """What was reduced so far, by night."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def run(
+    tmp_path_factory: pytest.TempPathFactory, bridge: Callable[..., Ended], esorex: str, done: Runs
+) -> Callable[[str], Reduction]:
+    """Return a function that reduces a night, once for all tests."""
+
+    def of(name: str) -> Reduction:
+        if name not in done:
+            done[name] = reduce_twice(name, tmp_path_factory.mktemp(name), bridge)
+        return done[name]
+
+    return of
+
+
+CASCADES = {
+    "naco": {"naco_img_dark", "naco_img_twflat", "naco_img_jitter"},
+    "hawki": {"hawki_dark_combine", "hawki_science_process"},
+    "visir": {"visir_img_dark", "visir_img_ff", "visir_old_img_combine"},
+    "naco_spectra": {"naco_spc_lampflat", "naco_spc_combine"},
+    "uves": {
+        f"uves_{name}" for name in ("cal_mbias", "cal_mdark", "cal_orderpos", "cal_mflat", "cal_wavecal", "obs_scired")
+    },
+    "uves_red": {
+        f"uves_{name}" for name in ("cal_mbias", "cal_mdark", "cal_orderpos", "cal_mflat", "cal_wavecal", "obs_scired")
+    },
+    "muse": {"muse_bias", "muse_dark"},
+    "muse_sky": {"muse_bias", "muse_dark", "muse_flat", "muse_scibasic"},
+    "giraf": {"gimasterbias", "gimasterdark"},
+    "vimos": {"vmbias", "vmdark"},
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_first_run_goes_the_whole_cascade_and_the_second_runs_nothing(
+    name: str, run: Callable[[str], Reduction]
+) -> None:
+    night = run(name)
+    assert night.code == 0, night.runs
+    assert set(night.recipes) == CASCADES[name]
+    assert night.decisions(0) == {"execute"}
+    assert night.decisions(1) == {"reuse"}
+    assert (night.runs[0]["executed"], night.runs[1]["executed"]) == (len(night.steps), 0)
+
+
+def test_visir_finds_every_bad_pixel_and_the_star_in_both_beams(run: Callable[[str], Reduction]) -> None:
+    night = run("visir")
+    assert np.array_equal(fits.getdata(night.product("IMG_BPM")), visir.bad_pixels())
+    image = fits.getdata(night.product("IMG_OBS_COMBINED_CNJ"))
+    bright, dark = peak(image), peak(-image)
+    throw = visir.THROW_ARCSEC / visir.VISIR.pixel_arcsec
+    assert abs(bright[0] - dark[0]) == pytest.approx(throw, abs=2)
+    assert flux(image, *bright) == pytest.approx(-flux(image, *dark), rel=0.03)
+
+
+def test_naco_finds_the_slope_of_the_flat_and_the_star_of_both_nodding_positions(
+    run: Callable[[str], Reduction],
+) -> None:
+    night = run("naco_spectra")
+    flat = np.median(fits.getdata(night.product("MASTER_SPC_FLAT")), axis=0)
+    npix = len(flat)
+    inside = np.arange(round(0.12 * npix), round(0.88 * npix))
+    slope, level = np.polyfit(inside / npix - 0.5, flat[inside], 1)
+    assert slope / level == pytest.approx(naco_spectra.FLAT_SLOPE, rel=0.05)
+    profile = np.median(fits.getdata(night.product("SPC_NOD_COMBINED")), axis=0)
+    star, ghost = int(np.argmax(profile)), int(np.argmin(profile))
+    assert abs(star - ghost) == pytest.approx(2 * nod_offset(npix, 1), abs=2)
+    assert profile[star] > 0.9 * naco_spectra.STAR_COUNTS
+
+
+@pytest.mark.parametrize(("name", "chips"), [("uves", ("BLUE",)), ("uves_red", ("REDL", "REDU"))])
+def test_uves_measures_bias_orders_and_wavelengths_of_each_chip(
+    name: str, chips: tuple[str, ...], run: Callable[[str], Reduction]
+) -> None:
+    night = run(name)
+    for chip in chips:
+        echelle = uves.echelle_of(chip, height=uves.HEIGHTS["BLUE" if chip == "BLUE" else "RED"])
+        assert np.median(fits.getdata(night.product(f"MASTER_BIAS_{chip}"))) == pytest.approx(uves.BIAS_COUNTS, abs=1)
+        assert order_errors(night.product(f"ORDER_TABLE_{chip}"), echelle) < 0.05
+        assert wavelength_errors_pix(night.product(f"LINE_TABLE_{chip}"), echelle) < 0.1
+        assert line_errors(night.product(f"RED_SCI_POINT_{chip}"), echelle) < 0.15
+
+
+def order_errors(path: Path, echelle: Echelle) -> float:
+    """Return the median distance in pixels of the fitted orders from where they were put."""
+    table = fits.getdata(path, 1)
+    assert set(table["Order"]) == set(range(1, len(echelle.orders) + 1))
+    orders = np.array(echelle.orders)[table["Order"] - 1]
+    places = [echelle.place(order, x) for order, x in zip(orders.tolist(), table["X"].tolist(), strict=True)]
+    return float(np.median(np.abs(table["Yfit"] - places)))
+
+
+def wavelength_errors_pix(path: Path, echelle: Echelle) -> float:
+    """Return the median error of the calibration at the lines that were identified, in pixels."""
+    table = fits.getdata(path, 1)
+    used = table[table["NLinSol"] == 1]
+    assert len(used) > 500
+    true = [echelle.wavelength(int(order), x) for order, x in zip(used["Order"], used["X"], strict=True)]
+    return float(np.median(np.abs(used["WaveC"] - true) / np.abs(used["Pixel"])))
+
+
+def line_errors(path: Path, echelle: Echelle) -> float:
+    """Return the greatest error of the star's absorption lines in the reduced spectrum, in angstrom."""
+    spectrum, header = fits.getdata(path), fits.getheader(path)
+    waves = header["CRVAL1"] + header["CDELT1"] * np.arange(len(spectrum))
+    errors = []
+    for line in uves.absorption_lines(echelle):
+        near = np.abs(waves - line) < 2.0
+        depth = np.clip(0.85 * np.median(spectrum[near]) - spectrum[near], 0, None)
+        errors.append(abs(float((depth * waves[near]).sum() / depth.sum()) - line))
+    return max(errors)
+
+
+def test_uves_marks_the_cosmic_rays_and_nothing_else(run: Callable[[str], Reduction]) -> None:
+    night = run("uves_red")
+    for chip in ("REDL", "REDU"):
+        echelle = uves.echelle_of(chip, height=uves.HEIGHTS["RED"])
+        found = fits.getdata(night.product(f"CRMASK_{chip}"), 1)
+        expected = {x for _, x in uves.cosmic_hits(echelle)}
+        assert {int(x) for x in found["X"]} == expected
+
+
+def test_muse_reduces_all_24_ifus_at_once_and_finds_the_dark_current(run: Callable[[str], Reduction]) -> None:
+    night = run("muse")
+    darks = night.products("MASTER_DARK")
+    assert len(night.products("MASTER_BIAS")) == len(darks) == 24
+    electrons = muse.DARK_COUNTS_PER_HOUR * muse.GAIN_E_PER_COUNT
+    for path in darks:
+        assert np.mean(fits.getdata(path, "DATA")) == pytest.approx(electrons, rel=0.05)
+
+
+def test_muse_traces_every_slice_and_gives_every_pixel_its_wavelength(run: Callable[[str], Reduction]) -> None:
+    night = run("muse_sky")
+    trace = fits.getdata(night.product("TRACE_TABLE"), 1)
+    places = [muse.slice_centre(muse.FULL_WIDTH, number) for number in trace["SliceNo"]]
+    assert np.abs(trace["tc0_00"] - places).max() < 0.2
+    assert np.abs(trace["Width"] - muse.SLICE_WIDTH_PIX).max() < 0.5
+    with fits.open(night.product("PIXTABLE_OBJECT")) as table:
+        waves, sky = (np.asarray(table[name].data).ravel() for name in ("lambda", "data"))
+    assert (waves.min(), waves.max()) == pytest.approx((4750, 9350), abs=60)
+    # The flat is 1 on average, gaps between slices included.
+    lit = muse.SLICES * muse.SLICE_WIDTH_PIX / (2 * muse.FULL_WIDTH)
+    assert np.median(sky) == pytest.approx(muse.SKY_COUNTS * muse.GAIN_E_PER_COUNT * lit, rel=0.03)
+
+
+def test_giraffe_finds_bias_level_and_dark_current(run: Callable[[str], Reduction]) -> None:
+    night = run("giraf")
+    assert np.median(fits.getdata(night.product("MASTER_BIAS"))) == pytest.approx(giraf.BIAS_COUNTS, abs=1)
+    per_second = giraf.DARK_COUNTS_PER_HOUR / 3600
+    assert np.mean(fits.getdata(night.product("MASTER_DARK"))) == pytest.approx(per_second, rel=0.1)
+
+
+def test_vimos_finds_the_dark_current_above_its_bias(run: Callable[[str], Reduction]) -> None:
+    night = run("vimos")
+    assert np.median(fits.getdata(night.product("MASTER_BIAS"))) == pytest.approx(0, abs=1)
+    per_second = vimos.DARK_COUNTS_PER_HOUR / 3600
+    assert np.mean(fits.getdata(night.product("MASTER_DARK"))) == pytest.approx(per_second, rel=0.1)
+
+
+def test_the_table_of_instruments_says_what_ran(done: Runs) -> None:
+    if not done:
+        pytest.skip("no night was reduced in this run")
+    text = DOCUMENT.read_text(encoding="utf-8")
+    rows = table_rows(text)
+    if is_to_write():
+        known = {**rows, **{name: night.row for name, night in done.items()}}
+        DOCUMENT.write_text(written(text, [known[name] for name in sorted(known)]), encoding="utf-8")
+        return
+    for name, night in done.items():
+        told = rows.get(name, ())
+        assert timeless(told) == timeless(night.row), f"the table is out of date; write it anew with {WRITE}=1"
+
+
+def timeless(row: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a row without its seconds, which differ from machine to machine."""
+    return (*row[:4], *row[5:])
+
+
+def peak(image: np.ndarray) -> tuple[int, int]:
+    """Return column and row (from 0) of the brightest pixel."""
+    row, column = np.unravel_index(np.argmax(image), image.shape)
+    return int(column), int(row)
+
+
+def flux(image: np.ndarray, column: int, row: int, reach: int = 8) -> float:
+    """Return the sum of pixels about a place."""
+    return float(image[row - reach : row + reach + 1, column - reach : column + reach + 1].sum())
