@@ -76,9 +76,7 @@ def read_folder(folder: Path) -> NotedExecution | None:
         return None
     command = script.removeprefix("#!/bin/sh\n")
     recipe = next((parameter.recipe for parameter in parameters), "") or recipe_in(command)
-    return NotedExecution(
-        folder.parent.name, recipe, made, command, folder, exit_code, parameters, inputs, outputs
-    )
+    return NotedExecution(folder.parent.name, recipe, made, command, folder, exit_code, parameters, inputs, outputs)
 
 
 def _files(path: Path) -> Iterator[NotedFile]:
@@ -104,4 +102,5 @@ def _escaped(text: str) -> str:
 
 
 def _write(path: Path, text: str) -> None:
+    path.unlink(missing_ok=True)  # to write over a file makes some file systems bring it to the disk at once
     path.write_text(text, encoding="utf-8")
