@@ -103,7 +103,7 @@ def reflex_datasets(data: OrganisedData, datasets: Sequence[Dataset]) -> list[di
     from esorex_bridge.datasets.reflex_json import datasets_json
     from esorex_bridge.fits.header import read_header
     from esorex_bridge.plan.cascade import make_plan
-    from reflex_actors.unfold import unfolded
+    from reflex_actors.unfold import shared_steps, unfolded
 
     # The organised headers hold the keywords of the rules alone; a plan compares others, too.
     paths = {file.path for dataset in datasets for file in files_of(dataset) if file.path is not None}
@@ -111,8 +111,10 @@ def reflex_datasets(data: OrganisedData, datasets: Sequence[Dataset]) -> list[di
     found: list[Dataset] = []
     for dataset in datasets:
         workflow = workflow_for(data.workflows, dataset, headers)
-        plan = make_plan(dataset, workflow, headers) if workflow else None
-        found += unfolded(dataset, plan) if plan and plan.steps else [best_alternatives(dataset, data.headers)]
+        if workflow is not None and (plan := make_plan(dataset, workflow, headers)).steps:
+            found += unfolded(dataset, plan, shared_steps(workflow))
+        else:
+            found.append(best_alternatives(dataset, data.headers))
     return datasets_json(found, _checksum)
 
 

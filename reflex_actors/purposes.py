@@ -159,6 +159,23 @@ def route(sof: SetOfFiles, routes: Iterable[Route]) -> tuple[dict[str, SetOfFile
     return ports, sof.with_files(rejected)
 
 
+def of_step(sof: SetOfFiles, step: str) -> SetOfFiles:
+    """Return a SoF without the purposes that are marked for another step, and the files that then have none left.
+
+    Where several steps have main files of one category, the bridge marks the action with the step: `FLAT.recipe_1`.
+    """
+    kept = []
+    for file in sof.files:
+        left = tuple(purpose for purpose in file.purposes if _marked_for(purpose) in ("", step))
+        if left or file.universal:
+            kept.append(replace(file, purposes=left))
+    return sof.with_files(kept)
+
+
+def _marked_for(purpose: str) -> str:
+    return purpose.partition("/")[0].partition(".")[2]
+
+
 def own_purposes(sof: SetOfFiles, others: SetOfFiles) -> SetOfFiles:
     """Return a SoF without the purposes that other files have, and without the files that then have none left.
 

@@ -7,15 +7,16 @@ and what it takes from other steps becomes the actions below it; two steps under
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, files_of
-from esorex_bridge.plan.plan import FileInput, Plan, Step
+from esorex_bridge.plan.plan import FileInput, Plan, Step, StepName
+from esorex_bridge.plan.workflow import Workflow
 
 
-def unfolded(dataset: Dataset, plan: Plan) -> tuple[Dataset, ...]:
+def unfolded(dataset: Dataset, plan: Plan, marked: Collection[str] = ()) -> tuple[Dataset, ...]:
     """Return one dataset for each target of a plan, the first with the dataset's own name.
 
     Parameters
@@ -24,59 +25,73 @@ def unfolded(dataset: Dataset, plan: Plan) -> tuple[Dataset, ...]:
         As organised.
     plan : Plan
         Its steps; a step with gaps makes its dataset incomplete, with the gaps as messages.
+    marked : collection of str
+        Step definitions whose main files are also those of others; their actions carry their names (`FLAT.recipe_1`).
     """
     # A step that always runs is a target of the plan too; its purpose tells that it stands below the science.
     targets = [step for step in plan.steps if step.target and "/" not in step.purpose]
     needed = {name for step in targets for name in (step.name, *_reached(plan, step))}
     extras = [step for step in plan.steps if step.target and step.name not in needed]
     names = {file.path: file.name for file in files_of(dataset) if file.path is not None}
+    unfolder = _Unfolder(plan, names, marked)
     found = []
     for number, step in enumerate(targets):
-        below = _children(plan, step, names) + (_others(plan, extras, names) if number == 0 else ())
-        top = _action(step, dataset.action.name, _distinct(below), names)
+        below = (*step.needs, *(extra.name for extra in extras if number == 0))
+        top = unfolder.action(step, dataset.action.name, below)
         messages = tuple(dict.fromkeys((*plan.messages, *top.messages)))
         action = replace(top, messages=messages, complete=_is_whole(top), certified=dataset.certified)
         found.append(replace(dataset, name=f"{dataset.name}_{number + 1}" if number else dataset.name, action=action))
     return tuple(found)
 
 
-def _reached(plan: Plan, step: Step) -> Iterator[str]:
+def shared_steps(workflow: Workflow) -> frozenset[str]:
+    """Return the names of the step definitions whose main categories are also those of another step."""
+    return frozenset(
+        step.name
+        for step in workflow.steps
+        for other in workflow.steps
+        if other is not step and set(step.main).intersection(other.main)
+    )
+
+
+def _reached(plan: Plan, step: Step) -> Iterator[StepName]:
     for name in step.needs:
         yield name
         yield from _reached(plan, plan.step(name))
 
 
-def _children(plan: Plan, step: Step, names: dict[Path, str]) -> tuple[Action, ...]:
-    steps = [plan.step(name) for name in step.needs]
-    return tuple(_action(child, _name(child), _distinct(_children(plan, child, names)), names) for child in steps)
+class _Unfolder:
+    """Makes actions of steps."""
+
+    def __init__(self, plan: Plan, names: Mapping[Path, str], marked: Collection[str]) -> None:
+        self._plan, self._names, self._marked = plan, names, marked
+
+    def action(self, step: Step, name: str, below: Iterable[StepName]) -> Action:
+        """Return the action of a step, with those of the steps below."""
+        files = tuple(
+            DatasetFile(self._names.get(entry.path, entry.name), entry.category, entry.path)
+            for entry in step.inputs
+            if isinstance(entry, FileInput)
+        )
+        children = _distinct(map(self._child, below))
+        said = (*step.gaps, *step.warnings)
+        own = f"{name}.{step.actor}" if step.actor in self._marked else name
+        return Action(name=own, files=files, actions=children, complete=not step.gaps, messages=said)
+
+    def _child(self, name: StepName) -> Action:
+        step = self._plan.step(name)
+        return self.action(step, step.purpose.partition("/")[0] or step.recipe, step.needs)
 
 
-def _others(plan: Plan, steps: list[Step], names: dict[Path, str]) -> tuple[Action, ...]:
-    return tuple(_action(step, _name(step), _distinct(_children(plan, step, names)), names) for step in steps)
-
-
-def _name(step: Step) -> str:
-    return step.purpose.partition("/")[0] or step.recipe
-
-
-def _action(step: Step, name: str, children: tuple[Action, ...], names: dict[Path, str]) -> Action:
-    files = tuple(
-        DatasetFile(names.get(entry.path, entry.name), entry.category, entry.path)
-        for entry in step.inputs
-        if isinstance(entry, FileInput)
-    )
-    said = (*step.gaps, *step.warnings)
-    return Action(name=name, files=files, actions=children, complete=not step.gaps, messages=said)
-
-
-def _distinct(children: tuple[Action, ...]) -> tuple[Action, ...]:
+def _distinct(children: Iterable[Action]) -> tuple[Action, ...]:
     """Give actions of one name numbers, so that their purposes differ."""
     seen: dict[str, int] = {}
     found = []
     for child in children:
         seen[child.name] = seen.get(child.name, 0) + 1
+        base, dot, step = child.name.partition(".")
         number = seen[child.name]
-        found.append(replace(child, name=f"{child.name}_{number}") if number > 1 else child)
+        found.append(replace(child, name=f"{base}_{number}{dot}{step}") if number > 1 else child)
     return tuple(found)
 
 

@@ -9,7 +9,7 @@ from esorex_bridge.errors import UserError
 from esorex_bridge.plan.workflow import StepDefinition, Workflow
 from reflex_actors.dataset_json import read_datasets
 from reflex_actors.protocol import Actor, Inputs, Port
-from reflex_actors.purposes import accumulate, combine, own_purposes
+from reflex_actors.purposes import accumulate, combine, of_step, own_purposes
 from reflex_actors.sof_json import SetOfFiles
 
 ACTOR = Actor(
@@ -46,7 +46,7 @@ def gathered(files: SetOfFiles, products: SetOfFiles, workflow: Workflow, step: 
     step : StepDefinition
         The step.
     """
-    main = _of(files, step.main)
+    main = of_step(_of(files, step.main), step.name)
     for other in workflow.steps:
         if other is not step and any(need.category in step.main for need in other.calibrations):
             main = own_purposes(main, _of(files, other.main))

@@ -1,9 +1,9 @@
 """`step_inputs`: what stands before a step in a workflow: only its own groups, none without main files, the right tags.
 
 Reflex's FitsRouter knows categories alone and its SofCombiner ignores empty sets, so a step whose main files a dataset
-does not have would run on its calibrations, and one whose main files also serve another step directly would run on
-these. Where an earlier recipe failed, a recipe may run without what it needs and say nothing. This actor takes all
-three out.
+does not have would run on its calibrations, and one whose main files also serve another step, as its main files or
+directly, would run on these. Where an earlier recipe failed, a recipe may run without what it needs and say nothing.
+This actor takes all of that out.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from esorex_bridge.errors import UserError
 from reflex_actors.protocol import Actor, Inputs, Port
-from reflex_actors.purposes import accumulate, own_purposes, patterns_of
+from reflex_actors.purposes import accumulate, of_step, own_purposes, patterns_of
 from reflex_actors.sof_json import FitsFile, SetOfFiles
 
 OTHERS = ("others_sof", "others_sof_2", "others_sof_3")
@@ -28,6 +28,7 @@ ACTOR = Actor(
         Port("main_sof", "its main files; without them it gets nothing", kind="sof"),
         *(Port(name, "main files of a step that takes the same files directly", kind="sof") for name in OTHERS),
         Port("names", "tags to change: OLD=NEW, separated by blanks or commas"),
+        Port("step", "name of the step, where other steps have main files of the same category"),
         Port("required", "tags without which the recipe must not run"),
     ),
     (Port("out_sof", "what the step takes", kind="sof"), Port("messages", "what was left out")),
@@ -37,9 +38,9 @@ ACTOR = Actor(
 def work(inputs: Inputs) -> dict[str, Any]:
     """Keep what belongs to the step."""
     others = accumulate((inputs.sof(name) for name in OTHERS), same_dataset=False)
-    sof = own_purposes(inputs.sof("in_sof"), others)
+    sof = own_purposes(of_step(inputs.sof("in_sof"), inputs.text("step")), others)
     if "main_sof" in inputs:
-        sof = with_main_files(sof, own_purposes(inputs.sof("main_sof"), others))
+        sof = with_main_files(sof, own_purposes(of_step(inputs.sof("main_sof"), inputs.text("step")), others))
     sof = renamed(sof, names_in(inputs.text("names")))
     required = patterns_of(inputs.text("required"))
     lacking = {purpose: missing for purpose in sof.purposes if (missing := _missing(sof, purpose, required))}

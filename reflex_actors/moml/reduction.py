@@ -176,10 +176,18 @@ def _sources(place: Place) -> Iterator[tuple[str, str]]:
 
 
 def _beside(place: Place, column: float, row: float) -> Iterator[Entity]:
-    if place.names:
-        yield placed(constant(f"{place.name} Tags", place.names), column + 0.3, row + 0.4)
-    if place.needed:
-        yield placed(constant(f"{place.name} Needs", place.needed), column + 0.3, row + 0.7)
+    for number, (word, (_, value)) in enumerate(_told(place).items()):
+        yield placed(constant(f"{place.name} {word}", value), column + 0.3, row + 0.4 + 0.3 * number)
+
+
+def _told(place: Place) -> dict[str, tuple[str, str]]:
+    """Return what the actor before a step is told: port and value, by the name of the constant."""
+    said = {
+        "Tags": ("names", place.names),
+        "Needs": ("required", place.needed),
+        "Step": ("step", place.step.name if place.shared else ""),
+    }
+    return {word: told for word, told in said.items() if told[1]}
 
 
 def _rival_wires(place: Place, guard: str) -> Iterator[Wire]:
@@ -188,12 +196,9 @@ def _rival_wires(place: Place, guard: str) -> Iterator[Wire]:
                                f"a Reflex workflow can keep {len(step_inputs.OTHERS)} apart")
     for rival, port in zip(place.rivals, step_inputs.OTHERS, strict=False):
         yield f"FitsRouter.{rival}", f"{guard}.{port}"
-    if place.names:
-        yield f"FitsRouter.{place.port}", f"{place.name} Tags.trigger"
-        yield f"{place.name} Tags.output", f"{guard}.names"
-    if place.needed:
-        yield f"FitsRouter.{place.port}", f"{place.name} Needs.trigger"
-        yield f"{place.name} Needs.output", f"{guard}.required"
+    for word, (port, _) in _told(place).items():
+        yield f"FitsRouter.{place.port}", f"{place.name} {word}.trigger"
+        yield f"{place.name} {word}.output", f"{guard}.{port}"
 
 
 def _after(steps: tuple[Place, ...]) -> Parts:

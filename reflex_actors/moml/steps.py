@@ -22,6 +22,7 @@ from reflex_actors.moml.blocks import (
     text,
 )
 from reflex_actors.moml.model import Entity, Property
+from reflex_actors.unfold import shared_steps
 
 
 class UnsupportedError(UserError):
@@ -44,6 +45,8 @@ class Place:
         Those of them that it cannot do without.
     rivals : tuple of str
         Ports of the steps that take its raw categories directly.
+    shared : bool
+        Whether other steps have main files of the same category.
     main_makers : tuple of str
         Ports of the steps whose products are its main files; empty where these are raw.
     """
@@ -53,6 +56,7 @@ class Place:
     makers: tuple[str, ...]
     required: tuple[str, ...]
     rivals: tuple[str, ...]
+    shared: bool = False
     main_makers: tuple[str, ...] = ()
 
     @property
@@ -84,7 +88,7 @@ class Place:
     @property
     def guarded(self) -> bool:
         """Whether what comes together for it has to be looked through."""
-        return bool(self.direct or self.makers or self.rivals or self.names)
+        return bool(self.direct or self.makers or self.rivals or self.names or self.shared)
 
 
 def places(workflow: Workflow) -> tuple[Place, ...]:
@@ -97,6 +101,7 @@ def places(workflow: Workflow) -> tuple[Place, ...]:
     """
     ports = _ports(workflow.steps)
     maker = {category: step for step in workflow.steps for category in step.products}
+    shared = shared_steps(workflow)
     found = []
     for step in _ordered(workflow.steps):
         _refuse_ambiguous(step)
@@ -110,6 +115,7 @@ def places(workflow: Workflow) -> tuple[Place, ...]:
             makers=tuple(dict.fromkeys(ports[made.name] for made, _ in taken)),
             required=tuple(dict.fromkeys(ports[made.name] for made, required in taken if required)),
             rivals=tuple(ports[other.name] for other in workflow.steps if other is not step and _shares(other, step)),
+            shared=step.name in shared,
             main_makers=tuple(dict.fromkeys(ports[made.name] for made, _ in main)),
         ))
     return tuple(found)
