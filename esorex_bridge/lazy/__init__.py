@@ -23,7 +23,7 @@ _ASKS = frozenset(
 
 def main() -> int:
     """Run one command line of `esorex`; where it is left to the real EsoRex, this does not return."""
-    from esorex_bridge.lazy.real import become, find_real
+    from esorex_bridge.lazy.real import become, find_real, is_called_by_itself
 
     words = sys.argv[1:]
     real = find_real(os.environ, sys.argv[0])
@@ -31,7 +31,7 @@ def main() -> int:
         print("esorex-lazy: there is no esorex on PATH besides esorex-lazy itself; install EsoRex or set "
               "ESOREX_LAZY_ESOREX to its path", file=sys.stderr)
         return 127
-    if os.environ.get("ESOREX_LAZY", "on") == "off" or not runs_recipe(words):
+    if os.environ.get("ESOREX_LAZY") == "off" or is_called_by_itself(os.environ) or not runs_recipe(words):
         become(real, words)
     from esorex_bridge.lazy.run import carry_out
 

@@ -72,7 +72,7 @@ def settings_of(call: Call, real: str, shelf: Shelf) -> Settings:
     question = {
         "esorex": [real, stamp(real)],
         "variables": sorted((name, value) for name, value in os.environ.items() if _counts(name)),
-        "files": [_content(path) for path in (f"{home}/.esorex/esorex.rc", "/etc/esorex.rc", config)],
+        "files": [_content(path) for path in (f"{home}/.esorex/esorex.rc", *_installed_settings(real), config)],
     }
     options = [f"--config={config}"] if given else []
     answer = _asked(shelf, question, real, options, [])
@@ -162,6 +162,11 @@ def _asked(shelf: Shelf, question: object, real: str, options: list[str], words:
         shelf.keep_answer(name, known)
     entries: list[dict[str, Any]] = json.loads(known)
     return entries
+
+
+def _installed_settings(real: str) -> tuple[str, str]:
+    """Return where an installation can have its settings: Debian's place, and that of its own prefix."""
+    return "/etc/esorex.rc", f"{os.path.dirname(os.path.dirname(os.path.realpath(real)))}/etc/esorex.rc"
 
 
 def _counts(variable: str) -> bool:

@@ -29,19 +29,25 @@ def find_real(variables: Mapping[str, str], own: str) -> str | None:
     variables : mapping of str to str
         The environment.
     own : str
-        How this program was started; a link called `esorex` that leads here is passed over.
+        How this program was started; a link called `esorex` that leads here is passed over, and so is a script of
+        that name that led back here.
     """
-    if variables.get(_MARK) in (str(os.getpid()), str(os.getppid())):
-        return None  # what was taken for the real one led back here
-    if chosen := variables.get("ESOREX_LAZY_ESOREX"):
+    tried = variables.get(_MARK)
+    chosen = variables.get("ESOREX_LAZY_ESOREX")
+    if chosen and chosen != tried:
         return chosen
     folders = [folder for folder in variables.get("PATH", os.defpath).split(os.pathsep) if folder]
     selves = _selves(own, folders)
     for folder in folders:
         path = f"{folder}/esorex"
-        if os.access(path, os.X_OK) and os.path.isfile(path) and os.path.realpath(path) not in selves:
+        if path != tried and os.access(path, os.X_OK) and os.path.isfile(path) and os.path.realpath(path) not in selves:
             return path
     return None
+
+
+def is_called_by_itself(variables: Mapping[str, str]) -> bool:
+    """Tell whether what was taken for the real EsoRex led back here: then the next one is it."""
+    return _MARK in variables
 
 
 def _selves(own: str, folders: Sequence[str]) -> set[str]:
@@ -52,7 +58,7 @@ def _selves(own: str, folders: Sequence[str]) -> set[str]:
 
 def become(real: str, words: Sequence[str]) -> NoReturn:
     """Turn this process into the real EsoRex, with the words as they came."""
-    os.environ[_MARK] = str(os.getpid())
+    os.environ[_MARK] = real
     sys.stdout.flush()
     _heed_signals()
     try:
@@ -65,7 +71,7 @@ def become(real: str, words: Sequence[str]) -> NoReturn:
 def ask(real: str, words: Sequence[str]) -> int:
     """Run EsoRex to its end with its messages thrown away, and return its exit code."""
     silence = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in (0, 1, 2)]
-    process = os.posix_spawn(real, ["esorex", *words], _variables(), file_actions=silence, setsigdef=_ignored())
+    process = os.posix_spawn(real, ["esorex", *words], _variables(real), file_actions=silence, setsigdef=_ignored())
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
@@ -107,7 +113,7 @@ def run(real: str, words: Sequence[str], extra: Mapping[str, str], unsaid: bytes
     pipes = os.pipe(), os.pipe()
     process = os.fork()
     if process == 0:
-        _start(real, words, {**_variables(), **extra}, pipes)
+        _start(real, words, {**_variables(real), **extra}, pipes)
     for _, write in pipes:
         os.close(write)
     restore = _forward_signals(process)
@@ -136,8 +142,8 @@ def without_line(text: bytes, words: bytes) -> bytes:
     return b"".join(line for line in text.splitlines(keepends=True) if words not in line)
 
 
-def _variables() -> dict[str, str]:
-    return {**os.environ, _MARK: str(os.getpid())}
+def _variables(real: str) -> dict[str, str]:
+    return {**os.environ, _MARK: real}
 
 
 def _start(

@@ -20,6 +20,7 @@ from esorex_bridge.lazy.command import DoubtError
 _FORMAT = "1"
 _SEPARATOR = "\t"
 _SETTLED_NS = 50_000_000
+_ABANDONED_SECONDS = 14 * 86400
 
 
 def stamp(path: str) -> str:
@@ -207,6 +208,16 @@ class Shelf:
         os.makedirs(os.path.dirname(place), exist_ok=True)
         self.remove(key)
         os.rename(scratch, place)
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Remove scratch folders that processes left which were killed long ago."""
+        from shutil import rmtree
+
+        with os.scandir(f"{self.place}/scratch") as entries:
+            old = [entry.path for entry in entries if time.time() - entry.stat().st_mtime > _ABANDONED_SECONDS]
+        for folder in old:
+            rmtree(folder, ignore_errors=True)
 
     def remove(self, key: str) -> None:
         """Take a step away: first out of sight, then off the disk."""

@@ -164,6 +164,20 @@ def test_a_link_called_esorex_finds_the_real_one(desk: Desk, esorex: str) -> Non
     assert desk.runs == 0, "the second call was not answered from the first one's store"
 
 
+@pytest.mark.parametrize("start", ["exec ", ""])
+def test_a_script_called_esorex_that_leads_back_is_passed_over(desk: Desk, start: str) -> None:
+    folder = desk.folder / "bin"
+    folder.mkdir()
+    (folder / "esorex").write_text(f'#!/bin/sh\n{start}{LAZY} "$@"\n')
+    (folder / "esorex").chmod(0o755)
+    env = {"PATH": f"{folder}:{os.environ['PATH']}", "ESOREX_LAZY_STORE": str(desk.folder / "store")}
+    words = ("naco_img_dark", R, "data.sof")
+    first = run_call("esorex", desk.place("first"), words, env)
+    assert first.code == 0
+    assert_same(desk.lazy("second", words), first)
+    assert desk.runs == 0, "the second call was not answered from the first one's store"
+
+
 def test_off_turns_it_off(desk: Desk) -> None:
     for name in ("first", "second"):
         desk.lazy(name, ("naco_img_dark", R, "data.sof"), ESOREX_LAZY="off")
