@@ -43,7 +43,10 @@ _ESOREX_CODES = {
     251: "the recipe configuration has a value that the recipe does not allow",
     255: "the recipe refused its input or an argument",
 }
+_MOST_WARNINGS = 5
 _STACK = re.compile(r"\[1/\d+\]\s*(.+)")
+_DUMP = re.compile(r"\[\d+/\d+\]|Dumping all \d+ error")
+_WARNING = re.compile(r"\[WARNING\]\s*([^:\s]+):\s*(?:\[tid=\d+\]\s*)?(.+)")
 _ERROR = re.compile(r"\[\s*ERROR\s*\]\s*([^:\s]+):\s*(?:\[tid=\d+\]\s*)?(.+)")
 
 
@@ -57,6 +60,16 @@ def explain_exit(code: int) -> str:
             return f"the recipe crashed ({name}); most often its input frames differ in size, chips or extensions"
         return f"it was ended from outside ({name})"
     return _CPL_CODES.get(code) or _ESOREX_CODES.get(code) or "unknown exit code"
+
+
+def warnings_in(*texts: str) -> tuple[str, ...]:
+    """Return the warnings of a recipe, each once, EsoRex's own left out; the first few where there are many."""
+    found = (match.groups() for text in texts for line in text.splitlines() if (match := _WARNING.search(line)))
+    own = (
+        f"{component} warned: {text}" for component, text in found if component != "esorex" and not _DUMP.match(text)
+    )
+    told = tuple(dict.fromkeys(own))
+    return told if len(told) <= _MOST_WARNINGS else (*told[:_MOST_WARNINGS], f"and {len(told) - _MOST_WARNINGS} more")
 
 
 def first_error(*texts: str) -> str:

@@ -314,13 +314,18 @@ def _outputs(job: Job) -> tuple[Output, ...]:
 
 
 def _failure(job: Job, code: int) -> str:
+    from esorex_bridge.run.consistency import odd_frames
     from esorex_bridge.run.diagnosis import explain_exit, first_error
 
     log = _log(job.folder)
     texts = [path.read_text(errors="replace") for path in (job.folder / "stderr.txt", log) if path and path.exists()]
     cause = first_error(*texts)
-    detail = f": {cause}" if cause else ""
-    return f"{job.recipe.name} failed with exit code {code}, {explain_exit(code)}{detail}{_where(job.folder)}"
+    parts = [
+        f"{job.recipe.name} failed with exit code {code}, {explain_exit(code)}",
+        cause,
+        *odd_frames(job.sof, job.folder),
+    ]
+    return ": ".join(filter(None, parts)) + _where(job.folder)
 
 
 def _where(folder: Path) -> str:
@@ -329,12 +334,15 @@ def _where(folder: Path) -> str:
 
 
 def _complaints(job: Job) -> tuple[str, ...]:
-    if not (job.folder / "stderr.txt").stat().st_size:
+    """Return what a recipe reported though it ended with 0: its errors, and its warnings."""
+    written = [(job.folder / name).read_text(errors="replace") for name in ("stderr.txt", "stdout.txt")]
+    if not any("[WARNING]" in text or "ERROR" in text for text in written):
         return ()
-    from esorex_bridge.run.diagnosis import first_error
+    from esorex_bridge.run.diagnosis import first_error, warnings_in
 
-    error = first_error((job.folder / "stderr.txt").read_text(errors="replace"))
-    return (f"{job.recipe.name} ended with 0, but reported: {error}",) if error else ()
+    error = first_error(written[0])  # on stdout, dumps of errors that the recipe survived are warnings
+    told = warnings_in(*written)
+    return (*((f"{job.recipe.name} ended with 0, but reported: {error}",) if error else ()), *told)
 
 
 def _log(folder: Path) -> Path | None:

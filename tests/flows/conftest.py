@@ -81,5 +81,7 @@ def put_on_disk(night: Night, frames: Path, root: Path) -> Path:
     for file in night.files:
         (folder / f"{file.dp_id}.fits").write_bytes(FrameFolder(frames).fits(night, file).read_bytes())
     for tree in night.trees:
+        if tree.mode != "Raw2Raw":
+            continue
         (folder / f"{tree.root.files[0].name}_{tree.mode.lower()}.xml").write_text(tree_document(tree))
     return folder
