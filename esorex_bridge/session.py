@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from esorex_bridge.datasets.association import AssociationTree, Mode
 from esorex_bridge.datasets.build import dataset_from_tree
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from esorex_bridge.archive.client import ArchiveClient
     from esorex_bridge.archive.report import FetchReport
     from esorex_bridge.organising import By
+    from esorex_bridge.run.engine import Tools
     from esorex_bridge.run.hand import HandSof
     from esorex_bridge.run.key import StepKey
     from esorex_bridge.run.ports import Product, Reporter
@@ -297,11 +298,22 @@ class Session:
         ParameterError
             A recipe parameter is wrong; nothing has run then.
         """
-        from esorex_bridge.run.engine import Tools, carry_out
+        from esorex_bridge.run.engine import carry_out
+
+        return carry_out(planned, self._tools(reporter, started), dry_run)
+
+    def accounts(self, planned: Iterable[tuple[Dataset, Plan]]) -> tuple[dict[str, Any], ...]:
+        """Return an account of every step: what it depends on, what is decided and why; nothing runs."""
+        from esorex_bridge.run.engine import accounts
+        from esorex_bridge.run.ports import SilentReporter
+
+        return accounts(planned, self._tools(SilentReporter(), datetime.now()))
+
+    def _tools(self, reporter: Reporter, started: datetime) -> Tools:
+        from esorex_bridge.run.engine import Tools
 
         settings = self.settings
-        tools = Tools(self.esorex, self.store, self.workspace, reporter, started, settings.jobs, settings.policy)
-        return carry_out(planned, tools, dry_run)
+        return Tools(self.esorex, self.store, self.workspace, reporter, started, settings.jobs, settings.policy)
 
 
 def _with_instrument(dataset: Dataset) -> Dataset:

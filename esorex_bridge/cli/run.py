@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from datetime import datetime
+from typing import Any
 
 from esorex_bridge.cli import options, output
 from esorex_bridge.cli.progress import Progress, show
@@ -15,6 +16,9 @@ EXAMPLE = "esorex-bridge run --root night\n  esorex-bridge run --root night --dr
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("datasets", nargs="*", metavar="DATASET", help="names of datasets (default: all)")
+    parser.add_argument(
+        "--explain", action="store_true", help="tell of every step what it depends on and why it would run; run nothing"
+    )
     options.planning(parser)
     options.running(parser)
     options.dry_run(parser)
@@ -27,9 +31,22 @@ def run(args: argparse.Namespace) -> int:
 
     with Session(options.settings(args)) as session:
         planned = session.plans(session.datasets(args.datasets))
+        if args.explain:
+            return _explain(session.accounts(planned), args.json)
         reports = session.run(planned, Progress(args.recipe_failure_mode), datetime.now(), args.dry_run)
     if args.json:
         output.emit_json({"executed": count(reports, "execute"), "datasets": [r.document() for r in reports]})
     else:
         show(reports)
     return 1 if any(report.failed for report in reports) else 0
+
+
+def _explain(accounts: tuple[dict[str, Any], ...], as_json: bool) -> int:
+    from esorex_bridge.run.account import in_words
+
+    if as_json:
+        output.emit_json({"steps": list(accounts)})
+    else:
+        for told in accounts:
+            print("\n".join(in_words(told)))
+    return 0

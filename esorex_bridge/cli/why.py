@@ -7,7 +7,7 @@ from pathlib import Path
 
 from esorex_bridge import organising
 from esorex_bridge.cli import options, output
-from esorex_bridge.errors import UserError
+from esorex_bridge.errors import BridgeError, UserError
 from esorex_bridge.files import stem
 
 EXAMPLE = (
@@ -19,7 +19,8 @@ EXAMPLE = (
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("what", metavar="DATASET|FILE|CATEGORY", help="a dataset's name, a file, or a category")
+    parser.add_argument("what", metavar="DATASET|FILE|CATEGORY|STEP",
+                        help="a dataset's name, a file, a category, or a step")
     parser.add_argument("--data", action="append", type=Path, default=[], metavar="DIR",
                         help="folder of the data; may be given again (default: reflex_input/ of the data root)")
     options.organising(parser)
@@ -29,15 +30,28 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Look everywhere for the name, and print what is known."""
     data = organising.load(options.request(args), args.data)
-    lines = explain(data, args.what)
+    lines = explain(data, args.what) or _about_step(args)
     if not lines:
         names = ", ".join(dataset.name for dataset in data.datasets) or "none"
-        raise UserError(f"no dataset, file or category '{args.what}' here; datasets: {names}")
+        raise UserError(f"no dataset, file, category or step '{args.what}' here; datasets: {names}")
     if args.json:
         output.emit_json({"about": args.what, "lines": list(lines)})
     else:
         print("\n".join(lines))
     return 0
+
+
+def _about_step(args: argparse.Namespace) -> tuple[str, ...]:
+    """Return what is known of the steps of a name, or of a recipe; nothing where there are none."""
+    from esorex_bridge.run.account import in_words
+    from esorex_bridge.session import Session
+
+    try:
+        with Session(options.settings(args)) as session:
+            accounts = session.accounts(session.plans(session.datasets()))
+    except BridgeError:  # what cannot be planned has no steps to tell of
+        return ()
+    return tuple(line for told in accounts if args.what in (told["step"], told["recipe"]) for line in in_words(told))
 
 
 def explain(data: organising.OrganisedData, what: str) -> tuple[str, ...]:

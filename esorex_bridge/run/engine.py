@@ -6,9 +6,12 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from esorex_bridge.datasets.dataset import Dataset
+from esorex_bridge.errors import RecipeError
 from esorex_bridge.plan.plan import Plan, StepName, recipes_of
+from esorex_bridge.run.account import account
 from esorex_bridge.run.decide import Decision, Execute, NotNeeded, Policy, Reuse, decide, refuse_unknown
 from esorex_bridge.run.end_products import deliver
 from esorex_bridge.run.foresee import Foreseen, HeldUp, foresee, input_files
@@ -99,6 +102,22 @@ def _summary(reports: tuple[DatasetReport, ...], started: datetime) -> RunSummar
     return RunSummary(when, len(reports), count(reports, "execute"), count(reports, "reuse"), failed, round(ran, 3))
 
 
+def accounts(pairs: Pairs, tools: Tools) -> tuple[dict[str, Any], ...]:
+    """Return an account of every step: what it depends on, what is decided and why; nothing runs.
+
+    Raises
+    ------
+    RecipeError
+        EsoRex is not installed.
+    """
+    if tools.runner is None:
+        raise RecipeError(_NO_ESOREX)
+    run = _Run(tools, tools.runner)
+    foreseen = tuple(ahead for ahead in foresee_all(pairs, tools.store, tools.runner) if isinstance(ahead, Foreseen))
+    run.decide(foreseen)
+    return tuple(account(ahead, decision) for ahead in foreseen for decision in run.decisions(ahead))
+
+
 def products_of(plan: Plan, dataset: Dataset, store: SqliteStore, runner: RecipeRunner) -> dict[StepName, Record]:
     """Return the records of a plan's steps that were made before and whose products are whole."""
     (ahead,) = foresee_all(((dataset, plan),), store, runner)
@@ -127,7 +146,7 @@ class _Run:
     def __init__(self, tools: Tools, runner: RecipeRunner) -> None:
         self._tools = tools
         self._maker = Maker(runner, tools.store, tools.workspace)
-        self._decisions: dict[StepName | str, tuple[Decision, ...]] = {}
+        self._decisions: dict[str, tuple[Decision, ...]] = {}
         self._works: dict[StepKey, Work] = {}
         self._records: dict[StepKey, Record] = {}
         self._ended: dict[StepKey, Ended] = {}
@@ -147,6 +166,10 @@ class _Run:
             for decision in decisions:
                 if isinstance(decision, Reuse):
                     self._records[decision.record.key] = decision.record
+
+    def decisions(self, ahead: Foreseen) -> tuple[Decision, ...]:
+        """Return what was decided about the steps of a plan."""
+        return self._decisions[ahead.plan.dataset]
 
     def make(self) -> None:
         """Make what must be made."""
@@ -184,7 +207,7 @@ class _Run:
 
     def report(self, ahead: Foreseen, end_products: tuple[Product, ...]) -> DatasetReport:
         """Return what came of a dataset."""
-        steps = [self._step(ahead, decision) for decision in self._decisions[ahead.plan.dataset]]
+        steps = [self._step(ahead, decision) for decision in self.decisions(ahead)]
         return replace(_dataset_report(ahead.dataset, ahead.plan, steps), end_products=end_products)
 
     def _step(self, ahead: Foreseen, decision: Decision) -> StepReport:

@@ -188,3 +188,17 @@ class Reporter(Protocol):
 
     def go_on(self, step: str, error: str) -> bool:
         """Tell whether to go on with what does not need a step that failed."""
+
+
+class SilentReporter:
+    """Tells nobody, and goes on after failures."""
+
+    def started(self, what: str, number: int, of: int, expected_seconds: float | None) -> None:
+        """Pass over that a recipe was started."""
+
+    def finished(self, report: StepReport) -> None:
+        """Pass over how a step ended."""
+
+    def go_on(self, step: str, error: str) -> bool:
+        """Go on."""
+        return True

@@ -178,3 +178,16 @@ def test_parameters_come_from_a_file_too_and_its_line_is_told(again: Again, tmp_
     refused = run("--parameters", str(file))
     assert refused.code == 1
     assert f"{file}:2" in refused.json["error"]["message"]
+
+
+def test_a_step_tells_what_it_depends_on_and_why_it_would_run(again: Again, bridge: Callable[..., Ended]) -> None:
+    root, run = again
+    told = {step["step"]: step for step in run("--explain", "--set", "naco_img_dark.nsamples=50").json["steps"]}
+    dark = told["naco_img_dark_1"]
+    assert (dark["decision"], dark["reason"]) == ("execute", "parameter nsamples 100 → 50")
+    assert {"name": "nsamples", "value": "50", "origin": "--set"} in dark["parameters"]
+    assert [entry["category"] for entry in dark["inputs"]] == ["CAL_DARK"] * 3
+    assert told["naco_img_twflat_1"]["decision"] == "reuse"
+    words = bridge("why", "naco_img_dark_1", "--root", root).out
+    assert "naco_img_dark_1 of NACO." in words
+    assert "CAL_DARK: NACO." in words
