@@ -176,12 +176,13 @@ class SqliteStore:
         DataError
             The data of a file differ from its DATASUM.
         """
-        done: dict[Path, Digest] = {}
-        for path in paths:
-            row = self._one("SELECT stamp, verified FROM digests WHERE path = ?", (str(path),))
-            if row is None or row[0] != _stamp(path) or not row[1]:
-                done[path] = verify_fits(path).digest
-        self.learn(done)
+        self.learn({path: verify_fits(path).digest for path in self.unverified(paths)})
+
+    def unverified(self, paths: Iterable[Path]) -> frozenset[Path]:
+        """Return the files that were not held against their own checksums since they changed."""
+        wanted = {str(path): path for path in paths}
+        done = dict(self._in("SELECT path, stamp FROM digests WHERE verified AND path IN", wanted))
+        return frozenset(path for name, path in wanted.items() if done.get(name) != (_stamp(name) or None))
 
     def learn(self, digests: Mapping[Path, Digest], verified: bool = True) -> None:
         """Remember digests, and whether the files were held against their own checksums."""
