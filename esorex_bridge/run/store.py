@@ -182,7 +182,7 @@ class SqliteStore:
         """Return the files that were not held against their own checksums since they changed."""
         wanted = {str(path): path for path in paths}
         done = dict(self._in("SELECT path, stamp FROM digests WHERE verified AND path IN", wanted))
-        return frozenset(path for name, path in wanted.items() if done.get(name) != (_stamp(name) or None))
+        return frozenset(path for name, path in wanted.items() if done.get(name, "") != _stamp(name) or name not in done)
 
     def learn(self, digests: Mapping[Path, Digest], verified: bool = True) -> None:
         """Remember digests, and whether the files were held against their own checksums."""
