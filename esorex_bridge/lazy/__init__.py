@@ -28,8 +28,11 @@ def main() -> int:
     words = sys.argv[1:]
     real = find_real(os.environ, sys.argv[0])
     if real is None:
-        print("esorex-lazy: there is no esorex on PATH besides esorex-lazy itself; install EsoRex or set "
-              "ESOREX_LAZY_ESOREX to its path", file=sys.stderr)
+        print(
+            "esorex-lazy: there is no esorex on PATH besides esorex-lazy itself; install EsoRex or set "
+            "ESOREX_LAZY_ESOREX to its path",
+            file=sys.stderr,
+        )
         return 127
     if os.environ.get("ESOREX_LAZY") == "off" or is_called_by_itself(os.environ) or not runs_recipe(words):
         become(real, words)

@@ -69,9 +69,7 @@ def leave(call: Call, settings: Settings, shelf: Shelf, manifest: dict[str, Any]
         raise DoubtError(f"what is in the store cannot be put in place ({error})") from error
 
 
-def _leave_texts(
-    call: Call, settings: Settings, folder: str, manifest: dict[str, Any], places: list[Place]
-) -> None:
+def _leave_texts(call: Call, settings: Settings, folder: str, manifest: dict[str, Any], places: list[Place]) -> None:
     names = [place.message for place in places]
     command = " ".join(("esorex", *call.words))
     if settings["log-level"] != "off":
@@ -89,8 +87,10 @@ def _leave_texts(
 def _remark(settings: Settings, manifest: dict[str, Any]) -> str:
     if settings["log-level"] not in ("debug", "info"):
         return ""
-    return (f"{time.strftime('%H:%M:%S')} [ INFO  ] esorex_lazy: [tid=000] No recipe was run: these are the products "
-            f"made {manifest['made']} from the same content, parameters and pipeline (key {manifest['key'][:12]})\n")
+    return (
+        f"{time.strftime('%H:%M:%S')} [ INFO  ] esorex_lazy: [tid=000] No recipe was run: these are the products "
+        f"made {manifest['made']} from the same content, parameters and pipeline (key {manifest['key'][:12]})\n"
+    )
 
 
 def _check_folders(settings: Settings) -> None:

@@ -143,9 +143,7 @@ def _but_inputs(statement: Statement) -> Statement:
     return replace(statement, inputs=(), parameters=tuple(sorted(statement.parameters)))
 
 
-def _contents(
-    statement: Statement, find: Callable[[StepKey], Record | Absent]
-) -> Counter[tuple[str, str]] | None:
+def _contents(statement: Statement, find: Callable[[StepKey], Record | Absent]) -> Counter[tuple[str, str]] | None:
     """Return tags and digests of what a statement takes, products by their content; None where one is not there."""
     found: Counter[tuple[str, str]] = Counter()
     for entry in statement.inputs:

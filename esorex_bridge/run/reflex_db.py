@@ -248,9 +248,7 @@ def _parameters_of(db: sqlite3.Connection, execution: int) -> Iterable[NotedPara
     for row in db.execute(query, (execution,)):
         recipe, name, display_name, description, valtype, partype = map(str, row[:6])
         low, high, choices = (None if limit is None else str(limit) for limit in row[6:9])
-        yield NotedParameter(
-            recipe, name, display_name, description, valtype, partype, low, high, choices, str(row[9])
-        )
+        yield NotedParameter(recipe, name, display_name, description, valtype, partype, low, high, choices, str(row[9]))
 
 
 def _files_of(db: sqlite3.Connection, table: str, execution: int) -> Iterable[NotedFile]:

@@ -148,6 +148,21 @@ def test_a_damaged_product_in_the_store_is_made_again(desk: Desk) -> None:
     assert_same(second, first)
 
 
+def test_what_a_recipe_leaves_besides_its_products_is_left_again(desk: Desk, esorex: str) -> None:
+    desk.counting.write_text(desk.counting.read_text().replace("exec", "echo quality > qc0000.paf; exec"))
+    words = ("--output-dir=out", "naco_img_dark", R, "data.sof")
+    first = desk.lazy("first", words)
+    place = desk.place("second")
+    (place / "mine.txt").write_text("")
+    second = desk.lazy("second", words)
+    assert desk.runs == 1
+    assert first.files["qc0000.paf"] == b"quality"
+    assert second.files == first.files
+    (desk.place("third") / "qc0000.paf").write_text("what was here before stays")
+    assert "qc0000.paf" not in desk.lazy("third", words).files
+    assert desk.runs == 1
+
+
 def test_a_failed_run_is_not_kept(desk: Desk) -> None:
     for name in ("first", "second"):
         assert desk.lazy(name, ("naco_img_dark", "--r=90 90 90 90", "data.sof")).code != 0

@@ -89,9 +89,7 @@ def _reduced(esorex: str, run: FinishedRun, parameters: tuple[Parameter, ...]) -
     return tuple(Product(each.output.path, each.output.category, each.digest, each.size_bytes) for each in checked)
 
 
-def test_what_reflex_made_is_not_made_again(
-    reflex_root: ReflexRoot, root: Path, bridge: Callable[..., Ended]
-) -> None:
+def test_what_reflex_made_is_not_made_again(reflex_root: ReflexRoot, root: Path, bridge: Callable[..., Ended]) -> None:
     report = reflex_root.adopt()
     assert (report.adopted, len(report.adoptions)) == (1, 1), report.adoptions[0].reason
     ran = bridge("run", "--root", root, "--json", *SMALL)
