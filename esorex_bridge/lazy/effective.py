@@ -72,7 +72,8 @@ def settings_of(call: Call, real: str, shelf: Shelf) -> Settings:
     question = {
         "esorex": [real, stamp(real)],
         "variables": sorted((name, value) for name, value in os.environ.items() if _counts(name)),
-        "files": [_content(path) for path in (f"{home}/.esorex/esorex.rc", *_installed_settings(real), config)],
+        "files": [_content(path) for path in (f"{home}/.esorex/esorex.rc", *_installed_settings(real))],
+        "config": _named_content(config),
     }
     options = [f"--config={config}"] if given else []
     answer = _asked(shelf, question, real, options, [])
@@ -94,13 +95,12 @@ def parameters_of(call: Call, settings: Settings, plugin: Plugin, real: str, she
     DoubtError
         EsoRex does not accept them, or one is given that it does not list.
     """
-    config = settings["recipe-config"]
     home = os.environ["HOME"]
     question = {
         "esorex": [real, stamp(real)],
         "plugin": plugin.digest,
         "names": os.environ.get("ESOREX_USE_PARAM_NAME"),
-        "files": [_content(path) for path in (f"{home}/.esorex/{call.recipe}.rc", config)],
+        "files": [_content(f"{home}/.esorex/{call.recipe}.rc"), _named_content(settings["recipe-config"])],
         "given": call.parameters,
     }
     options = [f"--recipe-dir={plugin.narrow}", "--log-level=off", "--msg-level=off"]
@@ -180,6 +180,14 @@ def _content(path: str) -> str | None:
             return hashlib.sha256(stream.read()).hexdigest()
     except OSError:
         return None
+
+
+def _named_content(path: str) -> str | None:
+    """Return what stands for a settings file that is named; None where none is."""
+    content = _content(path) if path else None
+    if path and content is None:
+        raise DoubtError(f"the settings in {path} cannot be read as they are named")
+    return content
 
 
 def _option(base: Settings, name: str, text: str | None) -> tuple[str, Any]:

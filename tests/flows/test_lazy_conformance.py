@@ -163,6 +163,16 @@ def test_what_a_recipe_leaves_besides_its_products_is_left_again(desk: Desk, eso
     assert desk.runs == 1
 
 
+@pytest.mark.parametrize("option", ["--recipe-config=own.rc", "--recipe-config=~/own.rc"])
+def test_a_settings_file_counts_by_its_content(desk: Desk, option: str) -> None:
+    place = desk.place("first")
+    for number, value in enumerate((90, 80)):
+        text = f'naco.naco_img_dark.rej_bord="8 8 8 8"\nnaco.naco_img_dark.nsamples="{value}"\n'
+        (place / "own.rc").write_text(text)
+        assert desk.lazy("first", (option, "naco_img_dark", "data.sof"), HOME=str(place)).code == 0
+        assert desk.runs == number + 1
+
+
 def test_a_failed_run_is_not_kept(desk: Desk) -> None:
     for name in ("first", "second"):
         assert desk.lazy(name, ("naco_img_dark", "--r=90 90 90 90", "data.sof")).code != 0
