@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from pathlib import PurePath
 from typing import Any
 
 from esorex_bridge.plan.located import Located, Scalar
@@ -145,7 +146,7 @@ def read_step(element: Located, earlier: Iterable[StepDefinition]) -> StepDefini
         raise element.complain("a step with a command needs a 'name'")
     recipe = fields["recipe" if "recipe" in fields else "name"].text("the step's name")
     number = 1 + sum(step.recipe == recipe for step in earlier)
-    command = fields["command"].texts("command") if "command" in fields else ()
+    command = _command(fields["command"]) if "command" in fields else ()
     start = StepDefinition(f"{recipe}_{number}", recipe, (), (), command=command)
     return _filled(start, fields, element)
 
@@ -159,6 +160,12 @@ def changed_step(step: StepDefinition, element: Located) -> StepDefinition:
         With file, line, and what is allowed.
     """
     return _filled(step, element.fields(f"the change of {step.name}", STEP_FIELDS), element)
+
+
+def _command(listed: Located) -> tuple[str, ...]:
+    """Return a command; words that begin with `./` are files beside the definition."""
+    folder = PurePath(listed.source).parent
+    return tuple(str(folder / word) if word.startswith("./") else word for word in listed.texts("command"))
 
 
 def _filled(step: StepDefinition, fields: dict[str, Located], element: Located) -> StepDefinition:

@@ -1,0 +1,156 @@
+"""`esorex-bridge workflows`: the definitions there are, and whether they hold."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from esorex_bridge.cli import output
+from esorex_bridge.errors import UserError
+
+if TYPE_CHECKING:
+    from esorex_bridge.datasets.oca.rules import Rules
+    from esorex_bridge.plan.inspection import Finding
+    from esorex_bridge.plan.workflow import Workflow
+
+EXAMPLE = "esorex-bridge workflows\n  esorex-bridge workflows check naco my_hawki.yaml"
+ACTIONS = ("list", "show", "check")
+SHARE_FOLDERS = (Path("/usr/share"), Path("/usr/local/share"), Path("/opt/local/share"))
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("action", nargs="?", choices=ACTIONS, default="list", help="what to do (default: list)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="names or files of definitions (default: all)")
+    parser.add_argument("--oca", type=Path, metavar="FILE", help="rules to check against, instead of the installed")
+    parser.add_argument("--json", action="store_true", help="print one JSON document on stdout, and nothing else there")
+    parser.add_argument(
+        "-v", "--verbose", action="count", default=0, help="with 'check': show what is worth a look too"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what was asked."""
+    chosen = _chosen(args.names)
+    if args.action == "check":
+        return _check(args, chosen)
+    if args.json:
+        output.emit_json({"workflows": [_document(workflow, steps=args.action == "show") for workflow in chosen]})
+    elif args.action == "show":
+        for workflow in chosen:
+            _show(workflow)
+    else:
+        columns = ("name", "instruments", "what", "state", "versions", "file")
+        output.table(columns, map(_row, chosen))
+    return 0
+
+
+def _chosen(names: list[str]) -> tuple[Workflow, ...]:
+    from esorex_bridge.run.definitions import own_definitions
+
+    definitions = own_definitions()
+    if not names:
+        return definitions.all()
+    known = definitions.paths
+    return tuple(definitions.named(name) if name in known else definitions.read(Path(name)) for name in names)
+
+
+def _row(workflow: Workflow) -> tuple[str, ...]:
+    return (
+        workflow.name,
+        ", ".join(workflow.instruments),
+        workflow.title,
+        workflow.state,
+        ", ".join(workflow.versions) or "-",
+        workflow.source,
+    )
+
+
+def _show(workflow: Workflow) -> None:
+    print(f"{workflow.name}: {workflow.title} ({workflow.state})")
+    rows = (
+        (
+            step.name,
+            ", ".join(step.main),
+            ", ".join(f"{each.category}{'' if each.required else '?'}" for each in step.calibrations) or "-",
+            ", ".join(step.products) or "-",
+        )
+        for step in workflow.steps
+    )
+    output.table(("step", "takes", "with (? if there is one)", "makes"), rows)
+    for source in workflow.sources:
+        print(f"  source: {source}")
+
+
+def _document(workflow: Workflow, steps: bool) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "name": workflow.name,
+        "title": workflow.title,
+        "instruments": list(workflow.instruments),
+        "applies": {keyword: list(values) for keyword, values in workflow.applies},
+        "pipeline": workflow.pipeline,
+        "versions": list(workflow.versions),
+        "state": workflow.state,
+        "extends": workflow.extends or None,
+        "sources": list(workflow.sources),
+        "file": workflow.source,
+    }
+    if steps:
+        found["steps"] = [
+            {
+                "step": step.name,
+                "recipe": step.recipe,
+                "command": list(step.command) or None,
+                "main": list(step.main),
+                "calibrations": [{"category": each.category, "required": each.required} for each in step.calibrations],
+                "parameters": dict(step.parameters),
+                "products": list(step.products),
+            }
+            for step in workflow.steps
+        ]
+    return found
+
+
+def _check(args: argparse.Namespace, chosen: tuple[Workflow, ...]) -> int:
+    from esorex_bridge.plan.inspection import inspect, unknown_to_rules
+    from esorex_bridge.run.check import check_recipes
+    from esorex_bridge.session import Session, Settings
+
+    findings: list[Finding] = []
+    with tempfile.TemporaryDirectory(prefix="esorex-bridge-") as scratch, Session(Settings(Path(scratch))) as session:
+        for workflow in chosen:
+            findings += inspect(workflow)
+            findings += check_recipes(workflow, session.esorex)
+            for rules in _rules(workflow, args.oca):
+                findings += unknown_to_rules(workflow, rules)
+    grave = [finding for finding in findings if finding.grave]
+    if args.json:
+        output.emit_json({"checked": [workflow.name for workflow in chosen], "findings": list(map(_finding, findings))})
+    else:
+        for finding in findings if args.verbose else grave:
+            print(f"{finding.place}: {'' if finding.grave else 'worth a look: '}{finding.problem}")
+        worth = len(findings) - len(grave)
+        print(f"definitions checked: {len(chosen)}; mistakes: {len(grave)}; worth a look: {worth} (shown with -v)")
+    return 1 if grave else 0
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {"place": finding.place, "problem": finding.problem, "grave": finding.grave}
+
+
+def _rules(workflow: Workflow, given: Path | None) -> Iterator[Rules]:
+    """Yield the rules for a workflow's instrument: those given, or those of the installed pipeline."""
+    from esorex_bridge.datasets.oca.grammar import parse_rules
+    from esorex_bridge.datasets.oca.library import PATTERNS, rule_file
+
+    installed = [path for folder in SHARE_FOLDERS for pattern in PATTERNS for path in sorted(folder.glob(pattern))]
+    path = given or rule_file(workflow.instruments[0], installed)
+    if path is not None:
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise UserError(f"{path} cannot be read: {error.strerror}") from None
+        yield parse_rules(text, path.name)

@@ -1,0 +1,67 @@
+"""`esorex-bridge workflows`: what there is, and whether it holds against the installed recipes and rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from esorex_bridge.plan.workflow import STATES
+from tests.flows.conftest import Ended
+
+INSTALLED = {"naco", "hawki", "visir", "uves", "vimos", "vimos_spectra", "giraf", "muse"}
+
+
+def test_all_definitions_are_listed_with_state_and_sources(bridge: Callable[..., Ended]) -> None:
+    done = bridge("workflows", "--json")
+    listed = {workflow["name"]: workflow for workflow in done.json["workflows"]}
+    assert done.code == 0
+    assert set(listed) >= INSTALLED | {"fors", "xshooter", "kmos", "espresso", "harps", "sphere_irdis", "gravity"}
+    for workflow in listed.values():
+        assert workflow["state"] in STATES
+        assert workflow["sources"], workflow["name"]
+        assert workflow["versions"] or workflow["state"] == "from documentation"
+
+
+def test_all_definitions_hold(bridge: Callable[..., Ended], esorex: str) -> None:
+    done = bridge("workflows", "check", "--json")
+    assert done.code == 0, done.out
+    problems = [finding["problem"] for finding in done.json["findings"] if "not checked" in finding["problem"]]
+    assert not any(f"pipeline {name}" in problem for problem in problems for name in INSTALLED)
+
+
+def test_every_recipe_that_takes_raws_is_reached_by_the_rules_of_its_pipeline(
+    bridge: Callable[..., Ended], esorex: str
+) -> None:
+    done = bridge("workflows", "check", "naco", "visir", "uves", "giraf", "muse", "vimos_spectra", "hawki", "--json")
+    unreached = [finding["problem"] for finding in done.json["findings"] if "never reach" in finding["problem"]]
+    assert unreached == []
+
+
+def test_a_mistake_is_told_with_file_and_line(bridge: Callable[..., Ended], tmp_path: Path, esorex: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "workflow: mine\nextends: naco\nchange:\n  naco_img_twflat:\n    parameters: {bpn: true}\n"
+        "steps:\n  - {recipe: naco_img_gone, main: [X], products: [Y]}\n"
+    )
+    done = bridge("workflows", "check", path)
+    assert done.code == 1
+    assert f"{path}:5: recipe naco_img_twflat has no parameter 'bpn'" in done.out
+    assert f"{path}:7: recipe naco_img_gone is not installed" in done.out
+
+
+def test_a_definition_of_the_user_is_listed_before_ours(bridge: Callable[..., Ended], tmp_path: Path) -> None:
+    folder = tmp_path / "esorex-bridge" / "workflows"
+    folder.mkdir(parents=True)
+    (folder / "naco.yaml").write_text("workflow: naco\nextends: naco\ntitle: My own NACO\n")
+    done = bridge("workflows", "show", "naco", env={"XDG_CONFIG_HOME": str(tmp_path)})
+    assert done.out.startswith("naco: My own NACO (verified on real recipes)")
+    assert "naco_img_jitter_1" in done.out
+
+
+@pytest.mark.parametrize("name", ["gone", "gone.yaml"])
+def test_a_name_that_is_none_is_refused(name: str, bridge: Callable[..., Ended]) -> None:
+    done = bridge("workflows", "show", name)
+    assert done.code == 1
+    assert "cannot be read" in done.err

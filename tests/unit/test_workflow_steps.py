@@ -1,0 +1,132 @@
+"""What a definition can say of its steps, and what the plan makes of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile
+from esorex_bridge.plan.cascade import make_plan
+from esorex_bridge.plan.inspection import inspect
+from esorex_bridge.plan.plan import FileInput, Plan, ProductInput, Step
+from esorex_bridge.plan.workflow import Workflow, parse_workflow
+
+HEAD = "workflow: toy\ninstruments: [TOY]\npipeline: toy\nstate: from documentation\nsteps:\n"
+
+
+def workflow(*steps: str) -> Workflow:
+    return parse_workflow(HEAD + "".join(f"  - {{{step}}}\n" for step in steps), "toy.yaml")
+
+
+def files(category: str, number: int) -> tuple[DatasetFile, ...]:
+    return tuple(DatasetFile(f"{category}.{i}", category, Path(f"/data/{category}.{i}.fits")) for i in range(number))
+
+
+def plan(definition: Workflow, action: Action) -> Plan:
+    headers = {
+        file.path: {"MJD-OBS": float(number)}
+        for each in (action, *action.actions)
+        for number, file in enumerate(each.files)
+        if file.path is not None
+    }
+    return make_plan(Dataset("D", "TOY", action), definition, headers)
+
+
+def names(step: Step) -> list[str]:
+    return [entry.name if isinstance(entry, FileInput) else f"{entry.step}:{entry.category}" for entry in step.inputs]
+
+
+SCIENCE = "recipe: toy_science, main: [OBJECT], products: [IMAGE]"
+
+
+def test_each_file_is_a_run_of_its_own_where_the_recipe_takes_only_one() -> None:
+    made = plan(workflow("recipe: toy_arc, main: [ARC], each: true, products: [WAVE]"), Action("ARC", files("ARC", 3)))
+    assert [names(step) for step in made.steps] == [["ARC.0"], ["ARC.1"], ["ARC.2"]]
+    assert all(step.target for step in made.steps)
+
+
+def test_no_more_files_than_the_maximum_are_taken_the_first_ones() -> None:
+    made = plan(
+        workflow("recipe: toy_noise, main: [FLAT], maximum: 2, products: [GAIN]"), Action("F", files("FLAT", 5))
+    )
+    assert names(made.steps[0]) == ["FLAT.0", "FLAT.1"]
+
+
+def test_raws_get_the_tag_that_the_recipe_knows() -> None:
+    definition = workflow("recipe: toy_flat, main: [SKY_FLAT], tags: {SKY_FLAT: FLAT}, products: [MASTER_FLAT]")
+    made = plan(definition, Action("F", files("SKY_FLAT", 1)))
+    assert [entry.category for entry in made.steps[0].inputs] == ["FLAT"]
+
+
+def test_a_step_that_always_runs_is_a_target_though_nothing_takes_its_products() -> None:
+    definition = workflow(SCIENCE, "recipe: toy_std, main: [STD], always: true, products: [ZERO_POINT]")
+    made = plan(definition, Action("OBJECT", files("OBJECT", 1), actions=(Action("STD", files("STD", 1)),)))
+    assert {step.recipe: step.target for step in made.steps} == {"toy_science": True, "toy_std": True}
+
+
+def test_two_recipes_on_the_same_raws_run_when_their_products_are_asked_for() -> None:
+    definition = workflow(
+        "recipe: toy_flat, main: [FLAT], products: [MASTER_FLAT]",
+        "recipe: toy_noise, main: [FLAT], maximum: 1, calibrations: {MASTER_FLAT: {required: true}}, products: [GAIN]",
+        "recipe: toy_science, main: [OBJECT], calibrations: {GAIN: {required: true}}, products: [IMAGE]",
+    )
+    made = plan(definition, Action("OBJECT", files("OBJECT", 1), actions=(Action("FLAT", files("FLAT", 2)),)))
+    assert [step.recipe for step in made.steps] == ["toy_flat", "toy_noise", "toy_science"]
+    assert names(made.steps[1]) == ["FLAT.0", "toy_flat_1:MASTER_FLAT"]
+    assert names(made.steps[2]) == ["OBJECT.0", "toy_noise_1:GAIN"]
+
+
+def test_a_step_on_products_follows_the_step_that_makes_them() -> None:
+    definition = workflow(SCIENCE, "recipe: toy_post, main: [IMAGE], products: [FINAL]")
+    made = plan(definition, Action("OBJECT", files("OBJECT", 2)))
+    assert [step.recipe for step in made.steps] == ["toy_science", "toy_post"]
+    assert made.steps[1].inputs == (ProductInput(made.steps[0].name, "IMAGE", "IMAGE"),)
+    assert all(step.target for step in made.steps)
+
+
+def test_an_own_step_comes_between_a_calibration_and_what_takes_it() -> None:
+    definition = workflow(
+        "recipe: toy_flat, main: [FLAT], products: [MASTER_FLAT]",
+        "name: smooth, command: [smooth], main: [MASTER_FLAT], products: [SMOOTH_FLAT]",
+        "recipe: toy_science, main: [OBJECT], calibrations: {MASTER_FLAT: {required: true, from: SMOOTH_FLAT}}, "
+        "products: [IMAGE]",
+    )
+    made = plan(definition, Action("OBJECT", files("OBJECT", 1), actions=(Action("FLAT", files("FLAT", 2)),)))
+    assert [step.recipe for step in made.steps] == ["toy_flat", "smooth", "toy_science"]
+    assert made.steps[1].command == ("smooth",)
+    assert made.steps[2].inputs[1] == ProductInput(made.steps[1].name, "SMOOTH_FLAT", "MASTER_FLAT")
+
+
+def test_an_own_step_comes_before_the_science_recipe() -> None:
+    definition = workflow(
+        "name: clean, command: [clean], main: [OBJECT], products: [CLEAN]",
+        "recipe: toy_science, main: [CLEAN], tags: {CLEAN: OBJECT}, products: [IMAGE]",
+    )
+    made = plan(definition, Action("OBJECT", files("OBJECT", 2)))
+    assert [step.recipe for step in made.steps] == ["clean", "toy_science"]
+    assert made.steps[1].inputs == (ProductInput(made.steps[0].name, "CLEAN", "OBJECT"),)
+
+
+def test_a_first_guess_of_its_own_product_is_no_circle() -> None:
+    definition = workflow("recipe: toy_wave, main: [ARC], calibrations: {WAVE: {}}, products: [WAVE]")
+    made = plan(definition, Action("ARC", files("ARC", 1), statics=files("WAVE", 1)))
+    assert names(made.steps[0]) == ["ARC.0", "WAVE.0"]
+
+
+def test_an_inspection_names_contradictions_and_loose_ends() -> None:
+    definition = workflow(
+        "recipe: toy_flat, main: [FLAT], tags: {SKY: FLAT}, each: true, minimum: 3, maximum: 2, "
+        "products: [MASTER_FLAT]",
+        "recipe: toy_science, main: [OBJECT], calibrations: {DARK: {from: NOTHING}, PSF: {}}, products: [IMAGE]",
+    )
+    grave = [finding.problem for finding in inspect(definition) if finding.grave]
+    other = [finding.problem for finding in inspect(definition) if not finding.grave]
+    assert grave == [
+        "toy_flat_1 renames SKY, which is not among its main categories",
+        "toy_flat_1 takes each file by itself, and yet needs at least 3",
+        "toy_flat_1 needs at least 3 files and takes at most 2",
+        "DARK shall come from NOTHING, which no step makes",
+    ]
+    assert other == [
+        "static calibrations, which no step makes: DARK, PSF",
+        "products that no step takes: IMAGE, MASTER_FLAT",
+    ]
