@@ -1,0 +1,361 @@
+"""The driver: takes datasets as their files come, hands steps to an engine, and hears what came of them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Protocol
+
+from esorex_bridge.batch.graph import Graph, Node, NodeState
+from esorex_bridge.batch.ledger import Books, Ledger, earlier_runs
+from esorex_bridge.batch.ports import Executor, Order, Phase, Standing, Ticket
+from esorex_bridge.batch.result import Result
+from esorex_bridge.batch.supply import Arrived, Fetching, Item, Planned, Supply, Unplanned
+from esorex_bridge.batch.task import task_of
+from esorex_bridge.plan.plan import FileInput
+from esorex_bridge.run.decide import Decision, Execute, NotNeeded, Reuse, decide
+from esorex_bridge.run.engine import foresee_all
+from esorex_bridge.run.esorex import EsoRex
+from esorex_bridge.run.foresee import Foreseen, HeldUp
+from esorex_bridge.run.key import Statement, StepKey
+from esorex_bridge.run.ports import Record
+
+_PATIENCE_S = 0.25
+_LOOK_FOR_DATASETS_S = 0.25
+_EXPLAINED_MOST = 200
+_WORDS = {Execute: "execute", Reuse: "reuse", NotNeeded: "not_needed"}
+
+
+class Watcher(Protocol):
+    """Is told how a batch goes on."""
+
+    def told(self, line: str) -> None:
+        """Tell of something that happened."""
+
+    def looked(self, graph: Graph, datasets: int, fetching: Fetching) -> None:
+        """Tell how all stands; called a few times a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a batch is carried out.
+
+    Parameters
+    ----------
+    esorex : str
+        The command that workers run.
+    retries : int
+        How often a step is tried again whose worker was lost. A recipe that failed is not tried again.
+    keep_going : bool
+        Whether to go on after a failure with what does not need the failed step.
+    retry_failed : bool
+        Whether steps that failed in an earlier run of the batch are tried again.
+    detach : bool
+        Whether to leave as soon as all is handed in, where the engine goes on by itself.
+    most_threads : int
+        Processors that one step gets at most.
+    """
+
+    esorex: str
+    retries: int = 2
+    keep_going: bool = False
+    retry_failed: bool = False
+    detach: bool = False
+    most_threads: int = 16
+
+
+class Driver:
+    """Carries a batch out.
+
+    Parameters
+    ----------
+    books : Books
+        Where results go.
+    runner : EsoRex
+        Tells of the installed recipes.
+    executor : Executor
+        Has the steps made.
+    supply : Supply
+        Gives the datasets.
+    manner : Manner
+        How.
+    watcher : Watcher
+        Is told how it goes on.
+    """
+
+    def __init__(
+        self, books: Books, runner: EsoRex, executor: Executor, supply: Supply, manner: Manner, watcher: Watcher
+    ) -> None:
+        self._folder = books.folder
+        self._store = books.store
+        self._runner = runner
+        self._executor = executor
+        self._supply = supply
+        self._manner = manner
+        self._watcher = watcher
+        self._graph = Graph(executor.keeps_order)
+        self._ledger = Ledger(books, datetime.now())
+        self._earlier = earlier_runs(books.folder)
+        self._written: set[StepKey] = set()
+        self._datasets = self._explained = 0
+        self._halted = ""
+        self._looked = 0.0
+
+    def run(self) -> str:
+        """Go on until all is settled, and return how it ended: `done`, `cancelled`, or `detached`.
+
+        Raises
+        ------
+        ParameterError
+            A recipe parameter is wrong.
+        EngineError
+            The engine refuses.
+        """
+        run = self._earlier.runs + 1
+        self._folder.note("datasets", {"run": run})
+        self._ledger.note("begun", run=run, host=os.uname().nodename, pid=os.getpid())
+        ended = "interrupted"
+        try:
+            self._ledger.take_in(self._earlier.booked)
+            self._ledger.write()
+            ended = self._loop()
+        finally:
+            self._close(ended)
+        return ended
+
+    def _loop(self) -> str:
+        while True:
+            self._take()
+            if self._folder.stop.exists():
+                self._cancel_all()
+                return "cancelled"
+            self._submit()
+            if self._supply.finished and self._graph.settled:
+                return "done"
+            if self._manner.detach and self._executor.keeps_order and self._all_handed_in:
+                return "detached"
+            self._hear(self._executor.states(_PATIENCE_S))
+            self._ledger.write()
+            self._watcher.looked(self._graph, self._datasets, self._supply.fetching)
+            if not self._graph.going_on and not self._supply.finished:
+                time.sleep(_LOOK_FOR_DATASETS_S)
+
+    @property
+    def _all_handed_in(self) -> bool:
+        return self._supply.finished and not self._graph.counts[NodeState.WAITING]
+
+    def _close(self, ended: str) -> None:
+        """Leave all in order, however the loop came to its end."""
+        try:
+            self._supply.stop()
+            self._executor.close()
+            self._ledger.take_in(self._earlier.booked)
+        finally:
+            self._ledger.write()
+            self._ledger.close()
+            self._ledger.note(ended)
+            self._ledger.write_notes()
+
+    # ----- datasets
+
+    def _take(self) -> None:
+        now = time.monotonic()
+        if now - self._looked < _LOOK_FOR_DATASETS_S:
+            return
+        self._looked = now
+        items = self._supply.take()
+        for item in items:
+            if isinstance(item, Arrived):
+                self._store.learn(item.digests)
+                for name, reason in item.missing:
+                    self._ledger.note("not fetched", file=name, error=reason)
+                    self._watcher.told(f"not fetched: {name}: {reason}")
+        lines = [*self._refused(items), *self._planned([item for item in items if isinstance(item, Planned)])]
+        if lines:
+            self._folder.note("datasets", *lines)
+
+    def _refused(self, items: Iterable[Item]) -> Iterable[dict[str, Any]]:
+        for item in items:
+            if isinstance(item, Unplanned):
+                self._watcher.told(f"{item.job}: {item.name}: {item.reason}")
+                yield {"dataset": item.name, "job": item.job, "problem": item.reason}
+
+    def _planned(self, planned: list[Planned]) -> Iterable[dict[str, Any]]:
+        """Decide about new plans, take in what must be made, and yield their lines for the notes."""
+        if not planned:
+            return
+        foreseen = foresee_all(((item.dataset, item.plan) for item in planned), self._store, self._runner)
+        known = self._store.find_all(key for ahead in foreseen for key in getattr(ahead, "keys", {}).values())
+        for item, ahead in zip(planned, foreseen, strict=True):
+            self._datasets += 1
+            if isinstance(ahead, HeldUp):
+                yield {"dataset": item.plan.dataset, "job": item.job, "problem": ahead.reason}
+                continue
+            found = {name: known[key] for name, key in ahead.keys.items()}
+            decisions = decide(ahead.plan, ahead.stated, found, self._nearest)
+            self._take_in(ahead, decisions)
+            yield _dataset_line(item, ahead, decisions)
+
+    def _nearest(self, statement: Statement) -> Statement | None:
+        """Return what a step is compared with to say why it runs.
+
+        Looking for it costs more than the rest of planning, so only the first steps of a batch are explained in full.
+        """
+        self._explained += 1
+        return self._store.nearest(statement) if self._explained <= _EXPLAINED_MOST else None
+
+    def _take_in(self, ahead: Foreseen, decisions: tuple[Decision, ...]) -> None:
+        executes = [decision for decision in decisions if isinstance(decision, Execute)]
+        there = {decision.record.key: decision.record for decision in decisions if isinstance(decision, Reuse)}
+        new = self._graph.add(ahead, executes)
+        self._write_tasks(ahead, new, there)
+        keys = (ahead.keys[decision.step.name] for decision in executes)
+        open_keys = frozenset(key for key in keys if not self._graph.nodes[key].state.settled)
+        self._ledger.await_dataset(ahead, open_keys, there)
+        for node in new:
+            if node.state is NodeState.BLOCKED:
+                self._ledger.note("blocked", key=node.key, error=node.error)
+            else:
+                self._take_up(node)
+
+    def _write_tasks(self, ahead: Foreseen, nodes: Iterable[Node], there: Mapping[StepKey, Record]) -> None:
+        """Write down what a worker has to know: the tasks, and the records of what is there already."""
+        runnable = [node for node in nodes if node.state is NodeState.WAITING]
+        files = (entry.path for node in runnable for entry in node.step.inputs if isinstance(entry, FileInput))
+        unverified = self._store.unverified(files)
+        for node in runnable:
+            step = replace(node.step, threads=self._threads(node))
+            task = task_of(ahead, step, self._manner.esorex, unverified)
+            self._folder.write_task(task)
+            for need in task.needs.values():
+                if need in there and need not in self._written:
+                    self._written.add(need)
+                    self._folder.write_result(Result(need, 0, "found", there[need]))
+
+    def _take_up(self, node: Node) -> None:
+        """Take up what an earlier run left: a job that goes on, or a failure that is not to be tried anew."""
+        if node.key in self._earlier.going_on and self._executor.keeps_order:
+            ticket, attempt = self._earlier.going_on[node.key]
+            self._executor.adopt(ticket, self._order(node, attempt))
+            self._graph.submitted(node, ticket, attempt)
+        elif node.key in self._earlier.failed and not self._manner.retry_failed:
+            error = f"{self._earlier.failed[node.key]} (in an earlier run; 'batch retry' tries it again)"
+            self._ended_badly(node, NodeState.FAILED, error)
+        else:
+            self._folder.forget_result(node.key)
+
+    # ----- handing in
+
+    def _submit(self) -> None:
+        if self._halted:
+            for node in self._graph.block_waiting(f"not begun, because {self._halted} (--keep-going goes on)"):
+                self._ledger.note("blocked", key=node.key, error=node.error)
+                self._ledger.settled(node)
+            return
+        for node in self._graph.ready(self._executor.room):
+            order = self._order(node, node.attempt + 1)
+            ticket = self._executor.submit(order, self._graph.after(node))
+            self._graph.submitted(node, ticket, order.attempt)
+            self._ledger.note("submitted", key=node.key, attempt=order.attempt, ticket=ticket)
+            if self._executor.keeps_order:
+                self._ledger.write_notes()  # What goes on without us must be known to the next run.
+
+    def _order(self, node: Node, attempt: int) -> Order:
+        return Order(node.key, node.label, attempt, self._threads(node), node.step.memory_mb)
+
+    def _threads(self, node: Node) -> int:
+        return max(1, min(node.step.threads, self._manner.most_threads))
+
+    def _cancel_all(self) -> None:
+        for node in self._graph.block_waiting("cancelled", NodeState.CANCELLED):
+            self._ledger.note("cancelled", key=node.key, error=node.error)
+            self._ledger.settled(node)
+        self._executor.cancel([node.ticket for node in self._graph.going_on if node.ticket is not None])
+        for node in self._graph.going_on:
+            self._ended_badly(node, NodeState.CANCELLED, "cancelled")
+
+    # ----- what came of it
+
+    def _hear(self, changes: Mapping[Ticket, Standing]) -> None:
+        for ticket, standing in changes.items():
+            node = self._graph.of(ticket)
+            if node is not None:
+                self._heard(node, standing)
+
+    def _heard(self, node: Node, standing: Standing) -> None:
+        if standing.phase is Phase.RUNNING:
+            self._graph.running(node)
+            self._ledger.note("running", key=node.key)
+            self._watcher.told(f"begun: {node.label}" + (f" (attempt {node.attempt})" if node.attempt > 1 else ""))
+        elif standing.phase in (Phase.ENDED, Phase.LOST):
+            self._ended(node, standing)
+        elif standing.phase is Phase.CANCELLED:
+            self._ended_badly(node, NodeState.CANCELLED, standing.why or "cancelled")
+        elif standing.phase is Phase.UNMET:
+            self._graph.again(node)
+
+    def _ended(self, node: Node, standing: Standing) -> None:
+        result = self._folder.result(node.key)
+        if result is not None and result.record is not None:
+            self._made(node, result, result.record)
+        elif result is None or result.attempt != node.attempt or standing.phase is Phase.LOST:
+            self._lost(node, standing.why or "its worker ended without a result")
+        else:
+            state = NodeState.CANCELLED if result.outcome == "cancelled" else NodeState.FAILED
+            self._ended_badly(node, state, result.error)
+
+    def _made(self, node: Node, result: Result, record: Record) -> None:
+        self._graph.made(node)
+        self._ledger.keep(result)
+        self._ledger.settled(node)
+        self._ledger.note(
+            "made", key=node.key, outcome=result.outcome, seconds=record.seconds, whole=round(result.seconds, 4)
+        )
+        self._watcher.told(f"made: {node.label}: {len(record.products)} products in {record.seconds:.2f} s")
+
+    def _lost(self, node: Node, why: str) -> None:
+        self._ledger.note("lost", key=node.key, attempt=node.attempt, error=why)
+        if node.attempt <= self._manner.retries and not self._folder.stop.exists():
+            self._watcher.told(f"lost: {node.label}: {why}; it is tried again")
+            self._graph.again(node)
+        else:
+            self._ended_badly(node, NodeState.FAILED, f"{why}; tried {node.attempt} times")
+
+    def _ended_badly(self, node: Node, state: NodeState, error: str) -> None:
+        self._ledger.note(state.value, key=node.key, error=error)
+        self._ledger.settled(node)
+        self._watcher.told(f"{state.value}: {node.label}: {error}")
+        for blocked in self._graph.ended_badly(node, state, error):
+            self._ledger.note("blocked", key=blocked.key, error=blocked.error)
+            self._ledger.settled(blocked)
+        if not self._manner.keep_going and not self._halted:
+            self._halted = f"{node.label} {'failed' if state is NodeState.FAILED else 'was cancelled'}"
+
+
+def _dataset_line(item: Planned, ahead: Foreseen, decisions: tuple[Decision, ...]) -> dict[str, Any]:
+    dataset = item.dataset
+    return {
+        "dataset": item.plan.dataset,
+        "job": item.job,
+        "workflow": item.plan.workflow,
+        "complete": dataset.complete,
+        "certified": dataset.certified,
+        "mode": dataset.mode,
+        "requested": dataset.requested,
+        "messages": item.plan.messages,
+        "steps": [
+            {
+                "step": decision.step.name,
+                "recipe": decision.step.recipe,
+                "key": ahead.keys[decision.step.name],
+                "decision": _WORDS[type(decision)],
+                "reason": decision.reason,
+                "gaps": decision.step.gaps,
+                "warnings": decision.step.warnings,
+            }
+            for decision in decisions
+        ],
+    }

@@ -1,0 +1,206 @@
+"""The ledger of a batch: results go into the store, end products to their place, and what happened into the notes.
+
+Only the driver's process writes here. Workers' results are on disk before the driver hears of them, so that a driver
+that was killed loses nothing: the next ledger takes in what lies there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from esorex_bridge.batch.folder import BatchFolder
+from esorex_bridge.batch.graph import Node
+from esorex_bridge.batch.ports import Ticket
+from esorex_bridge.batch.result import Result
+from esorex_bridge.errors import BridgeError
+from esorex_bridge.run.end_products import deliver
+from esorex_bridge.run.foresee import Foreseen
+from esorex_bridge.run.key import Statement, StepKey
+from esorex_bridge.run.ports import Product, Record
+from esorex_bridge.run.store import SqliteStore
+from esorex_bridge.run.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Where a batch's results go.
+
+    Parameters
+    ----------
+    folder : BatchFolder
+        Of the batch.
+    store : SqliteStore
+        Of the data root.
+    workspace : Workspace
+        Where products lie.
+    """
+
+    folder: BatchFolder
+    store: SqliteStore
+    workspace: Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierRuns:
+    """What earlier runs of a batch left.
+
+    Parameters
+    ----------
+    runs : int
+        How many there were.
+    going_on : mapping of StepKey to (Ticket, int)
+        What was handed in and not heard of again, with the number of the attempt.
+    failed : mapping of StepKey to str
+        What failed, with the reason.
+    booked : frozenset of StepKey
+        Whose results are in the store.
+    """
+
+    runs: int
+    going_on: Mapping[StepKey, tuple[Ticket, int]]
+    failed: Mapping[StepKey, str]
+    booked: frozenset[StepKey]
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A dataset some of whose steps are not settled yet."""
+
+    keys: frozenset[StepKey]
+    targets: dict[StepKey, Record | None]
+
+
+class Ledger:
+    """Keeps the books of one run of a batch.
+
+    Parameters
+    ----------
+    books : Books
+        Where results go.
+    started : datetime
+        When the run began; names the folder of its end products.
+    """
+
+    def __init__(self, books: Books, started: datetime) -> None:
+        self._books = books
+        self._started = started
+        self._noted: list[dict[str, Any]] = []
+        self._finished: list[tuple[Record, Statement, str, str]] = []
+        self._records: dict[StepKey, Record] = {}
+        self._pending: dict[str, _Pending] = {}
+        self._awaiting: dict[StepKey, list[str]] = {}
+        self._delivering: list[tuple[str, Future[tuple[Product, ...]]]] = []
+        self._deliverer = ThreadPoolExecutor(1, "deliver")
+
+    def note(self, event: str, **facts: Any) -> None:
+        """Take note of something that happened."""
+        self._noted.append({"at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}", "event": event, **facts})
+
+    def write_notes(self) -> None:
+        """Bring the notes to the disk."""
+        if self._noted:
+            self._books.folder.note("events", *self._noted)
+            self._noted = []
+
+    # ----- results
+
+    def keep(self, result: Result) -> None:
+        """Take a result in; `write` brings it into the store."""
+        assert result.record is not None
+        task = self._books.folder.task(result.key)
+        self._records[result.key] = result.record
+        self._finished.append((result.record, task.statement, task.dataset, task.step.name))
+        if result.verified:
+            self._books.store.learn(dict(result.verified))
+
+    def take_in(self, booked: frozenset[StepKey] = frozenset()) -> None:
+        """Take in results that no driver has heard of: one was killed, or left while an engine went on."""
+        folder = self._books.folder
+        keys = folder.result_keys() - booked - self._records.keys()
+        results = [result for key in keys if (result := folder.result(key)) and result.outcome == "made"]
+        known = self._books.store.find_all(result.key for result in results)
+        for result in results:
+            if not isinstance(known[result.key], Record):
+                self.keep(result)
+            self.note("booked", key=result.key, seconds=result.record.seconds if result.record else 0)
+
+    def write(self) -> None:
+        """Record what was made, in one transaction; deliver what is complete; write the notes."""
+        if self._finished:
+            self._books.store.record_all(self._finished)
+            self._finished = []
+        self._note_deliveries()
+        self.write_notes()
+
+    def close(self) -> None:
+        """Wait for deliveries, and write the last notes."""
+        self._deliverer.shutdown(wait=True)
+        self.write()
+
+    # ----- end products
+
+    def await_dataset(self, ahead: Foreseen, open_keys: frozenset[StepKey], there: Mapping[StepKey, Record]) -> None:
+        """Deliver a dataset's end products as soon as all these steps are settled."""
+        name = ahead.plan.dataset
+        targets = [ahead.keys[step.name] for step in ahead.plan.steps if step.target]
+        self._pending[name] = _Pending(open_keys, {key: there.get(key) for key in targets})
+        for key in open_keys:
+            self._awaiting.setdefault(key, []).append(name)
+        if not open_keys:
+            self._deliver(name)
+
+    def settled(self, node: Node) -> None:
+        """Take note that nothing more will come of a step."""
+        for name in self._awaiting.pop(node.key, ()):
+            pending = self._pending[name]
+            pending.keys -= {node.key}
+            if not pending.keys:
+                self._deliver(name)
+
+    def _deliver(self, name: str) -> None:
+        """Bring end products to their place; in a thread, because products may be large."""
+        books = self._books
+        for key, there in self._pending.pop(name).targets.items():
+            record = self._records.get(key) or there
+            if record is not None:
+                work = self._deliverer.submit(deliver, name, record, books.store, books.workspace, self._started)
+                self._delivering.append((name, work))
+
+    def _note_deliveries(self) -> None:
+        left = []
+        for name, work in self._delivering:
+            if not work.done():
+                left.append((name, work))
+                continue
+            try:
+                self.note("delivered", dataset=name, paths=[str(product.path) for product in work.result()])
+            except (BridgeError, OSError) as error:
+                self.note("not delivered", dataset=name, error=str(error))
+        self._delivering = left
+
+
+def earlier_runs(folder: BatchFolder) -> EarlierRuns:
+    """Return what earlier runs of a batch left."""
+    runs = 0
+    going_on: dict[StepKey, tuple[Ticket, int]] = {}
+    failed: dict[StepKey, str] = {}
+    booked: set[StepKey] = set()
+    for line in folder.noted("events"):
+        event, key = line.get("event"), StepKey(line.get("key", ""))
+        if event == "begun":
+            runs = line.get("run", runs)
+        elif event == "submitted":
+            going_on[key] = Ticket(line["ticket"]), line["attempt"]
+            failed.pop(key, None)
+        elif event in ("made", "booked"):
+            booked.add(key)
+            going_on.pop(key, None)
+        elif event in ("failed", "lost", "cancelled"):
+            going_on.pop(key, None)
+            if event == "failed":
+                failed[key] = line["error"].partition(" (in an earlier run")[0]
+    return EarlierRuns(runs, going_on, failed, frozenset(booked))

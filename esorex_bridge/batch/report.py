@@ -1,0 +1,308 @@
+"""The report of a batch, read from its folder: the same while it runs, afterwards, and from any other shell."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from esorex_bridge.batch.folder import BatchFolder
+from esorex_bridge.run.key import StepKey
+from esorex_bridge.run.locks import is_locked
+
+OUTCOMES = ("done", "reused", "failed", "blocked", "incomplete", "cancelled", "going on")
+"""done: made at least one step; reused: all was there; failed: a recipe failed; blocked: what it needs was not made;
+incomplete: data or calibrations are missing; cancelled; going on."""
+
+_ENDINGS = ("done", "cancelled", "detached", "interrupted")
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetOutcome:
+    """What came of a dataset.
+
+    Parameters
+    ----------
+    dataset, job : str
+        Names of both.
+    outcome : str
+        One of `OUTCOMES`.
+    reasons : tuple of str
+        Why it is not done, or what a reader of the products should know.
+    made, reused : int
+        Steps.
+    end_products : tuple of str
+        Where they lie.
+    """
+
+    dataset: str
+    job: str
+    outcome: str
+    reasons: tuple[str, ...] = ()
+    made: int = 0
+    reused: int = 0
+    end_products: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeTime:
+    """How long a recipe took: number of runs, seconds in all, seconds of the longest."""
+
+    recipe: str
+    runs: int
+    seconds: float
+    longest: float
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReport:
+    """How a batch stands.
+
+    Parameters
+    ----------
+    name : str
+        Of the batch.
+    state : str
+        `running`, `done`, `cancelled`, `detached` (an engine goes on without us), `interrupted`.
+    run : int
+        How many times it was run.
+    began, ended : str
+        Of the last run (UTC).
+    datasets : tuple of DatasetOutcome
+        Each of the last run.
+    recipes : tuple of RecipeTime
+        Of the last run.
+    steps : mapping of str to int
+        Distinct steps by how they stand.
+    lost : int
+        Attempts that were lost and tried again or given up.
+    disk_bytes : int
+        What products of the last run hold.
+    unfetched : tuple of (str, str)
+        Files that could not be fetched, with the reason.
+    next : tuple of str
+        What to do now.
+    """
+
+    name: str
+    state: str
+    run: int
+    began: str
+    ended: str
+    datasets: tuple[DatasetOutcome, ...]
+    recipes: tuple[RecipeTime, ...]
+    steps: Mapping[str, int]
+    lost: int
+    disk_bytes: int
+    unfetched: tuple[tuple[str, str], ...]
+    next: tuple[str, ...]
+
+    @property
+    def failed(self) -> bool:
+        """Whether something that was asked for is not there."""
+        return any(dataset.outcome not in ("done", "reused") for dataset in self.datasets)
+
+    def document(self) -> dict[str, Any]:
+        """Return the report as JSON values."""
+        counts = Counter(dataset.outcome for dataset in self.datasets)
+        return {
+            **asdict(self),
+            "executed": self.steps.get("made", 0),
+            "outcomes": {outcome: counts[outcome] for outcome in OUTCOMES},
+            "unfetched": [{"file": name, "reason": reason} for name, reason in self.unfetched],
+        }
+
+
+@dataclass(slots=True)
+class _Fate:
+    """How a step stands, as the notes tell."""
+
+    state: str = "waiting"
+    error: str = ""
+    seconds: float = 0.0
+    ran: bool = False
+
+
+@dataclass(slots=True)
+class _Told:
+    """What the events of the last run tell."""
+
+    run: int
+    began: str
+    ended: str
+    state: str
+    fates: dict[str, _Fate]
+    delivered: dict[str, list[str]]
+    problems: dict[str, list[str]]
+    unfetched: dict[str, str]
+    lost: int
+
+
+def read_report(folder: BatchFolder) -> BatchReport:
+    """Return how a batch stands.
+
+    Raises
+    ------
+    UserError
+        There is no such batch.
+    """
+    folder.about()
+    told = _events(folder)
+    if told.state not in _ENDINGS:
+        told.state = "running" if is_locked(folder.lock) else "interrupted"
+    lines = _last_run(folder)
+    _look_at_results(folder, told, lines)
+    steps = {step["key"]: step for line in lines for step in line.get("steps", ())}
+    datasets = tuple(_outcome(line, told) for line in lines)
+    fates = {key: told.fates.get(key, _Fate()) for key, step in steps.items() if step["decision"] == "execute"}
+    counts = Counter(fate.state for fate in fates.values())
+    counts["reused"] = sum(step["decision"] == "reuse" for step in steps.values())
+    disk = _disk(folder, (key for key, fate in fates.items() if fate.ran))
+    return BatchReport(
+        name=folder.name,
+        state=told.state,
+        run=told.run,
+        began=told.began,
+        ended=told.ended,
+        datasets=datasets,
+        recipes=_recipes(steps, fates),
+        steps=dict(counts),
+        lost=told.lost,
+        disk_bytes=disk,
+        unfetched=tuple(told.unfetched.items()),
+        next=tuple(_advice(folder.name, told, datasets)),
+    )
+
+
+def _events(folder: BatchFolder) -> _Told:
+    told = _Told(0, "", "", "", {}, {}, {}, {}, 0)
+    for line in folder.noted("events"):
+        event, key = line["event"], line.get("key", "")
+        told.ended = line["at"]
+        if event == "begun":
+            delivered = told.delivered  # An end product that is there is not delivered again.
+            told = _Told(line["run"], line["at"], "", "running", {}, delivered, {}, {}, 0)
+        elif event in _ENDINGS and not key:
+            told.state = event
+        elif event in ("made", "booked"):
+            told.fates[key] = _Fate("made", "", line.get("seconds", 0.0), line.get("outcome", "made") == "made")
+        elif event in ("submitted", "running", "failed", "blocked", "cancelled"):
+            told.fates[key] = _Fate(event, line.get("error", ""))
+        elif event == "lost":
+            told.lost += 1
+            told.fates[key] = _Fate("waiting", line["error"])
+        elif event == "delivered":
+            told.delivered[line["dataset"]] = line["paths"]
+        elif event == "not delivered":
+            told.problems.setdefault(line["dataset"], []).append(f"not delivered: {line['error']}")
+        elif event == "not fetched":
+            told.unfetched[line["file"]] = line["error"]
+    return told
+
+
+def _last_run(folder: BatchFolder) -> list[dict[str, Any]]:
+    lines: list[dict[str, Any]] = []
+    for line in folder.noted("datasets"):
+        if "run" in line:
+            lines = []
+        else:
+            lines.append(line)
+    return lines
+
+
+def _look_at_results(folder: BatchFolder, told: _Told, lines: Iterable[dict[str, Any]]) -> None:
+    """Take account of what workers finished while no driver was there to note it."""
+    if told.state not in ("detached", "interrupted"):
+        return
+    for step in (step for line in lines for step in line.get("steps", ())):
+        fate = told.fates.get(step["key"])
+        if fate is None or fate.state not in ("submitted", "running"):
+            continue
+        result = folder.result(StepKey(step["key"]))
+        if result is not None and result.record is not None:
+            told.fates[step["key"]] = _Fate("made", "", result.record.seconds, result.outcome == "made")
+        elif result is not None:
+            told.fates[step["key"]] = _Fate("failed", result.error)
+        elif told.state == "interrupted":
+            told.fates[step["key"]] = _Fate("waiting", "the bridge was stopped")
+
+
+def _outcome(line: dict[str, Any], told: _Told) -> DatasetOutcome:
+    name, job = line["dataset"], line["job"]
+    if "problem" in line:
+        return DatasetOutcome(name, job, "incomplete", (line["problem"],))
+    executes = [step for step in line["steps"] if step["decision"] == "execute"]
+    fates = {step["step"]: told.fates.get(step["key"], _Fate()) for step in executes}
+    reasons = [f"{step['step']}: {gap}" for step in executes for gap in step["gaps"]]
+    reasons += [f"{step}: {fate.error}" for step, fate in fates.items() if fate.error and fate.state == "failed"]
+    if not reasons:
+        reasons += [f"{step}: {fate.error}" for step, fate in fates.items() if fate.error]
+    made = sum(fate.state == "made" for fate in fates.values())
+    return DatasetOutcome(
+        dataset=name,
+        job=job,
+        outcome=_word(executes, [fate.state for fate in fates.values()]),
+        reasons=(*reasons, *_remarks(line), *told.problems.get(name, ())),
+        made=made,
+        reused=sum(step["decision"] == "reuse" for step in line["steps"]),
+        end_products=tuple(told.delivered.get(name, ())),
+    )
+
+
+def _word(executes: list[dict[str, Any]], states: list[str]) -> str:
+    if any(step["gaps"] for step in executes):
+        return "incomplete"
+    for word in ("failed", "cancelled", "blocked"):
+        if word in states:
+            return word
+    if any(state != "made" for state in states):
+        return "going on"
+    return "done" if states else "reused"
+
+
+def _remarks(line: dict[str, Any]) -> list[str]:
+    remarks = [f"{step['step']}: {text}" for step in line["steps"] for text in step["warnings"]]
+    if line["requested"] is not None and line["mode"] is not None and line["mode"] != line["requested"]:
+        remarks.append(f"{line['requested']} was asked for, calSelector executed {line['mode']}")
+    if not line["complete"]:
+        remarks.append("the association is incomplete")
+    if not line["certified"]:
+        remarks.append("ESO has not certified the association yet")
+    return remarks
+
+
+def _recipes(steps: Mapping[str, dict[str, Any]], fates: Mapping[str, _Fate]) -> tuple[RecipeTime, ...]:
+    seconds: dict[str, list[float]] = {}
+    for key, fate in fates.items():
+        if fate.ran:
+            seconds.setdefault(steps[key]["recipe"], []).append(fate.seconds)
+    return tuple(
+        RecipeTime(recipe, len(each), round(sum(each), 3), round(max(each), 3)) for recipe, each in seconds.items()
+    )
+
+
+def _disk(folder: BatchFolder, keys: Iterable[str]) -> int:
+    results = (folder.result(StepKey(key)) for key in keys)
+    return sum(
+        product.size_bytes
+        for result in results
+        if result is not None and result.record is not None
+        for product in result.record.products
+    )
+
+
+def _advice(name: str, told: _Told, datasets: Iterable[DatasetOutcome]) -> Iterable[str]:
+    outcomes = Counter(dataset.outcome for dataset in datasets)
+    if told.state == "running":
+        yield f"wait, or end it: esorex-bridge batch cancel {name}"
+    if told.state == "detached":
+        yield f"when the cluster is through, take the results in: esorex-bridge batch resume {name}"
+    if told.state in ("interrupted", "cancelled"):
+        yield f"go on from here: esorex-bridge batch resume {name}"
+    if outcomes["failed"] and told.state != "running":
+        yield f"look at the logs that the reasons name, mend, then: esorex-bridge batch retry {name}"
+    if outcomes["blocked"] and told.state == "done":
+        yield f"make what was not begun: esorex-bridge batch retry {name} --keep-going"
+    if outcomes["incomplete"]:
+        yield "find what is missing: esorex-bridge why DATASET, and esorex-bridge refresh for young associations"

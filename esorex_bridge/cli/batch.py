@@ -1,0 +1,194 @@
+"""`esorex-bridge batch`: many datasets at once, on this machine or on a cluster; unattended, and able to go on."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from esorex_bridge.cli import constraints, options, output
+from esorex_bridge.errors import UserError
+
+if TYPE_CHECKING:
+    from esorex_bridge.batch.conduct import Asked
+    from esorex_bridge.batch.folder import BatchFolder
+    from esorex_bridge.batch.report import BatchReport
+
+EXAMPLE = (
+    "esorex-bridge batch JOBS.yaml --root survey --jobs 8 --keep-going\n"
+    "  esorex-bridge batch --program '60.A-9999(A)' --root survey\n"
+    "  esorex-bridge batch JOBS.yaml --root survey --on slurm --site cluster.yaml --detach\n"
+    "  esorex-bridge batch status --root survey"
+)
+ACTIONS = ("status", "report", "cancel", "resume", "retry")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="JOBS.yaml | status | report | cancel | resume | retry",
+        help="a jobs file; or what to do with a batch that was begun, and its name (default: the latest)",
+    )
+    parser.add_argument("--from-query", action="store_true", help="the frames that a query finds (options below)")
+    parser.add_argument("--name", help="of the batch (default: that of the jobs file, and the time)")
+    group = parser.add_argument_group("carrying out")
+    group.add_argument("--on", choices=("local", "parsl", "slurm"), default="local", help="what runs the recipes")
+    group.add_argument("--site", type=Path, metavar="FILE", help="how the cluster is asked (YAML)")
+    group.add_argument(
+        "--jobs",
+        type=int,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="processors to keep busy here (default: all)",
+    )
+    group.add_argument("--memory", type=int, metavar="MB", help="memory for recipes here (default: what is free)")
+    group.add_argument("--resume", action="store_true", help="go on with the latest batch of these jobs")
+    group.add_argument("--failed", action="store_true", help="with retry: what failed (the default)")
+    group.add_argument("--keep-going", action="store_true", help="after a failure, make what does not need it")
+    group.add_argument("--retries", type=int, default=2, metavar="N", help="for steps whose worker was lost (2)")
+    group.add_argument("--detach", action="store_true", help="leave when all is handed in (with --on slurm)")
+    options.planning(parser)
+    constraints.configure(parser, dp_ids=False)
+    options.common(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Begin a batch, go on with one, or tell how it stands."""
+    action = args.words[0] if args.words and args.words[0] in ACTIONS else ""
+    if len(args.words) > (2 if action else 1):
+        raise UserError(f"'{args.words[-1]}' is one word too many; see 'esorex-bridge batch --help'")
+    from esorex_bridge.batch.conduct import cancel, named
+    from esorex_bridge.batch.report import read_report
+
+    if not action:
+        return _run(args, *_begun(args))
+    folder = named(args.root, args.words[1] if len(args.words) == 2 else args.name or "")
+    if action in ("resume", "retry"):
+        return _run(args, folder, _kept(args, folder))
+    report = cancel(folder) if action == "cancel" else read_report(folder)
+    _print(report, args, whole=action != "status")
+    return 0 if action != "report" or not report.failed else 1
+
+
+def _begun(args: argparse.Namespace) -> tuple[BatchFolder, Asked]:
+    from esorex_bridge.batch.conduct import latest_from, new_batch
+    from esorex_bridge.batch.jobs import read_jobs
+
+    source, text = _jobs(args)
+    asked = _asked(args, source)
+    earlier = latest_from(args.root, source) if args.resume else None
+    if earlier is not None:
+        read_jobs(text, source)
+        earlier.jobs.write_text(text, encoding="utf-8")
+        return earlier, asked
+    own = args.name or read_jobs(text, source).name
+    stem = Path(source).stem if args.words else "query"
+    return new_batch(args.root, own or _fresh_name(stem), text, asked), asked
+
+
+def _jobs(args: argparse.Namespace) -> tuple[str, str]:
+    """Return where the jobs come from, and their text."""
+    from esorex_bridge.run.definitions import read_text
+
+    query = _query(args)
+    if args.words and query:
+        raise UserError(f"give either {args.words[0]}, or a query by options")
+    if args.words:
+        path = Path(args.words[0]).absolute()
+        return str(path), read_text(path)
+    if not query:
+        raise UserError("give a jobs file, or a query (--program, --night, --target …)")
+    import yaml
+
+    text: str = yaml.safe_dump({"jobs": [query]}, sort_keys=True, allow_unicode=True)
+    return f"the query {text.strip()}", text
+
+
+def _query(args: argparse.Namespace) -> dict[str, Any]:
+    names = {"program": "program", "target": "target", "instrument": "instrument", "night": "night", "ra": "ra",
+             "dec": "dec", "radius": "radius", "begin": "from", "end": "to", "type": "type", "tech": "tech",
+             "where": "where", "max": "max"}  # fmt: skip
+    found = {field: value for name, field in names.items() if (value := getattr(args, name)) is not None}
+    if args.cat != "SCIENCE":
+        found["category"] = args.cat
+    if found and args.mode != "raw":
+        found["mode"] = args.mode
+    return found
+
+
+def _asked(args: argparse.Namespace, source: str) -> Asked:
+    from esorex_bridge.batch.conduct import Asked
+    from esorex_bridge.run.definitions import read_text
+
+    if args.detach and args.on != "slurm":
+        raise UserError("--detach needs --on slurm: the other engines end with the bridge")
+    return Asked(
+        settings=replace(options.settings(args), root=args.root.absolute()),
+        engine=args.on,
+        site=read_text(args.site) if args.site else "",
+        source=source,
+        processors=args.jobs,
+        memory_mb=args.memory,
+        keep_going=args.keep_going,
+        detach=args.detach,
+        retries=args.retries,
+    )
+
+
+def _kept(args: argparse.Namespace, folder: BatchFolder) -> Asked:
+    """Return what a batch was asked to do, with what the command line adds."""
+    from esorex_bridge.batch.conduct import read_asked
+
+    asked = read_asked(folder.about(), args.root.absolute())
+    going = asked.keep_going or args.keep_going or args.words[0] == "retry"
+    return replace(asked, processors=args.jobs, keep_going=going, detach=args.detach)
+
+
+def _fresh_name(stem: str) -> str:
+    from esorex_bridge.run.workspace import safe_name
+
+    return f"{safe_name(stem)}-{datetime.now():%Y%m%dT%H%M%S}"
+
+
+def _run(args: argparse.Namespace, folder: BatchFolder, asked: Asked) -> int:
+    from esorex_bridge.batch.conduct import carry_out
+    from esorex_bridge.cli.batch_view import watching
+
+    retry = bool(args.words) and args.words[0] == "retry"
+    output.note(f"batch {folder.name}: {folder.path}")
+    with _ended_in_order(), watching() as watcher:
+        report = carry_out(folder, asked, watcher, retry)
+    _print(report, args)
+    return 1 if report.failed and report.state != "detached" else 0
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Let SIGTERM (cron, systemd, a queue's time limit) end a batch as Ctrl-C does."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _print(report: BatchReport, args: argparse.Namespace, whole: bool = True) -> None:
+    from esorex_bridge.cli.batch_view import show
+
+    if args.json:
+        output.emit_json(report.document())
+    else:
+        show(report, whole)
