@@ -76,7 +76,7 @@ def split(definition: StepDefinition, action: Action, purpose: Purpose, headers:
     for setup, files in sorted(found.items()) or [((), [])]:
         ordered = sorted(files, key=lambda file: _place(file, definition, headers))[: definition.maximum]
         gaps = missing + _too_few(definition, ordered)
-        for run in [(file,) for file in ordered] if definition.each else [tuple(ordered)]:
+        for run in [(file,) for file in ordered] if definition.each and ordered else [tuple(ordered)]:
             yield Group(definition, action, purpose, run, setup, gaps)
 
 

@@ -130,3 +130,9 @@ def test_an_inspection_names_contradictions_and_loose_ends() -> None:
         "static calibrations, which no step makes: DARK, PSF",
         "products that no step takes: IMAGE, MASTER_FLAT",
     ]
+
+
+def test_a_step_for_single_files_says_what_is_missing_where_there_is_none() -> None:
+    absent = (DatasetFile("ARC.0", "ARC"),)
+    made = plan(workflow("recipe: toy_arc, main: [ARC], each: true, products: [WAVE]"), Action("ARC", absent))
+    assert made.steps[0].gaps[0] == "ARC.0 (ARC) is not on this machine"
