@@ -51,8 +51,8 @@ class Associated:
 
     @property
     def complete(self) -> bool:
-        """Whether everything was found."""
-        return bool(self.trees) and all(tree.root.complete for tree in self.trees)
+        """Whether everything was found; a tree that associates nothing is not complete, whatever it says."""
+        return bool(self.trees) and all(tree.root.complete and tree.root.associated for tree in self.trees)
 
     @property
     def certified(self) -> bool:

@@ -15,6 +15,8 @@ from reflex_actors.actors import NAMES
 from reflex_actors.install import MODULES, install
 from tests.flows.reflex_driver import ReflexDriver
 
+SCIENCE = "NACO.2016-03-02T00:30:00.076"
+
 
 @pytest.fixture(scope="module")
 def reflex(tmp_path_factory: pytest.TempPathFactory, empty_home: Path) -> ReflexDriver:
@@ -43,11 +45,38 @@ def test_no_network(reflex: ReflexDriver) -> None:
     assert "127.0.0.1:9" in text
 
 
-def test_no_association(reflex: ReflexDriver, small_archive: EmbeddedArchive, tmp_path: Path) -> None:
-    small_archive.fault("empty_tree", "calselector")
-    words = {"data_dir": str(tmp_path), "dp_ids": "NACO.2016-03-02T00:30:00.076", "archive": small_archive.url}
-    ended = reflex.run("calselector_fetch.py", words)
-    assert ended.status in (0, 1)
+@pytest.mark.parametrize(("fault", "service", "text"), [
+    ("login_page", "file", "a web page instead of the file, as it does when a login has run out"),
+    ("http_401", "file", "run 'esorex-bridge login'"),
+    ("http_404", "file", "of 20 files could not be fetched; what came is kept"),
+])
+def test_an_archive_that_fails(
+    reflex: ReflexDriver, small_archive: EmbeddedArchive, tmp_path: Path, fault: str, service: Any, text: str
+) -> None:
+    small_archive.fault(fault, service)
+    words = {"data_dir": str(tmp_path), "dp_ids": SCIENCE, "archive": small_archive.url}
+    assert text in said(reflex, "calselector_fetch.py", **words)
+    assert not list(tmp_path.glob("*.fits"))
+
+
+@pytest.mark.parametrize(("fault", "text"), [
+    ("unsupported", "does not support this kind of file"),
+    ("incomplete", "the association is incomplete"),
+    ("uncertified", "not certified by ESO yet"),
+    ("downgrade", "Raw2Master was asked for, Raw2Raw was carried out"),
+])
+def test_what_calselector_lacks_is_told_and_the_rest_is_fetched(
+    reflex: ReflexDriver, small_archive: EmbeddedArchive, tmp_path: Path, fault: str, text: str
+) -> None:
+    small_archive.fault(fault, "calselector")
+    words = {"data_dir": str(tmp_path), "dp_ids": SCIENCE, "archive": small_archive.url}
+    found = reflex.ok("calselector_fetch.py", mode="master" if fault == "downgrade" else "raw", **words)
+    assert text in found["messages"]
+    assert (found["complete"], found["certified"]) == (
+        "false" if fault in ("empty_tree", "unsupported", "incomplete") else "true",
+        "false" if fault == "uncertified" else "true",
+    )
+    assert len(list(tmp_path.glob("*.fits"))) >= 5
 
 
 def test_a_folder_without_data(reflex: ReflexDriver, tmp_path: Path) -> None:
