@@ -12,18 +12,50 @@ from esorex_bridge.errors import UserError
 if TYPE_CHECKING:
     from esorex_bridge.archive.package import Checked, PackageFolder
 
-EXAMPLE = "esorex-bridge adopt ~/Downloads/request_123456 --root night"
+EXAMPLE = "esorex-bridge adopt ~/Downloads/request_123456 --root night\n" \
+          "  esorex-bridge adopt --bookkeeping ~/reflex_data/reflex_book_keeping --root night"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("folder", type=Path, metavar="DIR", help="unpacked request package, or folder of downloads")
+    parser.add_argument("folder", nargs="?", type=Path, metavar="DIR",
+                        help="unpacked request package, or folder of downloads")
+    parser.add_argument("--bookkeeping", type=Path, metavar="DIR",
+                        help="a history of ESO Reflex instead (its BOOKKEEPING_DIR): what it made is reused")
     options.dry_run(parser)
     options.common(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Verify what is there, link it into the data root, and say what is missing."""
+    """Verify what is there, link it into the data root, and say what is missing; or adopt a history."""
+    if (args.folder is None) == (args.bookkeeping is None):
+        raise UserError("name a folder of files, or a history of Reflex with --bookkeeping")
+    return _history(args) if args.folder is None else _package(args)
+
+
+def _history(args: argparse.Namespace) -> int:
+    """Take what ESO Reflex made into the store, as far as it can be trusted, and say what came of each execution."""
+    from esorex_bridge.run.reflex_adopt import adopt_bookkeeping
+    from esorex_bridge.session import Session
+
+    with Session(options.settings(args)) as session:
+        if session.esorex is None:
+            raise UserError("a history can be adopted only where EsoRex and its recipes are installed")
+        report = adopt_bookkeeping(args.bookkeeping.absolute(), session.store, session.esorex, args.dry_run)
+    told = [(found.execution.actor, f"{found.execution.made:%Y-%m-%dT%H:%M:%S}",
+             "adopted" if found.key else "not adopted", found.reason) for found in report.adoptions]
+    adopted = sum(found.key is not None for found in report.adoptions)
+    if args.json:
+        names = ("actor", "made", "result", "reason")
+        output.emit_json({"histories": [str(history.folder) for history in report.histories], "adopted": adopted,
+                          "executions": [dict(zip(names, row, strict=True)) for row in told]})
+    else:
+        output.table(("actor", "made", "result", "why"), told)
+        print(f"{adopted} of {len(told)} executions of {len(report.histories)} workflows were adopted")
+    return 0
+
+
+def _package(args: argparse.Namespace) -> int:
     from esorex_bridge.archive.package import check, read_package
 
     package = read_package(args.folder.absolute())

@@ -110,7 +110,10 @@ def parameters_of(call: Call, settings: Settings, plugin: Plugin, real: str, she
     for word in call.parameters:
         if word[2:].partition("=")[0] not in known:
             raise DoubtError(f"{word} is not among the parameters that EsoRex lists")
-    return [RecipeParameter(entry["name"], _text(entry["value"]), entry["valtype"] == "string") for entry in entries]
+    return [
+        RecipeParameter(entry["name"], _text(entry["value"], entry["valtype"]), entry["valtype"] == "string")
+        for entry in entries
+    ]
 
 
 def plugin_of(recipe: str, settings: Settings, shelf: Shelf) -> Plugin:
@@ -214,8 +217,8 @@ def _check_texts(settings: Settings) -> None:
         raise DoubtError("an unknown level of messages")
 
 
-def _text(value: object) -> str:
+def _text(value: bool | float | str, valtype: str) -> str:
     """Return a parameter's value as a statement has it."""
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
-    return str(value)
+    return str(float(value)) if valtype == "double" else str(value)

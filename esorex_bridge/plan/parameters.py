@@ -79,10 +79,10 @@ class Parameter:
 
     @property
     def text(self) -> str:
-        """The value as EsoRex reads it: `TRUE`/`FALSE` for bools (it refuses Python's `True`)."""
+        """The value as EsoRex reads it: `TRUE`/`FALSE` for bools (it refuses Python's `True`), numbers in one form."""
         if isinstance(self.value, bool):
             return "TRUE" if self.value else "FALSE"
-        return str(self.value)
+        return str(float(self.value)) if self.schema.valtype == "double" else str(self.value)
 
 
 def read_schemas(text: str) -> tuple[ParameterSchema, ...]:

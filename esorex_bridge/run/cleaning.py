@@ -45,9 +45,10 @@ def removable(store: SqliteStore, workspace: Workspace, needed: Collection[StepK
     """Return the folders that may be removed, given the keys that the datasets of the root need."""
     kept: set[Path] = set()
     removals: list[Removal] = []
+    adopted = frozenset(store.adopted_keys())  # their files are Reflex's
     for key in store.all_keys():
         places = _with_logs(store.places(key), workspace)
-        if key in needed:
+        if key in needed or key in adopted:
             kept.update(places)
         else:
             removals += [Removal(path, _size(path), "no dataset needs it", key) for path in places if path.is_dir()]

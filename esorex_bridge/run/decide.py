@@ -10,12 +10,13 @@ from esorex_bridge.errors import UserError
 from esorex_bridge.plan.plan import Plan, Step, StepName
 from esorex_bridge.run.explain import difference
 from esorex_bridge.run.key import Statement
-from esorex_bridge.run.ports import Absent, Record
+from esorex_bridge.run.ports import Absent, How, Record
 
-LazyMode = Literal["on", "off"]
-"""`on`: reuse what was made of the same content, parameters and versions. `off`: run everything."""
+LazyMode = Literal["on", "off", "reflex"]
+"""`on`: reuse what was made of the same content, parameters and versions. `off`: run everything. `reflex`: reuse what
+Reflex's Lazy Mode would, by path, time and parameters; asked when a step's inputs are there."""
 
-LAZY_MODES: tuple[LazyMode, ...] = ("on", "off")
+LAZY_MODES: tuple[LazyMode, ...] = ("on", "off", "reflex")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +25,9 @@ class Policy:
 
     Parameters
     ----------
-    lazy : {'on', 'off'}
+    lazy : {'on', 'off', 'reflex'}
         For all recipes that are not named.
-    by_recipe : mapping of str to {'on', 'off'}
+    by_recipe : mapping of str to {'on', 'off', 'reflex'}
         For single recipes.
     forced : tuple of str
         Recipes or steps (`naco_img_dark`, `naco_img_dark_1`) that run although they need not.
@@ -59,11 +60,11 @@ class Reuse:
 
 @dataclass(frozen=True, slots=True)
 class Execute:
-    """The recipe must run; `forced` tells that it must even where its products are there."""
+    """The recipe must run: unless its products are there by then, in any case, or unless Reflex's rule finds some."""
 
     step: Step
     reason: str
-    forced: bool = False
+    how: How = "unless_there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ def decide(
     for step in reversed(plan.steps):
         there = found[step.name]
         if step.name in forced:
-            decisions.append(Execute(step, forced[step.name], forced=True))
+            decisions.append(Execute(step, *forced[step.name]))
             needed.update(step.needs)
         elif isinstance(there, Record):
             decisions.append(Reuse(step, there))
@@ -124,17 +125,20 @@ def refuse_unknown(policy: Policy, plans: tuple[Plan, ...]) -> None:
             )
 
 
-def _forced(plan: Plan, policy: Policy) -> dict[StepName, str]:
-    """Return the steps that must run whatever is there, with the reason."""
-    reasons: dict[StepName, str] = {}
+def _forced(plan: Plan, policy: Policy) -> dict[StepName, tuple[str, How]]:
+    """Return the steps about which our own records do not decide, with the reason."""
+    reasons: dict[StepName, tuple[str, How]] = {}
     again: set[StepName] = set()
     for step in plan.steps:
         rerun = [name for name in step.needs if name in again]
+        lazy = policy.by_recipe.get(step.recipe, policy.lazy)
         if policy.names(step, policy.start) or rerun:
             again.add(step.name)
-            reasons[step.name] = f"{', '.join(rerun)} runs again" if rerun else "asked to start from here"
+            reasons[step.name] = f"{', '.join(rerun)} runs again" if rerun else "asked to start from here", "forced"
         elif policy.names(step, policy.forced):
-            reasons[step.name] = "forced"
-        elif policy.by_recipe.get(step.recipe, policy.lazy) == "off":
-            reasons[step.name] = "Lazy Mode is off"
+            reasons[step.name] = "forced", "forced"
+        elif lazy == "off":
+            reasons[step.name] = "Lazy Mode is off", "forced"
+        elif lazy == "reflex":
+            reasons[step.name] = "Reflex's Lazy Mode finds nothing", "reflex"
     return reasons

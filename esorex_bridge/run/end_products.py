@@ -6,11 +6,13 @@ that was delivered before and lies there unchanged is not delivered again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from esorex_bridge.errors import DataError
 from esorex_bridge.fits.header import read_header
 from esorex_bridge.run.locks import locked
 from esorex_bridge.run.ports import Product, Record
@@ -19,14 +21,14 @@ from esorex_bridge.run.workspace import Workspace, copy_whole, free_name, safe_n
 
 
 def deliver(
-    dataset: str, record: Record, store: SqliteStore, workspace: Workspace, started: datetime
+    dataset: str, workflow: str, record: Record, store: SqliteStore, workspace: Workspace, started: datetime
 ) -> tuple[Product, ...]:
     """Return the end products of a dataset, copied into place where they are not there yet.
 
     Parameters
     ----------
-    dataset : str
-        Names the folder.
+    dataset, workflow : str
+        Names the folder; and whose books they are noted in.
     record : Record
         Of the step whose products are delivered.
     store : SqliteStore
@@ -37,14 +39,34 @@ def deliver(
         When the run began; names the folder above the dataset's.
     """
     with locked(workspace.locks / f"end_{record.key}"):
-        return _delivered(dataset, record, store, workspace.end_products / f"{started:%Y-%m-%dT%H:%M:%S}")
+        earlier = _earlier(dataset, record, store)
+        if earlier:
+            return earlier
+        delivered = _delivered(dataset, record, store, workspace.end_products / f"{started:%Y-%m-%dT%H:%M:%S}")
+        renamed = {end.path: made.path for end, made in zip(delivered, record.products, strict=True)}
+        _note(workspace.reflex_database(workflow), dataset, renamed, started)
+        return delivered
+
+
+def _note(database: Path, dataset: str, renamed: Mapping[Path, Path], started: datetime) -> None:
+    """Note the end products in Reflex's bookkeeping, where there is one; what they are does not depend on it."""
+    from esorex_bridge.run.reflex_db import add_final_products
+
+    if database.exists():
+        with suppress(DataError):
+            add_final_products(database, dataset, renamed, started.astimezone())
+
+
+def _earlier(dataset: str, record: Record, store: SqliteStore) -> tuple[Product, ...]:
+    """Return what was delivered before, where all of it still lies there unchanged."""
+    paths = store.end_products(dataset, record.key)
+    if len(paths) != len(record.products) or not all(map(_is_still, paths, record.products)):
+        return ()
+    return tuple(replace(product, path=path) for product, path in zip(record.products, paths, strict=True))
 
 
 def _delivered(dataset: str, record: Record, store: SqliteStore, folder: Path) -> tuple[Product, ...]:
     products = record.products
-    earlier = store.end_products(dataset, record.key)
-    if len(earlier) == len(products) and all(map(_is_still, earlier, products)):
-        return tuple(replace(product, path=path) for product, path in zip(products, earlier, strict=True))
     place = folder / safe_name(dataset)
     delivered: dict[Path, Product] = {}
     for product in products:

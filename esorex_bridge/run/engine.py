@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from esorex_bridge.datasets.dataset import Dataset
 from esorex_bridge.errors import RecipeError
+from esorex_bridge.files import Digest
 from esorex_bridge.plan.plan import Plan, StepName, recipes_of
 from esorex_bridge.run.account import account
 from esorex_bridge.run.decide import Decision, Execute, NotNeeded, Policy, Reuse, decide, refuse_unknown
@@ -17,7 +20,7 @@ from esorex_bridge.run.end_products import deliver
 from esorex_bridge.run.foresee import Foreseen, HeldUp, foresee, input_files
 from esorex_bridge.run.key import StepKey
 from esorex_bridge.run.making import Maker
-from esorex_bridge.run.ports import Product, RecipeRunner, Record, Reporter
+from esorex_bridge.run.ports import Absent, Product, RecipeRunner, Record, Reporter
 from esorex_bridge.run.report import DatasetReport, DecisionWord, Outcome, StepReport, count
 from esorex_bridge.run.schedule import Blocked, Ended, Failed, Made, Work, gather, run_all
 from esorex_bridge.run.store import RunSummary, SqliteStore
@@ -137,7 +140,16 @@ def foresee_all(pairs: Pairs, store: SqliteStore, runner: RecipeRunner) -> tuple
         reading = pool.submit(store.digests, paths)
         recipes = runner.recipes(recipes_of(plans))
         digests = reading.result()
-    return tuple(foresee(dataset, plan, recipes, digests) for dataset, plan in listed)
+    return tuple(foresee(dataset, plan, recipes, digests, _digest_of_named) for dataset, plan in listed)
+
+
+def _digest_of_named(value: str) -> Digest | None:
+    """Return the digest of a file that a parameter names by its absolute path; None where it names none."""
+    path = Path(value)
+    if not path.is_absolute() or not path.is_file():
+        return None
+    with path.open("rb") as stream:
+        return Digest(f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}")
 
 
 class _Run:
@@ -158,7 +170,7 @@ class _Run:
         there = store.find_all(key for ahead in listed for key in ahead.keys.values())
         decided = []
         for ahead in listed:
-            found = {name: there[key] for name, key in ahead.keys.items()}
+            found = {name: self._adopted(ahead, name, there[key]) for name, key in ahead.keys.items()}
             decided.append((ahead, decide(ahead.plan, ahead.stated, found, store.nearest, policy)))
         self._works = gather(decided)
         for ahead, decisions in decided:
@@ -166,6 +178,16 @@ class _Run:
             for decision in decisions:
                 if isinstance(decision, Reuse):
                     self._records[decision.record.key] = decision.record
+
+    def _adopted(self, ahead: Foreseen, name: StepName, found: Record | Absent) -> Record | Absent:
+        """Return what an adopted history of Reflex has for a step that we did not make ourselves."""
+        store = self._tools.store
+        if isinstance(found, Record) or not store.has_adopted():
+            return found
+        from esorex_bridge.run.reflex_adopt import adopted_alike
+
+        statement = ahead.stated[name]
+        return adopted_alike(statement, store.nearest(statement), store.find) or found
 
     def decisions(self, ahead: Foreseen) -> tuple[Decision, ...]:
         """Return what was decided about the steps of a plan."""
@@ -188,7 +210,7 @@ class _Run:
         expected = self._tools.store.expected_seconds(work.step.recipe)
         name = f"{work.step.name} of {work.foreseen.plan.dataset}"
         self._tools.reporter.started(name, number, len(self._works), expected)
-        return Made(*self._maker.make(work.foreseen, work.step, records, work.forced))
+        return Made(*self._maker.make(work.foreseen, work.step, records, work.how))
 
     def _tell(self, work: Work, ended: Ended) -> None:
         self._ended[work.key] = ended
@@ -202,7 +224,9 @@ class _Run:
             product
             for record in records
             if record is not None
-            for product in deliver(ahead.plan.dataset, record, tools.store, tools.workspace, tools.started)
+            for product in deliver(
+                ahead.plan.dataset, ahead.plan.workflow, record, tools.store, tools.workspace, tools.started
+            )
         )
 
     def report(self, ahead: Foreseen, end_products: tuple[Product, ...]) -> DatasetReport:
@@ -223,6 +247,9 @@ class _Run:
             if ended.ran and work.foreseen is ahead:
                 report = _report(ahead.plan, decision, "execute", "done")
                 return replace(_made(report, ended.record), seconds=ended.record.seconds)
+            if not ended.ran and work.how == "reflex":
+                told = replace(decision, reason=f"made {ended.record.made}, reused by Reflex's own rule")
+                return _made(_report(ahead.plan, told, "reuse", "done"), ended.record)
             maker = f"for {work.foreseen.plan.dataset} in this run" if ended.ran else "by another process meanwhile"
             shared = replace(decision, reason=f"made {maker}")
             return _made(_report(ahead.plan, shared, "reuse", "done"), ended.record)

@@ -38,6 +38,9 @@ PLUGIN_FOLDERS = (
 )
 """Where packages put recipes."""
 
+EXIT_CODE = "exitcode.txt"
+"""The file of a run's folder that holds EsoRex's exit code, as Reflex writes it."""
+
 _KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "OMP_NUM_THREADS", "OMP_PROC_BIND", "TZ")
 _KILL_AFTER_SECONDS = 3.0
 _LOOK_SECONDS = 0.2
@@ -170,6 +173,7 @@ class EsoRex:
         _write_script(job.folder / "cmdline.sh", command, variables)
         began = time.monotonic()
         code = self._run(command, job.folder, variables)
+        (job.folder / EXIT_CODE).write_text(str(code if code >= 0 else 128 - code), encoding="utf-8")
         seconds = time.monotonic() - began
         if code != 0:
             raise RecipeError(_failure(job, code))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,8 +61,11 @@ def foresee(
     plan: Plan,
     recipes: Mapping[str, Recipe | RecipeError],
     digests: Mapping[Path, Digest | DataError],
+    named: Callable[[str], Digest | None] = lambda _: None,
 ) -> Foreseen | HeldUp:
     """Return what is known of a plan beforehand, or what holds it up.
+
+    `named` gives the digest of the file that the value of a parameter names, where it names one.
 
     Raises
     ------
@@ -79,7 +82,11 @@ def foresee(
     parameters = {
         step.name: effective(step.recipe, installed[step.recipe].parameters, step.settings) for step in plan.steps
     }
-    stated, keys = statements(plan, contents, installed, parameters)
+    texts = {
+        parameter.text for each in parameters.values() for parameter in each if parameter.schema.valtype == "string"
+    }
+    by_name = {text: digest for text in texts if (digest := named(text)) is not None}
+    stated, keys = statements(plan, contents, installed, parameters, by_name)
     return Foreseen(dataset, plan, installed, parameters, stated, keys)
 
 

@@ -97,8 +97,12 @@ def statements(
     digests: Mapping[Path, Digest],
     recipes: Mapping[str, Recipe],
     parameters: Mapping[StepName, tuple[Parameter, ...]],
+    files: Mapping[str, Digest],
 ) -> tuple[dict[StepName, Statement], dict[StepName, StepKey]]:
-    """Return the statement and the key of every step of a plan; steps with gaps get them too, of what they have."""
+    """Return the statement and the key of every step of a plan; steps with gaps get them too, of what they have.
+
+    `files` are the digests of files that parameters name.
+    """
     found: dict[StepName, Statement] = {}
     keys: dict[StepName, StepKey] = {}
     for step in plan.steps:
@@ -106,11 +110,18 @@ def statements(
             recipe=step.recipe,
             pipeline=recipes[step.recipe].pipeline,
             plugin=recipes[step.recipe].plugin,
-            parameters=tuple((parameter.schema.name, parameter.text) for parameter in parameters[step.name]),
+            parameters=tuple(
+                (parameter.schema.name, _stated(parameter.text, files)) for parameter in parameters[step.name]
+            ),
             inputs=tuple(_inputs(step, digests, keys)),
         )
         keys[step.name] = found[step.name].key()
     return found, keys
+
+
+def _stated(text: str, files: Mapping[str, Digest]) -> str:
+    """Return a parameter's value as it is stated: a file that it names counts by its content."""
+    return f"file {files[text]}" if text in files else text
 
 
 def _inputs(step: Step, digests: Mapping[Path, Digest], keys: Mapping[StepName, StepKey]) -> list[InputStatement]:

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from esorex_bridge.errors import RecipeError
+from esorex_bridge.errors import DataError, RecipeError
 from esorex_bridge.plan.plan import FileInput, ProductInput, Step
 from esorex_bridge.plan.sof import Sof, of_entries, readable
+from esorex_bridge.run.esorex import EXIT_CODE
 from esorex_bridge.run.foresee import Foreseen
 from esorex_bridge.run.key import StepKey
 from esorex_bridge.run.locks import locked
-from esorex_bridge.run.ports import Execution, Job, Product, RecipeRunner, Record, Store
+from esorex_bridge.run.ports import Execution, How, Job, Product, RecipeRunner, Record, Store
 from esorex_bridge.run.products import check_outputs, left_out
 from esorex_bridge.run.workspace import RunFolders, Workspace, make_links
 
@@ -42,9 +43,9 @@ class Maker:
     workspace: Workspace
 
     def make(
-        self, foreseen: Foreseen, step: Step, made: Mapping[StepKey, Record], forced: bool = False
+        self, foreseen: Foreseen, step: Step, made: Mapping[StepKey, Record], how: How = "unless_there"
     ) -> tuple[Record, bool]:
-        """Return the record of a step, and whether it was made here (False: another process was faster).
+        """Return the record of a step, and whether it was made here (False: it was there by now).
 
         Parameters
         ----------
@@ -54,8 +55,8 @@ class Maker:
             Without gaps.
         made : mapping of StepKey to Record
             Of all steps whose products it takes.
-        forced : bool
-            Run it even where its products are there.
+        how : {'unless_there', 'forced', 'reflex'}
+            Run it unless its products are there; run it even then; or ask Reflex's bookkeeping by Reflex's own rule.
 
         Raises
         ------
@@ -66,10 +67,19 @@ class Maker:
         """
         key = foreseen.keys[step.name]
         with locked(self.workspace.locks / key):
-            found = self.store.find(key)
-            if isinstance(found, Record) and not forced:
+            found = self._by_reflex(foreseen, step, made) if how == "reflex" else self.store.find(key)
+            if isinstance(found, Record) and how != "forced":
                 return found, False
             return self._made(foreseen, step, made), True
+
+    def _by_reflex(self, foreseen: Foreseen, step: Step, made: Mapping[StepKey, Record]) -> Record | None:
+        """Return what Reflex's Lazy Mode would take instead of running a step; None where it would run it."""
+        from esorex_bridge.run.reflex_lazy import ask_reflex, record_of
+
+        sof, _ = sof_of(foreseen, step, made)
+        database = self.workspace.reflex_database(foreseen.plan.workflow)
+        answer = ask_reflex(database, step.actor, step.recipe, foreseen.parameters[step.name], sof)
+        return record_of(foreseen.keys[step.name], answer)
 
     def _made(self, foreseen: Foreseen, step: Step, made: Mapping[StepKey, Record]) -> Record:
         sof, lacking = sof_of(foreseen, step, made)
@@ -79,12 +89,17 @@ class Maker:
         job = Job(foreseen.recipes[step.recipe], sof, foreseen.parameters[step.name], folders.work)
         # Files are verified while the recipe runs, because that leaves a processor free.
         with locked(folders.lock), ThreadPoolExecutor(1, "verify") as pool:
-            verified = pool.submit(self.store.verify, _files(step))
-            execution = self.runner.execute(job)
-            verified.result()
-            record = self._published(foreseen, step, sof, folders, execution, (*step.warnings, *lacking))
+            try:
+                verified = pool.submit(self.store.verify, _files(step))
+                execution = self.runner.execute(job)
+                verified.result()
+                record = self._published(foreseen, step, sof, folders, execution, (*step.warnings, *lacking))
+            except (RecipeError, DataError):
+                _note(step, job, folders, ())
+                raise
             self.store.record(record, foreseen.stated[step.name], foreseen.plan.dataset, step.name)
-            return record
+            problems = _note(step, job, folders, record.products)
+            return replace(record, warnings=(*record.warnings, *problems))
 
     def _published(
         self,
@@ -110,6 +125,18 @@ class Maker:
             sof=folders.work / "data.sof",
             warnings=(*warnings, *unused, *execution.complaints),
         )
+
+
+def _note(step: Step, job: Job, folders: RunFolders, products: tuple[Product, ...]) -> tuple[str, ...]:
+    """Note a run in Reflex's bookkeeping, as Reflex would, and return what went wrong with that."""
+    from esorex_bridge.run.reflex_note import FinishedRun, note_run
+
+    # Products that were refused were no success, whatever EsoRex said.
+    written = folders.work / EXIT_CODE
+    code = 0 if products else int(written.read_text() or 0) or 1 if written.exists() else 1
+    return note_run(
+        FinishedRun(step.actor, step.recipe, step.purpose, job.parameters, job.sof, folders, products, code)
+    )
 
 
 def _files(step: Step) -> tuple[Path, ...]:

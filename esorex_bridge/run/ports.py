@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from esorex_bridge.errors import DataError, RecipeError
 from esorex_bridge.files import Digest
@@ -15,6 +15,13 @@ from esorex_bridge.plan.sof import Sof
 if TYPE_CHECKING:
     from esorex_bridge.run.key import Statement, StepKey
     from esorex_bridge.run.report import StepReport
+
+
+ADOPTED = "made by Reflex"
+"""How the warning of a record begins that was taken over from a history of Reflex."""
+
+How = Literal["unless_there", "forced", "reflex"]
+"""When to run a step: unless its products are there; in any case; or as Reflex's own rule says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +150,11 @@ class Record:
     made: str
     sof: Path
     warnings: tuple[str, ...] = ()
+
+    @property
+    def adopted(self) -> bool:
+        """Whether Reflex made it: its files are Reflex's, and none of ours to remove."""
+        return any(text.startswith(ADOPTED) for text in self.warnings)
 
 
 @dataclass(frozen=True, slots=True)

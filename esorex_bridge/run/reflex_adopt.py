@@ -20,13 +20,12 @@ from esorex_bridge.fits.verify import verify_fits
 from esorex_bridge.plan.parameters import Parameter, ParameterSetting, checked
 from esorex_bridge.run.inputs import archive_name
 from esorex_bridge.run.key import InputStatement, Statement, StepKey
-from esorex_bridge.run.ports import Absent, Output, Product, Recipe, RecipeRunner, Record, Store
+from esorex_bridge.run.ports import ADOPTED, Absent, Output, Product, Recipe, RecipeRunner, Record, Store
 from esorex_bridge.run.products import check_outputs
 from esorex_bridge.run.reflex_checksum import reflex_checksum
 from esorex_bridge.run.reflex_history import WorkflowHistory, read_history
 from esorex_bridge.run.reflex_notes import NotedExecution, NotedFile
 
-ADOPTED = "made by Reflex"
 """How the warning starts that a record made of an adopted execution carries."""
 
 
@@ -133,7 +132,7 @@ def adopted_alike(
     if nearest is None or _but_inputs(nearest) != _but_inputs(statement):
         return None
     found = find(nearest.key())
-    if isinstance(found, Absent) or not any(text.startswith(ADOPTED) for text in found.warnings):
+    if isinstance(found, Absent) or not found.adopted:
         return None
     wanted = _contents(statement, find)
     return replace(found, key=statement.key()) if wanted is not None and wanted == _contents(nearest, find) else None

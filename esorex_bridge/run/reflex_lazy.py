@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC
 from pathlib import Path
 
 from esorex_bridge.errors import DataError
+from esorex_bridge.fits.verify import verify_fits
 from esorex_bridge.plan.parameters import Parameter
 from esorex_bridge.plan.sof import Sof
+from esorex_bridge.run.key import StepKey
+from esorex_bridge.run.ports import Product, Record
 from esorex_bridge.run.reflex_checksum import reflex_checksum
 from esorex_bridge.run.reflex_db import read_database
 from esorex_bridge.run.reflex_notes import NotedFile, java_text
@@ -47,3 +51,23 @@ def is_whole(file: NotedFile) -> bool:
         return reflex_checksum(file.path) == file.checksum
     except DataError:
         return False
+
+
+def record_of(key: StepKey, answer: ReflexAnswer) -> Record | None:
+    """Return the execution that Reflex's rule would reuse as a record under our key; None where there is none.
+
+    Raises
+    ------
+    DataError
+        A product cannot be read.
+    """
+    execution = answer.execution
+    if execution is None:
+        return None
+    products = tuple(
+        Product(file.path, file.category, verify_fits(file.path, checksums=False).digest, file.path.stat().st_size)
+        for file in execution.outputs
+    )
+    made = f"{execution.made.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    sof = execution.folder / "data.sof"
+    return Record(key, products, 0.0, made, sof, ("reused by Reflex's own rule",))

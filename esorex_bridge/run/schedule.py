@@ -11,7 +11,7 @@ from esorex_bridge.plan.plan import Step
 from esorex_bridge.run.decide import Decision, Execute
 from esorex_bridge.run.foresee import Foreseen
 from esorex_bridge.run.key import StepKey
-from esorex_bridge.run.ports import Record
+from esorex_bridge.run.ports import How, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Work:
     foreseen: Foreseen
     step: Step
     reason: str
-    forced: bool = False
+    how: How = "unless_there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def gather(pairs: Iterable[tuple[Foreseen, tuple[Decision, ...]]]) -> dict[StepK
         for decision in decisions:
             if isinstance(decision, Execute):
                 key = foreseen.keys[decision.step.name]
-                works.setdefault(key, Work(key, foreseen, decision.step, decision.reason, decision.forced))
+                works.setdefault(key, Work(key, foreseen, decision.step, decision.reason, decision.how))
     return works
 
 

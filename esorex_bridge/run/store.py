@@ -20,7 +20,7 @@ from esorex_bridge.errors import DataError, UserError
 from esorex_bridge.files import Digest
 from esorex_bridge.fits.verify import verify_fits
 from esorex_bridge.run.key import Statement, StepKey, read_statement
-from esorex_bridge.run.ports import Absent, Product, Record
+from esorex_bridge.run.ports import ADOPTED, Absent, Product, Record
 
 SCHEMA_VERSION = 1
 _WAIT_SECONDS = 60.0
@@ -182,7 +182,9 @@ class SqliteStore:
         """Return the files that were not held against their own checksums since they changed."""
         wanted = {str(path): path for path in paths}
         done = dict(self._in("SELECT path, stamp FROM digests WHERE verified AND path IN", wanted))
-        return frozenset(path for name, path in wanted.items() if done.get(name, "") != _stamp(name) or name not in done)
+        return frozenset(
+            path for name, path in wanted.items() if done.get(name, "") != _stamp(name) or name not in done
+        )
 
     def learn(self, digests: Mapping[Path, Digest], verified: bool = True) -> None:
         """Remember digests, and whether the files were held against their own checksums."""
@@ -340,6 +342,15 @@ class SqliteStore:
             (),
         )
         return tuple(RecipeSummary(*row) for row in rows)
+
+    def has_adopted(self) -> bool:
+        """Tell whether a history that Reflex made was adopted."""
+        return bool(self._one("SELECT EXISTS (SELECT 1 FROM steps WHERE instr(warnings, ?))", (ADOPTED,))[0])
+
+    def adopted_keys(self) -> tuple[StepKey, ...]:
+        """Return the keys of the steps that were taken over from a history of Reflex."""
+        rows = self._all("SELECT key FROM steps WHERE instr(warnings, ?)", (ADOPTED,))
+        return tuple(StepKey(key) for (key,) in rows)
 
     def all_keys(self) -> tuple[StepKey, ...]:
         """Return the keys of all recorded steps."""

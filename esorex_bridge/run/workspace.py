@@ -58,6 +58,10 @@ class Workspace:
         """Products that datasets are for, under the names of their contents."""
         return self.root / "reflex_end_products"
 
+    def reflex_database(self, workflow: str) -> Path:
+        """Return Reflex's own bookkeeping of a workflow."""
+        return self.bookkeeping / workflow / "bookkeeping.db"
+
     @property
     def locks(self) -> Path:
         """Locks of steps that are being made."""
@@ -104,6 +108,7 @@ class RunFolders:
         waiting = self.products.with_name(f"{self.products.name}.part")
         waiting.mkdir(parents=True)
         for file in files:
+            _whole_second(file)
             file.rename(waiting / file.name)
         _settle(waiting)
         waiting.rename(self.products)
@@ -154,6 +159,12 @@ def free_name(folder: Path, stem: str, suffix: str) -> Path:
 def safe_name(text: str) -> str:
     """Return a text from a header or a name from outside as the name of a file: nothing that could leave the folder."""
     return _UNSAFE.sub("_", text.strip()).lstrip(".") or "_UNKNOWN_"
+
+
+def _whole_second(path: Path) -> None:
+    """Give a file a time of whole seconds: Reflex's checksum holds the time, and older Javas see whole seconds only."""
+    seconds = int(path.stat().st_mtime)
+    os.utime(path, (seconds, seconds))
 
 
 def _settle(folder: Path) -> None:

@@ -191,3 +191,24 @@ def test_a_step_tells_what_it_depends_on_and_why_it_would_run(again: Again, brid
     words = bridge("why", "naco_img_dark_1", "--root", root).out
     assert "naco_img_dark_1 of NACO." in words
     assert "CAL_DARK: NACO." in words
+
+
+def test_a_file_that_a_parameter_names_counts_by_its_content(again: Again, tmp_path: Path) -> None:
+    _, run = again
+    file = tmp_path / "offsets.txt"
+    file.write_text("0 0\n8 5\n-6 9\n4 -10\n-8 -5\n")
+    setting = ("--set", f"naco_img_jitter.off={file}")
+    first = run(*setting)
+    assert first.decisions["naco_img_jitter"] == "execute"
+    assert run(*setting).decisions == ALL
+    file.write_text("0 0\n7 5\n-6 9\n4 -10\n-8 -5\n")
+    assert run(*setting).decisions["naco_img_jitter"] == "execute"
+
+
+def test_reflexs_own_rule_looks_at_paths_and_times(again: Again) -> None:
+    root, run = again
+    assert set(run("--lazy", "off").decisions.values()) == {"execute"}
+    assert run("--lazy", "reflex").decisions == ALL
+    frame(root, "FLAT,SKY").touch()
+    assert run("--lazy", "reflex").decisions["naco_img_twflat"] == "execute"
+    assert run().decisions == ALL

@@ -22,7 +22,7 @@ def values(**given: str | int | float | bool) -> dict[str, str]:
 
 
 def test_defaults_hold_where_nothing_is_said() -> None:
-    assert values() == {"r": "1 2", "n": "10", "x": "5", "how": "median", "on": "FALSE"}
+    assert values() == {"r": "1 2", "n": "10", "x": "5.0", "how": "median", "on": "FALSE"}
 
 
 def test_texts_are_read_as_the_parameters_type() -> None:
