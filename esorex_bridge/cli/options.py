@@ -59,7 +59,7 @@ def organising(parser: argparse.ArgumentParser, by: str = "both") -> None:
         "--breakpoints",
         type=Path,
         metavar="FILE",
-        help="calSelector's breakpoints, dates that calibrations must not cross (default: breakpoints.json in the root)",
+        help="breakpoints of calSelector, dates that calibrations must not cross (default: ROOT/breakpoints.json)",
     )
 
 

@@ -31,6 +31,8 @@ _CARD = re.compile(
     rb"(?P<name>[A-Z0-9_-]+|HIERARCH ESO [A-Z0-9 _-]+?)\s*= *(?:'(?P<text>(?:[^']|'')*)'|(?P<plain>[^ /]+))"
 )
 _RECIPE_ID = re.compile(r"HIERARCH ESO PRO REC(\d+) ID")
+_TICK_NS = 20_000_000
+"""The clock that stamps files lags behind the one that programs read, by up to a tick of the kernel."""
 
 
 class Start(NamedTuple):
@@ -226,7 +228,7 @@ def _new_files(begun: Start) -> Iterator[str]:
 
 
 def _is_result(entry: os.DirEntry[str], begun: Start) -> bool:
-    return entry.name.endswith(_RESULTS) and entry.stat().st_mtime_ns >= begun.time_ns
+    return entry.name.endswith(_RESULTS) and entry.stat().st_mtime_ns >= begun.time_ns - _TICK_NS
 
 
 def _log(settings: Settings) -> bytes:
