@@ -70,6 +70,7 @@ class EarlierRuns:
 class _Pending:
     """A dataset some of whose steps are not settled yet."""
 
+    workflow: str
     keys: frozenset[StepKey]
     targets: dict[StepKey, Record | None]
 
@@ -147,7 +148,7 @@ class Ledger:
         """Deliver a dataset's end products as soon as all these steps are settled."""
         name = ahead.plan.dataset
         targets = [ahead.keys[step.name] for step in ahead.plan.steps if step.target]
-        self._pending[name] = _Pending(open_keys, {key: there.get(key) for key in targets})
+        self._pending[name] = _Pending(ahead.plan.workflow, open_keys, {key: there.get(key) for key in targets})
         for key in open_keys:
             self._awaiting.setdefault(key, []).append(name)
         if not open_keys:
@@ -163,12 +164,12 @@ class Ledger:
 
     def _deliver(self, name: str) -> None:
         """Bring end products to their place; in a thread, because products may be large."""
-        books = self._books
-        for key, there in self._pending.pop(name).targets.items():
+        books, pending = self._books, self._pending.pop(name)
+        for key, there in pending.targets.items():
             record = self._records.get(key) or there
             if record is not None:
-                work = self._deliverer.submit(deliver, name, record, books.store, books.workspace, self._started)
-                self._delivering.append((name, work))
+                to = (pending.workflow, record, books.store, books.workspace, self._started)
+                self._delivering.append((name, self._deliverer.submit(deliver, name, *to)))
 
     def _note_deliveries(self) -> None:
         left = []

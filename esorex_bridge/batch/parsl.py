@@ -138,11 +138,9 @@ def _start(folder: Path, site: Site) -> tuple[Any, Any]:
             provider=provider,
             max_workers_per_node=site.parsl.workers_per_node,
             worker_logdir_root=str(folder / "parsl"),
-            **({"address": site.parsl.address} if site.parsl.address else {}),
+            address=site.parsl.address or ("127.0.0.1" if site.parsl.provider == "LocalProvider" else None),
         )
-        settings = Config(
-            executors=[executor], app_cache=False, retries=0, run_dir=str(folder / "parsl"), strategy="simple"
-        )
+        settings = Config(executors=[executor], retries=0, run_dir=str(folder / "parsl"), initialize_logging=False)
         kernel = parsl.DataFlowKernel(settings)
     except (AttributeError, TypeError, ValueError) as error:
         raise EngineError(f"Parsl does not take the site's provider {site.parsl.provider}: {error}") from error

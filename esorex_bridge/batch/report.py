@@ -153,7 +153,10 @@ def read_report(folder: BatchFolder) -> BatchReport:
         told.state = "running" if is_locked(folder.lock) else "interrupted"
     lines = _last_run(folder)
     _look_at_results(folder, told, lines)
-    steps = {step["key"]: step for line in lines for step in line.get("steps", ())}
+    steps: dict[str, dict[str, Any]] = {}
+    for step in (step for line in lines for step in line.get("steps", ())):
+        if step["key"] not in steps or step["decision"] == "execute":  # made for one dataset, found by a later one
+            steps[step["key"]] = step
     datasets = tuple(_outcome(line, told) for line in lines)
     fates = {key: told.fates.get(key, _Fate()) for key, step in steps.items() if step["decision"] == "execute"}
     counts = Counter(fate.state for fate in fates.values())

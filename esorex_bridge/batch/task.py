@@ -36,8 +36,10 @@ class Task:
         Its recipe and its inputs.
     recipe : Recipe
         As installed where the batch was planned, without the descriptions of its parameters.
+    parameters : tuple of Parameter
+        Every parameter of the recipe with its value.
     statement : Statement
-        What its products depend on; has the value of every parameter.
+        What its products depend on.
     needs : mapping of StepName to StepKey
         The steps whose products it takes.
     esorex : str
@@ -51,6 +53,7 @@ class Task:
     workflow: str
     step: Step
     recipe: Recipe
+    parameters: tuple[Parameter, ...]
     statement: Statement
     needs: Mapping[StepName, StepKey]
     esorex: str
@@ -64,15 +67,12 @@ class Task:
     def foreseen(self) -> Foreseen:
         """Return a plan of this step alone, as the maker of steps wants it."""
         dataset = Dataset(self.dataset, "", Action(self.dataset, ()))
-        values = tuple(
-            Parameter(ParameterSchema(name, name, "string", text), text, "") for name, text in self.statement.parameters
-        )
         name = self.step.name
         return Foreseen(
             dataset=dataset,
             plan=Plan(self.dataset, self.workflow, (self.step,)),
             recipes={self.recipe.name: self.recipe},
-            parameters={name: values},
+            parameters={name: self.parameters},
             stated={name: self.statement},
             keys={**self.needs, name: self.key},
         )
@@ -91,6 +91,7 @@ class Task:
             "workflow": self.workflow,
             "step": step,
             "recipe": recipe,
+            "parameters": [asdict(parameter) for parameter in self.parameters],
             "statement": self.statement.document(),
             "needs": self.needs,
             "esorex": self.esorex,
@@ -121,6 +122,7 @@ def task_of(foreseen: Foreseen, step: Step, esorex: str, unverified: frozenset[P
         workflow=foreseen.plan.workflow,
         step=step,
         recipe=recipe,
+        parameters=foreseen.parameters[step.name],
         statement=foreseen.stated[step.name],
         needs={name: foreseen.keys[name] for name in step.needs},
         esorex=esorex,
@@ -159,6 +161,7 @@ def _task(found: dict[str, Any]) -> Task:
         workflow=found["workflow"],
         step=Step(**step),
         recipe=Recipe(**recipe),
+        parameters=tuple(map(_parameter, found["parameters"])),
         statement=read_statement(found["statement"]),
         needs={StepName(name): StepKey(key) for name, key in found["needs"].items()},
         esorex=found["esorex"],
@@ -174,3 +177,9 @@ def _input(entry: dict[str, Any]) -> StepInput:
     if "path" in entry:
         return FileInput(entry["name"], Path(entry["path"]), entry["category"])
     return ProductInput(StepName(entry["step"]), entry["product"], entry["category"])
+
+
+def _parameter(entry: dict[str, Any]) -> Parameter:
+    schema = entry["schema"]
+    schema["choices"] = tuple(schema["choices"])
+    return Parameter(ParameterSchema(**schema), entry["value"], entry["origin"])

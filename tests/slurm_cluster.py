@@ -1,0 +1,176 @@
+"""A real Slurm on this machine, for as long as a test runs: own munged, slurmctld and slurmd, without root or systemd."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol", "sinfo")
+PACKAGES = "slurmctld slurmd slurm-client munge"
+_UP_AFTER_S = 20.0
+
+_CONF = """\
+ClusterName=local
+SlurmctldHost=localhost
+SlurmUser={user}
+SlurmdUser={user}
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge/socket
+CryptoType=crypto/munge
+SlurmctldPort={controller}
+SlurmdPort={node}
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+AccountingStorageType=accounting_storage/none
+JobAcctGatherType=jobacct_gather/none
+JobCompType=jobcomp/none
+DefMemPerCPU=200
+KillWait=2
+ReturnToService=2
+MpiDefault=none
+SwitchType=switch/none
+SchedulerType=sched/backfill
+SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0,defer_batch
+NodeName=localhost CPUs={processors} RealMemory={memory_mb} State=UNKNOWN
+PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+"""
+
+
+def missing_programs() -> str:
+    """Return why there can be no Slurm here; empty where there can."""
+    lacking = [name for name in PROGRAMS if _which(name) is None]
+    return f"{', '.join(lacking)} not installed (Debian: apt-get install {PACKAGES})" if lacking else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A Slurm that is up; commands find it by the variable `SLURM_CONF`."""
+
+    conf: Path
+    processes: tuple[int, ...]
+
+
+@contextlib.contextmanager
+def slurm_cluster(folder: Path) -> Iterator[Cluster]:
+    """Start a Slurm of one node, and end it with all its daemons."""
+    daemons: list[subprocess.Popen[bytes]] = []
+    conf = _write_conf(folder)
+    before = os.environ.get("SLURM_CONF")
+    os.environ["SLURM_CONF"] = str(conf)
+    try:
+        daemons.append(_munged(folder))
+        _await(lambda: (folder / "munge" / "socket").exists(), daemons, folder)
+        daemons.append(_start(folder, "slurmctld", "-D", "-f", conf, "-c"))
+        daemons.append(_start(folder, "slurmd", "-D", "-f", conf, "-N", "localhost"))
+        _await(_is_idle, daemons, folder)
+        yield Cluster(conf, tuple(daemon.pid for daemon in daemons))
+    finally:
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            subprocess.run(["scancel", "--user", _user()], capture_output=True, timeout=20, check=False)
+            _await(_is_empty, daemons, folder)
+        for daemon in reversed(daemons):
+            _end(daemon)
+        if before is None:
+            del os.environ["SLURM_CONF"]
+        else:
+            os.environ["SLURM_CONF"] = before
+
+
+def _write_conf(folder: Path) -> Path:
+    for name in ("state", "spool"):
+        (folder / name).mkdir(parents=True)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20 * 3 // 4
+    conf = folder / "slurm.conf"
+    text = _CONF.format(
+        user=_user(), folder=folder, controller=_free_port(), node=_free_port(), processors=os.cpu_count(), memory_mb=memory
+    )
+    conf.write_text(text)
+    return conf
+
+
+def _munged(folder: Path) -> subprocess.Popen[bytes]:
+    private, public = folder / "munge_private", folder / "munge"
+    private.mkdir(mode=0o700)
+    public.mkdir(mode=0o755)
+    key = private / "key"
+    key.write_bytes(os.urandom(128))
+    key.chmod(0o600)
+    return _start(
+        folder,
+        "munged",
+        "--foreground",
+        "--force",
+        f"--key-file={key}",
+        f"--socket={public / 'socket'}",
+        f"--pid-file={private / 'pid'}",
+        f"--log-file={private / 'log'}",
+        f"--seed-file={private / 'seed'}",
+    )
+
+
+def _start(folder: Path, program: str, *words: object) -> subprocess.Popen[bytes]:
+    found = _which(program)
+    assert found is not None
+    with (folder / f"{program}.out").open("wb") as out:
+        return subprocess.Popen([found, *map(str, words)], stdout=out, stderr=out, start_new_session=True)
+
+
+def _await(condition, daemons: list[subprocess.Popen[bytes]], folder: Path) -> None:  # type: ignore[no-untyped-def]
+    deadline = time.monotonic() + _UP_AFTER_S
+    while not condition():
+        dead = [daemon.args for daemon in daemons if daemon.poll() is not None]
+        if dead or time.monotonic() > deadline:
+            said = "".join(path.read_text(errors="replace")[-800:] for path in sorted(folder.glob("*.out")))
+            raise RuntimeError(f"Slurm does not come up: {dead or 'too slow'}\n{said}")
+        time.sleep(0.1)
+
+
+def _is_idle() -> bool:
+    done = subprocess.run(["sinfo", "-h", "-o", "%T"], capture_output=True, text=True, timeout=20, check=False)
+    return done.stdout.strip() == "idle"
+
+
+def _is_empty() -> bool:
+    done = subprocess.run(["squeue", "-h"], capture_output=True, text=True, timeout=20, check=False)
+    return done.returncode == 0 and not done.stdout.strip()
+
+
+def _end(daemon: subprocess.Popen[bytes]) -> None:
+    for kind in (signal.SIGTERM, signal.SIGKILL):
+        daemon.send_signal(kind)
+        try:
+            daemon.wait(5)
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _which(program: str) -> str | None:
+    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+
+
+def _user() -> str:
+    return pwd.getpwuid(os.getuid()).pw_name
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
