@@ -97,12 +97,12 @@ def reflex_datasets(data: OrganisedData, datasets: Sequence[Dataset]) -> list[di
     dark for which flat, settings never mixed) then stands in the purposes, and Reflex does the same. Otherwise the tree
     is that of the dataset, with the best of several alternatives.
     """
-    from esorex_bridge.cli.organise import _checksum
     from esorex_bridge.datasets.alternatives import best_alternatives
     from esorex_bridge.datasets.dataset import files_of
     from esorex_bridge.datasets.reflex_json import datasets_json
     from esorex_bridge.fits.header import read_header
     from esorex_bridge.plan.cascade import make_plan
+    from esorex_bridge.run.reflex_checksum import reflex_checksum
     from reflex_actors.unfold import shared_steps, unfolded
 
     # The organised headers hold the keywords of the rules alone; a plan compares others, too.
@@ -115,7 +115,7 @@ def reflex_datasets(data: OrganisedData, datasets: Sequence[Dataset]) -> list[di
             found += unfolded(dataset, plan, shared_steps(workflow))
         else:
             found.append(best_alternatives(dataset, data.headers))
-    return datasets_json(found, _checksum)
+    return datasets_json(found, reflex_checksum)
 
 
 def workflow_for(

@@ -18,7 +18,7 @@ from reflex_actors.actors import NAMES
 DEFAULT_FOLDER = ".esoreflex/esorex_bridge"
 """Below the home directory."""
 
-MODULES = ("protocol", "sof_json", "dataset_json", "purposes")
+MODULES = ("protocol", "ports", "sof_json", "dataset_json", "purposes")
 """What own actors import; they run in Reflex's own interpreter."""
 
 _LAUNCHER = '''#!/usr/bin/env python3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import string
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 import reflex_actors
 from reflex_actors.dataset_json import read_datasets
+from reflex_actors.install import MODULES
 from reflex_actors.sof_json import (
     EncodingError,
     FitsFile,
@@ -145,7 +147,7 @@ def test_a_recorded_dataset_is_written_back_equal(real: Path) -> None:
     assert _equal([dataset.document() for dataset in read_datasets(recorded)], recorded)
 
 
-@pytest.mark.parametrize("name", ["__init__", "protocol", "sof_json", "dataset_json", "purposes"])
+@pytest.mark.parametrize("name", ["__init__", *MODULES])
 def test_what_reflex_itself_loads_is_python_38_and_imports_the_standard_library_only(name: str) -> None:
     path = Path(reflex_actors.__file__).with_name(f"{name}.py")
     tree = ast.parse(path.read_text(), feature_version=(3, 8))
@@ -155,9 +157,24 @@ def test_what_reflex_itself_loads_is_python_38_and_imports_the_standard_library_
                 "signal", "sys", "traceback", "typing"}
     assert {str(module).split(".")[0] for module in modules} <= standard | {"reflex_actors"}
     assert "slots=True" not in path.read_text()
-    # Built-in generics and unions of types outside of annotations need newer interpreters.
-    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Assign) and _is_new_type(node.value)]
+    assert not list(evaluated_types(tree))
 
 
-def _is_new_type(node: ast.expr) -> bool:
-    return isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id in ("tuple", "dict")
+NEWER = {"tuple", "dict", "list", "set", "type", "frozenset", "Callable", "Mapping", "Iterable", "Iterator", "Sequence"}
+
+
+def evaluated_types(node: ast.AST) -> Iterator[str]:
+    """Yield generic types that are evaluated when a module runs: older interpreters have them in annotations only."""
+    for name, value in ast.iter_fields(node):
+        for child in value if isinstance(value, list) else [value]:
+            for_checkers = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test)
+            if not isinstance(child, ast.AST) or name in ("annotation", "returns") or for_checkers:
+                continue
+            if isinstance(child, ast.Subscript) and isinstance(child.value, ast.Name) and child.value.id in NEWER:
+                yield ast.unparse(child)
+            yield from evaluated_types(child)
+
+
+def test_types_that_older_interpreters_cannot_evaluate_are_noticed() -> None:
+    assert list(evaluated_types(ast.parse("Work = Callable[[int], str]"))) == ["Callable[[int], str]"]
+    assert list(evaluated_types(ast.parse("def f(x: tuple[int, ...]) -> list[int]: ..."))) == []
