@@ -75,7 +75,7 @@ def reduce_twice(name: str, root: Path, bridge: Callable[..., Ended]) -> Reducti
 def table_rows(text: str) -> dict[str, tuple[str, ...]]:
     """Return the rows of the document's table by night."""
     table = text.partition(BEGIN)[2].partition(END)[0]
-    lines = [line for line in table.splitlines() if line.startswith("| ")][1:]
+    lines = [line for line in table.splitlines() if line.startswith("| ")][2:]
     rows = (tuple(cell.strip() for cell in line.strip("|").split(" | ")) for line in lines)
     return {row[0]: row for row in rows}
 
