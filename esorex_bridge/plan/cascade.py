@@ -147,7 +147,7 @@ class _Planner:
                 warnings=tuple(warnings),
                 target=target,
                 required=tuple(each.category for each in group.definition.calibrations if each.required),
-                unnoted=tuple(each.category for each in group.definition.calibrations if not each.noted),
+                unnoted=_unnoted(group.definition),
                 command=group.definition.command,
                 threads=group.definition.threads,
                 memory_mb=group.definition.memory_mb,
@@ -233,3 +233,9 @@ class _Planner:
         for file in offer.files:
             if file.path is not None:
                 yield FileInput(file.name, file.path, calibration.category)
+
+
+def _unnoted(definition: StepDefinition) -> tuple[str, ...]:
+    """Return the tags whose use cannot be seen in a product: a program of the user's own need not note any."""
+    calibrations = definition.calibrations
+    return tuple(each.category for each in calibrations if definition.command or not each.noted)
