@@ -6,11 +6,12 @@ wait and reuse.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from esorex_bridge.errors import DataError, RecipeError
 from esorex_bridge.plan.plan import FileInput, ProductInput, Step
@@ -22,6 +23,9 @@ from esorex_bridge.run.locks import locked
 from esorex_bridge.run.ports import Execution, How, Job, Product, RecipeRunner, Record, Store
 from esorex_bridge.run.products import check_outputs, left_out
 from esorex_bridge.run.workspace import RunFolders, Workspace, make_links
+
+if TYPE_CHECKING:
+    from esorex_bridge.run.reflex_note import FinishedRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +40,14 @@ class Maker:
         Remembers what was made.
     workspace : Workspace
         Where things lie.
+    note : callable or None
+        Notes a finished run as Reflex does, and returns what went wrong; None for Reflex's folder and database.
     """
 
     runner: RecipeRunner
     store: Store
     workspace: Workspace
+    note: Callable[[FinishedRun], tuple[str, ...]] | None = None
 
     def make(
         self, foreseen: Foreseen, step: Step, made: Mapping[StepKey, Record], how: How = "unless_there"
@@ -95,11 +102,21 @@ class Maker:
                 verified.result()
                 record = self._published(foreseen, step, sof, folders, execution, (*step.warnings, *lacking))
             except (RecipeError, DataError):
-                _note(step, job, folders, ())
+                self._noted(step, job, folders, ())
                 raise
             self.store.record(record, foreseen.stated[step.name], foreseen.plan.dataset, step.name)
-            problems = _note(step, job, folders, record.products)
+            problems = self._noted(step, job, folders, record.products)
             return replace(record, warnings=(*record.warnings, *problems))
+
+    def _noted(self, step: Step, job: Job, folders: RunFolders, products: tuple[Product, ...]) -> tuple[str, ...]:
+        """Note a run in Reflex's bookkeeping, as Reflex would, and return what went wrong with that."""
+        from esorex_bridge.run.reflex_note import FinishedRun, note_run
+
+        # Products that were refused were no success, whatever EsoRex said.
+        written = folders.work / EXIT_CODE
+        code = 0 if products else int(written.read_text() or 0) or 1 if written.exists() else 1
+        run = FinishedRun(step.actor, step.recipe, step.purpose, job.parameters, job.sof, folders, products, code)
+        return (self.note or note_run)(run)
 
     def _published(
         self,
@@ -125,18 +142,6 @@ class Maker:
             sof=folders.work / "data.sof",
             warnings=(*warnings, *unused, *execution.complaints),
         )
-
-
-def _note(step: Step, job: Job, folders: RunFolders, products: tuple[Product, ...]) -> tuple[str, ...]:
-    """Note a run in Reflex's bookkeeping, as Reflex would, and return what went wrong with that."""
-    from esorex_bridge.run.reflex_note import FinishedRun, note_run
-
-    # Products that were refused were no success, whatever EsoRex said.
-    written = folders.work / EXIT_CODE
-    code = 0 if products else int(written.read_text() or 0) or 1 if written.exists() else 1
-    return note_run(
-        FinishedRun(step.actor, step.recipe, step.purpose, job.parameters, job.sof, folders, products, code)
-    )
 
 
 def _files(step: Step) -> tuple[Path, ...]:

@@ -56,17 +56,26 @@ def note_run(run: FinishedRun) -> tuple[str, ...]:
 
     A run that is done stays done when its notes fail: the bridge's own store is what reuse is decided by.
     """
+    execution, problems = note_in_folder(run)
+    try:
+        add_execution(run.folders.work.parent.parent / DATABASE_NAME, execution)
+    except DataError as error:
+        problems.append(str(error))
+    return tuple(problems)
+
+
+def note_in_folder(run: FinishedRun) -> tuple[NotedExecution, list[str]]:
+    """Note a run in its own folder alone; return what was noted, and what could not be, in words.
+
+    That is all that may be done where many machines run recipes at a time: the database has one writer.
+    """
     problems: list[str] = []
     execution = noted(run, problems)
     try:
         write_folder(execution, run.parameters)
     except OSError as error:
         problems.append(f"Reflex's files in {execution.folder} cannot be written: {error.strerror or error}")
-    try:
-        add_execution(run.folders.work.parent.parent / DATABASE_NAME, execution)
-    except DataError as error:
-        problems.append(str(error))
-    return tuple(problems)
+    return execution, problems
 
 
 def noted(run: FinishedRun, problems: list[str]) -> NotedExecution:
