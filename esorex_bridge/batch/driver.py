@@ -304,6 +304,7 @@ class Driver:
         elif result is None or result.attempt != node.attempt or standing.phase is Phase.LOST:
             self._lost(node, standing.why or "its worker ended without a result")
         else:
+            self._ledger.note_run(result)
             state = NodeState.CANCELLED if result.outcome == "cancelled" else NodeState.FAILED
             self._ended_badly(node, state, result.error)
 

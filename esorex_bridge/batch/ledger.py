@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from esorex_bridge.batch.folder import BatchFolder
 from esorex_bridge.batch.graph import Node
 from esorex_bridge.batch.ports import Ticket
 from esorex_bridge.batch.result import Result
-from esorex_bridge.errors import BridgeError
+from esorex_bridge.errors import BridgeError, DataError
 from esorex_bridge.run.end_products import deliver
 from esorex_bridge.run.foresee import Foreseen
 from esorex_bridge.run.key import Statement, StepKey
@@ -95,7 +97,7 @@ class Ledger:
         self._pending: dict[str, _Pending] = {}
         self._awaiting: dict[StepKey, list[str]] = {}
         self._delivering: list[tuple[str, Future[tuple[Product, ...]]]] = []
-        self._deliverer = ThreadPoolExecutor(1, "deliver")
+        self._clerk = ThreadPoolExecutor(1, "clerk")
 
     def note(self, event: str, **facts: Any) -> None:
         """Take note of something that happened."""
@@ -117,6 +119,12 @@ class Ledger:
         self._finished.append((result.record, task.statement, task.dataset, task.step.name))
         if result.verified:
             self._books.store.learn(dict(result.verified))
+        self.note_run(result)
+
+    def note_run(self, result: Result) -> None:
+        """Bring a run, well ended or not, into Reflex's bookkeeping; what the batch makes does not depend on it."""
+        if result.folder is not None:
+            self._clerk.submit(_note_in_database, result.folder)
 
     def take_in(self, booked: frozenset[StepKey] = frozenset()) -> None:
         """Take in results that no driver has heard of: one was killed, or left while an engine went on."""
@@ -139,7 +147,7 @@ class Ledger:
 
     def close(self) -> None:
         """Wait for deliveries, and write the last notes."""
-        self._deliverer.shutdown(wait=True)
+        self._clerk.shutdown(wait=True)
         self.write()
 
     # ----- end products
@@ -169,7 +177,7 @@ class Ledger:
             record = self._records.get(key) or there
             if record is not None:
                 to = (pending.workflow, record, books.store, books.workspace, self._started)
-                self._delivering.append((name, self._deliverer.submit(deliver, name, *to)))
+                self._delivering.append((name, self._clerk.submit(deliver, name, *to)))
 
     def _note_deliveries(self) -> None:
         left = []
@@ -182,6 +190,16 @@ class Ledger:
             except (BridgeError, OSError) as error:
                 self.note("not delivered", dataset=name, error=str(error))
         self._delivering = left
+
+
+def _note_in_database(folder: Path) -> None:
+    from esorex_bridge.run.reflex_db import DATABASE_NAME, add_execution
+    from esorex_bridge.run.reflex_folders import read_folder
+
+    execution = read_folder(folder)
+    if execution is not None:
+        with suppress(DataError):
+            add_execution(folder.parent.parent / DATABASE_NAME, execution)
 
 
 def earlier_runs(folder: BatchFolder) -> EarlierRuns:

@@ -39,6 +39,8 @@ class Result:
         From the beginning of the attempt to its end, waiting for locks included.
     verified : mapping of Path to Digest
         Inputs that were held against their own checksums on the way.
+    folder : Path or None
+        Where the recipe ran, with Reflex's notes in it; None where it did not come to that.
     """
 
     key: StepKey
@@ -49,6 +51,7 @@ class Result:
     host: str = ""
     seconds: float = 0.0
     verified: Mapping[Path, Digest] = field(default_factory=dict)
+    folder: Path | None = None
 
     def document(self) -> str:
         """Return it as JSON text; `read_result` reads it back."""
@@ -63,6 +66,7 @@ class Result:
                 "host": self.host,
                 "seconds": round(self.seconds, 4),
                 "verified": {str(path): digest for path, digest in self.verified.items()},
+                "folder": self.folder,
             },
             default=str,
         )
@@ -83,6 +87,7 @@ def read_result(text: str) -> Result | None:
             host=found["host"],
             seconds=found["seconds"],
             verified={Path(path): Digest(digest) for path, digest in found["verified"].items()},
+            folder=Path(found["folder"]) if found["folder"] else None,
         )
     except (ValueError, KeyError, TypeError):
         return None

@@ -28,6 +28,7 @@ from esorex_bridge.run.esorex import EsoRex
 from esorex_bridge.run.key import Statement, StepKey
 from esorex_bridge.run.making import Maker
 from esorex_bridge.run.ports import Absent, Record
+from esorex_bridge.run.reflex_note import FinishedRun, note_in_folder
 from esorex_bridge.run.workspace import Workspace
 
 _PATIENCE_S = 30.0
@@ -118,6 +119,7 @@ class Worker:
         self._runner: EsoRex | None = None
         self._plugins: dict[Path, tuple[tuple[int, int, int], Digest]] = {}
         self._stopped = Event()
+        self._ran_in: Path | None = None
 
     def stop(self) -> None:
         """End what runs; it counts as cancelled."""
@@ -129,7 +131,7 @@ class Worker:
         """Make a step, write down what came of it, and return that."""
         began = time.monotonic()
         outcome: ResultWord
-        record, error = None, ""
+        record, error, self._ran_in = None, "", None
         try:
             record, ran = self._make(self._folder.task(key))
             outcome = "made" if ran else "found"
@@ -137,7 +139,7 @@ class Worker:
             outcome, error = "cancelled" if self._stopped.is_set() else "failed", _said(problem)
         seconds = time.monotonic() - began
         host = os.uname().nodename
-        result = Result(key, attempt, outcome, record, error, host, seconds, self._store.verified)
+        result = Result(key, attempt, outcome, record, error, host, seconds, self._store.verified, self._ran_in)
         self._folder.write_result(result)
         return result
 
@@ -153,11 +155,16 @@ class Worker:
         watcher = Thread(target=self._watch, args=(ended,), daemon=True)
         watcher.start()
         try:
-            maker = Maker(runner, self._store, self._workspace)
+            maker = Maker(runner, self._store, self._workspace, self._note)
             made = {need: self._made(need) for need in task.needs.values()}
             return maker.make(task.foreseen(), task.step, made)
         finally:
             ended.set()
+
+    def _note(self, run: FinishedRun) -> tuple[str, ...]:
+        """Note a run in its folder; the driver brings it into Reflex's database, which has one writer."""
+        self._ran_in = run.folders.work
+        return tuple(note_in_folder(run)[1])
 
     def _watch(self, ended: Event) -> None:
         """End what runs when somebody asks the batch to stop: the only way to a worker on another machine."""
