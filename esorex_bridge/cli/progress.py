@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Literal
 
 from esorex_bridge.cli import output
+from esorex_bridge.run.diagnosis import WARNED
 from esorex_bridge.run.report import DatasetReport, StepReport
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def show(reports: Sequence[DatasetReport]) -> None:
 
 def remarks(report: DatasetReport) -> list[str]:
     """Return what the reader of a dataset's products should know."""
-    lines = [f"warning: {text} ({step.step})" for step in report.steps for text in step.warnings]
+    lines = [line for step in report.steps for line in _warnings(step)]
     if report.requested is not None and report.mode is not None and report.mode != report.requested:
         lines.append(f"{report.requested} was asked for, calSelector executed {report.mode}")
     if not report.complete:
@@ -112,6 +113,16 @@ def remarks(report: DatasetReport) -> list[str]:
     if not report.certified:
         lines.append("ESO has not certified the association yet; ask again in some days")
     return [*lines, *(f"message: {text}" for text in report.messages)]
+
+
+def _warnings(step: StepReport) -> Iterator[str]:
+    """Yield our own warnings about a step; those of its recipe are counted, because recipes warn of much."""
+    said = [text for text in step.warnings if WARNED in text]
+    for text in step.warnings:
+        if text not in said:
+            yield f"warning: {text} ({step.step})"
+    if said and step.sof is not None:
+        yield f"note: {step.recipe} gave {len(said)} warnings, which --json shows; its log is in {step.sof.parent}"
 
 
 def word(step: StepReport) -> str:

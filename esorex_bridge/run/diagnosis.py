@@ -43,6 +43,9 @@ _ESOREX_CODES = {
     251: "the recipe configuration has a value that the recipe does not allow",
     255: "the recipe refused its input or an argument",
 }
+WARNED = " warned: "
+"""What stands between a recipe and its words, where a warning is the recipe's own."""
+
 _MOST_WARNINGS = 5
 _STACK = re.compile(r"\[1/\d+\]\s*(.+)")
 _DUMP = re.compile(r"\[\d+/\d+\]|Dumping all \d+ error")
@@ -69,7 +72,11 @@ def warnings_in(*texts: str) -> tuple[str, ...]:
         f"{component} warned: {text}" for component, text in found if component != "esorex" and not _DUMP.match(text)
     )
     told = tuple(dict.fromkeys(own))
-    return told if len(told) <= _MOST_WARNINGS else (*told[:_MOST_WARNINGS], f"and {len(told) - _MOST_WARNINGS} more")
+    return (
+        told
+        if len(told) <= _MOST_WARNINGS
+        else (*told[:_MOST_WARNINGS], f"the recipe{WARNED}{len(told) - _MOST_WARNINGS} times more")
+    )
 
 
 def first_error(*texts: str) -> str:
