@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from esorex_bridge.errors import RecipeError, UserError
+from esorex_bridge.fits.header import read_header
 from esorex_bridge.plan.sof import of_entries, parse_sof, readable
 from reflex_actors.protocol import Actor, Inputs, Port
 from reflex_actors.purposes import STRIP_LAST, after_recipe
@@ -17,7 +18,7 @@ from reflex_actors.sof_json import FitsFile, SetOfFiles
 
 ACTOR = Actor(
     "run_command",
-    "Runs a command with a SOF as its last word; it writes products.sof.",
+    "Runs a command with a SOF as its last word; an empty set is handed on.",
     (
         Port("in_sof", "files", kind="sof", required=True),
         Port("command", "the command, such as 'Rscript /home/me/clean.R'", required=True),
@@ -27,15 +28,19 @@ ACTOR = Actor(
 )
 
 ANSWER = "products.sof"
-"""What a command leaves in its working directory: a line `path CATEGORY` for each product."""
+"""What a command may leave in its working directory: a line `path CATEGORY` for each product. Without it, products are
+the FITS files there, each with its `PRO CATG`."""
 
 
 def work(inputs: Inputs) -> dict[str, Any]:
     """Run the command in the folder for products, and read what it made."""
     sof = inputs.sof("in_sof")
+    if not sof.files:
+        return {"out_sof": sof}
     folder = inputs.products_dir / "command"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / ANSWER).unlink(missing_ok=True)
+    for earlier in (folder / ANSWER, *folder.glob("*.fits")):
+        earlier.unlink(missing_ok=True)
     entries, links = readable(of_entries((Path(file.name), file.category) for file in sof.files), folder / "in")
     for link in links:
         link.at.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +81,13 @@ def _run(words: list[str], folder: Path) -> str:
 
 def _products(sof: SetOfFiles, folder: Path, purposes: tuple[str, ...]) -> SetOfFiles:
     answer = folder / ANSWER
-    if not answer.exists():
-        raise RecipeError(f"the command wrote no {ANSWER} in {folder}: a line 'path CATEGORY' for each product")
-    listed = parse_sof(answer.read_text(encoding="utf-8"))
-    return sof.with_files(FitsFile(str(folder / entry.path), entry.category, purposes) for entry in listed.entries)
+    if answer.exists():
+        entries = parse_sof(answer.read_text(encoding="utf-8")).entries
+        made = [(folder / entry.path, entry.category) for entry in entries]
+    else:
+        headers = ((path, read_header(path).get("PRO.CATG")) for path in sorted(folder.glob("*.fits")))
+        made = [(path, str(category)) for path, category in headers if category]
+    if not made:
+        raise RecipeError(f"the command left no product in {folder}: FITS files with PRO CATG, or {ANSWER} with a line "
+                          "'path CATEGORY' for each")
+    return sof.with_files(FitsFile(str(path), category, purposes) for path, category in made)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from esorex_bridge.errors import UserError
 from esorex_bridge.plan.located import Scalar
 from esorex_bridge.plan.workflow import StepDefinition, Workflow
-from reflex_actors.actors import tune_recipe
+from reflex_actors.actors import run_command, tune_recipe
 from reflex_actors.moml.blocks import (
     actor,
     composite,
@@ -183,8 +184,30 @@ def executer(place: Place, ports: Iterable[str] = ()) -> Entity:
     return actor(step.name, "org.eso.RecipeExecuter", settings, {"sof in": 1, "sop in": 1})
 
 
+def command_step(place: Place) -> Entity:
+    """Return the composite that runs a step of the user's own, a command, once for each purpose."""
+    name, step = place.step.name, place.step
+    words = shlex.join((*step.command, *(f"--{key}={_value(value)}" for key, value in step.parameters)))
+    entities = (
+        *_around(),
+        placed(constant("Command", words.replace("$", "$$")), 1, 2),
+        placed(python_actor(name, run_command.ACTOR, "$RecipeFailureMode"), 2, 1),
+    )
+    wires = (
+        ("sof_in", "SofSplitter.sof in"),
+        ("SofSplitter.sof out", f"{name}.in_sof", "Command.trigger"),
+        ("Command.output", f"{name}.command"),
+        ("SofSplitter.#groups", "SofAccumulator.#groups"),
+        (f"{name}.out_sof", "SofAccumulator.sof in"),
+        ("SofAccumulator.sof out", "sof_out"),
+    )
+    return composite(place.name, (port_in("sof_in"), port_out("sof_out")), entities, wires)
+
+
 def run_step(place: Place) -> Entity:
     """Return the composite that runs a step's recipe once for each purpose."""
+    if place.step.command:
+        return command_step(place)
     recipe = place.step.name
     entities = (*_around(), placed(executer(place), 2, 1))
     wires = (

@@ -157,5 +157,8 @@ def test_a_script_in_any_language_can_be_a_step(reflex: ReflexDriver, tmp_path: 
     found = reflex.ok("run_command.py", in_sof=f"d|{tmp_path}/a.fits;RAW;RAW/SCI", command=f"sh {script}")
     (file,) = found["out_sof"]["files"]
     assert (file["category"], file["purposes"]) == ("CLEAN_RAW", ["SCI"])
-    assert "ended with 3" in said(reflex, "run_command.py", in_sof="d|", command="sh -c 'exit 3'")
-    assert "cannot be started" in said(reflex, "run_command.py", in_sof="d|", command="/no/such/command")
+    given = {"in_sof": f"d|{tmp_path}/a.fits;RAW;"}
+    assert "ended with 3" in said(reflex, "run_command.py", command="sh -c 'exit 3'", **given)
+    assert "cannot be started" in said(reflex, "run_command.py", command="/no/such/command", **given)
+    assert "left no product" in said(reflex, "run_command.py", command="true", **given)
+    assert reflex.ok("run_command.py", in_sof="d|", command="/no/such/command")["out_sof"]["files"] == []

@@ -65,8 +65,9 @@ def test_a_workflow_is_made_the_same_every_time(workflow: Workflow) -> None:
 
 def test_every_step_of_a_definition_has_its_recipe_actor(workflow: Workflow, root: Entity) -> None:
     actors = {actor.name: actor for _, actor in root.walk() if actor.cls == "org.eso.RecipeExecuter"}
-    assert set(actors) == {step.name for step in workflow.steps}
-    for step in workflow.steps:
+    recipes = [step for step in workflow.steps if not step.command]
+    assert set(actors) == {step.name for step in recipes}
+    for step in recipes:
         values = {each.value for each in actors[step.name].properties if each.name.startswith("recipe_param_")}
         assert {str(value).partition("=")[0] for value in values} == {name for name, _ in step.parameters}
         tags = str(actors[step.name].value("Input Files Category")).split(",")
@@ -212,6 +213,15 @@ def test_a_product_cannot_stand_for_two_tags() -> None:
     needs = ", calibrations: {A: {sources: [P]}, B: {sources: [P]}}"
     with pytest.raises(UnsupportedError, match="cannot stand for both A and B"):
         reduction(definition(STEP % ("w_one", "RAW", "P", ""), STEP % ("w_two", "RAW2", "Q", needs)))
+
+
+def test_a_step_of_the_users_own_is_a_command() -> None:
+    own = "- {command: [python3, /me/clean.py], name: w_own, main: [RAW], products: [CLEAN], parameters: {cost: 5$}}"
+    root = reduction(definition(own, STEP % ("w_two", "RAW2", "Q", ", calibrations: {CLEAN: {}}")))
+    assert check(root) == ()
+    (command,) = [actor.value("value") for _, actor in root.walk() if actor.name == "Command"]
+    assert command == "python3 /me/clean.py '--cost=5$$'"
+    assert [actor.name for _, actor in root.walk() if actor.cls == "org.eso.RecipeExecuter"] == ["w_two_1"]
 
 
 def test_a_renamed_product_gets_the_tag_that_the_recipe_knows() -> None:
