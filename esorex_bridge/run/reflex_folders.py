@@ -66,7 +66,7 @@ def read_folders(workflow: Path) -> Iterator[NotedExecution]:
 def read_folder(folder: Path) -> NotedExecution | None:
     """Return what an execution folder tells; None where it is none, or was left half-written."""
     try:
-        made = datetime.strptime(folder.name, STAMP).astimezone()
+        made = datetime.fromisoformat(folder.name).astimezone()
         exit_code = int((folder / "exitcode.txt").read_text(encoding="utf-8").strip())
         inputs = tuple(_files(folder / "input_sof.json"))
         outputs = tuple(_files(folder / "output_sof.json"))

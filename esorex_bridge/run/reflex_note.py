@@ -12,7 +12,7 @@ from esorex_bridge.plan.sof import Sof
 from esorex_bridge.run.ports import Product
 from esorex_bridge.run.reflex_checksum import reflex_checksum
 from esorex_bridge.run.reflex_db import DATABASE_NAME, add_execution
-from esorex_bridge.run.reflex_folders import STAMP, write_folder
+from esorex_bridge.run.reflex_folders import write_folder
 from esorex_bridge.run.reflex_notes import NotedExecution, NotedFile, next_purpose, noted_parameter
 from esorex_bridge.run.workspace import RunFolders
 
@@ -85,7 +85,7 @@ def noted(run: FinishedRun, problems: list[str]) -> NotedExecution:
     return NotedExecution(
         actor=run.actor,
         recipe=run.recipe,
-        made=datetime.strptime(folder.name, STAMP).astimezone(),
+        made=datetime.fromisoformat(folder.name).astimezone(),
         command_line=_command_line(folder / "cmdline.sh"),
         folder=folder,
         exit_code=run.exit_code,
