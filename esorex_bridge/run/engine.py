@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,8 @@ from esorex_bridge.files import Digest
 from esorex_bridge.plan.plan import Plan, StepName, recipes_of
 from esorex_bridge.run.account import account
 from esorex_bridge.run.decide import Decision, Execute, NotNeeded, Policy, Reuse, decide, refuse_unknown
-from esorex_bridge.run.end_products import deliver
 from esorex_bridge.run.foresee import Foreseen, HeldUp, foresee, input_files
 from esorex_bridge.run.key import StepKey
-from esorex_bridge.run.making import Maker
 from esorex_bridge.run.ports import Absent, Product, RecipeRunner, Record, Reporter
 from esorex_bridge.run.report import DatasetReport, DecisionWord, Outcome, StepReport, count
 from esorex_bridge.run.schedule import Blocked, Ended, Failed, Made, Work, gather, run_all
@@ -136,11 +135,20 @@ def foresee_all(pairs: Pairs, store: SqliteStore, runner: RecipeRunner) -> tuple
     listed = tuple(pairs)
     plans = [plan for _, plan in listed]
     paths = dict.fromkeys(entry.path for entry in input_files(plans))
-    with ThreadPoolExecutor(1, "digests") as pool:  # files are read while EsoRex is asked about its recipes
+    with ThreadPoolExecutor(2, "foresight") as pool:
         reading = pool.submit(store.digests, paths)
-        recipes = runner.recipes(recipes_of(plans))
-        digests = reading.result()
+        asking = pool.submit(runner.recipes, recipes_of(plans))
+        _load_while_waiting(asking)
+        recipes, digests = asking.result(), reading.result()
     return tuple(foresee(dataset, plan, recipes, digests, _digest_of_named) for dataset, plan in listed)
+
+
+def _load_while_waiting(asking: Future[Any]) -> None:
+    """Load what comes next while EsoRex is asked about its recipes: that leaves this processor free."""
+    for module in ("making", "end_products", "reflex_note"):
+        if asking.done():
+            return
+        import_module(f"esorex_bridge.run.{module}")
 
 
 def _digest_of_named(value: str) -> Digest | None:
@@ -157,7 +165,7 @@ class _Run:
 
     def __init__(self, tools: Tools, runner: RecipeRunner) -> None:
         self._tools = tools
-        self._maker = Maker(runner, tools.store, tools.workspace)
+        self._runner = runner
         self._decisions: dict[str, tuple[Decision, ...]] = {}
         self._works: dict[StepKey, Work] = {}
         self._records: dict[StepKey, Record] = {}
@@ -201,16 +209,19 @@ class _Run:
             self._make,
             self._tell,
             lambda work, failed: self._tools.reporter.go_on(work.step.name, failed.error),
-            self._maker.runner.stop,
+            self._runner.stop,
             self._tools.jobs,
         )
 
     def _make(self, work: Work, records: Mapping[StepKey, Record]) -> Made:
+        from esorex_bridge.run.making import Maker
+
         number = list(self._works).index(work.key) + 1
         expected = self._tools.store.expected_seconds(work.step.recipe)
         name = f"{work.step.name} of {work.foreseen.plan.dataset}"
         self._tools.reporter.started(name, number, len(self._works), expected)
-        return Made(*self._maker.make(work.foreseen, work.step, records, work.how))
+        maker = Maker(self._runner, self._tools.store, self._tools.workspace)
+        return Made(*maker.make(work.foreseen, work.step, records, work.how))
 
     def _tell(self, work: Work, ended: Ended) -> None:
         self._ended[work.key] = ended
@@ -218,6 +229,8 @@ class _Run:
 
     def deliver(self, ahead: Foreseen) -> tuple[Product, ...]:
         """Return the products that a dataset is for, brought into its folder of end products."""
+        from esorex_bridge.run.end_products import deliver
+
         tools = self._tools
         records = (self._records.get(ahead.keys[step.name]) for step in ahead.plan.steps if step.target)
         return tuple(

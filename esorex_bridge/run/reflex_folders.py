@@ -22,8 +22,6 @@ from esorex_bridge.run.reflex_notes import (
     parameter_of_document,
 )
 
-STAMP = "%Y-%m-%dT%H:%M:%S.%f"
-
 
 def write_folder(execution: NotedExecution, parameters: Iterable[Parameter]) -> None:
     """Write Reflex's files of an execution into its folder, and point `latest` to it."""
