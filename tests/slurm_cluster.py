@@ -1,4 +1,4 @@
-"""A real Slurm on this machine, for as long as a test runs: own munged, slurmctld and slurmd, without root or systemd."""
+"""A real Slurm on this machine, for as long as a test runs: munged, slurmctld and slurmd, without root or systemd."""
 
 from __future__ import annotations
 
@@ -99,7 +99,12 @@ def _write_conf(folder: Path) -> Path:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20 * 3 // 4
     conf = folder / "slurm.conf"
     text = _CONF.format(
-        user=_user(), folder=folder, controller=_free_port(), node=_free_port(), processors=os.cpu_count(), memory_mb=memory
+        user=_user(),
+        folder=folder,
+        controller=_free_port(),
+        node=_free_port(),
+        processors=os.cpu_count(),
+        memory_mb=memory,
     )
     conf.write_text(text)
     return conf

@@ -170,7 +170,7 @@ def carry_out(folder: BatchFolder, asked: Asked, watcher: Watcher, retry_failed:
         folder.stop.unlink(missing_ok=True)
         command = shutil.which(asked.settings.esorex)
         if session.esorex is None or command is None:
-            raise RecipeError("EsoRex is not installed (Debian: apt-get install esorex, and cpl-plugin-… for the pipeline)")
+            raise RecipeError("EsoRex is not installed (Debian: apt-get install esorex, and a cpl-plugin-…)")
         site = _site(asked)
         most = asked.processors if asked.engine == "local" else site.most_threads
         manner = Manner(command, asked.retries, asked.keep_going, retry_failed, asked.detach, most)

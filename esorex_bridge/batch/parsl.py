@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -19,6 +19,13 @@ from esorex_bridge.batch.site import Site
 from esorex_bridge.batch.worker import work_on
 
 _ROOM = 100_000
+_HEARTBEAT_S = 5
+"""How soon a worker that died is noticed."""
+
+_SILENT_S = 120
+"""How long a node may be silent before it counts as vanished."""
+
+_END_S = 10.0
 
 
 class ParslExecutor:
@@ -45,6 +52,7 @@ class ParslExecutor:
         self._futures: dict[Ticket, Future[Any]] = {}
         self._running: set[Ticket] = set()
         self._ended: SimpleQueue[Ticket] = SimpleQueue()
+        self._given_up: list[Future[Any]] = []
         self._kernel, self._app = _start(folder, site)
 
     def submit(self, order: Order, after: Sequence[Ticket] = ()) -> Ticket:
@@ -96,14 +104,17 @@ class ParslExecutor:
     def cancel(self, tickets: Sequence[Ticket]) -> None:
         """Give them up: Parsl cannot take back what it was given, so the workers see the batch's mark to stop."""
         for ticket in tickets:
-            if self._futures.pop(ticket, None) is not None:
+            future = self._futures.pop(ticket, None)
+            if future is not None:
+                self._given_up.append(future)
                 cancelled: Future[Any] = Future()
                 cancelled.cancel()
                 self._futures[ticket] = cancelled
                 self._ended.put(ticket)
 
     def close(self) -> None:
-        """End Parsl with its workers; EsoRex dies with its worker."""
+        """End Parsl with its workers; EsoRex dies with its worker, and what was cancelled may end it first."""
+        wait(self._given_up, _END_S)
         self._kernel.cleanup()
 
 
@@ -137,6 +148,8 @@ def _start(folder: Path, site: Site) -> tuple[Any, Any]:
             label="esorex_bridge",
             provider=provider,
             max_workers_per_node=site.parsl.workers_per_node,
+            heartbeat_period=_HEARTBEAT_S,
+            heartbeat_threshold=_SILENT_S,
             worker_logdir_root=str(folder / "parsl"),
             address=site.parsl.address or ("127.0.0.1" if site.parsl.provider == "LocalProvider" else None),
         )

@@ -1,0 +1,131 @@
+"""What tests of batches share: roots with many datasets, jobs files, and a look into what a batch left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from esorex_bridge.demo.naco import naco_night
+from tests.flows.conftest import put_on_disk
+
+COMMAND = str(Path(sys.executable).with_name("esorex-bridge"))
+JOBS = """\
+parameters:
+  naco_img_dark: {r: "8 8 8 8"}
+  naco_img_twflat: {r: "8 8 8 8"}
+jobs:
+  - datasets: all
+"""
+
+
+def make_root(root: Path, frames: Path, datasets: int, jobs: str = JOBS) -> Path:
+    """Return a root with small datasets that share their calibrations, and a jobs file in it."""
+    put_on_disk(naco_night(npix=128, templates=datasets), frames, root)
+    (root / "jobs.yaml").write_text(jobs)
+    return root
+
+
+def run(*words: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run `esorex-bridge` to its end."""
+    variables = {**os.environ, **(env or {})}
+    return subprocess.run(
+        [COMMAND, *map(str, words)], capture_output=True, text=True, env=variables, timeout=200, check=False
+    )
+
+
+def start(*words: object, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+    """Start `esorex-bridge`."""
+    variables = {**os.environ, **(env or {})}
+    return subprocess.Popen(
+        [COMMAND, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=variables,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def report_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """Return the one JSON document on stdout."""
+    assert done.stdout, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def batch_folder(root: Path, name: str) -> Path:
+    return root / "reflex_book_keeping" / "batches" / name
+
+
+def events(root: Path, name: str) -> list[dict[str, Any]]:
+    """Return the notes of a batch."""
+    path = batch_folder(root, name) / "events.jsonl"
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
+
+
+def executions(root: Path) -> Counter[str]:
+    """Return how often each recipe was started below a root, by the folders that runs leave."""
+    scripts = (root / "reflex_book_keeping" / "naco").glob("*/*/cmdline.sh")
+    return Counter(path.parent.parent.name for path in scripts if not path.parent.is_symlink())
+
+
+def recorded(root: Path) -> Counter[str]:
+    """Return how many steps of each recipe are recorded."""
+    store = root / "reflex_book_keeping" / "esorex_bridge.db"
+    if not store.exists():
+        return Counter()
+    with closing(sqlite3.connect(store)) as db:
+        try:
+            return Counter(recipe for (recipe,) in db.execute("SELECT recipe FROM steps"))
+        except sqlite3.OperationalError:
+            return Counter()
+
+
+def processes_in(root: Path) -> list[tuple[int, str]]:
+    """Return the processes that work below a root or were started for it."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            where = os.readlink(entry / "cwd")  # noqa: PTH115
+        except OSError:
+            continue
+        if where.startswith(str(root)) or (str(root) in words and "esorex" in words):
+            found.append((int(entry.name), words))
+    return found
+
+
+def await_that(condition: Callable[[], object], seconds: float = 30.0) -> Any:
+    """Wait until something is true, and return it."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+    return found
+
+
+def stand_in(folder: Path, esorex: str, script: str) -> dict[str, str]:
+    """Return the environment in which `esorex` first does what a shell script says, then what it is there for."""
+    folder.mkdir(exist_ok=True)
+    path = folder / "esorex"
+    path.write_text(f'#!/bin/sh\n{script}\nexec {esorex} "$@"\n')
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return {"PATH": f"{folder}:{os.environ['PATH']}"}
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """End a process that a test started, if it still runs."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=30)

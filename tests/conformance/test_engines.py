@@ -1,0 +1,181 @@
+"""One suite for all engines: the local one, Parsl, and a real Slurm on this machine.
+
+Every test runs a whole batch by the command line, because what counts is what becomes of the steps.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.batch_runs import (
+    await_that,
+    end,
+    events,
+    executions,
+    make_root,
+    processes_in,
+    recorded,
+    report_of,
+    run,
+    stand_in,
+    start,
+)
+from tests.slurm_cluster import missing_programs, slurm_cluster
+
+pytestmark = pytest.mark.usefixtures("esorex")
+
+SITES = {
+    "local": "most_threads: 2\n",
+    "slurm": "slurm: {poll_s: 0.3, memory_mb: 200, minutes: 5}\n",
+    "parsl": "parsl:\n  provider: LocalProvider\n  options: {init_blocks: 1, max_blocks: 1}\n  workers_per_node: 2\n",
+}
+SLOW_ONCE = """\
+case "$PWD" in *jitter*)
+    if grep -q T00:36 data.sof 2>/dev/null && mkdir {mark} 2>/dev/null; then exec sleep 60; fi
+    if grep -q T00:42 data.sof 2>/dev/null; then exit 1; fi;;
+esac"""
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Start Slurm, or skip with the reason."""
+    if lacking := missing_programs():
+        pytest.skip(f"no Slurm here: {lacking}")
+    with slurm_cluster(tmp_path_factory.mktemp("slurm")):
+        yield
+
+
+@pytest.fixture(params=["local", "slurm", "parsl"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, ...]:
+    """Return the words that choose an engine."""
+    name: str = request.param
+    if name == "slurm":
+        request.getfixturevalue("slurm")
+    if name == "parsl" and importlib.util.find_spec("parsl") is None:
+        pytest.skip("Parsl is not installed (pip install 'esorex-bridge[cluster]')")
+    site = tmp_path / "site.yaml"
+    site.write_text(SITES[name])
+    return "--on", name, "--site", str(site)
+
+
+def test_a_killed_worker_is_replaced_and_a_failed_recipe_is_told_and_all_else_is_made(
+    engine: tuple[str, ...], tmp_path: Path, frames_folder: Path, esorex: str
+) -> None:
+    root = make_root(tmp_path / "root", frames_folder, 4)
+    env = stand_in(tmp_path / "bin", esorex, SLOW_ONCE.format(mark=tmp_path / "slow"))
+    process = start(
+        "batch", root / "jobs.yaml", "--root", root, "--name", "b", "--keep-going", "--json", *engine, env=env
+    )
+    try:
+        await_that(lambda: (tmp_path / "slow").exists(), 60)
+        (worker,) = await_that(lambda: workers_of_slow(root))
+        os.kill(worker, signal.SIGKILL)
+        out, err = process.communicate(timeout=90)
+    finally:
+        end(process)
+    report = report_of(subprocess.CompletedProcess((), process.returncode, out, err))
+    assert process.returncode == 1, err
+    assert (report["outcomes"]["done"], report["outcomes"]["failed"]) == (3, 1), err
+    assert report["lost"] == 1
+    assert recorded(root) == {"naco_img_dark": 1, "naco_img_twflat": 1, "naco_img_jitter": 3}
+    # The lost attempt and its successor ran in folders of their own, and the lost recipe died with its worker.
+    assert executions(root)["naco_img_jitter_1"] == 5
+    assert not [words for pid, words in processes_in(root) if "sleep" in words or "naco_img" in words]
+    (failed,) = [each for each in report["datasets"] if each["outcome"] == "failed"]
+    assert "T00:42" in failed["dataset"]
+    assert "failed with exit code 1" in failed["reasons"][0]
+
+
+def workers_of_slow(root: Path) -> list[int]:
+    """Return the worker whose recipe sleeps."""
+    return [_parent(pid) for pid, words in processes_in(root) if words.startswith("sleep 60")]
+
+
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def test_a_batch_that_is_cancelled_from_another_shell_leaves_nothing_running(
+    engine: tuple[str, ...], tmp_path: Path, frames_folder: Path, esorex: str
+) -> None:
+    root = make_root(tmp_path / "root", frames_folder, 4)
+    env = stand_in(tmp_path / "bin", esorex, 'case "$PWD" in *jitter*) exec sleep 60;; esac')
+    process = start("batch", root / "jobs.yaml", "--root", root, "--name", "b", "--json", *engine, env=env)
+    try:
+        await_that(lambda: executions(root)["naco_img_jitter_1"], 60)
+        report = report_of(run("batch", "cancel", "b", "--root", root, "--json"))
+        process.communicate(timeout=60)
+    finally:
+        end(process)
+    assert report["state"] == "cancelled"
+    assert report["outcomes"]["cancelled"] == 4
+    await_that(lambda: not [words for _, words in processes_in(root) if "sleep" in words or "batch.worker" in words])
+    assert recorded(root)["naco_img_jitter"] == 0
+    if engine[1] == "local":
+        again = report_of(run("batch", "resume", "b", "--root", root, "--json"))
+        assert again["outcomes"]["done"] == 4
+
+
+def test_a_batch_in_slurm_outlives_the_bridge_and_is_taken_in_later(
+    slurm: None, tmp_path: Path, frames_folder: Path, esorex: str
+) -> None:
+    root = make_root(tmp_path / "root", frames_folder, 3)
+    site = tmp_path / "site.yaml"
+    site.write_text(SITES["slurm"])
+    words = ("batch", root / "jobs.yaml", "--root", root, "--name", "b", "--on", "slurm", "--site", site)
+    left = report_of(run(*words, "--detach", "--json"))
+    assert left["state"] == "detached"
+    folder = root / "reflex_book_keeping" / "batches" / "b"
+    await_that(lambda: len(list(folder.glob("results/*/*.json"))) == 5, 60)
+    seen = report_of(run("batch", "status", "b", "--root", root, "--json"))
+    assert seen["outcomes"]["done"] == 3, "another shell sees it without Slurm and without the store"
+    assert not recorded(root), "nobody but a driver writes the store"
+    taken = report_of(run("batch", "resume", "b", "--root", root, "--json"))
+    assert sum(recorded(root).values()) == 5 == sum(executions(root).values())
+    assert taken["outcomes"]["reused"] == 3
+    assert len(list((root / "reflex_end_products").glob("*/*/*.fits"))) == 3
+
+
+def test_a_job_that_is_cancelled_in_slurm_is_told_and_not_run_again(
+    slurm: None, tmp_path: Path, frames_folder: Path, esorex: str
+) -> None:
+    root = make_root(tmp_path / "root", frames_folder, 3)
+    site = tmp_path / "site.yaml"
+    site.write_text(SITES["slurm"])
+    env = stand_in(tmp_path / "bin", esorex, SLOW_ONCE.format(mark=tmp_path / "slow").replace("T00:42", "never"))
+    words = ("batch", root / "jobs.yaml", "--root", root, "--name", "b", "--on", "slurm", "--site", site)
+    process = start(*words, "--keep-going", "--json", env=env)
+    try:
+        await_that(lambda: (tmp_path / "slow").exists(), 60)
+        slow = next(each["key"] for each in await_that(lambda: _datasets(root)) if "T00:36" in each["dataset"])
+        job = next(each["ticket"] for each in events(root, "b") if each["event"] == "submitted" and each["key"] == slow)
+        subprocess.run(["scancel", job], check=True, timeout=20)
+        out, err = process.communicate(timeout=60)
+    finally:
+        end(process)
+    report = report_of(subprocess.CompletedProcess((), process.returncode, out, err))
+    assert (report["outcomes"]["done"], report["outcomes"]["cancelled"]) == (2, 1)
+    assert "cancelled in Slurm" in str(report["datasets"])
+    assert not [words for _, words in processes_in(root) if "sleep" in words]
+    assert executions(root)["naco_img_jitter_1"] == 3
+
+
+def _datasets(root: Path) -> list[dict[str, str]]:
+    """Return each dataset with the key of its last step."""
+    path = root / "reflex_book_keeping" / "batches" / "b" / "datasets.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return [
+        {"dataset": line["dataset"], "key": step["key"]}
+        for line in lines
+        if "dataset" in line
+        for step in line["steps"]
+        if step["recipe"] == "naco_img_jitter"
+    ]
