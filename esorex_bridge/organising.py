@@ -219,7 +219,7 @@ def _facts(instrument: str, workflows: tuple[Workflow, ...]) -> Iterator[RecipeF
             needs = (
                 Need(need.category, need.required, need.match, need.limit, need.sources) for need in step.calibrations
             )
-            yield RecipeFacts(step.recipe, step.products, tuple(needs))
+            yield RecipeFacts(step.recipe, step.products, tuple(needs), step.main)
 
 
 def _organised(

@@ -229,6 +229,8 @@ def _keywords(spectrograph: Spectrograph, exposure: Exposure) -> Keywords:
         ("ESO DET NAME", "ccdUvB - ccdUvB" if blue else "ccdUvR - ccdUvR"),
         *chips,
         ("ESO DET WIN1 BINX", BINNING[arm]),
+        ("ESO DET WIN1 STRX", 1),
+        ("ESO DET WIN1 STRY", 1),
         ("ESO DET WIN1 BINY", BINNING[arm]),
         ("ESO DET WIN1 UIT1", exposure.dit_s),
         ("ESO DET WIN1 DIT1", exposure.dit_s),

@@ -6,10 +6,10 @@ already: they name no products, so that alone no dark would ever join a science 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from esorex_bridge.datasets.oca.expressions import All, Any, Compared, Constant, Expression, Keyword
+from esorex_bridge.datasets.oca.expressions import All, Any, Compared, Constant, Expression, Keyword, parts_of
 from esorex_bridge.datasets.oca.rules import ActionRule, Assignment, Product, Rules, Selection
 
 
@@ -50,12 +50,17 @@ class RecipeFacts:
         Categories that it makes.
     needs : tuple of Need
         Calibrations that it takes.
+    main : tuple of str
+        Categories of the files that it processes; empty where that is not known.
     """
 
     recipe: str
     products: tuple[str, ...] = ()
     needs: tuple[Need, ...] = ()
+    main: tuple[str, ...] = ()
 
+
+_CATEGORY_KEYWORDS = ("DO.CATG", "RAW.TYPE", "REFLEX.CATG", "CATG")
 
 EVERY = 10_000
 """Stands for "all" in `maxRet`, which has to be a number."""
@@ -67,19 +72,41 @@ def supplemented(rules: Rules, facts: Iterable[RecipeFacts]) -> Rules:
     What the rules say themselves stays as it is, but for one thing: a calibration that they call optional and that the
     recipe cannot do without is needed.
     """
-    by_recipe: dict[str, RecipeFacts] = {}
-    for fact in facts:
-        known = by_recipe.get(fact.recipe, RecipeFacts(fact.recipe))
-        by_recipe[fact.recipe] = RecipeFacts(
-            fact.recipe,
-            tuple(dict.fromkeys((*known.products, *fact.products))),
-            tuple({need.category: need for need in (*known.needs, *fact.needs)}.values()),
-        )
-    return replace(rules, actions=tuple(_supplemented(action, by_recipe) for action in rules.actions))
+    known = tuple(facts)
+    actions = (_supplemented(action, _facts_for(action, rules, known)) for action in rules.actions)
+    return replace(rules, actions=tuple(actions))
 
 
-def _supplemented(action: ActionRule, facts: dict[str, RecipeFacts]) -> ActionRule:
-    known = [facts[recipe.name] for recipe in action.recipes if recipe.name in facts]
+def _facts_for(action: ActionRule, rules: Rules, facts: tuple[RecipeFacts, ...]) -> tuple[RecipeFacts, ...]:
+    """Return what is known of the recipes that an action's files go through.
+
+    The categories of the files tell it first: one recipe may serve two arms of an instrument, with other products and
+    needs for each, and the on-line rules may use another recipe than a workflow. The recipe's name tells it otherwise.
+    """
+    categories = {
+        category
+        for execution in rules.executions
+        if execution.action == action.name
+        for category in _categories(execution.condition)
+    }
+    names = {recipe.name for recipe in action.recipes}
+    by_category = tuple(fact for fact in facts if categories.intersection(fact.main))
+    both = tuple(fact for fact in by_category if fact.recipe in names)
+    by_name = tuple(fact for fact in facts if fact.recipe in names and not (categories and fact.main))
+    return both or by_category or by_name
+
+
+def _categories(condition: Expression) -> Iterator[str]:
+    """Yield the categories that a condition compares a file's own with."""
+    if isinstance(condition, Compared) and condition.operator == "==" and isinstance(condition.left, Keyword):
+        right = condition.right
+        if condition.left.name.removeprefix("LF.") in _CATEGORY_KEYWORDS and isinstance(right, Constant):
+            yield str(right.value)
+    for part in parts_of(condition):
+        yield from _categories(part)
+
+
+def _supplemented(action: ActionRule, known: tuple[RecipeFacts, ...]) -> ActionRule:
     stated = {_stated_category(product) for product in action.products}
     products = [_product(category) for fact in known for category in fact.products if category not in stated]
     required = {need.category for fact in known for need in fact.needs if need.required}
