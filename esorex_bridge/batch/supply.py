@@ -128,7 +128,7 @@ class Supply:
         if not self._begun:
             self._begun = True
             self._fetcher.start()
-            items.extend(self._on_disk())
+            items.extend(self.on_disk())
         ready, ended = self._listen(items)
         if ended:
             digests = {file.path: file.digest for file in ended if file.path and file.digest}
@@ -145,7 +145,8 @@ class Supply:
             self._sessions[key] = Session(replace(self._settings, mode=job.mode, workflow=workflow))
         return self._sessions[key]
 
-    def _on_disk(self) -> Iterator[Item]:
+    def on_disk(self) -> Iterator[Item]:
+        """Yield what needs no archive; `take` begins with it."""
         for job in self._jobs:
             if job.datasets:
                 try:

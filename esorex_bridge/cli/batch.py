@@ -56,6 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--keep-going", action="store_true", help="after a failure, make what does not need it")
     group.add_argument("--retries", type=int, default=2, metavar="N", help="for steps whose worker was lost (2)")
     group.add_argument("--detach", action="store_true", help="leave when all is handed in (with --on slurm)")
+    options.dry_run(parser)
     options.planning(parser)
     constraints.configure(parser, dp_ids=False)
     options.common(parser)
@@ -69,6 +70,8 @@ def run(args: argparse.Namespace) -> int:
     from esorex_bridge.batch.conduct import cancel, named
     from esorex_bridge.batch.report import read_report
 
+    if not action and args.dry_run:
+        return _preview(args)
     if not action:
         return _run(args, *_begun(args))
     folder = named(args.root, args.words[1] if len(args.words) == 2 else args.name or "")
@@ -77,6 +80,24 @@ def run(args: argparse.Namespace) -> int:
     report = cancel(folder) if action == "cancel" else read_report(folder)
     _print(report, args, whole=action != "status")
     return 0 if action != "report" or not report.failed else 1
+
+
+def _preview(args: argparse.Namespace) -> int:
+    """Say what a batch would make, fetch and reuse; nothing is changed."""
+    from esorex_bridge.batch.preview import preview
+
+    source, text = _jobs(args)
+    found = preview(text, _asked(args, source))
+    if args.json:
+        output.emit_json(found.document())
+        return 0
+    output.table(("recipe", "would run"), sorted(found.recipes.items()))
+    print(f"{found.datasets} datasets here: {sum(found.recipes.values())} steps to make, {found.reused} to reuse")
+    for line in found.problems:
+        print(f"not reduced: {line}")
+    if found.frames:
+        print(f"from the archive: {found.frames} science frames, {found.files} files as far as they are not here")
+    return 0
 
 
 def _begun(args: argparse.Namespace) -> tuple[BatchFolder, Asked]:

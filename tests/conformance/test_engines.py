@@ -35,6 +35,13 @@ pytestmark = pytest.mark.usefixtures("esorex")
 SITES = {
     "local": "most_threads: 2\n",
     "slurm": "slurm: {poll_s: 0.3, memory_mb: 200, minutes: 5}\n",
+    "parsl on slurm": """\
+parsl:
+  provider: SlurmProvider
+  options: {partition: main, cores_per_node: 2, exclusive: false, init_blocks: 1, max_blocks: 1, walltime: "00:10:00"}
+  workers_per_node: 2
+  address: 127.0.0.1
+""",
     "parsl": "parsl:\n  provider: LocalProvider\n  options: {init_blocks: 1, max_blocks: 1}\n  workers_per_node: 2\n",
 }
 SLOW_ONCE = """\
@@ -53,19 +60,20 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(params=["local", "slurm", "parsl"])
+@pytest.fixture
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, ...]:
     """Return the words that choose an engine."""
     name: str = request.param
-    if name == "slurm":
+    if "slurm" in name:
         request.getfixturevalue("slurm")
-    if name == "parsl" and importlib.util.find_spec("parsl") is None:
+    if "parsl" in name and importlib.util.find_spec("parsl") is None:
         pytest.skip("Parsl is not installed (pip install 'esorex-bridge[cluster]')")
     site = tmp_path / "site.yaml"
     site.write_text(SITES[name])
-    return "--on", name, "--site", str(site)
+    return "--on", name.split()[0], "--site", str(site)
 
 
+@pytest.mark.parametrize("engine", ["local", "slurm", "parsl on slurm"], indirect=True)
 def test_a_killed_worker_is_replaced_and_a_failed_recipe_is_told_and_all_else_is_made(
     engine: tuple[str, ...], tmp_path: Path, frames_folder: Path, esorex: str
 ) -> None:
@@ -103,6 +111,7 @@ def _parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
+@pytest.mark.parametrize("engine", ["local", "slurm", "parsl"], indirect=True)
 def test_a_batch_that_is_cancelled_from_another_shell_leaves_nothing_running(
     engine: tuple[str, ...], tmp_path: Path, frames_folder: Path, esorex: str
 ) -> None:

@@ -136,3 +136,15 @@ def test_the_cluster_engine_is_loaded_only_where_it_is_asked_for() -> None:
     code = f"import sys, esorex_bridge.cli.batch, esorex_bridge.batch.conduct; {loaded}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False"] * 4
+
+
+def test_a_dry_run_tells_what_would_be_made_and_changes_nothing(tmp_path: Path, frames_folder: Path) -> None:
+    root = make_root(tmp_path / "root", frames_folder, 3)
+    words = ("batch", root / "jobs.yaml", "--root", root, "--json")
+    before = report_of(run(*words, "--dry-run"))
+    assert before["recipes"] == {"naco_img_dark": 1, "naco_img_twflat": 1, "naco_img_jitter": 3}
+    assert not (root / "reflex_book_keeping" / "batches").exists()
+    assert not executions(root)
+    run(*words)
+    after = report_of(run(*words, "--dry-run"))
+    assert (after["recipes"], after["reused"]) == ({}, 5)

@@ -1,0 +1,347 @@
+"""Batches: two workers against one and against `xargs -P2`; what a step costs; planning a thousand datasets.
+
+    python benchmarks/batch.py [--npix 512] [--rounds 3] [--only workers|steps|planning]
+
+`workers`   24 independent runs of naco_img_jitter: one worker, two workers, and `xargs -P2` over bare `esorex`, with
+            `xargs -P1` for its ratio. Goal: two workers at least 1.9 times one, from the first recipe to the last.
+`steps`     what a step costs the driver beside its recipe, with an engine that does nothing: 100, 1,000, 10,000 steps.
+`planning`  1,000 datasets of 100 files each, from trees and headers to plans. Goal: 4 s and 200 MB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from esorex_bridge.batch.conduct import Asked, new_batch
+from esorex_bridge.batch.driver import Driver, Manner
+from esorex_bridge.batch.folder import BatchFolder
+from esorex_bridge.batch.graph import Graph
+from esorex_bridge.batch.jobs import read_jobs
+from esorex_bridge.batch.ledger import Books
+from esorex_bridge.batch.ports import Order, Phase, Standing, Ticket
+from esorex_bridge.batch.result import Result
+from esorex_bridge.batch.supply import Fetching, Item, Planned, Supply
+from esorex_bridge.datasets.association import Association, AssociationTree
+from esorex_bridge.demo.naco import naco_night
+from esorex_bridge.demo.night import FrameFolder, group
+from esorex_bridge.demo.tree_xml import tree_document
+from esorex_bridge.files import DpId
+from esorex_bridge.plan.parameters import ParameterSetting
+from esorex_bridge.run.ports import Record
+from esorex_bridge.session import Session, Settings
+
+COMMAND = str(Path(sys.executable).with_name("esorex-bridge"))
+RUNS = 24
+JOBS = f"""\
+jobs:
+  - datasets: all
+    parameters:
+      naco_img_dark: {{r: "8 8 8 8"}}
+      naco_img_twflat: {{r: "8 8 8 8"}}
+    sweep:
+      naco_img_jitter: {{rej: {[f'0 {number}' for number in range(RUNS)]}}}
+"""
+
+
+def main() -> int:
+    """Run the benchmarks that are asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--npix", type=int, default=512, help="size of the frames")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", choices=("workers", "steps", "planning"))
+    args = parser.parse_args()
+    if shutil.which("esorex") is None:
+        print("esorex is not installed: nothing to compare with")
+        return 1
+    with tempfile.TemporaryDirectory(prefix="batch-") as made:
+        if args.only in (None, "workers"):
+            workers(Path(made) / "workers", args.npix, args.rounds)
+        if args.only in (None, "steps"):
+            steps(Path(made) / "steps")
+        if args.only in (None, "planning"):
+            planning(Path(made) / "planning")
+    return 0
+
+
+# ----- two workers
+
+
+def workers(folder: Path, npix: int, rounds: int) -> None:
+    """Print the times of one and two workers, of the bridge and of xargs, in turn."""
+    frames = put_jitter(folder / "data", npix)
+    lines: list[tuple[float, ...]] = []
+    for number in range(rounds + 1):
+        times = (
+            bridge(folder, number, 1),
+            bridge(folder, number, 2),
+            by_xargs(folder, frames, 1),
+            by_xargs(folder, frames, 2),
+        )
+        flat = (*times[0], *times[1], times[2], times[3])
+        if number:  # the first round warms up
+            lines.append(flat)
+            print(sentence(flat))
+    print("median: " + sentence(tuple(statistics.median(column) for column in zip(*lines, strict=True))))
+
+
+def sentence(times: tuple[float, ...]) -> str:
+    """Return a round's times in words."""
+    one, inner_one, two, inner_two, xargs_one, xargs_two = times
+    return (
+        f"bridge 1 worker {one:.2f} s, 2 workers {two:.2f} s: {one / two:.2f}x in all, "
+        f"{inner_one / inner_two:.2f}x from first to last recipe; "
+        f"esorex by xargs {xargs_one:.2f} s, {xargs_two:.2f} s: {xargs_one / xargs_two:.2f}x"
+    )
+
+
+def put_jitter(folder: Path, npix: int) -> str:
+    """Make a night whose masters are there already, and return the SOF of its science recipe."""
+    night = naco_night(npix)
+    place = folder / "reflex_input" / "data_with_raw_calibs"
+    place.mkdir(parents=True)
+    for file in night.files:
+        FrameFolder(folder / "frames").fits(night, file).rename(place / f"{file.dp_id}.fits")
+    (place / f"{night.trees[0].root.files[0].name}_raw2raw.xml").write_text(tree_document(night.trees[0]))
+    sets = [f"--set={recipe}.r=8 8 8 8" for recipe in ("naco_img_dark", "naco_img_twflat")]
+    subprocess.run([COMMAND, "run", "--root", str(folder), *sets], check=True, capture_output=True)
+    (sof,) = (folder / "reflex_book_keeping").glob("naco/naco_img_jitter_1/*T*/data.sof")
+    return sof.read_text()
+
+
+def put_darks(folder: Path, npix: int) -> list[Path]:
+    """Make a dataset of darks alone, and return its frames."""
+    night = naco_night(npix)
+    darks = tuple(file for file in night.files if file.category == "CAL_DARK" and file.keyword("ESO DET DIT") == 10.0)
+    place = folder / "reflex_input" / "data_with_raw_calibs"
+    place.mkdir(parents=True)
+    for file in darks:
+        FrameFolder(folder / "frames").fits(night, file).rename(place / f"{file.dp_id}.fits")
+    tree = AssociationTree(group("DARK", darks), "Raw2Raw")
+    (place / f"{darks[0].dp_id}_raw2raw.xml").write_text(tree_document(tree))
+    return sorted(place.glob("*.fits"))
+
+
+def bridge(folder: Path, number: int, jobs: int) -> tuple[float, float]:
+    """Return the seconds of a batch of 24 runs: in all, and from the first recipe's beginning to the last one's end."""
+    root = folder / f"bridge-{number}-{jobs}"
+    shutil.copytree(folder / "data", root, symlinks=True)
+    (root / "jobs.yaml").write_text(JOBS)
+    command = [COMMAND, "batch", str(root / "jobs.yaml"), "--root", str(root), "--jobs", str(jobs), "--json"]
+    began = time.perf_counter()
+    done = subprocess.run([*command, "--name", "b"], check=True, capture_output=True, text=True)
+    seconds = time.perf_counter() - began
+    assert json.loads(done.stdout)["executed"] == RUNS
+    notes = (root / "reflex_book_keeping" / "batches" / "b" / "events.jsonl").read_text().splitlines()
+    moments = [
+        datetime.fromisoformat(event["at"]) for event in map(json.loads, notes) if event["event"] in ("running", "made")
+    ]
+    shutil.rmtree(root)
+    return seconds, (max(moments) - min(moments)).total_seconds()
+
+
+def by_xargs(folder: Path, sof: str, jobs: int) -> float:
+    """Return the seconds of the same 24 runs of bare `esorex`, each in a folder of its own."""
+    place = folder / "xargs"
+    place.mkdir()
+    (place / "data.sof").write_text(sof)
+    line = "mkdir {} && cd {} && exec esorex naco_img_jitter --rej='0 {}' ../data.sof >/dev/null"
+    values = "\n".join(map(str, range(RUNS)))
+    began = time.perf_counter()
+    subprocess.run(
+        ["xargs", "-P", str(jobs), "-I", "{}", "sh", "-c", line], input=values, text=True, check=True, cwd=place,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    seconds = time.perf_counter() - began
+    assert len(list(place.glob("*/naco_img_jitter.fits"))) == RUNS
+    shutil.rmtree(place)
+    return seconds
+
+
+# ----- what a step costs
+
+
+class NothingEngine:
+    """An engine whose steps are made at once, of nothing; it writes results as workers do."""
+
+    keeps_order = False
+    room = 1_000_000
+
+    def __init__(self, folder: BatchFolder, product: Record) -> None:
+        self._folder = folder
+        self._product = product
+        self._changes: dict[Ticket, Standing] = {}
+
+    def submit(self, order: Order, after: Sequence[Ticket] = ()) -> Ticket:
+        """Make it."""
+        self._folder.task(order.key)
+        self._folder.write_result(Result(order.key, 1, "made", replace(self._product, key=order.key)))
+        ticket = Ticket(order.key)
+        self._changes[ticket] = Standing(Phase.ENDED)
+        return ticket
+
+    def adopt(self, ticket: Ticket, order: Order) -> None:
+        """Know nothing of it."""
+
+    def states(self, patience_s: float) -> Mapping[Ticket, Standing]:
+        """Tell that all ended."""
+        changes, self._changes = self._changes, {}
+        return changes
+
+    def cancel(self, tickets: Sequence[Ticket]) -> None:
+        """Have nothing to cancel."""
+
+    def close(self) -> None:
+        """Have nothing to end."""
+
+
+class ReadySupply(Supply):
+    """Plans that are there already."""
+
+    def __init__(self, planned: tuple[Planned, ...]) -> None:
+        self._planned_ones = planned
+        self.fetching = Fetching()
+
+    @property
+    def finished(self) -> bool:
+        """Whether they were taken."""
+        return not self._planned_ones
+
+    def take(self) -> tuple[Item, ...]:
+        """Return all."""
+        taken, self._planned_ones = self._planned_ones, ()
+        return taken
+
+    def stop(self) -> None:
+        """Have nothing to stop."""
+
+
+class Silent:
+    """Watches and says nothing."""
+
+    def told(self, line: str) -> None:
+        """Pass over it."""
+
+    def looked(self, graph: Graph, datasets: int, fetching: Fetching) -> None:
+        """Pass over it."""
+
+
+def steps(folder: Path) -> None:
+    """Print what a step costs the driver, for more and more steps."""
+    put_darks(folder, 128)
+    settings = Settings(root=folder)
+    with Session(settings) as session:
+        (dataset,) = session.datasets()
+        ((_, plan),) = session.plans((dataset,))
+    before = None
+    for number in (100, 1_000, 10_000):
+        planned = tuple(
+            Planned("job", dataset, replace(plan, dataset=f"d{i}", steps=(
+                replace(plan.steps[0], settings=(ParameterSetting("naco_img_dark", "nsamples", i, "-"),)),
+            )))
+            for i in range(10, 10 + number)
+        )  # fmt: skip
+        shutil.rmtree(folder / "reflex_book_keeping", ignore_errors=True)
+        batch = new_batch(folder, "b", "jobs: [{datasets: all}]", Asked(settings))
+        with Session(settings) as session:
+            assert session.esorex is not None
+            engine = NothingEngine(batch, Record(plan.dataset, (), 0.0, "2026-01-01T00:00:00Z", folder / "data.sof"))  # type: ignore[arg-type]
+            books = Books(batch, session.store, session.workspace)
+            driver = Driver(books, session.esorex, engine, ReadySupply(planned), Manner("esorex"), Silent())
+            began = time.perf_counter()
+            assert driver.run() == "done"
+            seconds = time.perf_counter() - began
+            assert len(session.store.all_keys()) == number
+        each = 1e3 * seconds / number
+        growth = f", {each / before:.2f} times what it was" if before else ""
+        print(f"{number} steps: {seconds:.2f} s, {each:.2f} ms a step{growth}")
+        before = each
+
+
+# ----- planning
+
+
+def planning(folder: Path) -> None:
+    """Print the time and the memory of planning 1,000 datasets of 100 files, in a process of its own."""
+    put_season(folder, 1000, 100)
+    pid = os.fork()
+    if pid == 0:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        for _ in range(2):
+            began = time.perf_counter()
+            supply = Supply(read_jobs("jobs: [{datasets: all}]", "-").jobs, Settings(root=folder), lambda: None)  # type: ignore[arg-type, return-value]
+            plans = [item for item in supply.take() if isinstance(item, Planned)]
+            seconds = time.perf_counter() - began
+            assert len(plans) == 1000, len(plans)
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        files = sum(len(step.inputs) for item in plans for step in item.plan.steps)
+        print(
+            f"planning 1,000 datasets of 100 files ({files} inputs of steps): {seconds:.2f} s, "
+            f"{most / 1024:.0f} MB at most ({before / 1024:.0f} MB before)",
+            flush=True,
+        )
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+
+
+def put_season(folder: Path, datasets: int, files: int) -> None:
+    """Put trees and frames of a season into a data folder: 10 science frames a dataset, calibrations shared by twenty.
+
+    Every frame is a file of its own with a header of its own length; copies of one frame serve as many.
+    """
+    place = folder / "reflex_input" / "data_with_raw_calibs"
+    place.mkdir(parents=True)
+    shared, science = 20, 10
+    night = naco_night(64, science_frames=3)
+    raws = {file.dp_id: file.build() for file in night.files}
+    first = night.trees[0].root
+    source = raws[DpId(first.files[0].name)]
+    groups = tuple(node for node in first.associated if node.kind != "auxiliary" and node.match != "N/A")
+    each = (files - science) // sum(len(list(walked(node))) for node in groups)
+    for number in range(datasets // shared):
+        calibrations = tuple(many(node, number, each, raws, place) for node in groups)
+        for index in range(shared):
+            stamp = datetime(2017, 1 + number % 12, 1 + number // 12, index, 0)
+            own = [f"NACO.{stamp:%Y-%m-%dT%H:%M}:{second:02d}.000" for second in range(science)]
+            for name in own:
+                (place / f"{name}.fits").write_bytes(source)
+            root = replace(
+                first, files=tuple(replace(first.files[0], name=DpId(name)) for name in own), associated=calibrations
+            )
+            (place / f"{own[0]}_raw2raw.xml").write_text(tree_document(AssociationTree(root, "Raw2Raw")))
+
+
+def walked(node: Association) -> Iterator[Association]:
+    """Yield a group and all below it."""
+    yield node
+    for child in node.associated:
+        yield from walked(child)
+
+
+def many(node: Association, night: int, files: int, raws: Mapping[DpId, bytes], place: Path) -> Association:
+    """Return a group with so many files, and put them into a folder."""
+    like = node.files[0]
+    names = [DpId(f"{like.name[:-9]}{number:02d}.{night:03d}") for number in range(files)]
+    for name in names:
+        (place / f"{name}.fits").write_bytes(raws[DpId(like.name)])
+    return replace(
+        node,
+        files=tuple(replace(like, name=name) for name in names),
+        associated=tuple(many(child, night, files, raws, place) for child in node.associated),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
