@@ -1,4 +1,4 @@
-"""`esorex-bridge workflows`: the definitions there are, and whether they hold."""
+"""`esorex-bridge workflows`: the definitions there are, whether they hold, and drafts from a pipeline's rules."""
 
 from __future__ import annotations
 
@@ -16,15 +16,24 @@ if TYPE_CHECKING:
     from esorex_bridge.plan.inspection import Finding
     from esorex_bridge.plan.workflow import Workflow
 
-EXAMPLE = "esorex-bridge workflows\n  esorex-bridge workflows check naco my_hawki.yaml"
-ACTIONS = ("list", "show", "check")
+EXAMPLE = (
+    "esorex-bridge workflows\n  esorex-bridge workflows check naco my_hawki.yaml\n"
+    "  esorex-bridge workflows import /usr/share/cpl-plugins/naco-4.4.11/gasgano/config/naco.oca > naco.yaml"
+)
+ACTIONS = ("list", "show", "check", "import")
+INSTRUMENTS = {"naco": ["NAOS+CONICA", "NACO"], "giraf": ["GIRAFFE", "GIRAF"]}
+"""INSTRUME where it is not the name of the rule file in capitals."""
 SHARE_FOLDERS = (Path("/usr/share"), Path("/usr/local/share"), Path("/opt/local/share"))
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("action", nargs="?", choices=ACTIONS, default="list", help="what to do (default: list)")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="names or files of definitions (default: all)")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="names or files of definitions (default: all); for import, an OCA file"
+    )
+    parser.add_argument("--instrument", metavar="I", help="for import: INSTRUME (default: by the name of the OCA file)")
+    parser.add_argument("--pipeline", metavar="P", help="for import: pipeline (default: the name of the OCA file)")
     parser.add_argument("--oca", type=Path, metavar="FILE", help="rules to check against, instead of the installed")
     parser.add_argument("--json", action="store_true", help="print one JSON document on stdout, and nothing else there")
     parser.add_argument(
@@ -34,6 +43,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do what was asked."""
+    if args.action == "import":
+        return _import(args)
     chosen = _chosen(args.names)
     if args.action == "check":
         return _check(args, chosen)
@@ -45,6 +56,27 @@ def run(args: argparse.Namespace) -> int:
     else:
         columns = ("name", "instruments", "what", "state", "versions", "file")
         output.table(columns, map(_row, chosen))
+    return 0
+
+
+def _import(args: argparse.Namespace) -> int:
+    """Print a draft of a definition, made from rules and installed recipes."""
+    from esorex_bridge.plan.draft import draft_workflow
+    from esorex_bridge.plan.workflow import parse_workflow
+    from esorex_bridge.run.manual import recipes_of_pipeline
+
+    if len(args.names) != 1:
+        raise UserError("import takes one OCA file, such as /usr/share/cpl-plugins/naco-4.4.11/gasgano/config/naco.oca")
+    path = Path(args.names[0])
+    name = path.stem.removesuffix("_wkf")
+    pipeline = args.pipeline or name
+    instruments = [args.instrument] if args.instrument else INSTRUMENTS.get(name, [name.upper()])
+    text = draft_workflow(_read_rules(path), recipes_of_pipeline(pipeline), name, instruments, pipeline)
+    parse_workflow(text, f"the draft from {path}")
+    if args.json:
+        output.emit_json({"workflow": name, "text": text})
+    else:
+        print(text, end="")
     return 0
 
 
@@ -143,14 +175,19 @@ def _finding(finding: Finding) -> dict[str, Any]:
 
 def _rules(workflow: Workflow, given: Path | None) -> Iterator[Rules]:
     """Yield the rules for a workflow's instrument: those given, or those of the installed pipeline."""
-    from esorex_bridge.datasets.oca.grammar import parse_rules
     from esorex_bridge.datasets.oca.library import PATTERNS, rule_file
 
     installed = [path for folder in SHARE_FOLDERS for pattern in PATTERNS for path in sorted(folder.glob(pattern))]
     path = given or rule_file(workflow.instruments[0], installed)
     if path is not None:
-        try:
-            text = path.read_text(encoding="utf-8", errors="replace")
-        except OSError as error:
-            raise UserError(f"{path} cannot be read: {error.strerror}") from None
-        yield parse_rules(text, path.name)
+        yield _read_rules(path)
+
+
+def _read_rules(path: Path) -> Rules:
+    from esorex_bridge.datasets.oca.grammar import parse_rules
+
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    return parse_rules(text, path.name)
