@@ -91,8 +91,9 @@ def choose_workflow(
         No workflow is for it.
     """
     known = tuple(workflows)
+    found = {} if keywords is None else keywords  # to ask a header whether it is empty parses all of it
     for workflow in known:
-        if workflow.serves(instrument, keywords or {}):
+        if workflow.serves(instrument, found):
             return workflow
     same = [workflow for workflow in known if workflow.serves(instrument, {})]
     modes = "; ".join(

@@ -29,6 +29,7 @@ class Definitions:
 
     folders: tuple[Path, ...]
     _read: dict[Path, Workflow] = field(default_factory=dict, compare=False, repr=False)
+    _texts: dict[Path, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def paths(self) -> dict[str, Path]:
@@ -82,7 +83,9 @@ class Definitions:
 
     def _may_serve(self, path: Path, instrument: str) -> bool:
         """Tell whether a definition's text names an instrument, or takes over the names of another definition."""
-        text = read_text(path)
+        if path not in self._texts:
+            self._texts[path] = read_text(path)
+        text = self._texts[path]
         return instrument.upper() in text.upper() or ("\nextends:" in text and "\ninstruments:" not in text)
 
 

@@ -78,7 +78,7 @@ def foresee(
     if problems := sorted(str(result) for result in results if isinstance(result, BridgeError)):
         return HeldUp(dataset, plan, "; ".join(problems))
     installed = {name: recipe for name, recipe in recipes.items() if isinstance(recipe, Recipe)}
-    contents = {path: digest for path, digest in digests.items() if isinstance(digest, str)}
+    contents = {path: content for path in files if isinstance(content := digests[path], str)}
     parameters = {
         step.name: effective(step.recipe, installed[step.recipe].parameters, step.settings) for step in plan.steps
     }
