@@ -5,7 +5,7 @@ PYTHON     ?= python3
 VENV       := .venv
 BIN        := $(VENV)/bin
 
-.PHONY: demo test setup clean
+.PHONY: demo test test-all setup clean
 
 demo: setup
 	$(BIN)/esorex-bridge demo --instrument $(INSTRUMENT) --root $(DEMO_ROOT)
@@ -14,7 +14,10 @@ test: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile -m "not slow"
+
+test-all: setup
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
 
 setup: $(VENV)/.ready
 	@sh tools/pipelines.sh
