@@ -106,7 +106,7 @@ def processes_in(root: Path) -> list[tuple[int, str]]:
     return found
 
 
-def await_that(condition: Callable[[], object], seconds: float = 30.0) -> Any:
+def await_that(condition: Callable[[], object], seconds: float = 60.0) -> Any:
     """Wait until something is true, and return it."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
