@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from esorex_bridge import __version__
 from esorex_bridge.errors import UserError
+from esorex_bridge.version import __version__
 from reflex_actors.actors import NAMES
 
 DEFAULT_FOLDER = ".esoreflex/esorex_bridge"

@@ -19,7 +19,6 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError
 
-from esorex_bridge import __version__
 from esorex_bridge.archive.auth import PASSWORD_VARIABLE, USER_VARIABLE, Credentials, Login
 from esorex_bridge.archive.exchange import (
     AccessDeniedError,
@@ -35,6 +34,7 @@ from esorex_bridge.archive.exchange import (
     retry_after_s,
 )
 from esorex_bridge.archive.services import Services
+from esorex_bridge.version import __version__
 
 __all__ = ["Connection", "FindCredentials", "Patience"]
 

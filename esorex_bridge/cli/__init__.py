@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from esorex_bridge import __version__
 from esorex_bridge.errors import BridgeError
+from esorex_bridge.version import __version__
 
 DONE, REFUSED, USAGE, OUR_BUG, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes: done, refused or failed with a reason, usage, our bug, interrupted."""
