@@ -103,13 +103,13 @@ def test_plan_check_tells_what_is_wrong_in_a_definition(bridge: Callable[..., En
     assert f"{wrong}:7: recipe no_such_recipe is not installed" in ended.err
 
 
-def test_two_runs_at_once_make_each_step_once(root: Path, bridge: Callable[..., Ended]) -> None:
+def test_eight_runs_at_once_make_each_step_once(root: Path, bridge: Callable[..., Ended]) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(4) as pool:
-        runs = [pool.submit(bridge, "run", "--root", root, "--json", *SMALL) for _ in range(4)]
+    with ThreadPoolExecutor(8) as pool:
+        runs = [pool.submit(bridge, "run", "--root", root, "--json", *SMALL) for _ in range(8)]
         ended = [run.result() for run in runs]
-    assert [run.code for run in ended] == [0] * 4, [run.err for run in ended]
+    assert [run.code for run in ended] == [0] * 8, [run.err for run in ended]
     made = [step for run in ended for step in run.json["datasets"][0]["steps"] if step["decision"] == "execute"]
     assert sorted(step["recipe"] for step in made) == ["naco_img_dark", "naco_img_jitter", "naco_img_twflat"]
 
