@@ -59,7 +59,7 @@ class LiveView:
         now = time.monotonic()
         if now - self._drawn >= _EVERY_S:
             self._drawn = now
-            self._live.update(_drawing(graph, datasets, fetching))
+            self._live.update(_drawing(graph, datasets, fetching), refresh=True)
 
 
 def _drawing(graph: Graph, datasets: int, fetching: Fetching) -> Table:
@@ -91,7 +91,6 @@ def watching() -> Iterator[Watcher]:
     from rich.live import Live
 
     with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live:
-        live.auto_refresh = False
         yield LiveView(live)
 
 

@@ -13,7 +13,7 @@ from astropy.io import fits
 
 from esorex_bridge.demo.archive import EmbeddedArchive
 from esorex_bridge.demo.naco import naco_night
-from tests.batch_runs import JOBS, events, executions, make_root, recorded, report_of, run
+from tests.batch_runs import COMMAND, JOBS, events, executions, make_root, recorded, report_of, run
 
 pytestmark = pytest.mark.usefixtures("esorex")
 SHARED = 2
@@ -148,3 +148,16 @@ def test_a_dry_run_tells_what_would_be_made_and_changes_nothing(tmp_path: Path, 
     run(*words)
     after = report_of(run(*words, "--dry-run"))
     assert (after["recipes"], after["reused"]) == ({}, 5)
+
+
+def test_on_a_terminal_the_batch_shows_what_runs_in_a_few_lines(tmp_path: Path, frames_folder: Path) -> None:
+    root = make_root(tmp_path / "root", frames_folder, 4)
+    command = f"{COMMAND} batch {root / 'jobs.yaml'} --root {root} --jobs 1"
+    typescript = tmp_path / "typescript"
+    subprocess.run(
+        ["script", "-qec", command, str(typescript)], check=True, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL
+    )
+    shown = typescript.read_text(errors="replace")
+    assert "naco_img_jitter_1 of NACO.2016-03-02T00:3" in shown
+    assert "running" in shown
+    assert "begun:" not in shown
