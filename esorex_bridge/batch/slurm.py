@@ -192,6 +192,10 @@ def _run(command: Sequence[str], text: str = "") -> str:
 
 
 def _environment() -> dict[str, str]:
-    """Return our variables without those by which a user makes `sbatch` and `squeue` behave in another way."""
-    ours = ("SBATCH_", "SQUEUE_", "SCANCEL_")
-    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    """Return our variables as Slurm may see them.
+
+    Without those by which a user makes its commands behave in another way, and without the login to the archive, which
+    `sbatch` would put into the spool of the cluster.
+    """
+    kept_back = ("SBATCH_", "SQUEUE_", "SCANCEL_", "ESO_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(kept_back)}

@@ -140,12 +140,14 @@ def test_a_batch_in_slurm_outlives_the_bridge_and_is_taken_in_later(
     site = tmp_path / "site.yaml"
     site.write_text(SITES["slurm"])
     words = ("batch", root / "jobs.yaml", "--root", root, "--name", "b", "--on", "slurm", "--site", site)
-    left = report_of(run(*words, "--detach", "--json"))
+    env = stand_in(tmp_path / "bin", esorex, f"cat /proc/$PPID/environ >> {tmp_path / 'seen'}")
+    left = report_of(run(*words, "--detach", "--json", env={**env, "ESO_PASSWORD": "secret", "ESO_USERNAME": "me"}))
     assert left["state"] == "detached"
     folder = root / "reflex_book_keeping" / "batches" / "b"
     await_that(lambda: len(list(folder.glob("results/*/*.json"))) == 5, 60)
     seen = report_of(run("batch", "status", "b", "--root", root, "--json"))
     assert seen["outcomes"]["done"] == 3, "another shell sees it without Slurm and without the store"
+    assert "secret" not in (tmp_path / "seen").read_text(errors="replace"), "no login reaches the cluster"
     assert not recorded(root), "nobody but a driver writes the store"
     taken = report_of(run("batch", "resume", "b", "--root", root, "--json"))
     assert sum(recorded(root).values()) == 5 == sum(executions(root).values())
