@@ -52,7 +52,7 @@ jobs:
       naco_img_dark: {{r: "8 8 8 8"}}
       naco_img_twflat: {{r: "8 8 8 8"}}
     sweep:
-      naco_img_jitter: {{rej: {[f'0 {number}' for number in range(RUNS)]}}}
+      naco_img_jitter: {{rej: {[f"0 {number}" for number in range(RUNS)]}}}
 """
 
 
