@@ -240,25 +240,16 @@ class SqliteStore:
     def _problems(self, products: Sequence[Product]) -> dict[Path, str]:
         """Return what is wrong with products, by path; those that are whole are not in it."""
         known = self._known_digests(str(product.path) for product in products)
+        stamps = {product: _stamp(str(product.path)) for product in products}
+        doubtful = [
+            product for product in products if known.get(str(product.path)) != (stamps[product], product.digest)
+        ]
+        digests = self.digests(product.path for product in doubtful if _is_size(stamps[product], product))
         problems: dict[Path, str] = {}
-        for product in products:
-            stamp = _stamp(str(product.path))
-            if known.get(str(product.path)) == (stamp, product.digest) and stamp:
-                continue
-            if problem := self._problem(product, stamp):
+        for product in doubtful:
+            if problem := _problem(product, stamps[product], digests.get(product.path)):
                 problems[product.path] = f"product {product.category} ({product.path.name}) {problem}"
         return problems
-
-    def _problem(self, product: Product, stamp: str) -> str:
-        size = stamp.partition(":")[0]
-        if not stamp:
-            return "is missing"
-        if int(size) != product.size_bytes:
-            return f"is damaged: {size} bytes instead of {product.size_bytes}"
-        digest = self.digests((product.path,))[product.path]
-        if isinstance(digest, DataError):
-            return f"is damaged: {digest}"
-        return "" if digest == product.digest else "is damaged: its sha256 differs"
 
     def expected_seconds(self, recipe: str) -> float | None:
         """Return how long a recipe took on the average of its last runs; None where it never ran."""
@@ -422,6 +413,21 @@ def _stamp(path: str | Path) -> str:
     except OSError:
         return ""
     return f"{state.st_size}:{state.st_mtime_ns}:{state.st_ino}"
+
+
+def _is_size(stamp: str, product: Product) -> bool:
+    return stamp.partition(":")[0] == str(product.size_bytes)
+
+
+def _problem(product: Product, stamp: str, digest: Digest | DataError | None) -> str:
+    """Return what is wrong with a product, by what its file looks like now; empty where nothing is."""
+    if not stamp:
+        return "is missing"
+    if not _is_size(stamp, product):
+        return f"is damaged: {stamp.partition(':')[0]} bytes instead of {product.size_bytes}"
+    if isinstance(digest, DataError):
+        return f"is damaged: {digest}"
+    return "" if digest == product.digest else "is damaged: its sha256 differs"
 
 
 def _features(statement: Statement) -> set[tuple[str, str]]:
