@@ -30,6 +30,13 @@ EDGE = 32
 GAIN_E_PER_COUNT = 1.1
 READ_NOISE_COUNTS = 2.5
 DARK_COUNTS_PER_HOUR = 6.0
+TEMPLATES = {
+    "BIAS": "MUSE_wfm_cal_bias",
+    "DARK": "MUSE_wfm_cal_dark",
+    "FLAT": "MUSE_wfm_cal_specflat",
+    "OBJECT": "MUSE_wfm-noao_obs_genericoffset",
+}
+"""Names of the templates, by the category of the frames: rules tell flats apart by them."""
 FLAT_COUNTS = 20000.0
 SKY_COUNTS = 800.0
 SLICES = 48
@@ -134,7 +141,7 @@ def _darks(spectrographs: Spectrographs) -> tuple[ArchiveFile, ...]:
 def _series(
     spectrographs: Spectrographs, category: str, dpr: tuple[str, str, str], start: datetime, count: int, dit_s: float
 ) -> tuple[ArchiveFile, ...]:
-    template = Template(f"MUSE_wfm_{category.lower()}", start, count, 200700001, "MUSE_SYNTH")
+    template = Template(TEMPLATES[category], start, count, 200700001, "MUSE_SYNTH")
     target = "SYNTH-SKY" if dpr[0] == "SCIENCE" else ""
     series = Series(MUSE, template, category, dpr, dit_s, target, dit_s + 60)
     size = spectrographs.ifus * 8 * spectrographs.columns * spectrographs.rows
@@ -144,6 +151,8 @@ def _series(
 def _primary(spectrographs: Spectrographs, exposure: Exposure) -> Keywords:
     return (
         ("ESO INS MODE", "WFM-NOAO-N"),
+        ("ESO INS OPTI1 NAME", "Blue_filter"),
+        ("ESO INS OPTI2 NAME", "WFM"),
         ("ESO DET READ CURID", 1),
         ("ESO DET READ CURNAME", "SCI1.0"),
         ("ESO DET BINX", 1),
