@@ -60,10 +60,16 @@ class Light:
         Counts; 0 when the shutter was closed.
     offset : tuple of int
         Displacement of the stars from the first frame, in pixels.
+    dit_s : float
+        For how long.
+    stars : bool
+        Whether stars are seen on the sky; in twilight they are not.
     """
 
     sky: float = 0.0
     offset: tuple[int, int] = (0, 0)
+    dit_s: float = DIT_S
+    stars: bool = True
 
 
 def hawki_night(npix: int = 256, science_frames: int = 4, seed: int = 42) -> Night:
@@ -79,8 +85,8 @@ def hawki_night(npix: int = 256, science_frames: int = 4, seed: int = 42) -> Nig
         Nights of different seeds differ in every pixel.
     """
     detectors = Detectors(npix, seed)
-    darks = _darks(detectors, datetime(2019, 6, 1, 18, 0))
-    science = _science(detectors, datetime(2019, 6, 2, 1, 0), science_frames)
+    darks = dark_template(detectors, datetime(2019, 6, 1, 18, 0))
+    science = science_template(detectors, datetime(2019, 6, 2, 1, 0), science_frames)
     statics = static_calibrations(detectors, science[0].keywords)
     dark = master_dark(detectors, darks[0].keywords)
     static_groups = tuple(group(file.category, (file,), match="N/A") for file in statics)
@@ -95,15 +101,17 @@ def hawki_night(npix: int = 256, science_frames: int = 4, seed: int = 42) -> Nig
     return Night(name, HAWKI.name, (*darks, *science, dark, *statics), trees)
 
 
-def _darks(detectors: Detectors, start: datetime) -> tuple[ArchiveFile, ...]:
+def dark_template(detectors: Detectors, start: datetime, dit_s: float = DIT_S) -> tuple[ArchiveFile, ...]:
+    """Return three darks."""
     template = Template("HAWKI_img_cal_Darks", start, 3, 200100018, "Calibration")
-    return tuple(_raw(detectors, template, number, DARK, "DARK", Light()) for number in (1, 2, 3))
+    return tuple(raw_frame(detectors, template, number, DARK, "DARK", Light(dit_s=dit_s)) for number in (1, 2, 3))
 
 
-def _science(detectors: Detectors, start: datetime, frames: int) -> tuple[ArchiveFile, ...]:
+def science_template(detectors: Detectors, start: datetime, frames: int) -> tuple[ArchiveFile, ...]:
+    """Return the frames of a jittered observation."""
     template = Template("HAWKI_img_obs_AutoJitter", start, frames, 200100101, "SYNTH-001")
     return tuple(
-        _raw(
+        raw_frame(
             detectors,
             template,
             number,
@@ -115,11 +123,12 @@ def _science(detectors: Detectors, start: datetime, frames: int) -> tuple[Archiv
     )
 
 
-def _raw(
+def raw_frame(
     detectors: Detectors, template: Template, number: int, dpr: tuple[str, str, str], target: str, light: Light
 ) -> ArchiveFile:
+    """Return one frame of a template; `dpr` is category, type and technique."""
     start = exposure_times(template.start, template.exposures, spacing_s=40.0)[number - 1]
-    exposure = Exposure(HAWKI, template, number, start, DIT_S, dpr, target, *FIELD)
+    exposure = Exposure(HAWKI, template, number, start, light.dit_s, dpr, target, *FIELD)
     keywords = primary_keywords(exposure, _hawki_keywords(detectors.npix, light))
     build = partial(_frame, detectors, keywords, exposure, light)
     return ArchiveFile(exposure.dp_id, dpr[1], keywords, build, estimated_bytes=6 * detectors.npix**2 + 28800)
@@ -128,7 +137,7 @@ def _raw(
 def _hawki_keywords(npix: int, light: Light) -> Keywords:
     dx, dy = light.offset
     return (
-        ("ESO DET DIT", DIT_S),
+        ("ESO DET DIT", light.dit_s),
         ("ESO DET NDIT", 1),
         ("ESO DET NCORRS NAME", "NonDest"),
         ("ESO DET NDSAMPLES", 4),
@@ -154,7 +163,7 @@ def _frame(detectors: Detectors, keywords: Keywords, exposure: Exposure, light: 
     """Return the FITS stream of a raw frame: an empty primary unit and one extension for each detector."""
     extensions = [
         image_extension(
-            chip_keywords(detectors, chip, exposure.start, light.offset),
+            chip_keywords(detectors, chip, exposure.start, light.offset, light.dit_s),
             counts(_chip_image(detectors, exposure, chip, light)),
         )
         for chip in CHIPS
@@ -172,7 +181,8 @@ def _chip_image(detectors: Detectors, exposure: Exposure, chip: int, light: Ligh
     image[hot] += 200 * exposure.dit_s
     if light.sky:
         dx, dy = light.offset
-        moved = (Star(star.x + dx, star.y + dy, star.flux) for star in chip_stars(detectors, chip))
+        stars = chip_stars(detectors, chip) if light.stars else ()
+        moved = (Star(star.x + dx, star.y + dy, star.flux) for star in stars)
         photons = light.sky + rng.normal(0, np.sqrt(light.sky / GAIN_E_PER_COUNT), shape).astype(np.float32)
         image += sensitivity * (photons + star_image(shape, moved, FWHM_PIX))
     return image

@@ -82,7 +82,9 @@ def chip_pixels(detectors: Detectors, chip: int) -> tuple[Image, Mask]:
     return sensitivity, rng.random(shape) < 0.001
 
 
-def chip_keywords(detectors: Detectors, chip: int, start: datetime, offset: tuple[int, int]) -> Keywords:
+def chip_keywords(
+    detectors: Detectors, chip: int, start: datetime, offset: tuple[int, int], dit_s: float = DIT_S
+) -> Keywords:
     """Return the header of a detector's extension."""
     reference, cd = chip_wcs(chip)
     scale = HAWKI.pixel_arcsec / 3600
@@ -91,7 +93,7 @@ def chip_keywords(detectors: Detectors, chip: int, start: datetime, offset: tupl
         ("EXTVER", CHIPS.index(chip) + 1),
         ("ORIGIN", "ESO"),
         ("INSTRUME", HAWKI.name),
-        ("EXPTIME", DIT_S),
+        ("EXPTIME", dit_s),
         ("MJD-OBS", mjd(start)),
         ("DATE-OBS", timestamp(start)),
         ("GAIN", GAIN_E_PER_COUNT),
@@ -109,7 +111,7 @@ def chip_keywords(detectors: Detectors, chip: int, start: datetime, offset: tupl
         ("ESO DET CHIP NY", detectors.npix),
         ("ESO DET CHIP GAIN", GAIN_E_PER_COUNT),
         ("ESO DET CHIP PXSPACE", 1.8e-5),
-        ("ESO DET DIT", DIT_S),
+        ("ESO DET DIT", dit_s),
         ("ESO DET NDIT", 1),
     )
 

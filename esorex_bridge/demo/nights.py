@@ -36,6 +36,18 @@ NIGHTS = {
     "naco": Listed("naco", "naco_night", "imaging: dark, twilight flat, jitter"),
     "naco_spectra": Listed("naco_spectra", "naco_spectra_night", "long-slit spectra: lamp flat, nodding combined"),
     "hawki": Listed("hawki", "hawki_night", "imaging: dark, jitter; flats as processed calibrations"),
+    "hawki_full": Listed(
+        "hawki_full",
+        "hawki_full_night",
+        "imaging, all from raws: darks, twilight flat, noise, jitter; takes minutes",
+        # Quick stacking; the frames are large.
+        (
+            "hawki_science_process.stk_method=nearest",
+            "hawki_science_process.stk_fast=fast",
+            "hawki_science_process.psm_niter=1",
+            "hawki_science_process.stk_cat_icrowd=false",
+        ),
+    ),
     "visir": Listed("visir", "visir_night", "imaging: dark, flat and bad pixels, chopping and nodding"),
     "uves": Listed(
         "uves",

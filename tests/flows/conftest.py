@@ -51,10 +51,10 @@ def bridge() -> Callable[..., Ended]:
     """Return a function that runs `esorex-bridge` as a user does."""
     command = str(Path(sys.executable).with_name("esorex-bridge"))
 
-    def run(*words: object, env: dict[str, str] | None = None) -> Ended:
+    def run(*words: object, env: dict[str, str] | None = None, seconds: float = 200) -> Ended:
         variables = {**os.environ, **(env or {})}
         done = subprocess.run(
-            [command, *map(str, words)], capture_output=True, text=True, env=variables, timeout=200, check=False
+            [command, *map(str, words)], capture_output=True, text=True, env=variables, timeout=seconds, check=False
         )
         return Ended(done.returncode, done.stdout, done.stderr)
 

@@ -13,7 +13,7 @@ from esorex_bridge.demo import giraf, muse, naco_spectra, uves, vimos, visir
 from esorex_bridge.demo.naco_spectra import nod_offset
 from esorex_bridge.demo.uves_echelle import Echelle
 from tests.flows.conftest import Ended
-from tests.flows.instrument_runs import DOCUMENT, WRITE, Reduction, is_to_write, reduce_twice, table_rows, written
+from tests.flows.instrument_runs import Reduction, assert_told, reduce_twice
 
 SMALL = ("naco", "hawki", "visir", "naco_spectra", "uves", "uves_red", "muse", "muse_sky", "giraf", "vimos")
 
@@ -187,20 +187,7 @@ def test_vimos_finds_the_dark_current_above_its_bias(run: Callable[[str], Reduct
 def test_the_table_of_instruments_says_what_ran(done: Runs) -> None:
     if not done:
         pytest.skip("no night was reduced in this run")
-    text = DOCUMENT.read_text(encoding="utf-8")
-    rows = table_rows(text)
-    if is_to_write():
-        known = {**rows, **{name: night.row for name, night in done.items()}}
-        DOCUMENT.write_text(written(text, [known[name] for name in sorted(known)]), encoding="utf-8")
-        return
-    for name, night in done.items():
-        told = rows.get(name, ())
-        assert timeless(told) == timeless(night.row), f"the table is out of date; write it anew with {WRITE}=1"
-
-
-def timeless(row: tuple[str, ...]) -> tuple[str, ...]:
-    """Return a row without its seconds, which differ from machine to machine."""
-    return (*row[:4], *row[5:])
+    assert_told(done.values())
 
 
 def peak(image: np.ndarray) -> tuple[int, int]:
