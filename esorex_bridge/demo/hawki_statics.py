@@ -22,13 +22,17 @@ from esorex_bridge.demo.hawki_mosaic import (
     image_extension,
 )
 from esorex_bridge.demo.night import ArchiveFile
+from esorex_bridge.demo.survey_tables import (
+    CATALOGUE_NAME,
+    ZERO_POINT_MAG,
+    catalogue_bytes,
+    photometry_bytes,
+    schlegel_bytes,
+)
 from esorex_bridge.demo.tables import processed, table
 from esorex_bridge.files import DpId
 
 MADE = datetime(2019, 5, 30, 12, 0)
-ZERO_POINT_MAG = 25.0
-CATALOGUE_NAME = "local_synth"
-SCHLEGEL_PIXELS = 64
 
 Build = Callable[[Keywords], bytes]
 
@@ -40,11 +44,11 @@ def static_calibrations(detectors: Detectors, science: Keywords) -> tuple[Archiv
         ("MASTER_TWILIGHT_FLAT", inherited, partial(_mosaic_bytes, detectors, _flat)),
         ("MASTER_CONF", inherited, partial(_mosaic_bytes, detectors, _confidence)),
         ("MASTER_READGAIN", (), _readgain_bytes),
-        ("PHOTCAL_TAB", (), _photometry_bytes),
+        ("PHOTCAL_TAB", (), partial(photometry_bytes, "Ks", "K", 0.05, 0.33)),
         ("MASTER_LOCAL_CATALOGUE_ASTROM", (("CATNAME", CATALOGUE_NAME),), partial(_catalogue_bytes, detectors)),
         ("MASTER_LOCAL_CATALOGUE_PHOTOM", (("CATNAME", CATALOGUE_NAME),), partial(_catalogue_bytes, detectors)),
-        ("SCHLEGEL_MAP_NORTH", (), partial(_schlegel_bytes, 1)),
-        ("SCHLEGEL_MAP_SOUTH", (), partial(_schlegel_bytes, -1)),
+        ("SCHLEGEL_MAP_NORTH", (), partial(schlegel_bytes, 1)),
+        ("SCHLEGEL_MAP_SOUTH", (), partial(schlegel_bytes, -1)),
     )
     return tuple(
         _static(number, category, more, build) for number, (category, more, build) in enumerate(builders, start=1)
@@ -109,36 +113,12 @@ def _readgain_bytes(keywords: Keywords) -> bytes:
     return fits_bytes(keywords, extensions=[table(columns, "READGAIN")])
 
 
-def _photometry_bytes(keywords: Keywords) -> bytes:
-    """Return how catalogue magnitudes become those of the filter: here they are the same."""
-    columns = {
-        "filter_name": ("32A", ["Ks"]),
-        "atm_extcoef": ("1E", [0.05]),
-        "mag_offset": ("1E", [0.0]),
-        "coleq_columns": ("32A", ["Kmag"]),
-        "coleq_errcols": ("32A", ["e_Kmag"]),
-        "coleq_coefs": ("32A", ["1.0"]),
-        "gal_extcoef": ("1E", [0.33]),
-        "default_zp": ("1E", [ZERO_POINT_MAG]),
-        "default_zp_err": ("1E", [0.1]),
-    }
-    extension = table(columns, CATALOGUE_NAME)
-    extension.header["PHOTOSYS"] = "VEGA"
-    return fits_bytes(keywords, extensions=[extension])
-
-
 def _catalogue_bytes(detectors: Detectors, keywords: Keywords) -> bytes:
-    """Return the injected stars with the places and magnitudes that they have, in order of declination."""
+    """Return the injected stars with the places and magnitudes that they have."""
     import numpy as np
 
-    ra, dec, mag = np.concatenate([_sky_positions(detectors, chip) for chip in CHIPS], axis=1)
-    order = np.argsort(dec)
-    error = np.full(len(order), 0.02)
-    columns: dict[str, tuple[str, Any]] = {"RA": ("1D", ra[order]), "Dec": ("1D", dec[order])}
-    for band, colour in (("J", 0.3), ("H", 0.1), ("K", 0.0)):
-        columns[f"{band}mag"] = ("1E", mag[order] + colour)
-        columns[f"e_{band}mag"] = ("1E", error)
-    return fits_bytes(keywords, extensions=[table(columns, CATALOGUE_NAME)])
+    sky = np.concatenate([_sky_positions(detectors, chip) for chip in CHIPS], axis=1)
+    return catalogue_bytes(sky, {"J": 0.3, "H": 0.1, "K": 0.0}, keywords)
 
 
 def _sky_positions(detectors: Detectors, chip: int) -> Any:
@@ -156,23 +136,3 @@ def _sky_positions(detectors: Detectors, chip: int) -> Any:
     ra, dec = wcs.wcs_pix2world([star.x for star in stars], [star.y for star in stars], 1)
     mag = ZERO_POINT_MAG - 2.5 * np.log10([star.flux / DIT_S for star in stars])
     return np.array([ra, dec, mag])
-
-
-def _schlegel_bytes(pole: int, keywords: Keywords) -> bytes:
-    """Return a map of even extinction around one galactic pole (Lambert projection)."""
-    import numpy as np
-
-    size = SCHLEGEL_PIXELS
-    projection: Keywords = (
-        ("CTYPE1", "LAMBERT--X"),
-        ("CTYPE2", "LAMBERT--Y"),
-        ("CRPIX1", size / 2 + 0.5),
-        ("CRPIX2", size / 2 + 0.5),
-        ("CRVAL1", 90.0 * pole),
-        ("CRVAL2", 90.0 * pole),
-        ("CDELT1", 1.0),
-        ("CDELT2", 1.0),
-        ("LAM_NSGP", pole),
-        ("LAM_SCAL", size // 2),
-    )
-    return fits_bytes((*keywords, *projection), np.full((size, size), 0.05, dtype=">f4"))
