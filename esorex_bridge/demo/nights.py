@@ -80,6 +80,17 @@ NIGHTS = {
         ("gimasterdark.bsremove-areas=5:40:0:2000",),
     ),
     "vimos": Listed("vimos", "vimos_night", "bias, dark of one quadrant at full size"),
+    "vimos_full": Listed(
+        "vimos_full",
+        "vimos_full_night",
+        "imaging, four quadrants, all from raws: bias, dark, twilight flat, noise, jitter; takes minutes",
+        # Quick stacking; the frames are large.
+        (
+            "vimos_ima_science.stk_method=nearest",
+            "vimos_ima_science.stk_fast=fast",
+            "vimos_ima_science.stk_cat_icrowd=false",
+        ),
+    ),
 }
 """Names as on the command line."""
 

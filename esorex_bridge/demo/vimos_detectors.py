@@ -46,10 +46,10 @@ def quadrant_keywords(
         ("AIRMASS", 1.15),
         ("ESO OCS CON QUAD", quadrant),
         ("ESO INS MODE", mode),
+        # A quadrant knows of its own filter only.
         (f"ESO INS FILT{quadrant} NAME", filter_name),
-        ("ESO INS FILT1 NAME", filter_name),
-        ("ESO INS FILT1 ID", "R-Bessel"),
-        ("ESO INS FILT1 NO", 1),
+        (f"ESO INS FILT{quadrant} ID", f"{filter_name}-Bessel"),
+        (f"ESO INS FILT{quadrant} NO", 1),
         ("ESO INS PIXSCALE", VIMOS.pixel_arcsec),
         ("ESO DET DIT", exposure_s),
         ("CTYPE1", "RA---TAN"),

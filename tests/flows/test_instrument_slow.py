@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.io import fits
 
+from esorex_bridge.demo import vimos_full
 from esorex_bridge.demo.hawki_full import NPIX
 from esorex_bridge.demo.hawki_mosaic import CHIPS, GAIN_E_PER_COUNT, Detectors, chip_pixels, chip_stars
+from esorex_bridge.demo.vimos_detectors import CHIPS as QUADRANTS
+from esorex_bridge.demo.vimos_detectors import COLUMNS, CONAD_E_PER_COUNT, PRESCAN
+from esorex_bridge.demo.vimos_statics import sky_positions
 from tests.flows.conftest import Ended
-from tests.flows.instrument_runs import assert_told, reduce_twice
+from tests.flows.instrument_runs import Reduction, assert_told, reduce_twice
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -40,3 +45,57 @@ def test_hawki_goes_all_the_way_from_raws(bridge: Callable[..., Ended], tmp_path
     with fits.open(night.product("OBJECT_CATALOGUE_JITTERED")) as catalogue:
         found = [len(extension.data) for extension in catalogue[1:]]
     assert found == pytest.approx([len(chip_stars(detectors, chip)) for chip in CHIPS], rel=0.1)
+
+
+SEED = 31
+
+
+@pytest.fixture(scope="module")
+def vimos(tmp_path_factory: pytest.TempPathFactory, bridge: Callable[..., Ended], esorex: str) -> Reduction:
+    return reduce_twice("vimos_full", tmp_path_factory.mktemp("vimos_full"), bridge, seconds=1000)
+
+
+def test_vimos_goes_all_the_way_from_raws_of_four_quadrants(vimos: Reduction) -> None:
+    assert vimos.code == 0, vimos.runs
+    levels = ("bias", "dark", "twilight_flat", "det_noise", "science")
+    assert vimos.recipes == [f"vimos_ima_{level}" for level in levels]
+    assert vimos.decisions(1) == {"reuse"}
+    assert vimos.runs[1]["executed"] == 0
+    assert_told([vimos])
+
+
+def test_vimos_measures_bias_dark_and_noise_of_each_quadrant(vimos: Reduction) -> None:
+    with fits.open(vimos.product("MASTER_BIAS")) as bias, fits.open(vimos.product("MASTER_DARK")) as dark:
+        for quadrant, chip in QUADRANTS.items():
+            lit = bias[chip].data[:, PRESCAN : PRESCAN + COLUMNS]
+            level = vimos_full.bias_counts(quadrant)
+            assert np.mean(lit[:, :64]) == pytest.approx(level, abs=0.5)
+            assert np.mean(lit[:, -64:]) == pytest.approx(level + vimos_full.BIAS_STEP_COUNTS, abs=0.5)
+            per_second = vimos_full.DARK_COUNTS_PER_HOUR / 3600
+            assert np.mean(dark[chip].data) == pytest.approx(per_second, rel=0.02)
+    noise = fits.getdata(vimos.product("MASTER_READGAIN"), 1)
+    assert noise["GAIN"] == pytest.approx([CONAD_E_PER_COUNT] * len(QUADRANTS), rel=0.05)
+    assert noise["READNOISE"] == pytest.approx([vimos_full.READ_NOISE_COUNTS] * len(QUADRANTS), rel=0.05)
+
+
+def test_vimos_finds_the_sensitivity_of_every_pixel_and_trusts_no_dead_one(vimos: Reduction) -> None:
+    with fits.open(vimos.product("MASTER_TWILIGHT_FLAT")) as flat, fits.open(vimos.product("MASTER_CONF")) as conf:
+        for quadrant, chip in QUADRANTS.items():
+            true = vimos_full.sensitivity(SEED, quadrant)
+            dead = true < 0.5
+            ratio = flat[chip].data[~dead] / true[~dead]
+            assert np.std(ratio / np.median(ratio)) < 0.01
+            assert np.all(conf[chip].data[dead] == 0)
+            assert np.mean(conf[chip].data[~dead] > 0) > 0.9999
+
+
+def test_vimos_finds_the_stars_on_the_sky(vimos: Reduction) -> None:
+    with fits.open(vimos.product("OBJECT_CATALOGUE_SCI_JITTERED")) as catalogue:
+        for quadrant, chip in QUADRANTS.items():
+            found = catalogue[chip].data
+            ra, dec = sky_positions(partial(vimos_full.injected_stars, SEED), quadrant)
+            east = (found["RA"][:, None] - ra) * np.cos(np.radians(dec))
+            apart_arcsec = 3600 * np.hypot(east, found["DEC"][:, None] - dec).min(axis=1)
+            # The recipe leaves out the corners that the field of the telescope does not reach.
+            assert vimos_full.STARS * 0.85 < len(found) <= vimos_full.STARS
+            assert np.percentile(apart_arcsec, 95) < 0.1
