@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         for workflow in chosen:
             _show(workflow)
     else:
-        columns = ("name", "instruments", "what", "state", "versions", "file")
+        columns = ("name", "instruments", "what", "state", "versions", "sources")
         output.table(columns, map(_row, chosen))
     return 0
 
@@ -97,7 +97,7 @@ def _row(workflow: Workflow) -> tuple[str, ...]:
         workflow.title,
         workflow.state,
         ", ".join(workflow.versions) or "-",
-        workflow.source,
+        "; ".join(workflow.sources) or workflow.source,
     )
 
 
@@ -113,6 +113,7 @@ def _show(workflow: Workflow) -> None:
         for step in workflow.steps
     )
     output.table(("step", "takes", "with (? if there is one)", "makes"), rows)
+    print(f"  file: {workflow.source}")
     for source in workflow.sources:
         print(f"  source: {source}")
 

@@ -24,6 +24,15 @@ def test_all_definitions_are_listed_with_state_and_sources(bridge: Callable[...,
         assert workflow["versions"] or workflow["state"] == "from documentation"
 
 
+def test_the_list_shows_state_versions_and_sources(bridge: Callable[..., Ended]) -> None:
+    lines = {line.split()[0]: line for line in bridge("workflows").out.splitlines()}
+    assert lines["name"].split() == ["name", "instruments", "what", "state", "versions", "sources"]
+    assert "verified on real recipes" in lines["naco"]
+    assert "4.4.11" in lines["naco"]
+    assert "from documentation" in lines["sinfoni"]
+    assert "manual pages of the recipes" in lines["sinfoni"]
+
+
 def test_all_definitions_hold(bridge: Callable[..., Ended], esorex: str) -> None:
     done = bridge("workflows", "check", "--json")
     assert done.code == 0, done.out
