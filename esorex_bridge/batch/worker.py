@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from threading import Event, Thread
 from types import FrameType
@@ -119,6 +120,7 @@ class Worker:
         self._runner: EsoRex | None = None
         self._plugins: dict[Path, tuple[tuple[int, int, int], Digest]] = {}
         self._stopped = Event()
+        self._abandoned = False
         self._ran_in: Path | None = None
 
     def stop(self) -> None:
@@ -126,6 +128,11 @@ class Worker:
         self._stopped.set()
         if self._runner is not None:
             self._runner.stop()
+
+    def abandon(self) -> None:
+        """End what runs, and write nothing of it: nobody asked for that, so the step is to be made again."""
+        self._abandoned = True
+        self.stop()
 
     def work(self, key: StepKey, attempt: int) -> Result:
         """Make a step, write down what came of it, and return that."""
@@ -136,6 +143,8 @@ class Worker:
             record, ran = self._make(self._folder.task(key))
             outcome = "made" if ran else "found"
         except (BridgeError, OSError) as problem:
+            if self._abandoned:
+                raise
             outcome, error = "cancelled" if self._stopped.is_set() else "failed", _said(problem)
         seconds = time.monotonic() - began
         host = os.uname().nodename
@@ -151,6 +160,8 @@ class Worker:
         self._refuse_other_pipeline(task)
         os.environ["OMP_NUM_THREADS"] = str(task.step.threads)
         self._runner = runner = EsoRex(Path(task.esorex), {task.recipe.name: task.recipe.plugin_path}, _NoMemory())
+        if self._stopped.is_set():
+            runner.stop()
         ended = Event()
         watcher = Thread(target=self._watch, args=(ended,), daemon=True)
         watcher.start()
@@ -223,19 +234,35 @@ def main(words: list[str]) -> int:
     """Work as the command line says."""
     worker = Worker(BatchFolder(Path(words[0]).absolute()))
     signal.signal(signal.SIGTERM, _end)
-    if len(words) == 3:
-        return 0 if worker.work(StepKey(words[1]), int(words[2])).record is not None else 1
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's business.
-    for line in sys.stdin:
-        key, attempt = line.split()[:2]
-        worker.work(StepKey(key), int(attempt))
-        sys.stdout.write(f"{key}\n")
-        sys.stdout.flush()
+    # Steps are made beside this thread, in which signals arrive: one that came while EsoRex was being started would
+    # leave a process that nobody knows.
+    with ThreadPoolExecutor(1, "step") as pool:
+        try:
+            if len(words) == 3:
+                result = _awaited(pool.submit(worker.work, StepKey(words[1]), int(words[2])))
+                return 0 if result.record is not None else 1
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's business.
+            for line in sys.stdin:
+                key, attempt = line.split()[:2]
+                _awaited(pool.submit(worker.work, StepKey(key), int(attempt)))
+                sys.stdout.write(f"{key}\n")
+                sys.stdout.flush()
+        except (SystemExit, KeyboardInterrupt):
+            worker.abandon()
+            raise
     return 0
 
 
+def _awaited(step: Future[Result]) -> Result:
+    """Wait for a step, looking up now and then: Python sees no signal that came a moment before a wait without end."""
+    while not wait((step,), timeout=_LOOK_S).done:
+        pass
+    return step.result()
+
+
 def _end(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)  # On its way out the runner ends its EsoRex.
+    signal.signal(number, signal.SIG_IGN)  # A second one would stop what the first one set going.
+    raise SystemExit(128 + number)
 
 
 def _said(problem: BridgeError | OSError) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ from esorex_bridge.run.decide import Decision, Execute
 from esorex_bridge.run.foresee import Foreseen
 from esorex_bridge.run.key import StepKey
 from esorex_bridge.run.ports import How, Record
+
+_LOOK_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,29 +93,30 @@ def run_all(
         How many recipes at a time.
     """
     results: dict[StepKey, Ended] = {}
-    waiting = dict(works)
+    waiting = _Waiting(works, records)
     running: dict[Future[Made], Work] = {}
     with ThreadPoolExecutor(max(1, jobs), "recipe") as pool:
         try:
             while waiting or running:
-                for work in [work for work in waiting.values() if _is_settled(work, records, results)]:
-                    del waiting[work.key]
+                for work in waiting.ready():
                     if lack := _lack(work, records):
                         results[work.key] = Blocked(lack)
+                        waiting.settle(work.key)
                         ended(work, results[work.key])
                     else:
                         running[pool.submit(make, work, records)] = work
-                for future in wait(running, return_when=FIRST_COMPLETED).done if running else ():
+                # Not without end: Python sees no Ctrl-C that came a moment before such a wait.
+                for future in wait(running, _LOOK_S, FIRST_COMPLETED).done if running else ():
                     work = running.pop(future)
                     results[work.key] = result = _result(future)
                     if isinstance(result, Made):
                         records[work.key] = result.record
+                    waiting.settle(work.key)
                     ended(work, result)
                     if isinstance(result, Failed) and not go_on(work, result):
-                        for left in waiting.values():
+                        for left in waiting.give_up():
                             results[left.key] = Blocked(f"stopped, because {work.step.name} failed")
                             ended(left, results[left.key])
-                        waiting.clear()
         except BaseException:
             stop()
             pool.shutdown(wait=True, cancel_futures=True)
@@ -120,8 +124,41 @@ def run_all(
     return results
 
 
-def _is_settled(work: Work, records: Mapping[StepKey, Record], results: Mapping[StepKey, Ended]) -> bool:
-    return all(key in records or key in results for key in work.foreseen.needs(work.step))
+class _Waiting:
+    """The steps that were not begun, and for how many others each of them waits."""
+
+    def __init__(self, works: Mapping[StepKey, Work], records: Mapping[StepKey, Record]) -> None:
+        self._works = dict(works)
+        self._open: dict[StepKey, int] = {}
+        self._after: dict[StepKey, list[StepKey]] = {}
+        for work in works.values():
+            needs = {key for key in work.foreseen.needs(work.step) if key in works and key not in records}
+            self._open[work.key] = len(needs)
+            for need in needs:
+                self._after.setdefault(need, []).append(work.key)
+        self._ready = deque(key for key, needs in self._open.items() if not needs)
+
+    def __bool__(self) -> bool:
+        return bool(self._works)
+
+    def ready(self) -> Iterator[Work]:
+        """Hand out the steps that wait for nothing, also those that get ready meanwhile."""
+        while self._ready:
+            yield self._works.pop(self._ready.popleft())
+
+    def settle(self, key: StepKey) -> None:
+        """Take note that a step has come to its end, so that nobody waits for it any longer."""
+        for other in self._after.pop(key, ()):
+            self._open[other] -= 1
+            if not self._open[other]:
+                self._ready.append(other)
+
+    def give_up(self) -> tuple[Work, ...]:
+        """Return all that are left, and wait for none."""
+        left = tuple(self._works.values())
+        self._works.clear()
+        self._ready.clear()
+        return left
 
 
 def _lack(work: Work, records: Mapping[StepKey, Record]) -> str:
