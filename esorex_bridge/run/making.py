@@ -127,7 +127,7 @@ class Maker:
         execution: Execution,
         warnings: tuple[str, ...],
     ) -> Record:
-        checked = check_outputs(step.recipe, execution.outputs)
+        checked = check_outputs(step.recipe, execution.outputs, step.products)
         unused = left_out(step.recipe, sof, checked, step.required, step.unnoted)
         places = folders.publish(tuple(entry.output.path for entry in checked), execution.log)
         products = tuple(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 from esorex_bridge.errors import DataError, RecipeError
@@ -16,7 +16,7 @@ from esorex_bridge.run.ports import Output
 
 @dataclass(frozen=True, slots=True)
 class CheckedOutput:
-    """A product that was looked at: whole FITS, of the category that EsoRex says, not a dummy.
+    """A product that was looked at: whole FITS, of a category that is known, not a dummy.
 
     `inputs` are the base names of the files that its header names as what it was made of; None where it names none.
     """
@@ -27,16 +27,19 @@ class CheckedOutput:
     inputs: frozenset[str] | None
 
 
-def check_outputs(recipe: str, outputs: Iterable[Output]) -> tuple[CheckedOutput, ...]:
+def check_outputs(recipe: str, outputs: Iterable[Output], expected: Collection[str] = ()) -> tuple[CheckedOutput, ...]:
     """Return the products of a run with their digests.
+
+    Where a recipe is expected to make the category that stands in a product's header, the header counts and not the
+    list: `amber_trf` lists its transfer functions under the category of the frames that they were made of.
 
     Raises
     ------
     RecipeError
-        There is none, or one is missing, damaged, without `PRO CATG`, or header only (some recipes write dummies and
-        end with 0), or was never signed (the recipe died while writing).
+        There is none, or one is missing, damaged, without `PRO CATG`, or a header without data and measurements
+        (some recipes write dummies and end with 0), or was never signed (the recipe died while writing).
     """
-    checked = tuple(_check(recipe, output) for output in outputs)
+    checked = tuple(_check(recipe, output, expected) for output in outputs)
     if not checked:
         raise RecipeError(f"{recipe} ended with 0 and made no product")
     return checked
@@ -68,7 +71,7 @@ def left_out(
     return tuple(f"{recipe} did not use {entry.category} ({entry.path.name})" for entry in unused)
 
 
-def _check(recipe: str, output: Output) -> CheckedOutput:
+def _check(recipe: str, output: Output, expected: Collection[str]) -> CheckedOutput:
     place = f"{recipe} ended with 0, but its product {output.path.name} ({output.category})"
     try:
         content = verify_fits(output.path, checksums=False)
@@ -76,15 +79,22 @@ def _check(recipe: str, output: Output) -> CheckedOutput:
     except (DataError, OSError) as error:
         raise RecipeError(f"{place} cannot be used: {error}") from None
     category = header.get("PRO.CATG")
-    if all(hdu.data_bytes == 0 for hdu in content.hdus):
+    if all(hdu.data_bytes == 0 for hdu in content.hdus) and not _measured(header):
         raise RecipeError(f"{place} is a dummy: it holds headers and no data")
     if category is None:
         raise RecipeError(f"{place} has no PRO CATG")
-    if str(category).strip() != output.category:
+    stated = str(category).strip()
+    if stated != output.category and stated not in expected:
         raise RecipeError(f"{place} says in its header that it is {category}")
     if header.get("DATAMD5") == "Not computed":
         raise RecipeError(f"{place} was not finished: its DATAMD5 was never computed")
-    return CheckedOutput(output, content.digest, output.path.stat().st_size, frozenset(_named(header)) or None)
+    made = replace(output, category=stated)
+    return CheckedOutput(made, content.digest, output.path.stat().st_size, frozenset(_named(header)) or None)
+
+
+def _measured(header: Header) -> bool:
+    """Whether the header alone is a result: AMBER writes the shifts of its spectra as QC keywords and nothing else."""
+    return any(name.startswith("QC.") for name in header)
 
 
 def _named(header: Header) -> Iterator[str]:

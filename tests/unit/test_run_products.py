@@ -51,6 +51,14 @@ def test_a_product_of_no_or_another_category_is_refused(keywords: dict[str, str]
         check_outputs("toy", [product(tmp_path, **keywords)])  # type: ignore[arg-type]
 
 
+def test_of_two_categories_the_one_in_the_header_counts_where_the_recipe_makes_it(tmp_path: Path) -> None:
+    made = product(tmp_path, PRO_CATG="TRANSFER")
+    (checked,) = check_outputs("toy", [made], ("TRANSFER",))
+    assert (checked.output.path, checked.output.category) == (made.path, "TRANSFER")
+    with pytest.raises(RecipeError, match="says in its header that it is TRANSFER"):
+        check_outputs("toy", [made], ("OTHER",))
+
+
 def test_a_product_that_was_never_signed_is_refused(tmp_path: Path) -> None:
     made = product(tmp_path)
     fits.setval(made.path, "DATAMD5", value="Not computed")
@@ -72,6 +80,19 @@ def test_no_product_a_missing_one_a_dummy_and_a_cut_off_one_are_refused(tmp_path
     cut.path.write_bytes(cut.path.read_bytes()[:-2880])
     with pytest.raises(RecipeError, match="cannot be used"):
         check_outputs("toy", [cut])
+
+
+def test_a_header_with_measurements_is_a_product_though_it_has_no_data(tmp_path: Path) -> None:
+    measured = fits.PrimaryHDU()
+    measured.header["HIERARCH ESO PRO CATG"] = "SHIFTS"
+    measured.header["HIERARCH ESO QC P1 OFFSETY"] = 3.0
+    measured.writeto(tmp_path / "shifts.fits")
+    (checked,) = check_outputs("toy", [Output(tmp_path / "shifts.fits", "SHIFTS")])
+    assert checked.inputs is None
+    del measured.header["HIERARCH ESO PRO CATG"]
+    measured.writeto(tmp_path / "shifts.fits", overwrite=True)
+    with pytest.raises(RecipeError, match="has no PRO CATG"):
+        check_outputs("toy", [Output(tmp_path / "shifts.fits", "SHIFTS")])
 
 
 def test_an_input_that_no_product_names_is_told_and_a_required_one_is_refused(tmp_path: Path) -> None:
