@@ -72,6 +72,7 @@ NIGHTS = {
             "muse_scibasic.nifu=1",
         ),
     ),
+    "amber": Listed("amber", "amber_night", "three telescopes: fringes of the lamp, calibrator, star to visibilities"),
     "giraf": Listed(
         "giraf",
         "giraf_night",
