@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from esorex_bridge.datasets.association import AssociationTree, Mode
 from esorex_bridge.datasets.build import dataset_from_tree
@@ -20,6 +22,7 @@ from esorex_bridge.fits.header import read_header
 from esorex_bridge.plan.cascade import make_plan
 from esorex_bridge.plan.parameters import ParameterSetting
 from esorex_bridge.plan.plan import Keywords, Plan, StepName
+from esorex_bridge.plan.statics import Shelf, with_statics
 from esorex_bridge.plan.workflow import Workflow
 from esorex_bridge.run.decide import Policy
 from esorex_bridge.run.definitions import Definitions, user_workflow_folder, workflow_folder
@@ -42,8 +45,7 @@ DATA_FOLDERS: dict[Mode, str] = {"Raw2Raw": "data_with_raw_calibs", "Raw2Master"
 """Folders of the data, by the mode that was asked for, as ESO's download scripts name them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """What a session is made of.
 
     Parameters
@@ -164,6 +166,13 @@ class Session:
             return self.workflows[0]
         return self.definitions.choose(dataset.instrument, _first_header(dataset))
 
+    @cached_property
+    def shelf(self) -> Shelf:
+        """Static calibrations in the folders that `statics.yaml` names."""
+        from esorex_bridge.run.statics import read_shelf, static_folders
+
+        return read_shelf(static_folders(self.workspace.root))
+
     def datasets(self, names: Sequence[str] = ()) -> tuple[Dataset, ...]:
         """Return the datasets of the data folder, by name, with the user's choices applied.
 
@@ -235,14 +244,15 @@ class Session:
         ------
         DataError
             A file on disk is no FITS.
+        UserError
+            A folder of static calibrations is not there.
         """
-        headers: dict[Path, Keywords] = {}
+        header = cache(read_header)
         planned = []
-        for dataset in datasets:
-            for file in files_of(dataset):
-                if file.path is not None and file.path not in headers:
-                    headers[file.path] = read_header(file.path)
-            workflow = self.workflow_for(dataset)
+        for asked in datasets:
+            workflow = self.workflow_for(asked)
+            dataset = with_statics(asked, workflow, self.shelf, header)
+            headers = {file.path: header(file.path) for file in files_of(dataset) if file.path is not None}
             planned.append((dataset, make_plan(dataset, workflow, headers, self.settings.parameters)))
         return tuple(planned)
 

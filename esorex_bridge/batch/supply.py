@@ -6,12 +6,15 @@ One thread asks the archive and fetches; the driver takes what is ready whenever
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from esorex_bridge.batch.jobs import Job
 from esorex_bridge.datasets.association import AssociationTree, Mode
@@ -21,6 +24,7 @@ from esorex_bridge.files import Digest
 from esorex_bridge.fits.header import read_header
 from esorex_bridge.plan.cascade import make_plan
 from esorex_bridge.plan.plan import Keywords, Plan
+from esorex_bridge.plan.statics import with_statics
 from esorex_bridge.plan.workflow import Workflow
 from esorex_bridge.session import Session, Settings
 
@@ -29,8 +33,7 @@ if TYPE_CHECKING:
     from esorex_bridge.archive.report import FileReport, Received
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(Struct, frozen=True):
     """A dataset with its plan; the plan has the dataset's name in this batch (`…_tpl@rej=1_1`)."""
 
     job: str
@@ -38,8 +41,7 @@ class Planned:
     plan: Plan
 
 
-@dataclass(frozen=True, slots=True)
-class Unplanned:
+class Unplanned(Struct, frozen=True):
     """Something that was asked for and that there is no plan for, with the reason."""
 
     job: str
@@ -47,8 +49,7 @@ class Unplanned:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
+class Arrived(Struct, frozen=True):
     """Files that ended: with their digests where they are here, with the reason where they are not."""
 
     digests: dict[Path, Digest]
@@ -58,8 +59,7 @@ class Arrived:
 Item = Planned | Unplanned | Arrived
 
 
-@dataclass(slots=True)
-class Fetching:
+class Fetching(Struct):
     """How the downloads stand."""
 
     files: int = 0
@@ -67,8 +67,7 @@ class Fetching:
     size_bytes: int = 0
 
 
-@dataclass(slots=True)
-class _Awaited:
+class _Awaited(Struct):
     """A tree some of whose files are on their way."""
 
     job: Job
@@ -76,8 +75,7 @@ class _Awaited:
     lacking: set[str] = field(default_factory=set)
 
 
-@dataclass(frozen=True, slots=True)
-class _Fetched:
+class _Fetched(Struct, frozen=True):
     """All files of a job ended."""
 
     job: Job
@@ -167,14 +165,17 @@ class Supply:
             for dataset in self._session(job).datasets_of(awaited.tree for awaited in group):
                 yield from self._plans(job, dataset)
 
-    def _plans(self, job: Job, dataset: Dataset) -> Iterator[Item]:
-        if dataset.name in job.skip:
+    def _plans(self, job: Job, asked: Dataset) -> Iterator[Item]:
+        if asked.name in job.skip:
             return
         try:
-            workflow = self._session(job).workflow_for(dataset)
-            headers = self._headers_of(dataset, workflow)
+            session = self._session(job)
+            workflow = session.workflow_for(asked)
+            header = partial(self._header, workflow.name, keywords_for(workflow))
+            dataset = with_statics(asked, workflow, session.shelf, header)
+            headers = {file.path: header(file.path) for file in files_of(dataset) if file.path}
         except BridgeError as error:
-            yield Unplanned(job.name, dataset.name, str(error))
+            yield Unplanned(job.name, asked.name, str(error))
             return
         for variant in job.variants(dataset.name):
             plan = make_plan(dataset, workflow, headers, (*self._settings.parameters, *variant.settings))
@@ -192,18 +193,12 @@ class Supply:
         self._names[plan.dataset] = plan
         return plan
 
-    def _headers_of(self, dataset: Dataset, workflow: Workflow) -> dict[Path, Keywords]:
+    def _header(self, workflow: str, wanted: tuple[str, ...], path: Path) -> Keywords:
         """Return the keywords that planning looks at; whole headers of a season would fill the memory."""
-        wanted = keywords_for(workflow)
-        found: dict[Path, Keywords] = {}
-        for file in files_of(dataset):
-            if file.path is None:
-                continue
-            key = workflow.name, file.path
-            if key not in self._headers:
-                self._headers[key] = read_header(file.path).select(wanted)
-            found[file.path] = self._headers[key]
-        return found
+        key = workflow, path
+        if key not in self._headers:
+            self._headers[key] = read_header(path).select(wanted)
+        return self._headers[key]
 
     # ----- what comes
 

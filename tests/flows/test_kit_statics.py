@@ -1,0 +1,53 @@
+"""Static calibrations of a pipeline's kit in a reduction with real recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from esorex_bridge.demo.hawki import hawki_night
+from esorex_bridge.demo.night import Night
+from tests.flows.conftest import Ended, put_on_disk
+
+STATICS = ("PHOTCAL_TAB", "SCHLEGEL_MAP_NORTH", "SCHLEGEL_MAP_SOUTH")
+
+
+@pytest.fixture
+def night() -> Night:
+    return hawki_night(npix=128)
+
+
+@pytest.fixture
+def root(tmp_path: Path, frames_folder: Path, night: Night) -> Path:
+    """Return a data root whose static tables lie in the folder of a kit, under the names that a kit gives them."""
+    folder = put_on_disk(night, frames_folder, tmp_path / "night")
+    (tmp_path / "kit" / "hawki-2.4.11").mkdir(parents=True)
+    for file in night.files:
+        if file.category in STATICS:
+            (folder / f"{file.dp_id}.fits").rename(tmp_path / "kit" / "hawki-2.4.11" / f"{file.category.lower()}.fits")
+    return tmp_path / "night"
+
+
+def test_the_tables_of_a_kit_take_the_place_of_those_of_the_archive_where_the_user_says_so(
+    bridge: Callable[..., Ended], root: Path, esorex: str
+) -> None:
+    (root / "statics.yaml").write_text("folders: [../kit]\nfirst: kit\n")
+    ended = bridge("run", "--root", root, "--json")
+    assert ended.code == 0, ended.err
+    assert ended.decisions["hawki_science_process"] == "execute"
+    again = bridge("run", "--root", root, "--json")
+    assert again.decisions["hawki_science_process"] == "reuse"
+    (plan,) = bridge("plan", "--root", root, "--json").json["datasets"]
+    science = next(step for step in plan["steps"] if step["recipe"] == "hawki_science_process")
+    inputs = {entry["category"]: str(entry) for entry in science["inputs"]}
+    assert all(f"/kit/hawki-2.4.11/{category.lower()}.fits" in inputs[category] for category in STATICS)
+
+
+def test_without_that_word_the_archive_s_are_asked_for(bridge: Callable[..., Ended], root: Path) -> None:
+    (root / "statics.yaml").write_text("folders: [../kit]\n")
+    (plan,) = bridge("plan", "--root", root, "--json").json["datasets"]
+    science = next(step for step in plan["steps"] if step["recipe"] == "hawki_science_process")
+    assert [gap for gap in science["gaps"] if "(PHOTCAL_TAB) is not on this machine" in gap]
+    assert "/kit/" not in str(science["inputs"])
