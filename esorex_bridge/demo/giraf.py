@@ -1,11 +1,12 @@
-"""A synthetic GIRAFFE night: biases, and darks that they calibrate.
+"""A synthetic GIRAFFE night: fibre spectra of stars with bias, dark, fibre flat and arc, that calibrate them.
 
 The recipes read a region for the quality of the bias that needs more than two thousand rows; the region of the
-prescan that `gimasterdark` fits the bias from goes to row 4095 by default, which smaller frames do not have.
+prescan that they fit the bias from goes to row 4095 by default, which smaller frames do not have.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -13,18 +14,53 @@ from typing import TYPE_CHECKING
 
 from esorex_bridge.datasets.association import Association, AssociationTree
 from esorex_bridge.demo.frames import Exposure, Instrument, Keywords, Template, counts, fits_bytes
+from esorex_bridge.demo.giraf_fibres import (
+    CENTRE_NM,
+    GROOVES_PER_MM,
+    ORDER,
+    SETUP,
+    SLIT,
+    Spectrograph,
+    fibre_extensions,
+    lamp,
+    spread,
+    transmission,
+)
+from esorex_bridge.demo.giraf_statics import arc_lines, static_calibrations
 from esorex_bridge.demo.night import ArchiveFile, Night, group
 from esorex_bridge.demo.series import Series, frames, noise
 
 if TYPE_CHECKING:
     from esorex_bridge.demo.frames import Image
+    from esorex_bridge.demo.giraf_fibres import Values
 
 GIRAFFE = Instrument("GIRAFFE", "GIRAF", "ESO-VLT-U2", pixel_arcsec=0.3)
 PRESCAN = OVERSCAN = 50
 BIAS_COUNTS = 200.0
 READ_NOISE_COUNTS = 3.0
+CONAD_E_PER_COUNT = 0.59
 DARK_COUNTS_PER_HOUR = 4.0
-SETUP = "H627.3"
+LAMP_COUNTS, ARC_COUNTS, STAR_COUNTS = 8000.0, 6000.0, 3000.0
+"""In the brightest pixel of a fibre."""
+ABSORPTION_NM = (625.1, 626.2, 627.0, 628.4, 629.5)
+"""Lines in the spectrum of every star."""
+ABSORPTION_DEPTH, ABSORPTION_SIGMA_NM = 0.6, 0.03
+
+IMAGE, FIBRES = "IMAGE", "MOS"
+DPR = {
+    "BIAS": ("CALIB", "BIAS", IMAGE),
+    "DARK": ("CALIB", "DARK", IMAGE),
+    "FIBER_FLAT": ("CALIB", "LAMP,FLAT", FIBRES),
+    "ARC_SPECTRUM": ("CALIB", "LAMP,WAVE", FIBRES),
+    "SCIENCE": ("SCIENCE", "OBJECT,OzPoz", FIBRES),
+}
+TEMPLATES = {
+    "BIAS": "GIRAF_gen_cal_bias",
+    "DARK": "GIRAF_gen_cal_dark",
+    "FIBER_FLAT": "GIRAF_med_cal_flat",
+    "ARC_SPECTRUM": "GIRAF_med_cal_wave",
+    "SCIENCE": "GIRAF_med_obs_stare",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +69,18 @@ class Detector:
 
     Parameters
     ----------
-    columns, rows : int
-        Size without prescan and overscan.
+    spectrograph : Spectrograph
+        Size, and the place of the fibres.
     seed : int
         Of noise.
     """
 
-    columns: int
-    rows: int
+    spectrograph: Spectrograph
     seed: int
 
 
 def giraf_night(columns: int = 1024, rows: int = 2100, seed: int = 5) -> Night:
-    """Return the night, whose dataset is the dark; nothing is computed before a frame is asked for.
+    """Return the night; nothing is computed before a frame is asked for.
 
     Parameters
     ----------
@@ -54,39 +89,90 @@ def giraf_night(columns: int = 1024, rows: int = 2100, seed: int = 5) -> Night:
     seed : int
         Nights of different seeds differ in every pixel.
     """
-    detector = Detector(columns, rows, seed)
-    biases = _series(detector, "BIAS", datetime(2014, 3, 1, 12, 0), 0.0)
-    darks = _series(detector, "DARK", datetime(2014, 3, 1, 13, 0), 3600.0)
-    names = tuple(file.associated for file in darks)
-    tree = AssociationTree(Association("DARK", names, (group("BIAS", biases),)), "Raw2Raw")
-    return Night(f"giraf-{columns}x{rows}-seed{seed}", GIRAFFE.name, (*biases, *darks), (tree,))
+    detector = Detector(Spectrograph(columns, rows), seed)
+    biases = _series(detector, "BIAS", datetime(2014, 3, 1, 12, 0), 3, 0.0)
+    darks = _series(detector, "DARK", datetime(2014, 3, 1, 13, 0), 3, 3600.0)
+    flats = _series(detector, "FIBER_FLAT", datetime(2014, 3, 1, 17, 0), 3, 30.0)
+    arcs = _series(detector, "ARC_SPECTRUM", datetime(2014, 3, 1, 18, 0), 1, 60.0)
+    science = _series(detector, "SCIENCE", datetime(2014, 3, 2, 3, 0), 1, 1800.0)
+    statics = static_calibrations(GIRAFFE, detector.spectrograph)
+    bias = group("BIAS", biases)
+    dark = group("DARK", darks, bias)
+    grating, slit, lines = (group(file.category, (file,), match="N/A") for file in statics)
+    # Short exposures go without a dark.
+    flat = group("FIBER_FLAT", flats, bias, grating, slit)
+    arc = group("ARC_SPECTRUM", arcs, bias, flat, grating, slit, lines)
+    names = tuple(file.associated for file in science)
+    tree = AssociationTree(Association("SCIENCE", names, (bias, dark, flat, arc, grating, slit)), "Raw2Raw")
+    files = (*biases, *darks, *flats, *arcs, *science, *statics)
+    return Night(f"giraf-{columns}x{rows}-seed{seed}", GIRAFFE.name, files, (tree,))
 
 
-def _series(detector: Detector, category: str, start: datetime, exposure_s: float) -> tuple[ArchiveFile, ...]:
-    template = Template(f"GIRAF_gen_cal_{category.lower()}", start, 3, 200600001, "GIRAF_SYNTH")
-    series = Series(GIRAFFE, template, category, ("CALIB", category, "IMAGE"), exposure_s, spacing_s=exposure_s + 60)
-    build = partial(_stream, detector)
-    return frames(series, partial(_keywords, detector), build, detector.columns * detector.rows)
+def _series(
+    detector: Detector, category: str, start: datetime, exposures: int, exposure_s: float
+) -> tuple[ArchiveFile, ...]:
+    template = Template(TEMPLATES[category], start, exposures, 200600001, "GIRAF_SYNTH")
+    series = Series(GIRAFFE, template, category, DPR[category], exposure_s, spacing_s=exposure_s + 60)
+    size = detector.spectrograph
+    return frames(series, partial(_keywords, size), partial(_stream, detector), size.columns * size.rows)
 
 
 def _stream(detector: Detector, keywords: Keywords, exposure: Exposure) -> bytes:
-    """Return the FITS stream of a raw frame: bias everywhere, dark current between prescan and overscan."""
-    return fits_bytes(keywords, counts(_image(detector, exposure)))
+    """Return the FITS stream of a raw frame: the image, and with light in the fibres the tables of the fibres."""
+    extensions = fibre_extensions(detector.spectrograph) if exposure.dpr[2] == FIBRES else []
+    return fits_bytes(keywords, counts(_image(detector, exposure)), extensions)
 
 
 def _image(detector: Detector, exposure: Exposure) -> Image:
+    """Return bias everywhere, and dark current and light between prescan and overscan."""
     import numpy as np
 
     rng = noise(detector.seed, exposure)
-    columns, rows = detector.columns, detector.rows
+    columns, rows = detector.spectrograph.columns, detector.spectrograph.rows
     image = BIAS_COUNTS + rng.normal(0, READ_NOISE_COUNTS, (rows, columns + PRESCAN + OVERSCAN)).astype(np.float32)
-    dark = DARK_COUNTS_PER_HOUR * exposure.dit_s / 3600
-    image[:, PRESCAN : PRESCAN + columns] += rng.poisson(dark, (rows, columns))
+    exposed = rng.poisson(DARK_COUNTS_PER_HOUR * exposure.dit_s / 3600, (rows, columns)).astype(np.float32)
+    spectrum = SPECTRA.get(exposure.dpr[1])
+    if spectrum is not None:
+        light = np.zeros((rows, columns), np.float32)
+        for fibre in range(detector.spectrograph.fibres):
+            spread(detector.spectrograph, fibre, transmission(fibre) * spectrum(detector.spectrograph, fibre), light)
+        exposed += light + rng.normal(0, 1, light.shape) * np.sqrt(light / CONAD_E_PER_COUNT)
+    image[:, PRESCAN : PRESCAN + columns] += exposed
     return image
 
 
-def _keywords(detector: Detector, exposure: Exposure) -> Keywords:
-    columns, rows = detector.columns, detector.rows
+def _lamp(spectrograph: Spectrograph, fibre: int) -> Values:
+    return LAMP_COUNTS * lamp(spectrograph)
+
+
+def _arc(spectrograph: Spectrograph, fibre: int) -> Values:
+    import numpy as np
+
+    waves, strengths = np.array(arc_lines(spectrograph)).T
+    apart = spectrograph.wave_nm(fibre)[:, None] - waves
+    values: Values = ARC_COUNTS * (strengths * np.exp(-0.5 * (apart / spectrograph.line_sigma_nm) ** 2)).sum(axis=1)
+    return values
+
+
+def _star(spectrograph: Spectrograph, fibre: int) -> Values:
+    import numpy as np
+
+    apart = spectrograph.wave_nm(fibre)[:, None] - np.array(ABSORPTION_NM)
+    depth = ABSORPTION_DEPTH * np.exp(-0.5 * (apart / ABSORPTION_SIGMA_NM) ** 2)
+    values: Values = STAR_COUNTS * lamp(spectrograph) * (1 - depth.sum(axis=1))
+    return values
+
+
+SPECTRA: dict[str, Callable[[Spectrograph, int], Values]] = {
+    "LAMP,FLAT": _lamp,
+    "LAMP,WAVE": _arc,
+    "OBJECT,OzPoz": _star,
+}
+"""What falls into a fibre by `DPR TYPE`, in counts of the brightest pixel of each row."""
+
+
+def _keywords(spectrograph: Spectrograph, exposure: Exposure) -> Keywords:
+    columns, rows = spectrograph.columns, spectrograph.rows
     return (
         ("ESO DET CHIPS", 1),
         ("ESO DET OUTPUTS", 1),
@@ -104,8 +190,8 @@ def _keywords(detector: Detector, exposure: Exposure) -> Keywords:
         ("ESO DET OUT1 PRSCY", 0),
         ("ESO DET OUT1 OVSCX", OVERSCAN),
         ("ESO DET OUT1 OVSCY", 0),
-        ("ESO DET OUT1 CONAD", 0.59),
-        ("ESO DET OUT1 GAIN", 1.69),
+        ("ESO DET OUT1 CONAD", CONAD_E_PER_COUNT),
+        ("ESO DET OUT1 GAIN", 1 / CONAD_E_PER_COUNT),
         ("ESO DET OUT1 RON", READ_NOISE_COUNTS),
         ("ESO DET WIN1 BINX", 1),
         ("ESO DET WIN1 BINY", 1),
@@ -117,12 +203,13 @@ def _keywords(detector: Detector, exposure: Exposure) -> Keywords:
         ("ESO INS EXP MODE", SETUP),
         ("ESO INS FILT NAME", SETUP),
         ("ESO INS GRAT NAME", "HR"),
-        ("ESO INS GRAT GROOVES", 316.0),
-        ("ESO INS GRAT ORDER", 9),
-        ("ESO INS GRAT WLEN", 627.3),
+        # In grooves a nanometre.
+        ("ESO INS GRAT GROOVES", GROOVES_PER_MM * 1e-6),
+        ("ESO INS GRAT ORDER", ORDER),
+        ("ESO INS GRAT WLEN", CENTRE_NM),
         ("ESO INS MODE", "MED"),
-        ("ESO INS SLIT NAME", "Medusa1"),
-        ("ESO INS SLITS ID", "Medusa1"),
+        ("ESO INS SLIT NAME", SLIT),
+        ("ESO INS SLITS ID", SLIT),
         ("ESO INS LAMP4 ST", False),
         ("ESO INS LAMP5 ST", False),
     )

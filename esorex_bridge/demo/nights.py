@@ -76,9 +76,15 @@ NIGHTS = {
     "giraf": Listed(
         "giraf",
         "giraf_night",
-        "bias, dark",
-        # The region of the default ends below the last row of the real detector.
-        ("gimasterdark.bsremove-areas=5:40:0:2000",),
+        "fibre spectra: bias, dark, fibre flat, arc, science",
+        # The region of the default ends below the last row of the real detector, and too few rows for bins of 64.
+        (
+            "gimasterdark.bsremove-areas=5:40:0:2000",
+            "gimasterflat.bsremove-areas=5:40:0:2000",
+            "gimasterflat.psf-binsize=32",
+            "giwavecalibration.bsremove-areas=5:40:0:2000",
+            "giscience.bsremove-areas=5:40:0:2000",
+        ),
     ),
     "vimos": Listed("vimos", "vimos_night", "bias, dark of one quadrant at full size"),
     "vimos_full": Listed(

@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from esorex_bridge.demo import giraf, muse, naco_spectra, uves, vimos, visir
+from esorex_bridge.demo import amber, amber_beams, giraf, muse, naco_spectra, uves, vimos, visir
+from esorex_bridge.demo.amber_array import BASELINES, uniform_disc
+from esorex_bridge.demo.amber_statics import CALIBRATOR_MAS
+from esorex_bridge.demo.giraf_fibres import Spectrograph, transmission
 from esorex_bridge.demo.naco_spectra import nod_offset
 from esorex_bridge.demo.uves_echelle import Echelle
 from tests.flows.conftest import Ended
 from tests.flows.instrument_runs import Reduction, assert_told, reduce_twice
 
-SMALL = ("naco", "hawki", "visir", "naco_spectra", "uves", "uves_red", "muse", "muse_sky", "giraf", "vimos")
+SMALL = ("naco", "hawki", "visir", "naco_spectra", "uves", "uves_red", "muse", "muse_sky", "giraf", "vimos", "amber")
 
 Runs = dict[str, Reduction]
 
@@ -41,6 +44,7 @@ def run(
 
 
 CASCADES = {
+    "amber": {f"amber_{name}" for name in ("spectral_calibration", "p2vm", "SciCal", "trf", "calibrate")},
     "naco": {"naco_img_dark", "naco_img_twflat", "naco_img_jitter"},
     "hawki": {"hawki_dark_combine", "hawki_science_process"},
     "visir": {"visir_img_dark", "visir_img_ff", "visir_old_img_combine"},
@@ -53,7 +57,7 @@ CASCADES = {
     },
     "muse": {"muse_bias", "muse_dark"},
     "muse_sky": {"muse_bias", "muse_dark", "muse_flat", "muse_scibasic"},
-    "giraf": {"gimasterbias", "gimasterdark"},
+    "giraf": {"gimasterbias", "gimasterdark", "gimasterflat", "giwavecalibration", "giscience"},
     "vimos": {"vmbias", "vmdark"},
 }
 
@@ -177,11 +181,81 @@ def test_giraffe_finds_bias_level_and_dark_current(run: Callable[[str], Reductio
     assert np.mean(fits.getdata(night.product("MASTER_DARK"))) == pytest.approx(per_second, rel=0.1)
 
 
+def test_giraffe_follows_every_fibre_and_measures_what_it_lets_through(run: Callable[[str], Reduction]) -> None:
+    night = run("giraf")
+    traces = fits.getdata(night.product("FF_LOCCENTROID"))
+    rows, fibres = np.arange(traces.shape[0]), range(traces.shape[1])
+    instrument = Spectrograph(1024, len(rows))
+    assert len(fibres) == instrument.fibres
+    assert np.abs(traces - np.transpose([instrument.column(fibre, rows) for fibre in fibres])).max() < 0.02
+    true = np.array([transmission(fibre) for fibre in fibres])
+    measured = fits.getdata(night.product("FF_EXTERRORS"), 1)["TRANSMISSION"]
+    assert measured / measured.mean() == pytest.approx(true / true.mean(), rel=0.005)
+
+
+def test_giraffe_gives_every_fibre_its_wavelengths(run: Callable[[str], Reduction]) -> None:
+    night = run("giraf")
+    assert fits.getval(night.product("DISPERSION_SOLUTION"), "ESO PRO WSOL RMS") < 0.05
+    spectra, scale = (read(night.product("SCIENCE_RBNSPECTRA")) for read in (fits.getdata, fits.getheader))
+    waves = scale["CRVAL2"] + scale["CDELT2"] * np.arange(len(spectra))
+    for line in giraf.ABSORPTION_NM:
+        near = np.abs(waves - line) < 0.15
+        depth = np.clip(0.9 * np.median(spectra, axis=0) - spectra[near], 0, None)
+        places = (depth * waves[near, None]).sum(axis=0) / depth.sum(axis=0)
+        assert np.abs(places - line).max() < 0.002
+
+
 def test_vimos_finds_the_dark_current_above_its_bias(run: Callable[[str], Reduction]) -> None:
     night = run("vimos")
     assert np.median(fits.getdata(night.product("MASTER_BIAS"))) == pytest.approx(0, abs=1)
     per_second = vimos.DARK_COUNTS_PER_HOUR / 3600
     assert np.mean(fits.getdata(night.product("MASTER_DARK"))) == pytest.approx(per_second, rel=0.1)
+
+
+def test_amber_finds_where_the_spectra_of_its_channels_fall(run: Callable[[str], Reduction]) -> None:
+    night = run("amber")
+    offsets = [channel.row_offset for channel in amber_beams.CHANNELS if len(channel.telescopes) == 1]
+    for category in ("AMBER_SPECTRAL_CALIBRATION", "PVM_QC"):
+        header = fits.getheader(night.product(category))
+        assert [header[f"ESO QC P{number} OFFSETY"] for number in (1, 2, 3)] == pytest.approx(offsets, abs=0.05)
+    waves = fits.getdata(night.products("SCIENCE_CALIBRATED")[0], "OI_WAVELENGTH")["EFF_WAVE"]
+    assert len(waves) == amber_beams.ROWS - (max(offsets) - min(offsets))
+    assert np.abs(waves[:, None] * 1e9 - amber_beams.wavelengths_nm()).min(axis=1).max() < 0.01
+
+
+def test_amber_finds_visibilities_and_closure_phase_of_the_star(run: Callable[[str], Reduction]) -> None:
+    night = run("amber")
+    contrast, star = np.array(amber_beams.CONTRAST), np.array(amber.VISIBILITY)
+    disc = np.array([uniform_disc(CALIBRATOR_MAS, pair, amber_beams.CENTRE_NM) for pair in BASELINES])
+    # The pipeline takes the second and the third baseline for each other when it corrects for the calibrator's disc.
+    taken = disc[[0, 2, 1]]
+    first, second, third = amber.PHASE_RAD
+    expected = {
+        "CALIB_REDUCED": (contrast * disc, 0.0),
+        "AMBER_TRF_K": (contrast * disc / taken, 0.0),
+        "SCIENCE_REDUCED": (contrast * star, first + second - third),
+        "SCIENCE_CALIBRATED": (star * taken / disc, first + second - third),
+    }
+    for category, (visibility, closure) in expected.items():
+        products = night.products(category)
+        assert len(products) == 2
+        for path in products:
+            assert squared_visibilities(path) == pytest.approx(visibility**2, rel=0.02)
+            assert closure_phase_deg(path) == pytest.approx(np.degrees(closure), abs=0.5)
+
+
+def squared_visibilities(path: Path) -> np.ndarray:
+    """Return the median over frames and wavelengths for each baseline."""
+    table = fits.getdata(path, "OI_VIS2")
+    assert table["STA_INDEX"][:3].tolist() == [list(pair) for pair in BASELINES]
+    good = np.where(table["FLAG"], np.nan, table["VIS2DATA"])
+    return np.array([np.nanmedian(good[number::3]) for number in range(3)])
+
+
+def closure_phase_deg(path: Path) -> float:
+    """Return the median over frames and wavelengths."""
+    table = fits.getdata(path, "OI_T3")
+    return float(np.nanmedian(np.where(table["FLAG"], np.nan, table["T3PHI"])))
 
 
 def test_the_table_of_instruments_says_what_ran(done: Runs) -> None:
