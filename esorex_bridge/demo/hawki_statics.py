@@ -29,7 +29,7 @@ from esorex_bridge.demo.survey_tables import (
     photometry_bytes,
     schlegel_bytes,
 )
-from esorex_bridge.demo.tables import processed, table
+from esorex_bridge.demo.tables import inherited, processed, table
 from esorex_bridge.files import DpId
 
 MADE = datetime(2019, 5, 30, 12, 0)
@@ -39,10 +39,10 @@ Build = Callable[[Keywords], bytes]
 
 def static_calibrations(detectors: Detectors, science: Keywords) -> tuple[ArchiveFile, ...]:
     """Return all that the science recipe needs beside the dark, each as one file; `science` is a raw header."""
-    inherited = _inherited(science)
+    raw = inherited(science)
     builders: tuple[tuple[str, Keywords, Build], ...] = (
-        ("MASTER_TWILIGHT_FLAT", inherited, partial(_mosaic_bytes, detectors, _flat)),
-        ("MASTER_CONF", inherited, partial(_mosaic_bytes, detectors, _confidence)),
+        ("MASTER_TWILIGHT_FLAT", raw, partial(_mosaic_bytes, detectors, _flat)),
+        ("MASTER_CONF", raw, partial(_mosaic_bytes, detectors, _confidence)),
         ("MASTER_READGAIN", (), _readgain_bytes),
         ("PHOTCAL_TAB", (), partial(photometry_bytes, "Ks", "K", 0.05, 0.33)),
         ("MASTER_LOCAL_CATALOGUE_ASTROM", (("CATNAME", CATALOGUE_NAME),), partial(_catalogue_bytes, detectors)),
@@ -57,19 +57,13 @@ def static_calibrations(detectors: Detectors, science: Keywords) -> tuple[Archiv
 
 def master_dark(detectors: Detectors, dark: Keywords) -> ArchiveFile:
     """Return the processed dark that Raw2Master associates; `dark` is the header of a raw one."""
-    return _static(0, "MASTER_DARK", _inherited(dark), partial(_mosaic_bytes, detectors, _dark))
+    return _static(0, "MASTER_DARK", inherited(dark), partial(_mosaic_bytes, detectors, _dark))
 
 
 def _static(number: int, category: str, more: Keywords, build: Build) -> ArchiveFile:
     dp_id = DpId(f"M.HAWKI.{MADE:%Y-%m-%dT%H:%M}:{number:02d}.{123 + 77 * number % 800:03d}")
     keywords = processed(dp_id, HAWKI.name, category, more)
     return ArchiveFile(dp_id, category, keywords, partial(build, keywords))
-
-
-def _inherited(raw: Keywords) -> Keywords:
-    """Return what a product takes over from its first raw frame; it has no DPR keywords."""
-    own = ("ORIGIN", "DATE", "INSTRUME", "ARCFILE", "ORIGFILE")
-    return tuple((name, value) for name, value in raw if name not in own and not name.startswith("ESO DPR"))
 
 
 def _mosaic_bytes(detectors: Detectors, chip_image: Callable[[Detectors, int], Any], keywords: Keywords) -> bytes:

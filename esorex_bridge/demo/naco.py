@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 NACO = Instrument("NAOS+CONICA", "NACO", "ESO-VLT-U4", pixel_arcsec=0.02715)
 FIELD = (150.0, -30.0)
+EVENING = datetime(2016, 3, 1, 16, 0)
 FWHM_PIX = 5.0
 SCIENCE_DIT_S = 10.0
 FLAT_DIT_S = 2.0
@@ -42,6 +43,9 @@ TWILIGHT_FLATS = 5
 """naco_img_twflat takes no dark, one, or as many as it has flats: so many darks have the flats' DIT."""
 EXPOSURE_SPACING_S = 40.0
 BRIGHT_STAR_COUNTS = 6e5
+BIAS_COUNTS, DARK_COUNTS_PER_S = 100, 0.2
+HOT_COUNTS, HOT_COUNTS_PER_S = 500, 300
+"""What hot pixels have beside."""
 GAIN_E_PER_COUNT = 11.0
 OFFSETS_PIX = ((0, 0), (30, 20), (-25, 35), (18, -40), (-33, -21), (40, 5), (-8, 38))
 """Displacement of the stars from frame to frame, for frames of 400 pixels and more."""
@@ -94,7 +98,9 @@ class Light:
     lamp: bool = False
 
 
-def naco_night(npix: int = 512, science_frames: int = 5, templates: int = 1, seed: int = 7) -> Night:
+def naco_night(
+    npix: int = 512, science_frames: int = 5, templates: int = 1, seed: int = 7, evening: datetime = EVENING
+) -> Night:
     """Return the night; nothing is computed before a frame is asked for.
 
     Parameters
@@ -107,12 +113,14 @@ def naco_night(npix: int = 512, science_frames: int = 5, templates: int = 1, see
         Science templates; each is a dataset of its own, all share the calibrations.
     seed : int
         Nights of different seeds differ in every pixel.
+    evening : datetime
+        When the first calibration is taken; it is in the name of every file.
     """
     detector = Detector(npix, seed)
-    science_darks = _darks(detector, datetime(2016, 3, 1, 16, 0), SCIENCE_DIT_S, 3)
-    flat_darks = _darks(detector, datetime(2016, 3, 1, 16, 10), FLAT_DIT_S, TWILIGHT_FLATS)
-    lamp_flats = _lamp_flats(detector, datetime(2016, 3, 1, 17, 0))
-    twilight_flats = _twilight_flats(detector, datetime(2016, 3, 1, 22, 40))
+    science_darks = _darks(detector, evening, SCIENCE_DIT_S, 3)
+    flat_darks = _darks(detector, evening + timedelta(minutes=10), FLAT_DIT_S, TWILIGHT_FLATS)
+    lamp_flats = _lamp_flats(detector, evening + timedelta(hours=1))
+    twilight_flats = _twilight_flats(detector, evening + timedelta(hours=6, minutes=40))
     standards = _standards()
     dark_group = group("DARK", science_darks)
     flat_dark_group = group("DARK", flat_darks)
@@ -125,7 +133,9 @@ def naco_night(npix: int = 512, science_frames: int = 5, templates: int = 1, see
     files: list[ArchiveFile] = [*science_darks, *flat_darks, *lamp_flats, *twilight_flats, standards]
     trees: list[AssociationTree] = []
     for index in range(templates):
-        acquisition, science = _science_template(detector, index, science_frames)
+        acquisition, science = _science_template(
+            detector, evening + timedelta(hours=8, minutes=30), index, science_frames
+        )
         files += [acquisition, *science]
         trees.append(_tree(science, acquisition, calibrations))
     name = f"naco-{npix}pix-{templates}x{science_frames}-seed{seed}"
@@ -187,18 +197,20 @@ def _twilight_flats(detector: Detector, start: datetime) -> tuple[ArchiveFile, .
     )
 
 
-def _science_template(detector: Detector, index: int, frames: int) -> tuple[ArchiveFile, tuple[ArchiveFile, ...]]:
+def _science_template(
+    detector: Detector, first: datetime, index: int, frames: int
+) -> tuple[ArchiveFile, tuple[ArchiveFile, ...]]:
     """Return the acquisition image and the science frames of one template."""
     spacing = timedelta(seconds=EXPOSURE_SPACING_S * (frames + 4))
-    start = datetime(2016, 3, 2, 0, 30) + index * spacing
+    start = first + index * spacing
     block = (200200001 + index, f"SYNTH-{index + 1:03d}")
     target = f"SYNTH-FIELD-{index + 1}"
     pointing = Template("NACO_img_acq_MoveToPixel", start - timedelta(seconds=100), 1, *block, number=1)
     template = Template("NACO_img_obs_AutoJitter", start, frames, *block, number=2)
     stars = injected_stars(detector.npix, detector.seed, index)
-    (first,) = _numbered_times(pointing)
+    (only,) = _numbered_times(pointing)
     acquisition = _raw(
-        detector, _exposure(pointing, *first, FLAT_DIT_S, ACQUISITION, target), "ACQ_IMAGE", Light(300.0, stars)
+        detector, _exposure(pointing, *only, FLAT_DIT_S, ACQUISITION, target), "ACQ_IMAGE", Light(300.0, stars)
     )
     science = tuple(
         _raw(
@@ -286,9 +298,9 @@ def _frame(detector: Detector, keywords: Keywords, exposure: Exposure, light: Li
 
     shape = (detector.npix, detector.npix)
     rng = np.random.default_rng([detector.seed, zlib.crc32(exposure.dp_id.encode())])
-    sensitivity, hot = _pixels(detector)
-    image = 100 + 0.2 * exposure.dit_s + rng.normal(0, 4, shape).astype(np.float32)
-    image[hot] += 500 + 300 * exposure.dit_s
+    sensitivity, hot = detector_pixels(detector)
+    image = BIAS_COUNTS + DARK_COUNTS_PER_S * exposure.dit_s + rng.normal(0, 4, shape).astype(np.float32)
+    image[hot] += HOT_COUNTS + HOT_COUNTS_PER_S * exposure.dit_s
     if light.level:
         photons = light.level + rng.normal(0, np.sqrt(light.level / GAIN_E_PER_COUNT), shape).astype(np.float32)
         image += sensitivity * (photons + star_image(shape, light.stars, FWHM_PIX))
@@ -296,7 +308,7 @@ def _frame(detector: Detector, keywords: Keywords, exposure: Exposure, light: Li
 
 
 @lru_cache(maxsize=4)
-def _pixels(detector: Detector) -> tuple[Image, Mask]:
+def detector_pixels(detector: Detector) -> tuple[Image, Mask]:
     """Return the sensitivity of each pixel, and the mask of hot ones."""
     import numpy as np
 

@@ -24,6 +24,12 @@ def processed(dp_id: DpId, instrument: str, category: str, more: Keywords = ()) 
     )
 
 
+def inherited(raw: Keywords) -> Keywords:
+    """Return what a product takes over from its first raw frame; it has no DPR keywords."""
+    own = ("ORIGIN", "DATE", "INSTRUME", "ARCFILE", "ORIGFILE")
+    return tuple((name, value) for name, value in raw if name not in own and not name.startswith("ESO DPR"))
+
+
 def catalogue_of_standards(dp_id: DpId, instrument: str, category: str) -> ArchiveFile:
     """Return a table of standard stars, as a static calibration."""
     keywords = processed(dp_id, instrument, category)
