@@ -10,7 +10,7 @@ import pytest
 from esorex_bridge.plan.workflow import STATES
 from tests.flows.conftest import Ended
 
-INSTALLED = {"naco", "hawki", "visir", "uves", "vimos", "vimos_spectra", "giraf", "muse"}
+INSTALLED = {"naco", "hawki", "visir", "uves", "vimos", "vimos_spectra", "giraf", "muse", "amber"}
 
 
 def test_all_definitions_are_listed_with_state_and_sources(bridge: Callable[..., Ended]) -> None:
@@ -43,7 +43,9 @@ def test_all_definitions_hold(bridge: Callable[..., Ended], esorex: str) -> None
 def test_every_recipe_that_takes_raws_is_reached_by_the_rules_of_its_pipeline(
     bridge: Callable[..., Ended], esorex: str
 ) -> None:
-    done = bridge("workflows", "check", "naco", "visir", "uves", "giraf", "muse", "vimos_spectra", "hawki", "--json")
+    done = bridge(
+        "workflows", "check", "naco", "visir", "uves", "giraf", "muse", "vimos_spectra", "hawki", "amber", "--json"
+    )
     unreached = [finding["problem"] for finding in done.json["findings"] if "never reach" in finding["problem"]]
     assert unreached == []
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from astropy.io import fits
 
+from esorex_bridge.demo.amber import amber_night
 from esorex_bridge.demo.dummies import dummy_night
 from esorex_bridge.demo.hawki import hawki_night
 from esorex_bridge.demo.naco import naco_night
@@ -17,7 +18,7 @@ from esorex_bridge.demo.night import FrameFolder, Night
 from esorex_bridge.errors import DataError
 from esorex_bridge.files import is_dp_id
 
-NIGHTS = (naco_night(npix=64), hawki_night(npix=64))
+NIGHTS = (naco_night(npix=64), hawki_night(npix=64), amber_night())
 REQUIRED = (
     "TELESCOP INSTRUME OBJECT RA DEC EXPTIME MJD-OBS DATE-OBS UTC LST ARCFILE ORIGFILE|ESO OBS ID|ESO OBS NAME"
     "|ESO OBS PROG ID|ESO TPL ID|ESO TPL START|ESO TPL NEXP|ESO TPL EXPNO|ESO DPR CATG|ESO DPR TYPE|ESO DPR TECH"

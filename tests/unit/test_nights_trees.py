@@ -8,12 +8,13 @@ import pytest
 
 from esorex_bridge.datasets.association import AssociatedFile, Association, AssociationTree, walk
 from esorex_bridge.datasets.xml import read_tree
+from esorex_bridge.demo.amber import amber_night
 from esorex_bridge.demo.hawki import hawki_night
 from esorex_bridge.demo.naco import naco_night
 from esorex_bridge.demo.night import Night
 from esorex_bridge.demo.tree_xml import tree_document
 
-NIGHTS = (naco_night(npix=64, templates=2), hawki_night(npix=64))
+NIGHTS = (naco_night(npix=64, templates=2), hawki_night(npix=64), amber_night())
 
 
 @pytest.mark.real
@@ -64,7 +65,7 @@ def test_the_naco_tree_has_what_real_trees_have() -> None:
 
 
 def test_raw2master_is_downgraded_where_there_are_no_masters() -> None:
-    naco, hawki = NIGHTS
+    naco, hawki, _ = NIGHTS
     modes = [
         tree.mode
         for night in (naco, hawki)
