@@ -51,16 +51,21 @@ def _demonstrate(args: argparse.Namespace) -> int:
     from esorex_bridge.session import Settings
 
     night = make_night(args.instrument)
-    given = NIGHTS[args.instrument].settings
+    listed = NIGHTS[args.instrument]
     words, fields = _asked(night)
     documents: list[dict[str, Any]] = []
     failed = False
     with EmbeddedArchive([night], _frames(args.root)) as archive:
         settings = Settings(
-            root=args.root, archive=archive.url, jobs=os.cpu_count() or 1, parameters=_parameters(given)
+            root=args.root,
+            archive=archive.url,
+            mode=listed.mode,
+            jobs=os.cpu_count() or 1,
+            parameters=_parameters(listed.settings),
         )
-        sets = tuple(word for text in given for word in ("--set", text))
-        command = shlex.join((*words, *sets, "--root", str(args.root), "--archive", archive.url))
+        mode = ("--mode", "master") if listed.mode == "Raw2Master" else ()
+        sets = tuple(word for text in listed.settings for word in ("--set", text))
+        command = shlex.join((*words, *mode, *sets, "--root", str(args.root), "--archive", archive.url))
         for part in ("first", "second"):
             output.note(f"the {part} time: {command}")
             came = verb.go(settings, Constraints(**fields))
@@ -105,8 +110,8 @@ def _conclude(documents: list[dict[str, Any]], root: Path) -> None:
 def _serve(args: argparse.Namespace) -> int:
     from esorex_bridge.demo.archive import serve, wait_for_interrupt
 
-    nights = [make_night(name) for name in NIGHTS]
-    archive = serve(nights, _frames(args.root), port=args.port, faults=args.fault)
+    nights = {night.name: night for night in map(make_night, NIGHTS)}
+    archive = serve(nights.values(), _frames(args.root), port=args.port, faults=args.fault)
     try:
         if args.json:
             output.emit_json({"archive": archive.url})

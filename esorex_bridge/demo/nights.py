@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from esorex_bridge.errors import UserError
 
 if TYPE_CHECKING:
+    from esorex_bridge.datasets.association import Mode
     from esorex_bridge.demo.night import Night
 
 
@@ -24,18 +25,27 @@ class Listed:
         What is reduced, in a few words.
     settings : tuple of str
         Recipe parameters that its small frames need, as for `--set`.
+    mode : {'Raw2Raw', 'Raw2Master'}
+        Calibrations that are asked for.
     """
 
     module: str
     function: str
     shows: str
     settings: tuple[str, ...] = ()
+    mode: Mode = "Raw2Raw"
 
 
 NIGHTS = {
     "naco": Listed("naco", "naco_night", "imaging: dark, twilight flat, jitter"),
+    "naco_masters": Listed(
+        "naco_masters", "naco_masters_night", "imaging by processed dark and flat: jitter", mode="Raw2Master"
+    ),
     "naco_spectra": Listed("naco_spectra", "naco_spectra_night", "long-slit spectra: lamp flat, nodding combined"),
     "hawki": Listed("hawki", "hawki_night", "imaging: dark, jitter; flats as processed calibrations"),
+    "hawki_masters": Listed(
+        "hawki", "hawki_night", "imaging by processed calibrations alone: jitter", mode="Raw2Master"
+    ),
     "hawki_full": Listed(
         "hawki_full",
         "hawki_full_night",
