@@ -124,3 +124,18 @@ def test_every_step_of_a_definition_is_reached_by_some_tree(path: Path) -> None:
 @pytest.mark.parametrize("instrument", INSTRUMENTS)
 def test_each_instrument_has_a_definition(instrument: str) -> None:
     assert instrument in own_definitions().choose(instrument, {}).instruments
+
+
+@pytest.mark.parametrize(
+    ("instrument", "keywords", "name"),
+    [
+        ("FORS2", {"DPR.TECH": "IMAGE"}, "fors"),
+        ("FORS2", {"DPR.TECH": "SPECTRUM"}, "fors_spectra"),
+        ("SPHERE", {"SEQ.ARM": "IRDIS"}, "sphere_irdis"),
+        ("SPHERE", {"SEQ.ARM": "ZIMPOL"}, "sphere_zimpol"),
+        ("CRIRES", {}, "crires"),
+        ("SINFO", {}, "sinfoni"),
+    ],
+)
+def test_a_mode_has_the_definition_that_is_for_it(instrument: str, keywords: dict[str, object], name: str) -> None:
+    assert own_definitions().choose(instrument, keywords).name == name
