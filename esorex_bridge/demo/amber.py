@@ -13,7 +13,7 @@ from typing import Any
 
 from esorex_bridge.datasets.association import Association, AssociationTree
 from esorex_bridge.demo.amber_array import BASELINES, array_keywords, uniform_disc
-from esorex_bridge.demo.amber_beams import CENTRE_NM, CHANNELS, FIRST_ROW, Beams, windows
+from esorex_bridge.demo.amber_beams import CENTRE_NM, CHANNELS, FIRST_ROW, ROWS, SEED, Beams, windows
 from esorex_bridge.demo.amber_statics import CALIBRATOR, CALIBRATOR_MAS, calibrators, detector_maps
 from esorex_bridge.demo.amber_tables import Window, raw_extensions
 from esorex_bridge.demo.frames import Exposure, Instrument, Keywords, Template, fits_bytes
@@ -75,7 +75,7 @@ DARK = _kind("obs_dark", "AMBER_DARK_SCIENCE", "SCIENCE", "DARK", ("DARK",), TAR
 STAR = _kind("obs_1row", "AMBER_SCIENCE", "SCIENCE", "OBJECT", ("OBJECT", "OBJECT"), TARGET)
 
 
-def amber_night(seed: int = 17) -> Night:
+def amber_night(seed: int = SEED) -> Night:
     """Return the night; nothing is computed before a frame is asked for.
 
     Parameters
@@ -83,11 +83,14 @@ def amber_night(seed: int = 17) -> Night:
     seed : int
         Nights of different seeds differ in every pixel.
     """
-    return night_with(seed, detector_maps(seed), (), f"amber-seed{seed}")
+    maps = detector_maps(seed)
+    return night_with(
+        seed, maps, tuple(group(file.category, (file,), match="N/A") for file in maps), f"amber-seed{seed}"
+    )
 
 
-def night_with(seed: int, maps: tuple[ArchiveFile, ...], map_groups: tuple[Association, ...], name: str) -> Night:
-    """Return the night with maps of the detector that are files, or with groups of raws that give them."""
+def night_with(seed: int, maps: tuple[ArchiveFile, ...], detector: tuple[Association, ...], name: str) -> Night:
+    """Return the night with maps of its detector, or the raws of which they are made, and their associations."""
     wave = _series(WAVE, datetime(2010, 5, 1, 14, 0), seed)
     fringes = _series(FRINGES, datetime(2010, 5, 1, 14, 30), seed)
     cal_dark = _series(CALIBRATOR_DARK, datetime(2010, 5, 2, 1, 0), seed)
@@ -95,7 +98,6 @@ def night_with(seed: int, maps: tuple[ArchiveFile, ...], map_groups: tuple[Assoc
     dark = _series(DARK, datetime(2010, 5, 2, 2, 0), seed)
     star = _series(STAR, datetime(2010, 5, 2, 2, 5), seed)
     stars = (calibrators(),)
-    detector = (*(group(file.category, (file,), match="N/A") for file in maps), *map_groups)
     matrix = group("AMBER_3P2V", (*fringes, *wave), *detector)
     table = group("CALIB_DATABASE_K", stars, match="N/A")
     calibrator = group("AMBER_CALIB", (*cal_star, *cal_dark), matrix, *detector, table)
@@ -107,7 +109,7 @@ def night_with(seed: int, maps: tuple[ArchiveFile, ...], map_groups: tuple[Assoc
 def _series(kind: Kind, start: datetime, seed: int) -> tuple[ArchiveFile, ...]:
     template = Template(kind.template, start, len(kind.sequence), 200700001, "AMBER_SYNTH")
     series = Series(AMBER, template, kind.category, kind.dpr, DIT_S, kind.target)
-    pixels = FRAMES * 64 * sum(channel.columns for channel in CHANNELS)
+    pixels = FRAMES * ROWS * sum(channel.columns for channel in CHANNELS)
     return frames(series, partial(_keywords, kind), partial(_stream, kind, seed), 2 * pixels)
 
 

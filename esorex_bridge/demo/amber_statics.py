@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from esorex_bridge.demo.amber_beams import sensitivity
+from esorex_bridge.demo.amber_beams import SEED, sensitivity
 from esorex_bridge.demo.frames import Keywords, fits_bytes
 from esorex_bridge.demo.night import ArchiveFile
 from esorex_bridge.demo.tables import processed, table
@@ -30,7 +30,7 @@ def calibrators() -> ArchiveFile:
     return _static(3, "CALIB_DATABASE_K", _calibrators_bytes)
 
 
-def good_pixels(seed: int) -> Any:
+def good_pixels(seed: int = SEED) -> Any:
     """Return the truth about the detector: 1 where a pixel is good, else 0."""
     return (sensitivity(seed) > 0.5).astype(">f4")
 

@@ -83,6 +83,9 @@ NIGHTS = {
         ),
     ),
     "amber": Listed("amber", "amber_night", "three telescopes: fringes of the lamp, calibrator, star to visibilities"),
+    "amber_full": Listed(
+        "amber_detector", "amber_full_night", "all from raws: bad pixels and flat field of the detector, then as amber"
+    ),
     "giraf": Listed(
         "giraf",
         "giraf_night",

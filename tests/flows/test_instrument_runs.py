@@ -11,14 +11,28 @@ from astropy.io import fits
 
 from esorex_bridge.demo import amber, amber_beams, giraf, muse, naco_spectra, uves, vimos, visir
 from esorex_bridge.demo.amber_array import BASELINES, uniform_disc
-from esorex_bridge.demo.amber_statics import CALIBRATOR_MAS
+from esorex_bridge.demo.amber_detector import STRIPES
+from esorex_bridge.demo.amber_statics import CALIBRATOR_MAS, good_pixels
 from esorex_bridge.demo.giraf_fibres import Spectrograph, transmission
 from esorex_bridge.demo.naco_spectra import nod_offset
 from esorex_bridge.demo.uves_echelle import Echelle
 from tests.flows.conftest import Ended
 from tests.flows.instrument_runs import Reduction, assert_told, reduce_twice
 
-SMALL = ("naco", "hawki", "visir", "naco_spectra", "uves", "uves_red", "muse", "muse_sky", "giraf", "vimos", "amber")
+SMALL = (
+    "naco",
+    "hawki",
+    "visir",
+    "naco_spectra",
+    "uves",
+    "uves_red",
+    "muse",
+    "muse_sky",
+    "giraf",
+    "vimos",
+    "amber",
+    "amber_full",
+)
 
 Runs = dict[str, Reduction]
 
@@ -45,6 +59,9 @@ def run(
 
 CASCADES = {
     "amber": {f"amber_{name}" for name in ("spectral_calibration", "p2vm", "SciCal", "trf", "calibrate")},
+    "amber_full": {
+        f"amber_{name}" for name in ("detector", "spectral_calibration", "p2vm", "SciCal", "trf", "calibrate")
+    },
     "naco": {"naco_img_dark", "naco_img_twflat", "naco_img_jitter"},
     "hawki": {"hawki_dark_combine", "hawki_science_process"},
     "visir": {"visir_img_dark", "visir_img_ff", "visir_old_img_combine"},
@@ -212,6 +229,17 @@ def test_vimos_finds_the_dark_current_above_its_bias(run: Callable[[str], Reduct
     assert np.mean(fits.getdata(night.product("MASTER_DARK"))) == pytest.approx(per_second, rel=0.1)
 
 
+def test_amber_finds_the_bad_pixels_and_the_sensitivity_of_the_others(run: Callable[[str], Reduction]) -> None:
+    night = run("amber_full")
+    found, flat = (fits.getdata(night.product(f"AMBER_{name}")) for name in ("BADPIX", "FLATFIELD"))
+    good, sensitivity = good_pixels(), amber_beams.sensitivity(amber_beams.SEED)
+    for first, end in STRIPES:
+        lit = slice(first, end)
+        assert np.array_equal(found[:, lit], good[:, lit])
+        ratio = (flat[:, lit] / sensitivity[:, lit])[good[:, lit] == 1]
+        assert np.std(ratio / np.median(ratio)) < 0.005
+
+
 def test_amber_finds_where_the_spectra_of_its_channels_fall(run: Callable[[str], Reduction]) -> None:
     night = run("amber")
     offsets = [channel.row_offset for channel in amber_beams.CHANNELS if len(channel.telescopes) == 1]
@@ -223,8 +251,9 @@ def test_amber_finds_where_the_spectra_of_its_channels_fall(run: Callable[[str],
     assert np.abs(waves[:, None] * 1e9 - amber_beams.wavelengths_nm()).min(axis=1).max() < 0.01
 
 
-def test_amber_finds_visibilities_and_closure_phase_of_the_star(run: Callable[[str], Reduction]) -> None:
-    night = run("amber")
+@pytest.mark.parametrize("name", ["amber", "amber_full"])
+def test_amber_finds_visibilities_and_closure_phase_of_the_star(name: str, run: Callable[[str], Reduction]) -> None:
+    night = run(name)
     contrast, star = np.array(amber_beams.CONTRAST), np.array(amber.VISIBILITY)
     disc = np.array([uniform_disc(CALIBRATOR_MAS, pair, amber_beams.CENTRE_NM) for pair in BASELINES])
     # The pipeline takes the second and the third baseline for each other when it corrects for the calibrator's disc.
