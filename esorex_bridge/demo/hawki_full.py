@@ -27,11 +27,11 @@ MADE_FROM_RAWS = ("MASTER_TWILIGHT_FLAT", "MASTER_CONF", "MASTER_READGAIN")
 def hawki_full_night(science_frames: int = 3, seed: int = 42) -> Night:
     """Return the night; nothing is computed before a frame is asked for."""
     detectors = Detectors(NPIX, seed)
-    darks = dark_template(detectors, datetime(2019, 6, 1, 18, 0))
-    flat_darks = dark_template(detectors, datetime(2019, 6, 1, 18, 30), FLAT_DIT_S)
-    flats = _flats(detectors, datetime(2019, 6, 1, 22, 30))
-    science = science_template(detectors, datetime(2019, 6, 2, 1, 0), science_frames)
-    made = static_calibrations(detectors, science[0].keywords)
+    darks = dark_template(detectors, datetime(2019, 6, 8, 18, 0))
+    flat_darks = dark_template(detectors, datetime(2019, 6, 8, 18, 30), FLAT_DIT_S)
+    flats = _flats(detectors, datetime(2019, 6, 8, 22, 30))
+    science = science_template(detectors, datetime(2019, 6, 9, 1, 0), science_frames)
+    made = static_calibrations(detectors, science[0].keywords, datetime(2019, 6, 6, 12, 0))
     statics = tuple(file for file in made if file.category not in MADE_FROM_RAWS)
     cascade = (
         group("DARK", darks),

@@ -37,8 +37,18 @@ MADE = datetime(2019, 5, 30, 12, 0)
 Build = Callable[[Keywords], bytes]
 
 
-def static_calibrations(detectors: Detectors, science: Keywords) -> tuple[ArchiveFile, ...]:
-    """Return all that the science recipe needs beside the dark, each as one file; `science` is a raw header."""
+def static_calibrations(detectors: Detectors, science: Keywords, made: datetime = MADE) -> tuple[ArchiveFile, ...]:
+    """Return all that the science recipe needs beside the dark, each as one file.
+
+    Parameters
+    ----------
+    detectors : Detectors
+        What is on the sky depends on their size.
+    science : Keywords
+        A raw header.
+    made : datetime
+        To the minute; it is in the names.
+    """
     raw = inherited(science)
     builders: tuple[tuple[str, Keywords, Build], ...] = (
         ("MASTER_TWILIGHT_FLAT", raw, partial(_mosaic_bytes, detectors, _flat)),
@@ -51,17 +61,17 @@ def static_calibrations(detectors: Detectors, science: Keywords) -> tuple[Archiv
         ("SCHLEGEL_MAP_SOUTH", (), partial(schlegel_bytes, -1)),
     )
     return tuple(
-        _static(number, category, more, build) for number, (category, more, build) in enumerate(builders, start=1)
+        _static(made, number, category, more, build) for number, (category, more, build) in enumerate(builders, start=1)
     )
 
 
 def master_dark(detectors: Detectors, dark: Keywords) -> ArchiveFile:
     """Return the processed dark that Raw2Master associates; `dark` is the header of a raw one."""
-    return _static(0, "MASTER_DARK", inherited(dark), partial(_mosaic_bytes, detectors, _dark))
+    return _static(MADE, 0, "MASTER_DARK", inherited(dark), partial(_mosaic_bytes, detectors, _dark))
 
 
-def _static(number: int, category: str, more: Keywords, build: Build) -> ArchiveFile:
-    dp_id = DpId(f"M.HAWKI.{MADE:%Y-%m-%dT%H:%M}:{number:02d}.{123 + 77 * number % 800:03d}")
+def _static(made: datetime, number: int, category: str, more: Keywords, build: Build) -> ArchiveFile:
+    dp_id = DpId(f"M.HAWKI.{made:%Y-%m-%dT%H:%M}:{number:02d}.{123 + 77 * number % 800:03d}")
     keywords = processed(dp_id, HAWKI.name, category, more)
     return ArchiveFile(dp_id, category, keywords, partial(build, keywords))
 

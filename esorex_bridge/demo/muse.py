@@ -9,7 +9,7 @@ The archive delivers MUSE's raws plain: the recipes open a file once for each IF
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +85,8 @@ def muse_night(ifus: int = 24, columns: int = 64, rows: int = 64, seed: int = 9)
         Nights of different seeds differ in every pixel.
     """
     spectrographs = Spectrographs(ifus, columns, rows, seed)
-    biases, darks = _biases(spectrographs), _darks(spectrographs)
+    noon = datetime(2018, 3, 1, 12, 0)
+    biases, darks = _biases(spectrographs, noon), _darks(spectrographs, noon)
     names = tuple(file.associated for file in darks)
     tree = AssociationTree(Association("DARK", names, (group("BIAS", biases),)), "Raw2Raw")
     return Night(f"muse-{ifus}x{columns}x{rows}-seed{seed}", MUSE.name, (*biases, *darks), (tree,), kept=False)
@@ -104,9 +105,10 @@ def muse_sky_night(ifus: int = 1, columns: int = FULL_WIDTH, rows: int = 96, see
         Nights of different seeds differ in every pixel.
     """
     spectrographs = Spectrographs(ifus, columns, rows, seed)
-    biases, darks = _biases(spectrographs), _darks(spectrographs)
-    flats = _series(spectrographs, "FLAT", ("CALIB", "FLAT,LAMP", "IFU"), datetime(2018, 3, 1, 15, 0), 3, 3.0)
-    science = _series(spectrographs, "OBJECT", ("SCIENCE", "OBJECT", "IFU"), datetime(2018, 3, 2, 3, 0), 1, 600.0)
+    noon = datetime(2018, 3, 8, 12, 0)
+    biases, darks = _biases(spectrographs, noon), _darks(spectrographs, noon)
+    flats = _series(spectrographs, "FLAT", ("CALIB", "FLAT,LAMP", "IFU"), noon + timedelta(hours=3), 3, 3.0)
+    science = _series(spectrographs, "OBJECT", ("SCIENCE", "OBJECT", "IFU"), noon + timedelta(hours=15), 1, 600.0)
     statics = (
         geometry_table(ifus, SLICES),
         *(wavelength_table(ifu, SLICES, 2 * rows) for ifu in range(1, ifus + 1)),
@@ -130,12 +132,12 @@ def slice_centre(columns: int, number: int) -> float:
     return MARGIN_PIX + pitch * (number - 0.5) + 0.5
 
 
-def _biases(spectrographs: Spectrographs) -> tuple[ArchiveFile, ...]:
-    return _series(spectrographs, "BIAS", ("CALIB", "BIAS", "IFU"), datetime(2018, 3, 1, 12, 0), 3, 0.0)
+def _biases(spectrographs: Spectrographs, noon: datetime) -> tuple[ArchiveFile, ...]:
+    return _series(spectrographs, "BIAS", ("CALIB", "BIAS", "IFU"), noon, 3, 0.0)
 
 
-def _darks(spectrographs: Spectrographs) -> tuple[ArchiveFile, ...]:
-    return _series(spectrographs, "DARK", ("CALIB", "DARK", "IFU"), datetime(2018, 3, 1, 13, 0), 3, 1800.0)
+def _darks(spectrographs: Spectrographs, noon: datetime) -> tuple[ArchiveFile, ...]:
+    return _series(spectrographs, "DARK", ("CALIB", "DARK", "IFU"), noon + timedelta(hours=1), 3, 1800.0)
 
 
 def _series(

@@ -7,7 +7,7 @@ the upper chip first.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -37,6 +37,10 @@ CHIPS: dict[Arm, tuple[str, ...]] = {"BLUE": ("BLUE",), "RED": ("REDU", "REDL")}
 """In the order of the raw file."""
 BINNING: dict[Arm, int] = {"BLUE": 1, "RED": 2}
 """Pixels binned in each direction."""
+NOONS = {"BLUE": datetime(2014, 3, 1, 12, 0), "RED": datetime(2014, 3, 8, 12, 0)}
+"""When the nights of the arms begin."""
+FIRST_STATIC = {"BLUE": 1, "RED": 11}
+"""Numbers of static calibrations, from which their names come."""
 HEIGHTS: dict[Arm, int] = {"BLUE": 256, "RED": 480}
 """Pixels of each chip across the dispersion. The pipeline knows bad rows of the red chips by heart, up to row 422."""
 GRATINGS: dict[Arm, tuple[str, float]] = {"BLUE": ("CD#2", 390.0), "RED": ("CD#3", 580.0)}
@@ -118,15 +122,17 @@ def uves_night(arm: Arm = "BLUE", length: int = 2048, height: int | None = None,
         size = 2 * length * height
         return frames(series, partial(_keywords, spectrograph), partial(_stream, spectrograph), size)
 
-    biases = taken("BIAS", ("CALIB", "BIAS", "IMAGE"), datetime(2014, 3, 1, 12, 0), 3, 0.0)
-    darks = taken("DARK", ("CALIB", "DARK", "IMAGE"), datetime(2014, 3, 1, 13, 0), 3, 3600.0)
-    definition = taken("ORDER_FLAT", ("CALIB", "LAMP,ORDERDEF", "ECHELLE"), datetime(2014, 3, 1, 17, 0), 1, 20.0)
-    flats = taken("FLAT", ("CALIB", "LAMP,FLAT", "ECHELLE"), datetime(2014, 3, 1, 17, 10), 3, 20.0)
-    lamps = taken("ARC_LAMP", ("CALIB", "LAMP,WAVE", "ECHELLE"), datetime(2014, 3, 1, 17, 30), 1, 60.0)
-    science = taken("SCI_POINT", ("SCIENCE", "OBJECT,POINT", "ECHELLE"), datetime(2014, 3, 2, 2, 0), 1, 600.0)
+    noon = NOONS[arm]
+    biases = taken("BIAS", ("CALIB", "BIAS", "IMAGE"), noon, 3, 0.0)
+    darks = taken("DARK", ("CALIB", "DARK", "IMAGE"), noon + timedelta(hours=1), 3, 3600.0)
+    definition = taken("ORDER_FLAT", ("CALIB", "LAMP,ORDERDEF", "ECHELLE"), noon + timedelta(hours=5), 1, 20.0)
+    flats = taken("FLAT", ("CALIB", "LAMP,FLAT", "ECHELLE"), noon + timedelta(hours=5, minutes=10), 3, 20.0)
+    lamps = taken("ARC_LAMP", ("CALIB", "LAMP,WAVE", "ECHELLE"), noon + timedelta(hours=5, minutes=30), 1, 60.0)
+    science = taken("SCI_POINT", ("SCIENCE", "OBJECT,POINT", "ECHELLE"), noon + timedelta(hours=14), 1, 600.0)
+    first = FIRST_STATIC[arm]
     statics = (
-        line_catalogue(spectrograph.echelles, seed, 1),
-        *(line_guess(echelle, seed, 2 + index) for index, echelle in enumerate(spectrograph.echelles)),
+        line_catalogue(spectrograph.echelles, seed, first),
+        *(line_guess(echelle, seed, first + index) for index, echelle in enumerate(spectrograph.echelles, start=1)),
     )
     tree = _tree(arm, science, Cascade(biases, darks, definition, flats, lamps, statics))
     files = (*biases, *darks, *definition, *flats, *lamps, *science, *statics)
