@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 from esorex_bridge.datasets.association import Association, AssociationTree
 from esorex_bridge.demo.amber_array import BASELINES, array_keywords, uniform_disc
@@ -90,7 +89,19 @@ def amber_night(seed: int = SEED) -> Night:
 
 
 def night_with(seed: int, maps: tuple[ArchiveFile, ...], detector: tuple[Association, ...], name: str) -> Night:
-    """Return the night with maps of its detector, or the raws of which they are made, and their associations."""
+    """Return the night that begins with maps of the detector.
+
+    Parameters
+    ----------
+    seed : int
+        Nights of different seeds differ in every pixel.
+    maps : tuple of ArchiveFile
+        The maps, or the raws of which they are made.
+    detector : tuple of Association
+        How trees name them.
+    name : str
+        Of the night.
+    """
     wave = _series(WAVE, datetime(2010, 5, 1, 14, 0), seed)
     fringes = _series(FRINGES, datetime(2010, 5, 1, 14, 30), seed)
     cal_dark = _series(CALIBRATOR_DARK, datetime(2010, 5, 2, 1, 0), seed)
@@ -124,13 +135,13 @@ def _stream(kind: Kind, seed: int, keywords: Keywords, exposure: Exposure) -> by
 def _beams(kind: Kind, frame: str) -> Beams:
     """Return the light of an exposure; the name of a lamp's frame tells the shutters that are open."""
     if frame == "OBJECT":
-        visibility, phase = source(kind)
+        visibility, phase = _source(kind)
         return Beams((1, 2, 3), STAR_COUNTS, visibility, phase, piston_nm=PISTON_NM)
     opened = tuple(int(letter) for letter in frame if letter.isdigit())
     return Beams(opened, LAMP_COUNTS, quadrature=opened if frame.endswith("Q") else ())
 
 
-def source(kind: Kind) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+def _source(kind: Kind) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
     """Return visibility and phase (radians) of a star by baseline, as they are above the atmosphere."""
     if kind is STAR:
         return VISIBILITY, PHASE_RAD
@@ -140,12 +151,10 @@ def source(kind: Kind) -> tuple[tuple[float, float, float], tuple[float, float, 
 
 def _keywords(kind: Kind, exposure: Exposure) -> Keywords:
     spare = tuple((f"ESO INS {part} NAME", "CLEAR") for part in SPARE_ARMS)
-    offsets: tuple[Any, ...] = tuple((f"ESO DET1 P{number} OFFSETY", 0.0) for number in (1, 2, 3))
     return (
         ("ESO DET DIT", exposure.dit_s),
         ("ESO DET NDIT", FRAMES),
         ("ESO DET NTEL", 3),
-        *offsets,
         ("ESO INS MODE", "3Tstd_Medium_K_1_2.1"),
         ("ESO INS GRAT1 NAME", "GMR"),
         ("ESO INS GRAT1 ORDER", 1),

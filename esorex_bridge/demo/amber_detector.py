@@ -1,8 +1,8 @@
 """AMBER from its detector on: darks and flats of seven exposure times, of the whole detector, before the night begins.
 
-The pipeline passes over the first 20 frames of a file, in which the real detector settles; here they hold the bias and
-no more. It judges pixels by the scatter of the frames that are left. So that a few frames are enough, the noise of a
-pixel is balanced: it goes up and down by the same amount in turn.
+The pipeline passes over the first 20 frames of a file; here they hold the bias and no more. It judges pixels by the
+scatter of the frames that are left. So that a few of them are enough, the noise of a pixel is balanced: it goes up and
+down by the same amount in turn.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from esorex_bridge.demo.night import ArchiveFile, Night, group
 from esorex_bridge.demo.series import Series, frames, noise
 
 PASSED_OVER, USED = 20, 4
-"""Frames of a file."""
+"""Frames of a file, in this order."""
 DITS_S = tuple(number / 10 for number in range(1, 8))
 DARK_COUNTS_PER_S = 20.0
 FLAT_COUNTS_PER_S = 9000.0
@@ -64,9 +64,10 @@ def _stream(seed: int, keywords: Keywords, exposure: Exposure) -> bytes:
 def _pixels(seed: int, exposure: Exposure) -> Any:
     import numpy as np
 
+    lit = np.s_[:, MASKED_COLUMNS:]
     light = np.full((NPIX, NPIX), DARK_COUNTS_PER_S * exposure.dit_s)
     if exposure.dpr[1] == "DETFLAT":
-        light[:, MASKED_COLUMNS:] += FLAT_COUNTS_PER_S * exposure.dit_s * sensitivity(seed)[:, MASKED_COLUMNS:]
+        light[lit] += FLAT_COUNTS_PER_S * exposure.dit_s * sensitivity(seed)[lit]
     signs = noise(seed, exposure).choice((-1, 1), (NPIX, NPIX))
     scatter = signs * np.sqrt(READ_NOISE_COUNTS**2 + light / GAIN_E_PER_COUNT)
     cube = np.full((PASSED_OVER + USED, NPIX, NPIX), BIAS_COUNTS, dtype=">i2")
