@@ -7,7 +7,7 @@ a dark. The path differences of the stars' beams tremble from frame to frame.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from esorex_bridge.datasets.association import Association, AssociationTree
@@ -83,12 +83,13 @@ def amber_night(seed: int = SEED) -> Night:
         Nights of different seeds differ in every pixel.
     """
     maps = detector_maps(seed)
-    return night_with(
-        seed, maps, tuple(group(file.category, (file,), match="N/A") for file in maps), f"amber-seed{seed}"
-    )
+    detector = tuple(group(file.category, (file,), match="N/A") for file in maps)
+    return night_with(seed, maps, detector, f"amber-seed{seed}", datetime(2010, 5, 1))
 
 
-def night_with(seed: int, maps: tuple[ArchiveFile, ...], detector: tuple[Association, ...], name: str) -> Night:
+def night_with(
+    seed: int, maps: tuple[ArchiveFile, ...], detector: tuple[Association, ...], name: str, day: datetime
+) -> Night:
     """Return the night that begins with maps of the detector.
 
     Parameters
@@ -101,13 +102,15 @@ def night_with(seed: int, maps: tuple[ArchiveFile, ...], detector: tuple[Associa
         How trees name them.
     name : str
         Of the night.
+    day : datetime
+        On which it begins, at 0 h UT.
     """
-    wave = _series(WAVE, datetime(2010, 5, 1, 14, 0), seed)
-    fringes = _series(FRINGES, datetime(2010, 5, 1, 14, 30), seed)
-    cal_dark = _series(CALIBRATOR_DARK, datetime(2010, 5, 2, 1, 0), seed)
-    cal_star = _series(CALIBRATOR_STAR, datetime(2010, 5, 2, 1, 5), seed)
-    dark = _series(DARK, datetime(2010, 5, 2, 2, 0), seed)
-    star = _series(STAR, datetime(2010, 5, 2, 2, 5), seed)
+    wave = _series(WAVE, day + timedelta(hours=14), seed)
+    fringes = _series(FRINGES, day + timedelta(hours=14, minutes=30), seed)
+    cal_dark = _series(CALIBRATOR_DARK, day + timedelta(hours=25), seed)
+    cal_star = _series(CALIBRATOR_STAR, day + timedelta(hours=25, minutes=5), seed)
+    dark = _series(DARK, day + timedelta(hours=26), seed)
+    star = _series(STAR, day + timedelta(hours=26, minutes=5), seed)
     stars = (calibrators(),)
     matrix = group("AMBER_3P2V", (*fringes, *wave), *detector)
     table = group("CALIB_DATABASE_K", stars, match="N/A")

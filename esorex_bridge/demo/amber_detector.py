@@ -18,6 +18,7 @@ from esorex_bridge.demo.frames import Exposure, Keywords, Template, fits_bytes
 from esorex_bridge.demo.night import ArchiveFile, Night, group
 from esorex_bridge.demo.series import Series, frames, noise
 
+DAY = datetime(2010, 5, 3)
 PASSED_OVER, USED = 20, 4
 """Frames of a file, in this order."""
 DITS_S = tuple(number / 10 for number in range(1, 8))
@@ -37,10 +38,10 @@ def amber_full_night(seed: int = SEED) -> Night:
     seed : int
         Nights of different seeds differ in every pixel.
     """
-    darks = _series("AMBER_DETECTOR_DARK", "DETDARK", datetime(2010, 4, 30, 14, 0), seed)
-    flats = _series("AMBER_DETECTOR_FFM", "DETFLAT", datetime(2010, 4, 30, 15, 0), seed)
+    darks = _series("AMBER_DETECTOR_DARK", "DETDARK", DAY.replace(hour=10), seed)
+    flats = _series("AMBER_DETECTOR_FFM", "DETFLAT", DAY.replace(hour=11), seed)
     raws = (*darks, *flats)
-    return night_with(seed, raws, (group("AMBER_DETECTOR", raws),), f"amber-full-seed{seed}")
+    return night_with(seed, raws, (group("AMBER_DETECTOR", raws),), f"amber-full-seed{seed}", DAY)
 
 
 def _series(category: str, what: str, start: datetime, seed: int) -> tuple[ArchiveFile, ...]:
