@@ -103,7 +103,7 @@ NIGHTS = {
     "vimos_full": Listed(
         "vimos_full",
         "vimos_full_night",
-        "imaging, four quadrants, all from raws: bias, dark, twilight flat, noise, jitter; takes minutes",
+        "imaging, four quadrants, all from raws: bias, dark, twilight flat, noise, jitter, standard; takes minutes",
         # Quick stacking; the frames are large.
         (
             "vimos_ima_science.stk_method=nearest",

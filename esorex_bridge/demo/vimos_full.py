@@ -44,6 +44,14 @@ FWHM_PIX = 3.5
 STARS = 250
 """In each quadrant."""
 DEAD_SENSITIVITY = 0.03
+TEMPLATES = {
+    "BIAS": "VIMOS_img_cal_Bias",
+    "DARK": "VIMOS_img_cal_Dark",
+    "FLAT,SKY": "VIMOS_img_cal_SkyFlats",
+    "STD": "VIMOS_img_cal_Photom",
+    "OBJECT": "VIMOS_img_obs_Jitter",
+}
+"""By `DPR TYPE`."""
 BETWEEN_QUADRANTS = timedelta(milliseconds=11)
 
 
@@ -83,19 +91,17 @@ def vimos_full_night(science_exposures: int = 2, seed: int = 31) -> Night:
     flats = _series(seed, "IMG_SKY_FLAT", "FLAT,SKY", datetime(2015, 4, 3, 22, 50), FLAT_S, twilight)
     sky = tuple(Light(SKY_COUNTS, OFFSETS_PIX[index % len(OFFSETS_PIX)], True) for index in range(science_exposures))
     science = _series(seed, "IMG_SCIENCE", "OBJECT", datetime(2015, 4, 4, 3, 0), SCIENCE_S, sky)
+    standards = _series(seed, "IMG_STANDARD", "STD", datetime(2015, 4, 4, 1, 0), SCIENCE_S, sky[:1])
     statics = static_calibrations(partial(injected_stars, seed), SCIENCE_S)
-    bias_group = group("BIAS", biases)
-    dark_group = group("DARK", darks, bias_group)
-    cascade = (
-        bias_group,
-        dark_group,
-        group("IMG_SKY_FLAT", flats, bias_group, dark_group),
-        *(group(file.category, (file,), match="N/A") for file in statics),
-    )
+    bias = group("BIAS", biases)
+    dark = group("DARK", darks, bias)
+    flat = group("IMG_SKY_FLAT", flats, bias, dark)
+    fixed = tuple(group(file.category, (file,), match="N/A") for file in statics)
+    cascade = (bias, dark, flat, group("IMG_STANDARD", standards, bias, dark, flat, *fixed), *fixed)
     names = tuple(file.associated for file in science)
     tree = AssociationTree(Association("IMG_SCIENCE", names, cascade), "Raw2Raw")
-    name = f"vimos-full-{science_exposures}-seed{seed}"
-    return Night(name, VIMOS.name, (*biases, *darks, *flats, *science, *statics), (tree,), kept=False)
+    files = (*biases, *darks, *flats, *standards, *science, *statics)
+    return Night(f"vimos-full-{science_exposures}-seed{seed}", VIMOS.name, files, (tree,), kept=False)
 
 
 @lru_cache(maxsize=4)
@@ -133,10 +139,7 @@ def _series(
 ) -> tuple[ArchiveFile, ...]:
     """Return the files of a template: for each exposure one of each quadrant."""
     purpose = "SCIENCE" if dpr_type == "OBJECT" else "CALIB"
-    name = {"BIAS": "img_cal_Bias", "DARK": "img_cal_Dark", "FLAT,SKY": "img_cal_SkyFlats"}.get(
-        dpr_type, "img_obs_Jitter"
-    )
-    template = Template(f"VIMOS_{name}", start, len(lights), 200400100 + start.hour, "VIMOS_SYNTH")
+    template = Template(TEMPLATES[dpr_type], start, len(lights), 200400100 + start.hour, "VIMOS_SYNTH")
     series = Series(VIMOS, template, category, (purpose, dpr_type, "IMAGE"), exposure_s, spacing_s=exposure_s + 60)
     return tuple(
         _file(

@@ -20,6 +20,8 @@ from esorex_bridge.demo.tables import processed
 from esorex_bridge.demo.vimos_detectors import CHIPS, VIMOS, reference_pixel
 from esorex_bridge.files import DpId
 
+EXTINCTION_MAG = 0.07
+"""Of the atmosphere in R, a unit of airmass."""
 StarsOf = Callable[[int], tuple[Star, ...]]
 
 
@@ -28,7 +30,7 @@ def static_calibrations(stars_of: StarsOf, exposure_s: float) -> tuple[ArchiveFi
     named = (("CATNAME", CATALOGUE_NAME),)
     catalogue = partial(_catalogue_bytes, stars_of, exposure_s)
     builders: tuple[tuple[str, Keywords, Callable[[Keywords], bytes]], ...] = (
-        ("PHOTCAL_TAB", (), partial(photometry_bytes, "R", "R", 0.07, 2.3)),
+        ("PHOTCAL_TAB", (), partial(photometry_bytes, "R", "R", EXTINCTION_MAG, 2.3)),
         ("MASTER_LOCAL_CATALOGUE_ASTROM", named, catalogue),
         ("MASTER_LOCAL_CATALOGUE_PHOTOM", named, catalogue),
         ("SCHLEGEL_MAP_NORTH", (), partial(schlegel_bytes, 1)),

@@ -13,9 +13,10 @@ from astropy.io import fits
 from esorex_bridge.demo import vimos_full
 from esorex_bridge.demo.hawki_full import NPIX
 from esorex_bridge.demo.hawki_mosaic import CHIPS, GAIN_E_PER_COUNT, Detectors, chip_pixels, chip_stars
+from esorex_bridge.demo.survey_tables import ZERO_POINT_MAG
 from esorex_bridge.demo.vimos_detectors import CHIPS as QUADRANTS
 from esorex_bridge.demo.vimos_detectors import COLUMNS, CONAD_E_PER_COUNT, PRESCAN
-from esorex_bridge.demo.vimos_statics import sky_positions
+from esorex_bridge.demo.vimos_statics import EXTINCTION_MAG, sky_positions
 from tests.flows.conftest import Ended
 from tests.flows.instrument_runs import Reduction, assert_told, reduce_twice
 
@@ -57,7 +58,7 @@ def vimos(tmp_path_factory: pytest.TempPathFactory, bridge: Callable[..., Ended]
 
 def test_vimos_goes_all_the_way_from_raws_of_four_quadrants(vimos: Reduction) -> None:
     assert vimos.code == 0, vimos.runs
-    levels = ("bias", "dark", "twilight_flat", "det_noise", "science")
+    levels = ("bias", "dark", "twilight_flat", "det_noise", "science", "standard")
     assert vimos.recipes == [f"vimos_ima_{level}" for level in levels]
     assert vimos.decisions(1) == {"reuse"}
     assert vimos.runs[1]["executed"] == 0
@@ -99,3 +100,11 @@ def test_vimos_finds_the_stars_on_the_sky(vimos: Reduction) -> None:
             # The recipe leaves out the corners that the field of the telescope does not reach.
             assert vimos_full.STARS * 0.85 < len(found) <= vimos_full.STARS
             assert np.percentile(apart_arcsec, 95) < 0.1
+
+
+def test_vimos_finds_the_zero_point_of_the_stars(vimos: Reduction) -> None:
+    above_first_airmass = 0.15
+    with fits.open(vimos.product("OBJECT_CATALOGUE_STD")) as catalogue:
+        for chip in QUADRANTS.values():
+            zero_point = catalogue[chip].header["ESO DRS ZPALL2"]
+            assert zero_point == pytest.approx(ZERO_POINT_MAG + EXTINCTION_MAG * above_first_airmass, abs=0.02)
