@@ -95,7 +95,7 @@ class Spectrograph:
 
 
 def transmission(fibre: int) -> float:
-    """Return which part of the light a fibre lets through, 1 in the middle."""
+    """Return how much light a fibre lets through, 1 for the fibres on average."""
     return 1 + 0.2 * sin(fibre)
 
 
