@@ -21,9 +21,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from esorex_bridge.batch.conduct import Asked, new_batch
 from esorex_bridge.batch.driver import Driver, Manner

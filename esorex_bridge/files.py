@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NewType
+
+from msgspec import Struct
 
 DpId = NewType("DpId", str)
 """An archive file name without extension: `NACO.2016-03-02T02:00:00.000`, `M.HAWKI.2019-01-01T00:00:00.000`."""
@@ -19,8 +20,7 @@ FITS_SUFFIXES = (".fits", ".fits.Z", ".fits.gz", ".fits.fz", ".fit", ".fit.gz", 
 _DP_ID = re.compile(r"(?:M\.)?[A-Z][A-Z0-9_]*\.\d{4}-\d\d-\d\dT\d\d[:_]\d\d[:_]\d\d\.\d{1,4}")
 
 
-@dataclass(frozen=True, slots=True)
-class LocalFile:
+class LocalFile(Struct, frozen=True):
     """A file on this machine whose content is known.
 
     Parameters

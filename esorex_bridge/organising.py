@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from esorex_bridge.errors import DataError, UserError
 
@@ -32,8 +34,7 @@ BREAKPOINTS_FILE = "breakpoints.json"
 _PROBES = 50
 
 
-@dataclass(frozen=True, slots=True)
-class OrganisedData:
+class OrganisedData(Struct, frozen=True):
     """What lies on disk, and what was made of it.
 
     Parameters
@@ -74,8 +75,7 @@ class OrganisedData:
         return next((known for known in self.organised if known.target(dataset) is not None), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What to organise by.
 
     Parameters

@@ -8,8 +8,9 @@ and what it takes from other steps becomes the actions below it; two steps under
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, files_of
 from esorex_bridge.plan.plan import FileInput, Plan, Step, StepName

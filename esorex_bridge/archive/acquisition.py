@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
 
 from esorex_bridge.archive.calselector import AssociationReply, Outcome, without_tree
 from esorex_bridge.archive.query import Constraints
@@ -33,8 +34,7 @@ class Watcher(Protocol):
         """Give what downloads tell their progress to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Acquisition:
+class Acquisition(Struct, frozen=True):
     """What was found, associated and fetched.
 
     Parameters

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import Message
 from enum import Enum
 from pathlib import PurePosixPath
+
+from msgspec import Struct
 
 from esorex_bridge.archive.services import is_archive_name
 from esorex_bridge.archive.votable import CALIBRATION, SIBLING, THIS, Links, read_statement
@@ -44,8 +45,7 @@ class Outcome(Enum):
     NO_TREE = "no_tree"
 
 
-@dataclass(frozen=True, slots=True)
-class AssociationReply:
+class AssociationReply(Struct, frozen=True):
     """What calSelector answered for one frame, and for the others of its template.
 
     Parameters
@@ -93,8 +93,7 @@ class AssociationReply:
         return self.executed is not None and self.executed != self.requested
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """One document of a reply.
 
     Parameters

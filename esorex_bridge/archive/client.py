@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import requests
+from msgspec.structs import replace
 
 from esorex_bridge.archive import associate, tap
 from esorex_bridge.archive.auth import Credentials

@@ -11,12 +11,13 @@ import re
 import threading
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import requests
+from msgspec import Struct
+from msgspec.structs import replace
 from urllib3.exceptions import HTTPError
 
 from esorex_bridge.archive.arriving import Arriving, PageError, digest_of
@@ -123,15 +124,13 @@ def existing(folder: Path) -> dict[str, Path]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Again:
+class _Again(Struct, frozen=True):
     """A try that came to nothing, and why."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Folder:
+class _Folder(Struct, frozen=True):
     """A data folder that is being filled."""
 
     path: Path

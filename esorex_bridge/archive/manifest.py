@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import threading
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from msgspec import Struct
+
 from esorex_bridge.files import Digest
+from esorex_bridge.values import plain
 
 NAME = ".esorex_bridge_manifest.jsonl"
 VERSION = 1
@@ -19,8 +21,7 @@ VERSION = 1
 _HEAD = json.dumps({"esorex_bridge_manifest": VERSION})
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A verified file.
 
     Parameters
@@ -77,7 +78,7 @@ class Manifest:
         """
         found = path.stat()
         entry = Entry(path.name, found.st_size, found.st_mtime_ns, found.st_ino, digest)
-        line = json.dumps(asdict(entry), ensure_ascii=False)
+        line = json.dumps(plain(entry), ensure_ascii=False)
         with self._lock:
             start = _start(self._path)
             with self._path.open("ab", buffering=0) as stream:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _GRADE = re.compile(r"^\s*Grade:\s+([ABCDX_])\b", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class NightLog:
+class NightLog(Struct, frozen=True):
     """The excerpt of the night log for one frame.
 
     Parameters

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
+
+from msgspec import Struct
 
 from esorex_bridge.archive.arriving import digest_of
 from esorex_bridge.archive.download import existing
@@ -29,8 +30,7 @@ _SCRIPT_LIMIT = 16 * 1024 * 1024
 _LISTED = re.compile(r"https?://[^\s\"']+/(?:dataPortal(?:_new)?/file|SAF)/([^\s\"'/]+)")
 
 
-@dataclass(frozen=True, slots=True)
-class PackageFolder:
+class PackageFolder(Struct, frozen=True):
     """One folder of a package.
 
     Parameters
@@ -48,8 +48,7 @@ class PackageFolder:
     trees: tuple[SavedTree, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Package:
+class Package(Struct, frozen=True):
     """What lies in a folder of files from the archive.
 
     Parameters
@@ -72,8 +71,7 @@ class Package:
         return tuple(name for name in dict.fromkeys((*self.listed, *named)) if name not in here)
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(Struct, frozen=True):
     """A file of a package after a look at its content.
 
     Parameters

@@ -11,9 +11,10 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+from msgspec import Struct
 
 from esorex_bridge.archive.transfer import Begin, Partial
 
@@ -22,8 +23,7 @@ VERSION = 1
 _CHUNK = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """The part of one file, locked by us.
 
     Parameters

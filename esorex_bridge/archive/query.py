@@ -7,8 +7,9 @@ FITS keyword INSTRUME, which is often neither the common name nor the prefix of 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+
+from msgspec import Struct
 
 from esorex_bridge.errors import UserError
 
@@ -31,8 +32,7 @@ _NIGHT_BEGINS = timedelta(hours=12)
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Constraints:
+class Constraints(Struct, frozen=True):
     """What the wanted frames have in common; None or empty means "any".
 
     Parameters

@@ -7,8 +7,9 @@ changes even years later.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from esorex_bridge.archive.calselector import AssociationReply, Outcome, outcome_of
 from esorex_bridge.archive.trees import SavedTree
@@ -17,8 +18,7 @@ from esorex_bridge.datasets.association import AssociationTree, Mode, distinct_f
 _WORSE = frozenset((Outcome.DENIED, Outcome.NO_TREE, Outcome.EMPTY, Outcome.NOT_SUPPORTED))
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(Struct, frozen=True):
     """A tree to ask for again, and why.
 
     Parameters
@@ -33,8 +33,7 @@ class Due:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """What a new answer changes.
 
     Parameters

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from esorex_bridge.archive.transfer import FileStatus
 from esorex_bridge.errors import UserError
 from esorex_bridge.files import Digest
 
 
-@dataclass(frozen=True, slots=True)
-class FileReport:
+class FileReport(Struct, frozen=True):
     """What became of one file.
 
     Parameters
@@ -44,8 +44,7 @@ class FileReport:
         return self.path is not None
 
 
-@dataclass(frozen=True, slots=True)
-class FetchReport:
+class FetchReport(Struct, frozen=True):
     """What became of all files, in the order in which they were asked for.
 
     Parameters
@@ -71,8 +70,7 @@ class FetchReport:
         return {file.name: file.path for file in self.files if file.path is not None}
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(Struct, frozen=True):
     """Progress within one file.
 
     Parameters

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from calendar import timegm
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from esorex_bridge.archive.calselector import attachment_name
 from esorex_bridge.fits.stream import Packing, packing_of
@@ -28,8 +29,7 @@ class FileStatus(Enum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Partial:
+class Partial(Struct, frozen=True):
     """What an earlier try left of a file.
 
     Parameters
@@ -48,8 +48,7 @@ class Partial:
     modified: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Begin:
+class Begin(Struct, frozen=True):
     """The bytes come: from where, how many, and what the service calls the file.
 
     Parameters
@@ -69,8 +68,7 @@ class Begin:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """No bytes that can be used.
 
     Parameters

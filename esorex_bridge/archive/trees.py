@@ -5,21 +5,22 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from esorex_bridge.archive.calselector import AssociationReply
 from esorex_bridge.datasets.association import AssociationTree, Mode
 from esorex_bridge.datasets.xml import UnreadableTreeError, read_tree_file
 from esorex_bridge.errors import DataError
+from esorex_bridge.values import plain
 
 NAME = ".esorex_bridge_trees.jsonl"
 VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """What was asked for a tree that lies in a folder.
 
     Parameters
@@ -40,8 +41,7 @@ class Asked:
     time: str
 
 
-@dataclass(frozen=True, slots=True)
-class SavedTree:
+class SavedTree(Struct, frozen=True):
     """A tree in a folder.
 
     Parameters
@@ -101,7 +101,7 @@ def _save(reply: AssociationReply, folder: Path, now: datetime) -> Path:
     part = path.with_name(path.name + ".part")
     part.write_bytes(reply.document)
     part.replace(path)
-    line = asdict(Asked(path.name, reply.asked, reply.requested, now.astimezone(UTC).isoformat(timespec="seconds")))
+    line = plain(Asked(path.name, reply.asked, reply.requested, now.astimezone(UTC).isoformat(timespec="seconds")))
     notes = folder / NAME
     head = "" if notes.exists() else json.dumps({"esorex_bridge_trees": VERSION}) + "\n"
     descriptor = os.open(notes, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)

@@ -6,9 +6,9 @@ Read without pyvo: its `bysemantics` fetches a vocabulary from the network, and 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from lxml import etree
+from msgspec import Struct
 
 from esorex_bridge.archive.services import is_archive_name
 from esorex_bridge.errors import ArchiveError
@@ -27,8 +27,7 @@ class UnreadableTableError(ArchiveError):
     """A reply is no VOTable that can be read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """One row: what belongs to a file, and where it is.
 
     Parameters
@@ -68,8 +67,7 @@ class Link:
         return name if downloads and is_archive_name(name) else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Links:
+class Links(Struct, frozen=True):
     """A table of links.
 
     Parameters
@@ -91,8 +89,7 @@ class Links:
         return tuple(row for row in self.rows if row.semantics == semantics)
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Struct, frozen=True):
     """What calSelector states about an association in the description of its `#this` row.
 
     Parameters

@@ -6,7 +6,8 @@ Decides only; sizes and presence are given.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from esorex_bridge.archive.calselector import AssociationReply, Outcome
 
@@ -23,8 +24,7 @@ _REMARKS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class WantedFile:
+class WantedFile(Struct, frozen=True):
     """A file to be there.
 
     Parameters
@@ -48,8 +48,7 @@ class WantedFile:
     present: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """All files to be there, and the warnings.
 
     Parameters

@@ -7,10 +7,11 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from esorex_bridge.batch.driver import Driver, Manner, Watcher
 from esorex_bridge.batch.folder import BatchFolder, batches, batches_folder
@@ -25,6 +26,7 @@ from esorex_bridge.plan.parameters import ParameterSetting
 from esorex_bridge.run.locks import is_locked
 from esorex_bridge.run.workspace import Workspace
 from esorex_bridge.session import Session, Settings
+from esorex_bridge.values import plain
 
 Engine = Literal["local", "parsl", "slurm"]
 ENGINES: tuple[Engine, ...] = ("local", "parsl", "slurm")
@@ -34,8 +36,7 @@ _LOCK_PAUSE_S = 0.1
 _CANCEL_PATIENCE_S = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """What a batch was asked to do, and how; kept in its folder.
 
     Parameters
@@ -89,7 +90,7 @@ class Asked:
                 "by": settings.by,
                 "oca": str(settings.oca) if settings.oca else None,
                 "breakpoints": str(settings.breakpoints) if settings.breakpoints else None,
-                "parameters": [asdict(setting) for setting in settings.parameters],
+                "parameters": [plain(setting) for setting in settings.parameters],
             },
         }
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from esorex_bridge.batch.graph import Graph, Node, NodeState
 from esorex_bridge.batch.ledger import Books, Ledger, earlier_runs
@@ -39,8 +41,7 @@ class Watcher(Protocol):
         """Tell how all stands; called a few times a second."""
 
 
-@dataclass(frozen=True, slots=True)
-class Manner:
+class Manner(Struct, frozen=True):
     """How a batch is carried out.
 
     Parameters

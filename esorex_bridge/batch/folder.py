@@ -18,9 +18,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from esorex_bridge.batch.result import Result, read_result
 from esorex_bridge.batch.task import Task, read_task
@@ -30,8 +31,7 @@ from esorex_bridge.run.key import StepKey
 VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
-class BatchFolder:
+class BatchFolder(Struct, frozen=True):
     """The folder of one batch.
 
     Parameters

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from enum import Enum
+
+from msgspec import Struct, field
 
 from esorex_bridge.batch.ports import Ticket
 from esorex_bridge.plan.plan import Step
@@ -31,8 +32,7 @@ class NodeState(Enum):
         return self not in (NodeState.WAITING, NodeState.SUBMITTED, NodeState.RUNNING)
 
 
-@dataclass(slots=True)
-class Node:
+class Node(Struct):
     """A step that must be made.
 
     Parameters

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from esorex_bridge.archive.query import Constraints
 from esorex_bridge.datasets.association import Mode
@@ -22,8 +24,7 @@ _JOB = ("name", "datasets", "dp_ids", *_QUERY, *_COMMON)
 _BATCH = ("batch", "jobs", "mode", "workflow", "parameters")
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
+class Variant(Struct, frozen=True):
     """Parameters under which a dataset is reduced, and what tells them apart from others.
 
     Parameters
@@ -38,8 +39,7 @@ class Variant:
     settings: tuple[ParameterSetting, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """Datasets that are reduced in one way.
 
     Parameters
@@ -82,8 +82,7 @@ class Job:
             yield Variant(words.replace(" ", "_"), (*self.settings, *own, *chosen))
 
 
-@dataclass(frozen=True, slots=True)
-class Jobs:
+class Jobs(Struct, frozen=True):
     """All that a batch is to do.
 
     Parameters

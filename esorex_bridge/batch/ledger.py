@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from esorex_bridge.batch.folder import BatchFolder
 from esorex_bridge.batch.graph import Node
@@ -27,8 +28,7 @@ from esorex_bridge.run.store import SqliteStore
 from esorex_bridge.run.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True)
-class Books:
+class Books(Struct, frozen=True):
     """Where a batch's results go.
 
     Parameters
@@ -46,8 +46,7 @@ class Books:
     workspace: Workspace
 
 
-@dataclass(frozen=True, slots=True)
-class EarlierRuns:
+class EarlierRuns(Struct, frozen=True):
     """What earlier runs of a batch left.
 
     Parameters
@@ -68,8 +67,7 @@ class EarlierRuns:
     booked: frozenset[StepKey]
 
 
-@dataclass(slots=True)
-class _Pending:
+class _Pending(Struct):
     """A dataset some of whose steps are not settled yet."""
 
     workflow: str

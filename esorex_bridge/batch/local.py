@@ -14,8 +14,9 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from esorex_bridge.batch.ports import Order, Phase, Standing, Ticket
 
@@ -29,8 +30,7 @@ _END_AFTER_S = 5.0
 _ROOM = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """What this machine gives to a batch.
 
     Parameters

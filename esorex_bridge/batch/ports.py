@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import NewType, Protocol
+
+from msgspec import Struct
 
 from esorex_bridge.errors import UserError
 from esorex_bridge.run.key import StepKey
@@ -29,8 +30,7 @@ class Phase(Enum):
     UNMET = "unmet"
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """A phase, with the reason where it needs one.
 
     `ENDED`: the worker came to its end, and what came of it lies in the batch's folder. `LOST`: the worker died, its
@@ -42,8 +42,7 @@ class Standing:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Struct, frozen=True):
     """What an engine has to know of a step.
 
     Parameters

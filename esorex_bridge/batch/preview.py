@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from esorex_bridge.batch.conduct import Asked
 from esorex_bridge.batch.jobs import Job, read_jobs
@@ -15,13 +16,13 @@ from esorex_bridge.run.engine import foresee_all
 from esorex_bridge.run.foresee import HeldUp
 from esorex_bridge.run.key import StepKey
 from esorex_bridge.session import Session
+from esorex_bridge.values import plain
 
 if TYPE_CHECKING:
     from esorex_bridge.archive.client import ArchiveClient
 
 
-@dataclass(frozen=True, slots=True)
-class Preview:
+class Preview(Struct, frozen=True):
     """What a batch would do.
 
     Parameters
@@ -47,7 +48,8 @@ class Preview:
 
     def document(self) -> dict[str, Any]:
         """Return it as JSON values."""
-        return asdict(self)
+        document: dict[str, Any] = plain(self)
+        return document
 
 
 def preview(text: str, asked: Asked) -> Preview:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from esorex_bridge.batch.folder import BatchFolder
 from esorex_bridge.run.key import StepKey
 from esorex_bridge.run.locks import is_locked
+from esorex_bridge.values import plain
 
 OUTCOMES = ("done", "reused", "failed", "blocked", "incomplete", "cancelled", "going on")
 """done: made at least one step; reused: all was there; failed: a recipe failed; blocked: what it needs was not made;
@@ -18,8 +20,7 @@ incomplete: data or calibrations are missing; cancelled; going on."""
 _ENDINGS = ("done", "cancelled", "detached", "interrupted")
 
 
-@dataclass(frozen=True, slots=True)
-class DatasetOutcome:
+class DatasetOutcome(Struct, frozen=True):
     """What came of a dataset.
 
     Parameters
@@ -45,8 +46,7 @@ class DatasetOutcome:
     end_products: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class RecipeTime:
+class RecipeTime(Struct, frozen=True):
     """How long a recipe took: number of runs, seconds in all, seconds of the longest."""
 
     recipe: str
@@ -55,8 +55,7 @@ class RecipeTime:
     longest: float
 
 
-@dataclass(frozen=True, slots=True)
-class BatchReport:
+class BatchReport(Struct, frozen=True):
     """How a batch stands.
 
     Parameters
@@ -107,15 +106,14 @@ class BatchReport:
         """Return the report as JSON values."""
         counts = Counter(dataset.outcome for dataset in self.datasets)
         return {
-            **asdict(self),
+            **plain(self),
             "executed": self.steps.get("made", 0),
             "outcomes": {outcome: counts[outcome] for outcome in OUTCOMES},
             "unfetched": [{"file": name, "reason": reason} for name, reason in self.unfetched],
         }
 
 
-@dataclass(slots=True)
-class _Fate:
+class _Fate(Struct):
     """How a step stands, as the notes tell."""
 
     state: str = "waiting"
@@ -124,8 +122,7 @@ class _Fate:
     ran: bool = False
 
 
-@dataclass(slots=True)
-class _Told:
+class _Told(Struct):
     """What the events of the last run tell."""
 
     run: int

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from esorex_bridge.files import Digest
 from esorex_bridge.run.key import StepKey
 from esorex_bridge.run.ports import Product, Record
+from esorex_bridge.values import plain
 
 VERSION = 1
 ResultWord = Literal["made", "found", "failed", "cancelled"]
 """made by this attempt; found, made by somebody else meanwhile or before; failed; cancelled."""
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """What came of an attempt.
 
     Parameters
@@ -61,7 +62,7 @@ class Result:
                 "key": self.key,
                 "attempt": self.attempt,
                 "outcome": self.outcome,
-                "record": asdict(self.record) if self.record else None,
+                "record": plain(self.record) if self.record else None,
                 "error": self.error,
                 "host": self.host,
                 "seconds": round(self.seconds, 4),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from esorex_bridge.plan.located import Located, Scalar, read_yaml
 
 
-@dataclass(frozen=True, slots=True)
-class SlurmSite:
+class SlurmSite(Struct, frozen=True):
     """How steps go to Slurm by `sbatch`.
 
     Parameters
@@ -32,8 +31,7 @@ class SlurmSite:
     poll_s: float = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class ParslSite:
+class ParslSite(Struct, frozen=True):
     """How steps go to Parsl.
 
     Parameters
@@ -55,8 +53,7 @@ class ParslSite:
     address: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(Struct, frozen=True):
     """What is to be known of a cluster.
 
     Parameters

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from esorex_bridge.datasets.dataset import Action, Dataset, Purpose
 from esorex_bridge.errors import DataError
@@ -16,14 +17,14 @@ from esorex_bridge.plan.plan import FileInput, Plan, ProductInput, Step, StepInp
 from esorex_bridge.run.foresee import Foreseen
 from esorex_bridge.run.key import Statement, StepKey, read_statement
 from esorex_bridge.run.ports import Recipe
+from esorex_bridge.values import plain
 
 VERSION = 1
 
 _LISTS = ("products", "gaps", "warnings", "required", "unnoted", "command")
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(Struct, frozen=True):
     """One step to be made.
 
     Parameters
@@ -79,10 +80,9 @@ class Task:
 
     def document(self) -> str:
         """Return it as JSON text; `read_task` reads it back."""
-        step = {field.name: getattr(self.step, field.name) for field in fields(self.step)}
-        step["inputs"] = [_input_document(entry) for entry in self.step.inputs]
+        step = plain(self.step)
         del step["settings"], step["setup"]  # The statement has what counts.
-        recipe = {field.name: getattr(self.recipe, field.name) for field in fields(self.recipe)}
+        recipe = plain(self.recipe)
         del recipe["parameters"]
         whole = {
             "version": VERSION,
@@ -91,7 +91,7 @@ class Task:
             "workflow": self.workflow,
             "step": step,
             "recipe": recipe,
-            "parameters": [asdict(parameter) for parameter in self.parameters],
+            "parameters": [plain(parameter) for parameter in self.parameters],
             "statement": self.statement.document(),
             "needs": self.needs,
             "esorex": self.esorex,
@@ -167,10 +167,6 @@ def _task(found: dict[str, Any]) -> Task:
         esorex=found["esorex"],
         unverified=tuple(map(Path, found["unverified"])),
     )
-
-
-def _input_document(entry: StepInput) -> dict[str, Any]:
-    return asdict(entry)
 
 
 def _input(entry: dict[str, Any]) -> StepInput:

@@ -6,8 +6,9 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from esorex_bridge.errors import BridgeError
 from esorex_bridge.version import __version__
@@ -28,8 +29,7 @@ class VerbModule(Protocol):
         """Carry the verb out and return the exit code."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verb:
+class Verb(Struct, frozen=True):
     """A verb in the list of verbs.
 
     Parameters

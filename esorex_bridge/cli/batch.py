@@ -7,11 +7,12 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from esorex_bridge.cli import constraints, options, output
 from esorex_bridge.errors import UserError

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
 
 from esorex_bridge.cli import archive, options, output
+from esorex_bridge.values import plain
 
 EXAMPLE = "esorex-bridge datalink ADP.2014-10-01T10:19:21.580"
 
@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
     with archive.client(args) as client:
         links = client.links(name)
     if args.json:
-        output.emit_json({"id": name, "links": [asdict(row) | {"target": row.target} for row in links.rows]})
+        output.emit_json({"id": name, "links": [plain(row) | {"target": row.target} for row in links.rows]})
         return 0
     output.table(("semantics", "content type", "bytes", "file or category", "address"), (
         (row.semantics.rpartition("#")[2], row.content_type, "" if row.size_bytes is None else row.size_bytes,

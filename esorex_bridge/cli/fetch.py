@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from esorex_bridge.cli import archive, constraints, options, output
 from esorex_bridge.errors import ArchiveError, UserError
@@ -93,8 +94,7 @@ def summary(report: FetchReport) -> None:
     print(f"{len(report.files)} files: {counts or 'none'}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
+class _Request(Struct, frozen=True):
     science: tuple[str, ...]
     replies: tuple[AssociationReply, ...]
     wanted: Wanted

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from esorex_bridge.cli import archive, constraints, options, output
 from esorex_bridge.cli.progress import FailureMode, FetchProgress, Progress, show
@@ -33,8 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.common(parser)
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """What came of the whole road.
 
     Parameters

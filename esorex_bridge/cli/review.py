@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from esorex_bridge import organising
 from esorex_bridge.choices_file import CHOICES_FILE, read_choices_file, write_choices_file
@@ -15,6 +17,7 @@ from esorex_bridge.cli import options, output
 from esorex_bridge.errors import UserError
 from esorex_bridge.files import stem
 from esorex_bridge.organising import OrganisedData, with_choices
+from esorex_bridge.values import plain
 
 if TYPE_CHECKING:
     from esorex_bridge.datasets.choices import Choices
@@ -29,8 +32,7 @@ EXAMPLE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Alternative:
+class Alternative(Struct, frozen=True):
     """One row of a review.
 
     Parameters
@@ -150,7 +152,7 @@ def _show(args: argparse.Namespace, data: OrganisedData, reviewed: Dataset, choi
     rows = tuple(dict.fromkeys(_marked(alternatives(data, data.before[reviewed.name]), reviewed)))
     if args.json:
         kept = document_of({reviewed.name: choices})["datasets"].get(reviewed.name, {})
-        output.emit_json({"dataset": reviewed.name, "choices": kept, "alternatives": [asdict(row) for row in rows]})
+        output.emit_json({"dataset": reviewed.name, "choices": kept, "alternatives": [plain(row) for row in rows]})
         return
     columns = ("purpose", "category", "file", "files", "used", "days", "match", "certified", "quality")
     output.table(columns, [(row.purpose, row.category, row.file, row.files, "yes" if row.used else "-",

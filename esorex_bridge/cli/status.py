@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
 
 from esorex_bridge.cli import options, output
+from esorex_bridge.values import plain
 
 EXAMPLE = "esorex-bridge status --root night --verify"
 
@@ -34,8 +34,8 @@ def run(args: argparse.Namespace) -> int:
         output.emit_json(
             {
                 "root": str(session.workspace.root),
-                "runs": [asdict(run) for run in runs],
-                "recipes": [asdict(recipe) for recipe in recipes],
+                "runs": [plain(run) for run in runs],
+                "recipes": [plain(recipe) for recipe in recipes],
                 "disk_bytes": disk,
                 "verified": len(found) if args.verify else None,
                 "damaged": damaged,

@@ -7,10 +7,12 @@ of equal ones the nearest in time. Where a header is not known its group counts 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from itertools import groupby
 from math import inf
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile
 from esorex_bridge.datasets.frames import time_of
@@ -28,8 +30,7 @@ SETTINGS = (
 _DARKNESS = ("DARK", "BIAS")
 
 
-@dataclass(frozen=True, slots=True)
-class Ranked:
+class Ranked(Struct, frozen=True):
     """An alternative, and what speaks for it.
 
     Parameters

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from math import inf, isnan
+
+from msgspec import Struct, field
 
 from esorex_bridge.datasets.breakpoints import Breakpoint, separating
 from esorex_bridge.datasets.dataset import Action, DatasetFile
@@ -14,8 +15,7 @@ from esorex_bridge.datasets.oca.evaluate import holds
 from esorex_bridge.datasets.oca.rules import Selection
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
+class Chosen(Struct, frozen=True):
     """What one `select file` of an action found for a group.
 
     Parameters
@@ -41,8 +41,7 @@ class Chosen:
         return len(self.taken) >= self.selection.least
 
 
-@dataclass(slots=True)
-class Associator:
+class Associator(Struct):
     """Builds the action of a group with all that it needs.
 
     Parameters

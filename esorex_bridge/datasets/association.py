@@ -7,8 +7,9 @@ Grammar and attributes: ESO calSelector documentation. Equal sub-trees are equal
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 Mode = Literal["Raw2Raw", "Raw2Master"]
 """Calibrations as raw frames, or as processed masters."""
@@ -20,8 +21,7 @@ Kind = Literal["main", "auxiliary"]
 """`auxiliary` groups are of use to a person, not to a recipe."""
 
 
-@dataclass(frozen=True, slots=True)
-class AssociatedFile:
+class AssociatedFile(Struct, frozen=True):
     """One file of an association.
 
     Parameters
@@ -36,8 +36,7 @@ class AssociatedFile:
     category: str
 
 
-@dataclass(frozen=True, slots=True)
-class Association:
+class Association(Struct, frozen=True):
     """One node of the tree: files of one kind, and what calibrates them.
 
     Parameters
@@ -68,8 +67,7 @@ class Association:
     kind: Kind = "main"
 
 
-@dataclass(frozen=True, slots=True)
-class AssociationTree:
+class AssociationTree(Struct, frozen=True):
     """A whole answer of calSelector for one template of science files.
 
     Parameters

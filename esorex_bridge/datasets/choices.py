@@ -13,9 +13,11 @@ The file is YAML, meant to be read by people:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, files_of, walk_actions
 from esorex_bridge.errors import UserError
@@ -29,8 +31,7 @@ Makes = Callable[[Action], tuple[str, ...]]
 """Tells the categories of the products that an action makes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Choices:
+class Choices(Struct, frozen=True):
     """What a user chose for one dataset.
 
     Parameters

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from esorex_bridge.datasets.associate import as_file
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile

@@ -8,9 +8,10 @@ words are those of ESO Reflex's DataOrganizer: an *action* is a group of files t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NewType
+
+from msgspec import Struct, field
 
 from esorex_bridge.datasets.association import Match, Mode
 
@@ -18,8 +19,7 @@ Purpose = NewType("Purpose", str)
 """A path of actions, own action first and target action last, as Reflex writes it."""
 
 
-@dataclass(frozen=True, slots=True)
-class DatasetFile:
+class DatasetFile(Struct, frozen=True):
     """A file in its role within an action.
 
     Parameters
@@ -43,8 +43,7 @@ class DatasetFile:
     certified: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(Struct, frozen=True):
     """A group of files that is processed together, and what calibrates it.
 
     Parameters
@@ -77,8 +76,7 @@ class Action:
     messages: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Dataset:
+class Dataset(Struct, frozen=True):
     """One science group with its calibration cascade.
 
     Parameters

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from esorex_bridge.datasets.adql import query_for, raw_categories
 from esorex_bridge.datasets.breakpoints import Breakpoint, separating
@@ -20,8 +22,7 @@ Row = Mapping[str, Any]
 """A row of `dbo.raw`: dp_id, mjd_obs, tpl_start, dp_type."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(Struct, frozen=True):
     """What a group of a dataset misses, and can be asked for.
 
     Parameters

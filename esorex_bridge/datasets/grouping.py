@@ -5,11 +5,12 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from heapq import merge
 from itertools import groupby
 from math import isfinite
 from typing import TypeAlias
+
+from msgspec import Struct, field
 
 from esorex_bridge.datasets.frames import Frame, template_of
 from esorex_bridge.datasets.oca.classify import Classified, Classifier
@@ -19,8 +20,7 @@ from esorex_bridge.datasets.oca.rules import ActionRule, Execution, Product, Rul
 from esorex_bridge.fits.card import Value
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Group:
+class Group(Struct, frozen=True, eq=False):
     """Frames that trigger one action. Compared by identity.
 
     Parameters
@@ -51,8 +51,7 @@ class Group:
         return any(frame.is_target for frame in self.frames)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Candidate:
+class Candidate(Struct, frozen=True, eq=False):
     """What an association may choose: a file, or a product to come with the group that makes it.
 
     Parameters

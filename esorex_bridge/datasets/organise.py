@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from esorex_bridge.datasets.associate import Associator
 from esorex_bridge.datasets.breakpoints import Breakpoint
@@ -25,8 +27,7 @@ DESCRIPTORS = ("OBS.TARG.NAME", "OBS.ID", "OBS.NAME", "INS.MODE")
 """Keywords displayed of every dataset, before those by which its rule groups."""
 
 
-@dataclass(frozen=True, slots=True)
-class Organised:
+class Organised(Struct, frozen=True):
     """What rules make of files.
 
     Parameters

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from esorex_bridge.datasets.dataset import Action, Dataset
 from esorex_bridge.datasets.oca.evaluate import NOTHING, Keywords

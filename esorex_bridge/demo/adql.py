@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from esorex_bridge.errors import UserError
 
@@ -24,8 +25,7 @@ _KEYWORDS = "SELECT DISTINCT TOP FROM WHERE AND OR NOT LIKE IN BETWEEN IS NULL O
 _RESERVED = frozenset(_KEYWORDS.split())
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Struct, frozen=True):
     """A translated query.
 
     Parameters

@@ -6,9 +6,10 @@ a dark. The path differences of the stars' beams tremble from frame to frame.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+
+from msgspec import Struct
 
 from esorex_bridge.datasets.association import Association, AssociationTree
 from esorex_bridge.demo.amber_array import BASELINES, array_keywords, uniform_disc
@@ -37,8 +38,7 @@ SPARE_ARMS = ("GRIS1", "GRIS2", "OPTI2", "OPTI5", "OPTI6", "OPTI7")
 """Parts of the instrument whose names the reader asks for, though nothing depends on them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Struct, frozen=True):
     """A series of exposures: what is looked at, and with which shutters.
 
     Parameters

@@ -6,10 +6,11 @@ all beams overlap, and each pair makes fringes of its own spacing. A fifth chann
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from math import pi
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from esorex_bridge.demo.amber_array import BASELINES
 
@@ -34,8 +35,7 @@ FRINGES = (4, 8, 12)
 """How many a baseline has across the channel, at the middle wavelength."""
 
 
-@dataclass(frozen=True, slots=True)
-class Channel:
+class Channel(Struct, frozen=True):
     """A window of the detector.
 
     Parameters
@@ -64,8 +64,7 @@ CHANNELS = (
 """In the order of the tables: masked, first, second, fringes, third."""
 
 
-@dataclass(frozen=True, slots=True)
-class Beams:
+class Beams(Struct, frozen=True):
     """What reaches the detector.
 
     Parameters

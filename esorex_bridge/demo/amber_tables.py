@@ -7,8 +7,9 @@ asks for. The reader finds the pixels of a window by the name that the first tab
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from esorex_bridge.demo.amber_array import STATIONS, array_geometry
 from esorex_bridge.demo.amber_beams import GAIN_E_PER_COUNT, NPIX, STEP_NM, wavelengths_nm
@@ -18,8 +19,7 @@ from esorex_bridge.demo.tables import table
 SECONDS_PER_DAY = 86400.0
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True):
     """A window of the detector as the tables tell of it.
 
     Parameters

@@ -9,12 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
 from typing import Self
 from urllib.parse import unquote
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from esorex_bridge.demo.effects import changed_by_faults
 from esorex_bridge.demo.exchange import Delivery, Reply, Request, html_error
@@ -42,8 +44,7 @@ _KINDS: tuple[tuple[str, Kind], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class LoggedRequest:
+class LoggedRequest(Struct, frozen=True):
     """One request that the archive has answered.
 
     Parameters

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from esorex_bridge.demo.exchange import Delivery, Reply, Request, html_error, text_reply
 from esorex_bridge.demo.faults import Fault

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from esorex_bridge.demo.faults import Fault
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What a client asked.
 
     Parameters
@@ -47,8 +48,7 @@ class Request:
         return tuple(value for key, value in self.parameters if key.lower() == name.lower())
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(Struct, frozen=True):
     """How the body goes over the wire.
 
     Parameters
@@ -66,8 +66,7 @@ class Delivery:
     bytes_per_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """What the archive answers.
 
     Parameters

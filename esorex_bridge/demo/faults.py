@@ -7,10 +7,11 @@ A fault is switched on for requests of one kind or for one file, for so many tim
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
 from threading import Lock
 from typing import Literal
+
+from msgspec import Struct
 
 from esorex_bridge.errors import UserError
 
@@ -78,8 +79,7 @@ def fault_named(name: str) -> Fault:
         raise UserError(f"the embedded archive has no fault {name!r}; it has: {known}") from None
 
 
-@dataclass(slots=True)
-class SwitchedFault:
+class SwitchedFault(Struct):
     """A fault that is switched on.
 
     Parameters

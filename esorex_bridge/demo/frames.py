@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from esorex_bridge.files import DpId
 
@@ -32,8 +33,7 @@ MJD_EPOCH = datetime(1858, 11, 17)
 FWHM_PER_SIGMA = 2.3548
 
 
-@dataclass(frozen=True, slots=True)
-class Instrument:
+class Instrument(Struct, frozen=True):
     """What is the same in every header of an instrument.
 
     Parameters
@@ -54,8 +54,7 @@ class Instrument:
     pixel_arcsec: float
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(Struct, frozen=True):
     """A sequence of exposures that the instrument takes in one go.
 
     Parameters
@@ -82,8 +81,7 @@ class Template:
     number: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Exposure:
+class Exposure(Struct, frozen=True):
     """One exposure of a template, before it has pixels.
 
     Parameters
@@ -122,8 +120,7 @@ class Exposure:
         return DpId(f"{self.instrument.prefix}.{timestamp(self.start)[:-1]}")
 
 
-@dataclass(frozen=True, slots=True)
-class Star:
+class Star(Struct, frozen=True):
     """A star put into a frame.
 
     Parameters

@@ -7,10 +7,11 @@ prescan that they fit the bias from goes to row 4095 by default, which smaller f
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from esorex_bridge.datasets.association import Association, AssociationTree
 from esorex_bridge.demo.frames import Exposure, Instrument, Keywords, Template, counts, fits_bytes
@@ -63,8 +64,7 @@ TEMPLATES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Detector:
+class Detector(Struct, frozen=True):
     """What the pixels of all frames depend on.
 
     Parameters

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import cos, hypot, pi, sin
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from esorex_bridge.demo.frames import FWHM_PER_SIGMA
 from esorex_bridge.demo.tables import table
@@ -36,8 +37,7 @@ BEND_PIX = 6.0
 """How far the spectra are from their middle at the ends of the detector."""
 
 
-@dataclass(frozen=True, slots=True)
-class Spectrograph:
+class Spectrograph(Struct, frozen=True):
     """Fibres and detector.
 
     Parameters

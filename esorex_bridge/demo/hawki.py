@@ -7,10 +7,11 @@ them read windows of the full detectors; what remains runs on frames of a few hu
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from esorex_bridge.datasets.association import Association, AssociationTree
 from esorex_bridge.demo.frames import (
@@ -50,8 +51,7 @@ DARK = ("CALIB", "DARK", "IMAGE")
 SCIENCE = ("SCIENCE", "OBJECT", "IMAGE,JITTER")
 
 
-@dataclass(frozen=True, slots=True)
-class Light:
+class Light(Struct, frozen=True):
     """What fell on the detectors.
 
     Parameters

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from esorex_bridge.datasets.association import Association, AssociationTree
 from esorex_bridge.demo.frames import Template

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from math import cos, radians
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from esorex_bridge.demo.frames import Instrument, Keywords, Star, fill_header, mjd, timestamp
 
@@ -31,8 +32,7 @@ CHIP_TO_MOSAIC = {
 MOSAIC_CENTRE = (2163.0, 2164.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Detectors:
+class Detectors(Struct, frozen=True):
     """What the pixels of all frames depend on.
 
     Parameters

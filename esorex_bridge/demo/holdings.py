@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from esorex_bridge.datasets.association import AssociationTree, Mode
 from esorex_bridge.demo.night import ArchiveFile, FrameFolder, Night
@@ -16,8 +17,7 @@ FITS_TYPE = "application/fits"
 _END_BYTES = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
+class Delivered(Struct, frozen=True):
     """A file as it leaves the archive.
 
     Parameters

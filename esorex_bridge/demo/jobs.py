@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from threading import Event, Lock, Thread
 from typing import Literal
 from xml.sax.saxutils import escape
+
+from msgspec.structs import replace
 
 from esorex_bridge.demo.exchange import Reply, Request, html_error, redirect, text_reply
 from esorex_bridge.demo.tap import Database, answer_query

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr
+
+from msgspec import Struct
 
 from esorex_bridge.demo.exchange import Reply, Request, redirect, text_reply
 from esorex_bridge.demo.holdings import Holdings
@@ -40,8 +41,7 @@ _FIELDS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """One row: something that belongs to a file.
 
     Parameters

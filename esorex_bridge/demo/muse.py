@@ -8,10 +8,11 @@ The archive delivers MUSE's raws plain: the recipes open a file once for each IF
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from esorex_bridge.datasets.association import Association, AssociationTree
 from esorex_bridge.demo.frames import Exposure, Instrument, Keywords, Template, counts, fill_header, fits_bytes
@@ -47,8 +48,7 @@ FULL_WIDTH = 2048
 """Columns of a quadrant on the real detector."""
 
 
-@dataclass(frozen=True, slots=True)
-class Spectrographs:
+class Spectrographs(Struct, frozen=True):
     """What the pixels of all frames depend on.
 
     Parameters

@@ -7,11 +7,12 @@ frames and the flats, so its sub-tree repeats, and the acquisition image comes a
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from math import hypot
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from esorex_bridge.datasets.association import Association, AssociationTree
 from esorex_bridge.demo.frames import (
@@ -57,8 +58,7 @@ ACQUISITION = ("ACQUISITION", "SKY", "IMAGE")
 SCIENCE = ("SCIENCE", "OBJECT", "IMAGE,JITTER")
 
 
-@dataclass(frozen=True, slots=True)
-class Detector:
+class Detector(Struct, frozen=True):
     """What the pixels of all frames depend on.
 
     Parameters
@@ -73,8 +73,7 @@ class Detector:
     seed: int
 
 
-@dataclass(frozen=True, slots=True)
-class Light:
+class Light(Struct, frozen=True):
     """What fell on the detector, and how the instrument stood.
 
     Parameters

@@ -5,10 +5,11 @@ The spectrum runs along y, the slit along x. The star stands at two places in tu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from esorex_bridge.datasets.association import Association, AssociationTree
 from esorex_bridge.demo.frames import Exposure, Keywords, Template, counts, fits_bytes
@@ -35,8 +36,7 @@ FLAT = ("CALIB", "FLAT,LAMP", "SPECTRUM")
 SCIENCE = ("SCIENCE", "OBJECT", "SPECTRUM,NODDING")
 
 
-@dataclass(frozen=True, slots=True)
-class Detector:
+class Detector(Struct, frozen=True):
     """What the pixels of all frames depend on.
 
     Parameters

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct
 
 from esorex_bridge.datasets.association import AssociatedFile, Association, AssociationTree, Mode
 from esorex_bridge.demo.frames import Keywords, KeywordValue
@@ -14,8 +15,7 @@ from esorex_bridge.errors import DataError
 from esorex_bridge.files import DpId, is_processed
 
 
-@dataclass(frozen=True, slots=True)
-class ArchiveFile:
+class ArchiveFile(Struct, frozen=True):
     """A file of the archive: its name and header at once, its bytes when somebody asks for them.
 
     Parameters
@@ -34,8 +34,8 @@ class ArchiveFile:
 
     dp_id: DpId
     category: str
-    keywords: Keywords = field(repr=False)
-    build: Callable[[], bytes] = field(repr=False, compare=False)
+    keywords: Keywords
+    build: Callable[[], bytes]
     estimated_bytes: int = 0
 
     def keyword(self, name: str, default: KeywordValue = "") -> KeywordValue:
@@ -53,8 +53,7 @@ class ArchiveFile:
         return AssociatedFile(self.dp_id, self.category)
 
 
-@dataclass(frozen=True, slots=True)
-class Night:
+class Night(Struct, frozen=True):
     """All that the archive knows of a night with one instrument.
 
     Parameters
@@ -128,8 +127,7 @@ def auxiliary(category: str, files: tuple[ArchiveFile, ...]) -> Association:
     return Association(category, names, certified=False, match="N/A", kind="auxiliary")
 
 
-@dataclass(frozen=True, slots=True)
-class FrameFolder:
+class FrameFolder(Struct, frozen=True):
     """The folder in which frames are kept once they were made.
 
     Parameters

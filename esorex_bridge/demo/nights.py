@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from esorex_bridge.errors import UserError
 
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
     from esorex_bridge.demo.night import Night
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """A night in the list of nights: the module and function that make it, loaded when asked for.
 
     Parameters

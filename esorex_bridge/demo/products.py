@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
+
+from msgspec import Struct
 
 from esorex_bridge.demo.frames import Keywords, fits_bytes
 from esorex_bridge.demo.night import ArchiveFile, Night
@@ -15,8 +16,7 @@ FILES = (("SCIENCE.IMAGE", "img"), ("ANCILLARY.WEIGHTMAP", "wgt"), ("ANCILLARY.M
 """Category and suffix of the original name; the file of the first category names the product."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProductFile:
+class ProductFile(Struct, frozen=True):
     """A file of a product.
 
     Parameters

@@ -6,8 +6,9 @@ use to find processed and ancillary data.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from esorex_bridge.demo.frames import PROGRAMME
 from esorex_bridge.demo.holdings import Holdings
@@ -19,8 +20,7 @@ Datatype = Literal["char", "double", "int", "long"]
 Value = str | int | float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """A column of a table.
 
     Parameters
@@ -39,8 +39,7 @@ class Column:
     xtype: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """A table with its rows.
 
     Parameters

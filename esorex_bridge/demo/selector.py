@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from esorex_bridge.datasets.association import Association, AssociationTree, Mode, distinct_files
 from esorex_bridge.demo.exchange import Reply, Request, json_reply, text_reply
@@ -23,8 +25,7 @@ _ENTITIES = """<!DOCTYPE association [
 ]>"""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """The tree for one dataset of a request.
 
     Parameters

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from esorex_bridge.demo.frames import Exposure, Instrument, Keywords, Template, exposure_times, primary_keywords
 from esorex_bridge.demo.night import ArchiveFile
@@ -18,8 +19,7 @@ FIELD = (150.0, -30.0)
 """Pointing of all frames, degrees."""
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
+class Series(Struct, frozen=True):
     """The exposures of one template.
 
     Parameters

@@ -6,11 +6,12 @@ import csv
 import io
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
 from math import asin, cos, degrees, radians, sin, sqrt
 from threading import Lock
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
+
+from msgspec import Struct
 
 from esorex_bridge.demo.adql import AdqlError, translate
 from esorex_bridge.demo.exchange import Reply, Request, json_reply, text_reply
@@ -26,8 +27,7 @@ _HEAD = """<?xml version="1.0" encoding="utf-8"?>
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """What a query found.
 
     Parameters

@@ -6,10 +6,11 @@ the upper chip first.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
 
 from esorex_bridge.datasets.association import Association, AssociationTree
 from esorex_bridge.demo.frames import Exposure, Instrument, Keywords, Template, counts, fill_header, fits_bytes
@@ -46,8 +47,7 @@ HEIGHTS: dict[Arm, int] = {"BLUE": 256, "RED": 480}
 GRATINGS: dict[Arm, tuple[str, float]] = {"BLUE": ("CD#2", 390.0), "RED": ("CD#3", 580.0)}
 
 
-@dataclass(frozen=True, slots=True)
-class Spectrograph:
+class Spectrograph(Struct, frozen=True):
     """What the pixels of all frames depend on.
 
     Parameters
@@ -71,8 +71,7 @@ class Spectrograph:
         return tuple(echelle_of(chip, self.length, self.height) for chip in CHIPS[self.arm])
 
 
-@dataclass(frozen=True, slots=True)
-class Cascade:
+class Cascade(Struct, frozen=True):
     """The calibrations of a night by their kind."""
 
     biases: tuple[ArchiveFile, ...]

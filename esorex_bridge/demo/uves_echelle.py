@@ -7,9 +7,10 @@ can be written down exactly.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from esorex_bridge.demo.frames import Image
@@ -22,8 +23,7 @@ LINE_SIGMA_PIX = 1.5
 LINE_SPACING_PIX = 12.5
 
 
-@dataclass(frozen=True, slots=True)
-class Echelle:
+class Echelle(Struct, frozen=True):
     """One chip with its orders.
 
     Parameters

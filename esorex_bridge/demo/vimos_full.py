@@ -6,10 +6,12 @@ delivered plain.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from esorex_bridge.datasets.association import Association, AssociationTree
 from esorex_bridge.demo.frames import Exposure, Keywords, Star, Template, fits_bytes, primary_keywords, star_image
@@ -55,8 +57,7 @@ TEMPLATES = {
 BETWEEN_QUADRANTS = timedelta(milliseconds=11)
 
 
-@dataclass(frozen=True, slots=True)
-class Light:
+class Light(Struct, frozen=True):
     """What fell on a detector.
 
     Parameters

@@ -6,10 +6,11 @@ the two chopping positions in turn.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from esorex_bridge.datasets.association import Association, AssociationTree
 from esorex_bridge.demo.frames import Exposure, Instrument, Keywords, Star, Template, fits_bytes, star_image
@@ -31,8 +32,7 @@ DARK_COUNTS = 1000.0
 BAD_FRACTION = 0.001
 
 
-@dataclass(frozen=True, slots=True)
-class Detector:
+class Detector(Struct, frozen=True):
     """What the pixels of all frames depend on.
 
     Parameters

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from esorex_bridge.errors import DataError
 from esorex_bridge.files import Digest, stem
@@ -16,8 +17,7 @@ from esorex_bridge.fits.card import Value
 from esorex_bridge.fits.verify import verify_fits
 
 
-@dataclass(frozen=True, slots=True)
-class Copies:
+class Copies(Struct, frozen=True):
     """Files that seem to be one.
 
     Parameters

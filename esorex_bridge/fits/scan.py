@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from esorex_bridge.errors import DataError
 from esorex_bridge.files import FITS_SUFFIXES
@@ -19,8 +20,7 @@ OUTPUT_FOLDERS = frozenset({"reflex_book_keeping", "reflex_tmp_products", "refle
 """Folders of results below a data root: what lies there is no input, unless it is named itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """A file that looks like FITS and cannot be read.
 
     Parameters
@@ -35,8 +35,7 @@ class Fault:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Scan:
+class Scan(Struct, frozen=True):
     """What lies below some folders.
 
     Parameters

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from dataclasses import dataclass, replace
 from enum import Enum
 from math import prod
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from esorex_bridge.errors import DataError
 from esorex_bridge.files import Digest
@@ -29,8 +31,7 @@ ChecksumState = Literal["verified", "absent", "unchecked"]
 """Whether the data agree with DATASUM; `absent` where there is none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hdu:
+class Hdu(Struct, frozen=True):
     """What the header of one HDU says of its data.
 
     Parameters
@@ -57,8 +58,7 @@ class Hdu:
     sums: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class FitsContent:
+class FitsContent(Struct, frozen=True):
     """What a whole FITS stream holds.
 
     Parameters

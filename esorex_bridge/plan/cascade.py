@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, Purpose, walk_actions
 from esorex_bridge.plan.groups import Group, absent, following, keywords_of, split
@@ -51,8 +53,7 @@ def make_plan(
     return Plan(dataset.name, workflow.name, tuple(planner.steps), tuple(planner.unused(dataset.action)), messages)
 
 
-@dataclass(frozen=True, slots=True)
-class _Offer:
+class _Offer(Struct, frozen=True):
     """Something that could serve under a calibration tag: files as they are, or the products of a group's run."""
 
     label: str

@@ -8,7 +8,8 @@ recipe's plugin though not in its manual page, is what that recipe makes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from esorex_bridge.datasets.oca.expressions import Compared, Constant, Expression, Keyword, parts_of
 from esorex_bridge.datasets.oca.rules import ActionRule, Execution, Rules, Selection
@@ -17,8 +18,7 @@ SERVER_PREFIX = "cdssearch"
 """Parameters whose names begin so make a recipe ask a server for catalogues."""
 
 
-@dataclass(frozen=True, slots=True)
-class RecipeText:
+class RecipeText(Struct, frozen=True):
     """What an installed recipe says of itself.
 
     Parameters
@@ -36,8 +36,7 @@ class RecipeText:
     parameters: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Drafted:
+class _Drafted(Struct, frozen=True):
     """A step before it is text."""
 
     recipe: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from esorex_bridge.datasets.dataset import Action, DatasetFile, Purpose
 from esorex_bridge.plan.matching import setting_of
@@ -11,8 +12,7 @@ from esorex_bridge.plan.plan import HeadersByPath, Keywords
 from esorex_bridge.plan.steps import StepDefinition
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """Main files of one action that go into one run.
 
     Parameters

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from esorex_bridge.datasets.oca.expressions import Constant
 from esorex_bridge.datasets.oca.rules import Rules
@@ -14,8 +15,7 @@ CATEGORY_KEYWORDS = ("DO.CATG", "REFLEX.CATG", "PRO.CATG")
 """Keywords by which rules give a file its category."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """Something about a definition.
 
     Parameters

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 import yaml
+from msgspec import Struct
 
 from esorex_bridge.errors import UserError
 
@@ -31,8 +31,7 @@ class DefinitionError(UserError):
         self.source, self.line, self.problem = source, line, problem
 
 
-@dataclass(frozen=True, slots=True)
-class Located:
+class Located(Struct, frozen=True):
     """A YAML node with the file it stands in; read through its methods, each of which complains with the line."""
 
     source: str

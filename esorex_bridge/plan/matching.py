@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
+
+from msgspec import Struct
 
 from esorex_bridge.plan.plan import Keywords
 from esorex_bridge.plan.steps import Calibration
@@ -26,8 +27,7 @@ class Offered(Protocol):
 Offer = TypeVar("Offer", bound=Offered)
 
 
-@dataclass(frozen=True, slots=True)
-class Choice(Generic[Offer]):
+class Choice(Struct, Generic[Offer], frozen=True):
     """What was taken under a tag, and the reason in words where nothing was."""
 
     taken: tuple[Offer, ...]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from esorex_bridge.errors import UserError
 from esorex_bridge.plan.located import Scalar, read_yaml
@@ -17,8 +18,7 @@ class ParameterError(UserError):
     """A parameter is unknown to its recipe, or its value is not allowed there."""
 
 
-@dataclass(frozen=True, slots=True)
-class ParameterSetting:
+class ParameterSetting(Struct, frozen=True):
     """A value that somebody gave to a recipe's parameter.
 
     Parameters
@@ -37,8 +37,7 @@ class ParameterSetting:
     origin: str
 
 
-@dataclass(frozen=True, slots=True)
-class ParameterSchema:
+class ParameterSchema(Struct, frozen=True):
     """One parameter as EsoRex's `--create-config=x.json` describes it.
 
     Parameters
@@ -69,8 +68,7 @@ class ParameterSchema:
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(Struct, frozen=True):
     """A parameter with the value that a run uses, and where the value came from."""
 
     schema: ParameterSchema

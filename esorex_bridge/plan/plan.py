@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NewType
+
+from msgspec import Struct
 
 from esorex_bridge.datasets.dataset import Purpose
 from esorex_bridge.plan.parameters import ParameterSetting
@@ -20,8 +21,7 @@ StepName = NewType("StepName", str)
 """`<recipe>_<n>`: the n-th run of a recipe in a plan."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileInput:
+class FileInput(Struct, frozen=True):
     """A file of the dataset that is on this machine, under the tag it has in the SOF."""
 
     name: str
@@ -29,8 +29,7 @@ class FileInput:
     category: str
 
 
-@dataclass(frozen=True, slots=True)
-class ProductInput:
+class ProductInput(Struct, frozen=True):
     """All products of one category of an earlier step, under the tag they have in the SOF."""
 
     step: StepName
@@ -41,8 +40,7 @@ class ProductInput:
 StepInput = FileInput | ProductInput
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One run of one recipe.
 
     Parameters
@@ -104,8 +102,7 @@ class Step:
         return tuple(dict.fromkeys(entry.step for entry in self.inputs if isinstance(entry, ProductInput)))
 
 
-@dataclass(frozen=True, slots=True)
-class UnusedGroup:
+class UnusedGroup(Struct, frozen=True):
     """An action of the dataset that needs no step.
 
     Parameters
@@ -123,8 +120,7 @@ class UnusedGroup:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """The steps of one dataset, producers first.
 
     Parameters

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from esorex_bridge.errors import UserError
 
@@ -25,24 +26,21 @@ class SofError(UserError):
     """A set of files cannot be written, or a text is no set of files."""
 
 
-@dataclass(frozen=True, slots=True)
-class SofEntry:
+class SofEntry(Struct, frozen=True):
     """One line: a file and its tag."""
 
     path: Path
     category: str
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """A symbolic link that stands in for a path that EsoRex cannot read."""
 
     at: Path
     to: Path
 
 
-@dataclass(frozen=True, slots=True)
-class Sof:
+class Sof(Struct, frozen=True):
     """A set of files, in the order in which the recipe gets them."""
 
     entries: tuple[SofEntry, ...]

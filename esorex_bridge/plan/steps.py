@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from esorex_bridge.plan.located import Located, Scalar
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
+class Calibration(Struct, frozen=True):
     """A calibration tag that a recipe takes beside its main files.
 
     Parameters
@@ -49,8 +50,7 @@ class Calibration:
         return self.instead or (self.category, *self.sources)
 
 
-@dataclass(frozen=True, slots=True)
-class StepDefinition:
+class StepDefinition(Struct, frozen=True):
     """One recipe in the workflow, or one program of the user's own.
 
     Parameters
@@ -106,8 +106,8 @@ class StepDefinition:
     threads: int = 1
     memory_mb: int | None = None
     command: tuple[str, ...] = ()
-    source: str = field(default="", compare=False)
-    line: int = field(default=0, compare=False)
+    source: str = ""
+    line: int = 0
 
     def tag(self, category: str) -> str:
         """Return the name in the SOF of a main file's category."""

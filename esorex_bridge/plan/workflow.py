@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from esorex_bridge.errors import UserError
 from esorex_bridge.plan.located import DefinitionError, Located, read_yaml
@@ -15,8 +16,7 @@ STATES = ("verified on real recipes", "from documentation")
 """How far a definition can be trusted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Workflow:
+class Workflow(Struct, frozen=True):
     """All that is known of how an instrument's data are reduced.
 
     Parameters
@@ -51,7 +51,7 @@ class Workflow:
     sources: tuple[str, ...] = ()
     applies: tuple[tuple[str, tuple[str, ...]], ...] = ()
     extends: str = ""
-    source: str = field(default="", compare=False)
+    source: str = ""
 
     def serves(self, instrument: str, keywords: Mapping[str, object]) -> bool:
         """Tell whether it is for data of an instrument with these keywords; one that is not there does not count."""

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from esorex_bridge.run.key import StepKey
 from esorex_bridge.run.locks import is_locked, locked
@@ -19,8 +20,7 @@ _DEPTH = 3
 """Folders of runs lie at <workflow>/<actor>/<time stamp>."""
 
 
-@dataclass(frozen=True, slots=True)
-class Removal:
+class Removal(Struct, frozen=True):
     """A folder that may be removed.
 
     Parameters

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct, field
 
 from esorex_bridge.errors import UserError
 from esorex_bridge.plan.plan import Plan, Step, StepName
@@ -19,8 +20,7 @@ Reflex's Lazy Mode would, by path, time and parameters; asked when a step's inpu
 LAZY_MODES: tuple[LazyMode, ...] = ("on", "off", "reflex")
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """What the user says about reuse.
 
     Parameters
@@ -45,8 +45,10 @@ class Policy:
         return step.recipe in listed or step.name in listed
 
 
-@dataclass(frozen=True, slots=True)
-class Reuse:
+_ALL_LAZY = Policy()
+
+
+class Reuse(Struct, frozen=True):
     """The products are there."""
 
     step: Step
@@ -58,8 +60,7 @@ class Reuse:
         return f"made {self.record.made} from the same content, parameters and pipeline"
 
 
-@dataclass(frozen=True, slots=True)
-class Execute:
+class Execute(Struct, frozen=True):
     """The recipe must run: unless its products are there by then, in any case, or unless Reflex's rule finds some."""
 
     step: Step
@@ -67,8 +68,7 @@ class Execute:
     how: How = "unless_there"
 
 
-@dataclass(frozen=True, slots=True)
-class NotNeeded:
+class NotNeeded(Struct, frozen=True):
     """The products are not there, and nothing that must run needs them."""
 
     step: Step
@@ -83,7 +83,7 @@ def decide(
     stated: Mapping[StepName, Statement],
     found: Mapping[StepName, Record | Absent],
     nearest: Callable[[Statement], Statement | None],
-    policy: Policy = Policy(),
+    policy: Policy = _ALL_LAZY,
 ) -> tuple[Decision, ...]:
     """Return a decision for each step of a plan, in its order.
 

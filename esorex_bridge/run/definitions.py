@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from esorex_bridge.errors import UserError
 from esorex_bridge.plan.workflow import Workflow, choose_workflow, parse_workflow
@@ -16,8 +17,7 @@ from esorex_bridge.plan.workflow import Workflow, choose_workflow, parse_workflo
 SUFFIX = ".yaml"
 
 
-@dataclass(frozen=True, slots=True)
-class Definitions:
+class Definitions(Struct, frozen=True, eq=False):
     """The definitions of some folders, each read when first asked for.
 
     Parameters
@@ -28,8 +28,8 @@ class Definitions:
     """
 
     folders: tuple[Path, ...]
-    _read: dict[Path, Workflow] = field(default_factory=dict, compare=False, repr=False)
-    _texts: dict[Path, str] = field(default_factory=dict, compare=False, repr=False)
+    _read: dict[Path, Workflow] = field(default_factory=dict)
+    _texts: dict[Path, str] = field(default_factory=dict)
 
     @property
     def paths(self) -> dict[str, Path]:
@@ -89,8 +89,7 @@ class Definitions:
         return instrument.upper() in text.upper() or ("\nextends:" in text and "\ninstruments:" not in text)
 
 
-@dataclass(frozen=True, slots=True)
-class _Base:
+class _Base(Struct, frozen=True):
     """Finds the definition that another extends: one of the same name is that of a later folder."""
 
     definitions: Definitions

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from esorex_bridge.datasets.dataset import Dataset
 from esorex_bridge.errors import RecipeError
@@ -30,8 +32,7 @@ _NO_ESOREX = "EsoRex is not installed (Debian: apt-get install esorex, and cpl-p
 Pairs = Iterable[tuple[Dataset, Plan]]
 
 
-@dataclass(frozen=True, slots=True)
-class Tools:
+class Tools(Struct, frozen=True):
     """What a run works with.
 
     Parameters

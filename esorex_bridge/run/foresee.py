@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from esorex_bridge.datasets.dataset import Dataset
 from esorex_bridge.errors import BridgeError, DataError, RecipeError
@@ -15,8 +16,7 @@ from esorex_bridge.run.key import Statement, StepKey, statements
 from esorex_bridge.run.ports import Recipe
 
 
-@dataclass(frozen=True, slots=True)
-class Foreseen:
+class Foreseen(Struct, frozen=True):
     """A plan with all that can be known of it beforehand.
 
     Parameters
@@ -47,8 +47,7 @@ class Foreseen:
         return tuple(self.keys[name] for name in step.needs)
 
 
-@dataclass(frozen=True, slots=True)
-class HeldUp:
+class HeldUp(Struct, frozen=True):
     """A plan that cannot even be foreseen, with the reason: a recipe is not installed, a file is damaged."""
 
     dataset: Dataset

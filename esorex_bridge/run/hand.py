@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from esorex_bridge.plan.plan import FileInput, Plan, Step, StepName
 from esorex_bridge.plan.sof import Link, Sof, of_entries, readable
@@ -15,8 +16,7 @@ from esorex_bridge.run.workspace import make_links, safe_name, written_whole
 Made = Mapping[StepName, tuple[Product, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class HandSof:
+class HandSof(Struct, frozen=True):
     """A SOF for use by hand.
 
     Parameters

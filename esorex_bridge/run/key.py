@@ -6,12 +6,13 @@ An upstream step enters by its own key, so every key is known before anything ru
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
-from typing import Any, NewType
+from typing import NewType
+
+from msgspec import Struct
+from msgspec.json import Decoder, Encoder
 
 from esorex_bridge.files import Digest
 from esorex_bridge.plan.parameters import Parameter
@@ -25,8 +26,7 @@ StepKey = NewType("StepKey", str)
 """64 hex digits: the SHA-256 of the canonical statement."""
 
 
-@dataclass(frozen=True, slots=True)
-class InputStatement:
+class InputStatement(Struct, frozen=True):
     """One input of a step: its tag, and its content (`sha256:…`) or origin (`step:<key>/<category>`)."""
 
     category: str
@@ -34,8 +34,7 @@ class InputStatement:
     label: str
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Struct, frozen=True):
     """All that the products of a step depend on.
 
     Parameters
@@ -58,38 +57,31 @@ class Statement:
     parameters: tuple[tuple[str, str], ...]
     inputs: tuple[InputStatement, ...]
 
-    def canonical(self) -> str:
-        """Return the text that is hashed; labels are for people and are not in it."""
-        return _compact(
+    def canonical(self) -> bytes:
+        """Return the text (JSON) that is hashed; labels are for people and are not in it."""
+        return _encode(
             {
                 "version": STATEMENT_VERSION,
                 "recipe": self.recipe,
                 "pipeline": self.pipeline,
                 "plugin": self.plugin,
                 "parameters": sorted(self.parameters),
-                "inputs": [[entry.category, entry.content] for entry in self.inputs],
+                "inputs": [(entry.category, entry.content) for entry in self.inputs],
             }
         )
 
     def key(self) -> StepKey:
         """Return the hash of the canonical text."""
-        return StepKey(hashlib.sha256(self.canonical().encode()).hexdigest())
+        return StepKey(sha256(self.canonical()).hexdigest())
 
     def document(self) -> str:
         """Return the whole statement as JSON text, labels included; `read_statement` reads it back."""
-        return _compact(asdict(self))
+        return _encode(self).decode()
 
 
 def read_statement(document: str) -> Statement:
     """Read what `Statement.document` wrote."""
-    fields: dict[str, Any] = json.loads(document)
-    return Statement(
-        recipe=fields["recipe"],
-        pipeline=fields["pipeline"],
-        plugin=Digest(fields["plugin"]),
-        parameters=tuple((name, value) for name, value in fields["parameters"]),
-        inputs=tuple(InputStatement(**entry) for entry in fields["inputs"]),
-    )
+    return _decode(document)
 
 
 def statements(
@@ -135,4 +127,5 @@ def _inputs(step: Step, digests: Mapping[Path, Digest], keys: Mapping[StepName, 
     return stated
 
 
-_compact = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+_encode = Encoder(order="sorted").encode
+_decode = Decoder(Statement).decode

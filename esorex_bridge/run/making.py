@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from esorex_bridge.errors import DataError, RecipeError
 from esorex_bridge.plan.plan import FileInput, ProductInput, Step
@@ -28,8 +30,7 @@ if TYPE_CHECKING:
     from esorex_bridge.run.reflex_note import FinishedRun
 
 
-@dataclass(frozen=True, slots=True)
-class Maker:
+class Maker(Struct, frozen=True):
     """What makes steps.
 
     Parameters

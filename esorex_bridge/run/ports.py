@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
+
+from msgspec import Struct
 
 from esorex_bridge.errors import DataError, RecipeError
 from esorex_bridge.files import Digest
@@ -24,8 +25,7 @@ How = Literal["unless_there", "forced", "reflex"]
 """When to run a step: unless its products are there; in any case; or as Reflex's own rule says."""
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
+class Recipe(Struct, frozen=True):
     """An installed recipe.
 
     Parameters
@@ -49,8 +49,7 @@ class Recipe:
     parameters: tuple[ParameterSchema, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """One run of a recipe, ready to start.
 
     Parameters
@@ -71,16 +70,14 @@ class Job:
     folder: Path
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(Struct, frozen=True):
     """A product as EsoRex lists it: where it lies, and its category."""
 
     path: Path
     category: str
 
 
-@dataclass(frozen=True, slots=True)
-class Execution:
+class Execution(Struct, frozen=True):
     """How a run ended: successfully, because failures are raised as RecipeError.
 
     Parameters
@@ -114,8 +111,7 @@ class RecipeRunner(Protocol):
         """End what runs, with all that it started, and start nothing more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Product:
+class Product(Struct, frozen=True):
     """A product in the store: where it lies, its category, its content."""
 
     path: Path
@@ -124,8 +120,7 @@ class Product:
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """A finished step.
 
     Parameters
@@ -157,8 +152,7 @@ class Record:
         return any(text.startswith(ADOPTED) for text in self.warnings)
 
 
-@dataclass(frozen=True, slots=True)
-class Absent:
+class Absent(Struct, frozen=True):
     """Why the products of a key cannot be reused, in words; empty where the key was never recorded."""
 
     reason: str = ""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
 from pathlib import PurePath
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from esorex_bridge.errors import DataError, RecipeError
 from esorex_bridge.files import Digest
@@ -14,8 +16,7 @@ from esorex_bridge.plan.sof import Sof
 from esorex_bridge.run.ports import Output
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedOutput:
+class CheckedOutput(Struct, frozen=True):
     """A product that was looked at: whole FITS, of a category that is known, not a dummy.
 
     `inputs` are the base names of the files that its header names as what it was made of; None where it names none.

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from datetime import UTC
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from esorex_bridge.errors import BridgeError, DataError, RecipeError
 from esorex_bridge.files import Digest
@@ -29,8 +31,7 @@ from esorex_bridge.run.reflex_notes import NotedExecution, NotedFile
 """How the warning starts that a record made of an adopted execution carries."""
 
 
-@dataclass(frozen=True, slots=True)
-class Adoption:
+class Adoption(Struct, frozen=True):
     """What became of one execution in a history.
 
     Parameters
@@ -48,8 +49,7 @@ class Adoption:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class AdoptionReport:
+class AdoptionReport(Struct, frozen=True):
     """What became of a whole history.
 
     Parameters

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from esorex_bridge.errors import UserError
 from esorex_bridge.run.reflex_db import DATABASE_NAME, read_database
@@ -14,8 +16,7 @@ from esorex_bridge.run.reflex_notes import NotedExecution, NotedFile
 _DEPTH = 3
 
 
-@dataclass(frozen=True, slots=True)
-class WorkflowHistory:
+class WorkflowHistory(Struct, frozen=True):
     """What was executed in one workflow.
 
     Parameters

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from esorex_bridge.errors import DataError
 from esorex_bridge.plan.parameters import Parameter
@@ -17,8 +18,7 @@ from esorex_bridge.run.reflex_notes import NotedExecution, NotedFile, next_purpo
 from esorex_bridge.run.workspace import RunFolders
 
 
-@dataclass(frozen=True, slots=True)
-class FinishedRun:
+class FinishedRun(Struct, frozen=True):
     """A run of a recipe that ended, well or not.
 
     Parameters

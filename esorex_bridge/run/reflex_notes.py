@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from esorex_bridge.plan.parameters import Parameter, ParameterSchema, Value
 
@@ -18,8 +19,7 @@ FITS_FILE = "org.eso.domain.FitsFile"
 RECIPE_PARAMETER = "org.eso.domain.RecipeParameter"
 
 
-@dataclass(frozen=True, slots=True)
-class NotedFile:
+class NotedFile(Struct, frozen=True):
     """A file that went into an execution, or came out of it.
 
     Parameters
@@ -50,8 +50,7 @@ class NotedFile:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class NotedParameter:
+class NotedParameter(Struct, frozen=True):
     """A recipe's parameter as the database has it; all values are texts there, spelt as Java spells them."""
 
     recipe: str
@@ -66,8 +65,7 @@ class NotedParameter:
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class NotedExecution:
+class NotedExecution(Struct, frozen=True):
     """One execution of a recipe.
 
     Parameters

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from esorex_bridge.run.reflex_notes import NotedExecution, NotedFile
 
 
-@dataclass(frozen=True, slots=True)
-class ReflexQuestion:
+class ReflexQuestion(Struct, frozen=True):
     """What is about to be executed.
 
     Parameters
@@ -34,8 +34,7 @@ class ReflexQuestion:
     inputs: tuple[NotedFile, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ReflexAnswer:
+class ReflexAnswer(Struct, frozen=True):
     """What Reflex would do: take the products of an execution, or (None) execute the recipe, and why."""
 
     execution: NotedExecution | None

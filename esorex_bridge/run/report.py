@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from esorex_bridge.run.ports import Product
 
@@ -14,8 +15,7 @@ Outcome = Literal["done", "planned", "failed", "blocked", "skipped", "no_esorex"
 """done; planned (dry run); failed; blocked (a gap, or an earlier step failed); skipped (not needed); no EsoRex here."""
 
 
-@dataclass(frozen=True, slots=True)
-class StepReport:
+class StepReport(Struct, frozen=True):
     """What came of one step, or of a group that needed none.
 
     Parameters
@@ -71,8 +71,7 @@ class StepReport:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class DatasetReport:
+class DatasetReport(Struct, frozen=True):
     """What came of one dataset.
 
     Parameters

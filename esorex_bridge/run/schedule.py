@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from esorex_bridge.errors import BridgeError
 from esorex_bridge.plan.plan import Step
@@ -17,8 +18,7 @@ from esorex_bridge.run.ports import How, Record
 _LOOK_S = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(Struct, frozen=True):
     """A step that must be made, for the first of the datasets that need it."""
 
     key: StepKey
@@ -28,23 +28,20 @@ class Work:
     how: How = "unless_there"
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(Struct, frozen=True):
     """A step that was made: here (`ran`), or by another process meanwhile."""
 
     record: Record
     ran: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Struct, frozen=True):
     """A step whose recipe failed."""
 
     error: str
 
 
-@dataclass(frozen=True, slots=True)
-class Blocked:
+class Blocked(Struct, frozen=True):
     """A step that could not be started: a gap, or a step it needs was not made."""
 
     error: str

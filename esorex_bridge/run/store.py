@@ -11,10 +11,12 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import astuple, dataclass
 from pathlib import Path
 from threading import RLock
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import astuple
 
 from esorex_bridge.errors import DataError, UserError
 from esorex_bridge.files import Digest
@@ -55,8 +57,7 @@ class StoreError(UserError):
     """The store cannot be read or written: the disk is full or read-only, or it is no store of ours."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunSummary:
+class RunSummary(Struct, frozen=True):
     """What a whole run came to: when it began (ISO 8601), how many datasets and steps, how long it took."""
 
     started: str
@@ -67,8 +68,7 @@ class RunSummary:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class RecipeSummary:
+class RecipeSummary(Struct, frozen=True):
     """What is recorded of a recipe: number of steps, time in all, last time made, size of the products."""
 
     recipe: str

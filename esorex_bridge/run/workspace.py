@@ -7,9 +7,10 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+
+from msgspec import Struct
 
 from esorex_bridge.errors import DataError
 from esorex_bridge.plan.sof import Link
@@ -21,8 +22,7 @@ _FREE_NAME_TRIES = 10_000
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.:+=@,-]")
 
 
-@dataclass(frozen=True, slots=True)
-class Workspace:
+class Workspace(Struct, frozen=True):
     """The folders of a data root, named as ESO Reflex names them.
 
     Parameters
@@ -86,8 +86,7 @@ class Workspace:
         raise DataError(f"no free folder for a run of {actor} in {self.bookkeeping / workflow}; is its clock standing?")
 
 
-@dataclass(frozen=True, slots=True)
-class RunFolders:
+class RunFolders(Struct, frozen=True):
     """Where one run works, and where its products and its log go."""
 
     work: Path

@@ -6,11 +6,11 @@ The faults are those that were measured on EsoRex 3.13.6; each test first makes 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from astropy.io import fits
+from msgspec.structs import replace
 
 from esorex_bridge.datasets.association import Association, AssociationTree
 from esorex_bridge.demo.hawki import hawki_night

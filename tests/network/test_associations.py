@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from esorex_bridge.archive.associate import CONTENT_TRIES
 from esorex_bridge.archive.auth import Credentials

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from esorex_bridge.datasets.breakpoints import Breakpoint, read_breakpoints
 from esorex_bridge.datasets.dataset import Dataset, files_of, purposes, walk_actions

@@ -8,11 +8,11 @@ import os
 import sqlite3
 import threading
 from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from esorex_bridge.errors import DataError, UserError
 from esorex_bridge.files import Digest

@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any as AnyType
 from typing import Final
 
 import lark
+from msgspec import Struct
 
 from esorex_bridge.datasets.oca import expressions as ex
 from esorex_bridge.datasets.oca import rules as ru
@@ -50,8 +51,7 @@ class _Source(str):
     """Where a rule looks."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Priority:
+class _Priority(Struct, frozen=True):
     """`priority = 30;`"""
 
     level: int

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from esorex_bridge.datasets.oca.evaluate import Keywords, evaluate, holds
 from esorex_bridge.datasets.oca.expressions import keywords_in
@@ -17,8 +18,7 @@ UNCLASSIFIED = ("", "UNDEFINED", "UNKNOWN")
 """Categories that mean none: rule files give them so that Reflex does not stop at a file without."""
 
 
-@dataclass(frozen=True, slots=True)
-class Classified:
+class Classified(Struct, frozen=True):
     """What the rules say of a file.
 
     Parameters

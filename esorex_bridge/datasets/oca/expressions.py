@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+from msgspec import Struct
 
 from esorex_bridge.fits.card import Value
 
@@ -15,8 +16,7 @@ Operator = Literal["==", "!=", "<=", ">=", "<", ">", "?="]
 Arithmetic = Literal["+", "-", "*", "/"]
 
 
-@dataclass(frozen=True, slots=True)
-class Constant:
+class Constant(Struct, frozen=True):
     """A text, a number, or T and F."""
 
     value: str | int | float | bool
@@ -30,8 +30,7 @@ class Constant:
         return repr(self.value)
 
 
-@dataclass(frozen=True, slots=True)
-class Keyword:
+class Keyword(Struct, frozen=True):
     """A keyword: of the candidate, or of the file that triggered the action (`inputFile.DET.DIT`)."""
 
     name: str
@@ -41,8 +40,7 @@ class Keyword:
         return f"inputFile.{self.name}" if self.of_input else self.name
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
+class Compared(Struct, frozen=True):
     """`left == right` and its like; `?=` holds as well where either side is undefined."""
 
     left: Expression
@@ -53,8 +51,7 @@ class Compared:
         return f"{_inner(self.left, _SUM)} {self.operator} {_inner(self.right, _SUM)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Like:
+class Like(Struct, frozen=True):
     """`term like "%FLAT%"`: `%` stands for any text."""
 
     term: Expression
@@ -64,8 +61,7 @@ class Like:
         return f"{_inner(self.term, _SUM)} like {Constant(self.pattern)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Matches:
+class Matches(Struct, frozen=True):
     """`term regexp "FLAT.*"`: the whole value matches."""
 
     term: Expression
@@ -75,8 +71,7 @@ class Matches:
         return f"{_inner(self.term, _SUM)} regexp {Constant(self.pattern)}"
 
 
-@dataclass(frozen=True, slots=True)
-class IsA:
+class IsA(Struct, frozen=True):
     """`term is string`, `is undefined`, `is null`."""
 
     term: Expression
@@ -86,8 +81,7 @@ class IsA:
         return f"{_inner(self.term, _SUM)} is {self.what}"
 
 
-@dataclass(frozen=True, slots=True)
-class Between:
+class Between(Struct, frozen=True):
     """`term between low and high`, limits included; `tryBetween` holds as well where a side is undefined."""
 
     term: Expression
@@ -100,8 +94,7 @@ class Between:
         return f"{_inner(self.term, _SUM)} {word} {_inner(self.low, _SUM)} and {_inner(self.high, _SUM)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Calculated:
+class Calculated(Struct, frozen=True):
     """`left + right` and its like."""
 
     left: Expression
@@ -113,8 +106,7 @@ class Calculated:
         return f"{_inner(self.left, own)} {self.operator} {_inner(self.right, own + 1)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Negative:
+class Negative(Struct, frozen=True):
     """`-term`."""
 
     term: Expression
@@ -123,8 +115,7 @@ class Negative:
         return f"-{_inner(self.term, _ATOM)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+class Not(Struct, frozen=True):
     """`not condition`."""
 
     condition: Expression
@@ -133,8 +124,7 @@ class Not:
         return f"not {_inner(self.condition, _NOT)}"
 
 
-@dataclass(frozen=True, slots=True)
-class All:
+class All(Struct, frozen=True):
     """`a and b and c`."""
 
     parts: tuple[Expression, ...]
@@ -143,8 +133,7 @@ class All:
         return " and ".join(_inner(part, _NOT) for part in self.parts)
 
 
-@dataclass(frozen=True, slots=True)
-class Any:
+class Any(Struct, frozen=True):
     """`a or b or c`."""
 
     parts: tuple[Expression, ...]

@@ -7,14 +7,15 @@ already: they name no products, so that alone no dark would ever join a science 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from msgspec import Struct
 
 from esorex_bridge.datasets.oca.expressions import All, Any, Compared, Constant, Expression, Keyword, parts_of
 from esorex_bridge.datasets.oca.rules import ActionRule, Assignment, Product, Rules, Selection
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(Struct, frozen=True):
     """A calibration that a recipe takes.
 
     Parameters
@@ -38,8 +39,7 @@ class Need:
     sources: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class RecipeFacts:
+class RecipeFacts(Struct, frozen=True):
     """What is known of a recipe.
 
     Parameters
