@@ -8,11 +8,12 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
+from msgspec.structs import replace
 
 from esorex_bridge.fits.header import read_header
 from esorex_bridge.plan.parameters import Parameter, ParameterSetting, effective
@@ -31,8 +32,7 @@ STAMP = "2018-08-31T13:24:32.247"
 DARK = "naco_img_dark"
 
 
-@dataclass(frozen=True, slots=True)
-class ReflexRoot:
+class ReflexRoot(Struct, frozen=True):
     """A data root in which Reflex worked, and the bridge's store of another one."""
 
     folder: Path
