@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import shutil
 import statistics
 import subprocess
@@ -26,19 +25,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-MASTER_EVERY = 4
+import lazy_graph
+from lazy_graph import ToyRunner, build, inputs_of
 
 
 def main() -> int:
     """Measure and print."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # An installed package has its bytecode written.
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, nargs="+", default=[40, 1000, 10_000])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--noop", metavar="FOLDER", help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.noop:
-        print(noop(Path(args.noop), args.steps[0]), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-        return 0
     for steps in args.steps:
         with tempfile.TemporaryDirectory(prefix="lazy-") as made:
             compare(Path(made), steps, args.rounds)
@@ -81,21 +78,6 @@ def compare(folder: Path, steps: int, rounds: int) -> None:
     print(f"{steps} steps: {told}; bridge {ratios or 'alone'}; peak {bridge(folder, steps):.0f} MiB", flush=True)
 
 
-# ----- the graph
-
-
-def masters(steps: int) -> int:
-    """Return how many of the steps make masters."""
-    return max(1, steps // MASTER_EVERY)
-
-
-def inputs_of(step: int, steps: int) -> list[str]:
-    """Return the files a step takes: four raws for a master, one raw and one master's product for the rest."""
-    if step < masters(steps):
-        return [f"raw_{step * 4 + number}.fits" for number in range(4)]
-    return [f"raw_{masters(steps) * 4 + step}.fits", f"product_{step % masters(steps)}.fits"]
-
-
 def files(folder: Path, steps: int) -> None:
     """Make all raws and products: small, whole FITS files."""
     header = "".join(
@@ -115,37 +97,6 @@ def files(folder: Path, steps: int) -> None:
 
 
 # ----- the bridge
-
-
-def build(folder: Path, steps: int):
-    """Return the dataset and the plan of the graph."""
-    from esorex_bridge.datasets.dataset import Action, Dataset, Purpose
-    from esorex_bridge.plan.plan import FileInput, Plan, ProductInput, Step, StepName
-
-    planned = []
-    for number in range(steps):
-        master = number < masters(steps)
-        entries = []
-        for name in inputs_of(number, steps):
-            if name.startswith("raw"):
-                entries.append(FileInput(name, folder / name, "RAW"))
-            else:
-                entries.append(ProductInput(StepName(f"toy_{name[8:-5]}"), "P", "P"))
-        planned.append(
-            Step(StepName(f"toy_{number}"), "toy_1", "toy", tuple(entries), (), ("P",), Purpose("X"), target=not master)
-        )
-    return Dataset("D", "TOY", Action("X", ())), Plan("D", "toy", tuple(planned))
-
-
-class ToyRunner:
-    """Knows one recipe without parameters."""
-
-    def recipes(self, names):
-        """Return it under every name."""
-        from esorex_bridge.files import Digest
-        from esorex_bridge.run.ports import Recipe
-
-        return {name: Recipe(name, Path("/toy.so"), "toy/1.0", Digest("sha256:0"), ()) for name in names}
 
 
 def prepare_bridge(folder: Path, steps: int) -> None:
@@ -173,23 +124,9 @@ def prepare_bridge(folder: Path, steps: int) -> None:
         )
 
 
-def noop(folder: Path, steps: int) -> int:
-    """Decide about every step and return how many would run."""
-    from esorex_bridge.run.decide import Execute, decide
-    from esorex_bridge.run.engine import foresee_all
-    from esorex_bridge.run.store import open_store
-
-    with open_store(folder / "books" / "esorex_bridge.db", folder) as store:
-        (ahead,) = foresee_all((build(folder, steps),), store, ToyRunner())
-        there = store.find_all(ahead.keys.values())
-        found = {name: there[key] for name, key in ahead.keys.items()}
-        decisions = decide(ahead.plan, ahead.stated, found, store.nearest)
-    return sum(isinstance(decision, Execute) for decision in decisions)
-
-
 def bridge(folder: Path, steps: int) -> float:
     """Run a no-op in a process of its own and return its peak memory in MiB."""
-    command = [sys.executable, __file__, "--steps", str(steps), "--noop", str(folder)]
+    command = [sys.executable, lazy_graph.__file__, str(folder), str(steps)]
     told = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
     assert told[0] == "0", "something would run, so this is no no-op"
     return int(told[1]) / 1024

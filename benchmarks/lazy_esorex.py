@@ -31,6 +31,7 @@ RUN = ("naco_img_dark", "--r=8 8 8 8", "data.sof")
 
 def main() -> int:
     """Prepare the frames, run all cases in turn, print the medians."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # An installed package has its bytecode written.
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=15)
     args = parser.parse_args()

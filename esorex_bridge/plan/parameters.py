@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
 from esorex_bridge.errors import UserError
-from esorex_bridge.plan.located import Scalar, read_yaml
+
+if TYPE_CHECKING:
+    from esorex_bridge.plan.located import Scalar
 
 Value = str | int | float | bool
 
@@ -108,6 +110,8 @@ def read_settings(text: str, source: str) -> tuple[ParameterSetting, ...]:
     DefinitionError
         With file, line, and what is allowed.
     """
+    from esorex_bridge.plan.located import read_yaml
+
     return tuple(
         ParameterSetting(recipe, name, value.scalar(f"parameter {name}"), f"{source}:{value.line}")
         for recipe, parameters in read_yaml(text, source).items("a file of parameters")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -14,6 +14,9 @@ from esorex_bridge.run.decide import Decision, Execute
 from esorex_bridge.run.foresee import Foreseen
 from esorex_bridge.run.key import StepKey
 from esorex_bridge.run.ports import How, Record
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 _LOOK_S = 0.5
 
@@ -89,6 +92,10 @@ def run_all(
     jobs : int
         How many recipes at a time.
     """
+    if not works:
+        return {}
+    from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+
     results: dict[StepKey, Ended] = {}
     waiting = _Waiting(works, records)
     running: dict[Future[Made], Work] = {}

@@ -1,0 +1,75 @@
+"""The graph of `lazy.py`, and the bridge's no-op on it, in a module that loads no more than the bridge does.
+
+    python benchmarks/lazy_graph.py FOLDER STEPS
+
+Prints how many steps would run, and the peak memory in KiB.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+from pathlib import Path
+
+MASTER_EVERY = 4
+
+
+def masters(steps: int) -> int:
+    """Return how many of the steps make masters."""
+    return max(1, steps // MASTER_EVERY)
+
+
+def inputs_of(step: int, steps: int) -> list[str]:
+    """Return the files a step takes: four raws for a master, one raw and one master's product for the rest."""
+    if step < masters(steps):
+        return [f"raw_{step * 4 + number}.fits" for number in range(4)]
+    return [f"raw_{masters(steps) * 4 + step}.fits", f"product_{step % masters(steps)}.fits"]
+
+
+def build(folder: Path, steps: int):
+    """Return the dataset and the plan of the graph."""
+    from esorex_bridge.datasets.dataset import Action, Dataset, Purpose
+    from esorex_bridge.plan.plan import FileInput, Plan, ProductInput, Step, StepName
+
+    planned = []
+    for number in range(steps):
+        master = number < masters(steps)
+        entries = []
+        for name in inputs_of(number, steps):
+            if name.startswith("raw"):
+                entries.append(FileInput(name, folder / name, "RAW"))
+            else:
+                entries.append(ProductInput(StepName(f"toy_{name[8:-5]}"), "P", "P"))
+        planned.append(
+            Step(StepName(f"toy_{number}"), "toy_1", "toy", tuple(entries), (), ("P",), Purpose("X"), target=not master)
+        )
+    return Dataset("D", "TOY", Action("X", ())), Plan("D", "toy", tuple(planned))
+
+
+class ToyRunner:
+    """Knows one recipe without parameters."""
+
+    def recipes(self, names):
+        """Return it under every name."""
+        from esorex_bridge.files import Digest
+        from esorex_bridge.run.ports import Recipe
+
+        return {name: Recipe(name, Path("/toy.so"), "toy/1.0", Digest("sha256:0"), ()) for name in names}
+
+
+def noop(folder: Path, steps: int) -> int:
+    """Decide about every step and return how many would run."""
+    from esorex_bridge.run.decide import Execute, decide
+    from esorex_bridge.run.engine import foresee_all
+    from esorex_bridge.run.store import open_store
+
+    with open_store(folder / "books" / "esorex_bridge.db", folder) as store:
+        (ahead,) = foresee_all((build(folder, steps),), store, ToyRunner())
+        there = store.find_all(ahead.keys.values())
+        found = {name: there[key] for name, key in ahead.keys.items()}
+        decisions = decide(ahead.plan, ahead.stated, found, store.nearest)
+    return sum(isinstance(decision, Execute) for decision in decisions)
+
+
+if __name__ == "__main__":
+    print(noop(Path(sys.argv[1]), int(sys.argv[2])), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
