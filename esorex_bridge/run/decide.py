@@ -128,6 +128,8 @@ def refuse_unknown(policy: Policy, plans: tuple[Plan, ...]) -> None:
 def _forced(plan: Plan, policy: Policy) -> dict[StepName, tuple[str, How]]:
     """Return the steps about which our own records do not decide, with the reason."""
     reasons: dict[StepName, tuple[str, How]] = {}
+    if policy == _ALL_LAZY:
+        return reasons
     again: set[StepName] = set()
     for step in plan.steps:
         rerun = [name for name in step.needs if name in again]

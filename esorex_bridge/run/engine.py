@@ -136,7 +136,7 @@ def foresee_all(pairs: Pairs, store: SqliteStore, runner: RecipeRunner) -> tuple
     """Return what is known of plans beforehand; errors as `carry_out`."""
     listed = tuple(pairs)
     plans = [plan for _, plan in listed]
-    paths = dict.fromkeys(entry.path for entry in input_files(plans))
+    paths = input_files(plans)
     reading = _Beside(lambda: store.digests(paths))
     asking = _Beside(lambda: runner.recipes(recipes_of(plans)))
     _load_while_waiting(asking)

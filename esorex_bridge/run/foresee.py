@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from esorex_bridge.datasets.dataset import Dataset
-from esorex_bridge.errors import BridgeError, DataError, RecipeError
+from esorex_bridge.errors import DataError, RecipeError
 from esorex_bridge.files import Digest
 from esorex_bridge.plan.parameters import Parameter, effective
 from esorex_bridge.plan.plan import FileInput, Plan, Step, StepName
@@ -71,13 +71,18 @@ def foresee(
     ParameterError
         A parameter is unknown to its recipe, or has a value that is not allowed: the user must mend that first.
     """
-    files = {entry.path for step in plan.steps for entry in step.inputs if isinstance(entry, FileInput)}
-    needed = {step.recipe for step in plan.steps}
-    results = (*(recipes[name] for name in needed), *(digests[path] for path in files))
-    if problems := sorted(str(result) for result in results if isinstance(result, BridgeError)):
-        return HeldUp(dataset, plan, "; ".join(problems))
+    contents: dict[Path, Digest] = {}
+    asked = (recipes[name] for name in {step.recipe for step in plan.steps})
+    problems = {str(found) for found in asked if isinstance(found, RecipeError)}
+    for path in input_files((plan,)):
+        content = digests[path]
+        if isinstance(content, DataError):
+            problems.add(str(content))
+        else:
+            contents[path] = content
+    if problems:
+        return HeldUp(dataset, plan, "; ".join(sorted(problems)))
     installed = {name: recipe for name, recipe in recipes.items() if isinstance(recipe, Recipe)}
-    contents = {path: content for path in files if isinstance(content := digests[path], str)}
     parameters = {
         step.name: effective(step.recipe, installed[step.recipe].parameters, step.settings) for step in plan.steps
     }
@@ -89,10 +94,10 @@ def foresee(
     return Foreseen(dataset, plan, installed, parameters, stated, keys)
 
 
-def input_files(plans: Iterable[Plan]) -> tuple[FileInput, ...]:
+def input_files(plans: Iterable[Plan]) -> tuple[Path, ...]:
     """Return the files that plans take, once each."""
     return tuple(
         dict.fromkeys(
-            entry for plan in plans for step in plan.steps for entry in step.inputs if isinstance(entry, FileInput)
+            entry.path for plan in plans for step in plan.steps for entry in step.inputs if isinstance(entry, FileInput)
         )
     )

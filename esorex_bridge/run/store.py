@@ -24,7 +24,7 @@ from esorex_bridge.fits.verify import verify_fits
 from esorex_bridge.run.key import Statement, StepKey, read_statement
 from esorex_bridge.run.ports import ADOPTED, Absent, Product, Record
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _WAIT_SECONDS = 60.0
 _VALUES_A_QUERY = 10_000
 
@@ -51,6 +51,9 @@ CREATE TABLE runs (
     failed INTEGER NOT NULL, seconds REAL NOT NULL
 );
 """
+
+# Statements are long. What a run without work asks for is found beside them.
+_SINCE_2 = "CREATE INDEX steps_found ON steps (key, seconds, made, sof, warnings)"
 
 
 class StoreError(UserError):
@@ -115,6 +118,8 @@ class SqliteStore:
             if version == 0:
                 for command in filter(str.strip, _SCHEMA.split(";")):
                     self._db.execute(command)
+            if version < 2:
+                self._db.execute(_SINCE_2)
                 self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         if version > SCHEMA_VERSION:
             self._db.close()
@@ -134,8 +139,8 @@ class SqliteStore:
             return self._db.execute(query, values).fetchall()
 
     def _in(self, query: str, values: Iterable[str], order: str = "") -> Iterator[Any]:
-        """Yield the rows of a query that ends in `IN`, for any number of values."""
-        listed = tuple(values)
+        """Yield the rows of a query that ends in `IN`, for any number of values, sorted as SQLite wants them."""
+        listed = sorted(values)
         for start in range(0, len(listed), _VALUES_A_QUERY):
             part = listed[start : start + _VALUES_A_QUERY]
             yield from self._all(f"{query} ({','.join('?' * len(part))}) {order}", part)
@@ -166,7 +171,7 @@ class SqliteStore:
 
     def _known_digests(self, names: Iterable[str]) -> dict[str, tuple[str, str]]:
         query = "SELECT path, stamp, digest FROM digests WHERE path IN"
-        return {path: (stamp, digest) for path, stamp, digest in self._in(query, names)}
+        return {row[0]: row[1:] for row in self._in(query, names)}
 
     def verify(self, paths: Iterable[Path]) -> None:
         """Hold files against their own CHECKSUM and DATASUM, each once while it does not change.
@@ -222,32 +227,34 @@ class SqliteStore:
         Sizes are compared first, then digests; the digest of a file that was not touched since is not taken again.
         """
         wanted = tuple(dict.fromkeys(keys))
-        query = "SELECT key, seconds, made, sof, warnings FROM steps WHERE key IN"
-        rows = {key: row for key, *row in self._in(query, wanted)}
-        made: dict[str, list[Product]] = {key: [] for key in rows}
+        query = "SELECT key, seconds, made, sof, warnings FROM steps INDEXED BY steps_found WHERE key IN"
+        steps = tuple(self._in(query, wanted))
+        made: dict[str, list[Product]] = {row[0]: [] for row in steps}
         query = "SELECT key, path, category, digest, size_bytes FROM products WHERE key IN"
-        for key, path, category, digest, size in self._in(query, rows, "ORDER BY key, position"):
-            made[key].append(Product(self._root / path, category, Digest(digest), size))
+        for key, path, category, digest, size in self._in(query, made, "ORDER BY key, position"):
+            made[key].append(Product(self._at(path), category, digest, size))
         problems = self._problems([product for products in made.values() for product in products])
         found: dict[StepKey, Record | Absent] = dict.fromkeys(wanted, Absent())
-        for key, (seconds, date, sof, warnings) in rows.items():
+        for key, seconds, date, sof, warnings in steps:
             lost = [problems[product.path] for product in made[key] if product.path in problems] if problems else []
             told = () if warnings == "[]" else tuple(json.loads(warnings))
-            record = Record(StepKey(key), tuple(made[key]), seconds, date, self._root / sof, told)
-            found[StepKey(key)] = Absent(lost[0]) if lost else record
+            record = Record(key, tuple(made[key]), seconds, date, self._at(sof), told)
+            found[key] = Absent(lost[0]) if lost else record
         return found
 
     def _problems(self, products: Sequence[Product]) -> dict[Path, str]:
         """Return what is wrong with products, by path; those that are whole are not in it."""
-        known = self._known_digests(str(product.path) for product in products)
-        stamps = {product: _stamp(str(product.path)) for product in products}
+        names = [str(product.path) for product in products]
+        known = self._known_digests(names)
         doubtful = [
-            product for product in products if known.get(str(product.path)) != (stamps[product], product.digest)
+            (product, stamp)
+            for product, name in zip(products, names, strict=True)
+            if known.get(name) != ((stamp := _stamp(name)), product.digest)
         ]
-        digests = self.digests(product.path for product in doubtful if _is_size(stamps[product], product))
+        digests = self.digests(product.path for product, stamp in doubtful if _is_size(stamp, product))
         problems: dict[Path, str] = {}
-        for product in doubtful:
-            if problem := _problem(product, stamps[product], digests.get(product.path)):
+        for product, stamp in doubtful:
+            if problem := _problem(product, stamp, digests.get(product.path)):
                 problems[product.path] = f"product {product.category} ({product.path.name}) {problem}"
         return problems
 
@@ -301,7 +308,7 @@ class SqliteStore:
         rows = self._all(
             "SELECT path FROM end_products WHERE dataset = ? AND key = ? ORDER BY position", (dataset, key)
         )
-        return tuple(self._root / path for (path,) in rows)
+        return tuple(self._at(path) for (path,) in rows)
 
     def record_end_products(self, dataset: str, key: StepKey, ends: Mapping[Path, Digest]) -> None:
         """Remember the end products that a dataset got of a key, in the order of the key's products."""
@@ -352,13 +359,13 @@ class SqliteStore:
         rows = self._all(
             "SELECT path, category, digest, size_bytes FROM products WHERE key = ? ORDER BY position", (key,)
         )
-        return tuple(Product(self._root / path, tag, Digest(digest), size) for path, tag, digest, size in rows)
+        return tuple(Product(self._at(path), tag, Digest(digest), size) for path, tag, digest, size in rows)
 
     def places(self, key: StepKey) -> tuple[Path, ...]:
         """Return the folders that a recorded step has: where it ran, and where its products lie."""
         sofs = self._all("SELECT sof FROM steps WHERE key = ?", (key,))
         products = self._all("SELECT path FROM products WHERE key = ?", (key,))
-        return tuple(dict.fromkeys((self._root / path).parent for (path,) in (*sofs, *products)))
+        return tuple(dict.fromkeys(self._at(path).parent for (path,) in (*sofs, *products)))
 
     def forget_files(self, paths: Iterable[Path]) -> None:
         """Forget the digests of files, so that they are read again."""
@@ -369,6 +376,10 @@ class SqliteStore:
         """Forget recorded steps; their files are the caller's business."""
         with self._write():
             self._db.executemany("DELETE FROM steps WHERE key = ?", [(key,) for key in keys])
+
+    def _at(self, path: str) -> Path:
+        """Return where a path of the store lies (ten thousand times in a no-op: `/` costs twice as much)."""
+        return Path(path if path.startswith("/") else f"{self._root}/{path}")
 
     def _relative(self, path: Path) -> str:
         return str(path.relative_to(self._root) if path.is_relative_to(self._root) else path)
