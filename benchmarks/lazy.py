@@ -1,6 +1,6 @@
 """The no-op: a finished cascade looked at again, against what other engines need for the same graph.
 
-    python benchmarks/lazy.py [--steps 40 1000 10000] [--rounds 5]
+    python benchmarks/lazy.py [--steps 40 1000 10000] [--rounds 5] [--against ninja doit snakemake]
 
 For each number of steps: a graph of finished steps (a quarter masters of four files each, the rest science steps that
 take one file and one master), and a no-op by
@@ -35,27 +35,28 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, nargs="+", default=[40, 1000, 10_000])
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--against", nargs="*", default=["ninja", "doit", "snakemake"], help="engines to compare with")
     args = parser.parse_args()
     for steps in args.steps:
         with tempfile.TemporaryDirectory(prefix="lazy-") as made:
-            compare(Path(made), steps, args.rounds)
+            compare(Path(made), steps, args.rounds, args.against)
     return 0
 
 
-def compare(folder: Path, steps: int, rounds: int) -> None:
+def compare(folder: Path, steps: int, rounds: int, against: list[str]) -> None:
     """Prepare the graph once, then time every engine in turn."""
     files(folder, steps)
     prepare_bridge(folder, steps)
     engines: dict[str, Callable[[], None]] = {"bridge": lambda: bridge(folder, steps)}
-    if shutil.which("ninja"):
+    if "ninja" in against and shutil.which("ninja"):
         ninja_file(folder, steps)
         engines["ninja"] = lambda: quiet(["ninja", "-C", str(folder)])
-    if installed("doit"):
+    if "doit" in against and installed("doit"):
         doit_file(folder, steps)
         engines["doit"] = lambda: quiet(
             [sys.executable, "-m", "doit", "-f", str(folder / "dodo.py"), "-d", str(folder)]
         )
-    if installed("snakemake") and steps <= 1000:
+    if "snakemake" in against and installed("snakemake") and steps <= 1000:
         snake_file(folder, steps)
         engines["snakemake"] = lambda: quiet(
             [sys.executable, "-m", "snakemake", "-s", str(folder / "Snakefile"), "-d", str(folder), "-c1", "-q", "all"]

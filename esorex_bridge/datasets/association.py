@@ -21,7 +21,7 @@ Kind = Literal["main", "auxiliary"]
 """`auxiliary` groups are of use to a person, not to a recipe."""
 
 
-class AssociatedFile(Struct, frozen=True):
+class AssociatedFile(Struct, frozen=True, gc=False):
     """One file of an association.
 
     Parameters
@@ -36,7 +36,7 @@ class AssociatedFile(Struct, frozen=True):
     category: str
 
 
-class Association(Struct, frozen=True):
+class Association(Struct, frozen=True, gc=False):
     """One node of the tree: files of one kind, and what calibrates them.
 
     Parameters

@@ -21,7 +21,7 @@ StepName = NewType("StepName", str)
 """`<recipe>_<n>`: the n-th run of a recipe in a plan."""
 
 
-class FileInput(Struct, frozen=True):
+class FileInput(Struct, frozen=True, gc=False):
     """A file of the dataset that is on this machine, under the tag it has in the SOF."""
 
     name: str
@@ -29,7 +29,7 @@ class FileInput(Struct, frozen=True):
     category: str
 
 
-class ProductInput(Struct, frozen=True):
+class ProductInput(Struct, frozen=True, gc=False):
     """All products of one category of an earlier step, under the tag they have in the SOF."""
 
     step: StepName
@@ -40,7 +40,7 @@ class ProductInput(Struct, frozen=True):
 StepInput = FileInput | ProductInput
 
 
-class Step(Struct, frozen=True):
+class Step(Struct, frozen=True, gc=False):
     """One run of one recipe.
 
     Parameters

@@ -48,7 +48,7 @@ class Policy(Struct, frozen=True):
 _ALL_LAZY = Policy()
 
 
-class Reuse(Struct, frozen=True):
+class Reuse(Struct, frozen=True, gc=False):
     """The products are there."""
 
     step: Step
@@ -60,7 +60,7 @@ class Reuse(Struct, frozen=True):
         return f"made {self.record.made} from the same content, parameters and pipeline"
 
 
-class Execute(Struct, frozen=True):
+class Execute(Struct, frozen=True, gc=False):
     """The recipe must run: unless its products are there by then, in any case, or unless Reflex's rule finds some."""
 
     step: Step
@@ -68,7 +68,7 @@ class Execute(Struct, frozen=True):
     how: How = "unless_there"
 
 
-class NotNeeded(Struct, frozen=True):
+class NotNeeded(Struct, frozen=True, gc=False):
     """The products are not there, and nothing that must run needs them."""
 
     step: Step

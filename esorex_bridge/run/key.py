@@ -26,7 +26,7 @@ StepKey = NewType("StepKey", str)
 """64 hex digits: the SHA-256 of the canonical statement."""
 
 
-class InputStatement(Struct, frozen=True):
+class InputStatement(Struct, frozen=True, gc=False):
     """One input of a step: its tag, and its content (`sha256:…`) or origin (`step:<key>/<category>`)."""
 
     category: str
@@ -34,7 +34,7 @@ class InputStatement(Struct, frozen=True):
     label: str
 
 
-class Statement(Struct, frozen=True):
+class Statement(Struct, frozen=True, gc=False):
     """All that the products of a step depend on.
 
     Parameters

@@ -111,7 +111,7 @@ class RecipeRunner(Protocol):
         """End what runs, with all that it started, and start nothing more."""
 
 
-class Product(Struct, frozen=True):
+class Product(Struct, frozen=True, gc=False):
     """A product in the store: where it lies, its category, its content."""
 
     path: Path
@@ -120,7 +120,7 @@ class Product(Struct, frozen=True):
     size_bytes: int
 
 
-class Record(Struct, frozen=True):
+class Record(Struct, frozen=True, gc=False):
     """A finished step.
 
     Parameters
@@ -152,7 +152,7 @@ class Record(Struct, frozen=True):
         return any(text.startswith(ADOPTED) for text in self.warnings)
 
 
-class Absent(Struct, frozen=True):
+class Absent(Struct, frozen=True, gc=False):
     """Why the products of a key cannot be reused, in words; empty where the key was never recorded."""
 
     reason: str = ""
