@@ -1,4 +1,4 @@
-"""`esorex-bridge status`: runs, hits and misses, what is recorded, disk used; all products read again where asked."""
+"""`esorex-bridge status`: runs, hits and misses, what is recorded or adopted, disk used; products read anew."""
 
 from __future__ import annotations
 
@@ -30,12 +30,14 @@ def run(args: argparse.Namespace) -> int:
         found = store.find_all(keys) if args.verify else {}
         damaged = sorted(record.reason for record in found.values() if isinstance(record, Absent))
         runs, recipes, disk = store.runs(), store.recipes_made(), disk_use(session.workspace)
+        adopted = store.adopted()
     if args.json:
         output.emit_json(
             {
                 "root": str(session.workspace.root),
                 "runs": [plain(run) for run in runs],
                 "recipes": [plain(recipe) for recipe in recipes],
+                "adopted": [plain(step) for step in adopted],
                 "disk_bytes": disk,
                 "verified": len(found) if args.verify else None,
                 "damaged": damaged,
@@ -50,6 +52,9 @@ def run(args: argparse.Namespace) -> int:
         ("recipe", "steps", "seconds", "last made", "MB"),
         [(r.recipe, r.steps, f"{r.seconds:.1f}", r.last_made, f"{r.size_bytes / 1e6:.1f}") for r in recipes],
     )
+    if adopted:
+        rows = [(each.step, each.recipe, each.made, each.sof) for each in adopted]
+        output.table(("made by Reflex", "recipe", "made", "SOF"), rows)
     output.table(("folder", "MB"), [(name, f"{size / 1e6:.1f}") for name, size in disk.items()])
     hits = sum(run.reused for run in runs)
     print(f"{hits} of {hits + sum(run.executed for run in runs)} steps were reused")

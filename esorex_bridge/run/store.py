@@ -81,6 +81,15 @@ class RecipeSummary(Struct, frozen=True):
     size_bytes: int
 
 
+class AdoptedStep(Struct, frozen=True):
+    """A step that Reflex made: recipe, Reflex's name of the execution, when (ISO 8601), and the SOF that it ran."""
+
+    recipe: str
+    step: str
+    made: str
+    sof: Path
+
+
 class SqliteStore:
     """The store of one data root.
 
@@ -344,6 +353,11 @@ class SqliteStore:
     def has_adopted(self) -> bool:
         """Tell whether a history that Reflex made was adopted."""
         return bool(self._one("SELECT EXISTS (SELECT 1 FROM steps WHERE instr(warnings, ?))", (ADOPTED,))[0])
+
+    def adopted(self) -> tuple[AdoptedStep, ...]:
+        """Return the steps that were taken over from a history of Reflex, in the order in which they were made."""
+        rows = self._all("SELECT recipe, step, made, sof FROM steps WHERE instr(warnings, ?) ORDER BY made", (ADOPTED,))
+        return tuple(AdoptedStep(recipe, step, made, self._at(sof)) for recipe, step, made, sof in rows)
 
     def adopted_keys(self) -> tuple[StepKey, ...]:
         """Return the keys of the steps that were taken over from a history of Reflex."""

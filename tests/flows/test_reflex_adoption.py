@@ -97,6 +97,9 @@ def test_what_reflex_made_is_not_made_again(reflex_root: ReflexRoot, root: Path,
     assert ran.decisions[DARK] == "reuse"
     assert ran.json["executed"] == 2
     assert ran.step(DARK)["products"][0]["path"] == str(reflex_root.product)
+    (listed,) = bridge("status", "--root", root, "--json").json["adopted"]
+    assert (listed["recipe"], Path(listed["sof"]).name) == (DARK, "data.sof")
+    assert "made by Reflex" in bridge("status", "--root", root).out
 
 
 def test_a_dry_run_records_nothing(reflex_root: ReflexRoot) -> None:
