@@ -24,7 +24,8 @@ from esorex_bridge.run.key import StepKey
 from esorex_bridge.run.ports import Absent, Product, RecipeRunner, Record, Reporter
 from esorex_bridge.run.report import DatasetReport, DecisionWord, Outcome, StepReport, count
 from esorex_bridge.run.schedule import Blocked, Ended, Failed, Made, Work, gather, run_all
-from esorex_bridge.run.store import RunSummary, SqliteStore
+from esorex_bridge.run.store import SqliteStore
+from esorex_bridge.run.summaries import RunSummary
 from esorex_bridge.run.workspace import Workspace
 
 _NO_ESOREX = "EsoRex is not installed (Debian: apt-get install esorex, and cpl-plugin-… for the pipeline)"

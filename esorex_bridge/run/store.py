@@ -15,14 +15,15 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from msgspec import Struct
 from msgspec.structs import astuple
 
-from esorex_bridge.errors import DataError, UserError
+from esorex_bridge.errors import DataError
 from esorex_bridge.files import Digest
 from esorex_bridge.fits.verify import verify_fits
 from esorex_bridge.run.key import Statement, StepKey, read_statement
 from esorex_bridge.run.ports import ADOPTED, Absent, Product, Record
+from esorex_bridge.run.summaries import AdoptedStep, RecipeSummary, RunSummary
+from esorex_bridge.run.transaction import StoreError, Transaction
 
 SCHEMA_VERSION = 2
 _WAIT_SECONDS = 60.0
@@ -54,40 +55,6 @@ CREATE TABLE runs (
 
 # Statements are long. What a run without work asks for is found beside them.
 _SINCE_2 = "CREATE INDEX steps_found ON steps (key, seconds, made, sof, warnings)"
-
-
-class StoreError(UserError):
-    """The store cannot be read or written: the disk is full or read-only, or it is no store of ours."""
-
-
-class RunSummary(Struct, frozen=True):
-    """What a whole run came to: when it began (ISO 8601), how many datasets and steps, how long it took."""
-
-    started: str
-    datasets: int
-    executed: int
-    reused: int
-    failed: int
-    seconds: float
-
-
-class RecipeSummary(Struct, frozen=True):
-    """What is recorded of a recipe: number of steps, time in all, last time made, size of the products."""
-
-    recipe: str
-    steps: int
-    seconds: float
-    last_made: str
-    size_bytes: int
-
-
-class AdoptedStep(Struct, frozen=True):
-    """A step that Reflex made: recipe, Reflex's name of the execution, when (ISO 8601), and the SOF that it ran."""
-
-    recipe: str
-    step: str
-    made: str
-    sof: Path
 
 
 class SqliteStore:
@@ -136,8 +103,8 @@ class SqliteStore:
                 f"{path} was written by a later version of esorex-bridge (format {version}); use that version"
             )
 
-    def _write(self) -> _Transaction:
-        return _Transaction(self._db, self._lock, self._path)
+    def _write(self) -> Transaction:
+        return Transaction(self._db, self._lock, self._path)
 
     def _one(self, query: str, values: tuple[str, ...]) -> Any:
         with self._lock:
@@ -397,38 +364,6 @@ class SqliteStore:
 
     def _relative(self, path: Path) -> str:
         return str(path.relative_to(self._root) if path.is_relative_to(self._root) else path)
-
-
-class _Transaction:
-    """A write transaction, whole or not there; one at a time among the threads that share a connection."""
-
-    def __init__(self, db: sqlite3.Connection, lock: RLock, path: Path) -> None:
-        self._db, self._lock, self._path = db, lock, path
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
-        except BaseException as error:
-            self._lock.release()
-            raise self._told(error) from None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        try:
-            self._db.execute("COMMIT" if error is None else "ROLLBACK")
-        except sqlite3.Error as failure:
-            raise self._told(error or failure) from None
-        finally:
-            self._lock.release()
-        if isinstance(error, sqlite3.Error):
-            raise self._told(error) from None
-
-    def _told(self, error: BaseException) -> BaseException:
-        if not isinstance(error, sqlite3.OperationalError):
-            return error
-        return StoreError(
-            f"{self._path} cannot be written: {error}; make room or give yourself the right, and run again"
-        )
 
 
 def _stamp(path: str | Path) -> str:

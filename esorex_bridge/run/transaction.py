@@ -1,0 +1,45 @@
+"""A write to an SQLite database, whole or not there, and what is said where it cannot be made."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from threading import RLock
+
+from esorex_bridge.errors import UserError
+
+
+class StoreError(UserError):
+    """The store cannot be read or written: the disk is full or read-only, or it is no store of ours."""
+
+
+class Transaction:
+    """A write transaction, whole or not there; one at a time among the threads that share a connection."""
+
+    def __init__(self, db: sqlite3.Connection, lock: RLock, path: Path) -> None:
+        self._db, self._lock, self._path = db, lock, path
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+        except BaseException as error:
+            self._lock.release()
+            raise self._told(error) from None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        try:
+            self._db.execute("COMMIT" if error is None else "ROLLBACK")
+        except sqlite3.Error as failure:
+            raise self._told(error or failure) from None
+        finally:
+            self._lock.release()
+        if isinstance(error, sqlite3.Error):
+            raise self._told(error) from None
+
+    def _told(self, error: BaseException) -> BaseException:
+        if not isinstance(error, sqlite3.OperationalError):
+            return error
+        return StoreError(
+            f"{self._path} cannot be written: {error}; make room or give yourself the right, and run again"
+        )
