@@ -259,7 +259,8 @@ def steps(folder: Path) -> None:
         batch = new_batch(folder, "b", "jobs: [{datasets: all}]", Asked(settings))
         with Session(settings) as session:
             assert session.esorex is not None
-            engine = NothingEngine(batch, Record(plan.dataset, (), 0.0, "2026-01-01T00:00:00Z", folder / "data.sof"))  # type: ignore[arg-type]
+            nothing = Record(plan.dataset, (), 0.0, "2026-01-01T00:00:00Z", str(folder / "data.sof"))  # type: ignore[arg-type]
+            engine = NothingEngine(batch, nothing)
             books = Books(batch, session.store, session.workspace)
             driver = Driver(books, session.esorex, engine, ReadySupply(planned), Manner("esorex"), Silent())
             began = time.perf_counter()

@@ -108,13 +108,13 @@ def prepare_bridge(folder: Path, steps: int) -> None:
 
     with open_store(folder / "books" / "esorex_bridge.db", folder) as store:
         (ahead,) = foresee_all((build(folder, steps),), store, ToyRunner())
-        paths = {name: folder / f"product_{name[4:]}.fits" for name in ahead.keys}
+        paths = {name: f"{folder}/product_{name[4:]}.fits" for name in ahead.keys}
         digests = store.digests(paths.values())
         store.record_all(
             [
                 (
                     Record(
-                        key, (Product(paths[name], "P", digests[paths[name]], 2880),), 1.0, "2026", folder / "x.sof"
+                        key, (Product(paths[name], "P", digests[paths[name]], 2880),), 1.0, "2026", f"{folder}/x.sof"
                     ),
                     ahead.stated[name],
                     "D",

@@ -37,7 +37,7 @@ def build(folder: Path, steps: int):
         entries = []
         for name in inputs_of(number, steps):
             if name.startswith("raw"):
-                entries.append(FileInput(name, Path(f"{folder}/{name}"), "RAW"))
+                entries.append(FileInput(name, f"{folder}/{name}", "RAW"))
             else:
                 entries.append(ProductInput(StepName(f"toy_{name[8:-5]}"), "P", "P"))
         planned.append(

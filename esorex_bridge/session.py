@@ -235,7 +235,7 @@ class Session:
 
     def learn_digests(self, report: FetchReport) -> None:
         """Remember the digests that were taken while files were fetched, so that nothing is read twice."""
-        self.store.learn({file.path: file.digest for file in report.files if file.path and file.digest})
+        self.store.learn({str(file.path): file.digest for file in report.files if file.path and file.digest})
 
     def plans(self, datasets: Iterable[Dataset]) -> tuple[tuple[Dataset, Plan], ...]:
         """Return each dataset with its plan.

@@ -225,7 +225,7 @@ class Driver:
     def _write_tasks(self, ahead: Foreseen, nodes: Iterable[Node], there: Mapping[StepKey, Record]) -> None:
         """Write down what a worker has to know: the tasks, and the records of what is there already."""
         runnable = [node for node in nodes if node.state is NodeState.WAITING]
-        files = (entry.path for node in runnable for entry in node.step.inputs if isinstance(entry, FileInput))
+        files = (entry.file for node in runnable for entry in node.step.inputs if isinstance(entry, FileInput))
         unverified = self._store.unverified(files)
         for node in runnable:
             step = replace(node.step, threads=self._threads(node))

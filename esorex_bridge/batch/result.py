@@ -38,7 +38,7 @@ class Result(Struct, frozen=True):
         Where the worker ran.
     seconds : float
         From the beginning of the attempt to its end, waiting for locks included.
-    verified : mapping of Path to Digest
+    verified : mapping of str to Digest
         Inputs that were held against their own checksums on the way.
     folder : Path or None
         Where the recipe ran, with Reflex's notes in it; None where it did not come to that.
@@ -51,7 +51,7 @@ class Result(Struct, frozen=True):
     error: str = ""
     host: str = ""
     seconds: float = 0.0
-    verified: Mapping[Path, Digest] = field(default_factory=dict)
+    verified: Mapping[str, Digest] = field(default_factory=dict)
     folder: Path | None = None
 
     def document(self) -> str:
@@ -66,7 +66,7 @@ class Result(Struct, frozen=True):
                 "error": self.error,
                 "host": self.host,
                 "seconds": round(self.seconds, 4),
-                "verified": {str(path): digest for path, digest in self.verified.items()},
+                "verified": dict(self.verified),
                 "folder": self.folder,
             },
             default=str,
@@ -87,7 +87,7 @@ def read_result(text: str) -> Result | None:
             error=found["error"],
             host=found["host"],
             seconds=found["seconds"],
-            verified={Path(path): Digest(digest) for path, digest in found["verified"].items()},
+            verified={path: Digest(digest) for path, digest in found["verified"].items()},
             folder=Path(found["folder"]) if found["folder"] else None,
         )
     except (ValueError, KeyError, TypeError):
@@ -96,8 +96,8 @@ def read_result(text: str) -> Result | None:
 
 def _record(found: dict[str, Any]) -> Record:
     products = tuple(
-        Product(Path(each["path"]), each["category"], Digest(each["digest"]), each["size_bytes"])
+        Product(each["path"], each["category"], Digest(each["digest"]), each["size_bytes"])
         for each in found["products"]
     )
     warnings = tuple(found["warnings"])
-    return Record(StepKey(found["key"]), products, found["seconds"], found["made"], Path(found["sof"]), warnings)
+    return Record(StepKey(found["key"]), products, found["seconds"], found["made"], found["sof"], warnings)

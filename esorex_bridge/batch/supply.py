@@ -52,7 +52,7 @@ class Unplanned(Struct, frozen=True):
 class Arrived(Struct, frozen=True):
     """Files that ended: with their digests where they are here, with the reason where they are not."""
 
-    digests: dict[Path, Digest]
+    digests: dict[str, Digest]
     missing: tuple[tuple[str, str], ...]
 
 
@@ -129,7 +129,7 @@ class Supply:
             items.extend(self.on_disk())
         ready, ended = self._listen(items)
         if ended:
-            digests = {file.path: file.digest for file in ended if file.path and file.digest}
+            digests = {str(file.path): file.digest for file in ended if file.path and file.digest}
             items.append(Arrived(digests, tuple((file.name, file.reason) for file in ended if not file.here)))
         items.extend(self._planned(ready))
         return tuple(items)

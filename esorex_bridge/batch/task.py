@@ -45,7 +45,7 @@ class Task(Struct, frozen=True):
         The steps whose products it takes.
     esorex : str
         The command.
-    unverified : tuple of Path
+    unverified : tuple of str
         Inputs that nobody has held against their own checksums yet.
     """
 
@@ -58,7 +58,7 @@ class Task(Struct, frozen=True):
     statement: Statement
     needs: Mapping[StepName, StepKey]
     esorex: str
-    unverified: tuple[Path, ...] = ()
+    unverified: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -100,7 +100,7 @@ class Task(Struct, frozen=True):
         return json.dumps(whole, default=str)
 
 
-def task_of(foreseen: Foreseen, step: Step, esorex: str, unverified: frozenset[Path] = frozenset()) -> Task:
+def task_of(foreseen: Foreseen, step: Step, esorex: str, unverified: frozenset[str] = frozenset()) -> Task:
     """Return a step of a plan as a task.
 
     Parameters
@@ -111,11 +111,11 @@ def task_of(foreseen: Foreseen, step: Step, esorex: str, unverified: frozenset[P
         Of it, without gaps.
     esorex : str
         The command.
-    unverified : frozenset of Path
+    unverified : frozenset of str
         Files that nobody has held against their own checksums yet.
     """
     recipe = foreseen.recipes[step.recipe]
-    files = [entry.path for entry in step.inputs if isinstance(entry, FileInput) and entry.path in unverified]
+    files = [entry.file for entry in step.inputs if isinstance(entry, FileInput) and entry.file in unverified]
     return Task(
         key=foreseen.keys[step.name],
         dataset=foreseen.plan.dataset,
@@ -165,13 +165,13 @@ def _task(found: dict[str, Any]) -> Task:
         statement=read_statement(found["statement"]),
         needs={StepName(name): StepKey(key) for name, key in found["needs"].items()},
         esorex=found["esorex"],
-        unverified=tuple(map(Path, found["unverified"])),
+        unverified=tuple(found["unverified"]),
     )
 
 
 def _input(entry: dict[str, Any]) -> StepInput:
     if "path" in entry:
-        return FileInput(entry["name"], Path(entry["path"]), entry["category"])
+        return FileInput(entry["name"], entry["path"], entry["category"])
     return ProductInput(StepName(entry["step"]), entry["product"], entry["category"])
 
 

@@ -49,16 +49,16 @@ class WorkerStore:
 
     def __init__(self, folder: BatchFolder) -> None:
         self._folder = folder
-        self._unverified: frozenset[Path] = frozenset()
-        self._known: dict[Path, tuple[tuple[int, int, int], Digest]] = {}
-        self.verified: dict[Path, Digest] = {}
+        self._unverified: frozenset[str] = frozenset()
+        self._known: dict[str, tuple[tuple[int, int, int], Digest]] = {}
+        self.verified: dict[str, Digest] = {}
 
-    def expect(self, unverified: Iterable[Path]) -> None:
+    def expect(self, unverified: Iterable[str]) -> None:
         """Begin with a task, some of whose inputs nobody has verified yet."""
         self._unverified = frozenset(unverified)
         self.verified = {}
 
-    def verify(self, paths: Iterable[Path]) -> None:
+    def verify(self, files: Iterable[str]) -> None:
         """Hold files against their own CHECKSUM and DATASUM, where nobody has done so yet.
 
         Raises
@@ -66,12 +66,12 @@ class WorkerStore:
         DataError
             The data of a file differ from its DATASUM.
         """
-        for path in self._unverified.intersection(paths):
-            stamp = _stamp(path)
-            known = self._known.get(path)
-            digest = known[1] if known is not None and known[0] == stamp else verify_fits(path).digest
-            self._known[path] = stamp, digest
-            self.verified[path] = digest
+        for file in self._unverified.intersection(files):
+            stamp = _stamp(Path(file))
+            known = self._known.get(file)
+            digest = known[1] if known is not None and known[0] == stamp else verify_fits(Path(file)).digest
+            self._known[file] = stamp, digest
+            self.verified[file] = digest
 
     def find(self, key: StepKey) -> Record | Absent:
         """Return the record of a key with its products whole and in place, or why there is none."""
@@ -88,12 +88,12 @@ class WorkerStore:
     def record(self, record: Record, statement: Statement, dataset: str, step: str) -> None:
         """Leave it to the result, which the driver takes into its books."""
 
-    def learn(self, digests: Mapping[Path, Digest], verified: bool = True) -> None:
+    def learn(self, digests: Mapping[str, Digest], verified: bool = True) -> None:
         """Leave it: digests are learnt by the driver."""
 
-    def digests(self, paths: Iterable[Path]) -> dict[Path, Digest | DataError]:
+    def digests(self, files: Iterable[str]) -> dict[str, Digest | DataError]:
         """Return digests, taken anew."""
-        return {path: verify_fits(path, checksums=False).digest for path in paths}
+        return {file: verify_fits(Path(file), checksums=False).digest for file in files}
 
     def expected_seconds(self, recipe: str) -> float | None:
         """Return None: a worker foretells nothing."""

@@ -161,7 +161,7 @@ class _Planner:
             return
         for file in group.files:
             if file.path is not None:
-                yield FileInput(file.name, file.path, group.definition.tag(file.category))
+                yield FileInput(file.name, str(file.path), group.definition.tag(file.category))
 
     def _named(self, draft: Step) -> StepName:
         # What a run is does not depend on the purpose it was first met under, nor on what else it is for.
@@ -233,7 +233,7 @@ class _Planner:
             yield ProductInput(name, offer.category, calibration.category)
         for file in offer.files:
             if file.path is not None:
-                yield FileInput(file.name, file.path, calibration.category)
+                yield FileInput(file.name, str(file.path), calibration.category)
 
 
 def _unnoted(definition: StepDefinition) -> tuple[str, ...]:

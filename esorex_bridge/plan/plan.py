@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NewType
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from esorex_bridge.datasets.dataset import Purpose
 from esorex_bridge.plan.parameters import ParameterSetting
@@ -22,11 +22,19 @@ StepName = NewType("StepName", str)
 
 
 class FileInput(Struct, frozen=True, gc=False):
-    """A file of the dataset that is on this machine, under the tag it has in the SOF."""
+    """A file of the dataset that is on this machine (its absolute path as text), under the tag it has in the SOF.
+
+    Plans hold ten thousands, and a Path costs more than to look at the file: it is made where one is wanted.
+    """
 
     name: str
-    path: Path
+    file: str = field(name="path")
     category: str
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return Path(self.file)
 
 
 class ProductInput(Struct, frozen=True, gc=False):

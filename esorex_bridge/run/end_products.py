@@ -63,7 +63,7 @@ def _earlier(dataset: str, record: Record, store: SqliteStore) -> tuple[Product,
     paths = store.end_products(dataset, record.key)
     if len(paths) != len(record.products) or not all(map(_is_still, paths, record.products)):
         return ()
-    return tuple(replace(product, path=path) for product, path in zip(record.products, paths, strict=True))
+    return tuple(replace(product, file=str(path)) for product, path in zip(record.products, paths, strict=True))
 
 
 def _delivered(dataset: str, record: Record, store: SqliteStore, folder: Path) -> tuple[Product, ...]:
@@ -73,7 +73,7 @@ def _delivered(dataset: str, record: Record, store: SqliteStore, folder: Path) -
     for product in products:
         target = free_name(place, _stem(product), ".fits")
         copy_whole(product.path, target)
-        delivered[target] = replace(product, path=target)
+        delivered[target] = replace(product, file=str(target))
     store.record_end_products(dataset, record.key, {path: product.digest for path, product in delivered.items()})
     _say(folder, dataset, delivered)
     return tuple(delivered.values())

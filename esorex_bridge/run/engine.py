@@ -137,8 +137,8 @@ def foresee_all(pairs: Pairs, store: SqliteStore, runner: RecipeRunner) -> tuple
     """Return what is known of plans beforehand; errors as `carry_out`."""
     listed = tuple(pairs)
     plans = [plan for _, plan in listed]
-    paths = input_files(plans)
-    reading = _Beside(lambda: store.digests(paths))
+    files = input_files(plans)
+    reading = _Beside(lambda: store.digests(files))
     asking = _Beside(lambda: runner.recipes(recipes_of(plans)))
     _load_while_waiting(asking)
     recipes, digests = asking.result(), reading.result()

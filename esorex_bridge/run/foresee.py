@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 
 from msgspec import Struct
 
@@ -59,7 +58,7 @@ def foresee(
     dataset: Dataset,
     plan: Plan,
     recipes: Mapping[str, Recipe | RecipeError],
-    digests: Mapping[Path, Digest | DataError],
+    digests: Mapping[str, Digest | DataError],
     named: Callable[[str], Digest | None] = lambda _: None,
 ) -> Foreseen | HeldUp:
     """Return what is known of a plan beforehand, or what holds it up.
@@ -71,15 +70,15 @@ def foresee(
     ParameterError
         A parameter is unknown to its recipe, or has a value that is not allowed: the user must mend that first.
     """
-    contents: dict[Path, Digest] = {}
+    contents: dict[str, Digest] = {}
     asked = (recipes[name] for name in {step.recipe for step in plan.steps})
     problems = {str(found) for found in asked if isinstance(found, RecipeError)}
-    for path in input_files((plan,)):
-        content = digests[path]
+    for file in input_files((plan,)):
+        content = digests[file]
         if isinstance(content, DataError):
             problems.add(str(content))
         else:
-            contents[path] = content
+            contents[file] = content
     if problems:
         return HeldUp(dataset, plan, "; ".join(sorted(problems)))
     installed = {name: recipe for name, recipe in recipes.items() if isinstance(recipe, Recipe)}
@@ -94,10 +93,10 @@ def foresee(
     return Foreseen(dataset, plan, installed, parameters, stated, keys)
 
 
-def input_files(plans: Iterable[Plan]) -> tuple[Path, ...]:
-    """Return the files that plans take, once each."""
+def input_files(plans: Iterable[Plan]) -> tuple[str, ...]:
+    """Return the paths of the files that plans take, once each."""
     return tuple(
         dict.fromkeys(
-            entry.path for plan in plans for step in plan.steps for entry in step.inputs if isinstance(entry, FileInput)
+            entry.file for plan in plans for step in plan.steps for entry in step.inputs if isinstance(entry, FileInput)
         )
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import sha256
-from pathlib import Path
 from typing import NewType
 
 from msgspec import Struct
@@ -86,7 +85,7 @@ def read_statement(document: str) -> Statement:
 
 def statements(
     plan: Plan,
-    digests: Mapping[Path, Digest],
+    digests: Mapping[str, Digest],
     recipes: Mapping[str, Recipe],
     parameters: Mapping[StepName, tuple[Parameter, ...]],
     files: Mapping[str, Digest],
@@ -116,11 +115,11 @@ def _stated(text: str, files: Mapping[str, Digest]) -> str:
     return f"file {files[text]}" if text in files else text
 
 
-def _inputs(step: Step, digests: Mapping[Path, Digest], keys: Mapping[StepName, StepKey]) -> list[InputStatement]:
+def _inputs(step: Step, digests: Mapping[str, Digest], keys: Mapping[StepName, StepKey]) -> list[InputStatement]:
     stated = []
     for entry in step.inputs:
         if isinstance(entry, FileInput):
-            stated.append(InputStatement(entry.category, digests[entry.path], entry.name))
+            stated.append(InputStatement(entry.category, digests[entry.file], entry.name))
         else:
             origin = f"step:{keys[entry.step]}/{entry.product}"
             stated.append(InputStatement(entry.category, origin, f"{entry.product} of {entry.step}"))

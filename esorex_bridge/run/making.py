@@ -132,7 +132,7 @@ class Maker(Struct, frozen=True):
         unused = left_out(step.recipe, sof, checked, step.required, step.unnoted)
         places = folders.publish(tuple(entry.output.path for entry in checked), execution.log)
         products = tuple(
-            Product(place, entry.output.category, entry.digest, entry.size_bytes)
+            Product(str(place), entry.output.category, entry.digest, entry.size_bytes)
             for place, entry in zip(places, checked, strict=True)
         )
         return Record(
@@ -140,13 +140,13 @@ class Maker(Struct, frozen=True):
             products=products,
             seconds=execution.seconds,
             made=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-            sof=folders.work / "data.sof",
+            sof_file=str(folders.work / "data.sof"),
             warnings=(*warnings, *unused, *execution.complaints),
         )
 
 
-def _files(step: Step) -> tuple[Path, ...]:
-    return tuple(entry.path for entry in step.inputs if isinstance(entry, FileInput))
+def _files(step: Step) -> tuple[str, ...]:
+    return tuple(entry.file for entry in step.inputs if isinstance(entry, FileInput))
 
 
 def sof_of(foreseen: Foreseen, step: Step, made: Mapping[StepKey, Record]) -> tuple[Sof, tuple[str, ...]]:

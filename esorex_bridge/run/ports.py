@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from esorex_bridge.errors import DataError, RecipeError
 from esorex_bridge.files import Digest
@@ -112,12 +112,17 @@ class RecipeRunner(Protocol):
 
 
 class Product(Struct, frozen=True, gc=False):
-    """A product in the store: where it lies, its category, its content."""
+    """A product in the store: where it lies (an absolute path as text), its category, its content."""
 
-    path: Path
+    file: str = field(name="path")
     category: str
     digest: Digest
     size_bytes: int
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return Path(self.file)
 
 
 class Record(Struct, frozen=True, gc=False):
@@ -133,8 +138,8 @@ class Record(Struct, frozen=True, gc=False):
         How long EsoRex took.
     made : str
         When, ISO 8601 in UTC.
-    sof : Path
-        The SOF that was run.
+    sof_file : str
+        Absolute path of the SOF that was run.
     warnings : tuple of str
         What was said about it.
     """
@@ -143,8 +148,13 @@ class Record(Struct, frozen=True, gc=False):
     products: tuple[Product, ...]
     seconds: float
     made: str
-    sof: Path
+    sof_file: str = field(name="sof")
     warnings: tuple[str, ...] = ()
+
+    @property
+    def sof(self) -> Path:
+        """The SOF that was run."""
+        return Path(self.sof_file)
 
     @property
     def adopted(self) -> bool:
@@ -161,13 +171,13 @@ class Absent(Struct, frozen=True, gc=False):
 class Store(Protocol):
     """Remembers what was made, and the digests of files."""
 
-    def digests(self, paths: Iterable[Path]) -> dict[Path, Digest | DataError]:
+    def digests(self, files: Iterable[str]) -> dict[str, Digest | DataError]:
         """Return the content digests of files, reading only those that changed; the error where one is damaged."""
 
-    def learn(self, digests: Mapping[Path, Digest], verified: bool = True) -> None:
+    def learn(self, digests: Mapping[str, Digest], verified: bool = True) -> None:
         """Remember digests that were taken elsewhere, for instance during a download."""
 
-    def verify(self, paths: Iterable[Path]) -> None:
+    def verify(self, files: Iterable[str]) -> None:
         """Hold files against their own CHECKSUM and DATASUM; raise DataError where they differ."""
 
     def find(self, key: StepKey) -> Record | Absent:

@@ -181,7 +181,7 @@ def _reusable(
         products=products,
         seconds=0.0,
         made=f"{execution.made.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        sof=execution.folder / "data.sof",
+        sof_file=str(execution.folder / "data.sof"),
         warnings=(f"{ADOPTED}, adopted from {execution.folder}",),
     )
     return record, statement
@@ -192,7 +192,7 @@ def _stated(file: NotedFile, execution: NotedExecution, store: Store) -> InputSt
         raise DataError(f"its input {file.path} is not there any more")
     if reflex_checksum(file.path) != file.checksum and file.path.stat().st_mtime > execution.made.timestamp():
         raise DataError(f"its input {file.path} was written after it ran: it may be another one now")
-    digest = store.digests((file.path,))[file.path]
+    (digest,) = store.digests((str(file.path),)).values()
     if isinstance(digest, DataError):
         raise digest
     return InputStatement(file.category, digest, archive_name(file.path))
@@ -206,7 +206,7 @@ def _products(execution: NotedExecution, recipe: Recipe) -> tuple[Product, ...]:
         _check_pipeline(file.path, recipe)
     outputs = (Output(file.path, file.category) for file in execution.outputs)
     return tuple(
-        Product(each.output.path, each.output.category, Digest(each.digest), each.size_bytes)
+        Product(str(each.output.path), each.output.category, Digest(each.digest), each.size_bytes)
         for each in check_outputs(recipe.name, outputs)
     )
 

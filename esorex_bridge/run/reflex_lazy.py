@@ -65,9 +65,9 @@ def record_of(key: StepKey, answer: ReflexAnswer) -> Record | None:
     if execution is None:
         return None
     products = tuple(
-        Product(file.path, file.category, verify_fits(file.path, checksums=False).digest, file.path.stat().st_size)
+        Product(str(file.path), file.category, verify_fits(file.path, checksums=False).digest, file.path.stat().st_size)
         for file in execution.outputs
     )
     made = f"{execution.made.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    sof = execution.folder / "data.sof"
+    sof = str(execution.folder / "data.sof")
     return Record(key, products, 0.0, made, sof, ("reused by Reflex's own rule",))

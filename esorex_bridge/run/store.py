@@ -76,7 +76,7 @@ class SqliteStore:
     def __init__(self, path: Path, root: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
-        self._root = root
+        self._inside = f"{root}/"
         self._lock = RLock()
         self._db = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
         try:
@@ -127,29 +127,29 @@ class SqliteStore:
 
     # ----- digests of files
 
-    def digests(self, paths: Iterable[Path]) -> dict[Path, Digest | DataError]:
+    def digests(self, files: Iterable[str]) -> dict[str, Digest | DataError]:
         """Return the content digests of files, reading only those that changed; the error where one is damaged."""
-        wanted = {str(path): path for path in paths}
+        wanted = tuple(dict.fromkeys(files))
         known = self._known_digests(wanted)
-        found: dict[Path, Digest | DataError] = {}
-        fresh: dict[Path, Digest] = {}
-        for name, path in wanted.items():
-            stamp, digest = known.get(name, ("", ""))
-            if stamp and stamp == _stamp(name):
-                found[path] = Digest(digest)
+        found: dict[str, Digest | DataError] = {}
+        fresh: dict[str, Digest] = {}
+        for file in wanted:
+            stamp, digest = known.get(file, ("", ""))
+            if stamp and stamp == _stamp(file):
+                found[file] = Digest(digest)
                 continue
             try:
-                found[path] = fresh[path] = verify_fits(path, checksums=False).digest
+                found[file] = fresh[file] = verify_fits(Path(file), checksums=False).digest
             except DataError as error:
-                found[path] = error
+                found[file] = error
         self.learn(fresh, verified=False)
         return found
 
-    def _known_digests(self, names: Iterable[str]) -> dict[str, tuple[str, str]]:
+    def _known_digests(self, files: Iterable[str]) -> dict[str, tuple[str, str]]:
         query = "SELECT path, stamp, digest FROM digests WHERE path IN"
-        return {row[0]: row[1:] for row in self._in(query, names)}
+        return {row[0]: row[1:] for row in self._in(query, files)}
 
-    def verify(self, paths: Iterable[Path]) -> None:
+    def verify(self, files: Iterable[str]) -> None:
         """Hold files against their own CHECKSUM and DATASUM, each once while it does not change.
 
         Raises
@@ -157,24 +157,22 @@ class SqliteStore:
         DataError
             The data of a file differ from its DATASUM.
         """
-        self.learn({path: verify_fits(path).digest for path in self.unverified(paths)})
+        self.learn({file: verify_fits(Path(file)).digest for file in self.unverified(files)})
 
-    def unverified(self, paths: Iterable[Path]) -> frozenset[Path]:
+    def unverified(self, files: Iterable[str]) -> frozenset[str]:
         """Return the files that were not held against their own checksums since they changed."""
-        wanted = {str(path): path for path in paths}
+        wanted = frozenset(files)
         done = dict(self._in("SELECT path, stamp FROM digests WHERE verified AND path IN", wanted))
-        return frozenset(
-            path for name, path in wanted.items() if done.get(name, "") != _stamp(name) or name not in done
-        )
+        return frozenset(file for file in wanted if file not in done or done[file] != _stamp(file))
 
-    def learn(self, digests: Mapping[Path, Digest], verified: bool = True) -> None:
+    def learn(self, digests: Mapping[str, Digest], verified: bool = True) -> None:
         """Remember digests, and whether the files were held against their own checksums."""
         if digests:
             with self._write():
                 self._learn(digests, verified)
 
-    def _learn(self, digests: Mapping[Path, Digest], verified: bool = True) -> None:
-        rows = [(str(path), stamp, digest, verified) for path, digest in digests.items() if (stamp := _stamp(path))]
+    def _learn(self, digests: Mapping[str, Digest], verified: bool = True) -> None:
+        rows = [(file, stamp, digest, verified) for file, digest in digests.items() if (stamp := _stamp(file))]
         self._db.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?)", rows)
 
     # ----- recipes
@@ -212,26 +210,25 @@ class SqliteStore:
         problems = self._problems([product for products in made.values() for product in products])
         found: dict[StepKey, Record | Absent] = dict.fromkeys(wanted, Absent())
         for key, seconds, date, sof, warnings in steps:
-            lost = [problems[product.path] for product in made[key] if product.path in problems] if problems else []
+            lost = [problems[product.file] for product in made[key] if product.file in problems] if problems else []
             told = () if warnings == "[]" else tuple(json.loads(warnings))
             record = Record(key, tuple(made[key]), seconds, date, self._at(sof), told)
             found[key] = Absent(lost[0]) if lost else record
         return found
 
-    def _problems(self, products: Sequence[Product]) -> dict[Path, str]:
-        """Return what is wrong with products, by path; those that are whole are not in it."""
-        names = [str(product.path) for product in products]
-        known = self._known_digests(names)
+    def _problems(self, products: Sequence[Product]) -> dict[str, str]:
+        """Return what is wrong with products, by file; those that are whole are not in it."""
+        known = self._known_digests(product.file for product in products)
         doubtful = [
             (product, stamp)
-            for product, name in zip(products, names, strict=True)
-            if known.get(name) != ((stamp := _stamp(name)), product.digest)
+            for product in products
+            if known.get(product.file) != ((stamp := _stamp(product.file)), product.digest)
         ]
-        digests = self.digests(product.path for product, stamp in doubtful if _is_size(stamp, product))
-        problems: dict[Path, str] = {}
+        digests = self.digests(product.file for product, stamp in doubtful if _is_size(stamp, product))
+        problems: dict[str, str] = {}
         for product, stamp in doubtful:
-            if problem := _problem(product, stamp, digests.get(product.path)):
-                problems[product.path] = f"product {product.category} ({product.path.name}) {problem}"
+            if problem := _problem(product, stamp, digests.get(product.file)):
+                problems[product.file] = f"product {product.category} ({product.path.name}) {problem}"
         return problems
 
     def expected_seconds(self, recipe: str) -> float | None:
@@ -265,17 +262,17 @@ class SqliteStore:
                 "INSERT INTO products VALUES (?, ?, ?, ?, ?, ?)",
                 [row for record, *_ in listed for row in self._product_rows(record)],
             )
-            self._learn({product.path: product.digest for record, *_ in listed for product in record.products})
+            self._learn({product.file: product.digest for record, *_ in listed for product in record.products})
 
     def _step_row(self, made: tuple[Record, Statement, str, str]) -> tuple[str | float, ...]:
         record, statement, dataset, step = made
-        sof, warnings = self._relative(record.sof), json.dumps(record.warnings)
+        sof, warnings = self._relative(record.sof_file), json.dumps(record.warnings)
         head = (record.key, statement.recipe, dataset, step, statement.document())
         return (*head, record.made, record.seconds, sof, warnings)
 
     def _product_rows(self, record: Record) -> Iterator[tuple[str | int, ...]]:
         for position, made in enumerate(record.products):
-            yield record.key, position, self._relative(made.path), made.category, made.digest, made.size_bytes
+            yield record.key, position, self._relative(made.file), made.category, made.digest, made.size_bytes
 
     # ----- end products
 
@@ -284,16 +281,16 @@ class SqliteStore:
         rows = self._all(
             "SELECT path FROM end_products WHERE dataset = ? AND key = ? ORDER BY position", (dataset, key)
         )
-        return tuple(self._at(path) for (path,) in rows)
+        return tuple(Path(self._at(path)) for (path,) in rows)
 
     def record_end_products(self, dataset: str, key: StepKey, ends: Mapping[Path, Digest]) -> None:
         """Remember the end products that a dataset got of a key, in the order of the key's products."""
         with self._write():
-            self._learn(ends)
+            self._learn({str(path): digest for path, digest in ends.items()})
             self._db.execute("DELETE FROM end_products WHERE dataset = ? AND key = ?", (dataset, key))
             self._db.executemany(
                 "INSERT INTO end_products VALUES (?, ?, ?, ?)",
-                [(dataset, key, position, self._relative(path)) for position, path in enumerate(ends)],
+                [(dataset, key, position, self._relative(str(path))) for position, path in enumerate(ends)],
             )
 
     # ----- the history
@@ -324,7 +321,7 @@ class SqliteStore:
     def adopted(self) -> tuple[AdoptedStep, ...]:
         """Return the steps that were taken over from a history of Reflex, in the order in which they were made."""
         rows = self._all("SELECT recipe, step, made, sof FROM steps WHERE instr(warnings, ?) ORDER BY made", (ADOPTED,))
-        return tuple(AdoptedStep(recipe, step, made, self._at(sof)) for recipe, step, made, sof in rows)
+        return tuple(AdoptedStep(recipe, step, made, Path(self._at(sof))) for recipe, step, made, sof in rows)
 
     def adopted_keys(self) -> tuple[StepKey, ...]:
         """Return the keys of the steps that were taken over from a history of Reflex."""
@@ -346,24 +343,24 @@ class SqliteStore:
         """Return the folders that a recorded step has: where it ran, and where its products lie."""
         sofs = self._all("SELECT sof FROM steps WHERE key = ?", (key,))
         products = self._all("SELECT path FROM products WHERE key = ?", (key,))
-        return tuple(dict.fromkeys(self._at(path).parent for (path,) in (*sofs, *products)))
+        return tuple(dict.fromkeys(Path(self._at(path)).parent for (path,) in (*sofs, *products)))
 
-    def forget_files(self, paths: Iterable[Path]) -> None:
+    def forget_files(self, files: Iterable[str]) -> None:
         """Forget the digests of files, so that they are read again."""
         with self._write():
-            self._db.executemany("DELETE FROM digests WHERE path = ?", [(str(path),) for path in paths])
+            self._db.executemany("DELETE FROM digests WHERE path = ?", [(file,) for file in files])
 
     def forget(self, keys: Iterable[StepKey]) -> None:
         """Forget recorded steps; their files are the caller's business."""
         with self._write():
             self._db.executemany("DELETE FROM steps WHERE key = ?", [(key,) for key in keys])
 
-    def _at(self, path: str) -> Path:
-        """Return where a path of the store lies (ten thousand times in a no-op: `/` costs twice as much)."""
-        return Path(path if path.startswith("/") else f"{self._root}/{path}")
+    def _at(self, path: str) -> str:
+        """Return where a path of the store lies."""
+        return path if path.startswith("/") else f"{self._inside}{path}"
 
-    def _relative(self, path: Path) -> str:
-        return str(path.relative_to(self._root) if path.is_relative_to(self._root) else path)
+    def _relative(self, path: str) -> str:
+        return path.removeprefix(self._inside)
 
 
 def _stamp(path: str | Path) -> str:

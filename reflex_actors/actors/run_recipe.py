@@ -121,7 +121,7 @@ def execute(root: Path, recipe: str, sof: SetOfFiles, sop: Iterable[RecipeParame
         if session.esorex is None:
             raise RecipeError("EsoRex is not found; put its folder on esoreflex.path in esoreflex.rc")
         recipes = session.esorex.recipes([recipe])
-        digests = session.store.digests(Path(file.name) for file in sof.files)
+        digests = session.store.digests(file.name for file in sof.files)
         ahead = foresee(Dataset(plan.dataset, "", Action(plan.dataset, ())), plan, recipes, digests)
         if isinstance(ahead, HeldUp):
             raise RecipeError(ahead.reason)
@@ -138,7 +138,7 @@ def _plan(recipe: str, sof: SetOfFiles, settings: tuple[ParameterSetting, ...]) 
     from esorex_bridge.plan.plan import FileInput, Plan, Step, StepName
 
     ordered = sorted(sof.files, key=lambda file: (file.category, file.name))  # as RecipeExecuter writes its SOF
-    inputs = tuple(FileInput(Path(file.name).name, Path(file.name), file.category) for file in ordered)
+    inputs = tuple(FileInput(Path(file.name).name, file.name, file.category) for file in ordered)
     name = f"{recipe}_1"
     purpose = Purpose(" ".join(sof.purposes))
     step = Step(StepName(name), name, recipe, inputs, settings, (), purpose)

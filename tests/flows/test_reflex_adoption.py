@@ -86,7 +86,7 @@ def _reduced(esorex: str, run: FinishedRun, parameters: tuple[Parameter, ...]) -
     subprocess.run(command, cwd=work, check=True, capture_output=True)
     listed = json.loads((work / "products_sof.json").read_text())
     checked = check_outputs(DARK, [Output(Path(entry["name"]), entry["category"]) for entry in listed])
-    return tuple(Product(each.output.path, each.output.category, each.digest, each.size_bytes) for each in checked)
+    return tuple(Product(str(each.output.path), each.output.category, each.digest, each.size_bytes) for each in checked)
 
 
 def test_what_reflex_made_is_not_made_again(reflex_root: ReflexRoot, root: Path, bridge: Callable[..., Ended]) -> None:

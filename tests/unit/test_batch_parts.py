@@ -33,7 +33,7 @@ DARK, FLAT, SCIENCE = (StepName(name) for name in ("dark", "flat", "science"))
 
 def step(name: StepName, *needs: StepName, gaps: tuple[str, ...] = ()) -> Step:
     inputs = (
-        FileInput("raw", Path(f"/data/{name}.fits"), "RAW"),
+        FileInput("raw", f"/data/{name}.fits", "RAW"),
         *(ProductInput(need, "MASTER", "MASTER") for need in needs),
     )
     return Step(name, f"{name}_1", RECIPE.name, inputs, (), ("MASTER",), Purpose("P"), gaps=gaps, threads=24)
@@ -157,16 +157,16 @@ def test_steps_begin_as_processors_and_memory_allow(tmp_path: Path) -> None:
 
 def test_a_task_and_a_result_are_read_as_they_were_written() -> None:
     plan = foreseen(step(DARK), step(FLAT, DARK))
-    task = task_of(plan, plan.plan.steps[1], "/usr/bin/esorex", frozenset({Path("/data/flat.fits")}))
+    task = task_of(plan, plan.plan.steps[1], "/usr/bin/esorex", frozenset({"/data/flat.fits"}))
     again = read_task(task.document(), "x")
     assert again == task
     assert again.foreseen().parameters[FLAT] == (PARAMETER,)
-    assert again.unverified == (Path("/data/flat.fits"),)
+    assert again.unverified == ("/data/flat.fits",)
     record = Record(
-        task.key, (Product(Path("/p.fits"), "M", Digest("sha256:bb"), 7),), 1.5, "2026", Path("/s.sof"), ("w",)
+        task.key, (Product("/p.fits", "M", Digest("sha256:bb"), 7),), 1.5, "2026", "/s.sof", ("w",)
     )
     result = Result(
-        task.key, 2, "made", record, "", "node7", 2.5, {Path("/data/flat.fits"): Digest("sha256:cc")}, Path("/f")
+        task.key, 2, "made", record, "", "node7", 2.5, {"/data/flat.fits": Digest("sha256:cc")}, Path("/f")
     )
     assert read_result(result.document()) == result
 

@@ -225,7 +225,7 @@ def finished(tmp_path: Path) -> FinishedRun:
     (work / "cmdline.sh").write_text("#!/bin/sh\nesorex vmbias data.sof\n")
     (work / "products_dir").symlink_to(products)
     sof = Sof((SofEntry(tmp_path / "a.fits", "BIAS"), SofEntry(Path("in/0000/b_c.fits"), "BIAS")))
-    made = Product(products / "master_bias.fits", "MASTER_BIAS", Digest("sha256:1"), 2880)
+    made = Product(str(products / "master_bias.fits"), "MASTER_BIAS", Digest("sha256:1"), 2880)
     folders = RunFolders(work, products, tmp_path / "logs")
     return FinishedRun("vmbias_1", "vmbias", "BIAS/IFU_CAL/SCI_IFU", PARAMETERS, sof, folders, (made,))
 

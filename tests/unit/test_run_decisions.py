@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from msgspec.structs import replace
 
@@ -74,7 +72,7 @@ STATED = {entry.name: replace(STATEMENT, recipe=entry.recipe) for entry in PLAN.
 
 
 def found(*there: str) -> dict[StepName, Record | Absent]:
-    record = Record(StepKey("k"), (), 1.0, "2026-01-01T00:00:00Z", Path("/x"))
+    record = Record(StepKey("k"), (), 1.0, "2026-01-01T00:00:00Z", "/x")
     return {entry.name: record if entry.name in there else Absent() for entry in PLAN.steps}
 
 
