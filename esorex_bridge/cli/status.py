@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
         store = session.store
         keys = store.all_keys()
         if args.verify:
-            store.forget_files(product.file for key in keys for product in store.products(key))
+            store.doubt_products()
         found = store.find_all(keys) if args.verify else {}
         damaged = sorted(record.reason for record in found.values() if isinstance(record, Absent))
         runs, recipes, disk = store.runs(), store.recipes_made(), disk_use(session.workspace)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
@@ -19,8 +20,8 @@ from esorex_bridge.files import Digest
 from esorex_bridge.plan.plan import Plan, StepName, recipes_of
 from esorex_bridge.run.account import account
 from esorex_bridge.run.decide import Decision, Execute, NotNeeded, Policy, Reuse, decide, refuse_unknown
-from esorex_bridge.run.foresee import Foreseen, HeldUp, foresee, input_files
-from esorex_bridge.run.key import StepKey
+from esorex_bridge.run.foresee import Foreseen, HeldUp, Settled, input_files, settle
+from esorex_bridge.run.key import Seal, StepKey
 from esorex_bridge.run.ports import Absent, Product, RecipeRunner, Record, Reporter
 from esorex_bridge.run.report import DatasetReport, DecisionWord, Outcome, StepReport, count
 from esorex_bridge.run.schedule import Blocked, Ended, Failed, Made, Work, gather, run_all
@@ -137,12 +138,37 @@ def foresee_all(pairs: Pairs, store: SqliteStore, runner: RecipeRunner) -> tuple
     """Return what is known of plans beforehand; errors as `carry_out`."""
     listed = tuple(pairs)
     plans = [plan for _, plan in listed]
-    files = input_files(plans)
-    reading = _Beside(lambda: store.digests(files))
+    looking = _Beside(lambda: store.stamps(input_files(plans)))
     asking = _Beside(lambda: runner.recipes(recipes_of(plans)))
     _load_while_waiting(asking)
-    recipes, digests = asking.result(), reading.result()
-    return tuple(foresee(dataset, plan, recipes, digests, _digest_of_named) for dataset, plan in listed)
+    recipes, stamps = asking.result(), looking.result()
+    settled = tuple(settle(dataset, plan, recipes, _digest_of_named) for dataset, plan in listed)
+    return _foreseen(settled, stamps, store)
+
+
+def _foreseen(
+    settled: tuple[Settled | HeldUp, ...], stamps: Mapping[str, str], store: SqliteStore
+) -> tuple[Foreseen | HeldUp, ...]:
+    """Return what is known of plans; keys are worked out where they are not known under the plan's seal."""
+    seals = [None if isinstance(plan, HeldUp) else plan.seal(stamps) for plan in settled]
+    known = store.keys_foreseen(seal for seal in seals if seal)
+    pairs = tuple(zip(settled, seals, strict=True))
+    unknown = (plan.plan for plan, seal in pairs if isinstance(plan, Settled) and seal not in known)
+    digests = store.digests(input_files(unknown))
+    foreseen: list[Foreseen | HeldUp] = []
+    learnt: list[tuple[Plan, Seal, tuple[StepKey, ...]]] = []
+    for plan, seal in pairs:
+        if isinstance(plan, HeldUp):
+            foreseen.append(plan)
+        elif seal in known:
+            foreseen.append(plan.known(known[seal], partial(store.digests, input_files((plan.plan,)))))
+        else:
+            ahead = plan.foreseen(digests)
+            foreseen.append(ahead)
+            if seal and isinstance(ahead, Foreseen):
+                learnt.append((plan.plan, seal, tuple(ahead.keys.values())))
+    store.learn_keys(learnt)
+    return tuple(foreseen)
 
 
 class _Beside(Thread, Generic[Answer]):

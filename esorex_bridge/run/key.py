@@ -6,7 +6,7 @@ An upstream step enters by its own key, so every key is known before anything ru
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import NewType
 
@@ -17,12 +17,16 @@ from esorex_bridge.files import Digest
 from esorex_bridge.plan.parameters import Parameter
 from esorex_bridge.plan.plan import FileInput, Plan, Step, StepName
 from esorex_bridge.run.ports import Recipe
+from esorex_bridge.version import __version__
 
 STATEMENT_VERSION = 1
 """Raised when the meaning of a statement changes; earlier products are then made again."""
 
 StepKey = NewType("StepKey", str)
 """64 hex digits: the SHA-256 of the canonical statement."""
+
+Seal = NewType("Seal", str)
+"""64 hex digits: the SHA-256 of all from which the keys of a plan are worked out, its files by what they look like."""
 
 
 class InputStatement(Struct, frozen=True, gc=False):
@@ -108,6 +112,25 @@ def statements(
         )
         keys[step.name] = found[step.name].key()
     return found, keys
+
+
+def seal(plan: Plan, recipes: Mapping[str, Recipe], named: Mapping[str, Digest], stamps: Iterable[str]) -> Seal:
+    """Return the seal of a plan: the same seal, the same keys, so they need not be worked out again.
+
+    Parameters
+    ----------
+    plan : Plan
+        The steps.
+    recipes : mapping of str to Recipe
+        The installed recipes that it uses.
+    named : mapping of str to Digest
+        Of the files that parameters name.
+    stamps : iterable of str
+        Of the files that the plan takes: what changes with their content.
+    """
+    steps = [(step.name, step.recipe, step.inputs, step.settings) for step in plan.steps]
+    used = [(recipe.name, recipe.pipeline, recipe.plugin, recipe.parameters) for recipe in recipes.values()]
+    return Seal(sha256(_encode((__version__, STATEMENT_VERSION, steps, used, named, list(stamps)))).hexdigest())
 
 
 def _stated(text: str, files: Mapping[str, Digest]) -> str:

@@ -9,52 +9,56 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from operator import itemgetter
 from pathlib import Path
 from threading import RLock
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import astuple
 
 from esorex_bridge.errors import DataError
 from esorex_bridge.files import Digest
 from esorex_bridge.fits.verify import verify_fits
-from esorex_bridge.run.key import Statement, StepKey, read_statement
+from esorex_bridge.plan.plan import Plan
+from esorex_bridge.run.key import Seal, Statement, StepKey, read_statement
 from esorex_bridge.run.ports import ADOPTED, Absent, Product, Record
+from esorex_bridge.run.schema import bring_up, is_later
 from esorex_bridge.run.summaries import AdoptedStep, RecipeSummary, RunSummary
 from esorex_bridge.run.transaction import StoreError, Transaction
 
-SCHEMA_VERSION = 2
 _WAIT_SECONDS = 60.0
 _VALUES_A_QUERY = 10_000
+_MANY = 1000
 
-_SCHEMA = """
-CREATE TABLE digests (
-    path TEXT PRIMARY KEY, stamp TEXT NOT NULL, digest TEXT NOT NULL, verified INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE recipes (plugin TEXT PRIMARY KEY, stamp TEXT NOT NULL, digest TEXT NOT NULL, parameters TEXT NOT NULL);
-CREATE TABLE steps (
-    key TEXT PRIMARY KEY, recipe TEXT NOT NULL, dataset TEXT NOT NULL, step TEXT NOT NULL, statement TEXT NOT NULL,
-    made TEXT NOT NULL, seconds REAL NOT NULL, sof TEXT NOT NULL, warnings TEXT NOT NULL
-);
-CREATE INDEX steps_by_recipe ON steps (recipe, made);
-CREATE TABLE products (
-    key TEXT NOT NULL REFERENCES steps (key) ON DELETE CASCADE, position INTEGER NOT NULL, path TEXT NOT NULL,
-    category TEXT NOT NULL, digest TEXT NOT NULL, size_bytes INTEGER NOT NULL, PRIMARY KEY (key, position)
-) WITHOUT ROWID;
-CREATE TABLE end_products (
-    dataset TEXT NOT NULL, key TEXT NOT NULL, position INTEGER NOT NULL, path TEXT NOT NULL,
-    PRIMARY KEY (dataset, key, position)
-) WITHOUT ROWID;
-CREATE TABLE runs (
-    started TEXT NOT NULL, datasets INTEGER NOT NULL, executed INTEGER NOT NULL, reused INTEGER NOT NULL,
-    failed INTEGER NOT NULL, seconds REAL NOT NULL
-);
-"""
+_KEY_LENGTH = 64
 
-# Statements are long. What a run without work asks for is found beside them.
-_SINCE_2 = "CREATE INDEX steps_found ON steps (key, seconds, made, sof, warnings)"
+
+class _Doubtful(Struct, frozen=True):
+    """A product that looks other than when it was last known to be whole, and what it looks like now."""
+
+    key: str
+    position: int
+    product: Product
+    stamp: str
+
+    @property
+    def is_size(self) -> bool:
+        """Whether it is there and as long as it should be."""
+        return self.stamp.partition(":")[0] == str(self.product.size_bytes)
+
+    def problem(self, digest: Digest | DataError | None) -> str:
+        """Return what is wrong with it, given its digest now; empty where nothing is."""
+        if not self.stamp:
+            return "is missing"
+        if not self.is_size:
+            return f"is damaged: {self.stamp.partition(':')[0]} bytes instead of {self.product.size_bytes}"
+        if isinstance(digest, DataError):
+            return f"is damaged: {digest}"
+        return "" if digest == self.product.digest else "is damaged: its sha256 differs"
 
 
 class SqliteStore:
@@ -90,14 +94,8 @@ class SqliteStore:
     def _open(self, path: Path) -> None:
         self._db.execute("PRAGMA foreign_keys = ON")
         with self._write():
-            version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
-                for command in filter(str.strip, _SCHEMA.split(";")):
-                    self._db.execute(command)
-            if version < 2:
-                self._db.execute(_SINCE_2)
-                self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        if version > SCHEMA_VERSION:
+            version = bring_up(self._db)
+        if is_later(version):
             self._db.close()
             raise StoreError(
                 f"{path} was written by a later version of esorex-bridge (format {version}); use that version"
@@ -114,18 +112,35 @@ class SqliteStore:
         with self._lock:
             return self._db.execute(query, values).fetchall()
 
-    def _in(self, query: str, values: Iterable[str], order: str = "") -> Iterator[Any]:
-        """Yield the rows of a query that ends in `IN`, for any number of values, sorted as SQLite wants them."""
+    def _among(self, query: str, values: Iterable[str], order: str) -> Iterator[Any]:
+        """Yield the rows of a query that ends in the name of its first column, where that has one of these values.
+
+        `order` begins with that column. Many values are looked for by reading all between the least and the greatest:
+        that takes half the time where most of it is wanted, and is given up where it is not.
+        """
         listed = sorted(values)
+        if len(listed) >= _MANY:
+            wanted, most = frozenset(listed), 2 * len(listed)
+            ends = listed[0], listed[-1]
+            rows = self._all(f"{query} BETWEEN ? AND ? ORDER BY {order} LIMIT {most}", ends)
+            rest = len(rows) if len(rows) < most else bisect_left(rows, rows[-1][0], key=itemgetter(0))
+            yield from (row for row in rows[:rest] if row[0] in wanted)
+            if rest == len(rows):
+                return
+            listed = listed[bisect_left(listed, rows[rest][0]) :]
         for start in range(0, len(listed), _VALUES_A_QUERY):
             part = listed[start : start + _VALUES_A_QUERY]
-            yield from self._all(f"{query} ({','.join('?' * len(part))}) {order}", part)
+            yield from self._all(f"{query} IN ({','.join('?' * len(part))}) ORDER BY {order}", part)
 
     def close(self) -> None:
         """Close the database."""
         self._db.close()
 
-    # ----- digests of files
+    # ----- files
+
+    def stamps(self, files: Iterable[str]) -> dict[str, str]:
+        """Return what changes when the content of files does; an empty text where there is no file."""
+        return {file: _stamp(file) for file in files}
 
     def digests(self, files: Iterable[str]) -> dict[str, Digest | DataError]:
         """Return the content digests of files, reading only those that changed; the error where one is damaged."""
@@ -146,8 +161,8 @@ class SqliteStore:
         return found
 
     def _known_digests(self, files: Iterable[str]) -> dict[str, tuple[str, str]]:
-        query = "SELECT path, stamp, digest FROM digests WHERE path IN"
-        return {row[0]: row[1:] for row in self._in(query, files)}
+        query = "SELECT path, stamp, digest FROM digests WHERE path"
+        return {file: (stamp, digest) for file, stamp, digest in self._among(query, files, "path")}
 
     def verify(self, files: Iterable[str]) -> None:
         """Hold files against their own CHECKSUM and DATASUM, each once while it does not change.
@@ -162,7 +177,7 @@ class SqliteStore:
     def unverified(self, files: Iterable[str]) -> frozenset[str]:
         """Return the files that were not held against their own checksums since they changed."""
         wanted = frozenset(files)
-        done = dict(self._in("SELECT path, stamp FROM digests WHERE verified AND path IN", wanted))
+        done = dict(self._among("SELECT path, stamp FROM digests WHERE verified AND path", wanted, "path"))
         return frozenset(file for file in wanted if file not in done or done[file] != _stamp(file))
 
     def learn(self, digests: Mapping[str, Digest], verified: bool = True) -> None:
@@ -189,6 +204,22 @@ class SqliteStore:
                 "INSERT OR REPLACE INTO recipes VALUES (?, ?, ?, ?)", (str(plugin), _stamp(plugin), digest, parameters)
             )
 
+    # ----- keys
+
+    def keys_foreseen(self, seals: Iterable[Seal]) -> dict[Seal, tuple[StepKey, ...]]:
+        """Return the keys of the steps of plans, in their order, as far as they were worked out under these seals."""
+        rows = self._among("SELECT seal, keys FROM foreseen WHERE seal", seals, "seal")
+        return {Seal(seal): _keys_in(keys) for seal, keys in rows}
+
+    def learn_keys(self, foreseen: Iterable[tuple[Plan, Seal, Iterable[StepKey]]]) -> None:
+        """Remember the keys of the steps of plans (plan, seal, keys), the last ones of each plan."""
+        rows = [
+            (plan.dataset, plan.workflow, seal, bytes.fromhex("".join(keys))) for plan, seal, keys in foreseen
+        ]
+        if rows:
+            with self._write():
+                self._db.executemany("INSERT OR REPLACE INTO foreseen VALUES (?, ?, ?, ?)", rows)
+
     # ----- steps
 
     def find(self, key: StepKey) -> Record | Absent:
@@ -201,13 +232,17 @@ class SqliteStore:
         Sizes are compared first, then digests; the digest of a file that was not touched since is not taken again.
         """
         wanted = tuple(dict.fromkeys(keys))
-        query = "SELECT key, seconds, made, sof, warnings FROM steps INDEXED BY steps_found WHERE key IN"
-        steps = tuple(self._in(query, wanted))
+        query = "SELECT key, seconds, made, sof, warnings FROM steps INDEXED BY steps_found WHERE key"
+        steps = tuple(self._among(query, wanted, "key"))
         made: dict[str, list[Product]] = {row[0]: [] for row in steps}
-        query = "SELECT key, path, category, digest, size_bytes FROM products WHERE key IN"
-        for key, path, category, digest, size in self._in(query, made, "ORDER BY key, position"):
-            made[key].append(Product(self._at(path), category, digest, size))
-        problems = self._problems([product for products in made.values() for product in products])
+        doubtful: list[_Doubtful] = []
+        query = "SELECT key, position, path, category, digest, size_bytes, stamp FROM products WHERE key"
+        for key, position, path, category, digest, size, known in self._among(query, made, "key, position"):
+            product = Product(self._at(path), category, digest, size)
+            made[key].append(product)
+            if known != (stamp := _stamp(product.file)):
+                doubtful.append(_Doubtful(key, position, product, stamp))
+        problems = self._problems(doubtful) if doubtful else {}
         found: dict[StepKey, Record | Absent] = dict.fromkeys(wanted, Absent())
         for key, seconds, date, sof, warnings in steps:
             lost = [problems[product.file] for product in made[key] if product.file in problems] if problems else []
@@ -216,19 +251,20 @@ class SqliteStore:
             found[key] = Absent(lost[0]) if lost else record
         return found
 
-    def _problems(self, products: Sequence[Product]) -> dict[str, str]:
-        """Return what is wrong with products, by file; those that are whole are not in it."""
-        known = self._known_digests(product.file for product in products)
-        doubtful = [
-            (product, stamp)
-            for product in products
-            if known.get(product.file) != ((stamp := _stamp(product.file)), product.digest)
-        ]
-        digests = self.digests(product.file for product, stamp in doubtful if _is_size(stamp, product))
+    def _problems(self, doubtful: Sequence[_Doubtful]) -> dict[str, str]:
+        """Return what is wrong with doubtful products, by file, and remember what the whole ones look like."""
+        digests = self.digests(each.product.file for each in doubtful if each.is_size)
         problems: dict[str, str] = {}
-        for product, stamp in doubtful:
-            if problem := _problem(product, stamp, digests.get(product.file)):
+        whole: list[tuple[str, str, int]] = []
+        for each in doubtful:
+            product = each.product
+            if problem := each.problem(digests.get(product.file)):
                 problems[product.file] = f"product {product.category} ({product.path.name}) {problem}"
+            else:
+                whole.append((each.stamp, each.key, each.position))
+        if whole:
+            with self._write():
+                self._db.executemany("UPDATE products SET stamp = ? WHERE key = ? AND position = ?", whole)
         return problems
 
     def expected_seconds(self, recipe: str) -> float | None:
@@ -259,10 +295,9 @@ class SqliteStore:
             self._db.executemany("DELETE FROM steps WHERE key = ?", [(record.key,) for record, *_ in listed])
             self._db.executemany("INSERT INTO steps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(self._step_row, listed))
             self._db.executemany(
-                "INSERT INTO products VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO products VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [row for record, *_ in listed for row in self._product_rows(record)],
             )
-            self._learn({product.file: product.digest for record, *_ in listed for product in record.products})
 
     def _step_row(self, made: tuple[Record, Statement, str, str]) -> tuple[str | float, ...]:
         record, statement, dataset, step = made
@@ -272,7 +307,8 @@ class SqliteStore:
 
     def _product_rows(self, record: Record) -> Iterator[tuple[str | int, ...]]:
         for position, made in enumerate(record.products):
-            yield record.key, position, self._relative(made.file), made.category, made.digest, made.size_bytes
+            file, stamp = self._relative(made.file), _stamp(made.file)
+            yield record.key, position, file, made.category, made.digest, made.size_bytes, stamp
 
     # ----- end products
 
@@ -345,10 +381,12 @@ class SqliteStore:
         products = self._all("SELECT path FROM products WHERE key = ?", (key,))
         return tuple(dict.fromkeys(Path(self._at(path)).parent for (path,) in (*sofs, *products)))
 
-    def forget_files(self, files: Iterable[str]) -> None:
-        """Forget the digests of files, so that they are read again."""
+    def doubt_products(self) -> None:
+        """Forget what the products of all steps look like and their digests, so that they are read again."""
         with self._write():
-            self._db.executemany("DELETE FROM digests WHERE path = ?", [(file,) for file in files])
+            files = [(self._at(path),) for (path,) in self._all("SELECT path FROM products", ())]
+            self._db.executemany("DELETE FROM digests WHERE path = ?", files)
+            self._db.execute("UPDATE products SET stamp = ''")
 
     def forget(self, keys: Iterable[StepKey]) -> None:
         """Forget recorded steps; their files are the caller's business."""
@@ -372,19 +410,9 @@ def _stamp(path: str | Path) -> str:
     return f"{state.st_size}:{state.st_mtime_ns}:{state.st_ino}"
 
 
-def _is_size(stamp: str, product: Product) -> bool:
-    return stamp.partition(":")[0] == str(product.size_bytes)
-
-
-def _problem(product: Product, stamp: str, digest: Digest | DataError | None) -> str:
-    """Return what is wrong with a product, by what its file looks like now; empty where nothing is."""
-    if not stamp:
-        return "is missing"
-    if not _is_size(stamp, product):
-        return f"is damaged: {stamp.partition(':')[0]} bytes instead of {product.size_bytes}"
-    if isinstance(digest, DataError):
-        return f"is damaged: {digest}"
-    return "" if digest == product.digest else "is damaged: its sha256 differs"
+def _keys_in(joined: bytes) -> tuple[StepKey, ...]:
+    digits = joined.hex()
+    return tuple(StepKey(digits[at : at + _KEY_LENGTH]) for at in range(0, len(digits), _KEY_LENGTH))
 
 
 def _features(statement: Statement) -> set[tuple[str, str]]:

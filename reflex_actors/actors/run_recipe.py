@@ -110,7 +110,7 @@ def execute(root: Path, recipe: str, sof: SetOfFiles, sop: Iterable[RecipeParame
     ParameterError
         A parameter is wrong.
     """
-    from esorex_bridge.run.foresee import HeldUp, foresee
+    from esorex_bridge.run.foresee import HeldUp, settle
     from esorex_bridge.run.making import Maker
     from esorex_bridge.run.ports import Record
     from esorex_bridge.session import Session, Settings
@@ -121,10 +121,12 @@ def execute(root: Path, recipe: str, sof: SetOfFiles, sop: Iterable[RecipeParame
         if session.esorex is None:
             raise RecipeError("EsoRex is not found; put its folder on esoreflex.path in esoreflex.rc")
         recipes = session.esorex.recipes([recipe])
-        digests = session.store.digests(file.name for file in sof.files)
-        ahead = foresee(Dataset(plan.dataset, "", Action(plan.dataset, ())), plan, recipes, digests)
+        settled = settle(Dataset(plan.dataset, "", Action(plan.dataset, ())), plan, recipes)
+        if isinstance(settled, HeldUp):
+            raise RecipeError(settled.reason)
+        ahead = settled.foreseen(session.store.digests(file.name for file in sof.files))
         if isinstance(ahead, HeldUp):
-            raise RecipeError(ahead.reason)
+            raise DataError(ahead.reason)
         parameters = tuple(_described(recipe, each) for each in ahead.parameters[step.name])
         found = session.store.find(ahead.keys[step.name])
         if isinstance(found, Record):

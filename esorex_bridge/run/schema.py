@@ -1,0 +1,61 @@
+"""The tables of the store, and how an older store is brought up to them."""
+
+from __future__ import annotations
+
+import sqlite3
+
+_FORMATS = (
+    """
+CREATE TABLE digests (
+    path TEXT PRIMARY KEY, stamp TEXT NOT NULL, digest TEXT NOT NULL, verified INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE recipes (plugin TEXT PRIMARY KEY, stamp TEXT NOT NULL, digest TEXT NOT NULL, parameters TEXT NOT NULL);
+CREATE TABLE steps (
+    key TEXT PRIMARY KEY, recipe TEXT NOT NULL, dataset TEXT NOT NULL, step TEXT NOT NULL, statement TEXT NOT NULL,
+    made TEXT NOT NULL, seconds REAL NOT NULL, sof TEXT NOT NULL, warnings TEXT NOT NULL
+);
+CREATE INDEX steps_by_recipe ON steps (recipe, made);
+CREATE TABLE products (
+    key TEXT NOT NULL REFERENCES steps (key) ON DELETE CASCADE, position INTEGER NOT NULL, path TEXT NOT NULL,
+    category TEXT NOT NULL, digest TEXT NOT NULL, size_bytes INTEGER NOT NULL, PRIMARY KEY (key, position)
+) WITHOUT ROWID;
+CREATE TABLE end_products (
+    dataset TEXT NOT NULL, key TEXT NOT NULL, position INTEGER NOT NULL, path TEXT NOT NULL,
+    PRIMARY KEY (dataset, key, position)
+) WITHOUT ROWID;
+CREATE TABLE runs (
+    started TEXT NOT NULL, datasets INTEGER NOT NULL, executed INTEGER NOT NULL, reused INTEGER NOT NULL,
+    failed INTEGER NOT NULL, seconds REAL NOT NULL
+);
+""",
+    # Statements are long. What a run without work asks for is found beside them.
+    "CREATE INDEX steps_found ON steps (key, seconds, made, sof, warnings);",
+    # A run without work shall neither work out keys again nor look up what its products looked like.
+    """
+CREATE TABLE foreseen (
+    dataset TEXT NOT NULL, workflow TEXT NOT NULL, seal TEXT NOT NULL, keys BLOB NOT NULL,
+    PRIMARY KEY (dataset, workflow)
+);
+CREATE INDEX foreseen_by_seal ON foreseen (seal);
+ALTER TABLE products ADD COLUMN stamp TEXT NOT NULL DEFAULT '';
+""",
+)
+"""The commands that lead from each format to the next, the first from an empty file."""
+
+
+def bring_up(db: sqlite3.Connection) -> int:
+    """Bring a database up to the present format, within a transaction, and return the format it had.
+
+    One of a later format is left as it is.
+    """
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    if version < len(_FORMATS):
+        for command in filter(str.strip, "".join(_FORMATS[version:]).split(";")):
+            db.execute(command)
+        db.execute(f"PRAGMA user_version = {len(_FORMATS)}")
+    return version
+
+
+def is_later(version: int) -> bool:
+    """Tell whether a format is one that this version of the bridge does not know."""
+    return version > len(_FORMATS)
