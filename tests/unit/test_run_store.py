@@ -1,0 +1,284 @@
+"""The store: what it knows of files, keys and products, and when it looks again."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from esorex_bridge.datasets.dataset import Action, Dataset, Purpose
+from esorex_bridge.errors import DataError
+from esorex_bridge.files import Digest
+from esorex_bridge.fits.verify import verify_fits
+from esorex_bridge.plan.parameters import ParameterSchema, ParameterSetting
+from esorex_bridge.plan.plan import FileInput, Plan, ProductInput, Step, StepName
+from esorex_bridge.run import schema
+from esorex_bridge.run.engine import foresee_all
+from esorex_bridge.run.foresee import Foreseen, HeldUp
+from esorex_bridge.run.key import Seal, StepKey
+from esorex_bridge.run.ports import Absent, Product, Recipe, Record
+from esorex_bridge.run.store import SqliteStore, StoreError, open_store
+from tests.tiny_fits import write_night
+
+DARK, FLAT, SCIENCE = (StepName(name) for name in ("dark_1", "flat_1", "science_1"))
+PARAMETERS = (ParameterSchema("toy.r", "r", "int", 4), ParameterSchema("toy.table", "table", "string", ""))
+
+
+class Recipes:
+    """Knows one recipe."""
+
+    def __init__(self) -> None:
+        self.recipe = Recipe("toy", Path("/toy.so"), "toy/1.0", Digest("sha256:0"), PARAMETERS)
+
+    def recipes(self, names: Iterable[str]) -> dict[str, Recipe]:
+        return dict.fromkeys(names, self.recipe)
+
+
+class Night:
+    """A cascade of three steps on tiny frames, and its store."""
+
+    def __init__(self, root: Path, store: SqliteStore) -> None:
+        self.root, self.store, self.runner = root, store, Recipes()
+        names = ("dark", "flat", "science")
+        write_night(root, {name: {"NUMBER": number} for number, name in enumerate(names)})
+        self.plan = Plan(
+            "night", "toy",
+            (
+                self._step(DARK), self._step(FLAT, DARK), replace(self._step(SCIENCE, DARK, FLAT), target=True),
+            ),
+        )  # fmt: skip
+
+    def file(self, name: StepName) -> Path:
+        return self.root / f"{name.removesuffix('_1')}.fits"
+
+    def _step(self, name: StepName, *needs: StepName) -> Step:
+        raw = FileInput(name, str(self.file(name)), "RAW")
+        inputs = (raw, *(ProductInput(need, "MASTER", "MASTER") for need in needs))
+        return Step(name, name, "toy", inputs, (), ("MASTER",), Purpose("P"))
+
+    def set(self, name: str, value: int | str) -> None:
+        """Give the flat's recipe a parameter."""
+        dark, flat, science = self.plan.steps
+        flat = replace(flat, settings=(ParameterSetting("toy", name, value, "--set"),))
+        self.plan = replace(self.plan, steps=(dark, flat, science))
+
+    def look(self) -> Foreseen:
+        dataset = Dataset("night", "TOY", Action("night", ()))
+        (ahead,) = foresee_all(((dataset, self.plan),), self.store, self.runner)  # type: ignore[arg-type]
+        assert not isinstance(ahead, HeldUp), ahead.reason
+        return ahead
+
+    def changed(self, before: Foreseen) -> set[StepName]:
+        """Return the steps whose key is another one than before, and hold the keys against their statements."""
+        now = self.look()
+        assert {name: statement.key() for name, statement in now.stated.items()} == now.keys
+        return {name for name, key in now.keys.items() if key != before.keys[name]}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    with open_store(tmp_path / "books" / "store.db", tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def night(tmp_path: Path, store: SqliteStore) -> Night:
+    return Night(tmp_path, store)
+
+
+def edited(path: Path) -> bytes:
+    """Return the content of a product with another keyword in it."""
+    return path.read_bytes().replace(b"EXPTIME", b"EXPTIMF")
+
+
+def edit_unseen(path: Path) -> None:
+    """Edit a product so that nothing but its content tells: size, time and inode stay."""
+    state, content = path.stat(), edited(path)
+    with path.open("r+b") as stream:
+        stream.write(content)
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+# ----- keys
+
+
+def test_keys_are_known_without_a_look_at_digests_while_nothing_changes(night: Night, store: SqliteStore) -> None:
+    before = night.look()
+    store._db.execute("UPDATE digests SET digest = 'sha256:wrong'")
+    assert night.look().keys == before.keys
+
+
+def test_keys_follow_the_content_of_files(night: Night) -> None:
+    before = night.look()
+    assert night.changed(before) == set()
+    os.utime(night.file(FLAT), ns=(1, 1))
+    assert night.changed(before) == set()
+    night.file(FLAT).write_bytes(night.file(SCIENCE).read_bytes())
+    assert night.changed(before) == {FLAT, SCIENCE}
+    night.file(DARK).write_bytes(night.file(SCIENCE).read_bytes())
+    assert night.changed(before) == {DARK, FLAT, SCIENCE}
+
+
+def test_keys_follow_parameters_and_the_files_they_name(night: Night) -> None:
+    before = night.look()
+    night.set("r", 8)
+    assert night.changed(before) == {FLAT, SCIENCE}
+    night.set("r", 4)
+    assert night.changed(before) == set()
+    table = night.root / "table.txt"
+    table.write_text("1 2 3")
+    night.set("table", str(table))
+    named = night.look()
+    table.write_text("1 2 4")
+    assert night.changed(named) == {FLAT, SCIENCE}
+
+
+def test_keys_follow_the_pipeline(night: Night) -> None:
+    before = night.look()
+    night.runner.recipe = replace(night.runner.recipe, plugin=Digest("sha256:1"))
+    assert night.changed(before) == {DARK, FLAT, SCIENCE}
+
+
+def test_keys_follow_the_order_and_the_tags_of_inputs(night: Night) -> None:
+    before = night.look()
+    dark, flat, science = night.plan.steps
+    night.plan = replace(night.plan, steps=(dark, flat, replace(science, inputs=science.inputs[::-1])))
+    assert night.changed(before) == {SCIENCE}
+
+
+def test_a_plan_whose_file_went_is_held_up(night: Night, store: SqliteStore) -> None:
+    night.look()
+    night.file(FLAT).unlink()
+    dataset = Dataset("night", "TOY", Action("night", ()))
+    (ahead,) = foresee_all(((dataset, night.plan),), store, night.runner)  # type: ignore[arg-type]
+    assert isinstance(ahead, HeldUp)
+    assert "flat.fits" in ahead.reason
+
+
+def test_a_statement_that_is_wanted_of_a_file_that_went_says_so(night: Night) -> None:
+    night.look()
+    ahead = night.look()
+    night.file(FLAT).unlink()
+    with pytest.raises(DataError, match=r"flat\.fits"):
+        ahead.stated[DARK]
+
+
+# ----- products
+
+
+@pytest.fixture
+def made(night: Night) -> tuple[Record, Path]:
+    """A recorded step with one product."""
+    path = night.root / "products" / "master.fits"
+    write_night(path.parent, {"master": {"EXPTIME": 1.0}})
+    product = Product(str(path), "MASTER", verify_fits(path).digest, path.stat().st_size)
+    ahead = night.look()
+    record = Record(ahead.keys[DARK], (product,), 1.0, "2026-01-01T00:00:00Z", str(night.root / "data.sof"), ("odd",))
+    night.store.record(record, ahead.stated[DARK], "night", DARK)
+    return record, path
+
+
+def test_a_recorded_step_is_found_as_it_was_recorded(made: tuple[Record, Path], store: SqliteStore) -> None:
+    assert store.find(made[0].key) == made[0]
+    assert store.find(StepKey("0" * 64)) == Absent()
+
+
+def test_a_product_that_was_touched_is_looked_at_once(made: tuple[Record, Path], store: SqliteStore) -> None:
+    record, path = made
+    os.utime(path, ns=(5, 5))
+    assert store.find(record.key) == record
+    store._db.execute("UPDATE digests SET digest = 'sha256:wrong'")
+    assert store.find(record.key) == record
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (lambda path: path.unlink(), "is missing"),
+        (lambda path: path.write_bytes(path.read_bytes()[:2880] * 3), "bytes instead of"),
+        (lambda path: path.write_bytes(edited(path)), "its sha256 differs"),
+    ],
+    ids=["missing", "longer", "edited"],
+)
+def test_a_product_that_was_harmed_is_noticed(
+    made: tuple[Record, Path], store: SqliteStore, harm: object, said: str
+) -> None:
+    record, path = made
+    harm(path)  # type: ignore[operator]
+    for _ in range(2):
+        found = store.find(record.key)
+        assert isinstance(found, Absent)
+        assert "MASTER (master.fits)" in found.reason
+        assert said in found.reason
+
+
+def test_doubt_has_products_read_again(made: tuple[Record, Path], store: SqliteStore) -> None:
+    record, path = made
+    edit_unseen(path)
+    assert store.find(record.key) == record
+    store.doubt_products()
+    assert "its sha256 differs" in getattr(store.find(record.key), "reason", "")
+
+
+def test_products_of_a_root_that_moved_are_found(made: tuple[Record, Path], night: Night, tmp_path: Path) -> None:
+    record, _ = made
+    night.store.close()
+    moved = tmp_path.parent / f"{tmp_path.name}_moved"
+    tmp_path.rename(moved)
+    with open_store(moved / "books" / "store.db", moved) as store:
+        found = store.find(record.key)
+    assert isinstance(found, Record)
+    assert found.products[0].path == moved / "products" / "master.fits"
+    assert found.sof == moved / "data.sof"
+
+
+# ----- looking for many
+
+
+@given(
+    recorded=st.sets(st.integers(0, 6000), max_size=60), wanted=st.sets(st.integers(0, 6000), max_size=60),
+    step=st.sampled_from([1, 2, 7]),
+)  # fmt: skip
+def test_many_are_found_whether_they_lie_close_or_far_apart(
+    tmp_path_factory: pytest.TempPathFactory, recorded: set[int], wanted: set[int], step: int
+) -> None:
+    there = {Seal(f"{number:064x}") for number in (*range(0, 3000, step), *recorded)}
+    asked = {Seal(f"{number:064x}") for number in (*range(500, 2500), *wanted)}
+    folder = tmp_path_factory.mktemp("store")
+    with open_store(folder / "store.db", folder) as store:
+        store.learn_keys((Plan(seal, "toy", ()), seal, (StepKey(seal),)) for seal in there)
+        assert store.keys_foreseen(asked) == {seal: (seal,) for seal in asked & there}
+
+
+# ----- formats
+
+
+def test_a_store_of_an_older_format_is_brought_up(made: tuple[Record, Path], night: Night, tmp_path: Path) -> None:
+    record, _ = made
+    night.store.close()
+    older = tmp_path / "older.db"
+    new, old = sqlite3.connect(tmp_path / "books" / "store.db"), sqlite3.connect(older)
+    old.executescript(schema._FORMATS[0])
+    old.execute("PRAGMA user_version = 1")
+    for table, columns in (("steps", "*"), ("products", "key, position, path, category, digest, size_bytes")):
+        rows = new.execute(f"SELECT {columns} FROM {table}").fetchall()
+        old.executemany(f"INSERT INTO {table} VALUES ({','.join('?' * len(rows[0]))})", rows)
+    old.commit()
+    old.close()
+    new.close()
+    with open_store(older, tmp_path) as store:
+        assert store.find(record.key) == record
+
+
+def test_a_store_of_a_later_format_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 99")
+    with pytest.raises(StoreError, match="later version"):
+        SqliteStore(path, tmp_path)
