@@ -1,4 +1,4 @@
-"""`esorex-bridge status`: runs, hits and misses, what is recorded or adopted, disk used; products read anew."""
+"""`esorex-bridge status`: runs, hits and misses, what is recorded or adopted, disk used; files read anew."""
 
 from __future__ import annotations
 
@@ -9,26 +9,24 @@ from esorex_bridge.values import plain
 
 EXAMPLE = "esorex-bridge status --root night --verify"
 
+_TELL_EVERY = 100
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("--verify", action="store_true", help="read every product again and tell which are damaged")
+    parser.add_argument("--verify", action="store_true", help="read every file again and tell which are damaged")
     options.common(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the state of a root."""
     from esorex_bridge.run.cleaning import disk_use
-    from esorex_bridge.run.ports import Absent
+    from esorex_bridge.run.rereading import Reread, read_again
     from esorex_bridge.session import Session
 
     with Session(options.settings(args)) as session:
         store = session.store
-        keys = store.all_keys()
-        if args.verify:
-            store.doubt_products()
-        found = store.find_all(keys) if args.verify else {}
-        damaged = sorted(record.reason for record in found.values() if isinstance(record, Absent))
+        read = read_again(store, _told) if args.verify else Reread(0, 0, ())
         runs, recipes, disk = store.runs(), store.recipes_made(), disk_use(session.workspace)
         adopted = store.adopted()
     if args.json:
@@ -39,11 +37,12 @@ def run(args: argparse.Namespace) -> int:
                 "recipes": [plain(recipe) for recipe in recipes],
                 "adopted": [plain(step) for step in adopted],
                 "disk_bytes": disk,
-                "verified": len(found) if args.verify else None,
-                "damaged": damaged,
+                "verified": read.steps if args.verify else None,
+                "verified_files": read.files if args.verify else None,
+                "damaged": list(read.problems),
             }
         )
-        return 1 if damaged else 0
+        return 1 if read.problems else 0
     output.table(
         ("run", "datasets", "executed", "reused", "failed", "seconds"),
         [(run.started, run.datasets, run.executed, run.reused, run.failed, run.seconds) for run in runs[-20:]],
@@ -59,7 +58,11 @@ def run(args: argparse.Namespace) -> int:
     hits = sum(run.reused for run in runs)
     print(f"{hits} of {hits + sum(run.executed for run in runs)} steps were reused")
     if args.verify:
-        print(f"{len(found) - len(damaged)} of {len(found)} steps have their products whole")
-    for problem in damaged:
-        print(problem)
-    return 1 if damaged else 0
+        print(f"{read.files} files and the products of {read.steps} steps were read again")
+        print("\n".join(read.problems) or "all are whole")
+    return 1 if read.problems else 0
+
+
+def _told(what: str, done: int, of: int) -> None:
+    if done % _TELL_EVERY == 0:
+        output.note(f"reading {what} again: {done} of {of} …")

@@ -381,12 +381,19 @@ class SqliteStore:
         products = self._all("SELECT path FROM products WHERE key = ?", (key,))
         return tuple(dict.fromkeys(Path(self._at(path)).parent for (path,) in (*sofs, *products)))
 
-    def doubt_products(self) -> None:
-        """Forget what the products of all steps look like and their digests, so that they are read again."""
+    def known_files(self) -> dict[str, tuple[str, str]]:
+        """Return what files that are there, products excepted, looked like when they were read, and their digests."""
+        products = {self._at(path) for (path,) in self._all("SELECT path FROM products", ())}
+        rows = self._all("SELECT path, stamp, digest FROM digests ORDER BY path", ())
+        return {file: (stamp, digest) for file, stamp, digest in rows if file not in products and _stamp(file)}
+
+    def doubt_all(self, fresh: Mapping[str, Digest]) -> None:
+        """Forget what all files look like and contain, and the keys that follow from it, but for what was read anew."""
         with self._write():
-            files = [(self._at(path),) for (path,) in self._all("SELECT path FROM products", ())]
-            self._db.executemany("DELETE FROM digests WHERE path = ?", files)
+            self._db.execute("DELETE FROM foreseen")
             self._db.execute("UPDATE products SET stamp = ''")
+            self._db.execute("DELETE FROM digests")
+            self._learn(fresh)
 
     def forget(self, keys: Iterable[StepKey]) -> None:
         """Forget recorded steps; their files are the caller's business."""

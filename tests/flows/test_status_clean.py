@@ -27,6 +27,8 @@ def test_status_counts_runs_and_hits_and_finds_damage(root: Path, bridge: Callab
         "naco_img_dark": 1, "naco_img_twflat": 1, "naco_img_jitter": 1,
     }  # fmt: skip
     assert (status["verified"], status["damaged"]) == (3, [])
+    raws = sum(path.name.endswith(".fits") for path in (root / "reflex_input").rglob("*"))
+    assert 3 < status["verified_files"] <= raws + len(list((root / "reflex_end_products").rglob("*.fits")))
     assert status["disk_bytes"]["reflex_tmp_products"] == sum(path.stat().st_size for path in products(root))
     change_a_pixel(next(iter(products(root))))
     ended = bridge("status", "--root", root, "--json", "--verify")

@@ -23,6 +23,7 @@ from esorex_bridge.run.engine import foresee_all
 from esorex_bridge.run.foresee import Foreseen, HeldUp
 from esorex_bridge.run.key import Seal, StepKey
 from esorex_bridge.run.ports import Absent, Product, Recipe, Record
+from esorex_bridge.run.rereading import Reread, read_again
 from esorex_bridge.run.store import SqliteStore, StoreError, open_store
 from tests.tiny_fits import write_night
 
@@ -46,7 +47,7 @@ class Night:
     def __init__(self, root: Path, store: SqliteStore) -> None:
         self.root, self.store, self.runner = root, store, Recipes()
         names = ("dark", "flat", "science")
-        write_night(root, {name: {"NUMBER": number} for number, name in enumerate(names)})
+        write_night(root, {name: {"EXPTIME": number} for number, name in enumerate(names)})
         self.plan = Plan(
             "night", "toy",
             (
@@ -218,12 +219,31 @@ def test_a_product_that_was_harmed_is_noticed(
         assert said in found.reason
 
 
-def test_doubt_has_products_read_again(made: tuple[Record, Path], store: SqliteStore) -> None:
+def test_reading_again_finds_what_changed_without_a_trace(
+    made: tuple[Record, Path], night: Night, store: SqliteStore
+) -> None:
     record, path = made
+    before = night.look()
+    assert read_again(store) == Reread(3, 1, ())
+    assert night.changed(before) == set()
     edit_unseen(path)
+    edit_unseen(night.file(FLAT))
     assert store.find(record.key) == record
-    store.doubt_products()
-    assert "its sha256 differs" in getattr(store.find(record.key), "reason", "")
+    assert night.changed(before) == set()
+    raw, product = read_again(store).problems
+    assert raw.startswith(f"{night.file(FLAT)} was changed without a trace")
+    assert product == "product MASTER (master.fits) is damaged: its sha256 differs"
+    assert night.changed(before) == {FLAT, SCIENCE}
+
+
+def test_reading_again_passes_over_files_that_are_gone(night: Night, store: SqliteStore) -> None:
+    night.look()
+    night.file(FLAT).unlink()
+    night.file(DARK).write_bytes(night.file(DARK).read_bytes()[:1000])
+    found = read_again(store)
+    assert found.files == 2
+    (problem,) = found.problems
+    assert "dark.fits" in problem
 
 
 def test_products_of_a_root_that_moved_are_found(made: tuple[Record, Path], night: Night, tmp_path: Path) -> None:
