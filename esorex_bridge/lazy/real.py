@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _MARK = "ESOREX_LAZY_CALLER"
 _KEPT_BYTES = 16 << 20
 _PIECE_BYTES = 1 << 16
+_LOOK_UP_MS = 200
 _FORWARDED = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 
 
@@ -215,9 +216,10 @@ class _Kept:
         return None if pieces is None else b"".join(pieces)
 
     def follow(self, process: int) -> None:
-        """Pass on until the pipes end, or until the process did and nothing is left in them.
+        """Pass on until the process ended and nothing is left in the pipes.
 
-        A recipe's own children may hold the pipes open after EsoRex ended.
+        A recipe's own children may hold the pipes open after EsoRex ended. Where the system does not tell the end of
+        a process, that of the pipes is what counts. A signal that comes just before a wait is seen at the next one.
         """
         import select
 
@@ -228,8 +230,8 @@ class _Kept:
         if ended is not None:
             waiting.register(ended, select.POLLIN)
         try:
-            while self._targets:
-                ready = [source for source, _ in waiting.poll()]
+            while self._targets or ended is not None:
+                ready = [source for source, _ in waiting.poll(_LOOK_UP_MS)]
                 sources = [source for source in ready if source != ended]
                 for source in sources:
                     if not self._pass_on(source):

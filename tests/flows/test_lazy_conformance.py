@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from esorex_bridge.demo.amber import amber_night
+from tests.flows.conftest import Ended, put_on_disk
 from tests.flows.lazy_calls import LAZY, Desk, R, assert_same, darks, desk, night_folder, run_call
 
 __all__ = ["darks", "desk", "night_folder"]
@@ -214,3 +218,20 @@ def test_a_store_that_cannot_be_written_is_no_obstacle(desk: Desk, esorex: str) 
     words = ("naco_img_dark", R, "data.sof")
     real = run_call(esorex, desk.place("real"), words)
     assert_same(desk.lazy("first", words, ESOREX_LAZY_STORE="/proc/nowhere"), real)
+
+
+def test_products_of_measurements_alone_or_of_another_category_than_listed_are_kept(
+    desk: Desk, frames_folder: Path, bridge: Callable[..., Ended], esorex: str
+) -> None:
+    root = desk.folder / "root"
+    put_on_disk(amber_night(), frames_folder, root)
+    made = bridge("run", "--root", root, "--json").json["datasets"][0]["steps"]
+    steps = {step["recipe"]: Path(step["sof"]) for step in made if step["sof"]}
+    assert steps.keys() >= {"amber_p2vm", "amber_spectral_calibration", "amber_trf"}
+    for number, (recipe, sof) in enumerate(steps.items(), start=1):
+        words = ("--suppress-prefix=TRUE", f"--recipe-config={sof.with_name(recipe)}.rc", recipe, str(sof))
+        real = run_call(esorex, desk.place(f"{recipe}_real"), words)
+        assert real.code == 0
+        assert_same(desk.lazy(f"{recipe}_first", words), real)
+        assert_same(desk.lazy(f"{recipe}_second", words), real)
+        assert desk.runs == number
