@@ -138,12 +138,18 @@ def foresee_all(pairs: Pairs, store: SqliteStore, runner: RecipeRunner) -> tuple
     """Return what is known of plans beforehand; errors as `carry_out`."""
     listed = tuple(pairs)
     plans = [plan for _, plan in listed]
-    looking = _Beside(lambda: store.stamps(input_files(plans)))
     asking = _Beside(lambda: runner.recipes(recipes_of(plans)))
+    looking = _Beside(lambda: _look(plans, store))
     _load_while_waiting(asking)
     recipes, stamps = asking.result(), looking.result()
     settled = tuple(settle(dataset, plan, recipes, _digest_of_named) for dataset, plan in listed)
     return _foreseen(settled, stamps, store)
+
+
+def _look(plans: Iterable[Plan], store: SqliteStore) -> dict[str, str]:
+    """Return what the files of plans look like. While EsoRex is asked, files of new plans are read as well."""
+    store.read_new(input_files(store.never_foreseen(plans)))
+    return store.stamps(input_files(plans))
 
 
 def _foreseen(

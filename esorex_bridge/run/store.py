@@ -11,7 +11,7 @@ import os
 import sqlite3
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from operator import itemgetter
 from pathlib import Path
 from threading import RLock
@@ -160,6 +160,20 @@ class SqliteStore:
         self.learn(fresh, verified=False)
         return found
 
+    def read_new(self, files: Iterable[str]) -> None:
+        """Read files that are not known, and hold them against their own checksums on the way.
+
+        What is damaged stays unknown: it is told where the file is needed.
+        """
+        wanted = tuple(dict.fromkeys(files))
+        known = self._known_digests(wanted)
+        fresh: dict[str, Digest] = {}
+        for file in wanted:
+            if file not in known or known[file][0] != _stamp(file):
+                with suppress(DataError):
+                    fresh[file] = verify_fits(Path(file)).digest
+        self.learn(fresh)
+
     def _known_digests(self, files: Iterable[str]) -> dict[str, tuple[str, str]]:
         query = "SELECT path, stamp, digest FROM digests WHERE path"
         return {file: (stamp, digest) for file, stamp, digest in self._among(query, files, "path")}
@@ -210,6 +224,13 @@ class SqliteStore:
         """Return the keys of the steps of plans, in their order, as far as they were worked out under these seals."""
         rows = self._among("SELECT seal, keys FROM foreseen WHERE seal", seals, "seal")
         return {Seal(seal): _keys_in(keys) for seal, keys in rows}
+
+    def never_foreseen(self, plans: Iterable[Plan]) -> tuple[Plan, ...]:
+        """Return the plans whose keys were never worked out, under whatever seal."""
+        listed = tuple(plans)
+        query = "SELECT dataset, workflow FROM foreseen WHERE dataset"
+        known = set(self._among(query, {plan.dataset for plan in listed}, "dataset"))
+        return tuple(plan for plan in listed if (plan.dataset, plan.workflow) not in known)
 
     def learn_keys(self, foreseen: Iterable[tuple[Plan, Seal, Iterable[StepKey]]]) -> None:
         """Remember the keys of the steps of plans (plan, seal, keys), the last ones of each plan."""

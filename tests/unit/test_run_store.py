@@ -7,7 +7,9 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -113,6 +115,19 @@ def test_keys_are_known_without_a_look_at_digests_while_nothing_changes(night: N
     before = night.look()
     store._db.execute("UPDATE digests SET digest = 'sha256:wrong'")
     assert night.look().keys == before.keys
+
+
+def test_files_of_a_new_plan_are_read_once_and_held_against_their_checksums(night: Night, store: SqliteStore) -> None:
+    damaged = night.file(FLAT)
+    fits.PrimaryHDU(np.zeros((10, 10), np.int16)).writeto(damaged, checksum=True, overwrite=True)
+    content = bytearray(damaged.read_bytes())
+    content[2880] ^= 1
+    damaged.write_bytes(content)
+    night.look()
+    files = [str(night.file(name)) for name in (DARK, FLAT, SCIENCE)]
+    assert store.unverified(files) == {str(damaged)}
+    with pytest.raises(DataError, match="DATASUM"):
+        store.verify(files)
 
 
 def test_keys_follow_the_content_of_files(night: Night) -> None:
