@@ -196,7 +196,7 @@ class Driver:
                 yield {"dataset": item.plan.dataset, "job": item.job, "problem": ahead.reason}
                 continue
             found = {name: known[key] for name, key in ahead.keys.items()}
-            decisions = decide(ahead.plan, ahead.stated, found, self._nearest)
+            decisions = decide(ahead.plan, ahead.stated, found, self._nearest, chosen=ahead.dataset.chosen)
             self._take_in(ahead, decisions)
             yield _dataset_line(item, ahead, decisions)
 

@@ -154,7 +154,8 @@ def apply_choices(
     for category, path in choices.replace:
         action = _replacing(action, category, path, makes, dataset.name)
         messages.append(f"{MARK}{path} as {category}")
-    return replace(dataset, action=replace(action, messages=(*action.messages, *messages)))
+    named = (*(name for _, name in choices.use), *choices.drop, *(stem(path.name) for _, path in choices.replace))
+    return replace(dataset, action=replace(action, messages=(*action.messages, *messages)), chosen=named)
 
 
 def _found(

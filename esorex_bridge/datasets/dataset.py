@@ -93,6 +93,8 @@ class Dataset(Struct, frozen=True):
         What was asked for; differs from `mode` after a downgrade.
     descriptors : tuple of (str, str)
         Keywords to be displayed, with their values.
+    chosen : tuple of str
+        Files that the user's choices name, to use them, to leave them out or to replace others by them.
     """
 
     name: str
@@ -101,6 +103,7 @@ class Dataset(Struct, frozen=True):
     mode: Mode | None = None
     requested: Mode | None = None
     descriptors: tuple[tuple[str, str], ...] = field(default=())
+    chosen: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Literal
 
 from msgspec import Struct, field
@@ -84,11 +84,12 @@ def decide(
     found: Mapping[StepName, Record | Absent],
     nearest: Callable[[Statement], Statement | None],
     policy: Policy = _ALL_LAZY,
+    chosen: Collection[str] = (),
 ) -> tuple[Decision, ...]:
     """Return a decision for each step of a plan, in its order.
 
     Decided from the last step backwards, because whether a master must be made depends on whether what is made from it
-    must be.
+    must be. `chosen` are the files that the user's choices name: reasons tell where they are why a step runs.
     """
     forced = _forced(plan, policy)
     needed = {step.name for step in plan.steps if step.target}
@@ -102,7 +103,7 @@ def decide(
             decisions.append(Reuse(step, there))
         elif step.name in needed:
             statement = stated[step.name]
-            decisions.append(Execute(step, there.reason or difference(statement, nearest(statement))))
+            decisions.append(Execute(step, there.reason or difference(statement, nearest(statement), chosen)))
             needed.update(step.needs)
         else:
             decisions.append(NotNeeded(step))

@@ -238,7 +238,8 @@ class _Run:
         decided = []
         for ahead in listed:
             found = {name: self._adopted(ahead, name, there[key]) for name, key in ahead.keys.items()}
-            decided.append((ahead, decide(ahead.plan, ahead.stated, found, store.nearest, policy)))
+            chosen = ahead.dataset.chosen
+            decided.append((ahead, decide(ahead.plan, ahead.stated, found, store.nearest, policy, chosen)))
         self._works = gather(decided)
         for ahead, decisions in decided:
             self._decisions[ahead.plan.dataset] = decisions

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from esorex_bridge.run.key import InputStatement, Statement
 
 
-def difference(now: Statement, earlier: Statement | None) -> str:
-    """Say how a step differs from an earlier one of the same recipe: `parameter r 4 → 8; 2 CAL_DARK more`."""
+def difference(now: Statement, earlier: Statement | None, chosen: Collection[str] = ()) -> str:
+    """Say how a step differs from an earlier one of the same recipe: `parameter r 4 → 8; 2 CAL_DARK more`.
+
+    Parameters
+    ----------
+    now, earlier : Statement
+        What both depend on; None where there is no earlier one.
+    chosen : collection of str
+        Names of files that the user chose in `review` to be inputs, or not to be.
+    """
     if earlier is None:
-        return "no earlier run of this recipe on these data"
-    parts = [*_versions(now, earlier), *_parameters(now, earlier), *_inputs(now, earlier)]
+        mine = [entry for entry in now.inputs if entry.label in chosen]
+        by_review = f"chosen by review: {_names(mine)}; " if mine else ""
+        return f"{by_review}no earlier run of this recipe on these data"
+    parts = [*_versions(now, earlier), *_parameters(now, earlier), *_inputs(now, earlier, chosen)]
     return "; ".join(parts) or "the order of the inputs differs"
 
 
@@ -31,19 +41,22 @@ def _parameters(now: Statement, earlier: Statement) -> Iterator[str]:
             yield f"parameter {name.rsplit('.', 1)[-1]} {before.get(name, 'absent')} → {after.get(name, 'absent')}"
 
 
-def _inputs(now: Statement, earlier: Statement) -> Iterator[str]:
+def _inputs(now: Statement, earlier: Statement, chosen: Collection[str]) -> Iterator[str]:
     categories = dict.fromkeys(entry.category for entry in (*now.inputs, *earlier.inputs))
     for category in categories:
         after = [entry for entry in now.inputs if entry.category == category]
         before = [entry for entry in earlier.inputs if entry.category == category]
         gained, lost = _only_in(after, before), _only_in(before, after)
+        by_review = " by review" if any(entry.label in chosen for entry in (*gained, *lost)) else ""
         if gained and lost and Counter(e.label for e in gained) == Counter(e.label for e in lost):
             yield f"{category} changed: {_names(gained)}"
+        elif gained and lost and by_review:
+            yield f"{category} replaced by review: {_names(gained)} for {_names(lost)}"
         else:
             if gained:
-                yield f"{len(gained)} {category} more: {_names(gained)}"
+                yield f"{len(gained)} {category} more{by_review}: {_names(gained)}"
             if lost:
-                yield f"{len(lost)} {category} fewer: {_names(lost)}"
+                yield f"{len(lost)} {category} fewer{by_review}: {_names(lost)}"
 
 
 def _only_in(these: list[InputStatement], others: list[InputStatement]) -> list[InputStatement]:

@@ -31,7 +31,7 @@ def test_an_own_master_takes_the_place_of_the_cascades_and_can_be_taken_back(
     assert second.code == 0, second.err
     science = second.step("naco_img_jitter")
     assert science["decision"] == "execute"
-    assert "MASTER_IMG_FLAT" in science["reason"]
+    assert "MASTER_IMG_FLAT replaced by review: my_flat for MASTER_IMG_FLAT of" in science["reason"]
     assert str(mine) in Path(science["sof"]).read_text()
     assert any("Chosen by you" in message for message in second.json["datasets"][0]["messages"])
     assert bridge("review", dataset["dataset"], "--root", root, "--reset").code == 0

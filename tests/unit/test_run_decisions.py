@@ -62,6 +62,17 @@ def test_differences_are_told_in_words() -> None:
     assert "rebuilt" in difference(replace(STATEMENT, plugin=Digest("sha256:22")), STATEMENT)
 
 
+def test_a_choice_of_the_user_is_told_as_such() -> None:
+    other = replace(STATEMENT, inputs=(STATEMENT.inputs[0], InputStatement("DARK", "sha256:03", "D.3")))
+    assert difference(other, STATEMENT, ("D.3",)) == "DARK replaced by review: D.3 for D.2"
+    assert difference(other, STATEMENT, ("D.7",)) == "1 DARK more: D.3; 1 DARK fewer: D.2"
+    assert difference(other, None, ("D.3",)).startswith("chosen by review: D.3; no earlier run")
+    fewer = replace(STATEMENT, inputs=STATEMENT.inputs[:1])
+    assert difference(fewer, STATEMENT, ("D.2",)) == "1 DARK fewer by review: D.2"
+    damaged = replace(STATEMENT, inputs=(replace(STATEMENT.inputs[0], content="sha256:ff"), STATEMENT.inputs[1]))
+    assert difference(damaged, STATEMENT, ("D.1",)) == "DARK changed: D.1"
+
+
 def step(name: str, *needs: str, target: bool = False) -> Step:
     inputs = tuple(ProductInput(StepName(need), "P", "P") for need in needs)
     return Step(StepName(name), name, name, inputs, (), ("P",), Purpose("X"), target=target)
