@@ -307,17 +307,37 @@ class Session:
             A recipe is not installed.
         ParameterError
             A recipe parameter is wrong; nothing has run then.
+        UserError
+            A `--set` names a recipe that no workflow has.
         """
         from esorex_bridge.run.engine import carry_out
 
-        return carry_out(planned, self._tools(reporter, started), dry_run)
+        listed = tuple(planned)
+        self._refuse_idle_settings(dataset for dataset, _ in listed)
+        return carry_out(listed, self._tools(reporter, started), dry_run)
+
+    def _refuse_idle_settings(self, datasets: Iterable[Dataset]) -> None:
+        """Refuse a `--set` for a recipe that no workflow of these datasets has: it is misspelt."""
+        given = [setting for setting in self.settings.parameters if setting.origin == "--set"]
+        if not given:
+            return
+        workflows = {(found := self.workflow_for(dataset)).name: found for dataset in datasets}
+        recipes = dict.fromkeys(step.recipe for workflow in workflows.values() for step in workflow.steps)
+        for setting in given:
+            if workflows and setting.recipe not in recipes:
+                raise UserError(
+                    f"--set {setting.recipe}.{setting.name}: workflow {', '.join(workflows)} has no recipe "
+                    f"{setting.recipe}; it has: {', '.join(recipes)}"
+                )
 
     def accounts(self, planned: Iterable[tuple[Dataset, Plan]]) -> tuple[dict[str, Any], ...]:
         """Return an account of every step: what it depends on, what is decided and why; nothing runs."""
         from esorex_bridge.run.engine import accounts
         from esorex_bridge.run.ports import SilentReporter
 
-        return accounts(planned, self._tools(SilentReporter(), datetime.now()))
+        listed = tuple(planned)
+        self._refuse_idle_settings(dataset for dataset, _ in listed)
+        return accounts(listed, self._tools(SilentReporter(), datetime.now()))
 
     def _tools(self, reporter: Reporter, started: datetime) -> Tools:
         from esorex_bridge.run.engine import Tools

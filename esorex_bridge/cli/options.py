@@ -77,6 +77,11 @@ def planning(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--mode", choices=("raw", "master"), default="raw", help="calibrations as raw frames or as processed masters"
     )
+    parameters(group)
+
+
+def parameters(group: argparse._ActionsContainer) -> None:
+    """Add what recipe parameters are given by: `--set`, `--parameters`."""
     group.add_argument(
         "--set",
         action="append",
@@ -100,8 +105,9 @@ def running(parser: argparse.ArgumentParser, start: str = "--from") -> None:
         "--lazy",
         action="append",
         default=[],
-        metavar="[RECIPE=]on|off",
-        help="Lazy Mode for all recipes or for one: on reuses what is there, off runs everything (default: on)",
+        metavar="[RECIPE=]on|off|reflex",
+        help="Lazy Mode for all recipes or for one: on reuses what is there, off runs everything, reflex goes by "
+        "Reflex's own rule (default: on)",
     )
     group.add_argument(
         "--force", action="append", default=[], metavar="RECIPE|STEP", help="run it although its products are there"
@@ -156,7 +162,7 @@ def settings(args: argparse.Namespace) -> Settings:
         breakpoints=getattr(args, "breakpoints", None),
         parameters=(
             *(read_settings(read_text(file), str(file)) if file else ()),
-            *map(_setting, getattr(args, "set", ())),
+            *map(setting, getattr(args, "set", ())),
         ),
         jobs=getattr(args, "jobs", os.cpu_count() or 1),
         policy=_policy(args),
@@ -181,7 +187,14 @@ def _policy(args: argparse.Namespace) -> Policy:
     return Policy(general, by_recipe, tuple(getattr(args, "force", ())), tuple(getattr(args, "start", ())))
 
 
-def _setting(text: str) -> ParameterSetting:
+def setting(text: str) -> ParameterSetting:
+    """Return what a `--set` says.
+
+    Raises
+    ------
+    UserError
+        It is not of its form.
+    """
     from esorex_bridge.plan.parameters import ParameterSetting
 
     name, equals, value = text.partition("=")

@@ -1,4 +1,6 @@
-"""`esorex-bridge review`: the alternatives for each calibration of a dataset, and the choice among them."""
+"""`esorex-bridge review`: the alternatives for each calibration of a dataset, and the choice among them and of
+parameters.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
 EXAMPLE = (
     "esorex-bridge review NACO.2016-03-02T00:30:00.076_tpl --root night\n"
     "  esorex-bridge review NACO.2016-03-02T00:30:00.076_tpl --use NACO.2016-03-03T16:00:00.000 --for CAL_DARK\n"
-    "  esorex-bridge review NACO.2016-03-02T00:30:00.076_tpl --replace MASTER_IMG_FLAT=my_flat.fits"
+    "  esorex-bridge review NACO.2016-03-02T00:30:00.076_tpl --replace MASTER_IMG_FLAT=my_flat.fits\n"
+    "  esorex-bridge review NACO.2016-03-02T00:30:00.076_tpl --set naco_img_dark.nsamples=50"
 )
 
 
@@ -80,6 +83,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--drop", action="append", default=[], metavar="FILE", help="do not use this file")
     group.add_argument("--replace", action="append", default=[], metavar="CATEGORY=FILE",
                        help="use an own file in place of what would be made")
+    group.add_argument("--set", action="append", default=[], metavar="RECIPE.PARAM=VALUE",
+                       help="a recipe parameter for this dataset")
     group.add_argument("--reset", action="store_true", help="take back all choices for this dataset")
     group.add_argument("--pick", action="store_true", help="choose by number on the terminal")
     options.organising(parser)
@@ -126,6 +131,8 @@ def _changed(choices: Choices, args: argparse.Namespace) -> Choices:
         if not (category and equals and path):
             raise UserError(f"--replace {text} is not of the form CATEGORY=FILE")
         choices = choices.with_replacement(category, Path(path).absolute())
+    for setting in map(options.setting, args.set):
+        choices = choices.with_parameter(setting.recipe, setting.name, str(setting.value))
     return choices
 
 

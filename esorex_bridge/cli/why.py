@@ -13,7 +13,8 @@ from esorex_bridge.files import stem
 EXAMPLE = (
     "esorex-bridge why NACO.2016-03-02T00:30:00.076_tpl --root night\n"
     "  esorex-bridge why NACO.2016-03-01T16:00:00.000 --root night\n"
-    "  esorex-bridge why CAL_DARK --root night"
+    "  esorex-bridge why CAL_DARK --root night\n"
+    "  esorex-bridge why naco_img_dark_1 --root night --set naco_img_dark.nsamples=50"
 )
 
 
@@ -24,6 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", action="append", type=Path, default=[], metavar="DIR",
                         help="folder of the data; may be given again (default: reflex_input/ of the data root)")
     options.organising(parser)
+    options.parameters(parser.add_argument_group("what a step would run with"))
     options.common(parser)
 
 
@@ -49,8 +51,10 @@ def _about_step(args: argparse.Namespace) -> tuple[str, ...]:
     try:
         with Session(options.settings(args)) as session:
             accounts = session.accounts(session.plans(session.datasets()))
-    except BridgeError:  # what cannot be planned has no steps to tell of
-        return ()
+    except BridgeError:
+        if args.set or args.parameters:
+            raise
+        return ()  # what cannot be planned has no steps to tell of
     return tuple(line for told in accounts if args.what in (told["step"], told["recipe"]) for line in in_words(told))
 
 

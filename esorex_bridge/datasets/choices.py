@@ -1,4 +1,4 @@
-"""Choices of a user among calibrations, kept beside the data and applied by every later run.
+"""Choices of a user among calibrations and parameters, kept beside the data and applied by every later run.
 
 The file is YAML, meant to be read by people:
 
@@ -8,6 +8,7 @@ The file is YAML, meant to be read by people:
         use: {CAL_DARK: NACO.2016-03-01T16:00:00.000}
         drop: [NACO.2016-03-01T22:40:00.000]
         replace: {MASTER_IMG_FLAT: /data/my_flat.fits}
+        parameters: {naco_img_dark: {nsamples: 50}}
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from msgspec.structs import replace
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, files_of, walk_actions
 from esorex_bridge.errors import UserError
 from esorex_bridge.files import stem
+
+Value = str | int | float | bool
+"""Of a recipe parameter."""
 
 VERSION = 1
 MARK = "Chosen by you: "
@@ -42,30 +46,37 @@ class Choices(Struct, frozen=True):
         Files not to be used.
     replace : tuple of (str, Path)
         (category, file): an own file in place of what the cascade would make.
+    parameters : tuple of (str, str, value)
+        (recipe, parameter, value), the parameter as on the command line or in full.
     """
 
     use: tuple[tuple[str, str], ...] = ()
     drop: tuple[str, ...] = ()
     replace: tuple[tuple[str, Path], ...] = ()
+    parameters: tuple[tuple[str, str, Value], ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.use or self.drop or self.replace)
+        return bool(self.use or self.drop or self.replace or self.parameters)
 
     def with_use(self, category: str, file: str) -> Choices:
         """Return choices in which a file is used for a category, in place of an earlier choice."""
         kept = tuple(pair for pair in self.use if pair[0] != category)
-        return Choices((*kept, (category, file)), tuple(name for name in self.drop if name != file), self.replace)
+        return replace(self, use=(*kept, (category, file)), drop=tuple(name for name in self.drop if name != file))
 
     def with_drop(self, file: str) -> Choices:
         """Return choices in which a file is not used."""
-        return Choices(
-            tuple(pair for pair in self.use if pair[1] != file), tuple(dict.fromkeys((*self.drop, file))), self.replace
-        )
+        used = tuple(pair for pair in self.use if pair[1] != file)
+        return replace(self, use=used, drop=tuple(dict.fromkeys((*self.drop, file))))
 
     def with_replacement(self, category: str, path: Path) -> Choices:
         """Return choices in which an own file stands for a category."""
         kept = tuple(pair for pair in self.replace if pair[0] != category)
-        return Choices(self.use, self.drop, (*kept, (category, path)))
+        return replace(self, replace=(*kept, (category, path)))
+
+    def with_parameter(self, recipe: str, name: str, value: Value) -> Choices:
+        """Return choices in which a recipe's parameter has a value, in place of an earlier one."""
+        kept = tuple(entry for entry in self.parameters if entry[:2] != (recipe, name))
+        return replace(self, parameters=(*kept, (recipe, name, value)))
 
 
 def read_choices(document: Any, source: str) -> dict[str, Choices]:
@@ -95,13 +106,24 @@ def read_choices(document: Any, source: str) -> dict[str, Choices]:
 
 def _choices(entry: Any, place: str) -> Choices:
     fields = entry if isinstance(entry, dict) else {"": None}
-    unknown = set(fields) - {"use", "drop", "replace"}
+    unknown = set(fields) - {"use", "drop", "replace", "parameters"}
     use, drop, own = fields.get("use") or {}, fields.get("drop") or [], fields.get("replace") or {}
-    if unknown or not (isinstance(use, dict) and isinstance(drop, list) and isinstance(own, dict)):
-        raise UserError(f"{place}: allowed are use (category: file), drop (a list of files) and replace (category: "
-                        "path); mend it or remove it")
+    given = fields.get("parameters") or {}
+    if unknown or not (isinstance(use, dict) and isinstance(drop, list) and isinstance(own, dict) and _is_set(given)):
+        raise UserError(f"{place}: allowed are use (category: file), drop (a list of files), replace (category: path) "
+                        "and parameters (recipe: {parameter: value}); mend it or remove it")
     used = tuple((str(category), str(name)) for category, name in use.items())
-    return Choices(used, tuple(map(str, drop)), tuple((str(key), Path(str(path))) for key, path in own.items()))
+    replaced = tuple((str(key), Path(str(path))) for key, path in own.items())
+    parameters = ((str(recipe), str(name), value) for recipe, each in given.items() for name, value in each.items())
+    return Choices(used, tuple(map(str, drop)), replaced, tuple(parameters))
+
+
+def _is_set(given: Any) -> bool:
+    """Tell whether something is of the form `recipe: {parameter: value}`."""
+    return isinstance(given, dict) and all(
+        isinstance(each, dict) and all(isinstance(value, str | int | float) for value in each.values())
+        for each in given.values()
+    )
 
 
 def document_of(choices: Mapping[str, Choices]) -> dict[str, Any]:
@@ -111,11 +133,19 @@ def document_of(choices: Mapping[str, Choices]) -> dict[str, Any]:
             **({"use": dict(chosen.use)} if chosen.use else {}),
             **({"drop": list(chosen.drop)} if chosen.drop else {}),
             **({"replace": {category: str(path) for category, path in chosen.replace}} if chosen.replace else {}),
+            **({"parameters": _by_recipe(chosen.parameters)} if chosen.parameters else {}),
         }
         for name, chosen in sorted(choices.items())
         if chosen
     }
     return {"version": VERSION, "datasets": datasets}
+
+
+def _by_recipe(parameters: Iterable[tuple[str, str, Value]]) -> dict[str, dict[str, Value]]:
+    found: dict[str, dict[str, Value]] = {}
+    for recipe, name, value in parameters:
+        found.setdefault(recipe, {})[name] = value
+    return found
 
 
 def apply_choices(
@@ -154,8 +184,10 @@ def apply_choices(
     for category, path in choices.replace:
         action = _replacing(action, category, path, makes, dataset.name)
         messages.append(f"{MARK}{path} as {category}")
+    messages += (f"{MARK}{recipe}.{name} = {value}" for recipe, name, value in choices.parameters)
     named = (*(name for _, name in choices.use), *choices.drop, *(stem(path.name) for _, path in choices.replace))
-    return replace(dataset, action=replace(action, messages=(*action.messages, *messages)), chosen=named)
+    told = replace(action, messages=(*action.messages, *messages))
+    return replace(dataset, action=told, chosen=named, parameters=choices.parameters)
 
 
 def _found(

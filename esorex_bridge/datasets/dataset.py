@@ -95,6 +95,8 @@ class Dataset(Struct, frozen=True):
         Keywords to be displayed, with their values.
     chosen : tuple of str
         Files that the user's choices name, to use them, to leave them out or to replace others by them.
+    parameters : tuple of (str, str, value)
+        (recipe, parameter, value): what the user chose for the recipes of this dataset.
     """
 
     name: str
@@ -104,6 +106,7 @@ class Dataset(Struct, frozen=True):
     requested: Mode | None = None
     descriptors: tuple[tuple[str, str], ...] = field(default=())
     chosen: tuple[str, ...] = ()
+    parameters: tuple[tuple[str, str, str | int | float | bool], ...] = ()
 
     @property
     def complete(self) -> bool:

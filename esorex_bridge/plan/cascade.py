@@ -45,12 +45,17 @@ def make_plan(
     headers : mapping of Path to keywords
         Of every file of the dataset that is on this machine.
     settings : iterable of ParameterSetting
-        Recipe parameters given by the user; they win over those of the workflow.
+        Recipe parameters given for this run; they win over those chosen for the dataset in a review, and these over
+        those of the workflow.
     """
-    planner = _Planner(workflow, headers, tuple(settings))
+    reviewed = tuple(ParameterSetting(recipe, name, value, "review") for recipe, name, value in dataset.parameters)
+    planner = _Planner(workflow, headers, (*reviewed, *settings))
     planner.plan_targets(dataset.action)
-    messages = tuple(dict.fromkeys(text for action, _ in walk_actions(dataset.action) for text in action.messages))
-    return Plan(dataset.name, workflow.name, tuple(planner.steps), tuple(planner.unused(dataset.action)), messages)
+    used = {step.recipe for step in planner.steps}
+    told = dict.fromkeys(text for action, _ in walk_actions(dataset.action) for text in action.messages)
+    idle = (f"no step runs {each.recipe}, whose {each.name} was chosen" for each in reviewed if each.recipe not in used)
+    unused = tuple(planner.unused(dataset.action))
+    return Plan(dataset.name, workflow.name, tuple(planner.steps), unused, (*told, *idle))
 
 
 class _Offer(Struct, frozen=True):

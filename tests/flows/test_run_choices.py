@@ -38,6 +38,29 @@ def test_an_own_master_takes_the_place_of_the_cascades_and_can_be_taken_back(
     assert set(bridge("run", "--root", root, "--json", *SMALL).decisions.values()) == {"reuse"}
 
 
+def test_a_parameter_that_was_chosen_counts_for_its_dataset_and_gives_way_to_the_command_line(
+    root: Path, bridge: Callable[..., Ended]
+) -> None:
+    (plan,) = bridge("plan", "--root", root, "--json").json["datasets"]
+    told = bridge("review", plan["dataset"], "--root", root, "--json", "--set", "naco_img_dark.nsamples=50").json
+    assert told["choices"] == {"parameters": {"naco_img_dark": {"nsamples": "50"}}}
+    why = bridge("why", "naco_img_dark", "--root", root, *SMALL)
+    assert "parameter nsamples = 50 (review)" in why.out
+    why = bridge("why", "naco_img_dark", "--root", root, *SMALL, "--set", "naco_img_dark.nsamples=60")
+    assert "parameter nsamples = 60 (--set)" in why.out
+    assert bridge("review", plan["dataset"], "--root", root, "--set", "naco_img_dark.nsamples=many").code == 0
+    refused = bridge("run", "--root", root, *SMALL)
+    assert refused.code == 1
+    assert "must be a whole number (from review)" in refused.err
+
+
+def test_a_misspelt_recipe_is_refused(root: Path, bridge: Callable[..., Ended]) -> None:
+    for verb in (("run", "--dry-run"), ("why", "naco_img_dark")):
+        refused = bridge(*verb, "--root", root, "--set", "naco_img_drak.nsamples=50")
+        assert refused.code == 1
+        assert "workflow naco has no recipe naco_img_drak; it has: naco_img_dark," in refused.err
+
+
 def test_a_frame_that_was_dropped_is_not_in_the_sof(root: Path, bridge: Callable[..., Ended]) -> None:
     (plan,) = bridge("plan", "--root", root, "--json").json["datasets"]
     science = next(step for step in plan["steps"] if step["recipe"] == "naco_img_jitter")

@@ -9,7 +9,7 @@ import yaml
 
 from esorex_bridge.datasets.adql import query_for
 from esorex_bridge.datasets.alternatives import best_alternatives, ranked
-from esorex_bridge.datasets.choices import Choices, apply_choices, document_of, read_choices
+from esorex_bridge.datasets.choices import MARK, Choices, apply_choices, document_of, read_choices
 from esorex_bridge.datasets.combine import combined
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, files_of, walk_actions
 from esorex_bridge.datasets.oca.grammar import parse_expression, parse_rules
@@ -85,10 +85,20 @@ def test_a_later_choice_takes_the_place_of_an_earlier_one() -> None:
     choices = Choices().with_use("BIAS", "a").with_use("BIAS", "b").with_drop("b")
     assert choices == Choices(drop=("b",))
     assert choices.with_use("BIAS", "b") == Choices(use=(("BIAS", "b"),))
+    set_twice = choices.with_parameter("bias", "r", 4).with_parameter("flat", "r", 1).with_parameter("bias", "r", 8)
+    assert set_twice == Choices(drop=("b",), parameters=(("flat", "r", 1), ("bias", "r", 8)))
+
+
+def test_what_was_chosen_is_carried_by_the_dataset() -> None:
+    choices = Choices().with_use("BIAS", "bias2").with_parameter("bias", "r", 8)
+    chosen = apply_choices(science(bias(1), bias(2)), choices)
+    assert (chosen.chosen, chosen.parameters) == (("bias2",), (("bias", "r", 8),))
+    assert f"{MARK}bias.r = 8" in chosen.action.messages
 
 
 def test_choices_survive_their_file() -> None:
-    choices = {"sci": Choices((("BIAS", "b"),), ("c",), (("FLAT", Path("/f.fits")),))}
+    parameters = (("bias", "kappa", 3.5), ("bias", "r", "4 4"))
+    choices = {"sci": Choices((("BIAS", "b"),), ("c",), (("FLAT", Path("/f.fits")),), parameters)}
     text = yaml.safe_dump(document_of({**choices, "none": Choices()}))
     assert read_choices(yaml.safe_load(text), "x") == choices
 
@@ -96,6 +106,8 @@ def test_choices_survive_their_file() -> None:
 @pytest.mark.parametrize("document", [
     "text", {"version": 2}, {"version": 1, "datasets": ["x"]}, {"version": 1, "datasets": {"a": {"eat": []}}},
     {"version": 1, "datasets": {"a": {"use": ["x"]}}}, {"version": 1, "datasets": {"a": 3}},
+    {"version": 1, "datasets": {"a": {"parameters": {"bias": 3}}}},
+    {"version": 1, "datasets": {"a": {"parameters": {"bias": {"r": [4]}}}}},
 ])
 def test_a_wrong_file_of_choices_is_refused_by_name(document: object) -> None:
     with pytest.raises(UserError, match=r"choices\.yaml"):
