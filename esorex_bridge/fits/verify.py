@@ -54,8 +54,13 @@ class Hdu(Struct, frozen=True):
     bitpix: int
     naxis: tuple[int, ...]
     data_bytes: int
-    checksum: ChecksumState
+    checksum: ChecksumState = "absent"
     sums: tuple[str, ...] = ()
+
+    @property
+    def padded_bytes(self) -> int:
+        """Size of the data as they lie in the file, in whole blocks."""
+        return -(-self.data_bytes // BLOCK_BYTES) * BLOCK_BYTES
 
 
 class FitsContent(Struct, frozen=True):
@@ -206,40 +211,19 @@ class FitsWalker:
 
     def _begin_data(self, header: Header) -> None:
         number = len(self._hdus)
-        hdu = self._described(header)
+        hdu = describe(header, self._name, number)
         stated = header.get("DATASUM")
         self._sum = None
-        if self._checksums and stated is not None:
+        if not self._checksums:
+            hdu = replace(hdu, checksum="unchecked")
+        elif stated is not None:
             self._sum = _DataSum(str(stated).strip())
             hdu = replace(hdu, checksum="verified")
         self._hdus.append(hdu)
-        self._left = -(-hdu.data_bytes // BLOCK_BYTES) * BLOCK_BYTES
+        self._left = hdu.padded_bytes
         self._part = _Part.DATA
         if not self._left:
             self._end_data(number)
-
-    def _described(self, header: Header) -> Hdu:
-        kind = header.get("XTENSION", "PRIMARY")
-        bitpix = self._number(header, "BITPIX", None)
-        axes = self._number(header, "NAXIS", None)
-        if bitpix not in (8, 16, 32, 64, -32, -64) or not 0 <= axes <= 999:
-            raise self._fault(f"has no sensible BITPIX and NAXIS in HDU {len(self._hdus)} ({bitpix}, {axes})")
-        naxis = tuple(self._number(header, f"NAXIS{axis}", None) for axis in range(1, axes + 1))
-        if any(length < 0 for length in naxis):
-            raise self._fault(f"has a negative axis in HDU {len(self._hdus)}: {naxis}")
-        groups = header.get("GROUPS") is True and naxis[:1] == (0,)
-        counted = naxis[1:] if groups else naxis
-        extra, repeats = self._number(header, "PCOUNT", 0), self._number(header, "GCOUNT", 1)
-        if kind == "PRIMARY" and not groups:
-            extra, repeats = 0, 1
-        size = abs(bitpix) // 8 * repeats * (extra + prod(counted)) if counted else 0
-        return Hdu(str(kind), bitpix, naxis, size, "absent" if self._checksums else "unchecked", _sums(header))
-
-    def _number(self, header: Header, key: str, default: int | None) -> int:
-        value = header.get(key, default)
-        if not isinstance(value, int) or isinstance(value, bool) or (default is not None and value < 0):
-            raise self._fault(f"has no sensible {key} in the header of HDU {len(self._hdus)} ({value!r})")
-        return value
 
     def _feed_data(self, view: memoryview) -> memoryview:
         piece = view[: self._left]
@@ -265,6 +249,48 @@ class FitsWalker:
         return DataError(f"{self._name} {what}")
 
 
+def describe(header: Header, name: str, number: int) -> Hdu:
+    """Return what a header says of its data, none of which was looked at.
+
+    Parameters
+    ----------
+    header : Header
+        Of one HDU.
+    name : str
+        What the file is called in messages.
+    number : int
+        Of the HDU, the primary 0.
+
+    Raises
+    ------
+    DataError
+        When it makes no sense.
+    """
+    place = f"in the header of HDU {number}"
+
+    def integer(key: str, default: int | None) -> int:
+        value = header.get(key, default)
+        if not isinstance(value, int) or isinstance(value, bool) or (default is not None and value < 0):
+            raise DataError(f"{name} has no sensible {key} {place} ({value!r})")
+        return value
+
+    kind = header.get("XTENSION", "PRIMARY")
+    bitpix = integer("BITPIX", None)
+    axes = integer("NAXIS", None)
+    if bitpix not in (8, 16, 32, 64, -32, -64) or not 0 <= axes <= 999:
+        raise DataError(f"{name} has no sensible BITPIX and NAXIS in HDU {number} ({bitpix}, {axes})")
+    naxis = tuple(integer(f"NAXIS{axis}", None) for axis in range(1, axes + 1))
+    if any(length < 0 for length in naxis):
+        raise DataError(f"{name} has a negative axis in HDU {number}: {naxis}")
+    groups = header.get("GROUPS") is True and naxis[:1] == (0,)
+    counted = naxis[1:] if groups else naxis
+    extra, repeats = integer("PCOUNT", 0), integer("GCOUNT", 1)
+    if kind == "PRIMARY" and not groups:
+        extra, repeats = 0, 1
+    size = abs(bitpix) // 8 * repeats * (extra + prod(counted)) if counted else 0
+    return Hdu(str(kind), bitpix, naxis, size, sums=_sums(header))
+
+
 def _sums(header: Header) -> tuple[str, ...]:
     data = header.get("DATASUM", header.get("DATAMD5"))
     return tuple(str(value) for value in (header.get("CHECKSUM"), data) if value is not None)
@@ -287,7 +313,7 @@ class _DataSum:
                 return
             self._sum += int.from_bytes(self._rest, "big")
         whole = len(piece) // 4 * 4
-        self._sum += _sum_of_words(piece[:whole])
+        self._sum += sum_of_words(piece[:whole])
         self._rest = bytes(piece[whole:])
 
     def total(self) -> int:
@@ -310,7 +336,7 @@ class _Summed:
     size_bytes = 0
 
 
-def _sum_of_words(data: memoryview) -> int:
+def sum_of_words(data: memoryview) -> int:
     """Return the sum of 32-bit words, up to multiples of 2^32 - 1, by the way that costs less.
 
     Folding a long integer takes 2 ms a MB; numpy takes a twentieth of that, but 0.1 s to be imported.

@@ -16,6 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esorex_bridge.errors import DataError, RecipeError
+from esorex_bridge.fits.signature import altered_headers
 from esorex_bridge.plan.plan import FileInput, ProductInput, Step
 from esorex_bridge.plan.sof import Sof, of_entries, readable
 from esorex_bridge.run.esorex import EXIT_CODE
@@ -98,16 +99,26 @@ class Maker(Struct, frozen=True):
         # Files are verified while the recipe runs, because that leaves a processor free.
         with locked(folders.lock), ThreadPoolExecutor(1, "verify") as pool:
             try:
-                verified = pool.submit(self.store.verify, _files(step))
+                verified = pool.submit(self._verified, _files(step))
                 execution = self.runner.execute(job)
-                verified.result()
-                record = self._published(foreseen, step, sof, folders, execution, (*step.warnings, *lacking))
+                warnings = (*step.warnings, *lacking, *verified.result())
+                record = self._published(foreseen, step, sof, folders, execution, warnings)
             except (RecipeError, DataError):
                 self._noted(step, job, folders, ())
                 raise
             self.store.record(record, foreseen.stated[step.name], foreseen.plan.dataset, step.name)
             problems = self._noted(step, job, folders, record.products)
             return replace(record, warnings=(*record.warnings, *problems))
+
+    def _verified(self, files: tuple[str, ...]) -> tuple[str, ...]:
+        """Hold files against their own checksums; return a warning for each whose header alone differs."""
+        self.store.verify(files)
+        return tuple(
+            f"the header of {Path(file).name} (HDU {', '.join(map(str, altered))}) was changed after the file was "
+            "signed: it differs from its CHECKSUM"
+            for file in files
+            if (altered := altered_headers(Path(file)))
+        )
 
     def _noted(self, step: Step, job: Job, folders: RunFolders, products: tuple[Product, ...]) -> tuple[str, ...]:
         """Note a run in Reflex's bookkeeping, as Reflex would, and return what went wrong with that."""

@@ -133,6 +133,19 @@ def test_a_raw_with_a_flipped_bit_is_caught_by_its_own_checksum(root: Path, brid
     assert ended.step("naco_img_dark")["outcome"] == "done"
 
 
+def test_a_raw_with_garbage_in_its_header_is_told_by_its_own_checksum(root: Path, bridge: Callable[..., Ended]) -> None:
+    path = frame(root, "FLAT,SKY")
+    content = path.read_bytes()
+    at = content.index(b"TPL NAME")
+    path.write_bytes(content[: at + 15] + b"#%" + content[at + 17 :])
+    ended = bridge("run", "--root", root, "--json", *SMALL)
+    assert ended.step("naco_img_twflat")["outcome"] == "done"
+    said = f"the header of {path.name} (HDU 0) was changed after the file was signed: it differs from its CHECKSUM"
+    assert said in ended.step("naco_img_twflat")["warnings"]
+    others = (*ended.step("naco_img_dark")["warnings"], *ended.step("naco_img_jitter")["warnings"])
+    assert not any("CHECKSUM" in warning for warning in others)
+
+
 def test_failure_mode_stop_makes_nothing_more(root: Path, bridge: Callable[..., Ended]) -> None:
     ended = bridge(
         "run", "--root", root, "--json", "--jobs", "1", "--recipe-failure-mode", "Stop",
