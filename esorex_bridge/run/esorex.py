@@ -312,7 +312,7 @@ def _outputs(job: Job) -> tuple[Output, ...]:
     listed = job.folder / "products_sof.json"
     if not listed.exists():
         # Seen with exit code 0: a bad value in a settings file or variable, and the recipe never ran.
-        raise RecipeError(f"EsoRex ended with 0, but recipe {job.recipe.name} did not run{_where(job.folder)}")
+        raise RecipeError(f"EsoRex ended with 0, but recipe {job.recipe.name} did not run{where_to_look(job.folder)}")
     entries = json.loads(listed.read_text(encoding="utf-8", errors="replace"))
     return tuple(Output(job.folder / entry["name"], entry["category"]) for entry in entries)
 
@@ -329,10 +329,11 @@ def _failure(job: Job, code: int) -> str:
         cause,
         *odd_frames(job.sof, job.folder),
     ]
-    return ": ".join(filter(None, parts)) + _where(job.folder)
+    return ": ".join(filter(None, parts)) + where_to_look(job.folder)
 
 
-def _where(folder: Path) -> str:
+def where_to_look(folder: Path) -> str:
+    """Return, in words to end a message with, the log of a run and the command that repeats it."""
     log = _log(folder)
     return f"; log: {log}; to repeat it: sh {folder / 'cmdline.sh'}" if log else f"; its folder: {folder}"
 

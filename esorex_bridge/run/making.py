@@ -19,7 +19,7 @@ from esorex_bridge.errors import DataError, RecipeError
 from esorex_bridge.fits.signature import altered_headers
 from esorex_bridge.plan.plan import FileInput, ProductInput, Step
 from esorex_bridge.plan.sof import Sof, of_entries, readable
-from esorex_bridge.run.esorex import EXIT_CODE
+from esorex_bridge.run.esorex import EXIT_CODE, where_to_look
 from esorex_bridge.run.foresee import Foreseen
 from esorex_bridge.run.key import StepKey
 from esorex_bridge.run.locks import locked
@@ -139,8 +139,12 @@ class Maker(Struct, frozen=True):
         execution: Execution,
         warnings: tuple[str, ...],
     ) -> Record:
-        checked = check_outputs(step.recipe, execution.outputs, step.products)
-        unused = left_out(step.recipe, sof, checked, step.required, step.unnoted)
+        try:
+            checked = check_outputs(step.recipe, execution.outputs, step.products)
+            unused = left_out(step.recipe, sof, checked, step.required, step.unnoted)
+        except RecipeError as error:
+            told = "; ".join((str(error), *execution.complaints))
+            raise RecipeError(f"{told}{where_to_look(folders.work)}") from None
         places = folders.publish(tuple(entry.output.path for entry in checked), execution.log)
         products = tuple(
             Product(str(place), entry.output.category, entry.digest, entry.size_bytes)

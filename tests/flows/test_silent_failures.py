@@ -18,6 +18,12 @@ from esorex_bridge.demo.naco import naco_night
 from esorex_bridge.demo.night import Night
 from esorex_bridge.demo.uves import uves_night
 from esorex_bridge.demo.visir import visir_night
+from esorex_bridge.errors import RecipeError
+from esorex_bridge.plan.parameters import effective
+from esorex_bridge.plan.sof import of_entries
+from esorex_bridge.run.ports import Job, Recipe
+from esorex_bridge.run.products import check_outputs
+from esorex_bridge.session import Session, Settings
 from tests.flows.conftest import SMALL, Ended, put_on_disk
 from tests.flows.test_run_again import frame
 
@@ -167,6 +173,22 @@ def test_a_recipe_that_makes_nothing_has_failed(
     )
     assert ended.step("hawki_science_process")["outcome"] == "failed"
     assert "made no product" in remarks(ended, "hawki_science_process")
+    assert "to repeat it: sh " in remarks(ended, "hawki_science_process")
+
+
+def test_a_tag_that_the_recipe_does_not_know_is_no_success(root: Path) -> None:
+    name = "uves_utl_remove_crh_single"
+    folder = root / "by_hand"
+    folder.mkdir()
+    with Session(Settings(root)) as session:
+        assert session.esorex is not None
+        recipe = session.esorex.recipes([name])[name]
+        assert isinstance(recipe, Recipe), recipe
+        sof = of_entries([(frame(root, "FLAT,SKY"), "NO_SUCH_TAG")])
+        ended = session.esorex.execute(Job(recipe, sof, effective(name, recipe.parameters, ()), folder))
+    assert any("reported: uves_utl_remove_crh_single: Found no input frames" in said for said in ended.complaints)
+    with pytest.raises(RecipeError, match="ended with 0 and made no product"):
+        check_outputs(name, ended.outputs)
 
 
 def test_frames_of_different_size_crash_the_recipe_and_the_crash_is_explained(
