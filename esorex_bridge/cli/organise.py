@@ -102,6 +102,7 @@ def _action_document(action: Action) -> dict[str, Any]:
         "certified": action.certified,
         "match": action.match,
         "messages": list(action.messages),
+        "replaced": list(action.replaced),
         "files": [_file_document(file) for file in action.files],
         "statics": [_file_document(file) for file in action.statics],
         "actions": [_action_document(child) for child in action.actions],

@@ -241,12 +241,19 @@ def _replacing(action: Action, category: str, path: Path, makes: Makes, dataset:
 
 
 def _with_own(action: Action, category: str, own: DatasetFile, makes: Makes) -> tuple[Action, bool]:
-    made_here = [child for child in action.actions if category in makes(child) or category in _categories(child)]
-    listed = any(file.category == category for file in action.statics)
-    below = [_with_own(child, category, own, makes) for child in action.actions if child not in made_here]
-    here = bool(made_here) or listed
-    statics = tuple(file for file in action.statics if file.category != category)
-    changed = replace(
-        action, statics=(*statics, own) if here else action.statics, actions=tuple(child for child, _ in below)
-    )
-    return changed, here or any(done for _, done in below)
+    """Return an action with an own file for a category, there and below, and whether it was wanted anywhere.
+
+    What makes nothing but that category goes. What makes other things too stays for their sake.
+    """
+    offers = [category in makes(child) or category in _categories(child) for child in action.actions]
+    alone = [
+        offer and (set(makes(child)) <= {category} or category in _categories(child))
+        for child, offer in zip(action.actions, offers, strict=True)
+    ]
+    kept = (child for child, goes in zip(action.actions, alone, strict=True) if not goes)
+    below = [_with_own(child, category, own, makes) for child in kept]
+    changed = replace(action, actions=tuple(child for child, _ in below))
+    if any(offers) or any(file.category == category for file in action.statics):
+        others = (file for file in action.statics if file.category != category)
+        return replace(changed, statics=(*others, own), replaced=(*action.replaced, category)), True
+    return changed, any(done for _, done in below)

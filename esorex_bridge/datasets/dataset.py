@@ -63,6 +63,8 @@ class Action(Struct, frozen=True):
         How calSelector matched the group.
     messages : tuple of str
         What is missing or odd, in words.
+    replaced : tuple of str
+        Categories of statics that the user put in place of what would be made: nothing else of these is used here.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Action(Struct, frozen=True):
     certified: bool = True
     match: Match | None = None
     messages: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
 
 
 class Dataset(Struct, frozen=True):

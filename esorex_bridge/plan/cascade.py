@@ -194,9 +194,17 @@ class _Planner:
         """Yield what offers itself under a tag.
 
         That are other files of the action, what other steps make of its files, and the nearest level below that has
-        any.
+        any; where the user replaced what would be made, that alone.
         """
         action, purpose = group.action, group.purpose
+        own = [file for file in action.statics if file.category in action.replaced]
+        if any(file.category in calibration.accepted for file in own):
+            yield from (
+                _Offer(file.name, file.category, keywords_of(file, self.headers), files=(file,))
+                for file in own
+                if file.category in calibration.accepted
+            )
+            return
         for file in (*action.statics, *action.files):
             if file.category in calibration.accepted and file.category not in group.definition.main:
                 yield _Offer(file.name, file.category, keywords_of(file, self.headers), files=(file,))

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 Value = str | int | float | bool
 
+RECIPE_DEFAULT = "recipe default"
+"""The origin of a value that nobody gave."""
+
 
 class ParameterError(UserError):
     """A parameter is unknown to its recipe, or its value is not allowed there."""
@@ -137,7 +140,7 @@ def effective(
     return tuple(
         Parameter(schema, checked(schema, chosen[schema.name]), chosen[schema.name].origin)
         if schema.name in chosen
-        else Parameter(schema, schema.default, "recipe default")
+        else Parameter(schema, schema.default, RECIPE_DEFAULT)
         for schema in known
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from esorex_bridge.plan.parameters import RECIPE_DEFAULT
 from esorex_bridge.run.decide import Decision, Execute, Reuse
 from esorex_bridge.run.foresee import Foreseen
 
@@ -43,7 +44,7 @@ def in_words(told: dict[str, Any]) -> Iterator[str]:
     yield f"{told['step']} of {told['dataset']}: {told['decision'].replace('_', ' ')}: {told['reason']}"
     yield f"  recipe {told['recipe']} of {told['pipeline']}, key {told['key'][:16]}…"
     for parameter in told["parameters"]:
-        if parameter["origin"] != "recipe default":
+        if parameter["origin"] != RECIPE_DEFAULT:
             yield f"  parameter {parameter['name']} = {parameter['value']} ({parameter['origin']})"
     for entry in told["inputs"]:
         yield f"  {entry['category']}: {entry['name']}"

@@ -46,6 +46,9 @@ _ESOREX_CODES = {
 WARNED = " warned: "
 """What stands between a recipe and its words, where a warning is the recipe's own."""
 
+REPORTED = " ended with 0, but reported: "
+"""What stands between a recipe and its words, where they are an error."""
+
 _MOST_WARNINGS = 5
 _STACK = re.compile(r"\[1/\d+\]\s*(.+)")
 _DUMP = re.compile(r"\[\d+/\d+\]|Dumping all \d+ error")

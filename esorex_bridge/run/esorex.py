@@ -25,7 +25,7 @@ from typing import Protocol
 
 from esorex_bridge.errors import RecipeError
 from esorex_bridge.files import Digest
-from esorex_bridge.plan.parameters import Parameter, read_schemas
+from esorex_bridge.plan.parameters import RECIPE_DEFAULT, Parameter, read_schemas
 from esorex_bridge.run.ports import Execution, Job, Output, Recipe
 
 PLUGIN_FOLDERS = (
@@ -267,7 +267,7 @@ def environment(home: Path) -> dict[str, str]:
 
 
 def recipe_config(parameters: Sequence[Parameter]) -> str:
-    """Return the `.rc` text that gives every parameter by its full name.
+    """Return the `.rc` text that gives every parameter by its full name, and says where values come from.
 
     Raises
     ------
@@ -278,6 +278,8 @@ def recipe_config(parameters: Sequence[Parameter]) -> str:
     for parameter in parameters:
         if re.search(r'["\r\n]', parameter.text):
             raise RecipeError(f"parameter {parameter.schema.name} holds a quote or a line break: {parameter.text!r}")
+        if parameter.origin != RECIPE_DEFAULT:
+            lines.append(f"# {' '.join(parameter.origin.split())}:\n")
         lines.append(f'{parameter.schema.name}="{parameter.text}"\n')
     return "".join(lines)
 
@@ -343,11 +345,11 @@ def _complaints(job: Job) -> tuple[str, ...]:
     written = [(job.folder / name).read_text(errors="replace") for name in ("stderr.txt", "stdout.txt")]
     if not any("[WARNING]" in text or "ERROR" in text for text in written):
         return ()
-    from esorex_bridge.run.diagnosis import first_error, warnings_in
+    from esorex_bridge.run.diagnosis import REPORTED, first_error, warnings_in
 
     error = first_error(written[0])  # on stdout, dumps of errors that the recipe survived are warnings
     told = warnings_in(*written)
-    return (*((f"{job.recipe.name} ended with 0, but reported: {error}",) if error else ()), *told)
+    return (*((f"{job.recipe.name}{REPORTED}{error}",) if error else ()), *told)
 
 
 def _log(folder: Path) -> Path | None:

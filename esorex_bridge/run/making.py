@@ -24,7 +24,7 @@ from esorex_bridge.run.foresee import Foreseen
 from esorex_bridge.run.key import StepKey
 from esorex_bridge.run.locks import locked
 from esorex_bridge.run.ports import Execution, How, Job, Product, RecipeRunner, Record, Store
-from esorex_bridge.run.products import check_outputs, left_out
+from esorex_bridge.run.products import check_outputs, left_out, refuse_unusable
 from esorex_bridge.run.workspace import RunFolders, Workspace, make_links
 
 if TYPE_CHECKING:
@@ -142,6 +142,7 @@ class Maker(Struct, frozen=True):
         try:
             checked = check_outputs(step.recipe, execution.outputs, step.products)
             unused = left_out(step.recipe, sof, checked, step.required, step.unnoted)
+            refuse_unusable(sof, step.required, execution.complaints)
         except RecipeError as error:
             told = "; ".join((str(error), *execution.complaints))
             raise RecipeError(f"{told}{where_to_look(folders.work)}") from None

@@ -13,6 +13,7 @@ from esorex_bridge.files import Digest
 from esorex_bridge.fits.header import Header, read_header
 from esorex_bridge.fits.verify import verify_fits
 from esorex_bridge.plan.sof import Sof
+from esorex_bridge.run.diagnosis import REPORTED
 from esorex_bridge.run.ports import Output
 
 
@@ -70,6 +71,23 @@ def left_out(
     if refused:
         raise RecipeError(f"{recipe} ended with 0 and did not use {', '.join(refused)}: its products do not name them")
     return tuple(f"{recipe} did not use {entry.category} ({entry.path.name})" for entry in unused)
+
+
+def refuse_unusable(sof: Sof, required: Iterable[str], complaints: Iterable[str]) -> None:
+    """Refuse a success in which the recipe reported an error about an input that it must have.
+
+    hawki_detector_noise, for one, cannot load a confidence map, takes every pixel for good, and ends with 0.
+
+    Raises
+    ------
+    RecipeError
+        With what the recipe reported.
+    """
+    needed = [entry for entry in sof.entries if entry.category in frozenset(required)]
+    for said in complaints:
+        for entry in needed:
+            if REPORTED in said and entry.path.name in said:
+                raise RecipeError(f"{entry.category} could not be used: {said}")
 
 
 def _check(recipe: str, output: Output, expected: Collection[str]) -> CheckedOutput:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,8 +19,16 @@ from esorex_bridge.demo.survey_tables import ZERO_POINT_MAG
 from esorex_bridge.demo.vimos_detectors import CHIPS as QUADRANTS
 from esorex_bridge.demo.vimos_detectors import COLUMNS, CONAD_E_PER_COUNT, PRESCAN
 from esorex_bridge.demo.vimos_statics import EXTINCTION_MAG, sky_positions
+from esorex_bridge.errors import RecipeError
+from esorex_bridge.plan.parameters import effective
+from esorex_bridge.plan.sof import of_entries, parse_sof
+from esorex_bridge.run.ports import Job, Recipe
+from esorex_bridge.run.products import check_outputs, refuse_unusable
+from esorex_bridge.session import Session, Settings
 from tests.flows.conftest import Ended
 from tests.flows.instrument_runs import Reduction, assert_told, reduce_twice
+
+DPR_TYPE = "HIERARCH ESO DPR TYPE"
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -48,6 +58,33 @@ def test_hawki_goes_all_the_way_from_raws(bridge: Callable[..., Ended], tmp_path
     assert found == pytest.approx([len(chip_stars(detectors, chip)) for chip in CHIPS], rel=0.1)
 
 
+    assert_a_map_that_cannot_be_read_is_no_success(night)
+
+
+def assert_a_map_that_cannot_be_read_is_no_success(night: Reduction) -> None:
+    """Run the recipe again, by itself, with a confidence map without its chips: it ends with 0 all the same."""
+    name = "hawki_detector_noise"
+    (step,) = (step for step in night.steps if step["recipe"] == name)
+    broken = night.root / "broken_conf.fits"
+    with fits.open(night.product("MASTER_CONF")) as conf:
+        conf[0].writeto(broken)
+    noted = parse_sof(Path(step["sof"]).read_text()).entries
+    sof = of_entries(
+        (broken if entry.category == "MASTER_CONF" else Path(step["sof"]).parent / entry.path, entry.category)
+        for entry in noted
+    )
+    folder = night.root / "by_hand"
+    folder.mkdir()
+    with Session(Settings(night.root)) as session:
+        assert session.esorex is not None
+        recipe = session.esorex.recipes([name])[name]
+        assert isinstance(recipe, Recipe)
+        ended = session.esorex.execute(Job(recipe, sof, effective(name, recipe.parameters, ()), folder))
+    assert check_outputs(name, ended.outputs)
+    with pytest.raises(RecipeError, match=r"MASTER_CONF could not be used: .* Unable to load"):
+        refuse_unusable(sof, ("MASTER_CONF",), ended.complaints)
+
+
 SEED = 31
 
 
@@ -63,6 +100,28 @@ def test_vimos_goes_all_the_way_from_raws_of_four_quadrants(vimos: Reduction) ->
     assert vimos.decisions(1) == {"reuse"}
     assert vimos.runs[1]["executed"] == 0
     assert_told([vimos])
+
+
+def test_vimos_makes_no_flat_of_overexposed_frames(
+    vimos: Reduction, tmp_path: Path, bridge: Callable[..., Ended]
+) -> None:
+    def linked(source: str, target: str) -> None:
+        (os.link if source.endswith(".fits") else shutil.copy2)(source, target)
+
+    root = tmp_path / "root"
+    shutil.copytree(vimos.root, root, copy_function=linked)
+    flats = [path for path in root.glob("reflex_input/**/VIMOS*.fits") if "FLAT" in fits.getval(path, DPR_TYPE)]
+    assert flats
+    for path in flats:
+        with fits.open(path) as hdus:
+            hdus[0].data = np.full_like(hdus[0].data, 60_000)
+            path.unlink()
+            hdus.writeto(path)
+    ended = bridge("run", "--root", root, "--json", seconds=300)
+    flat, science = ended.step("vimos_ima_twilight_flat"), ended.step("vimos_ima_science")
+    assert (flat["outcome"], science["outcome"]) == ("failed", "blocked")
+    assert "ended with 0" in flat["error"]
+    assert "is a dummy: it holds headers and no data" in flat["error"]
 
 
 def test_vimos_measures_bias_dark_and_noise_of_each_quadrant(vimos: Reduction) -> None:

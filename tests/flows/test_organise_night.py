@@ -240,13 +240,16 @@ def test_an_alternative_group_can_be_chosen_and_is_marked(command: Command, own:
     assert rows["choices"] == {"use": {"DARK": "NACO.2016-03-01T16:10:00.076"}}
 
 
-def test_an_own_master_takes_the_place_of_the_flats(command: Command, own: Path, tmp_path: Path) -> None:
+def test_an_own_master_takes_the_place_of_the_flats_own_and_leaves_their_bad_pixels(
+    command: Command, own: Path, tmp_path: Path
+) -> None:
     mine = tmp_path / "my_flat.fits"
     write_night(tmp_path, {"my_flat": {"PRO.CATG": "MASTER_IMG_FLAT"}})
     options = ("--root", own, "--by", "calselector")
     assert command("review", FIRST, *options, "--replace", f"MASTER_IMG_FLAT={mine}").code == 0
     changed = command("organise", *options, "--json").json["datasets"][0]["action"]
-    assert "CAL_FLAT_TW" not in files_by_category(changed)
+    assert "CAL_FLAT_TW" in files_by_category(changed)
+    assert changed["replaced"] == ["MASTER_IMG_FLAT"]
     assert {"name": "my_flat", "category": "MASTER_IMG_FLAT", "path": str(mine), "match": None, "certified": True} in (
         changed["statics"])
     mine.unlink()

@@ -32,7 +32,10 @@ def test_an_own_master_takes_the_place_of_the_cascades_and_can_be_taken_back(
     science = second.step("naco_img_jitter")
     assert science["decision"] == "execute"
     assert "MASTER_IMG_FLAT replaced by review: my_flat for MASTER_IMG_FLAT of" in science["reason"]
-    assert str(mine) in Path(science["sof"]).read_text()
+    inputs = [line.split() for line in Path(science["sof"]).read_text().splitlines()]
+    assert [path for path, tag in inputs if tag == "MASTER_IMG_FLAT"] == [str(mine)]
+    assert [tag for _, tag in inputs].count("MASTER_IMG_FLAT_BADPIX") == 1, "what else the cascade makes is gone"
+    assert second.decisions["naco_img_twflat"] == "reuse"
     assert any("Chosen by you" in message for message in second.json["datasets"][0]["messages"])
     assert bridge("review", dataset["dataset"], "--root", root, "--reset").code == 0
     assert set(bridge("run", "--root", root, "--json", *SMALL).decisions.values()) == {"reuse"}
@@ -48,6 +51,11 @@ def test_a_parameter_that_was_chosen_counts_for_its_dataset_and_gives_way_to_the
     assert "parameter nsamples = 50 (review)" in why.out
     why = bridge("why", "naco_img_dark", "--root", root, *SMALL, "--set", "naco_img_dark.nsamples=60")
     assert "parameter nsamples = 60 (--set)" in why.out
+    done = bridge("run", "--root", root, "--json", *SMALL)
+    assert done.code == 0, done.err
+    written = Path(done.step("naco_img_dark")["sof"]).with_name("naco_img_dark.rc").read_text()
+    assert '# review:\nnaco.naco_img_dark.nsamples="50"' in written
+    assert '# --set:\nnaco.naco_img_dark.rej_bord="8 8 8 8"' in written
     assert bridge("review", plan["dataset"], "--root", root, "--set", "naco_img_dark.nsamples=many").code == 0
     refused = bridge("run", "--root", root, *SMALL)
     assert refused.code == 1

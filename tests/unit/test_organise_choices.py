@@ -70,6 +70,10 @@ def test_an_own_master_replaces_what_would_be_made() -> None:
     chosen = apply_choices(science(flat), choices, makes=lambda action: ("MASTER_FLAT",) * (action.name == "FLAT"))
     assert [(f.name, f.category) for f in chosen.action.statics] == [("my_flat", "MASTER_FLAT")]
     assert chosen.action.actions == ()
+    chosen = apply_choices(
+        science(flat), choices, makes=lambda action: ("MASTER_FLAT", "BPM") * (action.name == "FLAT")
+    )
+    assert (chosen.action.replaced, chosen.action.actions) == (("MASTER_FLAT",), (flat,))
 
 
 @pytest.mark.parametrize("choices", [

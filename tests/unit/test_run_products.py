@@ -11,8 +11,9 @@ from astropy.io import fits
 
 from esorex_bridge.errors import RecipeError
 from esorex_bridge.plan.sof import of_entries
+from esorex_bridge.run.diagnosis import REPORTED
 from esorex_bridge.run.ports import Output
-from esorex_bridge.run.products import check_outputs, left_out
+from esorex_bridge.run.products import check_outputs, left_out, refuse_unusable
 
 
 def product(folder: Path, name: str = "p.fits", data: Any = None, **keywords: str) -> Output:
@@ -102,6 +103,15 @@ def test_an_input_that_no_product_names_is_told_and_a_required_one_is_refused(tm
     assert left_out("toy", sof, checked, ("DARK",), ("DARK",)) == ()
     with pytest.raises(RecipeError, match=r"did not use DARK \(dark.fits\)"):
         left_out("toy", sof, checked, ("DARK",), ())
+
+
+def test_an_error_about_a_required_input_is_no_success() -> None:
+    sof = of_entries([(Path("/x/a.fits"), "RAW"), (Path("/x/conf.fits"), "CONF")])
+    said = ("toy warned: conf.fits is old", f"toy{REPORTED}Unable to load /x/conf.fits[1]")
+    refuse_unusable(sof, ("RAW",), said)
+    refuse_unusable(sof, ("CONF",), said[:1])
+    with pytest.raises(RecipeError, match=r"CONF could not be used: .*Unable to load"):
+        refuse_unusable(sof, ("CONF",), said)
 
 
 def test_a_product_without_a_list_of_inputs_proves_nothing(tmp_path: Path) -> None:
