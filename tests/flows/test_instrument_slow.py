@@ -116,7 +116,7 @@ def test_vimos_makes_no_flat_of_overexposed_frames(
         with fits.open(path) as hdus:
             hdus[0].data = np.full_like(hdus[0].data, 60_000)
             path.unlink()
-            hdus.writeto(path)
+            hdus.writeto(path, checksum=True)
     ended = bridge("run", "--root", root, "--json", seconds=300)
     flat, science = ended.step("vimos_ima_twilight_flat"), ended.step("vimos_ima_science")
     assert (flat["outcome"], science["outcome"]) == ("failed", "blocked")
