@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import astuple
+
+from esorex_bridge.run.database import Database
+from esorex_bridge.run.key import StepKey
+from esorex_bridge.run.ports import ADOPTED
 
 
 class RunSummary(Struct, frozen=True):
@@ -35,3 +40,40 @@ class AdoptedStep(Struct, frozen=True):
     step: str
     made: str
     sof: Path
+
+
+class Past(Database):
+    """The part of the store that tells of its past."""
+
+    def log_run(self, run: RunSummary) -> None:
+        """Remember what a whole run came to."""
+        with self._write():
+            self._db.execute("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?)", astuple(run))
+
+    def runs(self) -> tuple[RunSummary, ...]:
+        """Return what earlier runs came to, the latest last."""
+        return tuple(RunSummary(*row) for row in self._all("SELECT * FROM runs ORDER BY started", ()))
+
+    def recipes_made(self) -> tuple[RecipeSummary, ...]:
+        """Return how often each recipe is recorded, how long it took in all, and how much its products hold."""
+        rows = self._all(
+            "SELECT recipe, count(*), sum(seconds), max(made),"
+            " (SELECT sum(size_bytes) FROM products JOIN steps AS s USING (key) WHERE s.recipe = steps.recipe)"
+            " FROM steps GROUP BY recipe ORDER BY recipe",
+            (),
+        )
+        return tuple(RecipeSummary(*row) for row in rows)
+
+    def has_adopted(self) -> bool:
+        """Tell whether a history that Reflex made was adopted."""
+        return bool(self._one("SELECT EXISTS (SELECT 1 FROM steps WHERE instr(warnings, ?))", (ADOPTED,))[0])
+
+    def adopted(self) -> tuple[AdoptedStep, ...]:
+        """Return the steps that were taken over from a history of Reflex, in the order in which they were made."""
+        rows = self._all("SELECT recipe, step, made, sof FROM steps WHERE instr(warnings, ?) ORDER BY made", (ADOPTED,))
+        return tuple(AdoptedStep(recipe, step, made, Path(self._at(sof))) for recipe, step, made, sof in rows)
+
+    def adopted_keys(self) -> tuple[StepKey, ...]:
+        """Return the keys of the steps that were taken over from a history of Reflex."""
+        rows = self._all("SELECT key FROM steps WHERE instr(warnings, ?)", (ADOPTED,))
+        return tuple(StepKey(key) for (key,) in rows)

@@ -26,7 +26,8 @@ from esorex_bridge.run.foresee import Foreseen, HeldUp
 from esorex_bridge.run.key import Seal, StepKey
 from esorex_bridge.run.ports import Absent, Product, Recipe, Record
 from esorex_bridge.run.rereading import Reread, read_again
-from esorex_bridge.run.store import SqliteStore, StoreError, open_store
+from esorex_bridge.run.store import SqliteStore, open_store
+from esorex_bridge.run.transaction import StoreError
 from tests.tiny_fits import write_night
 
 DARK, FLAT, SCIENCE = (StepName(name) for name in ("dark_1", "flat_1", "science_1"))
