@@ -9,7 +9,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -27,7 +27,9 @@ from esorex_bridge.run.report import DatasetReport, DecisionWord, Outcome, StepR
 from esorex_bridge.run.schedule import Blocked, Ended, Failed, Made, Work, gather, run_all
 from esorex_bridge.run.store import SqliteStore
 from esorex_bridge.run.summaries import RunSummary
-from esorex_bridge.run.workspace import Workspace
+
+if TYPE_CHECKING:
+    from esorex_bridge.run.workspace import Workspace
 
 _NO_ESOREX = "EsoRex is not installed (Debian: apt-get install esorex, and cpl-plugin-… for the pipeline)"
 

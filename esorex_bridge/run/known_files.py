@@ -9,7 +9,6 @@ from pathlib import Path
 
 from esorex_bridge.errors import DataError
 from esorex_bridge.files import Digest
-from esorex_bridge.fits.verify import verify_fits
 from esorex_bridge.run.database import Database
 
 
@@ -32,7 +31,7 @@ class KnownFiles(Database):
                 found[file] = Digest(digest)
                 continue
             try:
-                found[file] = fresh[file] = verify_fits(Path(file), checksums=False).digest
+                found[file] = fresh[file] = _digest_of(file, checksums=False)
             except DataError as error:
                 found[file] = error
         self.learn(fresh, verified=False)
@@ -49,7 +48,7 @@ class KnownFiles(Database):
         for file in wanted:
             if file not in known or known[file][0] != stamp_of(file):
                 with suppress(DataError):
-                    fresh[file] = verify_fits(Path(file)).digest
+                    fresh[file] = _digest_of(file)
         self.learn(fresh)
 
     def _known_digests(self, files: Iterable[str]) -> dict[str, tuple[str, str]]:
@@ -64,7 +63,7 @@ class KnownFiles(Database):
         DataError
             The data of a file differ from its DATASUM.
         """
-        self.learn({file: verify_fits(Path(file)).digest for file in self.unverified(files)})
+        self.learn({file: _digest_of(file) for file in self.unverified(files)})
 
     def unverified(self, files: Iterable[str]) -> frozenset[str]:
         """Return the files that were not held against their own checksums since they changed."""
@@ -119,3 +118,10 @@ def stamp_of(path: str | Path) -> str:
     except OSError:
         return ""
     return f"{state.st_size}:{state.st_mtime_ns}:{state.st_ino}"
+
+
+def _digest_of(file: str, checksums: bool = True) -> Digest:
+    """Read a file; what that takes is loaded here, because a run that finds all made reads none."""
+    from esorex_bridge.fits.verify import verify_fits
+
+    return verify_fits(Path(file), checksums).digest
