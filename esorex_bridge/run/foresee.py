@@ -112,6 +112,7 @@ class Settled(Struct, frozen=True):
         DataError
             Then, where a file cannot be read any more.
         """
+
         def stated() -> Mapping[StepName, Statement]:
             foreseen = self.foreseen(digests())
             if isinstance(foreseen, HeldUp):

@@ -144,8 +144,8 @@ class Maker(Struct, frozen=True):
             unused = left_out(step.recipe, sof, checked, step.required, step.unnoted)
             refuse_unusable(sof, step.required, execution.complaints)
         except RecipeError as error:
-            told = "; ".join((str(error), *execution.complaints))
-            raise RecipeError(f"{told}{where_to_look(folders.work)}") from None
+            others = (said for said in execution.complaints if said not in str(error))
+            raise RecipeError("; ".join((str(error), *others)) + where_to_look(folders.work)) from None
         places = folders.publish(tuple(entry.output.path for entry in checked), execution.log)
         products = tuple(
             Product(str(place), entry.output.category, entry.digest, entry.size_bytes)
