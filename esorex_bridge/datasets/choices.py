@@ -245,15 +245,13 @@ def _with_own(action: Action, category: str, own: DatasetFile, makes: Makes) -> 
 
     What makes nothing but that category goes. What makes other things too stays for their sake.
     """
-    offers = [category in makes(child) or category in _categories(child) for child in action.actions]
-    alone = [
-        offer and (set(makes(child)) <= {category} or category in _categories(child))
-        for child, offer in zip(action.actions, offers, strict=True)
+    kept = [
+        child for child in action.actions if category not in _categories(child) and set(makes(child)) != {category}
     ]
-    kept = (child for child, goes in zip(action.actions, alone, strict=True) if not goes)
+    others = tuple(file for file in action.statics if file.category != category)
+    gone = len(kept) < len(action.actions) or len(others) < len(action.statics)
     below = [_with_own(child, category, own, makes) for child in kept]
     changed = replace(action, actions=tuple(child for child, _ in below))
-    if any(offers) or any(file.category == category for file in action.statics):
-        others = (file for file in action.statics if file.category != category)
+    if gone or any(category in makes(child) for child in kept):
         return replace(changed, statics=(*others, own), replaced=(*action.replaced, category)), True
     return changed, any(done for _, done in below)

@@ -197,17 +197,13 @@ class _Planner:
         any; where the user replaced what would be made, that alone.
         """
         action, purpose = group.action, group.purpose
-        own = [file for file in action.statics if file.category in action.replaced]
-        if any(file.category in calibration.accepted for file in own):
-            yield from (
-                _Offer(file.name, file.category, keywords_of(file, self.headers), files=(file,))
-                for file in own
-                if file.category in calibration.accepted
-            )
-            return
-        for file in (*action.statics, *action.files):
-            if file.category in calibration.accepted and file.category not in group.definition.main:
+        accepted = [file for file in (*action.statics, *action.files) if file.category in calibration.accepted]
+        own = [file for file in accepted if file.category in action.replaced]
+        for file in own or accepted:
+            if file.category not in group.definition.main:
                 yield _Offer(file.name, file.category, keywords_of(file, self.headers), files=(file,))
+        if own:
+            return
         beside = [other for other in self._groups_of(action, purpose) if not other.comes_from(group.definition)]
         made = [offer for other in beside for offer in self._products(calibration, other)]
         yield from made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import PurePath
 
@@ -83,10 +84,11 @@ def refuse_unusable(sof: Sof, required: Iterable[str], complaints: Iterable[str]
     RecipeError
         With what the recipe reported.
     """
-    needed = [entry for entry in sof.entries if entry.category in frozenset(required)]
-    for said in complaints:
-        for entry in needed:
-            if REPORTED in said and entry.path.name in said:
+    errors = [said for said in complaints if REPORTED in said]
+    for entry in sof.entries:
+        named = re.compile(rf"(?<![\w.+-]){re.escape(entry.path.name)}")  # not as the end of a longer name
+        for said in errors if entry.category in frozenset(required) else ():
+            if named.search(said):
                 raise RecipeError(f"{entry.category} could not be used: {said}")
 
 

@@ -110,6 +110,7 @@ def test_an_error_about_a_required_input_is_no_success() -> None:
     said = ("toy warned: conf.fits is old", f"toy{REPORTED}Unable to load /x/conf.fits[1]")
     refuse_unusable(sof, ("RAW",), said)
     refuse_unusable(sof, ("CONF",), said[:1])
+    refuse_unusable(sof, ("CONF",), (f"toy{REPORTED}Unable to load /x/master_conf.fits[1]",))
     with pytest.raises(RecipeError, match=r"CONF could not be used: .*Unable to load"):
         refuse_unusable(sof, ("CONF",), said)
 
