@@ -48,10 +48,13 @@ def curl(parallel: int) -> Tool:
     def run(url: str, names: list[str], into: Path) -> None:
         into.mkdir()
         config = into / "curl.txt"
-        config.write_text("".join(f'url = "{url}/dataPortal/file/{name}"\noutput = "{into / name}.fits"\n'
-                                  for name in names))
-        subprocess.run(["curl", "--silent", "--fail", "--parallel", "--parallel-max", str(parallel), "--config",
-                        str(config)], check=True)
+        config.write_text(
+            "".join(f'url = "{url}/dataPortal/file/{name}"\noutput = "{into / name}.fits"\n' for name in names)
+        )
+        subprocess.run(
+            ["curl", "--silent", "--fail", "--parallel", "--parallel-max", str(parallel), "--config", str(config)],
+            check=True,
+        )
 
     return run
 
@@ -89,7 +92,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         server = multiprocessing.get_context("spawn").Process(
-            target=serve, args=(args.files, int(args.megabytes * 1e6), args.latency_ms / 1e3, folder / "frames", there))
+            target=serve, args=(args.files, int(args.megabytes * 1e6), args.latency_ms / 1e3, folder / "frames", there)
+        )
         server.start()
         url, names = here.recv()
         for tool in tools.values():

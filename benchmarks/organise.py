@@ -29,10 +29,26 @@ from esorex_bridge.fits.cache import HeaderCache
 from esorex_bridge.fits.scan import scan
 
 CARDS = 420
-SUMMARY = ["instrume", "mjd-obs", "object", "ESO DPR CATG", "ESO DPR TYPE", "ESO DPR TECH", "ESO DET DIT",
-           "ESO INS FILT1 NAME", "ESO OBS ID", "ESO TPL START", "ESO OBS TARG NAME", "ESO TPL ID"]
-KINDS = [("CALIB", "DARK", "IMAGE"), ("CALIB", "FLAT,SKY", "IMAGE"), ("CALIB", "FLAT,LAMP", "IMAGE"),
-         ("SCIENCE", "OBJECT", "IMAGE,JITTER")]
+SUMMARY = [
+    "instrume",
+    "mjd-obs",
+    "object",
+    "ESO DPR CATG",
+    "ESO DPR TYPE",
+    "ESO DPR TECH",
+    "ESO DET DIT",
+    "ESO INS FILT1 NAME",
+    "ESO OBS ID",
+    "ESO TPL START",
+    "ESO OBS TARG NAME",
+    "ESO TPL ID",
+]
+KINDS = [
+    ("CALIB", "DARK", "IMAGE"),
+    ("CALIB", "FLAT,SKY", "IMAGE"),
+    ("CALIB", "FLAT,LAMP", "IMAGE"),
+    ("SCIENCE", "OBJECT", "IMAGE,JITTER"),
+]
 
 
 def main() -> int:
@@ -66,10 +82,14 @@ def compare(folder: Path, rules: Path, args: argparse.Namespace) -> None:
         theirs = ccdproc(some)
         ratios.append(first / theirs)
         passes.append(second / first)
-        print(f"ccdproc {theirs * 1e6:7.0f} us a file   bridge {first * 1e6:6.1f} ({ratios[-1]:.4f})   "
-              f"from the cache {second * 1e6:5.1f} ({passes[-1]:.3f} of the first pass)")
-    print(f"median: {statistics.median(ratios):.4f} of ccdproc (goal 0.04), "
-          f"second pass {statistics.median(passes):.3f} of the first (goal 0.1), {args.files} files")
+        print(
+            f"ccdproc {theirs * 1e6:7.0f} us a file   bridge {first * 1e6:6.1f} ({ratios[-1]:.4f})   "
+            f"from the cache {second * 1e6:5.1f} ({passes[-1]:.3f} of the first pass)"
+        )
+    print(
+        f"median: {statistics.median(ratios):.4f} of ccdproc (goal 0.04), "
+        f"second pass {statistics.median(passes):.3f} of the first (goal 0.1), {args.files} files"
+    )
 
 
 def ours(season: Path, rules: Path, cache: Path) -> tuple[float, float]:
@@ -111,8 +131,9 @@ def write(folder: Path, number: int) -> None:
     """Write raw headers such as ESO's instruments write them, without data."""
     folder.mkdir()
     dice = random.Random(1)
-    sensors = [f"HIERARCH ESO INS SENS{sensor} VAL = {dice.random():.5f} / a sensor's reading"
-               for sensor in range(CARDS - 20)]
+    sensors = [
+        f"HIERARCH ESO INS SENS{sensor} VAL = {dice.random():.5f} / a sensor's reading" for sensor in range(CARDS - 20)
+    ]
     for index in range(number):
         text = "".join(card.ljust(80) for card in cards(index, sensors))
         (folder / f"NACO.{index:06d}.fits").write_bytes(text.encode().ljust(-(-len(text) // 2880) * 2880))
@@ -122,18 +143,30 @@ def cards(index: int, sensors: list[str]) -> list[str]:
     """Return the cards of one frame."""
     catg, kind, tech = KINDS[index % len(KINDS)]
     own = [
-        f"HIERARCH ESO DPR CATG = '{catg}' / category", f"HIERARCH ESO DPR TYPE = '{kind}' / type",
-        f"HIERARCH ESO DPR TECH = '{tech}' / technique", f"HIERARCH ESO DET DIT = {index % 7}.5 / s",
-        "HIERARCH ESO INS FILT1 NAME = 'Ks' / filter", f"HIERARCH ESO OBS ID = {index // 20} / block",
+        f"HIERARCH ESO DPR CATG = '{catg}' / category",
+        f"HIERARCH ESO DPR TYPE = '{kind}' / type",
+        f"HIERARCH ESO DPR TECH = '{tech}' / technique",
+        f"HIERARCH ESO DET DIT = {index % 7}.5 / s",
+        "HIERARCH ESO INS FILT1 NAME = 'Ks' / filter",
+        f"HIERARCH ESO OBS ID = {index // 20} / block",
         f"HIERARCH ESO TPL START = '2016-03-02T{index // 5:08d}' / template",
-        f"HIERARCH ESO OBS TARG NAME = 'field {index // 20}' / target", "HIERARCH ESO TPL ID = 'NACO_img' / template",
+        f"HIERARCH ESO OBS TARG NAME = 'field {index // 20}' / target",
+        "HIERARCH ESO TPL ID = 'NACO_img' / template",
     ]
     middle = len(sensors) // 2
     return [
-        "SIMPLE  =                    T", "BITPIX  =                   16", "NAXIS   =                    0",
-        "EXTEND  =                    T", "INSTRUME= 'NAOS+CONICA'", "OBJECT  = 'OBJECT'",
-        f"MJD-OBS =   {57449 + index * 1e-3:.8f} / start", "DATE-OBS= '2016-03-02T00:00:00.000'",
-        *sensors[:middle], *own, *sensors[middle:], "END",
+        "SIMPLE  =                    T",
+        "BITPIX  =                   16",
+        "NAXIS   =                    0",
+        "EXTEND  =                    T",
+        "INSTRUME= 'NAOS+CONICA'",
+        "OBJECT  = 'OBJECT'",
+        f"MJD-OBS =   {57449 + index * 1e-3:.8f} / start",
+        "DATE-OBS= '2016-03-02T00:00:00.000'",
+        *sensors[:middle],
+        *own,
+        *sensors[middle:],
+        "END",
     ]
 
 

@@ -19,6 +19,4 @@ def client(address: str, environment: Mapping[str, str]) -> ArchiveClient:
     services = Services.at(address) if address else Services()
     # Somebody waits in front of Reflex: three tries are enough, and what came is kept for the next.
     patience = Patience(attempts=3)
-    return ArchiveClient(
-        services, credentials=lambda: credentials(environment, keyring=not address), patience=patience
-    )
+    return ArchiveClient(services, credentials=lambda: credentials(environment, keyring=not address), patience=patience)

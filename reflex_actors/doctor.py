@@ -77,14 +77,20 @@ def read_settings(home: Path) -> dict[str, str]:
 def _launchers(folder: Path) -> Iterator[Check]:
     missing = [name for name in NAMES if not (folder / f"{name}.py").is_file()]
     if missing:
-        yield Check("actors", "mend", f"not installed in {folder}: {', '.join(missing)}; run 'esorex-bridge reflex "
-                                      f"install --into {folder}'")
+        yield Check(
+            "actors",
+            "mend",
+            f"not installed in {folder}: {', '.join(missing)}; run 'esorex-bridge reflex install --into {folder}'",
+        )
         return
     status, said = _run([str(folder / "query_archive.py"), "--help"])
     if status != 0 or "outputs:" not in said:
         last = said.strip().splitlines()[-1:] or ["no answer"]
-        yield Check("actors", "mend", f"the launchers in {folder} do not work ({last[0]}); run 'esorex-bridge reflex "
-                                      "install' again")
+        yield Check(
+            "actors",
+            "mend",
+            f"the launchers in {folder} do not work ({last[0]}); run 'esorex-bridge reflex install' again",
+        )
     else:
         yield Check("actors", "ok", f"{len(NAMES)} in {folder}")
 
@@ -105,8 +111,12 @@ def _esorex(settings: Mapping[str, str]) -> Iterator[Check]:
     command = settings.get("esoreflex.esorex-command") or "esorex"
     found = shutil.which(command)
     if found is None:
-        yield Check("EsoRex", "mend", f"'{command}' is not found; install it (Debian: apt-get install esorex), or set "
-                                      "esoreflex.esorex-command in esoreflex.rc")
+        yield Check(
+            "EsoRex",
+            "mend",
+            f"'{command}' is not found; install it (Debian: apt-get install esorex), or set "
+            "esoreflex.esorex-command in esoreflex.rc",
+        )
         return
     _, said = _run([found, "--version"])
     version = re.search(r"version (\d[\w.]*)", said)
@@ -124,8 +134,12 @@ def _login(environment: Mapping[str, str]) -> Check:
 
     user = remembered_user(environment)
     if user is None:
-        return Check("login", "note", "nobody is logged in; public data need no login, for others run 'esorex-bridge "
-                                      "login' (Reflex hands on no variables, so ESO_USERNAME does not reach actors)")
+        return Check(
+            "login",
+            "note",
+            "nobody is logged in; public data need no login, for others run 'esorex-bridge "
+            "login' (Reflex hands on no variables, so ESO_USERNAME does not reach actors)",
+        )
     return Check("login", "ok", user)
 
 
@@ -145,8 +159,12 @@ def _java(settings: Mapping[str, str]) -> Check:
 def _display(environment: Mapping[str, str]) -> Check:
     if environment.get("DISPLAY"):
         return Check("display", "ok", environment["DISPLAY"])
-    return Check("display", "note", "DISPLAY is not set; Reflex needs one even without windows (xvfb-run -a "
-                                    "esoreflex …), our interactive actors pass through without")
+    return Check(
+        "display",
+        "note",
+        "DISPLAY is not set; Reflex needs one even without windows (xvfb-run -a "
+        "esoreflex …), our interactive actors pass through without",
+    )
 
 
 def _workflow(path: Path) -> Iterator[Check]:
@@ -165,8 +183,15 @@ def _workflow(path: Path) -> Iterator[Check]:
 def _run(command: list[str]) -> tuple[int, str]:
     variables = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": os.environ.get("HOME", "/")}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False, env=variables,
-                              stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         return 1, str(error)
     return done.returncode, done.stdout + done.stderr

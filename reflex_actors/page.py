@@ -120,8 +120,10 @@ class _Desk(Generic[Answer]):
 
 
 def _document(title: str, inside: str) -> str:
-    return (f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-            f"<style>{_STYLE}</style></head><body><h1>{escape(title)}</h1>{inside}</body></html>")
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f"<style>{_STYLE}</style></head><body><h1>{escape(title)}</h1>{inside}</body></html>"
+    )
 
 
 def _handler(desk: _Desk[Answer]) -> type[BaseHTTPRequestHandler]:

@@ -69,8 +69,7 @@ def png(data: np.ndarray[Any, Any]) -> bytes:
     raw = b"".join(b"\0" + row.tobytes() for row in rows)
     header = struct.pack(">IIBBBBB", rows.shape[1], rows.shape[0], 8, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + b"".join(
-        _chunk(kind, content)
-        for kind, content in ((b"IHDR", header), (b"IDAT", zlib.compress(raw, 6)), (b"IEND", b""))
+        _chunk(kind, content) for kind, content in ((b"IHDR", header), (b"IDAT", zlib.compress(raw, 6)), (b"IEND", b""))
     )
 
 
@@ -86,5 +85,7 @@ def _line(values: np.ndarray[Any, Any]) -> str:
     low, high = np.percentile(finite, (_LOW, _HIGH))
     scaled = np.clip((finite - low) / ((high - low) or 1.0), 0, 1)
     points = " ".join(f"{x},{180 - 170 * y:.1f}" for x, y in enumerate(scaled))
-    return (f'<svg width="{finite.size}" height="190"><polyline points="{points}" fill="none" stroke="#246" '
-            'stroke-width="1"/></svg>')
+    return (
+        f'<svg width="{finite.size}" height="190"><polyline points="{points}" fill="none" stroke="#246" '
+        'stroke-width="1"/></svg>'
+    )

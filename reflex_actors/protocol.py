@@ -149,9 +149,7 @@ def _values(actor: Actor, options: Mapping[str, Any]) -> dict[str, Any]:
     if missing:
         listing = ", ".join(missing)
         raise ActorError(f"no value for {listing}; link the port, or give --{missing[0]}")
-    return {
-        port.name: value_of(port, given[port.name]) for port in actor.inputs if given.get(port.name) is not None
-    }
+    return {port.name: value_of(port, given[port.name]) for port in actor.inputs if given.get(port.name) is not None}
 
 
 def _read_inputs(path: str, known: set[str]) -> dict[str, Any]:

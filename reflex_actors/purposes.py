@@ -96,11 +96,15 @@ def combine(sofs: Iterable[SetOfFiles], optional: Iterable[SetOfFiles] = ()) -> 
     named = [set(sof.purposes) for sof in needed if sof.purposes]
     common = set.intersection(*named) if named else None
     everything = [file for sof in (*needed, *extra) for file in sof.files]
-    kept = everything if common is None else [
-        replace(file, purposes=tuple(common.intersection(file.purposes)))
-        for file in everything
-        if file.universal or common.intersection(file.purposes)
-    ]
+    kept = (
+        everything
+        if common is None
+        else [
+            replace(file, purposes=tuple(common.intersection(file.purposes)))
+            for file in everything
+            if file.universal or common.intersection(file.purposes)
+        ]
+    )
     dataset = next((sof.dataset for sof in (*needed, *extra) if sof.dataset), "")
     return SetOfFiles(dataset, united(kept))
 

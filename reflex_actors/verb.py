@@ -47,10 +47,16 @@ def _configure_workflow(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="name or file of a workflow definition, such as hawki")
     parser.add_argument("--kar", type=Path, metavar="FILE", help="write Kepler's archive instead of printing the XML")
     parser.add_argument("--actors", metavar="DIR", help="where the actors are (default: ~/.esoreflex/esorex_bridge)")
-    parser.add_argument("--tune", action="append", default=[], metavar="RECIPE",
-                        help="show this recipe's products and parameters after each run; may be given again")
-    parser.add_argument("--reflex-organises", action="store_true",
-                        help="let Reflex's DataOrganizer organise, in its CalSelector mode")
+    parser.add_argument(
+        "--tune",
+        action="append",
+        default=[],
+        metavar="RECIPE",
+        help="show this recipe's products and parameters after each run; may be given again",
+    )
+    parser.add_argument(
+        "--reflex-organises", action="store_true", help="let Reflex's DataOrganizer organise, in its CalSelector mode"
+    )
     _common(parser)
 
 
@@ -84,12 +90,14 @@ def _install(args: argparse.Namespace) -> int:
 
     done = install(_folder(args))
     if args.json:
-        output.emit_json({
-            "folder": str(done.folder),
-            "actors": [str(path) for path in done.launchers],
-            "workflows": [str(path) for path in done.workflows],
-            "esoreflex.rc": list(done.settings),
-        })
+        output.emit_json(
+            {
+                "folder": str(done.folder),
+                "actors": [str(path) for path in done.launchers],
+                "workflows": [str(path) for path in done.workflows],
+                "esoreflex.rc": list(done.settings),
+            }
+        )
         return 0
     print(f"{len(done.launchers)} actors and {len(done.workflows)} workflows are in {done.folder}")
     print("The actors need no settings. For ~/.esoreflex/esoreflex.rc, so that Reflex lists the workflows:")
@@ -174,7 +182,8 @@ def _asked(recipes: list[str]) -> dict[str, dict[str, Any] | Exception]:
         if session.esorex is None:
             raise RecipeError("EsoRex is not installed, so nothing is known of recipes; use --no-recipes")
         return {
-            name: recipe if isinstance(recipe, RecipeError)
+            name: recipe
+            if isinstance(recipe, RecipeError)
             else {each.display_name: each.default for each in recipe.parameters}
             for name, recipe in session.esorex.recipes(recipes).items()
         }

@@ -55,23 +55,34 @@ def night() -> Night:
     for name in ("J", "K"):
         begin = 57000.2 if name == "J" else 57000.3
         for number in range(3):
-            files[f"FLAT.{name}.{number}"] = {**_raw("FLAT", f"f{name}", begin + number * 1e-3, number),
-                                              "INS.FILT1.NAME": name}
+            files[f"FLAT.{name}.{number}"] = {
+                **_raw("FLAT", f"f{name}", begin + number * 1e-3, number),
+                "INS.FILT1.NAME": name,
+            }
         for number in range(2):
             files[f"SCI.{name}.{number}"] = {
-                **_raw("OBJECT", f"s{name}", begin + 0.1 + number * 1e-3, number), "DPR.CATG": "SCIENCE",
-                "INS.FILT1.NAME": name, "OBS.TARG.NAME": f"field {name}",
+                **_raw("OBJECT", f"s{name}", begin + 0.1 + number * 1e-3, number),
+                "DPR.CATG": "SCIENCE",
+                "INS.FILT1.NAME": name,
+                "OBS.TARG.NAME": f"field {name}",
             }
         files[f"REF.{name}"] = {"INSTRUME": "TESTCAM", "PRO.CATG": "REFERENCE", "INS.FILT1.NAME": name}
     return files
 
 
 def _raw(kind: str, template: str, mjd: float, number: int) -> Keywords:
-    return {"INSTRUME": "TESTCAM", "DPR.CATG": "CALIB", "DPR.TYPE": kind, "TPL.START": template, "MJD-OBS": mjd,
-            "TPL.EXPNO": number + 1}
+    return {
+        "INSTRUME": "TESTCAM",
+        "DPR.CATG": "CALIB",
+        "DPR.TYPE": kind,
+        "TPL.START": template,
+        "MJD-OBS": mjd,
+        "TPL.EXPNO": number + 1,
+    }
 
 
 def organised(files: Night, rules: str = RULES) -> Organised:
     """Organise files by their names."""
-    return organise({Path("/night") / f"{name}.fits": header for name, header in files.items()},
-                    parse_rules(rules, "test.oca"))
+    return organise(
+        {Path("/night") / f"{name}.fits": header for name, header in files.items()}, parse_rules(rules, "test.oca")
+    )

@@ -30,8 +30,9 @@ passes, or it is all that there is."""
 _BAD_REQUEST, _UNAUTHORISED, _FORBIDDEN = 400, 401, 403
 
 
-def associations(connection: Connection, dp_ids: Sequence[str], mode: Mode,
-                 template_of: Mapping[str, str] | None = None) -> tuple[AssociationReply, ...]:
+def associations(
+    connection: Connection, dp_ids: Sequence[str], mode: Mode, template_of: Mapping[str, str] | None = None
+) -> tuple[AssociationReply, ...]:
     """Return calSelector's answers for science frames: together they cover every frame.
 
     Parameters
@@ -134,5 +135,4 @@ def _by_table(connection: Connection, name: str, mode: Mode) -> AssociationReply
 
 
 def _documents(answer: Answer) -> tuple[Document, ...]:
-    return documents(answer.headers.get("Content-Type", ""), answer.headers.get("Content-Disposition", ""),
-                     answer.body)
+    return documents(answer.headers.get("Content-Type", ""), answer.headers.get("Content-Disposition", ""), answer.body)

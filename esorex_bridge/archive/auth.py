@@ -67,8 +67,9 @@ class Token:
     expires_at: float
 
 
-def find_credentials(environment: Mapping[str, str], remembered_user: str | None = None,
-                     keyring: bool = True) -> Credentials | None:
+def find_credentials(
+    environment: Mapping[str, str], remembered_user: str | None = None, keyring: bool = True
+) -> Credentials | None:
     """Return user and password from the environment, or from the keyring; None where there are none.
 
     Parameters
@@ -118,8 +119,10 @@ def store_password(credentials: Credentials) -> None:
     except (KeyringError, RuntimeError):
         kept = False
     if not kept:
-        raise UserError(f"this machine has no keyring that keeps a password; set {USER_VARIABLE} and "
-                        f"{PASSWORD_VARIABLE} in the environment instead")
+        raise UserError(
+            f"this machine has no keyring that keeps a password; set {USER_VARIABLE} and "
+            f"{PASSWORD_VARIABLE} in the environment instead"
+        )
 
 
 def forget_password(user: str) -> bool:
@@ -147,8 +150,12 @@ class Login:
         Unix time, seconds.
     """
 
-    def __init__(self, credentials: Credentials, ask: Callable[[Mapping[str, str]], tuple[int, bytes]],
-                 clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        credentials: Credentials,
+        ask: Callable[[Mapping[str, str]], tuple[int, bytes]],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.credentials = credentials
         self._ask = ask
         self._clock = clock
@@ -177,13 +184,20 @@ class Login:
             return self._token
 
     def _new_token(self, now: float) -> Token:
-        status, body = self._ask({
-            "response_type": "id_token token", "grant_type": "password", "client_id": _CLIENT_ID,
-            "username": self.credentials.user, "password": self.credentials.password,
-        })
+        status, body = self._ask(
+            {
+                "response_type": "id_token token",
+                "grant_type": "password",
+                "client_id": _CLIENT_ID,
+                "username": self.credentials.user,
+                "password": self.credentials.password,
+            }
+        )
         if status != 200:
-            raise LoginError(f"ESO does not accept user '{self.credentials.user}' with the password from "
-                              f"{self.credentials.source} (HTTP {status}); run 'esorex-bridge login'")
+            raise LoginError(
+                f"ESO does not accept user '{self.credentials.user}' with the password from "
+                f"{self.credentials.source} (HTTP {status}); run 'esorex-bridge login'"
+            )
         try:
             document = json.loads(body)
             value = document["id_token"]

@@ -196,8 +196,9 @@ def from_links(asked: str, mode: Mode, links: Links) -> AssociationReply:
 
 def without_tree(asked: str, mode: Mode, outcome: Outcome, message: str = "") -> AssociationReply:
     """Return the answer for a frame for which there is nothing but the frame."""
-    return AssociationReply(asked, (asked,), outcome, mode, listed=(AssociatedFile(asked, ""),),
-                            messages=tuple(filter(None, (message,))))
+    return AssociationReply(
+        asked, (asked,), outcome, mode, listed=(AssociatedFile(asked, ""),), messages=tuple(filter(None, (message,)))
+    )
 
 
 def outcome_of(tree: AssociationTree) -> Outcome:
@@ -260,5 +261,6 @@ def _main_files_missing(tree: AssociationTree) -> bool:
     if any((match := _MISSING.match(text)) is None or match[1] not in only_auxiliary for text in texts):
         return True
     # A parent is incomplete when a child is; look for the nodes where it begins.
-    return any(not node.complete and not node.messages and all(child.complete for child in node.associated)
-               for node in needed)
+    return any(
+        not node.complete and not node.messages and all(child.complete for child in node.associated) for node in needed
+    )

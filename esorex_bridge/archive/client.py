@@ -54,16 +54,21 @@ class ArchiveClient:
     >>> replies = client.associations([row["dp_id"] for row in rows])      # doctest: +SKIP
     """
 
-    def __init__(self, services: Services | None = None, session: requests.Session | None = None,
-                 credentials: FindCredentials | Credentials | None = None,
-                 patience: Patience | None = None) -> None:
+    def __init__(
+        self,
+        services: Services | None = None,
+        session: requests.Session | None = None,
+        credentials: FindCredentials | Credentials | None = None,
+        patience: Patience | None = None,
+    ) -> None:
         self.connection = Connection(services or Services(), session, credentials, patience)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.connection.close()
 
     @property
@@ -105,13 +110,17 @@ class ArchiveClient:
         tables = self._tables(constraints, job, watch)
         return vstack(tables, metadata_conflicts="silent")[: constraints.limit] if len(tables) > 1 else tables[0]
 
-    def ask(self, adql_text: str, limit: int | None = None, job: bool = False,
-            watch: tap.Watch | None = None) -> Table:
+    def ask(self, adql_text: str, limit: int | None = None, job: bool = False, watch: tap.Watch | None = None) -> Table:
         """Return the answer to any ADQL query as an astropy table; errors as `query`."""
         return tap.ask(self.connection, adql_text, limit, job, watch)
 
-    def product_files(self, product: str | None = None, collection: str | None = None, category: str | None = None,
-                      limit: int | None = None) -> Table:
+    def product_files(
+        self,
+        product: str | None = None,
+        collection: str | None = None,
+        category: str | None = None,
+        limit: int | None = None,
+    ) -> Table:
         """Return the files of processed products (`phase3v2.product_files`), science and ancillary.
 
         Parameters
@@ -127,13 +136,20 @@ class ArchiveClient:
         """
         return self.ask(product_files_adql(product, collection, category, limit), limit)
 
-    def associations(self, dp_ids: Sequence[str], mode: Mode = "Raw2Raw",
-                     template_of: Mapping[str, str] | None = None) -> tuple[AssociationReply, ...]:
+    def associations(
+        self, dp_ids: Sequence[str], mode: Mode = "Raw2Raw", template_of: Mapping[str, str] | None = None
+    ) -> tuple[AssociationReply, ...]:
         """Return calSelector's answers, which together cover all frames; see `associate.associations`."""
         return associate.associations(self.connection, dp_ids, mode, template_of)
 
-    def fetch(self, files: Iterable[str], into: Path, parallel: int = PARALLEL, progress: Progress | None = None,
-              unpacking: Unpacking = "auto") -> FetchReport:
+    def fetch(
+        self,
+        files: Iterable[str],
+        into: Path,
+        parallel: int = PARALLEL,
+        progress: Progress | None = None,
+        unpacking: Unpacking = "auto",
+    ) -> FetchReport:
         """Fetch files into a folder, resumed and verified; see `download.fetch`."""
         return fetch(files, into, self, parallel, progress, unpacking)
 
@@ -171,8 +187,10 @@ class ArchiveClient:
         if answer.status in (401, 403):
             raise AccessDeniedError(f"the night log of {dp_id} needs a login; run 'esorex-bridge login'")
         if answer.status != 200:
-            raise UserError(f"the archive has no night log of {dp_id} (HTTP {answer.status}); "
-                            "there are none before about 2007, and none of calibrations")
+            raise UserError(
+                f"the archive has no night log of {dp_id} (HTTP {answer.status}); "
+                "there are none before about 2007, and none of calibrations"
+            )
         return read_night_log(answer.body)
 
     def whoami(self) -> tuple[str, float]:
@@ -190,6 +208,8 @@ class ArchiveClient:
 
     def _tables(self, constraints: Constraints, job: bool, watch: Callable[[str], None] | None) -> list[Table]:
         names = constraints.dp_ids
-        parts = [replace(constraints, dp_ids=names[start : start + _IDS_PER_QUERY])
-                 for start in range(0, max(len(names), 1), _IDS_PER_QUERY)]
+        parts = [
+            replace(constraints, dp_ids=names[start : start + _IDS_PER_QUERY])
+            for start in range(0, max(len(names), 1), _IDS_PER_QUERY)
+        ]
         return [self.ask(adql(part), constraints.limit, job, watch) for part in parts]

@@ -93,8 +93,13 @@ class Connection:
         When to give up.
     """
 
-    def __init__(self, services: Services, session: requests.Session | None = None,
-                 credentials: FindCredentials | Credentials | None = None, patience: Patience | None = None) -> None:
+    def __init__(
+        self,
+        services: Services,
+        session: requests.Session | None = None,
+        credentials: FindCredentials | Credentials | None = None,
+        patience: Patience | None = None,
+    ) -> None:
         self.services = services
         self.patience = patience or Patience()
         self.session = session or _session()
@@ -121,8 +126,15 @@ class Connection:
         """Return the answer to a POST of form fields; as `get`."""
         return self._patiently(Question("POST", url, form=form), _read)
 
-    def open(self, method: str, url: str, params: Form = (), form: Form = (),
-             headers: Mapping[str, str] | None = None, slow_is_final: bool = False) -> requests.Response:
+    def open(
+        self,
+        method: str,
+        url: str,
+        params: Form = (),
+        form: Form = (),
+        headers: Mapping[str, str] | None = None,
+        slow_is_final: bool = False,
+    ) -> requests.Response:
         """Return an answer whose body is not read yet; as `get`. The caller closes it.
 
         With `slow_is_final`, a service that does not answer in time is not asked again (`ServiceError.slow`).
@@ -144,8 +156,9 @@ class Connection:
         """
         login = self._login()
         if login is None:
-            raise AccessDeniedError(f"this needs a login; run 'esorex-bridge login', or set {USER_VARIABLE} and "
-                                    f"{PASSWORD_VARIABLE}")
+            raise AccessDeniedError(
+                f"this needs a login; run 'esorex-bridge login', or set {USER_VARIABLE} and {PASSWORD_VARIABLE}"
+            )
         return login
 
     @property
@@ -261,9 +274,16 @@ class Connection:
 
     def _send(self, question: Question, auth: AuthBase) -> requests.Response:
         self._await_turn()
-        prepared = self.session.prepare_request(requests.Request(
-            question.method, question.url, headers=dict(question.headers), params=list(question.params) or None,
-            data=list(question.form) or None, auth=auth))
+        prepared = self.session.prepare_request(
+            requests.Request(
+                question.method,
+                question.url,
+                headers=dict(question.headers),
+                params=list(question.params) or None,
+                data=list(question.form) or None,
+                auth=auth,
+            )
+        )
         timeout = (self.patience.connect_s, self.patience.read_s)
         return self.session.send(prepared, allow_redirects=False, timeout=timeout, **self._settings(question.url))
 

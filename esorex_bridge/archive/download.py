@@ -56,8 +56,14 @@ _NOT_DATA = (".part", ".json", ".jsonl", ".xml", ".sh")
 _UNDERSCORED_TIME = re.compile(r"T(\d\d)_(\d\d)_(\d\d)")
 
 
-def fetch(files: Iterable[str], into: Path, client: ArchiveClient, parallel: int = PARALLEL,
-          progress: Progress | None = None, unpacking: Unpacking = "auto") -> FetchReport:
+def fetch(
+    files: Iterable[str],
+    into: Path,
+    client: ArchiveClient,
+    parallel: int = PARALLEL,
+    progress: Progress | None = None,
+    unpacking: Unpacking = "auto",
+) -> FetchReport:
     """Fetch files of the archive into a folder.
 
     Parameters
@@ -88,8 +94,15 @@ def fetch(files: Iterable[str], into: Path, client: ArchiveClient, parallel: int
     names = tuple(dict.fromkeys(files))
     try:
         into.mkdir(parents=True, exist_ok=True)
-        folder = _Folder(into, client.connection, Manifest(into), progress or _silent, unpacking, existing(into),
-                         threading.BoundedSemaphore(max(1, parallel)))
+        folder = _Folder(
+            into,
+            client.connection,
+            Manifest(into),
+            progress or _silent,
+            unpacking,
+            existing(into),
+            threading.BoundedSemaphore(max(1, parallel)),
+        )
     except OSError as error:
         raise FolderError(into, error.strerror or str(error)) from error
     done: dict[str, FileReport] = {}
@@ -226,8 +239,9 @@ class _Folder(Struct, frozen=True):
         self.manifest.record(target, digest)
         return FileReport(name, FileStatus.FETCHED, "", target, target.stat().st_size, digest)
 
-    def _receive(self, name: str, part: Part, partial: Partial | None,
-                 arriving: Arriving) -> Begin | FileReport | _Again:
+    def _receive(
+        self, name: str, part: Part, partial: Partial | None, arriving: Arriving
+    ) -> Begin | FileReport | _Again:
         """Let the bytes come into the part; return how they began, where all came."""
         url = self.connection.services.file_url(name)
         response = self.connection.open("GET", url, headers=request_headers(partial))
@@ -242,8 +256,9 @@ class _Folder(Struct, frozen=True):
             part.read_into(arriving.feed)
             return self._take(name, part, begin, response, arriving) or begin
 
-    def _take(self, name: str, part: Part, begin: Begin, response: requests.Response,
-              arriving: Arriving) -> _Again | None:
+    def _take(
+        self, name: str, part: Part, begin: Begin, response: requests.Response, arriving: Arriving
+    ) -> _Again | None:
         size = begin.offset
         # What has come is taken as it comes: a slow connection that breaks loses nothing.
         read = getattr(response.raw, "read1", response.raw.read)

@@ -103,8 +103,13 @@ def _entry(line: str) -> Entry | None:
     """Return the entry of a line; None for what is none: the head, a line cut off, a line of another version."""
     try:
         found = json.loads(line)
-        return Entry(str(found["file"]), int(found["size_bytes"]), int(found["mtime_ns"]), int(found["inode"]),
-                     Digest(str(found["digest"])))
+        return Entry(
+            str(found["file"]),
+            int(found["size_bytes"]),
+            int(found["mtime_ns"]),
+            int(found["inode"]),
+            Digest(str(found["digest"])),
+        )
     except (ValueError, KeyError, TypeError):
         return None
 

@@ -103,8 +103,10 @@ def read_package(folder: Path) -> Package:
     folders = tuple(found for place in places if place.is_dir() and ((found := _read(place)).files or found.trees))
     listed = _listed(folder)
     if not folders and not listed:
-        raise UserError(f"{folder} holds no files of the archive: no FITS file with an archive name, no association "
-                        "tree, no download script")
+        raise UserError(
+            f"{folder} holds no files of the archive: no FITS file with an archive name, no association "
+            "tree, no download script"
+        )
     return Package(folders, listed)
 
 
@@ -120,8 +122,9 @@ def check(folder: PackageFolder) -> tuple[Checked, ...]:
     try:
         return tuple(_check(name, path, manifest) for name, path in folder.files)
     except OSError as error:
-        raise UserError(f"{folder.path} cannot be written: {error.strerror or error}; "
-                        "copy the package to where it can") from error
+        raise UserError(
+            f"{folder.path} cannot be written: {error.strerror or error}; copy the package to where it can"
+        ) from error
 
 
 def _check(name: str, path: Path, manifest: Manifest) -> Checked:

@@ -65,15 +65,20 @@ class Part(Struct, frozen=True):
         if begin.total_bytes is None:
             self._notes.unlink(missing_ok=True)
             return
-        notes = {"version": VERSION, "total_bytes": begin.total_bytes, "etag": begin.etag, "modified": begin.modified,
-                 "name": begin.name}
+        notes = {
+            "version": VERSION,
+            "total_bytes": begin.total_bytes,
+            "etag": begin.etag,
+            "modified": begin.modified,
+            "name": begin.name,
+        }
         self._notes.write_text(json.dumps(notes))
 
     def write(self, data: bytes) -> None:
         """Append bytes; a disk that takes only some of them is asked again, and says then that it is full."""
         view = memoryview(data)
         while view:
-            view = view[self.stream.write(view):]
+            view = view[self.stream.write(view) :]
 
     def read_into(self, take: Callable[[bytes], None]) -> None:
         """Hand over all bytes that are there."""

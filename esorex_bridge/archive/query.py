@@ -13,18 +13,47 @@ from msgspec import Struct
 
 from esorex_bridge.errors import UserError
 
-COLUMNS = ("dp_id", "instrument", "object", "dp_cat", "dp_type", "dp_tech", "exp_start", "exposure", "prog_id",
-           "ob_id", "tpl_start", "release_date", "access_estsize")
+COLUMNS = (
+    "dp_id",
+    "instrument",
+    "object",
+    "dp_cat",
+    "dp_type",
+    "dp_tech",
+    "exp_start",
+    "exposure",
+    "prog_id",
+    "ob_id",
+    "tpl_start",
+    "release_date",
+    "access_estsize",
+)
 """The columns asked for by default."""
 
-PRODUCT_COLUMNS = ("product_id", "archive_id", "eso_category", "extension", "original_filename", "access_url",
-                   "size_kb")
+PRODUCT_COLUMNS = (
+    "product_id",
+    "archive_id",
+    "eso_category",
+    "extension",
+    "original_filename",
+    "access_url",
+    "size_kb",
+)
 """The columns of `phase3v2.product_files` that are asked for."""
 
 INSTRUMENTS = {
-    "NACO": "NAOS+CONICA", "SPHER": "SPHERE", "GRAVI": "GRAVITY", "MATIS": "MATISSE", "PIONI": "PIONIER",
-    "SINFO": "SINFONI", "ESPRE": "ESPRESSO", "CRIRE": "CRIRES", "XSHOO": "XSHOOTER", "OMEGA": "OMEGACAM",
-    "GIRAF": "GIRAFFE", "VIMO": "VIMOS",
+    "NACO": "NAOS+CONICA",
+    "SPHER": "SPHERE",
+    "GRAVI": "GRAVITY",
+    "MATIS": "MATISSE",
+    "PIONI": "PIONIER",
+    "SINFO": "SINFONI",
+    "ESPRE": "ESPRESSO",
+    "CRIRE": "CRIRES",
+    "XSHOO": "XSHOOTER",
+    "OMEGA": "OMEGACAM",
+    "GIRAF": "GIRAFFE",
+    "VIMO": "VIMOS",
 }
 """Common names and dp_id prefixes whose INSTRUME keyword is different."""
 

@@ -108,5 +108,7 @@ class FolderError(UserError):
     def __init__(self, folder: Path, reason: str, report: FetchReport | None = None) -> None:
         self.folder, self.reason, self.report = folder, reason, report or FetchReport(())
         done = sum(file.here for file in self.report.files)
-        super().__init__(f"{folder} cannot be written: {reason}; the {done} files verified so far are kept. "
-                         "Make room or choose another folder, and run again")
+        super().__init__(
+            f"{folder} cannot be written: {reason}; the {done} files verified so far are kept. "
+            "Make room or choose another folder, and run again"
+        )

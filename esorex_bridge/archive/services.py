@@ -48,8 +48,13 @@ class Services(Struct, frozen=True):
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise UserError(f"'{base}' is no address of an archive; give one like http://127.0.0.1:8080")
         root = base.rstrip("/")
-        return cls(f"{root}/tap_obs", f"{root}/calselector/v1/associations", f"{root}/datalink/links",
-                   f"{root}/dataPortal/file", f"{root}/sso/oidc/token")
+        return cls(
+            f"{root}/tap_obs",
+            f"{root}/calselector/v1/associations",
+            f"{root}/datalink/links",
+            f"{root}/dataPortal/file",
+            f"{root}/sso/oidc/token",
+        )
 
     def file_url(self, name: str) -> str:
         """Return the download address of a file by its archive name (`<dp_id>`, `<dp_id>.NL`, `M.…`, `ADP.…`)."""

@@ -66,8 +66,9 @@ class _Session:
         return answer
 
 
-def ask(connection: Connection, adql: str, limit: int | None = None, job: bool = False,
-        watch: Watch | None = None) -> Table:
+def ask(
+    connection: Connection, adql: str, limit: int | None = None, job: bool = False, watch: Watch | None = None
+) -> Table:
     """Return the rows of an ADQL query as an astropy table.
 
     Parameters
@@ -107,8 +108,10 @@ def ask(connection: Connection, adql: str, limit: int | None = None, job: bool =
         status, said = results.status
         table = results.to_table()
     if status == "OVERFLOW" and limit is None:
-        raise TruncatedError(f"the archive cut the table off after {len(table)} rows{f' ({said})' if said else ''}; "
-                             "narrow the query, or give --max to accept a part")
+        raise TruncatedError(
+            f"the archive cut the table off after {len(table)} rows{f' ({said})' if said else ''}; "
+            "narrow the query, or give --max to accept a part"
+        )
     return table
 
 

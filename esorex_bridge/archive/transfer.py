@@ -101,8 +101,11 @@ def read_answer(status: int, headers: Mapping[str, str], partial: Partial | None
     """
     if status == 200:
         if headers.get("Content-Type", "").lower().startswith("text/html"):
-            return Refusal(FileStatus.FAILED, "the archive sent a web page instead of the file, as it does when a login"
-                           " has run out; try again, with 'esorex-bridge login' if the data are proprietary")
+            return Refusal(
+                FileStatus.FAILED,
+                "the archive sent a web page instead of the file, as it does when a login"
+                " has run out; try again, with 'esorex-bridge login' if the data are proprietary",
+            )
         return _begin(0, _length(headers.get("Content-Length")), headers)
     if status == 206 and partial is not None:
         return _resumed(headers, partial)
@@ -162,8 +165,13 @@ def time_of(name: str, modified_s: float) -> int:
 
 
 def _begin(offset: int, total: int | None, headers: Mapping[str, str]) -> Begin:
-    return Begin(offset, total, headers.get("ETag", ""), headers.get("Last-Modified", ""),
-                 attachment_name(headers.get("Content-Disposition", "")))
+    return Begin(
+        offset,
+        total,
+        headers.get("ETag", ""),
+        headers.get("Last-Modified", ""),
+        attachment_name(headers.get("Content-Disposition", "")),
+    )
 
 
 def _resumed(headers: Mapping[str, str], partial: Partial) -> Begin | Refusal:
@@ -189,7 +197,7 @@ def _length(text: str | None) -> int | None:
 
 def _stated_suffix(name: str, stated: str) -> str:
     for prefix in (name, name.replace(":", "_")):
-        if stated.startswith(prefix) and _SUFFIX.fullmatch(stated[len(prefix):]):
-            return stated[len(prefix):]
+        if stated.startswith(prefix) and _SUFFIX.fullmatch(stated[len(prefix) :]):
+            return stated[len(prefix) :]
     match = re.search(r"(?:\.(?:fits|fit|tfits|tar))?\.[A-Za-z][A-Za-z0-9]{0,4}$", stated)
     return match[0] if match else ""

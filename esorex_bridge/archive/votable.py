@@ -146,8 +146,9 @@ def read_statement(description: str) -> Statement:
 def _parse(document: bytes) -> etree._Element:
     if len(document) > MAX_BYTES:
         raise UnreadableTableError(f"the service sent a table of {len(document)} bytes; longer than is read")
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True,
-                             huge_tree=False)
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True, huge_tree=False
+    )
     try:
         root = etree.fromstring(document, parser)
     except (etree.XMLSyntaxError, ValueError) as error:

@@ -78,8 +78,13 @@ class Wanted(Struct, frozen=True):
         return sum(file.size_bytes is None for file in self.files if not file.present)
 
 
-def wanted(science: Sequence[str], replies: Iterable[AssociationReply], night_logs: bool = False,
-           sizes: Mapping[str, int] | None = None, present: Collection[str] = ()) -> Wanted:
+def wanted(
+    science: Sequence[str],
+    replies: Iterable[AssociationReply],
+    night_logs: bool = False,
+    sizes: Mapping[str, int] | None = None,
+    present: Collection[str] = (),
+) -> Wanted:
     """Return the files for science frames: themselves, siblings and calibrations of calSelector, night logs.
 
     Parameters
@@ -106,8 +111,16 @@ def wanted(science: Sequence[str], replies: Iterable[AssociationReply], night_lo
             categories.setdefault(file.name, {}).update({file.category: None} if file.category else {})
     known = sizes or {}
     names = [*frames, *(name for name in categories if name not in frames)]
-    files = [WantedFile(name, tuple(categories[name]), "science" if name in frames else "calibration",
-                        known.get(name), name in present) for name in names]
+    files = [
+        WantedFile(
+            name,
+            tuple(categories[name]),
+            "science" if name in frames else "calibration",
+            known.get(name),
+            name in present,
+        )
+        for name in names
+    ]
     if night_logs:
         files += [WantedFile(name + NIGHT_LOG, (), "night log", None, name + NIGHT_LOG in present) for name in frames]
     return Wanted(tuple(files), tuple(line for answer in answers for line in remarks(answer)))

@@ -12,16 +12,23 @@ from esorex_bridge.errors import UserError
 if TYPE_CHECKING:
     from esorex_bridge.archive.package import Checked, PackageFolder
 
-EXAMPLE = "esorex-bridge adopt ~/Downloads/request_123456 --root night\n" \
-          "  esorex-bridge adopt --bookkeeping ~/reflex_data/reflex_book_keeping --root night"
+EXAMPLE = (
+    "esorex-bridge adopt ~/Downloads/request_123456 --root night\n"
+    "  esorex-bridge adopt --bookkeeping ~/reflex_data/reflex_book_keeping --root night"
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("folder", nargs="?", type=Path, metavar="DIR",
-                        help="unpacked request package, or folder of downloads")
-    parser.add_argument("--bookkeeping", type=Path, metavar="DIR",
-                        help="a history of ESO Reflex instead (its BOOKKEEPING_DIR): what it made is reused")
+    parser.add_argument(
+        "folder", nargs="?", type=Path, metavar="DIR", help="unpacked request package, or folder of downloads"
+    )
+    parser.add_argument(
+        "--bookkeeping",
+        type=Path,
+        metavar="DIR",
+        help="a history of ESO Reflex instead (its BOOKKEEPING_DIR): what it made is reused",
+    )
     options.dry_run(parser)
     options.common(parser)
 
@@ -42,13 +49,25 @@ def _history(args: argparse.Namespace) -> int:
         if session.esorex is None:
             raise UserError("a history can be adopted only where EsoRex and its recipes are installed")
         report = adopt_bookkeeping(args.bookkeeping.absolute(), session.store, session.esorex, args.dry_run)
-    told = [(found.execution.actor, f"{found.execution.made:%Y-%m-%dT%H:%M:%S}",
-             "adopted" if found.key else "not adopted", found.reason) for found in report.adoptions]
+    told = [
+        (
+            found.execution.actor,
+            f"{found.execution.made:%Y-%m-%dT%H:%M:%S}",
+            "adopted" if found.key else "not adopted",
+            found.reason,
+        )
+        for found in report.adoptions
+    ]
     adopted = sum(found.key is not None for found in report.adoptions)
     if args.json:
         names = ("actor", "made", "result", "reason")
-        output.emit_json({"histories": [str(history.folder) for history in report.histories], "adopted": adopted,
-                          "executions": [dict(zip(names, row, strict=True)) for row in told]})
+        output.emit_json(
+            {
+                "histories": [str(history.folder) for history in report.histories],
+                "adopted": adopted,
+                "executions": [dict(zip(names, row, strict=True)) for row in told],
+            }
+        )
     else:
         output.table(("actor", "made", "result", "why"), told)
         print(f"{adopted} of {len(told)} executions of {len(report.histories)} workflows were adopted")
@@ -68,14 +87,16 @@ def _package(args: argparse.Namespace) -> int:
             linked += _link(folder, found, args.root.absolute())
     damaged = [item for item in checked if item.damage]
     if args.json:
-        output.emit_json({
-            "folders": [str(folder.path) for folder in package.folders],
-            "files": sum(len(folder.files) for folder in package.folders),
-            "trees": [str(tree.path) for folder in package.folders for tree in folder.trees],
-            "linked": linked,
-            "damaged": [{"name": item.name, "path": str(item.path), "reason": item.damage} for item in damaged],
-            "missing": list(package.missing),
-        })
+        output.emit_json(
+            {
+                "folders": [str(folder.path) for folder in package.folders],
+                "files": sum(len(folder.files) for folder in package.folders),
+                "trees": [str(tree.path) for folder in package.folders for tree in folder.trees],
+                "linked": linked,
+                "damaged": [{"name": item.name, "path": str(item.path), "reason": item.damage} for item in damaged],
+                "missing": list(package.missing),
+            }
+        )
     else:
         for folder in package.folders:
             print(f"{folder.path}: {len(folder.files)} files, {len(folder.trees)} association trees")
@@ -126,4 +147,4 @@ def _target_name(folder: PackageFolder) -> str:
 
 def _named(path: Path, name: str) -> str:
     """Return a file's name with the colons of its archive name."""
-    return name + path.name[len(name):]
+    return name + path.name[len(name) :]

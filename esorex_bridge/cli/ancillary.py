@@ -8,8 +8,10 @@ from pathlib import Path
 from esorex_bridge.cli import archive, options, output
 from esorex_bridge.errors import UserError
 
-EXAMPLE = "esorex-bridge ancillary ADP.2014-10-01T10:19:21.580\n  esorex-bridge ancillary --collection MUSE " \
-          "--category ANCILLARY.PREVIEW --max 20 --fetch --into previews"
+EXAMPLE = (
+    "esorex-bridge ancillary ADP.2014-10-01T10:19:21.580\n  esorex-bridge ancillary --collection MUSE "
+    "--category ANCILLARY.PREVIEW --max 20 --fetch --into previews"
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

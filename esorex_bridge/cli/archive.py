@@ -31,11 +31,19 @@ def mode(args: argparse.Namespace) -> Mode:
 
 def add_mode(parser: argparse.ArgumentParser) -> None:
     """Add `--mode` and `--into`."""
-    parser.add_argument("--mode", choices=("raw", "master"), default="raw",
-                        help="calibrations as raw frames or as processed masters (default: raw)")
-    parser.add_argument("--into", type=Path, metavar="DIR",
-                        help="folder for data and trees (default: ROOT/reflex_input/data_with_raw_calibs, or "
-                             "data_with_processed_calibs for --mode master)")
+    parser.add_argument(
+        "--mode",
+        choices=("raw", "master"),
+        default="raw",
+        help="calibrations as raw frames or as processed masters (default: raw)",
+    )
+    parser.add_argument(
+        "--into",
+        type=Path,
+        metavar="DIR",
+        help="folder for data and trees (default: ROOT/reflex_input/data_with_raw_calibs, or "
+        "data_with_processed_calibs for --mode master)",
+    )
 
 
 def data_folder(args: argparse.Namespace) -> Path:
@@ -49,8 +57,9 @@ def data_folder(args: argparse.Namespace) -> Path:
 
 def data_folders(root: Path) -> tuple[Path, ...]:
     """Return the data folders of a root that exist."""
-    folders = (root.absolute() / "reflex_input" / name for name in
-               ("data_with_raw_calibs", "data_with_processed_calibs"))
+    folders = (
+        root.absolute() / "reflex_input" / name for name in ("data_with_raw_calibs", "data_with_processed_calibs")
+    )
     return tuple(folder for folder in folders if folder.is_dir())
 
 

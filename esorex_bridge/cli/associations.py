@@ -45,8 +45,9 @@ def run(args: argparse.Namespace) -> int:
     return 1 if any(reply.outcome is Outcome.DENIED for reply in replies) else 0
 
 
-def ask(client: ArchiveClient, names: Sequence[str], mode: Mode,
-        rows: Mapping[str, Row] | None = None) -> tuple[AssociationReply, ...]:
+def ask(
+    client: ArchiveClient, names: Sequence[str], mode: Mode, rows: Mapping[str, Row] | None = None
+) -> tuple[AssociationReply, ...]:
     """Return calSelector's answers for frames; their rows are looked up where they are not known already."""
     from esorex_bridge.archive import acquisition
 

@@ -13,8 +13,10 @@ from esorex_bridge.datasets.association import Association
 
 def cascade_lines(reply: AssociationReply) -> Iterator[str]:
     """Yield the lines of an answer: groups with counts, match, and messages, indented by their place."""
-    state = f"{reply.outcome.value}, {reply.executed or 'nothing'} carried out, " \
-            f"{'certified' if reply.certified else 'not certified'}"
+    state = (
+        f"{reply.outcome.value}, {reply.executed or 'nothing'} carried out, "
+        f"{'certified' if reply.certified else 'not certified'}"
+    )
     files = len({file.name for file in reply.listed})
     yield f"{reply.asked}: {len(reply.covers)} science files, {files} files in all; {state}"
     for line in remarks(reply):
@@ -42,11 +44,19 @@ def document(reply: AssociationReply) -> dict[str, Any]:
 
 
 def _group(node: Association, depth: int) -> Iterator[str]:
-    files = ", ".join(f"{number} {category}" for category, number in
-                      Counter(file.category for file in node.files).items()) or "no files"
-    facts = [text for text in (node.match if node.match not in (None, "N/A") else "",
-                               "auxiliary" if node.kind == "auxiliary" else "",
-                               "" if node.complete else "incomplete") if text]
+    files = (
+        ", ".join(f"{number} {category}" for category, number in Counter(file.category for file in node.files).items())
+        or "no files"
+    )
+    facts = [
+        text
+        for text in (
+            node.match if node.match not in (None, "N/A") else "",
+            "auxiliary" if node.kind == "auxiliary" else "",
+            "" if node.complete else "incomplete",
+        )
+        if text
+    ]
     remark = f" ({', '.join(facts)})" if facts else ""
     yield f"{'  ' * depth}{node.category}: {files}{remark}"
     for message in node.messages:

@@ -36,9 +36,20 @@ def given(args: argparse.Namespace, columns: tuple[str, ...] | None = None) -> C
     from esorex_bridge.cli.archive import checked_names
 
     return Constraints(
-        program=args.program, target=args.target, ra=args.ra, dec=args.dec, radius=args.radius,
-        instrument=args.instrument, night=args.night, begin=args.begin, end=args.end,
-        dp_ids=checked_names(getattr(args, "dp_id", [])), type=args.type, tech=args.tech,
-        category=None if args.cat.lower() == "any" else args.cat, where=args.where, columns=columns or COLUMNS,
+        program=args.program,
+        target=args.target,
+        ra=args.ra,
+        dec=args.dec,
+        radius=args.radius,
+        instrument=args.instrument,
+        night=args.night,
+        begin=args.begin,
+        end=args.end,
+        dp_ids=checked_names(getattr(args, "dp_id", [])),
+        type=args.type,
+        tech=args.tech,
+        category=None if args.cat.lower() == "any" else args.cat,
+        where=args.where,
+        columns=columns or COLUMNS,
         limit=args.max,
     )

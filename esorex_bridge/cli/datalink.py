@@ -24,7 +24,17 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         output.emit_json({"id": name, "links": [plain(row) | {"target": row.target} for row in links.rows]})
         return 0
-    output.table(("semantics", "content type", "bytes", "file or category", "address"), (
-        (row.semantics.rpartition("#")[2], row.content_type, "" if row.size_bytes is None else row.size_bytes,
-         row.file_name or row.category or row.description, row.access_url or row.service) for row in links.rows))
+    output.table(
+        ("semantics", "content type", "bytes", "file or category", "address"),
+        (
+            (
+                row.semantics.rpartition("#")[2],
+                row.content_type,
+                "" if row.size_bytes is None else row.size_bytes,
+                row.file_name or row.category or row.description,
+                row.access_url or row.service,
+            )
+            for row in links.rows
+        ),
+    )
     return 0

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from esorex_bridge.archive.unpack import Unpacking
     from esorex_bridge.archive.wanted import Wanted, WantedFile
 
-EXAMPLE = "esorex-bridge fetch NACO.2016-03-02T00:30:00.076 --yes\n" \
-          "  esorex-bridge fetch --from-query --instrument naco --night 2016-03-01 --list-only"
+EXAMPLE = (
+    "esorex-bridge fetch NACO.2016-03-02T00:30:00.076 --yes\n"
+    "  esorex-bridge fetch --from-query --instrument naco --night 2016-03-01 --list-only"
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -34,10 +36,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-calibrations", action="store_true", help="the frames alone; calSelector is not asked")
     parser.add_argument("--list-only", action="store_true", help="list the files, and fetch nothing")
     parser.add_argument("--yes", action="store_true", help="do not ask before fetching")
-    parser.add_argument("--parallel", type=int, default=4, metavar="N", choices=range(1, 17),
-                        help="connections at a time, 1 to 16 (default: 4)")
-    parser.add_argument("--unpack", choices=("auto", "always", "never"), default="auto",
-                        help="unpack .Z and .gz: by default where the recipes cannot read them")
+    parser.add_argument(
+        "--parallel",
+        type=int,
+        default=4,
+        metavar="N",
+        choices=range(1, 17),
+        help="connections at a time, 1 to 16 (default: 4)",
+    )
+    parser.add_argument(
+        "--unpack",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="unpack .Z and .gz: by default where the recipes cannot read them",
+    )
     constraints.configure(parser, dp_ids=False)
     options.common(parser)
 
@@ -65,8 +77,9 @@ def run(args: argparse.Namespace) -> int:
     return 0 if is_done(report) else 1
 
 
-def fetch_watched(client: ArchiveClient, names: Sequence[str], folder: Path, parallel: int,
-                  unpacking: Unpacking = "auto") -> FetchReport:
+def fetch_watched(
+    client: ArchiveClient, names: Sequence[str], folder: Path, parallel: int, unpacking: Unpacking = "auto"
+) -> FetchReport:
     """Fetch files, with progress on stderr."""
     from esorex_bridge.cli.transfer_progress import watching
 
@@ -79,8 +92,9 @@ def is_done(report: FetchReport) -> bool:
     from esorex_bridge.archive.transfer import FileStatus
     from esorex_bridge.archive.wanted import NIGHT_LOG
 
-    return all(file.here or (file.status is FileStatus.MISSING and file.name.endswith(NIGHT_LOG))
-               for file in report.files)
+    return all(
+        file.here or (file.status is FileStatus.MISSING and file.name.endswith(NIGHT_LOG)) for file in report.files
+    )
 
 
 def summary(report: FetchReport) -> None:
@@ -149,9 +163,19 @@ def _list(request: _Request, args: argparse.Namespace) -> int:
     if args.json:
         output.emit_json({"files": [_listed(file) for file in wanted.files], "warnings": list(wanted.warnings)})
         return 0
-    output.table(("file", "category", "role", "bytes", ""), (
-        (file.name, ", ".join(file.categories), file.role, "" if file.size_bytes is None else file.size_bytes,
-         "there" if file.present else "") for file in wanted.files))
+    output.table(
+        ("file", "category", "role", "bytes", ""),
+        (
+            (
+                file.name,
+                ", ".join(file.categories),
+                file.role,
+                "" if file.size_bytes is None else file.size_bytes,
+                "there" if file.present else "",
+            )
+            for file in wanted.files
+        ),
+    )
     for line in wanted.warnings:
         output.note(f"warning: {line}")
     return 0
@@ -159,12 +183,17 @@ def _list(request: _Request, args: argparse.Namespace) -> int:
 
 def _show(wanted: Wanted, folder: Path) -> None:
     due = [file for file in wanted.files if not file.present]
-    roles = ", ".join(f"{number} {role}" for role in ("science", "calibration", "night log")
-                      if (number := sum(file.role == role for file in wanted.files)))
+    roles = ", ".join(
+        f"{number} {role}"
+        for role in ("science", "calibration", "night log")
+        if (number := sum(file.role == role for file in wanted.files))
+    )
     print(f"{len(wanted.files)} files ({roles}) for {folder}")
     unknown = f", and {wanted.unknown_sizes} of unknown size" if wanted.unknown_sizes else ""
-    print(f"{len(due)} to fetch (about {wanted.size_bytes / 1e6:.1f} MB{unknown}), "
-          f"{len(wanted.files) - len(due)} there already")
+    print(
+        f"{len(due)} to fetch (about {wanted.size_bytes / 1e6:.1f} MB{unknown}), "
+        f"{len(wanted.files) - len(due)} there already"
+    )
     for line in wanted.warnings:
         output.note(f"warning: {line}")
 
@@ -191,10 +220,21 @@ def _document(request: _Request, report: FetchReport, folder: Path, trees: Seque
 
 def file_document(file: FileReport) -> dict[str, Any]:
     """Return a file's report as JSON values."""
-    return {"name": file.name, "status": file.status.value, "reason": file.reason,
-            "path": str(file.path) if file.path else None, "size_bytes": file.size_bytes, "digest": file.digest}
+    return {
+        "name": file.name,
+        "status": file.status.value,
+        "reason": file.reason,
+        "path": str(file.path) if file.path else None,
+        "size_bytes": file.size_bytes,
+        "digest": file.digest,
+    }
 
 
 def _listed(file: WantedFile) -> dict[str, Any]:
-    return {"name": file.name, "categories": list(file.categories), "role": file.role, "size_bytes": file.size_bytes,
-            "present": file.present}
+    return {
+        "name": file.name,
+        "categories": list(file.categories),
+        "role": file.role,
+        "size_bytes": file.size_bytes,
+        "present": file.present,
+    }

@@ -23,20 +23,38 @@ EXAMPLE = (
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("places", nargs="*", type=Path, metavar="DIR",
-                        help="folders or files (default: reflex_input/ of the data root, or the root)")
+    parser.add_argument(
+        "places",
+        nargs="*",
+        type=Path,
+        metavar="DIR",
+        help="folders or files (default: reflex_input/ of the data root, or the root)",
+    )
     options.organising(parser)
     group = parser.add_argument_group("selection")
-    group.add_argument("--select", choices=("all", "new", "reduced", "failed"), default="all",
-                       help="datasets by what happened to them so far")
+    group.add_argument(
+        "--select",
+        choices=("all", "new", "reduced", "failed"),
+        default="all",
+        help="datasets by what happened to them so far",
+    )
     group.add_argument("--name", metavar="PATTERN", help="datasets whose name matches, with * and ?")
-    group.add_argument("--where", metavar="CONDITION",
-                       help="datasets whose science files fulfil a condition, written as in OCA rules: "
-                            "'INS.FILT1.NAME == \"Ks\"'")
-    group.add_argument("--ask-archive", type=float, metavar="DAYS",
-                       help="ask the archive (TAP) for what is missing, within so many days of what it is for")
-    group.add_argument("--reflex-json", action="store_true",
-                       help="print the datasets as ESO Reflex's datasets.json, and nothing else on stdout")
+    group.add_argument(
+        "--where",
+        metavar="CONDITION",
+        help="datasets whose science files fulfil a condition, written as in OCA rules: 'INS.FILT1.NAME == \"Ks\"'",
+    )
+    group.add_argument(
+        "--ask-archive",
+        type=float,
+        metavar="DAYS",
+        help="ask the archive (TAP) for what is missing, within so many days of what it is for",
+    )
+    group.add_argument(
+        "--reflex-json",
+        action="store_true",
+        help="print the datasets as ESO Reflex's datasets.json, and nothing else on stdout",
+    )
     options.common(parser)
 
 
@@ -110,8 +128,13 @@ def _action_document(action: Action) -> dict[str, Any]:
 
 
 def _file_document(file: DatasetFile) -> dict[str, Any]:
-    return {"name": file.name, "category": file.category, "path": str(file.path) if file.path else None,
-            "match": file.match, "certified": file.certified}
+    return {
+        "name": file.name,
+        "category": file.category,
+        "path": str(file.path) if file.path else None,
+        "match": file.match,
+        "certified": file.certified,
+    }
 
 
 def _reflex(datasets: tuple[Dataset, ...], data: OrganisedData) -> list[dict[str, Any]]:
@@ -148,8 +171,10 @@ def _print(datasets: tuple[Dataset, ...], data: OrganisedData) -> None:
         output.note(f"cannot be used: {fault.reason}")
     unclassified = [frame for known in data.organised for frame in known.unclassified]
     if unclassified:
-        output.note(f"{len(unclassified)} files have no category, first {unclassified[0].path}; "
-                    f"'esorex-bridge why {unclassified[0].name}' tells why")
+        output.note(
+            f"{len(unclassified)} files have no category, first {unclassified[0].path}; "
+            f"'esorex-bridge why {unclassified[0].name}' tells why"
+        )
     for warning in data.warnings:
         output.note(warning)
 
@@ -158,8 +183,11 @@ def _row(dataset: Dataset) -> tuple[object, ...]:
     from esorex_bridge.datasets.dataset import files_of, walk_actions
 
     known = dict(dataset.descriptors)
-    setup = [f"{key}={value}" for key, value in dataset.descriptors
-             if not key.startswith(("OBS.", "TPL.")) and value != "UNDEFINED"]
+    setup = [
+        f"{key}={value}"
+        for key, value in dataset.descriptors
+        if not key.startswith(("OBS.", "TPL.")) and value != "UNDEFINED"
+    ]
     messages = dict.fromkeys(text for action, _ in walk_actions(dataset.action) for text in action.messages)
     return (
         dataset.name,

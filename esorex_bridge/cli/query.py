@@ -12,8 +12,10 @@ from esorex_bridge.cli import archive, constraints, options, output
 if TYPE_CHECKING:
     from astropy.table import Table
 
-EXAMPLE = "esorex-bridge query --program '098.C-0739(C)' --night 2016-09-25\n  esorex-bridge query --instrument naco " \
-          "--target 'HD 1' --adql"
+EXAMPLE = (
+    "esorex-bridge query --program '098.C-0739(C)' --night 2016-09-25\n  esorex-bridge query --instrument naco "
+    "--target 'HD 1' --adql"
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,8 +27,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     form.add_argument("--csv", action="store_true", help="print CSV")
     form.add_argument("--votable", action="store_true", help="print a VOTable")
     parser.add_argument("--async", dest="job", action="store_true", help="ask by an async job, for long queries")
-    parser.add_argument("--login", action="store_true",
-                        help="ask as a user: also finds protected metadata of own programmes, but slower")
+    parser.add_argument(
+        "--login",
+        action="store_true",
+        help="ask as a user: also finds protected metadata of own programmes, but slower",
+    )
     options.common(parser)
 
 

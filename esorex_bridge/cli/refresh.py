@@ -18,8 +18,13 @@ EXAMPLE = "esorex-bridge refresh --root night --days 30"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("--days", type=float, default=30, metavar="N",
-                        help="ask again for any tree older than N days (default: 30; 0 for all)")
+    parser.add_argument(
+        "--days",
+        type=float,
+        default=30,
+        metavar="N",
+        help="ask again for any tree older than N days (default: 30; 0 for all)",
+    )
     parser.add_argument("--into", type=Path, metavar="DIR", help="a data folder (default: those of the root)")
     options.dry_run(parser)
     options.common(parser)
@@ -37,15 +42,21 @@ def run(args: argparse.Namespace) -> int:
         with archive.client(args) as client:
             changes = _refreshed(client, found)
     if args.json:
-        output.emit_json({"due": [{"tree": str(item.saved.path), "reason": item.reason} for item in found],
-                          "changes": [_document(item) for item in changes]})
+        output.emit_json(
+            {
+                "due": [{"tree": str(item.saved.path), "reason": item.reason} for item in found],
+                "changes": [_document(item) for item in changes],
+            }
+        )
         return 0
     for item in found if args.dry_run else ():
         print(f"{item.saved.path}: {item.reason}")
     for changed in changes:
         _show(changed)
-    print(f"{len(found)} trees {'would be asked for again' if args.dry_run else 'were asked for again'}, "
-          f"{sum(bool(item.added or item.removed or item.remarks) for item in changes)} changed")
+    print(
+        f"{len(found)} trees {'would be asked for again' if args.dry_run else 'were asked for again'}, "
+        f"{sum(bool(item.added or item.removed or item.remarks) for item in changes)} changed"
+    )
     if any(item.added for item in changes):
         print("'esorex-bridge fetch' with the same frames brings the files that were added")
     return 0
@@ -81,5 +92,10 @@ def _show(change: Change) -> None:
 
 
 def _document(change: Change) -> dict[str, Any]:
-    return {"tree": str(change.saved.path), "added": list(change.added), "removed": list(change.removed),
-            "remarks": list(change.remarks), "replaced": change.take}
+    return {
+        "tree": str(change.saved.path),
+        "added": list(change.added),
+        "removed": list(change.removed),
+        "remarks": list(change.remarks),
+        "replaced": change.take,
+    }

@@ -74,17 +74,29 @@ class Alternative(Struct, frozen=True):
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("dataset", metavar="DATASET", help="a dataset's name")
-    parser.add_argument("--data", action="append", type=Path, default=[], metavar="DIR",
-                        help="folder of the data; may be given again (default: reflex_input/ of the data root)")
+    parser.add_argument(
+        "--data",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="DIR",
+        help="folder of the data; may be given again (default: reflex_input/ of the data root)",
+    )
     told = f"kept in {CHOICES_FILE} of the data root; every later run applies them"
     group = parser.add_argument_group("choices", told)
     group.add_argument("--use", metavar="FILE", help="use this file, with the group it belongs to (needs --for)")
     group.add_argument("--for", dest="category", metavar="CATEGORY", help="the category that --use is for")
     group.add_argument("--drop", action="append", default=[], metavar="FILE", help="do not use this file")
-    group.add_argument("--replace", action="append", default=[], metavar="CATEGORY=FILE",
-                       help="use an own file in place of what would be made")
-    group.add_argument("--set", action="append", default=[], metavar="RECIPE.PARAM=VALUE",
-                       help="a recipe parameter for this dataset")
+    group.add_argument(
+        "--replace",
+        action="append",
+        default=[],
+        metavar="CATEGORY=FILE",
+        help="use an own file in place of what would be made",
+    )
+    group.add_argument(
+        "--set", action="append", default=[], metavar="RECIPE.PARAM=VALUE", help="a recipe parameter for this dataset"
+    )
     group.add_argument("--reset", action="store_true", help="take back all choices for this dataset")
     group.add_argument("--pick", action="store_true", help="choose by number on the terminal")
     options.organising(parser)
@@ -162,8 +174,24 @@ def _show(args: argparse.Namespace, data: OrganisedData, reviewed: Dataset, choi
         output.emit_json({"dataset": reviewed.name, "choices": kept, "alternatives": [plain(row) for row in rows]})
         return
     columns = ("purpose", "category", "file", "files", "used", "days", "match", "certified", "quality")
-    output.table(columns, [(row.purpose, row.category, row.file, row.files, "yes" if row.used else "-",
-                            _days(row.days), row.match, row.certified, row.quality) for row in rows], reviewed.name)
+    output.table(
+        columns,
+        [
+            (
+                row.purpose,
+                row.category,
+                row.file,
+                row.files,
+                "yes" if row.used else "-",
+                _days(row.days),
+                row.match,
+                row.certified,
+                row.quality,
+            )
+            for row in rows
+        ],
+        reviewed.name,
+    )
     for message in reviewed.action.messages:
         if message.startswith(MARK):
             print(message)
@@ -213,8 +241,17 @@ def _row(purpose: str, category: str, candidate: Candidate, used: bool, days: fl
     first = frames[0]
     own = first.category if candidate.maker else category
     grade = first.keywords.get("OBS.GRADE") or first.keywords.get("QC.GRADE") or "-"
-    return Alternative(purpose, own, first.name, len(frames), used, days if days < float("inf") else None,
-                       "settings agree", "-", str(grade))
+    return Alternative(
+        purpose,
+        own,
+        first.name,
+        len(frames),
+        used,
+        days if days < float("inf") else None,
+        "settings agree",
+        "-",
+        str(grade),
+    )
 
 
 def _by_tree(data: OrganisedData, action: Action, purpose: str) -> Iterator[Alternative]:
@@ -224,12 +261,17 @@ def _by_tree(data: OrganisedData, action: Action, purpose: str) -> Iterator[Alte
         for place, choice in enumerate(choices):
             first = choice.action.files[0].name if choice.action.files else "-"
             yield Alternative(
-                purpose, choice.action.name, first, len(choice.action.files), place == 0,
+                purpose,
+                choice.action.name,
+                first,
+                len(choice.action.files),
+                place == 0,
                 choice.days if choice.days < float("inf") else None,
                 "; ".join((choice.action.match or "-", *choice.disagreements)),
                 "yes" if choice.action.certified else "no",
             )
             yield from _by_tree(data, choice.action, f"{choice.action.name}/{purpose}")
     for file in action.statics:
-        yield Alternative(purpose, file.category, file.name, 1, True, None, file.match or "-",
-                          "yes" if file.certified else "no")
+        yield Alternative(
+            purpose, file.category, file.name, 1, True, None, file.match or "-", "yes" if file.certified else "no"
+        )

@@ -48,8 +48,9 @@ def _bar(files: int) -> Iterator[Progress]:
 
     so_far: dict[str, int] = {}
     lock = threading.Lock()
-    with Bars(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-              console=Console(stderr=True)) as bars:
+    with Bars(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=Console(stderr=True)
+    ) as bars:
         whole = bars.add_task("files", total=files)
 
         def tell(event: Received | FileReport) -> None:

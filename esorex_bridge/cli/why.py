@@ -20,10 +20,17 @@ EXAMPLE = (
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("what", metavar="DATASET|FILE|CATEGORY|STEP",
-                        help="a dataset's name, a file, a category, or a step")
-    parser.add_argument("--data", action="append", type=Path, default=[], metavar="DIR",
-                        help="folder of the data; may be given again (default: reflex_input/ of the data root)")
+    parser.add_argument(
+        "what", metavar="DATASET|FILE|CATEGORY|STEP", help="a dataset's name, a file, a category, or a step"
+    )
+    parser.add_argument(
+        "--data",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="DIR",
+        help="folder of the data; may be given again (default: reflex_input/ of the data root)",
+    )
     options.organising(parser)
     options.parameters(parser.add_argument_group("what a step would run with"))
     options.common(parser)

@@ -22,8 +22,14 @@ from esorex_bridge.datasets.oca.rules import Rules, Selection
 from esorex_bridge.fits.card import Value
 
 COLUMNS = {
-    "DPR.CATG": "dp_cat", "DPR.TYPE": "dp_type", "DPR.TECH": "dp_tech", "TPL.ID": "tpl_id", "INS.MODE": "ins_mode",
-    "DET.DIT": "det_dit", "DET.NDIT": "det_ndit", "DET.CHIP1.ID": "det_chip1id",
+    "DPR.CATG": "dp_cat",
+    "DPR.TYPE": "dp_type",
+    "DPR.TECH": "dp_tech",
+    "TPL.ID": "tpl_id",
+    "INS.MODE": "ins_mode",
+    "DET.DIT": "det_dit",
+    "DET.NDIT": "det_ndit",
+    "DET.CHIP1.ID": "det_chip1id",
 }
 """Columns of the archive's table `dbo.raw` that hold a keyword of the header."""
 
@@ -75,9 +81,11 @@ def raw_categories(category: str, rules: Rules) -> tuple[str, ...]:
 
 def _raw_categories(category: str, rules: Rules) -> Iterator[str]:
     """Yield the categories of raw files that are, or become, a category."""
-    makers = {action.name for action in rules.actions
-              if any(category in (product.name, *_constants(product.assignments, "PRO.CATG"))
-                     for product in action.products)}
+    makers = {
+        action.name
+        for action in rules.actions
+        if any(category in (product.name, *_constants(product.assignments, "PRO.CATG")) for product in action.products)
+    }
     if not makers:
         yield category
     for execution in rules.executions:

@@ -19,11 +19,36 @@ from esorex_bridge.datasets.frames import time_of
 from esorex_bridge.datasets.oca.evaluate import NOTHING, Keywords, equal, shown
 
 SETTINGS = (
-    "DET.DIT", "DET.NDIT", "DET.NCORRS.NAME", "DET.MODE.NAME", "DET.READ.CURNAME", "DET.READ.MODE", "DET.READ.SPEED",
-    "DET.READ.CLOCK", "DET.WIN.NX", "DET.WIN.NY", "DET.WIN1.BINX", "DET.WIN1.BINY", "DET.WIN1.NX", "DET.WIN1.NY",
-    "DET.CHIPS", "DET.CHIP1.ID", "INS.MODE", "INS.FILT1.NAME", "INS.FILT2.NAME", "INS.OPTI1.NAME", "INS.OPTI6.NAME",
-    "INS.OPTI7.NAME", "INS.GRAT1.NAME", "INS.GRAT1.WLEN", "INS.GRAT2.NAME", "INS.GRAT2.WLEN", "INS.GRIS1.NAME",
-    "INS.GRIS2.NAME", "INS.SLIT1.NAME", "OCS.CON.QUAD",
+    "DET.DIT",
+    "DET.NDIT",
+    "DET.NCORRS.NAME",
+    "DET.MODE.NAME",
+    "DET.READ.CURNAME",
+    "DET.READ.MODE",
+    "DET.READ.SPEED",
+    "DET.READ.CLOCK",
+    "DET.WIN.NX",
+    "DET.WIN.NY",
+    "DET.WIN1.BINX",
+    "DET.WIN1.BINY",
+    "DET.WIN1.NX",
+    "DET.WIN1.NY",
+    "DET.CHIPS",
+    "DET.CHIP1.ID",
+    "INS.MODE",
+    "INS.FILT1.NAME",
+    "INS.FILT2.NAME",
+    "INS.OPTI1.NAME",
+    "INS.OPTI6.NAME",
+    "INS.OPTI7.NAME",
+    "INS.GRAT1.NAME",
+    "INS.GRAT1.WLEN",
+    "INS.GRAT2.NAME",
+    "INS.GRAT2.WLEN",
+    "INS.GRIS1.NAME",
+    "INS.GRIS2.NAME",
+    "INS.SLIT1.NAME",
+    "OCS.CON.QUAD",
 )
 """Settings of detector and instrument in which a calibration should agree with what it is for."""
 
@@ -48,9 +73,7 @@ class Ranked(Struct, frozen=True):
     days: float
 
 
-def ranked(
-    parent: Action, alternatives: tuple[Action, ...], headers: Mapping[Path, Keywords]
-) -> tuple[Ranked, ...]:
+def ranked(parent: Action, alternatives: tuple[Action, ...], headers: Mapping[Path, Keywords]) -> tuple[Ranked, ...]:
     """Return alternatives, the best first.
 
     Parameters

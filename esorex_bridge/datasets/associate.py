@@ -141,13 +141,18 @@ class Associator(Struct):
     def _warn(self, group: Group, choice: Chosen) -> None:
         selection, name = choice.selection, group.trigger.name
         if not choice.is_enough:
-            self.warnings[f"Could not find enough products of type {selection.category} for {name}. "
-                          f"Requested {selection.least}. Found {len(choice.taken)}."] = None
+            self.warnings[
+                f"Could not find enough products of type {selection.category} for {name}. "
+                f"Requested {selection.least}. Found {len(choice.taken)}."
+            ] = None
         if choice.cyclic and not choice.is_enough:
-            makers = ", ".join(sorted({candidate.maker.execution.action for candidate in choice.cyclic
-                                       if candidate.maker is not None}))
-            self.warnings[f"{selection.category} for {name} would need itself: it comes from {makers}, which needs "
-                          f"{group.execution.action}; this cycle in the rules is refused."] = None
+            makers = ", ".join(
+                sorted({candidate.maker.execution.action for candidate in choice.cyclic if candidate.maker is not None})
+            )
+            self.warnings[
+                f"{selection.category} for {name} would need itself: it comes from {makers}, which needs "
+                f"{group.execution.action}; this cycle in the rules is refused."
+            ] = None
 
 
 def as_file(frame: Frame, category: str) -> DatasetFile:

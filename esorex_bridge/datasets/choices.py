@@ -110,8 +110,10 @@ def _choices(entry: Any, place: str) -> Choices:
     use, drop, own = fields.get("use") or {}, fields.get("drop") or [], fields.get("replace") or {}
     given = fields.get("parameters") or {}
     if unknown or not (isinstance(use, dict) and isinstance(drop, list) and isinstance(own, dict) and _is_set(given)):
-        raise UserError(f"{place}: allowed are use (category: file), drop (a list of files), replace (category: path) "
-                        "and parameters (recipe: {parameter: value}); mend it or remove it")
+        raise UserError(
+            f"{place}: allowed are use (category: file), drop (a list of files), replace (category: path) "
+            "and parameters (recipe: {parameter: value}); mend it or remove it"
+        )
     used = tuple((str(category), str(name)) for category, name in use.items())
     replaced = tuple((str(key), Path(str(path))) for key, path in own.items())
     parameters = ((str(recipe), str(name), value) for recipe, each in given.items() for name, value in each.items())
@@ -190,9 +192,7 @@ def apply_choices(
     return replace(dataset, action=told, chosen=named, parameters=choices.parameters)
 
 
-def _found(
-    name: str, category: str, top: Action, others: tuple[Action | DatasetFile, ...]
-) -> Action | DatasetFile:
+def _found(name: str, category: str, top: Action, others: tuple[Action | DatasetFile, ...]) -> Action | DatasetFile:
     """Return the group or the single file that a choice means."""
     inside: list[Action | DatasetFile] = [action for action, _ in walk_actions(top) if action is not top]
     inside += [file for action, _ in walk_actions(top) for file in action.statics]
@@ -214,8 +214,9 @@ def _using(action: Action, category: str, chosen: Action | DatasetFile) -> Actio
     if isinstance(chosen, DatasetFile):
         others = [file for file in action.statics if file.category != category]
         statics = (*others, chosen) if len(others) < len(action.statics) else action.statics
-        return replace(action, statics=statics, actions=tuple(_using(child, category, chosen)
-                                                              for child in action.actions))
+        return replace(
+            action, statics=statics, actions=tuple(_using(child, category, chosen) for child in action.actions)
+        )
     children: list[Action] = []
     for child in action.actions:
         same = category in _categories(child)
@@ -245,9 +246,7 @@ def _with_own(action: Action, category: str, own: DatasetFile, makes: Makes) -> 
 
     What makes nothing but that category goes. What makes other things too stays for their sake.
     """
-    kept = [
-        child for child in action.actions if category not in _categories(child) and set(makes(child)) != {category}
-    ]
+    kept = [child for child in action.actions if category not in _categories(child) and set(makes(child)) != {category}]
     others = tuple(file for file in action.statics if file.category != category)
     gone = len(kept) < len(action.actions) or len(others) < len(action.statics)
     below = [_with_own(child, category, own, makes) for child in kept]

@@ -103,8 +103,14 @@ def _is_elsewhere(action: Action) -> bool:
 
 def _group_of(action: Action, known: Organised) -> Group | None:
     names = _identities(action)
-    return next((group for group in known.groups
-                 if any(frame.name in names or str(frame.path) in names for frame in group.frames)), None)
+    return next(
+        (
+            group
+            for group in known.groups
+            if any(frame.name in names or str(frame.path) in names for frame in group.frames)
+        ),
+        None,
+    )
 
 
 def _identities(action: Action) -> set[str]:
@@ -127,12 +133,18 @@ def _names(selection: Selection, candidate: Candidate) -> set[str]:
     return {selection.category, candidate.maker.execution.action, *raws}
 
 
-def _parts(
-    filled: dict[str, tuple[Candidate, ...]], known: Organised
-) -> tuple[list[DatasetFile], list[Action]]:
+def _parts(filled: dict[str, tuple[Candidate, ...]], known: Organised) -> tuple[list[DatasetFile], list[Action]]:
     associator = known.associator
-    statics = [as_file(candidate.frame, category) for category, candidates in filled.items()
-               for candidate in candidates if candidate.maker is None]
-    actions = [associator.action(candidate.maker) for candidates in filled.values()
-               for candidate in candidates if candidate.maker is not None]
+    statics = [
+        as_file(candidate.frame, category)
+        for category, candidates in filled.items()
+        for candidate in candidates
+        if candidate.maker is None
+    ]
+    actions = [
+        associator.action(candidate.maker)
+        for candidates in filled.values()
+        for candidate in candidates
+        if candidate.maker is not None
+    ]
     return statics, actions

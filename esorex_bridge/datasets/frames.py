@@ -18,8 +18,21 @@ _MJD_EPOCH = datetime(1858, 11, 17, tzinfo=UTC)
 _SECONDS_PER_DAY = 86400.0
 
 ALWAYS_READ = (
-    "INSTRUME", "MJD-OBS", "DATE-OBS", "DPR.CATG", "DPR.TYPE", "DPR.TECH", "PRO.CATG", "TPL.START", "TPL.ID",
-    "TPL.EXPNO", "OBS.ID", "OBS.NAME", "OBS.TARG.NAME", "INS.MODE", "ARCFILE",
+    "INSTRUME",
+    "MJD-OBS",
+    "DATE-OBS",
+    "DPR.CATG",
+    "DPR.TYPE",
+    "DPR.TECH",
+    "PRO.CATG",
+    "TPL.START",
+    "TPL.ID",
+    "TPL.EXPNO",
+    "OBS.ID",
+    "OBS.NAME",
+    "OBS.TARG.NAME",
+    "INS.MODE",
+    "ARCFILE",
 )
 """Keywords needed of every file, whatever the rules look at."""
 

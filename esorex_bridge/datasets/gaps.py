@@ -69,8 +69,9 @@ def gaps_of(dataset: Dataset, organised: Organised, days: float) -> tuple[Gap, .
             waiting += [candidate.maker for candidate in chosen.taken if candidate.maker is not None]
             query = None if chosen.is_enough else query_for(selection.category, organised.rules, group, days)
             if query is not None:
-                found.append(Gap(group, selection.category, raw_categories(selection.category, organised.rules)[0],
-                                 query))
+                found.append(
+                    Gap(group, selection.category, raw_categories(selection.category, organised.rules)[0], query)
+                )
     return tuple(found)
 
 

@@ -171,7 +171,8 @@ class Pool:
             return
         middle = bisect_left(candidates, time, key=_time)
         yield from merge(
-            _runs(candidates, range(middle - 1, -1, -1)), _runs(candidates, range(middle, len(candidates))),
+            _runs(candidates, range(middle - 1, -1, -1)),
+            _runs(candidates, range(middle, len(candidates))),
             key=lambda candidate: (abs(candidate.frame.time - time), *_rank(candidate)),
         )
 

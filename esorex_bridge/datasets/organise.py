@@ -75,9 +75,7 @@ class Organised(Struct, frozen=True):
         return tuple(frame for frame in self.frames if not frame.category)
 
 
-def organise(
-    headers: Mapping[Path, Keywords], rules: Rules, breakpoints: tuple[Breakpoint, ...] = ()
-) -> Organised:
+def organise(headers: Mapping[Path, Keywords], rules: Rules, breakpoints: tuple[Breakpoint, ...] = ()) -> Organised:
     """Organise the files of one instrument.
 
     Parameters
@@ -98,8 +96,7 @@ def organise(
     associator = Associator(pool, breakpoints)
     datasets = tuple(_dataset(group, associator) for group in targets)
     warnings = (*_general_warnings(frames, groups, targets, rules), *associator.warnings)
-    return Organised(_distinctly_named(datasets), frames, groups, targets, rules, pool, breakpoints,
-                     warnings)
+    return Organised(_distinctly_named(datasets), frames, groups, targets, rules, pool, breakpoints, warnings)
 
 
 def _targets(groups: Iterable[Group], rules: Rules) -> tuple[Group, ...]:
@@ -157,7 +154,8 @@ def _general_warnings(
     elif not targets:
         yield "No datasets have been created: " + (
             "no file is marked as a target (REFLEX.TARGET) by the rules."
-            if rules.assigns("REFLEX.TARGET") else "there is no group with a science file (DPR.CATG = SCIENCE)."
+            if rules.assigns("REFLEX.TARGET")
+            else "there is no group with a science file (DPR.CATG = SCIENCE)."
         )
     used = {id(frame) for group in groups for frame in group.frames}
     for frame in frames:

@@ -48,8 +48,9 @@ def _merged(parts: list[Dataset]) -> Dataset:
         return parts[0]
     parts = sorted(parts, key=lambda part: part.name)
     actions = [part.action for part in parts]
-    files = sorted({file.name: file for action in actions for file in action.files}.values(),
-                   key=lambda file: file.name)
+    files = sorted(
+        {file.name: file for action in actions for file in action.files}.values(), key=lambda file: file.name
+    )
     if len(files) == len(actions[0].files):
         return parts[0]
     merged = Action(

@@ -26,9 +26,13 @@ def why_file(organised: Organised, name: str) -> tuple[str, ...]:
 
 def _file_lines(organised: Organised, frame: Frame) -> Iterator[str]:
     yield from classification(organised, frame)
-    uses = [f"{dataset.name} as {file.category} ({purpose})" for dataset in organised.datasets
-            for action, purpose in walk_actions(dataset.action) for file in (*action.files, *action.statics)
-            if file.path == frame.path]
+    uses = [
+        f"{dataset.name} as {file.category} ({purpose})"
+        for dataset in organised.datasets
+        for action, purpose in walk_actions(dataset.action)
+        for file in (*action.files, *action.statics)
+        if file.path == frame.path
+    ]
     if uses:
         yield from (f"{frame.name} is used by {use}." for use in dict.fromkeys(uses))
         return
@@ -40,12 +44,12 @@ def classification(organised: Organised, frame: Frame) -> Iterator[str]:
     """Tell which rule gave a file its category, and which earlier ones it overrode."""
     winner = frame.classified.winner
     if winner is None or not frame.category:
-        raw = ", ".join(f"{key} = {shown(frame.keywords.get(key))}" for key in
-                        ("DPR.CATG", "DPR.TYPE", "DPR.TECH", "PRO.CATG"))
+        raw = ", ".join(
+            f"{key} = {shown(frame.keywords.get(key))}" for key in ("DPR.CATG", "DPR.TYPE", "DPR.TECH", "PRO.CATG")
+        )
         yield f"{frame.name}: no rule of {organised.rules.name} gives it a category ({raw})."
         return
-    yield (f"{frame.name} is {frame.category}: {organised.rules.name}:{winner.line}, "
-           f"if {winner.condition}.")
+    yield (f"{frame.name} is {frame.category}: {organised.rules.name}:{winner.line}, if {winner.condition}.")
     for rule in frame.classified.rules:
         if rule is not winner:
             given = ", ".join(map(str, rule.assignments))
@@ -55,8 +59,9 @@ def classification(organised: Organised, frame: Frame) -> Iterator[str]:
 def _refusals(organised: Organised, frame: Frame) -> Iterator[str]:
     """Tell for each group that asks for such a file, or for what it is made into, why it was not taken."""
     makers = [group for group in organised.groups if frame in group.frames]
-    candidates = [candidate for candidate in organised.pool.all
-                  if candidate.frame is frame or candidate.maker in makers]
+    candidates = [
+        candidate for candidate in organised.pool.all if candidate.frame is frame or candidate.maker in makers
+    ]
     asked = False
     for group, selection in _asking(organised):
         for candidate in candidates:
@@ -87,16 +92,24 @@ def _asking(organised: Organised) -> Iterator[tuple[Group, Selection]]:
 def _is_meant(condition: Expression, frame: Frame) -> bool:
     """Tell whether a condition is about files of this category, settings aside."""
     parts = condition.parts if isinstance(condition, All) else (condition,)
-    tests = [part for part in parts
-             if isinstance(part, Compared) and isinstance(part.left, Keyword) and isinstance(part.right, Constant)
-             and part.left.name.endswith(("CATG", "RAW.TYPE"))]
+    tests = [
+        part
+        for part in parts
+        if isinstance(part, Compared)
+        and isinstance(part.left, Keyword)
+        and isinstance(part.right, Constant)
+        and part.left.name.endswith(("CATG", "RAW.TYPE"))
+    ]
     return bool(tests) and not any(objections(test, frame.keywords) for test in tests)
 
 
 def verdict(organised: Organised, group: Group, selection: Selection, candidate: Candidate) -> str:
     """Tell why a candidate was taken or not by one selection of a group."""
-    what = candidate.frame.name if candidate.maker is None else (
-        f"{candidate.frame.category} from {candidate.maker.trigger.name}")
+    what = (
+        candidate.frame.name
+        if candidate.maker is None
+        else (f"{candidate.frame.category} from {candidate.maker.trigger.name}")
+    )
     rule = f"{organised.rules.name}:{selection.line}" if selection.line else "as its recipe takes it"
     place = f"{selection.category} for {group.trigger.name} ({rule})"
     return f"{what} as {place}: {_reason(organised, group, selection, candidate)}"
@@ -135,16 +148,16 @@ def why_dataset(organised: Organised, dataset: Dataset) -> tuple[str, ...]:
     group = organised.target(dataset.name)
     if group is None:
         return ()
-    lines = [f"{dataset.name} is {'complete' if dataset.complete else 'incomplete'}: {group.execution.action} on "
-             f"{len(group.frames)} files of {', '.join(sorted({frame.category for frame in group.frames}))} "
-             f"({organised.rules.name}:{group.execution.line})."]
+    lines = [
+        f"{dataset.name} is {'complete' if dataset.complete else 'incomplete'}: {group.execution.action} on "
+        f"{len(group.frames)} files of {', '.join(sorted({frame.category for frame in group.frames}))} "
+        f"({organised.rules.name}:{group.execution.line})."
+    ]
     lines += _group_lines(organised, group, organised.associator, ())
     return tuple(dict.fromkeys(lines))
 
 
-def _group_lines(
-    organised: Organised, group: Group, associator: Associator, above: tuple[Group, ...]
-) -> Iterator[str]:
+def _group_lines(organised: Organised, group: Group, associator: Associator, above: tuple[Group, ...]) -> Iterator[str]:
     for selection in group.action.selections:
         chosen = associator.choose(group, selection, above)
         yield from _selection_lines(organised, group, chosen)
@@ -170,8 +183,10 @@ def _selection_lines(organised: Organised, group: Group, chosen: Chosen) -> Iter
     if query:
         yield f"  This TAP query would find it: {query}"
     else:
-        yield f"  {selection.category} is not made from raw files by these rules: look in the pipeline's static " \
-              "calibrations, or ask the archive for processed calibrations."
+        yield (
+            f"  {selection.category} is not made from raw files by these rules: look in the pipeline's static "
+            "calibrations, or ask the archive for processed calibrations."
+        )
 
 
 def _taken(candidate: Candidate, group: Group) -> str:
@@ -179,8 +194,10 @@ def _taken(candidate: Candidate, group: Group) -> str:
     away = f", {days:.1f} days away" if isfinite(days) else ""
     if candidate.maker is None:
         return f"{candidate.frame.name}{away}"
-    return f"made by {candidate.maker.execution.action} from {len(candidate.maker.frames)} files " \
-           f"beginning with {candidate.maker.trigger.name}{away}"
+    return (
+        f"made by {candidate.maker.execution.action} from {len(candidate.maker.frames)} files "
+        f"beginning with {candidate.maker.trigger.name}{away}"
+    )
 
 
 def why_tree(dataset: Dataset) -> tuple[str, ...]:

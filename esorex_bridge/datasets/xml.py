@@ -70,8 +70,15 @@ def _parse(document: bytes) -> etree._Element:
         raise UnreadableTreeError(f"an association tree of {len(document)} bytes is not read; real ones have 50 kB")
     if b"<!DOCTYPE" in document or b"<!ENTITY" in document:
         raise UnreadableTreeError("the association tree has a DTD; calSelector's have none, so it is not read")
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False,
-                             huge_tree=False, remove_comments=True, remove_pis=True)
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
     try:
         root = etree.fromstring(document, parser)
     except (etree.XMLSyntaxError, ValueError) as error:

@@ -64,7 +64,7 @@ def _tokens(text: str) -> list[tuple[str, str]]:
     while place < len(text.rstrip()):
         match = _TOKEN.match(text, place)
         if match is None or match.lastgroup is None:
-            raise AdqlError(f"Incorrect syntax near '{text[place:place + 20].strip()}'")
+            raise AdqlError(f"Incorrect syntax near '{text[place : place + 20].strip()}'")
         tokens.append((match.lastgroup, match[match.lastgroup]))
         place = match.end()
     return tokens

@@ -136,8 +136,8 @@ class Jobs:
             '<?xml version="1.0" encoding="UTF-8"?>\n'
             '<uws:job xmlns:uws="http://www.ivoa.net/xml/UWS/v1.0" xmlns:xlink="http://www.w3.org/1999/xlink" '
             'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" version="1.1">\n'
-            f"<uws:jobId>{job.number}</uws:jobId><uws:ownerId xsi:nil=\"true\"/><uws:phase>{job.phase}</uws:phase>"
-            f"<uws:quote xsi:nil=\"true\"/><uws:creationTime>{_utc(job.created)}</uws:creationTime>"
+            f'<uws:jobId>{job.number}</uws:jobId><uws:ownerId xsi:nil="true"/><uws:phase>{job.phase}</uws:phase>'
+            f'<uws:quote xsi:nil="true"/><uws:creationTime>{_utc(job.created)}</uws:creationTime>'
             f"<uws:executionDuration>{EXECUTION_SECONDS}</uws:executionDuration>"
             f"<uws:destruction>{_destruction(job)}</uws:destruction>"
             f'<uws:parameters><uws:parameter id="query">{query}</uws:parameter></uws:parameters>'

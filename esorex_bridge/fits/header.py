@@ -21,8 +21,10 @@ BLOCK_BYTES = 2880
 _FIRST_READ = 20 * BLOCK_BYTES
 _END = b"END     "
 _FULL_END = _END.ljust(CARD_BYTES)
-_STRUCTURE = re.compile(r"(XTENSION|PCOUNT|GCOUNT|THEAP|TFIELDS|EXTNAME|CHECKSUM|DATASUM|NAXIS\d*|BITPIX"
-                        r"|T(TYPE|FORM|UNIT|NULL|ZERO|SCAL|DISP|DIM)\d+|Z[A-Z]+\d*)")
+_STRUCTURE = re.compile(
+    r"(XTENSION|PCOUNT|GCOUNT|THEAP|TFIELDS|EXTNAME|CHECKSUM|DATASUM|NAXIS\d*|BITPIX"
+    r"|T(TYPE|FORM|UNIT|NULL|ZERO|SCAL|DISP|DIM)\d+|Z[A-Z]+\d*)"
+)
 _PACKED_IMAGE = re.compile(r"Z(BITPIX|NAXIS\d*)")
 
 
@@ -109,8 +111,11 @@ class Header(Mapping[str, Value]):
             at = self._find_card(words.ljust(8))
             if at >= 0:
                 return at, 9
-        name = b"HIERARCH " + words.replace(b".", b" ") if words.startswith(b"ESO.") else (
-            b"HIERARCH ESO " + words.replace(b".", b" "))
+        name = (
+            b"HIERARCH " + words.replace(b".", b" ")
+            if words.startswith(b"ESO.")
+            else (b"HIERARCH ESO " + words.replace(b".", b" "))
+        )
         at = self._find_card(name)
         return at, self._raw.find(b"=", at) - at + 1
 

@@ -22,15 +22,19 @@ class Selector:
 
     def __init__(self, keys: tuple[str, ...]) -> None:
         names = {key: canonical(key).removeprefix("ESO.") for key in keys}
-        self._primary = [(key, name.encode("latin-1", "replace").ljust(8) + b"=") for key, name in names.items()
-                         if "." not in name and len(name) <= 8 and not canonical(key).startswith("ESO.")]
+        self._primary = [
+            (key, name.encode("latin-1", "replace").ljust(8) + b"=")
+            for key, name in names.items()
+            if "." not in name and len(name) <= 8 and not canonical(key).startswith("ESO.")
+        ]
         self._by_words: dict[bytes, list[str]] = {}
         for key, name in names.items():
             self._by_words.setdefault(name.replace(".", " ").encode("latin-1", "replace"), []).append(key)
         wanted = _alternatives(names.values())
         # The second branch finds what cannot be searched so: other domains than ESO, lower case, doubled blanks.
-        self._cards = re.compile(rb"HIERARCH (?:ESO (" + wanted.encode("latin-1", "replace")
-                                 + rb") *=|(?!ESO [A-Z0-9 _-]+=))")
+        self._cards = re.compile(
+            rb"HIERARCH (?:ESO (" + wanted.encode("latin-1", "replace") + rb") *=|(?!ESO [A-Z0-9 _-]+=))"
+        )
 
     def search(self, raw: bytes) -> dict[str, Value] | None:
         """Return the values found in the cards; None where the header has to be parsed whole."""
@@ -89,5 +93,8 @@ def _branches(tree: _Branches) -> Iterator[str]:
         if not deeper:
             yield re.escape(word)
         else:
-            yield f"{re.escape(word)} {_pattern(deeper)}" if "" not in below else (
-                f"{re.escape(word)}(?: {_pattern(deeper)})?")
+            yield (
+                f"{re.escape(word)} {_pattern(deeper)}"
+                if "" not in below
+                else (f"{re.escape(word)}(?: {_pattern(deeper)})?")
+            )

@@ -171,11 +171,14 @@ class FitsWalker:
         """
         if self._part is _Part.DATA:
             expected = self._size + self._left
-            raise self._fault(f"is cut off: expected {expected} bytes or more, found {self._size}, "
-                              f"in the data of HDU {len(self._hdus) - 1}; fetch it again")
+            raise self._fault(
+                f"is cut off: expected {expected} bytes or more, found {self._size}, "
+                f"in the data of HDU {len(self._hdus) - 1}; fetch it again"
+            )
         if self._header:
-            raise self._fault(f"is cut off: it ends at byte {self._size} within the header of HDU {len(self._hdus)}; "
-                              "fetch it again")
+            raise self._fault(
+                f"is cut off: it ends at byte {self._size} within the header of HDU {len(self._hdus)}; fetch it again"
+            )
         if not self._hdus:
             raise self._fault("is empty (0 bytes): fetch it again or remove it")
         return FitsContent(Digest(f"sha256:{self._hash.hexdigest()}"), self._size, tuple(self._hdus))
@@ -195,16 +198,19 @@ class FitsWalker:
                 raise DataError(no_fits(Path(self._name), bytes(self._header[:MAGIC_BYTES])))
         elif not self._header.startswith(b"XTENSION="):
             if self._header.strip(b"\0 "):
-                raise self._fault(f"has bytes behind HDU {len(self._hdus) - 1} that are no extension (at byte "
-                                  f"{self._size // BLOCK_BYTES * BLOCK_BYTES}); fetch it again")
+                raise self._fault(
+                    f"has bytes behind HDU {len(self._hdus) - 1} that are no extension (at byte "
+                    f"{self._size // BLOCK_BYTES * BLOCK_BYTES}); fetch it again"
+                )
             self._header.clear()
             self._part = _Part.TRAILER
 
     def _take_block(self) -> None:
         block = bytes(self._header[-BLOCK_BYTES:])
         if b"\0" in block or len(self._header) > _HEADER_LIMIT:
-            raise self._fault(f"has a header in HDU {len(self._hdus)} that is no text or has no END card; "
-                              "fetch it again")
+            raise self._fault(
+                f"has a header in HDU {len(self._hdus)} that is no text or has no END card; fetch it again"
+            )
         if any(block.startswith(_END, at) for at in range(0, BLOCK_BYTES, CARD_BYTES)):
             self._begin_data(Header(bytes(self._header)))
             self._header.clear()
@@ -236,8 +242,10 @@ class FitsWalker:
 
     def _end_data(self, number: int) -> None:
         if self._sum and not self._sum.agrees():
-            raise self._fault(f"is damaged: the data of HDU {number} sum up to {self._sum.total()}, "
-                              f"its DATASUM says {self._sum.stated}; fetch it again")
+            raise self._fault(
+                f"is damaged: the data of HDU {number} sum up to {self._sum.total()}, "
+                f"its DATASUM says {self._sum.stated}; fetch it again"
+            )
         self._part = _Part.HEADER
 
     def _feed_trailer(self, view: memoryview) -> memoryview:

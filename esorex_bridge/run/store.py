@@ -67,9 +67,7 @@ class SqliteStore(KnownFiles, Past):
 
     def learn_keys(self, foreseen: Iterable[tuple[Plan, Seal, Iterable[StepKey]]]) -> None:
         """Remember the keys of the steps of plans (plan, seal, keys), the last ones of each plan."""
-        rows = [
-            (plan.dataset, plan.workflow, seal, bytes.fromhex("".join(keys))) for plan, seal, keys in foreseen
-        ]
+        rows = [(plan.dataset, plan.workflow, seal, bytes.fromhex("".join(keys))) for plan, seal, keys in foreseen]
         if rows:
             with self._write():
                 self._db.executemany("INSERT OR REPLACE INTO foreseen VALUES (?, ?, ?, ?)", rows)
@@ -206,6 +204,7 @@ class SqliteStore(KnownFiles, Past):
         """Forget recorded steps; their files are the caller's business."""
         with self._write():
             self._db.executemany("DELETE FROM steps WHERE key = ?", [(key,) for key in keys])
+
 
 def _keys_in(joined: bytes) -> tuple[StepKey, ...]:
     digits = joined.hex()

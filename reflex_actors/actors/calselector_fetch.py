@@ -153,8 +153,10 @@ def _fetch(inputs: Inputs, folder: Path, science: Sequence[str], mode: Mode) -> 
         report = archive.fetch(files.names, folder, unpacking="always" if inputs.flag("unpack") else "auto")
     absent = [f"{file.name}: {file.reason or file.status.value}" for file in report.files if not file.here]
     if absent:
-        raise DataError(f"{len(absent)} of {len(report.files)} files could not be fetched; what came is kept in "
-                        f"{folder}, run again for the rest. {'; '.join(absent[:5])}")
+        raise DataError(
+            f"{len(absent)} of {len(report.files)} files could not be fetched; what came is kept in "
+            f"{folder}, run again for the rest. {'; '.join(absent[:5])}"
+        )
     trees = tuple(reply.tree for reply in replies if reply.tree is not None)
     return Associated(trees, (*files.warnings, *_messages(trees)))
 

@@ -173,4 +173,3 @@ def _write_whole(path: Path, text: str) -> None:
 
     with written_whole(path) as part:
         part.write_text(text + "\n", encoding="utf-8")
-

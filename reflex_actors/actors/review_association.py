@@ -76,24 +76,30 @@ def question(data: OrganisedData) -> Question[Chosen]:
         return f'{warnings}{parts}<button name="do" value="keep">Go on</button>'
 
     def read(form: Form) -> Chosen:
-        known = {
-            _key(name, row): (name, row.category, row.file) for name, rows in offered.items() for row in rows
-        }
+        known = {_key(name, row): (name, row.category, row.file) for name, rows in offered.items() for row in rows}
         used = {_key(name, row) for name, rows in offered.items() for row in rows if row.used}
-        return tuple(known[value] for key, value in form.items()
-                     if key.startswith("use.") and value in known and value not in used)
+        return tuple(
+            known[value]
+            for key, value in form.items()
+            if key.startswith("use.") and value in known and value not in used
+        )
 
     return Question("What calibrates what", body, read)
 
 
 def _dataset(dataset: Dataset, rows: Iterable[Alternative]) -> str:
-    state = " ".join((
-        "" if dataset.complete else "incomplete", "" if dataset.certified else "not certified",
-        f"{dataset.mode}" if dataset.mode else "",
-    )).strip()
+    state = " ".join(
+        (
+            "" if dataset.complete else "incomplete",
+            "" if dataset.certified else "not certified",
+            f"{dataset.mode}" if dataset.mode else "",
+        )
+    ).strip()
     messages = "".join(f'<p class="said">{escape(text)}</p>' for text in dataset.action.messages)
-    heading = "<tr><th>use</th><th>for</th><th>category</th><th>file</th><th>files</th><th>days</th><th>match</th>" \
-              "<th>certified</th></tr>"
+    heading = (
+        "<tr><th>use</th><th>for</th><th>category</th><th>file</th><th>files</th><th>days</th><th>match</th>"
+        "<th>certified</th></tr>"
+    )
     lines = "".join(_row(dataset.name, row) for row in rows)
     return f"<h2>{escape(dataset.name)}</h2><p>{escape(state)}</p>{messages}<table>{heading}{lines}</table>"
 
@@ -101,11 +107,20 @@ def _dataset(dataset: Dataset, rows: Iterable[Alternative]) -> str:
 def _row(dataset: str, row: Alternative) -> str:
     group = escape(f"use.{dataset}.{row.purpose}.{row.category}")
     mark = " checked" if row.used else ""
-    cells = (row.purpose, row.category, row.file, str(row.files), "-" if row.days is None else f"{row.days:.2f}",
-             row.match, row.certified)
+    cells = (
+        row.purpose,
+        row.category,
+        row.file,
+        str(row.files),
+        "-" if row.days is None else f"{row.days:.2f}",
+        row.match,
+        row.certified,
+    )
     shown = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
-    return (f'<tr{" class=used" if row.used else ""}><td><input type="radio" name="{group}" '
-            f'value="{escape(_key(dataset, row))}"{mark}></td>{shown}</tr>')
+    return (
+        f'<tr{" class=used" if row.used else ""}><td><input type="radio" name="{group}" '
+        f'value="{escape(_key(dataset, row))}"{mark}></td>{shown}</tr>'
+    )
 
 
 def _key(dataset: str, row: Alternative) -> str:

@@ -62,8 +62,12 @@ def _words(command: str) -> list[str]:
 def _run(words: list[str], folder: Path) -> str:
     try:
         process = subprocess.Popen(
-            [*words, "data.sof"], cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, start_new_session=True,
+            [*words, "data.sof"],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
     except OSError as error:
         raise UserError(f"the command {words[0]} cannot be started: {error.strerror}; give its full path") from None
@@ -88,6 +92,8 @@ def _products(sof: SetOfFiles, folder: Path, purposes: tuple[str, ...]) -> SetOf
         headers = ((path, read_header(path).get("PRO.CATG")) for path in sorted(folder.glob("*.fits")))
         made = [(path, str(category)) for path, category in headers if category]
     if not made:
-        raise RecipeError(f"the command left no product in {folder}: FITS files with PRO CATG, or {ANSWER} with a line "
-                          "'path CATEGORY' for each")
+        raise RecipeError(
+            f"the command left no product in {folder}: FITS files with PRO CATG, or {ANSWER} with a line "
+            "'path CATEGORY' for each"
+        )
     return sof.with_files(FitsFile(str(path), category, purposes) for path, category in made)

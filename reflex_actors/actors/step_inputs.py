@@ -69,9 +69,7 @@ def with_main_files(sof: SetOfFiles, main: SetOfFiles) -> SetOfFiles:
         return sof
     served = set(main.purposes)
     kept = (replace(file, purposes=tuple(served.intersection(file.purposes))) for file in sof.files)
-    return sof.with_files(
-        new for new, old in zip(kept, sof.files, strict=True) if new.purposes or old.universal
-    )
+    return sof.with_files(new for new, old in zip(kept, sof.files, strict=True) if new.purposes or old.universal)
 
 
 def renamed(sof: SetOfFiles, names: Mapping[str, str]) -> SetOfFiles:

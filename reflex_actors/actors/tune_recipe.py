@@ -125,7 +125,7 @@ def _field(each: RecipeParameter, fields: dict[str, Any], form: Form) -> str:
     choices = ("true", "false") if fields.get("valtype") == "bool" else tuple(map(str, fields.get("valenum") or ()))
     if choices:
         options = "".join(
-            f'<option{" selected" if choice.lower() == value.lower() else ""}>{escape(choice)}</option>'
+            f"<option{' selected' if choice.lower() == value.lower() else ''}>{escape(choice)}</option>"
             for choice in choices
         )
         return f'<select name="{name}">{options}</select>'
@@ -157,5 +157,3 @@ def _schema(each: RecipeParameter) -> ParameterSchema:
         minimum=fields.get("valmin"),
         maximum=fields.get("valmax"),
     )
-
-

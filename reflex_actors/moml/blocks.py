@@ -166,9 +166,7 @@ def composite(
 ) -> Entity:
     """Return a composite with its own director; each wire becomes a relation of width 1."""
     relations, links = wiring(wires)
-    return Entity(
-        name, COMPOSITE, (director(), *properties), tuple(ports), tuple(entities), relations, links
-    )
+    return Entity(name, COMPOSITE, (director(), *properties), tuple(ports), tuple(entities), relations, links)
 
 
 def wiring(wires: Iterable[Wire]) -> tuple[tuple[Relation, ...], tuple[Link, ...]]:

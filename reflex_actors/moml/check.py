@@ -134,10 +134,12 @@ def _setting(entity: Entity, name: str) -> str | None:
 
 
 def _names(entity: Entity) -> Iterator[str]:
-    for kind, names in (("actors", [each.name for each in entity.entities]),
-                        ("relations", [each.name for each in entity.relations]),
-                        ("ports", [each.name for each in entity.ports]),
-                        ("properties", [each.name for each in entity.properties])):
+    for kind, names in (
+        ("actors", [each.name for each in entity.entities]),
+        ("relations", [each.name for each in entity.relations]),
+        ("ports", [each.name for each in entity.ports]),
+        ("properties", [each.name for each in entity.properties]),
+    ):
         for name, number in Counter(names).items():
             if number > 1:
                 yield f"{number} {kind} have the name '{name}'"
@@ -273,5 +275,13 @@ def _recipe(entity: Entity, recipes: Names) -> Iterator[str]:
 
 
 _RULES: tuple[Callable[[Entity], Iterator[str]], ...] = (
-    _director, _names, _links, _relations, _unconnected, _rates, _loop, _expressions, _placeholders,
+    _director,
+    _names,
+    _links,
+    _relations,
+    _unconnected,
+    _rates,
+    _loop,
+    _expressions,
+    _placeholders,
 )

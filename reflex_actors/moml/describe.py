@@ -16,15 +16,21 @@ _COLOURS = {"org.eso.PythonActor": "#dceefb", "org.eso.RecipeExecuter": "#fde8c8
 def parameters(root: Entity) -> dict[str, str]:
     """Return the global parameters of a workflow."""
     kinds = ("StringParameter", "FileParameter", ".Parameter")
-    return {each.name: each.value for each in root.properties
-            if each.value is not None and each.cls.endswith(kinds) and not each.name.startswith("_")}
+    return {
+        each.name: each.value
+        for each in root.properties
+        if each.value is not None and each.cls.endswith(kinds) and not each.name.startswith("_")
+    }
 
 
 def recipes(root: Entity) -> dict[str, dict[str, str]]:
     """Return the recipes of a workflow, by full name of the actor, with the parameters that the file sets."""
     return {
-        place: {each.value.partition("=")[0]: each.value.partition("=")[2] for each in actor.properties
-                if each.name.startswith("recipe_param_") and each.value}
+        place: {
+            each.value.partition("=")[0]: each.value.partition("=")[2]
+            for each in actor.properties
+            if each.name.startswith("recipe_param_") and each.value
+        }
         for place, actor in root.walk()
         if actor.cls == "org.eso.RecipeExecuter"
     }
@@ -47,11 +53,14 @@ def document(root: Entity) -> dict[str, Any]:
     return {
         "name": root.name,
         "parameters": parameters(root),
-        "recipes": [{"actor": place, "recipe": place.rpartition(".")[2].rpartition("_")[0], "parameters": values}
-                    for place, values in recipes(root).items()],
+        "recipes": [
+            {"actor": place, "recipe": place.rpartition(".")[2].rpartition("_")[0], "parameters": values}
+            for place, values in recipes(root).items()
+        ],
         "actors": [{"name": place, "class": actor.cls} for place, actor in root.walk() if place.count(".") > 1],
-        "links": [{"in": place, "from": source, "to": sink}
-                  for place, actor in root.walk() for source, sink in edges(actor)],
+        "links": [
+            {"in": place, "from": source, "to": sink} for place, actor in root.walk() for source, sink in edges(actor)
+        ],
     }
 
 
@@ -77,22 +86,28 @@ def picture(root: Entity) -> str:
     places = {actor.name: found for actor in root.entities if (found := _place(actor.properties))}
     width = max((x for x, _ in places.values()), default=0) + _BOX[0] + 60
     height = max((y for _, y in places.values()), default=0) + _BOX[1] + 60
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
-             'font-family="sans-serif" font-size="12">']
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
+        'font-family="sans-serif" font-size="12">'
+    ]
     for source, sink in edges(root):
         one, other = places.get(source.partition(".")[0]), places.get(sink.partition(".")[0])
         if one and other:
-            parts.append(f'<line x1="{one[0] + _BOX[0]:.0f}" y1="{one[1] + _BOX[1] / 2:.0f}" x2="{other[0]:.0f}" '
-                         f'y2="{other[1] + _BOX[1] / 2:.0f}" stroke="#888"/>')
+            parts.append(
+                f'<line x1="{one[0] + _BOX[0]:.0f}" y1="{one[1] + _BOX[1] / 2:.0f}" x2="{other[0]:.0f}" '
+                f'y2="{other[1] + _BOX[1] / 2:.0f}" stroke="#888"/>'
+            )
     parts += [_box(actor, *places[actor.name]) for actor in root.entities if actor.name in places]
     return "\n".join((*parts, "</svg>")) + "\n"
 
 
 def _box(actor: Entity, x: float, y: float) -> str:
     colour = _COLOURS.get(actor.cls, "#f2f2f2")
-    return (f'<g><rect x="{x:.0f}" y="{y:.0f}" width="{_BOX[0]:.0f}" height="{_BOX[1]:.0f}" rx="5" fill="{colour}" '
-            f'stroke="#444"/><text x="{x + _BOX[0] / 2:.0f}" y="{y + _BOX[1] / 2 + 4:.0f}" text-anchor="middle">'
-            f"{escape(actor.name)}</text></g>")
+    return (
+        f'<g><rect x="{x:.0f}" y="{y:.0f}" width="{_BOX[0]:.0f}" height="{_BOX[1]:.0f}" rx="5" fill="{colour}" '
+        f'stroke="#444"/><text x="{x + _BOX[0] / 2:.0f}" y="{y + _BOX[1] / 2 + 4:.0f}" text-anchor="middle">'
+        f"{escape(actor.name)}</text></g>"
+    )
 
 
 def _place(properties: tuple[Property, ...]) -> tuple[float, float] | None:

@@ -16,18 +16,21 @@ def kar(root: Entity) -> bytes:
     lsid = root.value("entityId") or ""
     document = f"{root.name}.{lsid.replace(':', '.')}.xml"
     # No module version and no host: the file opens wherever Reflex is installed.
-    manifest = "\r\n".join((
-        "Manifest-Version: 1.4.2",
-        "KAR-Version: 2.1",
-        f"lsid: {_karred(lsid)}",
-        "module-dependencies: kepler;esoreflex;ptolemy",
-        "",
-        f"Name: {document}",
-        f"lsid: {lsid}",
-        "type: org.kepler.moml.CompositeClassEntity",
-        "handler: org.kepler.kar.handlers.ActorMetadataKAREntryHandler",
-        "", "",
-    ))
+    manifest = "\r\n".join(
+        (
+            "Manifest-Version: 1.4.2",
+            "KAR-Version: 2.1",
+            f"lsid: {_karred(lsid)}",
+            "module-dependencies: kepler;esoreflex;ptolemy",
+            "",
+            f"Name: {document}",
+            f"lsid: {lsid}",
+            "type: org.kepler.moml.CompositeClassEntity",
+            "handler: org.kepler.kar.handlers.ActorMetadataKAREntryHandler",
+            "",
+            "",
+        )
+    )
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in (("META-INF/MANIFEST.MF", manifest), (document, write(root))):

@@ -37,8 +37,22 @@ ELEMENTS = {
 """Elements of MoML and their attributes: what the document type allows in a workflow."""
 
 _BELOW = {
-    "entity": {"class", "configure", "director", "display", "doc", "entity", "group", "link", "port", "property",
-               "relation", "rename", "rendition", "input"},
+    "entity": {
+        "class",
+        "configure",
+        "director",
+        "display",
+        "doc",
+        "entity",
+        "group",
+        "link",
+        "port",
+        "property",
+        "relation",
+        "rename",
+        "rendition",
+        "input",
+    },
     "property": {"configure", "display", "doc", "input", "property", "rename"},
     "port": {"configure", "display", "doc", "property", "rename"},
     "relation": {"configure", "display", "doc", "property", "rename", "vertex"},
@@ -92,8 +106,9 @@ def read(content: bytes, source: str) -> Read:
 
     if len(content) > LARGEST_BYTES:
         raise UnreadableWorkflowError(f"{source} is larger than {LARGEST_BYTES} bytes, which no workflow is")
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False,
-                             remove_comments=True, remove_pis=True)
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True, remove_pis=True
+    )
     try:
         root = etree.fromstring(content, parser)
     except etree.XMLSyntaxError as error:
@@ -116,14 +131,22 @@ def _entity(element: _Element) -> Entity:
         _text(element, "name"),
         _text(element, "class"),
         tuple(map(_property, _named(element, "property"))),
-        tuple(Port(_text(each, "name"), _text(each, "class"), tuple(map(_property, _named(each, "property"))))
-              for each in _named(element, "port")),
+        tuple(
+            Port(_text(each, "name"), _text(each, "class"), tuple(map(_property, _named(each, "property"))))
+            for each in _named(element, "port")
+        ),
         tuple(map(_entity, _named(element, "entity"))),
         tuple(map(_relation, _named(element, "relation"))),
-        tuple(Link(_text(each, "port"), _text(each, "relation")) for each in _named(element, "link")
-              if each.get("port") is not None),
-        tuple((_text(each, "relation1"), _text(each, "relation2")) for each in _named(element, "link")
-              if each.get("relation1") is not None),
+        tuple(
+            Link(_text(each, "port"), _text(each, "relation"))
+            for each in _named(element, "link")
+            if each.get("port") is not None
+        ),
+        tuple(
+            (_text(each, "relation1"), _text(each, "relation2"))
+            for each in _named(element, "link")
+            if each.get("relation1") is not None
+        ),
     )
 
 

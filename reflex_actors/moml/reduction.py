@@ -192,8 +192,10 @@ def _told(place: Place) -> dict[str, tuple[str, str]]:
 
 def _rival_wires(place: Place, guard: str) -> Iterator[Wire]:
     if len(place.rivals) > len(step_inputs.OTHERS):
-        raise UnsupportedError(f"main files of {place.step.recipe} serve {len(place.rivals)} other steps directly; "
-                               f"a Reflex workflow can keep {len(step_inputs.OTHERS)} apart")
+        raise UnsupportedError(
+            f"main files of {place.step.recipe} serve {len(place.rivals)} other steps directly; "
+            f"a Reflex workflow can keep {len(step_inputs.OTHERS)} apart"
+        )
     for rival, port in zip(place.rivals, step_inputs.OTHERS, strict=False):
         yield f"FitsRouter.{rival}", f"{guard}.{port}"
     for word, (port, _) in _told(place).items():

@@ -166,8 +166,9 @@ def close_dataset() -> Entity:
         placed(actor("Counter", "ptolemy.actor.lib.Counter"), 1, 3),
         placed(constant("Selected", "$N_SELECTED_DATASETS"), 1, 4),
         placed(actor("String To Int", "org.resurgence.actor.StringToInt"), 2, 4),
-        placed(actor("Comparator", "ptolemy.actor.lib.logic.Comparator", (comparison, parameter("tolerance", "0.0"))),
-               3, 3),
+        placed(
+            actor("Comparator", "ptolemy.actor.lib.logic.Comparator", (comparison, parameter("tolerance", "0.0"))), 3, 3
+        ),
     )
     triggered = ("End Products Dir.trigger", "Time.trigger", "Selected.trigger", "Counter.increment")
     wires = (
@@ -267,5 +268,3 @@ def view() -> tuple[Property, ...]:
         Property("_vergilZoomFactor", "ptolemy.data.expr.ExpertParameter", "0.8"),
         Property("_vergilCenter", "ptolemy.data.expr.ExpertParameter", "{800.0, 480.0}"),
     )
-
-

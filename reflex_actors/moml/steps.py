@@ -106,19 +106,27 @@ def places(workflow: Workflow) -> tuple[Place, ...]:
     found = []
     for step in _ordered(workflow.steps):
         _refuse_ambiguous(step)
-        taken = [(maker[category], need.required) for need in step.calibrations for category in need.accepted
-                 if category in maker and maker[category] is not step]
+        taken = [
+            (maker[category], need.required)
+            for need in step.calibrations
+            for category in need.accepted
+            if category in maker and maker[category] is not step
+        ]
         main = [(maker[category], True) for category in step.main if category in maker and maker[category] is not step]
         taken = [*main, *taken]
-        found.append(Place(
-            step=step,
-            port=ports[step.name],
-            makers=tuple(dict.fromkeys(ports[made.name] for made, _ in taken)),
-            required=tuple(dict.fromkeys(ports[made.name] for made, required in taken if required)),
-            rivals=tuple(ports[other.name] for other in workflow.steps if other is not step and _shares(other, step)),
-            shared=step.name in shared,
-            main_makers=tuple(dict.fromkeys(ports[made.name] for made, _ in main)),
-        ))
+        found.append(
+            Place(
+                step=step,
+                port=ports[step.name],
+                makers=tuple(dict.fromkeys(ports[made.name] for made, _ in taken)),
+                required=tuple(dict.fromkeys(ports[made.name] for made, required in taken if required)),
+                rivals=tuple(
+                    ports[other.name] for other in workflow.steps if other is not step and _shares(other, step)
+                ),
+                shared=step.name in shared,
+                main_makers=tuple(dict.fromkeys(ports[made.name] for made, _ in main)),
+            )
+        )
     return tuple(found)
 
 
@@ -132,8 +140,10 @@ def _refuse_ambiguous(step: StepDefinition) -> None:
     for need in step.calibrations:
         for category in need.sources:
             if tags.setdefault(category, need.category) != need.category:
-                raise UnsupportedError(f"{step.recipe}: {category} cannot stand for both {tags[category]} and "
-                                       f"{need.category} in a Reflex workflow")
+                raise UnsupportedError(
+                    f"{step.recipe}: {category} cannot stand for both {tags[category]} and "
+                    f"{need.category} in a Reflex workflow"
+                )
 
 
 def _ports(steps: Iterable[StepDefinition]) -> dict[str, str]:
@@ -233,7 +243,9 @@ def tuned_step(place: Place, initial: Iterable[tuple[str, Scalar]]) -> Entity:
     recipe, values = place.step.name, tuple(initial)
     first = "\n".join(f"{place.step.recipe}:{name}={_value(value)}" for name, value in values)
     looper = actor(
-        "RecipeLooper", "org.eso.RecipeLooper", (text("Actor name", "Tune"),),
+        "RecipeLooper",
+        "org.eso.RecipeLooper",
+        (text("Actor name", "Tune"),),
         {"sof in": 1, "sop in": 1, "iteration complete": 0, "sof loop": 0, "sop loop": 0},
     )
     entities = (

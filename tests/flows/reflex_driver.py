@@ -31,8 +31,13 @@ class ReflexDriver:
 
     def __init__(self, scripts: Path, scratch: Path, home: Path, python: str = SYSTEM_PYTHON) -> None:
         self.scripts, self.scratch, self.home, self.python = scripts, scratch, home, python
-        self.variables = {"PATH": "/usr/bin:/bin", "HOME": str(home), "PYTHONPATH": str(scratch / "eso_python"),
-                          "LANG": "C", "SHLVL": "1"}
+        self.variables = {
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(home),
+            "PYTHONPATH": str(scratch / "eso_python"),
+            "LANG": "C",
+            "SHLVL": "1",
+        }
         self._runs = 0
         self._known: dict[str, Ports] = {}
 
@@ -41,15 +46,22 @@ class ReflexDriver:
         return ["env", "-i", *pairs, self.python, str(self.scripts / script), *words]
 
     def start(self, script: str, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(self.command(script, *words), capture_output=True, text=True, check=False,
-                              cwd=self.scratch, timeout=120)
+        return subprocess.run(
+            self.command(script, *words), capture_output=True, text=True, check=False, cwd=self.scratch, timeout=120
+        )
 
     def ports(self, script: str) -> Ports:
         done = self.start(script, "--help")
         assert done.returncode == 0, done.stderr
         options, _, outputs = done.stdout.partition("\noutputs:\n")
-        reserved = {"help", "input-parameters-file", "output-parameters-file", "products-dir", "stdout-file",
-                    "stderr-file"}
+        reserved = {
+            "help",
+            "input-parameters-file",
+            "output-parameters-file",
+            "products-dir",
+            "stdout-file",
+            "stderr-file",
+        }
         return Ports(tuple(name for name in _names(options) if name not in reserved), tuple(_names(outputs)))
 
     def run(self, script: str, inputs: dict[str, Any], *words: str) -> Ended:
@@ -58,8 +70,16 @@ class ReflexDriver:
         (folder / "products").mkdir(parents=True)
         given, made = folder / "in.json", folder / "out.json"
         given.write_text(json.dumps(inputs))
-        done = self.start(script, "--input-parameters-file", str(given), "--output-parameters-file", str(made),
-                          "--products-dir", str(folder / "products"), *words)
+        done = self.start(
+            script,
+            "--input-parameters-file",
+            str(given),
+            "--output-parameters-file",
+            str(made),
+            "--products-dir",
+            str(folder / "products"),
+            *words,
+        )
         assert [path.name for path in folder.iterdir() if "part" in path.name] == []
         return Ended(done.returncode, json.loads(made.read_text()) if made.exists() else {}, done.stdout, done.stderr)
 

@@ -45,11 +45,14 @@ def test_no_network(reflex: ReflexDriver) -> None:
     assert "127.0.0.1:9" in text
 
 
-@pytest.mark.parametrize(("fault", "service", "text"), [
-    ("login_page", "file", "a web page instead of the file, as it does when a login has run out"),
-    ("http_401", "file", "run 'esorex-bridge login'"),
-    ("http_404", "file", "of 20 files could not be fetched; what came is kept"),
-])
+@pytest.mark.parametrize(
+    ("fault", "service", "text"),
+    [
+        ("login_page", "file", "a web page instead of the file, as it does when a login has run out"),
+        ("http_401", "file", "run 'esorex-bridge login'"),
+        ("http_404", "file", "of 20 files could not be fetched; what came is kept"),
+    ],
+)
 def test_an_archive_that_fails(
     reflex: ReflexDriver, small_archive: EmbeddedArchive, tmp_path: Path, fault: str, service: Any, text: str
 ) -> None:
@@ -59,12 +62,15 @@ def test_an_archive_that_fails(
     assert not list(tmp_path.glob("*.fits"))
 
 
-@pytest.mark.parametrize(("fault", "text"), [
-    ("unsupported", "does not support this kind of file"),
-    ("incomplete", "the association is incomplete"),
-    ("uncertified", "not certified by ESO yet"),
-    ("downgrade", "Raw2Master was asked for, Raw2Raw was carried out"),
-])
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [
+        ("unsupported", "does not support this kind of file"),
+        ("incomplete", "the association is incomplete"),
+        ("uncertified", "not certified by ESO yet"),
+        ("downgrade", "Raw2Master was asked for, Raw2Raw was carried out"),
+    ],
+)
 def test_what_calselector_lacks_is_told_and_the_rest_is_fetched(
     reflex: ReflexDriver, small_archive: EmbeddedArchive, tmp_path: Path, fault: str, text: str
 ) -> None:
@@ -121,8 +127,9 @@ def test_a_python_too_old_is_named_by_own_actors(tmp_path: Path) -> None:
     package = install(tmp_path / "actors").folder / "reflex_actors"
     assert {path.stem for path in package.glob("*.py")} == {"__init__", *MODULES}
     old = "import sys; sys.version_info = (3, 6, 9); sys.path.insert(0, sys.argv[1]); import reflex_actors"
-    done = subprocess.run(["/usr/bin/python3", "-c", old, str(package.parent)], capture_output=True, text=True,
-                          check=False)
+    done = subprocess.run(
+        ["/usr/bin/python3", "-c", old, str(package.parent)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 1
     assert "needs Python 3.8 or later" in done.stderr
 
@@ -151,8 +158,10 @@ def test_a_signal_ends_actor_and_command(reflex: ReflexDriver, tmp_path: Path) -
 
 def test_a_script_in_any_language_can_be_a_step(reflex: ReflexDriver, tmp_path: Path) -> None:
     script = tmp_path / "clean.sh"
-    script.write_text('while read -r path tag; do cp "$path" "clean_$(basename "$path")"; '
-                      'echo "clean_$(basename "$path") CLEAN_$tag" >> products.sof; done < "$1"\n')
+    script.write_text(
+        'while read -r path tag; do cp "$path" "clean_$(basename "$path")"; '
+        'echo "clean_$(basename "$path") CLEAN_$tag" >> products.sof; done < "$1"\n'
+    )
     (tmp_path / "a.fits").write_text("x")
     found = reflex.ok("run_command.py", in_sof=f"d|{tmp_path}/a.fits;RAW;RAW/SCI", command=f"sh {script}")
     (file,) = found["out_sof"]["files"]

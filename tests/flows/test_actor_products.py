@@ -37,7 +37,8 @@ def test_fetched_frames_are_plain_fits_with_categories_and_all_purposes(reflex: 
     assert not list(data.glob("*.Z"))
     darks = [file for file in found["out_sof"]["files"] if file["category"] == "CAL_DARK"]
     assert {tuple(file["purposes"]) for file in darks} == {
-        ("DARK/IMGJITOBJ_SW",), ("DARK/FLAT_TW/IMGJITOBJ_SW", "DARK/IMGJITOBJ_SW"),
+        ("DARK/IMGJITOBJ_SW",),
+        ("DARK/FLAT_TW/IMGJITOBJ_SW", "DARK/IMGJITOBJ_SW"),
     }
 
 
@@ -85,8 +86,11 @@ def test_products_are_named_versioned_and_told(reflex: ReflexDriver, data: Path,
     with other.open("r+b") as stream:
         stream.seek(-1, os.SEEK_END)
         stream.write(b"\x01")
-    where: dict[str, Any] = {"end_products_dir": str(tmp_path / "end"), "timestamp": "2020-01-01T00:00:00",
-                             "name": "INSTRUME,'_',HIERARCH.ESO.DPR.CATG"}
+    where: dict[str, Any] = {
+        "end_products_dir": str(tmp_path / "end"),
+        "timestamp": "2020-01-01T00:00:00",
+        "name": "INSTRUME,'_',HIERARCH.ESO.DPR.CATG",
+    }
     sof = f"night|{source};X;SCI,{other};X;SCI"
     first = [Path(file["name"]) for file in reflex.ok("collect_products.py", in_sof=sof, **where)["out_sof"]["files"]]
     assert [path.name for path in first] == ["NAOS+CONICA_CALIB.fits", "NAOS+CONICA_CALIB_1.fits"]

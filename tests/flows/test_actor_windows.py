@@ -51,8 +51,15 @@ def test_without_a_display_products_pass_through(reflex: ReflexDriver) -> None:
 def test_the_contract_of_an_interactive_script(reflex: ReflexDriver) -> None:
     known = reflex.ports("tune_recipe.py")
     assert known.inputs == ("in_sof", "in_sop", "in_sof_rec_orig", "enable")
-    assert set(known.outputs) == {"out_sof", "out_sop", "out_sof_loop", "out_sop_loop", "iteration_complete",
-                                  "set_enable", "set_init_sop"}
+    assert set(known.outputs) == {
+        "out_sof",
+        "out_sop",
+        "out_sof_loop",
+        "out_sop_loop",
+        "iteration_complete",
+        "set_enable",
+        "set_init_sop",
+    }
     ended = reflex.run("tune_recipe.py", {"in_sof": "night|"})
     assert ended.status != 0
     assert "in_sof_rec_orig" in ended.stderr
@@ -82,8 +89,9 @@ def test_a_choice_among_calibrations_is_kept_and_counts(
     reflex: ReflexDriver, small_archive: EmbeddedArchive, tmp_path: Path
 ) -> None:
     data = tmp_path / "root" / "reflex_input" / "naco"
-    reflex.ok("calselector_fetch.py", data_dir=str(data), dp_ids="NACO.2016-03-02T00:30:00.076",
-              archive=small_archive.url)
+    reflex.ok(
+        "calselector_fetch.py", data_dir=str(data), dp_ids="NACO.2016-03-02T00:30:00.076", archive=small_archive.url
+    )
     seen = with_browser(reflex, tmp_path, CHOOSE_OTHER)
     found = reflex.ok("review_association.py", data_dir=str(data), enable="true")
     assert "NACO.2016-03-02T00:30:00.076_tpl" in seen.read_text()

@@ -57,7 +57,6 @@ def test_hawki_goes_all_the_way_from_raws(bridge: Callable[..., Ended], tmp_path
         found = [len(extension.data) for extension in catalogue[1:]]
     assert found == pytest.approx([len(chip_stars(detectors, chip)) for chip in CHIPS], rel=0.1)
 
-
     assert_a_map_that_cannot_be_read_is_no_success(night)
 
 

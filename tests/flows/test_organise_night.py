@@ -158,13 +158,22 @@ def test_files_that_a_tree_names_and_that_are_not_here_are_listed(command: Comma
     found = command("organise", "--root", own, "--by", "calselector", "--json").json
     assert list(found["not_on_this_machine"]) == ["NACO.2016-03-02T00:30:00.076"]
     assert "not on this machine: NACO.2016-03-02T00:30:00.076, needed by NACO" in (
-        command("organise", "--root", own, "--by", "calselector").err)
+        command("organise", "--root", own, "--by", "calselector").err
+    )
 
 
 def test_datasets_are_selected_by_name_and_by_keyword(command: Command, naco: Path) -> None:
     by_name = command("organise", "--root", naco, "--by", "calselector", "--name", "*00:36*", "--json").json
-    by_target = command("organise", "--root", naco, "--by", "calselector", "--json", "--where",
-                        'OBS.TARG.NAME like "%-2" and INS.MODE == "IMAGING"').json
+    by_target = command(
+        "organise",
+        "--root",
+        naco,
+        "--by",
+        "calselector",
+        "--json",
+        "--where",
+        'OBS.TARG.NAME like "%-2" and INS.MODE == "IMAGING"',
+    ).json
     assert [d["name"] for d in by_name["datasets"]] == [d["name"] for d in by_target["datasets"]] == [SECOND]
 
 
@@ -251,17 +260,25 @@ def test_an_own_master_takes_the_place_of_the_flats_own_and_leaves_their_bad_pix
     assert "CAL_FLAT_TW" in files_by_category(changed)
     assert changed["replaced"] == ["MASTER_IMG_FLAT"]
     assert {"name": "my_flat", "category": "MASTER_IMG_FLAT", "path": str(mine), "match": None, "certified": True} in (
-        changed["statics"])
+        changed["statics"]
+    )
     mine.unlink()
     refused = command("organise", *options)
     assert refused.code == 1 and "--reset" in refused.err
     assert command("review", FIRST, *options, "--reset").code == 0
 
 
-@pytest.mark.parametrize("words", [
-    ("--use", "x"), ("--use", "nowhere", "--for", "DARK"), ("--drop", "nowhere"), ("--replace", "MASTER"),
-    ("--replace", "MASTER_IMG_FLAT=/nowhere.fits"), ("--pick",),
-])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--use", "x"),
+        ("--use", "nowhere", "--for", "DARK"),
+        ("--drop", "nowhere"),
+        ("--replace", "MASTER"),
+        ("--replace", "MASTER_IMG_FLAT=/nowhere.fits"),
+        ("--pick",),
+    ],
+)
 def test_a_choice_that_cannot_be_is_refused_and_not_kept(words: tuple[str, ...], command: Command, own: Path) -> None:
     assert command("review", FIRST, "--root", own, "--by", "calselector", *words).code == 1
     assert not (own / "choices.yaml").exists()
@@ -274,15 +291,24 @@ def frame(
     instrument: str, catg: str, kind: str, tech: str, mjd: float, template: str, **more: Value
 ) -> dict[str, Value]:
     settings = {key.replace("_", "."): value for key, value in more.items()}
-    return {"INSTRUME": instrument, "DPR.CATG": catg, "DPR.TYPE": kind, "DPR.TECH": tech, "MJD-OBS": mjd,
-            "TPL.START": template, **settings}
+    return {
+        "INSTRUME": instrument,
+        "DPR.CATG": catg,
+        "DPR.TYPE": kind,
+        "DPR.TECH": tech,
+        "MJD-OBS": mjd,
+        "TPL.START": template,
+        **settings,
+    }
 
 
 def hawki_frames() -> dict[str, dict[str, Value]]:
     more: dict[str, Value] = {"DET_DIT": 10.0, "DET_NDIT": 1, "INS_FILT1_NAME": "Ks", "INS_FILT2_NAME": "OPEN"}
     dark = {f"dark{n}": frame("HAWKI", "CALIB", "DARK", "IMAGE", 58000 + n * 1e-3, "d", **more) for n in range(3)}
-    other = {f"odd{n}": frame("HAWKI", "CALIB", "DARK", "IMAGE", 58000.1 + n * 1e-3, "o", **{**more, "DET_DIT": 2.0})
-             for n in range(3)}
+    other = {
+        f"odd{n}": frame("HAWKI", "CALIB", "DARK", "IMAGE", 58000.1 + n * 1e-3, "o", **{**more, "DET_DIT": 2.0})
+        for n in range(3)
+    }
     flat = {f"flat{n}": frame("HAWKI", "CALIB", "FLAT", "IMAGE", 58000.2 + n * 1e-3, "f", **more) for n in range(3)}
     sci = {f"sci{n}": frame("HAWKI", "SCIENCE", "OBJECT", "IMAGE", 58000.3 + n * 1e-3, "s", **more) for n in range(3)}
     statics: dict[str, dict[str, Value]] = {
@@ -301,10 +327,17 @@ def test_a_hawki_night_is_complete_by_rules_with_flats_made_from_darks(command: 
     (found,) = command("organise", tmp_path / "night", "--root", tmp_path, "--by", "oca", "--json").json["datasets"]
     assert (found["name"], found["complete"], found["action"]["messages"]) == ("sci0_tpl", True, [])
     files = files_by_category(found["action"])
-    assert files == {"OBJECT": {"sci0", "sci1", "sci2"}, "DARK": {"dark0", "dark1", "dark2"},
-                     "FLAT_TWILIGHT": {"flat0", "flat1", "flat2"}}
+    assert files == {
+        "OBJECT": {"sci0", "sci1", "sci2"},
+        "DARK": {"dark0", "dark1", "dark2"},
+        "FLAT_TWILIGHT": {"flat0", "flat1", "flat2"},
+    }
     assert {static["category"] for static in found["action"]["statics"]} == {
-        "MASTER_READGAIN", "PHOTCAL_TAB", "SCHLEGEL_MAP_NORTH", "SCHLEGEL_MAP_SOUTH"}
+        "MASTER_READGAIN",
+        "PHOTCAL_TAB",
+        "SCHLEGEL_MAP_NORTH",
+        "SCHLEGEL_MAP_SOUTH",
+    }
     (flats,) = (child for child in found["action"]["actions"] if child["name"] == "SKY_FLATS")
     assert [child["name"] for child in flats["actions"]] == ["DARKS"]
 
@@ -321,18 +354,33 @@ def test_two_instruments_in_one_folder_are_organised_each_by_its_own_rules(
     assert "CAL_DARK" not in darks["HAWKI"] and "DARK" not in darks["NAOS+CONICA"]
 
 
-@pytest.mark.parametrize(("pipeline", "instrument", "science", "more", "action", "category"), [
-    ("visir", "VISIR", ("OBJECT", "IMAGE,CHOPNOD,JITTER"), {}, "visir_img_reduce", "IM_OBS_CHO_NOD_JIT"),
-    ("amber", "AMBER", ("OBJECT", "INTERFEROMETRY"), {}, "AMBER_SCICAL", "AMBER_SCIENCE"),
-    ("muse", "MUSE", ("OBJECT", "IFU"), {}, "muse_scibasic", "OBJECT"),
-    ("giraf", "GIRAFFE", ("OBJECT,SIMLAMP", "MOS"), {}, "giscience", "SCIENCE"),
-    ("uves", "UVES", ("OBJECT,POINT", "ECHELLE"), {"DET.CHIPS": 1, "INS.SLIT1.NAME": "FREE"}, "UVES_OBS_POINT_B",
-     "SCI_POINT_BLUE"),
-    ("vimos", "VIMOS", ("OBJECT", "IMAGE"), {}, "vmImObsJitter", "IMG_SCIENCE"),
-])
+@pytest.mark.parametrize(
+    ("pipeline", "instrument", "science", "more", "action", "category"),
+    [
+        ("visir", "VISIR", ("OBJECT", "IMAGE,CHOPNOD,JITTER"), {}, "visir_img_reduce", "IM_OBS_CHO_NOD_JIT"),
+        ("amber", "AMBER", ("OBJECT", "INTERFEROMETRY"), {}, "AMBER_SCICAL", "AMBER_SCIENCE"),
+        ("muse", "MUSE", ("OBJECT", "IFU"), {}, "muse_scibasic", "OBJECT"),
+        ("giraf", "GIRAFFE", ("OBJECT,SIMLAMP", "MOS"), {}, "giscience", "SCIENCE"),
+        (
+            "uves",
+            "UVES",
+            ("OBJECT,POINT", "ECHELLE"),
+            {"DET.CHIPS": 1, "INS.SLIT1.NAME": "FREE"},
+            "UVES_OBS_POINT_B",
+            "SCI_POINT_BLUE",
+        ),
+        ("vimos", "VIMOS", ("OBJECT", "IMAGE"), {}, "vmImObsJitter", "IMG_SCIENCE"),
+    ],
+)
 def test_science_of_every_installed_pipeline_becomes_a_dataset_that_tells_what_it_needs(
-    pipeline: str, instrument: str, science: tuple[str, str], more: dict[str, Value], action: str, category: str,
-    command: Command, tmp_path: Path,
+    pipeline: str,
+    instrument: str,
+    science: tuple[str, str],
+    more: dict[str, Value],
+    action: str,
+    category: str,
+    command: Command,
+    tmp_path: Path,
 ) -> None:
     if not installed(pipeline):
         pytest.skip(f"the {pipeline} pipeline is not installed")

@@ -168,9 +168,21 @@ def test_a_night_log_that_does_not_exist_is_reported_and_no_failure(bridge: Brid
     assert code == 0 and "1 missing" in out
 
 
-@pytest.mark.parametrize("words", [("fetch",), ("fetch", SCIENCE, "--from-query"), ("fetch", "../../etc"), ("query",),
-                                   ("query", "--ra", "3"), ("ancillary",), ("ancillary", SCIENCE, "--fetch"),
-                                   ("adopt", "/nowhere"), ("datalink", "x"), ("logout",)])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("fetch",),
+        ("fetch", SCIENCE, "--from-query"),
+        ("fetch", "../../etc"),
+        ("query",),
+        ("query", "--ra", "3"),
+        ("ancillary",),
+        ("ancillary", SCIENCE, "--fetch"),
+        ("adopt", "/nowhere"),
+        ("datalink", "x"),
+        ("logout",),
+    ],
+)
 def test_requests_that_make_no_sense_are_refused_with_a_reason(bridge: Bridge, words: tuple[str, ...]) -> None:
     code, out, said = bridge(*words)
     assert code == 1 and not out and said.startswith("esorex-bridge: ")
@@ -242,7 +254,8 @@ def test_a_package_with_a_damaged_and_a_missing_file_says_so(bridge: Bridge, tmp
     missing = frames[1].name.removesuffix(".fits.Z")
     (package / "downloadScript_1.sh").write_text(
         "wget https://dataportal.eso.org/dataPortal/file/NACO.2001-01-01T00:00:00.000\n"
-        "wget https://dataportal.eso.org/dataPortal/file/../../../etc/passwd\n")
+        "wget https://dataportal.eso.org/dataPortal/file/../../../etc/passwd\n"
+    )
     code, found = bridge.json("adopt", str(package))
     assert code == 1
     assert set(found["missing"]) == {missing, "NACO.2001-01-01T00:00:00.000"}

@@ -74,10 +74,15 @@ def test_asking_for_masters_and_getting_raws_is_said(
     assert "Raw2Master was asked for, Raw2Raw was carried out" in remarks(reply)[0]
 
 
-@pytest.mark.parametrize(("fault", "outcome"), [
-    (Fault.INCOMPLETE, Outcome.INCOMPLETE), (Fault.UNSUPPORTED, Outcome.NOT_SUPPORTED),
-    (Fault.EMPTY_TREE, Outcome.EMPTY), (Fault.UNCERTIFIED, Outcome.ASSOCIATED),
-])
+@pytest.mark.parametrize(
+    ("fault", "outcome"),
+    [
+        (Fault.INCOMPLETE, Outcome.INCOMPLETE),
+        (Fault.UNSUPPORTED, Outcome.NOT_SUPPORTED),
+        (Fault.EMPTY_TREE, Outcome.EMPTY),
+        (Fault.UNCERTIFIED, Outcome.ASSOCIATED),
+    ],
+)
 def test_what_a_tree_amounts_to_is_a_value_and_said_in_words(
     client: ArchiveClient, small_archive: EmbeddedArchive, science: list[str], fault: Fault, outcome: Outcome
 ) -> None:

@@ -215,11 +215,20 @@ def test_an_error_that_stays_is_reported_and_the_other_files_come(
     assert small_archive.count("file") == before + 1
 
 
-@pytest.mark.parametrize(("fault", "status"), [
-    (Fault.HTTP_401, FileStatus.DENIED), (Fault.HTTP_403, FileStatus.DENIED), (Fault.HTTP_404, FileStatus.MISSING),
-])
+@pytest.mark.parametrize(
+    ("fault", "status"),
+    [
+        (Fault.HTTP_401, FileStatus.DENIED),
+        (Fault.HTTP_403, FileStatus.DENIED),
+        (Fault.HTTP_404, FileStatus.MISSING),
+    ],
+)
 def test_denied_and_missing_files_are_told_apart_and_not_asked_for_twice(
-    client: ArchiveClient, small_archive: EmbeddedArchive, science: list[str], tmp_path: Path, fault: Fault,
+    client: ArchiveClient,
+    small_archive: EmbeddedArchive,
+    science: list[str],
+    tmp_path: Path,
+    fault: Fault,
     status: FileStatus,
 ) -> None:
     small_archive.fault(fault, kind="file", file=science[0])

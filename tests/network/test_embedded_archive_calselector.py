@@ -170,9 +170,7 @@ def test_rows_may_be_missing_from_a_valid_table(small_archive: EmbeddedArchive, 
 
 
 @pytest.mark.parametrize("fault", ["malformed_xml", "xml_entities"])
-def test_hostile_documents_are_not_readable(
-    small_archive: EmbeddedArchive, web: requests.Session, fault: str
-) -> None:
+def test_hostile_documents_are_not_readable(small_archive: EmbeddedArchive, web: requests.Session, fault: str) -> None:
     small_archive.fault(fault)
     reply = ask(web, small_archive, dp_id=science_of(small_archive), mode="Raw2Raw")
     with pytest.raises(UnreadableTreeError):

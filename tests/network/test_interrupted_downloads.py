@@ -35,8 +35,19 @@ def slow(frames_folder: Path) -> Iterator[EmbeddedArchive]:
 
 
 def start(archive: EmbeddedArchive, folder: Path) -> subprocess.Popen[str]:
-    words = [str(Path(sys.executable).with_name("esorex-bridge")), "fetch", *NAMES, "--no-calibrations", "--yes",
-             "--into", str(folder), "--archive", archive.url, "--parallel", "2"]
+    words = [
+        str(Path(sys.executable).with_name("esorex-bridge")),
+        "fetch",
+        *NAMES,
+        "--no-calibrations",
+        "--yes",
+        "--into",
+        str(folder),
+        "--archive",
+        archive.url,
+        "--parallel",
+        "2",
+    ]
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -52,7 +63,8 @@ def in_the_middle(folder: Path) -> bool:
     """Tell whether some files are there, and the part of another one has begun."""
     try:
         return len(list(folder.glob("*.fits"))) >= 3 and any(
-            path.stat().st_size > 100_000 for path in folder.glob("*.part"))
+            path.stat().st_size > 100_000 for path in folder.glob("*.part")
+        )
     except FileNotFoundError:
         return False
 

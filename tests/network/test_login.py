@@ -129,9 +129,7 @@ def test_netrc_never_replaces_a_token_and_is_never_sent(
         assert client.fetch([PUBLIC, SECRET], tmp_path / "data").complete
 
 
-def test_nothing_secret_is_logged(
-    archive: EmbeddedArchive, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_nothing_secret_is_logged(archive: EmbeddedArchive, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG), ArchiveClient(Services.at(archive.url), credentials=KNOWN) as client:
         assert client.fetch([SECRET], tmp_path).complete
     assert "dataPortal" in caplog.text

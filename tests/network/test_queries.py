@@ -30,29 +30,35 @@ def test_a_query_by_the_common_name_finds_the_science_frames(client: ArchiveClie
 
 
 def test_rows_hold_plain_values_and_none_where_the_archive_has_none(client: ArchiveClient) -> None:
-    (row,) = client.query(Constraints(dp_ids=("NACO.2016-03-02T00:30:00.076",), columns=("exposure", "det_chip1id",
-                                      "ob_id", "object")))
+    (row,) = client.query(
+        Constraints(dp_ids=("NACO.2016-03-02T00:30:00.076",), columns=("exposure", "det_chip1id", "ob_id", "object"))
+    )
     assert row == {"exposure": 10.0, "det_chip1id": None, "ob_id": 200200001, "object": "SYNTH-FIELD-1"}
 
 
-@pytest.mark.parametrize(("constraints", "expected"), [
-    (Constraints(night="2016-03-01"), 5),
-    (Constraints(night="2016-03-02"), 0),
-    (Constraints(target="synth field-1", begin="2016-03-02T00:31:00"), 0),
-    (Constraints(target="synth-field-1", begin="2016-03-02T00:31:00"), 3),
-    (Constraints(instrument="NACO", begin="2016-03-02", end="2016-03-02"), 5),
-    (Constraints(instrument="NACO", type="OBJ%", tech="image,jitter"), 5),
-    (Constraints(program="60.A-9999(A)", category="CALIB", type="DARK", tech="IMAGE"), 8),
-    (Constraints(instrument="naco", where="exposure > 100"), 0),
-    (Constraints(instrument="naco", limit=2), 2),
-])
+@pytest.mark.parametrize(
+    ("constraints", "expected"),
+    [
+        (Constraints(night="2016-03-01"), 5),
+        (Constraints(night="2016-03-02"), 0),
+        (Constraints(target="synth field-1", begin="2016-03-02T00:31:00"), 0),
+        (Constraints(target="synth-field-1", begin="2016-03-02T00:31:00"), 3),
+        (Constraints(instrument="NACO", begin="2016-03-02", end="2016-03-02"), 5),
+        (Constraints(instrument="NACO", type="OBJ%", tech="image,jitter"), 5),
+        (Constraints(program="60.A-9999(A)", category="CALIB", type="DARK", tech="IMAGE"), 8),
+        (Constraints(instrument="naco", where="exposure > 100"), 0),
+        (Constraints(instrument="naco", limit=2), 2),
+    ],
+)
 def test_constraints_mean_what_they_say(client: ArchiveClient, constraints: Constraints, expected: int) -> None:
     assert len(client.query(constraints)) == expected
 
 
 def test_a_cone_finds_what_lies_in_it(client: ArchiveClient) -> None:
-    (ra, dec), = {(row["ra"], row["dec"]) for row in client.query(
-        Constraints(dp_ids=("NACO.2016-03-02T00:30:00.076",), columns=("ra", "dec")))}
+    ((ra, dec),) = {
+        (row["ra"], row["dec"])
+        for row in client.query(Constraints(dp_ids=("NACO.2016-03-02T00:30:00.076",), columns=("ra", "dec")))
+    }
     assert client.query(Constraints(ra=ra, dec=dec, radius=0.1))
     assert not client.query(Constraints(ra=ra, dec=-dec, radius=0.1))
 

@@ -42,21 +42,27 @@ A, B, C = (f"TESTER.2020-01-01T00:00:0{number}.000" for number in range(3))
 
 def tree_xml(*names: str, category: str = "SCI", mode: str = "Raw2Raw", inner: str = "", extra: str = "") -> bytes:
     files = "".join(f'<file category="RAW" name="{name}"/>' for name in names)
-    return (f'<?xml version="1.0"?><association category="{category}" certified="true" complete="true" mode="{mode}" '
-            f'type="main"{extra}><mainFiles>{files}</mainFiles><messages/>'
-            f"<associatedFiles>{inner}</associatedFiles></association>").encode()
+    return (
+        f'<?xml version="1.0"?><association category="{category}" certified="true" complete="true" mode="{mode}" '
+        f'type="main"{extra}><mainFiles>{files}</mainFiles><messages/>'
+        f"<associatedFiles>{inner}</associatedFiles></association>"
+    ).encode()
 
 
-DARK = ('<association category="DARK" certified="true" complete="true" match="calib_plan" type="main"><mainFiles>'
-        '<file category="DARK_RAW" name="TESTER.2020-01-01T09:00:00.000"/></mainFiles><messages/><associatedFiles/>'
-        "</association>")
+DARK = (
+    '<association category="DARK" certified="true" complete="true" match="calib_plan" type="main"><mainFiles>'
+    '<file category="DARK_RAW" name="TESTER.2020-01-01T09:00:00.000"/></mainFiles><messages/><associatedFiles/>'
+    "</association>"
+)
 
 
 def multipart(*parts: tuple[str, bytes], end: str = "\r\n") -> tuple[str, bytes]:
     body = b""
     for name, content in parts:
-        head = (f"--b0{end}Content-Disposition: attachment; filename=\"{name}\"{end}"
-                f"Content-Type: application/xml;content=calselector{end}{end}")
+        head = (
+            f'--b0{end}Content-Disposition: attachment; filename="{name}"{end}'
+            f"Content-Type: application/xml;content=calselector{end}{end}"
+        )
         body += head.encode() + content + end.encode()
     return "multipart/form-data; boundary=b0;charset=UTF-8", body + f"--b0--{end}".encode()
 
@@ -92,8 +98,9 @@ def test_the_real_harps_downgrade_is_noticed(real: Path) -> None:
 
 @pytest.mark.real
 def test_real_tables_are_typed(real: Path) -> None:
-    sphere = read_links((real / "calselector" / "SPHER.2016-09-26T03_04_09.308_Raw2Master.RECONSTRUCTED.votable.xml")
-                        .read_bytes())
+    sphere = read_links(
+        (real / "calselector" / "SPHER.2016-09-26T03_04_09.308_Raw2Master.RECONSTRUCTED.votable.xml").read_bytes()
+    )
     assert (len(sphere.of(THIS)), len(sphere.of(SIBLING)), len(sphere.of(CALIBRATION))) == (1, 3, 8)
     assert sphere.of(CALIBRATION)[0].target == "M.SPHERE.2016-09-27T08:14:14.686"
     old = read_links((real / "datalink" / "old_datalink.vot").read_bytes())
@@ -103,15 +110,18 @@ def test_real_tables_are_typed(real: Path) -> None:
 
 def test_parts_are_found_in_any_order_and_with_any_line_ends() -> None:
     for end in ("\r\n", "\n"):
-        kind, body = multipart((f"{B}_raw2raw.xml", tree_xml(B, inner=DARK)), (f"{A}_raw2raw.xml", tree_xml(A)),
-                               end=end)
+        kind, body = multipart(
+            (f"{B}_raw2raw.xml", tree_xml(B, inner=DARK)), (f"{A}_raw2raw.xml", tree_xml(A)), end=end
+        )
         replies = read_replies([A, B], "Raw2Raw", documents(kind, "", body))
         assert [(reply.asked, reply.outcome) for reply in replies] == [(A, Outcome.EMPTY), (B, Outcome.ASSOCIATED)]
 
 
 def test_the_tree_of_the_mode_asked_for_counts_where_both_come() -> None:
-    kind, body = multipart((f"{A}_raw2master.xml", tree_xml(A, mode="Raw2Master", inner=DARK)),
-                           (f"{A}_raw2raw.xml", tree_xml(A, inner=DARK)))
+    kind, body = multipart(
+        (f"{A}_raw2master.xml", tree_xml(A, mode="Raw2Master", inner=DARK)),
+        (f"{A}_raw2raw.xml", tree_xml(A, inner=DARK)),
+    )
     (reply,) = read_replies([A], "Raw2Master", documents(kind, "", body))
     assert reply.executed == "Raw2Master"
     (reply,) = read_replies([A], "Raw2Raw", documents(kind, "", body))
@@ -148,13 +158,22 @@ def test_a_document_without_a_name_belongs_to_its_main_files() -> None:
     assert (reply.asked, reply.file_name) == (B, f"{B}_raw2raw.xml")
 
 
-@pytest.mark.parametrize(("header", "name"), [
-    ('attachment; filename="A.2020-01-01T00:00:00.000_raw2raw.xml"', "A.2020-01-01T00:00:00.000_raw2raw.xml"),
-    ("attachment; filename=A.fits.Z", "A.fits.Z"), ('attachment; filename="../../evil.fits"', "evil.fits"),
-    ('attachment; filename="..\\\\..\\\\evil.fits"', "evil.fits"), ('attachment; filename="/etc/passwd"', ""),
-    ('attachment; filename=".bashrc"', ""), ("attachment", ""), ("", ""), ("a\r\nb: c", ""),
-    ('attachment; filename="a\x00b.fits"', ""), (f'attachment; filename="{"a" * 300}.fits"', ""),
-])
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        ('attachment; filename="A.2020-01-01T00:00:00.000_raw2raw.xml"', "A.2020-01-01T00:00:00.000_raw2raw.xml"),
+        ("attachment; filename=A.fits.Z", "A.fits.Z"),
+        ('attachment; filename="../../evil.fits"', "evil.fits"),
+        ('attachment; filename="..\\\\..\\\\evil.fits"', "evil.fits"),
+        ('attachment; filename="/etc/passwd"', ""),
+        ('attachment; filename=".bashrc"', ""),
+        ("attachment", ""),
+        ("", ""),
+        ("a\r\nb: c", ""),
+        ('attachment; filename="a\x00b.fits"', ""),
+        (f'attachment; filename="{"a" * 300}.fits"', ""),
+    ],
+)
 def test_a_stated_name_is_bare_and_safe_or_none(header: str, name: str) -> None:
     assert attachment_name(header) == name
 
@@ -163,21 +182,46 @@ def node(category: str, **values: object) -> Association:
     return replace(Association(category, (AssociatedFile(A, category),)), **values)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("root", "outcome"), [
-    (node("SCI", associated=(node("DARK"),)), Outcome.ASSOCIATED),
-    (node("SCI"), Outcome.EMPTY),
-    (node("SCI", complete=False, messages=("Missing DARK for X: requested 1, found 0",)), Outcome.INCOMPLETE),
-    (node("SCI", complete=False, associated=(node("DARK", complete=False),)), Outcome.INCOMPLETE),
-    (node("SCI", complete=False, associated=(node("DARK"), node("ACQ", complete=False, kind="auxiliary"))),
-     Outcome.INCOMPLETE_AUXILIARY),
-    (node("SCI", complete=False, messages=("Missing ACQ for X: requested 2, found 1",),
-          associated=(node("DARK"), node("ACQ", kind="auxiliary"))), Outcome.INCOMPLETE_AUXILIARY),
-    (node("SCI", complete=False, messages=("Missing EOP_PARAM for X_tpl: requested 1, found 0",),
-          associated=(node("DARK"),)), Outcome.INCOMPLETE),
-    (node("SCI", complete=False, messages=("No association could be established: this file type is not supported",)),
-     Outcome.NOT_SUPPORTED),
-    (node("UNKNOWN_CATEGORY_NO_ASSOCIATION_ESTABLISHED"), Outcome.NOT_SUPPORTED),
-])
+@pytest.mark.parametrize(
+    ("root", "outcome"),
+    [
+        (node("SCI", associated=(node("DARK"),)), Outcome.ASSOCIATED),
+        (node("SCI"), Outcome.EMPTY),
+        (node("SCI", complete=False, messages=("Missing DARK for X: requested 1, found 0",)), Outcome.INCOMPLETE),
+        (node("SCI", complete=False, associated=(node("DARK", complete=False),)), Outcome.INCOMPLETE),
+        (
+            node("SCI", complete=False, associated=(node("DARK"), node("ACQ", complete=False, kind="auxiliary"))),
+            Outcome.INCOMPLETE_AUXILIARY,
+        ),
+        (
+            node(
+                "SCI",
+                complete=False,
+                messages=("Missing ACQ for X: requested 2, found 1",),
+                associated=(node("DARK"), node("ACQ", kind="auxiliary")),
+            ),
+            Outcome.INCOMPLETE_AUXILIARY,
+        ),
+        (
+            node(
+                "SCI",
+                complete=False,
+                messages=("Missing EOP_PARAM for X_tpl: requested 1, found 0",),
+                associated=(node("DARK"),),
+            ),
+            Outcome.INCOMPLETE,
+        ),
+        (
+            node(
+                "SCI",
+                complete=False,
+                messages=("No association could be established: this file type is not supported",),
+            ),
+            Outcome.NOT_SUPPORTED,
+        ),
+        (node("UNKNOWN_CATEGORY_NO_ASSOCIATION_ESTABLISHED"), Outcome.NOT_SUPPORTED),
+    ],
+)
 def test_outcomes(root: Association, outcome: Outcome) -> None:
     assert outcome_of(AssociationTree(root, "Raw2Raw")) is outcome
 
@@ -195,13 +239,20 @@ def test_equal_files_of_many_trees_are_one_value() -> None:
     assert one == two and one.root.files[0] is two.root.files[0]
 
 
-@pytest.mark.parametrize("document", [
-    b"", b"not xml", b"<html/>", b"<association>", b"<association><mainFiles><file/></mainFiles></association>",
-    b'<!DOCTYPE a [<!ENTITY x "y">]><association category="&x;"/>',
-    b'<!DOCTYPE a SYSTEM "http://127.0.0.1:9/x.dtd"><association/>',
-    '<?xml version="1.0" encoding="UTF-16"?><!DOCTYPE a [<!ENTITY x "y">]><association/>'.encode("utf-16"),
-    b"<association><associatedFiles>" * (MAX_DEPTH + 2) + b"</associatedFiles></association>" * (MAX_DEPTH + 2),
-])
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"",
+        b"not xml",
+        b"<html/>",
+        b"<association>",
+        b"<association><mainFiles><file/></mainFiles></association>",
+        b'<!DOCTYPE a [<!ENTITY x "y">]><association category="&x;"/>',
+        b'<!DOCTYPE a SYSTEM "http://127.0.0.1:9/x.dtd"><association/>',
+        '<?xml version="1.0" encoding="UTF-16"?><!DOCTYPE a [<!ENTITY x "y">]><association/>'.encode("utf-16"),
+        b"<association><associatedFiles>" * (MAX_DEPTH + 2) + b"</associatedFiles></association>" * (MAX_DEPTH + 2),
+    ],
+)
 def test_what_is_no_association_tree_is_refused(document: bytes) -> None:
     with pytest.raises(UnreadableTreeError):
         read_tree(document)
@@ -221,8 +272,10 @@ def test_a_table_without_rows_is_no_answer() -> None:
 
 
 def test_statements_are_read_with_messages() -> None:
-    stated = read_statement('category="SCI" certified="false" complete="false" mode="Raw2Raw" type="main" '
-                            'messages="Missing X for Y: requested 1, found 0"')
+    stated = read_statement(
+        'category="SCI" certified="false" complete="false" mode="Raw2Raw" type="main" '
+        'messages="Missing X for Y: requested 1, found 0"'
+    )
     assert (stated.category, stated.mode, stated.complete, stated.certified) == ("SCI", "Raw2Raw", False, False)
     assert stated.messages == "Missing X for Y: requested 1, found 0"
 

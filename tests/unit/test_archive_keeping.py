@@ -73,12 +73,25 @@ def test_a_night_log_of_several_blocks_has_the_grade_of_the_last() -> None:
 
 
 def test_files_are_found_by_archive_name_whatever_their_form(tmp_path: Path) -> None:
-    for name in (f"{FRAME}.fits.Z", "TESTER.2020-01-01T01_00_00.000.fits", "M.TESTER.2019-01-01T00:00:00.000.fits",
-                 f"{FRAME}.NL.txt", "ADP.2014-10-01T10:19:21.580.tar", f"{FRAME}_raw2raw.xml", f"{FRAME}.part",
-                 f"{FRAME}.part.json", ".hidden.fits"):
+    for name in (
+        f"{FRAME}.fits.Z",
+        "TESTER.2020-01-01T01_00_00.000.fits",
+        "M.TESTER.2019-01-01T00:00:00.000.fits",
+        f"{FRAME}.NL.txt",
+        "ADP.2014-10-01T10:19:21.580.tar",
+        f"{FRAME}_raw2raw.xml",
+        f"{FRAME}.part",
+        f"{FRAME}.part.json",
+        ".hidden.fits",
+    ):
         (tmp_path / name).write_bytes(b"x")
-    assert set(existing(tmp_path)) == {FRAME, "TESTER.2020-01-01T01:00:00.000", "M.TESTER.2019-01-01T00:00:00.000",
-                                       f"{FRAME}.NL", "ADP.2014-10-01T10:19:21.580"}
+    assert set(existing(tmp_path)) == {
+        FRAME,
+        "TESTER.2020-01-01T01:00:00.000",
+        "M.TESTER.2019-01-01T00:00:00.000",
+        f"{FRAME}.NL",
+        "ADP.2014-10-01T10:19:21.580",
+    }
 
 
 def test_an_archive_of_files_is_taken_as_it_is(tmp_path: Path) -> None:
@@ -104,7 +117,8 @@ def test_a_package_of_the_old_form_is_read(real: Path, tmp_path: Path) -> None:
     (folder / "FORS2.2021-01-02T00_59_12.533.xml").write_bytes(tree)
     (tmp_path / "downloadRequest12345script.sh").write_text(
         'wget "https://dataportal.eso.org/dataPortal/api/requests/x/1/SAF/FORS2.2021-01-02T00:59:12.533/'
-        'FORS2.2021-01-02T00:59:12.533.fits.Z" -P data_with_raw_calibs\n')
+        'FORS2.2021-01-02T00:59:12.533.fits.Z" -P data_with_raw_calibs\n'
+    )
     package = read_package(tmp_path)
     assert len(package.folders[0].trees) == 1
     assert len(package.missing) == 51
@@ -131,10 +145,15 @@ def saved(certified: bool = True, complete: bool = True, asked: Mode = "Raw2Raw"
     return SavedTree(Path("a.xml"), AssociationTree(root, "Raw2Raw"), FRAME, asked, NOW - timedelta(days=days))
 
 
-@pytest.mark.parametrize(("tree", "reason"), [
-    (saved(certified=False), "not certified"), (saved(complete=False), "incomplete"),
-    (saved(asked="Raw2Master"), "Raw2Master was asked for, Raw2Raw given"), (saved(days=40), "40 days old"),
-])
+@pytest.mark.parametrize(
+    ("tree", "reason"),
+    [
+        (saved(certified=False), "not certified"),
+        (saved(complete=False), "incomplete"),
+        (saved(asked="Raw2Master"), "Raw2Master was asked for, Raw2Raw given"),
+        (saved(days=40), "40 days old"),
+    ],
+)
 def test_trees_worth_asking_for_again(tree: SavedTree, reason: str) -> None:
     assert [item.reason for item in due([saved(), tree], NOW, 30)] == [reason]
 

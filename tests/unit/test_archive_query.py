@@ -12,10 +12,18 @@ from esorex_bridge.archive.query import Constraints, adql, instrument_name, prod
 from esorex_bridge.errors import UserError
 
 
-@pytest.mark.parametrize(("name", "instrume"), [
-    ("naco", "NAOS+CONICA"), ("NAOS+CONICA", "NAOS+CONICA"), ("spher", "SPHERE"), ("sphere", "SPHERE"),
-    ("XSHOO", "XSHOOTER"), ("fors2", "FORS2"), ("gravi", "GRAVITY"),
-])
+@pytest.mark.parametrize(
+    ("name", "instrume"),
+    [
+        ("naco", "NAOS+CONICA"),
+        ("NAOS+CONICA", "NAOS+CONICA"),
+        ("spher", "SPHERE"),
+        ("sphere", "SPHERE"),
+        ("XSHOO", "XSHOOTER"),
+        ("fors2", "FORS2"),
+        ("gravi", "GRAVITY"),
+    ],
+)
 def test_common_names_and_prefixes_become_instrume(name: str, instrume: str) -> None:
     assert instrument_name(name) == instrume
     assert f"instrument = '{instrume}'" in adql(Constraints(instrument=name))
@@ -51,12 +59,23 @@ def test_further_conditions_stand_in_brackets() -> None:
     assert "AND (a = 1 OR b = 2)" in adql(Constraints(instrument="naco", where="a = 1 OR b = 2"))
 
 
-@pytest.mark.parametrize("values", [
-    {}, {"ra": 1.0}, {"ra": 1.0, "dec": 2.0}, {"ra": 361.0, "dec": 0.0, "radius": 1.0},
-    {"ra": 1.0, "dec": 91.0, "radius": 1.0}, {"ra": 1.0, "dec": 1.0, "radius": 0.0}, {"night": "yesterday"},
-    {"begin": "2016-13-01"}, {"instrument": "naco", "columns": ("a; drop",)}, {"instrument": "naco", "limit": 0},
-    {"program": "a\nb"}, {"ra": float("nan"), "dec": 1.0, "radius": 1.0},
-])
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"ra": 1.0},
+        {"ra": 1.0, "dec": 2.0},
+        {"ra": 361.0, "dec": 0.0, "radius": 1.0},
+        {"ra": 1.0, "dec": 91.0, "radius": 1.0},
+        {"ra": 1.0, "dec": 1.0, "radius": 0.0},
+        {"night": "yesterday"},
+        {"begin": "2016-13-01"},
+        {"instrument": "naco", "columns": ("a; drop",)},
+        {"instrument": "naco", "limit": 0},
+        {"program": "a\nb"},
+        {"ra": float("nan"), "dec": 1.0, "radius": 1.0},
+    ],
+)
 def test_constraints_that_make_no_sense_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(UserError):
         adql(Constraints(**values))

@@ -45,11 +45,17 @@ def test_a_partial_answer_of_the_same_file_is_continued() -> None:
     assert isinstance(begin, Begin) and (begin.offset, begin.total_bytes) == (100, 300)
 
 
-@pytest.mark.parametrize("headers", [
-    {}, {"Content-Range": "bytes 100-299/*"}, {"Content-Range": "bytes 99-299/300"},
-    {"Content-Range": "bytes 100-399/400"}, {"Content-Range": "bytes 100-299/300", "ETag": '"e2"'},
-    {"Content-Range": "bytes 100-299/300", "Last-Modified": "Thu, 03 Mar 2016 00:00:00 GMT"},
-])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Content-Range": "bytes 100-299/*"},
+        {"Content-Range": "bytes 99-299/300"},
+        {"Content-Range": "bytes 100-399/400"},
+        {"Content-Range": "bytes 100-299/300", "ETag": '"e2"'},
+        {"Content-Range": "bytes 100-299/300", "Last-Modified": "Thu, 03 Mar 2016 00:00:00 GMT"},
+    ],
+)
 def test_a_partial_answer_that_does_not_fit_begins_again(headers: dict[str, str]) -> None:
     refusal = read_answer(206, headers, PART, False)
     assert isinstance(refusal, Refusal) and refusal.status is None
@@ -60,10 +66,17 @@ def test_a_range_that_cannot_be_served_begins_again() -> None:
     assert isinstance(refusal, Refusal) and refusal.status is None
 
 
-@pytest.mark.parametrize(("status", "ended", "login"), [
-    (401, FileStatus.DENIED, False), (403, FileStatus.DENIED, True), (404, FileStatus.MISSING, False),
-    (410, FileStatus.MISSING, False), (400, FileStatus.FAILED, False), (204, FileStatus.FAILED, False),
-])
+@pytest.mark.parametrize(
+    ("status", "ended", "login"),
+    [
+        (401, FileStatus.DENIED, False),
+        (403, FileStatus.DENIED, True),
+        (404, FileStatus.MISSING, False),
+        (410, FileStatus.MISSING, False),
+        (400, FileStatus.FAILED, False),
+        (204, FileStatus.FAILED, False),
+    ],
+)
 def test_refusals_end_with_a_reason(status: int, ended: FileStatus, login: bool) -> None:
     refusal = read_answer(status, {}, None, login)
     assert isinstance(refusal, Refusal) and refusal.status is ended and refusal.reason
@@ -79,17 +92,25 @@ def test_a_page_is_no_file() -> None:
 FITS, LZW, GZIP = b"SIMPLE  =                    T", b"\x1f\x9d\x90", b"\x1f\x8b\x08"
 
 
-@pytest.mark.parametrize(("stated", "head", "suffix"), [
-    (f"{NAME_OF_FILE}.fits.Z", LZW, ".fits.Z"), (f"{NAME_OF_FILE}.fits", FITS, ".fits"),
-    (f"{NAME_OF_FILE}.fits.fz", FITS, ".fits.fz"), (f"{NAME_OF_FILE.replace(':', '_')}.fits.Z", LZW, ".fits.Z"),
-    ("", LZW, ".fits.Z"), ("", GZIP, ".fits.gz"), ("", FITS, ".fits"), ("evil.fits", LZW, ".fits.Z"),
-    (f"{NAME_OF_FILE}.fits.Z", FITS, ".fits"), (f"{NAME_OF_FILE}.fits", LZW, ".fits.Z"),
-    ("original name.tar", b"ustar", ".tar"), ("original.name_3.5.png", b"\x89PNG", ".png"),
-    ("x.tar.gz", GZIP, ".tar.gz"),
-])
-def test_a_file_has_its_archive_name_and_an_ending_that_fits_its_content(
-    stated: str, head: bytes, suffix: str
-) -> None:
+@pytest.mark.parametrize(
+    ("stated", "head", "suffix"),
+    [
+        (f"{NAME_OF_FILE}.fits.Z", LZW, ".fits.Z"),
+        (f"{NAME_OF_FILE}.fits", FITS, ".fits"),
+        (f"{NAME_OF_FILE}.fits.fz", FITS, ".fits.fz"),
+        (f"{NAME_OF_FILE.replace(':', '_')}.fits.Z", LZW, ".fits.Z"),
+        ("", LZW, ".fits.Z"),
+        ("", GZIP, ".fits.gz"),
+        ("", FITS, ".fits"),
+        ("evil.fits", LZW, ".fits.Z"),
+        (f"{NAME_OF_FILE}.fits.Z", FITS, ".fits"),
+        (f"{NAME_OF_FILE}.fits", LZW, ".fits.Z"),
+        ("original name.tar", b"ustar", ".tar"),
+        ("original.name_3.5.png", b"\x89PNG", ".png"),
+        ("x.tar.gz", GZIP, ".tar.gz"),
+    ],
+)
+def test_a_file_has_its_archive_name_and_an_ending_that_fits_its_content(stated: str, head: bytes, suffix: str) -> None:
     assert local_name(NAME_OF_FILE, stated, head) == NAME_OF_FILE + suffix
 
 
@@ -108,8 +129,25 @@ def test_archive_names(name: str) -> None:
     assert is_archive_name(name)
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a", "../a.b", "a/b.c", "a\\b.c", ".a.b", "a b.c", "a.b\n", "a..b",
-                                  "-a.b", "a\x00.b", "a" * 250 + ".b"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        "a",
+        "../a.b",
+        "a/b.c",
+        "a\\b.c",
+        ".a.b",
+        "a b.c",
+        "a.b\n",
+        "a..b",
+        "-a.b",
+        "a\x00.b",
+        "a" * 250 + ".b",
+    ],
+)
 def test_what_is_no_archive_name(name: str) -> None:
     assert not is_archive_name(name)
 
@@ -117,8 +155,13 @@ def test_what_is_no_archive_name(name: str) -> None:
 def test_credentials_are_for_the_hosts_of_the_archive() -> None:
     services = Services()
     assert services.trusts("https://dataportal.eso.org/dataPortal/file/x")
-    for url in ("http://dataportal.eso.org/x", "https://dataportal.eso.org.evil.example/x", "https://evil.example/",
-                "https://dataportal.eso.org:444/x", "https://user@evil.example/dataportal.eso.org"):
+    for url in (
+        "http://dataportal.eso.org/x",
+        "https://dataportal.eso.org.evil.example/x",
+        "https://evil.example/",
+        "https://dataportal.eso.org:444/x",
+        "https://user@evil.example/dataportal.eso.org",
+    ):
         assert not services.trusts(url)
     assert keeps_secrets("https://www.eso.org/x") and keeps_secrets("http://127.0.0.1:80/x")
     assert not keeps_secrets("http://www.eso.org/x") and not keeps_secrets("http://127.0.0.1.evil.example/x")

@@ -162,12 +162,8 @@ def test_a_task_and_a_result_are_read_as_they_were_written() -> None:
     assert again == task
     assert again.foreseen().parameters[FLAT] == (PARAMETER,)
     assert again.unverified == ("/data/flat.fits",)
-    record = Record(
-        task.key, (Product("/p.fits", "M", Digest("sha256:bb"), 7),), 1.5, "2026", "/s.sof", ("w",)
-    )
-    result = Result(
-        task.key, 2, "made", record, "", "node7", 2.5, {"/data/flat.fits": Digest("sha256:cc")}, Path("/f")
-    )
+    record = Record(task.key, (Product("/p.fits", "M", Digest("sha256:bb"), 7),), 1.5, "2026", "/s.sof", ("w",))
+    result = Result(task.key, 2, "made", record, "", "node7", 2.5, {"/data/flat.fits": Digest("sha256:cc")}, Path("/f"))
     assert read_result(result.document()) == result
 
 

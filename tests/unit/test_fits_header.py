@@ -81,12 +81,22 @@ def test_searching_a_keyword_gives_what_parsing_all_cards_gives(tmp_path: Path) 
 
 
 def test_plain_cards_are_searched_without_parsing_the_rest(tmp_path: Path) -> None:
-    plain = [card for card in ODD_CARDS if "CAHA" not in card and "filt1" not in card and "LONG" not in card
-             and "CONTINUE" not in card]
+    plain = [
+        card
+        for card in ODD_CARDS
+        if "CAHA" not in card and "filt1" not in card and "LONG" not in card and "CONTINUE" not in card
+    ]
     keys = ("DET.DIT", "PRO.CATG", "INSTRUME", "NOT.THERE", "OBS.NAME", "MOLECULE", "MJD-OBS", "EMPTY")
     found = header(plain, tmp_path).select(keys)
-    assert found == {"DET.DIT": 2.0, "PRO.CATG": "FIRST", "INSTRUME": "NAOS+CONICA", "OBS.NAME": "MUSE/176642",
-                     "MOLECULE": "H2O", "MJD-OBS": 57449.12345678, "EMPTY": None}
+    assert found == {
+        "DET.DIT": 2.0,
+        "PRO.CATG": "FIRST",
+        "INSTRUME": "NAOS+CONICA",
+        "OBS.NAME": "MUSE/176642",
+        "MOLECULE": "H2O",
+        "MJD-OBS": 57449.12345678,
+        "EMPTY": None,
+    }
 
 
 def test_a_name_may_be_asked_for_with_its_domain(tmp_path: Path) -> None:
@@ -139,21 +149,31 @@ def test_an_image_packed_into_an_extension_keeps_its_own_header(tmp_path: Path) 
 
 def test_cards_that_stand_in_the_first_extension_alone_are_found(tmp_path: Path) -> None:
     path = tmp_path / "x.fits"
-    extension = ["XTENSION= 'IMAGE   '", "BITPIX  = 8", "NAXIS   = 0", "PCOUNT  = 0", "GCOUNT  = 1",
-                 "HIERARCH ESO DPR CATG = 'CALIB'"]
+    extension = [
+        "XTENSION= 'IMAGE   '",
+        "BITPIX  = 8",
+        "NAXIS   = 0",
+        "PCOUNT  = 0",
+        "GCOUNT  = 1",
+        "HIERARCH ESO DPR CATG = 'CALIB'",
+    ]
     path.write_bytes(header_bytes([*FIXED, "OBJECT  = 'x'"]) + header_bytes(extension))
     found = read_header(path)
     assert (found["DPR.CATG"], found["OBJECT"]) == ("CALIB", "x")
     assert "XTENSION" not in found
 
 
-@pytest.mark.parametrize(("content", "told"), [
-    (b"", "empty"),
-    (b"<html>login</html>", "page"),
-    (b"\x00\x01\x02 some binary junk", "no FITS"),
-    (fits_of({"A": 1})[:300], "cut off"),
-    (gzip.compress(fits_of({"A": 1}), mtime=0)[:60], "damaged gzip"),
-], ids=("empty", "page", "junk", "cut off", "damaged gzip"))
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "empty"),
+        (b"<html>login</html>", "page"),
+        (b"\x00\x01\x02 some binary junk", "no FITS"),
+        (fits_of({"A": 1})[:300], "cut off"),
+        (gzip.compress(fits_of({"A": 1}), mtime=0)[:60], "damaged gzip"),
+    ],
+    ids=("empty", "page", "junk", "cut off", "damaged gzip"),
+)
 def test_what_is_no_fits_file_is_told_in_words(content: bytes, told: str, tmp_path: Path) -> None:
     path = tmp_path / "x.fits"
     path.write_bytes(content)
@@ -170,7 +190,9 @@ def test_a_file_that_is_not_there_is_told_in_words(tmp_path: Path) -> None:
 names = st.lists(st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-", min_size=1, max_size=8), min_size=2, max_size=4)
 values = st.one_of(
     st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20).map(lambda text: text.rstrip(" ")),
-    st.integers(-10**9, 10**9), st.booleans(), st.none(),
+    st.integers(-(10**9), 10**9),
+    st.booleans(),
+    st.none(),
     st.floats(allow_nan=False, allow_infinity=False, width=32),
 )
 

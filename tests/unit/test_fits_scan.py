@@ -36,8 +36,13 @@ def test_junk_and_damage_are_reported_and_never_stop_the_rest(night: Path) -> No
     (night / ".hidden.fits").write_bytes(b"")
     found = scan([night], KEYS)
     assert len(found.headers) == 5
-    assert {fault.path.name for fault in found.faults} == {"empty.fits", "junk.fits", "page.fits", "cut.fits",
-                                                           "gone.fits"}
+    assert {fault.path.name for fault in found.faults} == {
+        "empty.fits",
+        "junk.fits",
+        "page.fits",
+        "cut.fits",
+        "gone.fits",
+    }
     assert {path.name for path in found.others} == {"NACO.0.fits:Zone.Identifier", "notes.txt"}
 
 
@@ -86,14 +91,17 @@ def test_other_keywords_are_read_anew_and_fewer_are_not(night: Path, tmp_path: P
     assert found.headers[night / "NACO.1.fits"] == {"INSTRUME": "NACO"}
 
 
-@pytest.mark.parametrize("damage", [
-    lambda text: text[: len(text) // 2],
-    lambda text: text.replace("NACO", '"NACO', 1),
-    lambda text: "something else\n" + text,
-    lambda text: text + '\n[0, "half a line',
-    lambda text: text + '\n[7, "a", 2, 3, [1]]\n[7, 1, 2, 3]\n{"a": 1}\n[]\nnull\n',
-    lambda text: "",
-])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[: len(text) // 2],
+        lambda text: text.replace("NACO", '"NACO', 1),
+        lambda text: "something else\n" + text,
+        lambda text: text + '\n[0, "half a line',
+        lambda text: text + '\n[7, "a", 2, 3, [1]]\n[7, 1, 2, 3]\n{"a": 1}\n[]\nnull\n',
+        lambda text: "",
+    ],
+)
 def test_a_damaged_cache_costs_time_and_nothing_else(damage, night: Path, tmp_path: Path) -> None:
     first = scan([night], KEYS, cache(tmp_path)).headers
     path = tmp_path / "headers.jsonl"

@@ -64,11 +64,14 @@ def test_pieces_of_any_size_give_the_same(content: bytes, tmp_path: Path) -> Non
         assert walker.close() == checked(content, tmp_path)
 
 
-@pytest.mark.parametrize(("keep", "told"), [
-    (100, "within the header of HDU 0"),
-    (5000, r"cut off: expected \d+ bytes or more, found 5000, in the data of HDU 0"),
-    (-1, "in the data of HDU 2"),
-])
+@pytest.mark.parametrize(
+    ("keep", "told"),
+    [
+        (100, "within the header of HDU 0"),
+        (5000, r"cut off: expected \d+ bytes or more, found 5000, in the data of HDU 0"),
+        (-1, "in the data of HDU 2"),
+    ],
+)
 def test_a_truncated_file_is_refused_with_what_was_expected(
     keep: int, told: str, content: bytes, tmp_path: Path
 ) -> None:
@@ -104,8 +107,17 @@ def test_a_header_that_makes_no_sense_is_refused(content: bytes, tmp_path: Path)
 
 
 def test_random_groups_are_walked(tmp_path: Path) -> None:
-    cards = ["SIMPLE  = T", "BITPIX  = -32", "NAXIS   = 3", "NAXIS1  = 0", "NAXIS2  = 3", "NAXIS3  = 2",
-             "GROUPS  = T", "PCOUNT  = 1", "GCOUNT  = 5"]
+    cards = [
+        "SIMPLE  = T",
+        "BITPIX  = -32",
+        "NAXIS   = 3",
+        "NAXIS1  = 0",
+        "NAXIS2  = 3",
+        "NAXIS3  = 2",
+        "GROUPS  = T",
+        "PCOUNT  = 1",
+        "GCOUNT  = 5",
+    ]
     cards[0] = "SIMPLE  =                    T"
     found = checked(header_bytes(cards) + b"\0" * 2880, tmp_path)
     assert found.hdus[0].data_bytes == 4 * 5 * (1 + 3 * 2)

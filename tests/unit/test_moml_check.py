@@ -23,8 +23,11 @@ def small(*wires: tuple[str, ...]) -> Entity:
     inner = composite(
         "Step",
         (port_in("sof_in"), port_out("sof_out")),
-        (actor("Splitter", "org.eso.SofSplitter"), actor("Accumulator", "org.eso.SofAccumulator"),
-         actor("naco_img_dark_1", "org.eso.RecipeExecuter", (parameter("recipe_param_1", "hot_t=9"),))),
+        (
+            actor("Splitter", "org.eso.SofSplitter"),
+            actor("Accumulator", "org.eso.SofAccumulator"),
+            actor("naco_img_dark_1", "org.eso.RecipeExecuter", (parameter("recipe_param_1", "hot_t=9"),)),
+        ),
         (
             ("sof_in", "Splitter.sof in"),
             ("Splitter.sof out", "naco_img_dark_1.sof in"),
@@ -36,8 +39,12 @@ def small(*wires: tuple[str, ...]) -> Entity:
     ends = constant("Start", "x", once=True), actor("End", "ptolemy.actor.lib.gui.Display")
     usual = (("Start.output", "Step.sof_in"), ("Step.sof_out", "End.input"))
     top = composite("small", (), (ends[0], inner, ends[1]), wires or usual)
-    director = Property("DDF Director", "ptolemy.domains.ddf.kernel.DDFDirector", None,
-                        (parameter("runUntilDeadlockInOneIteration", "false"),))
+    director = Property(
+        "DDF Director",
+        "ptolemy.domains.ddf.kernel.DDFDirector",
+        None,
+        (parameter("runUntilDeadlockInOneIteration", "false"),),
+    )
     identity = Property("entityId", "org.kepler.moml.NamedObjId", "urn:lsid:uuid:x:1:1")
     return replace(top, properties=(identity, director))
 
@@ -79,16 +86,22 @@ def test_a_single_port_takes_one_relation() -> None:
 
 def test_links_that_end_nowhere() -> None:
     root = small()
-    for link, said in ((Link("Nobody.x", "relation"), "there is no actor 'Nobody'"),
-                       (Link("End.output", "relation"), "has no port 'output'"),
-                       (Link("Start.output", "gone"), "'gone', which is not there")):
+    for link, said in (
+        (Link("Nobody.x", "relation"), "there is no actor 'Nobody'"),
+        (Link("End.output", "relation"), "has no port 'output'"),
+        (Link("Start.output", "gone"), "'gone', which is not there"),
+    ):
         assert said in texts(replace(root, links=(*root.links, link)))
 
 
 def test_directors() -> None:
     assert "it has no director" in texts(replace(small(), properties=small().properties[:1]))
-    wrong = Property("D", "ptolemy.domains.ddf.kernel.DDFDirector", None,
-                     (parameter("runUntilDeadlockInOneIteration", "false"), parameter("iterations", "1")))
+    wrong = Property(
+        "D",
+        "ptolemy.domains.ddf.kernel.DDFDirector",
+        None,
+        (parameter("runUntilDeadlockInOneIteration", "false"), parameter("iterations", "1")),
+    )
     found = texts(changed(small(), "Step", properties=(wrong,)))
     assert "must be true inside a composite" in found
     assert "iterations must be 0" in found
@@ -108,8 +121,13 @@ def test_a_constant_that_fires_for_ever() -> None:
 def test_parameters_for_each_group_and_not_for_each_dataset() -> None:
     sop = (constant("Once", "a:b=c", once=True), actor("SopCreator", "org.eso.SopCreator"))
     relations = (*step().relations, Relation("r1"), Relation("r2"))
-    links = (*step().links, Link("Once.output", "r1"), Link("SopCreator.param in", "r1"),
-             Link("SopCreator.sop out", "r2"), Link("naco_img_dark_1.sop in", "r2"))
+    links = (
+        *step().links,
+        Link("Once.output", "r1"),
+        Link("SopCreator.param in", "r1"),
+        Link("SopCreator.sop out", "r2"),
+        Link("naco_img_dark_1.sop in", "r2"),
+    )
     root = changed(small(), "Step", entities=(*step().entities, *sop), relations=relations, links=links)
     assert "gives parameters once" in texts(root)
 
@@ -160,8 +178,9 @@ def test_entities_of_a_hostile_document_are_not_followed(tmp_path: Path) -> None
     secret = tmp_path / "secret"
     secret.write_text("password")
     path = tmp_path / "x.xml"
-    path.write_text(f'<!DOCTYPE entity [<!ENTITY x SYSTEM "file://{secret}">]>'
-                    '<entity name="a" class="b"><doc>&x;</doc></entity>')
+    path.write_text(
+        f'<!DOCTYPE entity [<!ENTITY x SYSTEM "file://{secret}">]><entity name="a" class="b"><doc>&x;</doc></entity>'
+    )
     assert "password" not in repr(read_file(path))
 
 
@@ -177,8 +196,9 @@ def test_what_is_in_a_workflow() -> None:
 
 
 @pytest.mark.real
-def test_esos_metis_workflow_has_only_true_findings(real: Path, tmp_path: Path, esorex: str,
-                                                    capsys: pytest.CaptureFixture[str]) -> None:
+def test_esos_metis_workflow_has_only_true_findings(
+    real: Path, tmp_path: Path, esorex: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     path, drawn = real / "reflex" / "metis" / "metis.xml.in", tmp_path / "metis.svg"
     assert main(["reflex", "check", str(path), "--json", "--picture", str(drawn)]) == 1
     found = json.loads(capsys.readouterr().out)
@@ -189,8 +209,9 @@ def test_esos_metis_workflow_has_only_true_findings(real: Path, tmp_path: Path, 
     assert "DataOrganizer" in drawn.read_text()
 
 
-def test_our_own_workflows_pass_with_the_recipes_that_are_installed(esorex: str, tmp_path: Path,
-                                                                    capsys: pytest.CaptureFixture[str]) -> None:
+def test_our_own_workflows_pass_with_the_recipes_that_are_installed(
+    esorex: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name in ("naco", "hawki"):
         assert main(["reflex", "workflow", name]) == 0
         path = tmp_path / f"{name}.xml"

@@ -99,18 +99,29 @@ def test_every_relation_has_width_1_one_source_and_a_reader(root: Entity) -> Non
 
 def test_rates_are_those_that_actors_have_before_they_start(root: Entity) -> None:
     wanted = {
-        ("org.eso.SofAccumulator", "sof in"): "0", ("org.eso.SofAccumulator", "#groups"): "1",
-        ("org.eso.RecipeExecuter", "sof in"): "1", ("org.eso.RecipeExecuter", "sop in"): "1",
-        ("org.eso.FitsRouter", "in"): "1", ("org.eso.DataSetChooser", "datasets in"): "1",
+        ("org.eso.SofAccumulator", "sof in"): "0",
+        ("org.eso.SofAccumulator", "#groups"): "1",
+        ("org.eso.RecipeExecuter", "sof in"): "1",
+        ("org.eso.RecipeExecuter", "sop in"): "1",
+        ("org.eso.FitsRouter", "in"): "1",
+        ("org.eso.DataSetChooser", "datasets in"): "1",
     }
-    seen = {(actor.cls, port.name): port.rate("tokenConsumptionRate")
-            for _, actor in root.walk() for port in actor.ports if port.rate("tokenConsumptionRate")}
+    seen = {
+        (actor.cls, port.name): port.rate("tokenConsumptionRate")
+        for _, actor in root.walk()
+        for port in actor.ports
+        if port.rate("tokenConsumptionRate")
+    }
     assert seen == wanted
 
 
 def test_constants_are_triggered_each_time_but_the_one_that_starts_the_workflow(root: Entity) -> None:
-    limits = {(composite.name, actor.name): actor.value("firingCountLimit") for composite in composites(root)
-              for actor in composite.entities if actor.cls.endswith("StringConst")}
+    limits = {
+        (composite.name, actor.name): actor.value("firingCountLimit")
+        for composite in composites(root)
+        for actor in composite.entities
+        if actor.cls.endswith("StringConst")
+    }
     assert [key for key, value in limits.items() if value == "1"] == [("Initialize", "Start")]
 
 
@@ -190,8 +201,15 @@ def test_a_tuned_step_has_the_loop_with_its_rates(workflow: Workflow) -> None:
     assert check(root) == ()
     looper = next(actor for _, actor in root.walk() if actor.cls == "org.eso.RecipeLooper")
     rates = {port.name: port.rate("tokenConsumptionRate") for port in looper.ports}
-    assert rates == {"sof in": "1", "sop in": "1", "sof loop": "0", "sop loop": "0", "iteration complete": "0",
-                     "sof out": None, "sop out": None}
+    assert rates == {
+        "sof in": "1",
+        "sop in": "1",
+        "sof loop": "0",
+        "sop loop": "0",
+        "iteration complete": "0",
+        "sof out": None,
+        "sop out": None,
+    }
     again = read(write(root).encode(), "x").root
     assert again == root
 

@@ -30,7 +30,7 @@ def test_trees_survive_being_written_and_read(night: Night) -> None:
 
 
 def test_what_xml_could_misread_survives() -> None:
-    odd = Association("A<&>\"'", (AssociatedFile("N<1>", "T&T"),), messages=("it's 5 > 3 & \"so\"",), complete=False)
+    odd = Association("A<&>\"'", (AssociatedFile("N<1>", "T&T"),), messages=('it\'s 5 > 3 & "so"',), complete=False)
     tree = AssociationTree(odd, "Raw2Master")
     assert read_tree(tree_document(tree).encode()) == tree
 
@@ -67,9 +67,7 @@ def test_the_naco_tree_has_what_real_trees_have() -> None:
 def test_raw2master_is_downgraded_where_there_are_no_masters() -> None:
     naco, hawki, _ = NIGHTS
     modes = [
-        tree.mode
-        for night in (naco, hawki)
-        if (tree := night.tree(night.science[0].dp_id, "Raw2Master")) is not None
+        tree.mode for night in (naco, hawki) if (tree := night.tree(night.science[0].dp_id, "Raw2Master")) is not None
     ]
     assert modes == ["Raw2Raw", "Raw2Master"]
 

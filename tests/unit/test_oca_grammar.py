@@ -86,17 +86,25 @@ def test_the_rules_of_the_metis_workflow_are_read(real: Path) -> None:
     assert parse_rules(str(rules), "again") == rules
 
 
-@pytest.mark.parametrize(("text", "line", "column", "told"), [
-    ("if A == then { B = 1; }", 1, 9, "found 'then', expected a keyword or a value"),
-    ('\nselect execute(X) from inputFiles where A=="b"', 2, 47, "found the end, expected ';'"),
-    ("action X { foo; }", 1, 12, "found 'foo', expected"),
-    ('if A == "x then {}', 1, 9, "text in quotes that does not end"),
-    ("if A then { B = 3 }", 1, 19, "found '}', expected ';'"),
-    ("/* never ends", 1, 1, "a comment that does not end"),
-    ("recipe x;", 1, 1, "expected ';' or 'action' or 'if'"),
-    ("if A ~ 3 then {}", 1, 6, "found '~', expected"),
-    ("action X { select file as Y from nowhere where A == 1; }", 1, 34, "'calibFiles' or 'inputFiles' or 'rawFiles'"),
-])
+@pytest.mark.parametrize(
+    ("text", "line", "column", "told"),
+    [
+        ("if A == then { B = 1; }", 1, 9, "found 'then', expected a keyword or a value"),
+        ('\nselect execute(X) from inputFiles where A=="b"', 2, 47, "found the end, expected ';'"),
+        ("action X { foo; }", 1, 12, "found 'foo', expected"),
+        ('if A == "x then {}', 1, 9, "text in quotes that does not end"),
+        ("if A then { B = 3 }", 1, 19, "found '}', expected ';'"),
+        ("/* never ends", 1, 1, "a comment that does not end"),
+        ("recipe x;", 1, 1, "expected ';' or 'action' or 'if'"),
+        ("if A ~ 3 then {}", 1, 6, "found '~', expected"),
+        (
+            "action X { select file as Y from nowhere where A == 1; }",
+            1,
+            34,
+            "'calibFiles' or 'inputFiles' or 'rawFiles'",
+        ),
+    ],
+)
 def test_what_cannot_be_read_is_told_with_place_and_expectation(text: str, line: int, column: int, told: str) -> None:
     with pytest.raises(OcaError) as caught:
         parse_rules(text, "my.oca")
@@ -111,7 +119,8 @@ def test_a_wrong_condition_of_a_user_is_told_with_its_column() -> None:
 
 def test_hyphens_belong_to_names_and_minus_signs_do_not() -> None:
     assert parse_expression("MJD-OBS-7 < A - B") == ex.Compared(
-        ex.Calculated(ex.Keyword("MJD-OBS"), "-", ex.Constant(7)), "<",
+        ex.Calculated(ex.Keyword("MJD-OBS"), "-", ex.Constant(7)),
+        "<",
         ex.Calculated(ex.Keyword("A"), "-", ex.Keyword("B")),
     )
 
@@ -150,15 +159,21 @@ some = st.lists(assignments, max_size=3).map(tuple)
 limits = st.one_of(st.none(), st.integers(0, 9))
 sources = st.sampled_from(["inputFiles", "rawFiles", "calibFiles"])
 actions = st.builds(
-    ru.ActionRule, names,
+    ru.ActionRule,
+    names,
     st.lists(st.builds(ru.Selection, names, sources, conditions, limits, limits), max_size=2).map(tuple),
     st.lists(st.builds(ru.Recipe, names, st.lists(texts, max_size=2).map(tuple)), max_size=2).map(tuple),
     st.lists(st.builds(ru.Product, names, some), max_size=2).map(tuple),
     limits,
 )
 executions = st.builds(
-    ru.Execution, names, sources, conditions, st.lists(keys, max_size=3).map(tuple),
-    st.one_of(st.none(), st.tuples(names, names)), limits,
+    ru.Execution,
+    names,
+    sources,
+    conditions,
+    st.lists(keys, max_size=3).map(tuple),
+    st.one_of(st.none(), st.tuples(names, names)),
+    limits,
 )
 rule_sets = st.builds(
     ru.Rules,
@@ -180,16 +195,27 @@ def test_any_rules_read_back_from_their_text(rules: ru.Rules) -> None:
     assert parse_rules(str(rules), "printed") == rules
 
 
-@pytest.mark.parametrize(("instrument", "chosen"), [
-    ("NAOS+CONICA", "naco.oca"), ("naos+conica", "naco.oca"), ("HAWKI", "hawki.oca"), ("GIRAFFE", "giraf.oca"),
-    ("SHOOT", "xshooter_wkf.oca"), ("MUSE/1.2", "muse.oca"), ("EFOSC", None), ("METIS", "metis_wkf.oca"),
-])
+@pytest.mark.parametrize(
+    ("instrument", "chosen"),
+    [
+        ("NAOS+CONICA", "naco.oca"),
+        ("naos+conica", "naco.oca"),
+        ("HAWKI", "hawki.oca"),
+        ("GIRAFFE", "giraf.oca"),
+        ("SHOOT", "xshooter_wkf.oca"),
+        ("MUSE/1.2", "muse.oca"),
+        ("EFOSC", None),
+        ("METIS", "metis_wkf.oca"),
+    ],
+)
 def test_the_rule_file_is_chosen_by_instrume(instrument: str, chosen: str | None) -> None:
     files = [
         Path("/opt/share/esopipes/xshoo-3.5.0/reflex/xshooter_wkf.oca"),
         Path("/opt/share/esopipes/metis-0.1/reflex/metis_wkf.oca"),
-        *(Path(f"/usr/share/cpl-plugins/{name}-1.0/gasgano/config/{name}.oca")
-          for name in ("naco", "hawki", "giraf", "muse")),
+        *(
+            Path(f"/usr/share/cpl-plugins/{name}-1.0/gasgano/config/{name}.oca")
+            for name in ("naco", "hawki", "giraf", "muse")
+        ),
     ]
     found = rule_file(instrument, files)
     assert (found.name if found else None) == chosen

@@ -20,8 +20,10 @@ from tests.night_by_rules import RULES, Night, night, organised
 
 
 def cascade(dataset: Dataset) -> dict[str, set[str]]:
-    return {str(purpose): {file.name for file in (*action.files, *action.statics)}
-            for action, purpose in walk_actions(dataset.action)}
+    return {
+        str(purpose): {file.name for file in (*action.files, *action.statics)}
+        for action, purpose in walk_actions(dataset.action)
+    }
 
 
 def by_name(files: Night, rules: str = RULES) -> dict[str, Dataset]:
@@ -49,8 +51,10 @@ def test_a_file_in_two_places_of_the_tree_has_both_purposes() -> None:
 
 def test_the_nearest_in_time_is_taken() -> None:
     files = night()
-    moved = {name: {**header, "MJD-OBS": float(header["MJD-OBS"] or 0) - 50} if name.startswith("BIAS.0") else header
-             for name, header in files.items()}
+    moved = {
+        name: {**header, "MJD-OBS": float(header["MJD-OBS"] or 0) - 50} if name.startswith("BIAS.0") else header
+        for name, header in files.items()
+    }
     assert cascade(by_name(moved)["SCI.J.0_tpl"])["BIAS/SCI"] == {"BIAS.1.0", "BIAS.1.1", "BIAS.1.2"}
 
 
@@ -86,18 +90,24 @@ def test_a_gap_deep_in_the_cascade_makes_the_dataset_incomplete() -> None:
 
 
 def test_an_optional_calibration_that_cannot_be_made_does_not_hold_up_the_science() -> None:
-    optional = RULES.replace('minRet = 1; maxRet = 1;\n  select file as MASTER_FLAT',
-                             'minRet = 0; maxRet = 1;\n  select file as MASTER_FLAT')
-    optional = optional.replace('action FLAT\n{', 'action FLAT\n{ minRet = 1; maxRet = 1; select file as GONE '
-                                'from calibFiles where REFLEX.CATG == "GONE";')
+    optional = RULES.replace(
+        "minRet = 1; maxRet = 1;\n  select file as MASTER_FLAT", "minRet = 0; maxRet = 1;\n  select file as MASTER_FLAT"
+    )
+    optional = optional.replace(
+        "action FLAT\n{",
+        'action FLAT\n{ minRet = 1; maxRet = 1; select file as GONE from calibFiles where REFLEX.CATG == "GONE";',
+    )
     dataset = by_name(night(), optional)["SCI.J.0_tpl"]
     assert dataset.complete
     assert dataset.action.messages == ("MASTER_FLAT is left out: FLAT is incomplete",)
 
 
 def test_a_cycle_in_the_rules_is_refused_with_a_reason() -> None:
-    cyclic = RULES.replace("action BIAS { recipe", "action BIAS { minRet = 1; maxRet = 1; select file as MASTER_FLAT "
-                           'from calibFiles where REFLEX.CATG == "MASTER_FLAT"; recipe')
+    cyclic = RULES.replace(
+        "action BIAS { recipe",
+        "action BIAS { minRet = 1; maxRet = 1; select file as MASTER_FLAT "
+        'from calibFiles where REFLEX.CATG == "MASTER_FLAT"; recipe',
+    )
     result = organised(night(), cyclic)
     assert not any(dataset.complete for dataset in result.datasets)
     assert any("cycle in the rules is refused" in warning for warning in result.warnings)
@@ -110,8 +120,11 @@ def test_gasganos_rules_group_by_template_and_look_at_its_last_file() -> None:
     select execute(sci) from inputFiles where SIG.TEMPLATE == 1 and LF.DO.CATG == "SKY";
     action sci { recipe r; }
     """
-    files = {name: {**header, "DPR.TYPE": "SKY"} if name.endswith(".1") else header
-             for name, header in night().items() if name.startswith("SCI")}
+    files = {
+        name: {**header, "DPR.TYPE": "SKY"} if name.endswith(".1") else header
+        for name, header in night().items()
+        if name.startswith("SCI")
+    }
     found = by_name(files, rules)
     assert cascade(found["SCI.J.0_tpl"]) == {"sci": {"SCI.J.0", "SCI.J.1"}}
     assert {file.category for file in found["SCI.J.0_tpl"].action.files} == {"OBJECT", "SKY"}
@@ -123,8 +136,11 @@ def test_a_clock_that_jumps_does_not_change_the_last_file_of_a_template() -> Non
     if DPR.TYPE == "SKY" then { DO.CATG = "SKY"; }
     select execute(sci) from inputFiles where SIG.TEMPLATE == 1 and LF.DO.CATG == "SKY";
     """
-    files = {name: {**header, "DPR.TYPE": "SKY", "MJD-OBS": 50000.0} if name.endswith(".1") else header
-             for name, header in night().items() if name.startswith("SCI")}
+    files = {
+        name: {**header, "DPR.TYPE": "SKY", "MJD-OBS": 50000.0} if name.endswith(".1") else header
+        for name, header in night().items()
+        if name.startswith("SCI")
+    }
     assert len(organised(files, rules).datasets) == 2
 
 
@@ -134,14 +150,20 @@ def test_a_single_frame_signal_makes_a_dataset_of_each_file() -> None:
     assert list(by_name(night(), rules)) == ["SCI.J.0", "SCI.J.1", "SCI.K.0", "SCI.K.1"]
 
 
-@pytest.mark.parametrize(("files", "rules", "told"), [
-    ({}, RULES, "No FITS files"),
-    (night(), 'if A == 1 then { DO.CATG = "X"; }', "classify none of 18 files"),
-    ({"BIAS": night()["BIAS.0.0"]}, RULES, "No datasets have been created: no file is marked as a target"),
-    ({"BIAS": night()["BIAS.0.0"]}, RULES.replace('REFLEX.TARGET = "T";', ""), "no group with a science file"),
-    (night(), RULES.replace("select execute(SCI)", "select execute(SCI2)").replace('"OBJECT" group', '"NONE" group'),
-     "no rule executes an action on it"),
-])
+@pytest.mark.parametrize(
+    ("files", "rules", "told"),
+    [
+        ({}, RULES, "No FITS files"),
+        (night(), 'if A == 1 then { DO.CATG = "X"; }', "classify none of 18 files"),
+        ({"BIAS": night()["BIAS.0.0"]}, RULES, "No datasets have been created: no file is marked as a target"),
+        ({"BIAS": night()["BIAS.0.0"]}, RULES.replace('REFLEX.TARGET = "T";', ""), "no group with a science file"),
+        (
+            night(),
+            RULES.replace("select execute(SCI)", "select execute(SCI2)").replace('"OBJECT" group', '"NONE" group'),
+            "no rule executes an action on it",
+        ),
+    ],
+)
 def test_why_there_are_no_datasets_is_told(files: Night, rules: str, told: str) -> None:
     result = organised(files, rules)
     assert not result.datasets
@@ -149,8 +171,9 @@ def test_why_there_are_no_datasets_is_told(files: Night, rules: str, told: str) 
 
 
 def test_files_without_any_time_are_organised_all_the_same() -> None:
-    files = {name: {key: value for key, value in header.items() if key != "MJD-OBS"}
-             for name, header in night().items()}
+    files = {
+        name: {key: value for key, value in header.items() if key != "MJD-OBS"} for name, header in night().items()
+    }
     lenient = RULES.replace("MJD-OBS between", "MJD-OBS tryBetween")
     assert all(dataset.complete for dataset in organised(files, lenient).datasets)
 
@@ -190,16 +213,21 @@ def test_the_order_of_the_files_changes_nothing(dice: random.Random) -> None:
 @settings(max_examples=25, deadline=None)
 @given(st.sampled_from(["ACQ", "WAVE", None]), st.floats(56990, 57010), st.sampled_from(["J", "K", "H"]))
 def test_an_unrelated_file_changes_no_dataset(kind: str | None, mjd: float, filter_name: str) -> None:
-    stranger = {"INSTRUME": "TESTCAM", "DPR.CATG": "CALIB", "DPR.TYPE": kind, "MJD-OBS": mjd,
-                "INS.FILT1.NAME": filter_name, "TPL.START": "sJ"}
+    stranger = {
+        "INSTRUME": "TESTCAM",
+        "DPR.CATG": "CALIB",
+        "DPR.TYPE": kind,
+        "MJD-OBS": mjd,
+        "INS.FILT1.NAME": filter_name,
+        "TPL.START": "sJ",
+    }
     assert organised({**night(), "STRANGER": stranger}).datasets == organised(night()).datasets
 
 
 @pytest.mark.parametrize("gone", ["REF.J", "REF.K", "FLAT.J", "FLAT.K", "BIAS"])
 def test_removing_what_is_needed_makes_exactly_its_datasets_incomplete(gone: str) -> None:
     whole = by_name(night())
-    needing = {name for name, dataset in whole.items()
-               if any(file.name.startswith(gone) for file in files_of(dataset))}
+    needing = {name for name, dataset in whole.items() if any(file.name.startswith(gone) for file in files_of(dataset))}
     left = by_name({name: header for name, header in night().items() if not name.startswith(gone)})
     assert {name for name, dataset in left.items() if not dataset.complete} == needing
     assert all(left[name] == whole[name] for name in left.keys() - needing)
@@ -207,13 +235,23 @@ def test_removing_what_is_needed_makes_exactly_its_datasets_incomplete(gone: str
 
 def test_datasets_that_begin_with_the_same_file_get_different_names() -> None:
     twice = RULES + 'select execute(SCI2) from inputFiles where RAW.TYPE == "OBJECT" group by TPL.START as (TPL_A,tpl);'
-    assert list(by_name(night(), twice)) == ["SCI.J.0_tpl_SCI", "SCI.J.0_tpl_SCI2", "SCI.K.0_tpl_SCI",
-                                             "SCI.K.0_tpl_SCI2"]
+    assert list(by_name(night(), twice)) == [
+        "SCI.J.0_tpl_SCI",
+        "SCI.J.0_tpl_SCI2",
+        "SCI.K.0_tpl_SCI",
+        "SCI.K.0_tpl_SCI2",
+    ]
 
 
 def test_a_cycle_of_a_group_with_itself_is_harmless() -> None:
-    result = organised(night(), RULES.replace("action BIAS { recipe", "action BIAS { minRet = 0; maxRet = 1; select "
-                       'file as MASTER_BIAS from calibFiles where REFLEX.CATG == "MASTER_BIAS"; recipe'))
+    result = organised(
+        night(),
+        RULES.replace(
+            "action BIAS { recipe",
+            "action BIAS { minRet = 0; maxRet = 1; select "
+            'file as MASTER_BIAS from calibFiles where REFLEX.CATG == "MASTER_BIAS"; recipe',
+        ),
+    )
     assert all(dataset.complete for dataset in result.datasets)
     first = result.datasets[0].action
     assert replace(first, actions=()) == replace(organised(night()).datasets[0].action, actions=())
@@ -221,14 +259,19 @@ def test_a_cycle_of_a_group_with_itself_is_harmless() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.lists(st.tuples(st.sampled_from([0.0, 1.0, 2.0, 3.0, float("inf")]), st.text("abc", min_size=1, max_size=2)),
-             max_size=8, unique=True),
+    st.lists(
+        st.tuples(st.sampled_from([0.0, 1.0, 2.0, 3.0, float("inf")]), st.text("abc", min_size=1, max_size=2)),
+        max_size=8,
+        unique=True,
+    ),
     st.sampled_from([0.0, 1.5, 2.0, 9.0, float("inf")]),
 )
 def test_candidates_come_in_the_order_of_their_distance(files: list[tuple[float, str]], time: float) -> None:
     candidates = [Candidate(Frame(name, None, {}, Classified({}, ()), moment)) for moment, name in files]
-    found = [(frame.time, frame.name) for frame in
-             (candidate.frame for candidate in Pool(candidates).nearest(parse_expression("T"), time))]
+    found = [
+        (frame.time, frame.name)
+        for frame in (candidate.frame for candidate in Pool(candidates).nearest(parse_expression("T"), time))
+    ]
 
     def distance(file: tuple[float, str]) -> float:
         return float("inf") if float("inf") in (file[0], time) else abs(file[0] - time)

@@ -76,10 +76,15 @@ def test_an_own_master_replaces_what_would_be_made() -> None:
     assert (chosen.action.replaced, chosen.action.actions) == (("MASTER_FLAT",), (flat,))
 
 
-@pytest.mark.parametrize("choices", [
-    Choices().with_use("BIAS", "nowhere"), Choices().with_use("FLAT", "bias1"), Choices().with_drop("nowhere"),
-    Choices().with_replacement("NOTHING", Path("/x.fits")),
-])
+@pytest.mark.parametrize(
+    "choices",
+    [
+        Choices().with_use("BIAS", "nowhere"),
+        Choices().with_use("FLAT", "bias1"),
+        Choices().with_drop("nowhere"),
+        Choices().with_replacement("NOTHING", Path("/x.fits")),
+    ],
+)
 def test_a_choice_of_what_is_not_there_is_refused(choices: Choices) -> None:
     with pytest.raises(UserError):
         apply_choices(science(bias(1)), choices)
@@ -107,12 +112,19 @@ def test_choices_survive_their_file() -> None:
     assert read_choices(yaml.safe_load(text), "x") == choices
 
 
-@pytest.mark.parametrize("document", [
-    "text", {"version": 2}, {"version": 1, "datasets": ["x"]}, {"version": 1, "datasets": {"a": {"eat": []}}},
-    {"version": 1, "datasets": {"a": {"use": ["x"]}}}, {"version": 1, "datasets": {"a": 3}},
-    {"version": 1, "datasets": {"a": {"parameters": {"bias": 3}}}},
-    {"version": 1, "datasets": {"a": {"parameters": {"bias": {"r": [4]}}}}},
-])
+@pytest.mark.parametrize(
+    "document",
+    [
+        "text",
+        {"version": 2},
+        {"version": 1, "datasets": ["x"]},
+        {"version": 1, "datasets": {"a": {"eat": []}}},
+        {"version": 1, "datasets": {"a": {"use": ["x"]}}},
+        {"version": 1, "datasets": {"a": 3}},
+        {"version": 1, "datasets": {"a": {"parameters": {"bias": 3}}}},
+        {"version": 1, "datasets": {"a": {"parameters": {"bias": {"r": [4]}}}}},
+    ],
+)
 def test_a_wrong_file_of_choices_is_refused_by_name(document: object) -> None:
     with pytest.raises(UserError, match=r"choices\.yaml"):
         read_choices(document, "choices.yaml")
@@ -169,10 +181,16 @@ def test_trees_of_single_files_become_one_dataset_a_template() -> None:
 
 def test_what_calselector_does_not_support_is_organised_by_rules() -> None:
     result = organised(night())
-    tree = Dataset("SCI.J.0", "TESTCAM", Action(
-        "OBJ", (file("SCI.J.0", "OBJECT"),), complete=False,
-        messages=("No association could be established: this file type is not supported",),
-    ))
+    tree = Dataset(
+        "SCI.J.0",
+        "TESTCAM",
+        Action(
+            "OBJ",
+            (file("SCI.J.0", "OBJECT"),),
+            complete=False,
+            messages=("No association could be established: this file type is not supported",),
+        ),
+    )
     replaced, other = combined([tree], [result])
     assert replaced.action.actions == result.datasets[0].action.actions
     assert "calSelector does not support" in replaced.action.messages[-1]
@@ -181,10 +199,16 @@ def test_what_calselector_does_not_support_is_organised_by_rules() -> None:
 
 def test_a_missing_group_is_filled_from_the_files_on_disk() -> None:
     result = organised(night())
-    tree = Dataset("SCI.J.0_tpl", "TESTCAM", Action(
-        "OBJ", (file("SCI.J.0", "OBJECT"),), complete=False,
-        messages=("Missing REFERENCE for SCI.J.0: requested 1, found 0", "Missing MASTER_FLAT"),
-    ))
+    tree = Dataset(
+        "SCI.J.0_tpl",
+        "TESTCAM",
+        Action(
+            "OBJ",
+            (file("SCI.J.0", "OBJECT"),),
+            complete=False,
+            messages=("Missing REFERENCE for SCI.J.0: requested 1, found 0", "Missing MASTER_FLAT"),
+        ),
+    )
     filled = combined([tree], [result])[0]
     assert [f.name for f in filled.action.statics] == ["REF.J"]
     assert [action.name for action in filled.action.actions] == ["FLAT"]
@@ -202,8 +226,9 @@ def test_a_group_that_is_not_on_this_machine_is_filled_and_one_that_is_stays() -
 
 
 def test_a_group_that_calselector_does_not_support_is_filled_by_rules() -> None:
-    odd = Action("FLAT", (), complete=False, messages=("No association could be established: this file type is not "
-                                                       "supported",))
+    odd = Action(
+        "FLAT", (), complete=False, messages=("No association could be established: this file type is not supported",)
+    )
     tree = Dataset("SCI.J.0_tpl", "TESTCAM", Action("OBJ", (file("SCI.J.0"),), actions=(odd,), complete=False))
     filled = combined([tree], [organised(night())])[0]
     assert [action.files[0].name for action in filled.action.actions] == ["FLAT.J.0"]
@@ -222,13 +247,18 @@ def test_files_that_are_not_here_are_listed_with_what_they_hold_up() -> None:
 
 
 def test_rules_without_products_get_them_from_what_is_known_of_recipes() -> None:
-    bare = parse_rules('if DPR.TYPE == "FLAT" then { DO.CATG = "FLAT"; }'
-                       'if DPR.CATG == "SCIENCE" then { DO.CATG = "OBJECT"; }'
-                       'select execute(flat) from inputFiles where SIG.TEMPLATE == 1 and DO.CATG == "FLAT";'
-                       'select execute(sci) from inputFiles where SIG.TEMPLATE == 1 and DO.CATG == "OBJECT";'
-                       "action flat { recipe r_flat; } action sci { recipe r_sci; }", "x.oca")
-    facts = [RecipeFacts("r_flat", ("MASTER_FLAT",)),
-             RecipeFacts("r_sci", ("OUT",), (Need("MASTER_FLAT", True, ("INS.FILT1.NAME",)),))]
+    bare = parse_rules(
+        'if DPR.TYPE == "FLAT" then { DO.CATG = "FLAT"; }'
+        'if DPR.CATG == "SCIENCE" then { DO.CATG = "OBJECT"; }'
+        'select execute(flat) from inputFiles where SIG.TEMPLATE == 1 and DO.CATG == "FLAT";'
+        'select execute(sci) from inputFiles where SIG.TEMPLATE == 1 and DO.CATG == "OBJECT";'
+        "action flat { recipe r_flat; } action sci { recipe r_sci; }",
+        "x.oca",
+    )
+    facts = [
+        RecipeFacts("r_flat", ("MASTER_FLAT",)),
+        RecipeFacts("r_sci", ("OUT",), (Need("MASTER_FLAT", True, ("INS.FILT1.NAME",)),)),
+    ]
     alone, whole = (organised(night(), str(rules)).datasets[0] for rules in (bare, supplemented(bare, facts)))
     assert alone.action.actions == ()
     assert [found.name for found in whole.action.actions[0].files] == ["FLAT.J.0", "FLAT.J.1", "FLAT.J.2"]
@@ -236,8 +266,13 @@ def test_rules_without_products_get_them_from_what_is_known_of_recipes() -> None
 
 def test_what_the_rules_say_themselves_stays() -> None:
     rules = parse_rules(RULES, "x")
-    assert supplemented(rules, [RecipeFacts("r_bias", ("MASTER_BIAS",)),
-                                RecipeFacts("r_flat", ("MASTER_FLAT",), (Need("MASTER_BIAS"),))]) == rules
+    assert (
+        supplemented(
+            rules,
+            [RecipeFacts("r_bias", ("MASTER_BIAS",)), RecipeFacts("r_flat", ("MASTER_FLAT",), (Need("MASTER_BIAS"),))],
+        )
+        == rules
+    )
 
 
 # why
@@ -250,8 +285,9 @@ def test_a_file_is_explained_by_its_rule_and_its_use() -> None:
 
 
 def test_a_file_that_is_not_used_is_explained_rule_by_rule() -> None:
-    lines = why_file(organised({**night(), "FLAT.J.9": {
-        **night()["FLAT.J.0"], "TPL.START": "late", "MJD-OBS": 57012.6}}), "FLAT.J.9")
+    lines = why_file(
+        organised({**night(), "FLAT.J.9": {**night()["FLAT.J.0"], "TPL.START": "late", "MJD-OBS": 57012.6}}), "FLAT.J.9"
+    )
     assert "FLAT.J.9 is used by no dataset." in lines
     assert any("12.3 days away, limit 7" in line for line in lines)
     assert any("INS.FILT1.NAME J ≠ K" in line for line in lines)
@@ -292,8 +328,9 @@ def test_a_tree_is_explained_by_its_messages_and_absent_files() -> None:
 
 
 def test_quotes_in_a_header_do_not_break_out_of_a_query() -> None:
-    rules = parse_rules(RULES.replace("inputFile.INS.FILT1.NAME == INS.FILT1.NAME", "inputFile.INS.MODE == INS.MODE"),
-                        "x")
+    rules = parse_rules(
+        RULES.replace("inputFile.INS.FILT1.NAME == INS.FILT1.NAME", "inputFile.INS.MODE == INS.MODE"), "x"
+    )
     files = {name: {**header, "INS.MODE": "a' OR 1=1 --"} for name, header in night().items()}
     result = organised(files, str(rules))
     query = query_for("MASTER_FLAT", result.rules, result.targets[0])
@@ -316,10 +353,17 @@ def like_the_sample(sample: dict) -> Dataset:
     """Return a dataset of the shape of the real one."""
 
     def action(record: dict) -> Action:
-        files = tuple(DatasetFile(Path(raw["name"]).stem, raw["category"], Path(raw["name"]))
-                      for raw in record["rawFiles"])
-        return Action(record["name"], files, (), tuple(map(action, record["actions"])), record["complete"],
-                      messages=tuple(record["messages"]))
+        files = tuple(
+            DatasetFile(Path(raw["name"]).stem, raw["category"], Path(raw["name"])) for raw in record["rawFiles"]
+        )
+        return Action(
+            record["name"],
+            files,
+            (),
+            tuple(map(action, record["actions"])),
+            record["complete"],
+            messages=tuple(record["messages"]),
+        )
 
     descriptors = tuple((entry["key"], entry["value"]) for entry in sample["descriptors"])
     return Dataset(sample["datasetName"], "VIMOS", action(sample), descriptors=descriptors)
@@ -334,8 +378,12 @@ def test_the_document_equals_a_real_one_key_by_key(real: Path) -> None:
     assert list(ours) == list(sample)
     assert list(ours["rawFiles"][0]) == list(sample["rawFiles"][0])
     assert list(ours["actions"][0]) == list(sample["actions"][0])
-    united = {raw["name"]: sorted({purpose for other in _raws(sample) if other["name"] == raw["name"]
-                                   for purpose in other["purposes"]}) for raw in _raws(sample)}
+    united = {
+        raw["name"]: sorted(
+            {purpose for other in _raws(sample) if other["name"] == raw["name"] for purpose in other["purposes"]}
+        )
+        for raw in _raws(sample)
+    }
     for mine, theirs in zip(_raws(ours), _raws(sample), strict=True):
         assert {**mine, "purposes": None} == {**theirs, "purposes": None}
         assert mine["purposes"] == united[theirs["name"]]
@@ -371,4 +419,8 @@ def test_the_checksum_is_that_of_a_real_file_of_a_real_run() -> None:
 def test_purposes_run_from_the_own_action_to_the_target() -> None:
     dataset = organised(night()).datasets[0]
     assert {str(purpose) for _, purpose in walk_actions(dataset.action)} == {
-        "SCI", "BIAS/SCI", "FLAT/SCI", "BIAS/FLAT/SCI"}
+        "SCI",
+        "BIAS/SCI",
+        "FLAT/SCI",
+        "BIAS/FLAT/SCI",
+    }

@@ -153,8 +153,21 @@ def test_what_reflex_itself_loads_is_python_38_and_imports_the_standard_library_
     tree = ast.parse(path.read_text(), feature_version=(3, 8))
     modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     modules |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    standard = {"__future__", "collections", "contextlib", "dataclasses", "json", "optparse", "os", "pathlib", "re",
-                "signal", "sys", "traceback", "typing"}
+    standard = {
+        "__future__",
+        "collections",
+        "contextlib",
+        "dataclasses",
+        "json",
+        "optparse",
+        "os",
+        "pathlib",
+        "re",
+        "signal",
+        "sys",
+        "traceback",
+        "typing",
+    }
     assert {str(module).split(".")[0] for module in modules} <= standard | {"reflex_actors"}
     assert "slots=True" not in path.read_text()
     assert not list(evaluated_types(tree))

@@ -153,15 +153,18 @@ def test_an_unknown_option_is_a_usage_error(tmp_path: Path, capsys: pytest.Captu
     assert "no such option: --nothing" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("given", "said"), [
-    ("{broken", "is no JSON"),
-    ("[1]", "one JSON object"),
-    ('{"in_sof": "no bar"}', "input in_sof: a set of files as text"),
-    ('{"in_sof": {"files": [{"name": "/a,b.fits", "category": "X"}]}}', "make a symbolic link"),
-    ('{"enable": "perhaps"}', "it must be true or false"),
-    ('{"datasets": "[1"}', "input datasets is no JSON"),
-    ('{"in_sop": "nothing"}', "recipe:parameter=value"),
-])
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("{broken", "is no JSON"),
+        ("[1]", "one JSON object"),
+        ('{"in_sof": "no bar"}', "input in_sof: a set of files as text"),
+        ('{"in_sof": {"files": [{"name": "/a,b.fits", "category": "X"}]}}', "make a symbolic link"),
+        ('{"enable": "perhaps"}', "it must be true or false"),
+        ('{"datasets": "[1"}', "input datasets is no JSON"),
+        ('{"in_sop": "nothing"}', "recipe:parameter=value"),
+    ],
+)
 def test_bad_input_is_refused_in_words(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], given: str, said: str
 ) -> None:
@@ -174,11 +177,14 @@ def test_a_missing_input_file_is_named(tmp_path: Path, capsys: pytest.CaptureFix
     assert "none.json" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("name", "said"), [
-    ("/nowhere/a.fits", "does not exist; Reflex refuses"),
-    ("relative.fits", "no absolute path"),
-    ("/with;semicolon.fits", "make a symbolic link"),
-])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("/nowhere/a.fits", "does not exist; Reflex refuses"),
+        ("relative.fits", "no absolute path"),
+        ("/with;semicolon.fits", "make a symbolic link"),
+    ],
+)
 def test_a_set_of_files_that_reflex_would_refuse_is_not_sent(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, said: str
 ) -> None:

@@ -28,14 +28,20 @@ def test_a_step_without_main_files_gets_nothing() -> None:
 def test_calibrations_stay_where_main_files_have_their_purpose() -> None:
     both = sof(("f", "FLAT", "FLAT/SCI"), ("d", "MASTER_DARK", "FLAT/SCI SCI"), ("u", "TABLE", ""), ("x", "Y", "SCI"))
     assert handed_on(in_sof=both, main_sof=sof(("f", "FLAT", "FLAT/SCI"))) == [
-        ("f", "FLAT", "FLAT/SCI"), ("d", "MASTER_DARK", "FLAT/SCI"), ("u", "TABLE", ""),
+        ("f", "FLAT", "FLAT/SCI"),
+        ("d", "MASTER_DARK", "FLAT/SCI"),
+        ("u", "TABLE", ""),
     ]
 
 
 def test_groups_of_steps_that_take_the_same_files_directly_are_left_to_them() -> None:
     darks = sof(("a", "DARK", "DARK/SCI"), ("b", "DARK", "FLAT/SCI"), ("c", "DARK", "ARC/SCI"))
-    found = handed_on(in_sof=darks, main_sof=darks, others_sof=sof(("f", "FLAT", "FLAT/SCI")),
-                      others_sof_2=sof(("l", "LAMP", "ARC/SCI")))
+    found = handed_on(
+        in_sof=darks,
+        main_sof=darks,
+        others_sof=sof(("f", "FLAT", "FLAT/SCI")),
+        others_sof_2=sof(("l", "LAMP", "ARC/SCI")),
+    )
     assert found == [("a", "DARK", "DARK/SCI")]
 
 

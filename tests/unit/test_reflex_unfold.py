@@ -57,7 +57,8 @@ def told(found: Dataset) -> dict[str, tuple[str, ...]]:
 
 def test_each_setting_of_the_science_frames_is_a_dataset() -> None:
     assert [(found.name, found.action.files[0].name) for found in unfolded_night()] == [
-        ("night", "object_J"), ("night_2", "object_K"),
+        ("night", "object_J"),
+        ("night_2", "object_K"),
     ]
 
 
@@ -73,10 +74,17 @@ def test_steps_with_the_same_main_files_have_purposes_of_their_own() -> None:
 
 
 def test_a_step_takes_what_is_marked_for_it_and_what_is_not_marked() -> None:
-    sof = SetOfFiles("d", (FitsFile("/a", "FLAT", ("FLAT.w_flat_1/SCI", "FLAT.w_noise_1/SCI")),
-                           FitsFile("/b", "FLAT", ("FLAT/SCI",)), FitsFile("/c", "FLAT", ("FLAT.w_noise_1/SCI",))))
+    sof = SetOfFiles(
+        "d",
+        (
+            FitsFile("/a", "FLAT", ("FLAT.w_flat_1/SCI", "FLAT.w_noise_1/SCI")),
+            FitsFile("/b", "FLAT", ("FLAT/SCI",)),
+            FitsFile("/c", "FLAT", ("FLAT.w_noise_1/SCI",)),
+        ),
+    )
     assert [(file.name, file.purposes) for file in of_step(sof, "w_flat_1").files] == [
-        ("/a", ("FLAT.w_flat_1/SCI",)), ("/b", ("FLAT/SCI",)),
+        ("/a", ("FLAT.w_flat_1/SCI",)),
+        ("/b", ("FLAT/SCI",)),
     ]
 
 
@@ -87,5 +95,9 @@ def test_a_gap_makes_a_dataset_incomplete_and_says_why() -> None:
     night = Dataset("night", "W", Action("SCI", files("object", "OBJECT"), actions=(one_dark, flats)))
     found = unfolded(night, make_plan(night, workflow(), headers))[0]
     assert not found.complete
-    assert any("at least 2 DARK" in text for action in found.action.actions for child in (action, *action.actions)
-               for text in child.messages)
+    assert any(
+        "at least 2 DARK" in text
+        for action in found.action.actions
+        for child in (action, *action.actions)
+        for text in child.messages
+    )

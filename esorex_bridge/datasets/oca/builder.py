@@ -15,8 +15,20 @@ from msgspec import Struct
 from esorex_bridge.datasets.oca import expressions as ex
 from esorex_bridge.datasets.oca import rules as ru
 
-Node: Final = ex.Constant | ex.Keyword | ex.Compared | ex.Like | ex.Matches | ex.IsA | ex.Between | ex.Calculated \
-    | ex.Negative | ex.Not | ex.All | ex.Any
+Node: Final = (
+    ex.Constant
+    | ex.Keyword
+    | ex.Compared
+    | ex.Like
+    | ex.Matches
+    | ex.IsA
+    | ex.Between
+    | ex.Calculated
+    | ex.Negative
+    | ex.Not
+    | ex.All
+    | ex.Any
+)
 
 
 def _unquoted(token: lark.Token) -> str:

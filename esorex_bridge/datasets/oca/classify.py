@@ -40,8 +40,9 @@ class Classified(Struct, frozen=True):
     @property
     def winner(self) -> Classification | None:
         """The rule that gave the category: the last match that did."""
-        decisive = [rule for rule in self.rules
-                    if any(assigned.name in CATEGORY_KEYWORDS for assigned in rule.assignments)]
+        decisive = [
+            rule for rule in self.rules if any(assigned.name in CATEGORY_KEYWORDS for assigned in rule.assignments)
+        ]
         return decisive[-1] if decisive else None
 
 
@@ -106,6 +107,7 @@ def _is_of_raws(rule: Classification) -> bool:
 
 def _keywords(rules: Iterable[Classification]) -> tuple[str, ...]:
     conditions = (keyword.name for rule in rules for keyword in keywords_in(rule.condition))
-    values = (keyword.name for rule in rules for assigned in rule.assignments for keyword in
-              keywords_in(assigned.value))
+    values = (
+        keyword.name for rule in rules for assigned in rule.assignments for keyword in keywords_in(assigned.value)
+    )
     return tuple(dict.fromkeys((*conditions, *values)))

@@ -24,7 +24,10 @@ Keywords: TypeAlias = Mapping[str, Value]
 NOTHING: Keywords = {}
 
 _ORDERED: dict[str, Callable[[float | str, float | str], bool]] = {
-    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
 }
 
 
@@ -126,7 +129,10 @@ def _calculate(sign: str, left: Value, right: Value) -> Value:
     if first is None or second is None or (sign == "/" and second == 0):
         return None
     operations: dict[str, Callable[[float, float], float]] = {
-        "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv,
+        "+": operator.add,
+        "-": operator.sub,
+        "*": operator.mul,
+        "/": operator.truediv,
     }
     return operations[sign](first, second)
 

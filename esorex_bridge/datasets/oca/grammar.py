@@ -233,5 +233,12 @@ def _expected(terminals: Iterable[str]) -> str:
 
 @cache
 def _parser() -> lark.Lark:
-    return lark.Lark(_GRAMMAR, parser="lalr", lexer="basic", start=["start", "expression"], transformer=Builder(),
-                     maybe_placeholders=False, propagate_positions=False)
+    return lark.Lark(
+        _GRAMMAR,
+        parser="lalr",
+        lexer="basic",
+        start=["start", "expression"],
+        transformer=Builder(),
+        maybe_placeholders=False,
+        propagate_positions=False,
+    )

@@ -18,10 +18,20 @@ PATTERNS = (
 """Where pipelines put their rules below a prefix's `share` folder; those made for Reflex first."""
 
 _NAMES = {
-    "NAOS+CONICA": ("naco",), "SHOOT": ("xsh", "xshooter"), "XSHOOTER": ("xsh", "xshooter"),
-    "GIRAFFE": ("giraf", "giraffe"), "CRIRES": ("cr2re", "crires", "crire"), "SINFONI": ("sinfo", "sinfoni"),
-    "SPHERE": ("spher", "sphere"), "EFOSC": ("efosc", "efosc2"), "GRAVITY": ("gravity", "gravi"), "FORS1": ("fors",),
-    "FORS2": ("fors",), "MATISSE": ("matisse", "mati"), "ESPRESSO": ("espresso", "espdr"), "HARPS": ("harps", "espdr"),
+    "NAOS+CONICA": ("naco",),
+    "SHOOT": ("xsh", "xshooter"),
+    "XSHOOTER": ("xsh", "xshooter"),
+    "GIRAFFE": ("giraf", "giraffe"),
+    "CRIRES": ("cr2re", "crires", "crire"),
+    "SINFONI": ("sinfo", "sinfoni"),
+    "SPHERE": ("spher", "sphere"),
+    "EFOSC": ("efosc", "efosc2"),
+    "GRAVITY": ("gravity", "gravi"),
+    "FORS1": ("fors",),
+    "FORS2": ("fors",),
+    "MATISSE": ("matisse", "mati"),
+    "ESPRESSO": ("espresso", "espdr"),
+    "HARPS": ("harps", "espdr"),
 }
 """Names of rule files and pipelines, where they are not that of the instrument."""
 
@@ -61,5 +71,11 @@ def archive_prefix(instrument: str) -> str:
 
 def _pipeline(path: Path) -> str:
     """Return the name of the pipeline in whose folder (`naco-4.4.11`) a rule file lies."""
-    return next((part.rpartition("-")[0].lower() for part in reversed(path.parts[:-1]) if "-" in part
-                 and part.rpartition("-")[2][:1].isdigit()), "")
+    return next(
+        (
+            part.rpartition("-")[0].lower()
+            for part in reversed(path.parts[:-1])
+            if "-" in part and part.rpartition("-")[2][:1].isdigit()
+        ),
+        "",
+    )

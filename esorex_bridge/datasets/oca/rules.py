@@ -125,8 +125,11 @@ class Selection:
         return max(1, self.least) if self.max_ret is None else self.max_ret
 
     def __str__(self) -> str:
-        limits = [f"{name} = {limit};" for name, limit in (("minRet", self.min_ret), ("maxRet", self.max_ret))
-                  if limit is not None]
+        limits = [
+            f"{name} = {limit};"
+            for name, limit in (("minRet", self.min_ret), ("maxRet", self.max_ret))
+            if limit is not None
+        ]
         text = f"select file as {self.category} from {self.source} where {self.condition};"
         return "\n".join(["  " + " ".join(limits)] * bool(limits) + [f"  {text}"])
 

@@ -127,8 +127,9 @@ def _at_least_one(selection: Selection, required: set[str]) -> Selection:
 
 def _stated_category(product: Product) -> str:
     values = (assigned.value for assigned in product.assignments if assigned.name == "PRO.CATG")
-    return next((value.value for value in values if isinstance(value, Constant) and isinstance(value.value, str)),
-                product.name)
+    return next(
+        (value.value for value in values if isinstance(value, Constant) and isinstance(value.value, str)), product.name
+    )
 
 
 def _product(category: str) -> Product:
