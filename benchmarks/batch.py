@@ -26,22 +26,22 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from esorex_bridge.batch.conduct import Asked, new_batch
-from esorex_bridge.batch.driver import Driver, Manner
-from esorex_bridge.batch.folder import BatchFolder
+from esorex_bridge.batch.dataset_source import Fetching, Item, Planned, Supply
+from esorex_bridge.batch.driver import BatchOptions, Driver
 from esorex_bridge.batch.graph import Graph
 from esorex_bridge.batch.jobs import read_jobs
-from esorex_bridge.batch.ledger import Books
-from esorex_bridge.batch.ports import Order, Phase, Standing, Ticket
-from esorex_bridge.batch.result import Result
-from esorex_bridge.batch.supply import Fetching, Item, Planned, Supply
+from esorex_bridge.batch.ledger import BatchStores
+from esorex_bridge.batch.start import BatchRequest, new_batch
 from esorex_bridge.datasets.association import Association, AssociationTree
-from esorex_bridge.demo.naco import naco_night
-from esorex_bridge.demo.night import FrameFolder, group
-from esorex_bridge.demo.tree_xml import tree_document
+from esorex_bridge.definitions.parameters import ParameterSetting
+from esorex_bridge.demo.archive.tree_xml import tree_document
+from esorex_bridge.demo.nights.naco import naco_night
+from esorex_bridge.demo.nights.night import FrameFolder, group
+from esorex_bridge.executors.batch_folder import BatchFolder
+from esorex_bridge.executors.ports import Phase, TaskRequest, TaskStatus, Ticket
+from esorex_bridge.executors.result import Result
 from esorex_bridge.files import DpId
-from esorex_bridge.plan.parameters import ParameterSetting
-from esorex_bridge.run.ports import Record
+from esorex_bridge.reuse.record import Record
 from esorex_bridge.session import Session, Settings
 
 COMMAND = str(Path(sys.executable).with_name("esorex-bridge"))
@@ -184,20 +184,20 @@ class NothingEngine:
     def __init__(self, folder: BatchFolder, product: Record) -> None:
         self._folder = folder
         self._product = product
-        self._changes: dict[Ticket, Standing] = {}
+        self._changes: dict[Ticket, TaskStatus] = {}
 
-    def submit(self, order: Order, after: Sequence[Ticket] = ()) -> Ticket:
+    def submit(self, order: TaskRequest, after: Sequence[Ticket] = ()) -> Ticket:
         """Make it."""
         self._folder.task(order.key)
         self._folder.write_result(Result(order.key, 1, "made", replace(self._product, key=order.key)))
         ticket = Ticket(order.key)
-        self._changes[ticket] = Standing(Phase.ENDED)
+        self._changes[ticket] = TaskStatus(Phase.ENDED)
         return ticket
 
-    def adopt(self, ticket: Ticket, order: Order) -> None:
+    def adopt(self, ticket: Ticket, order: TaskRequest) -> None:
         """Know nothing of it."""
 
-    def states(self, patience_s: float) -> Mapping[Ticket, Standing]:
+    def states(self, patience_s: float) -> Mapping[Ticket, TaskStatus]:
         """Tell that all ended."""
         changes, self._changes = self._changes, {}
         return changes
@@ -256,13 +256,13 @@ def steps(folder: Path) -> None:
             for i in range(10, 10 + number)
         )  # fmt: skip
         shutil.rmtree(folder / "reflex_book_keeping", ignore_errors=True)
-        batch = new_batch(folder, "b", "jobs: [{datasets: all}]", Asked(settings))
+        batch = new_batch(folder, "b", "jobs: [{datasets: all}]", BatchRequest(settings))
         with Session(settings) as session:
             assert session.esorex is not None
             nothing = Record(plan.dataset, (), 0.0, "2026-01-01T00:00:00Z", str(folder / "data.sof"))  # type: ignore[arg-type]
             engine = NothingEngine(batch, nothing)
-            books = Books(batch, session.store, session.workspace)
-            driver = Driver(books, session.esorex, engine, ReadySupply(planned), Manner("esorex"), Silent())
+            books = BatchStores(batch, session.store, session.workspace)
+            driver = Driver(books, session.esorex, engine, ReadySupply(planned), BatchOptions("esorex"), Silent())
             began = time.perf_counter()
             assert driver.run() == "done"
             seconds = time.perf_counter() - began

@@ -20,9 +20,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from esorex_bridge.demo.naco import naco_night
-from esorex_bridge.demo.night import FrameFolder
-from esorex_bridge.demo.tree_xml import tree_document
+from esorex_bridge.demo.archive.tree_xml import tree_document
+from esorex_bridge.demo.nights.naco import naco_night
+from esorex_bridge.demo.nights.night import FrameFolder
 
 SMALL = "--r=8 8 8 8"
 SCRIPT = """#!/bin/sh

@@ -22,8 +22,8 @@ from pathlib import Path
 
 from esorex_bridge.archive.client import ArchiveClient
 from esorex_bridge.archive.services import Services
-from esorex_bridge.demo.archive import EmbeddedArchive
-from esorex_bridge.demo.dummies import dummy_night
+from esorex_bridge.demo.archive.embedded import EmbeddedArchive
+from esorex_bridge.demo.nights.dummies import dummy_night
 
 Tool = Callable[[str, list[str], Path], None]
 

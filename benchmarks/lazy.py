@@ -102,12 +102,12 @@ def files(folder: Path, steps: int) -> None:
 
 def prepare_bridge(folder: Path, steps: int) -> None:
     """Record every step as made."""
-    from esorex_bridge.run.engine import foresee_all
-    from esorex_bridge.run.ports import Product, Record
-    from esorex_bridge.run.store import open_store
+    from esorex_bridge.reuse.record import Product, Record
+    from esorex_bridge.run.engine import resolve_all
+    from esorex_bridge.store.step_store import open_store
 
     with open_store(folder / "books" / "esorex_bridge.db", folder) as store:
-        (ahead,) = foresee_all((build(folder, steps),), store, ToyRunner())
+        (ahead,) = resolve_all((build(folder, steps),), store, ToyRunner())
         paths = {name: f"{folder}/product_{name[4:]}.fits" for name in ahead.keys}
         digests = store.digests(paths.values())
         store.record_all(

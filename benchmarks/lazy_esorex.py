@@ -21,8 +21,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from esorex_bridge.demo.naco import naco_night
-from esorex_bridge.demo.night import FrameFolder
+from esorex_bridge.demo.nights.naco import naco_night
+from esorex_bridge.demo.nights.night import FrameFolder
 from esorex_bridge.fits.header import read_header
 
 LAZY = str(Path(sys.executable).with_name("esorex-lazy"))

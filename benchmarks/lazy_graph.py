@@ -51,20 +51,20 @@ class ToyRunner:
 
     def recipes(self, names):
         """Return it under every name."""
+        from esorex_bridge.esorex.recipe import Recipe
         from esorex_bridge.files import Digest
-        from esorex_bridge.run.ports import Recipe
 
         return {name: Recipe(name, Path("/toy.so"), "toy/1.0", Digest("sha256:0"), ()) for name in names}
 
 
 def noop(folder: Path, steps: int) -> int:
     """Decide about every step and return how many would run."""
-    from esorex_bridge.run.decide import Execute, decide
-    from esorex_bridge.run.engine import foresee_all
-    from esorex_bridge.run.store import open_store
+    from esorex_bridge.reuse.decide import Execute, decide
+    from esorex_bridge.run.engine import resolve_all
+    from esorex_bridge.store.step_store import open_store
 
     with open_store(folder / "books" / "esorex_bridge.db", folder) as store:
-        (ahead,) = foresee_all((build(folder, steps),), store, ToyRunner())
+        (ahead,) = resolve_all((build(folder, steps),), store, ToyRunner())
         there = store.find_all(ahead.keys.values())
         found = {name: there[key] for name, key in ahead.keys.items()}
         decisions = decide(ahead.plan, ahead.stated, found, store.nearest)

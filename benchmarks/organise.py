@@ -21,12 +21,12 @@ import time
 import warnings
 from pathlib import Path
 
-from esorex_bridge.datasets.frames import wanted_keywords
-from esorex_bridge.datasets.oca.classify import Classifier
-from esorex_bridge.datasets.oca.grammar import parse_rules
-from esorex_bridge.datasets.oca.library import PATTERNS, rule_file
+from esorex_bridge.definitions.oca.classify import Classifier
+from esorex_bridge.definitions.oca.grammar import parse_rules
+from esorex_bridge.definitions.oca.library import PATTERNS, rule_file
 from esorex_bridge.fits.cache import HeaderCache
 from esorex_bridge.fits.scan import scan
+from esorex_bridge.organise.frames import wanted_keywords
 
 CARDS = 420
 SUMMARY = [

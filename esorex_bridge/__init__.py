@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from esorex_bridge.archive.services import Services
     from esorex_bridge.datasets.dataset import Dataset
     from esorex_bridge.errors import BridgeError
-    from esorex_bridge.run.decide import Policy
-    from esorex_bridge.run.ports import SilentReporter
+    from esorex_bridge.reuse.decide import Policy
+    from esorex_bridge.run.reporter import SilentReporter
     from esorex_bridge.session import Session, Settings
 
 __all__ = [
@@ -44,11 +44,11 @@ _HOMES = {
     "BridgeError": "errors",
     "Constraints": "archive.query",
     "Dataset": "datasets.dataset",
-    "Policy": "run.decide",
+    "Policy": "reuse.decide",
     "Services": "archive.services",
     "Session": "session",
     "Settings": "session",
-    "SilentReporter": "run.ports",
+    "SilentReporter": "run.reporter",
 }
 
 

@@ -17,29 +17,30 @@ from msgspec.structs import replace
 from esorex_bridge.datasets.association import AssociationTree, Mode
 from esorex_bridge.datasets.build import dataset_from_tree
 from esorex_bridge.datasets.dataset import Dataset, files_of
+from esorex_bridge.definitions.folders import Definitions, user_workflow_folder, workflow_folder
+from esorex_bridge.definitions.parameters import ParameterSetting
+from esorex_bridge.definitions.workflow import Workflow
 from esorex_bridge.errors import DataError, UserError
+from esorex_bridge.esorex.runner import EsoRex, find_esorex
 from esorex_bridge.fits.header import read_header
 from esorex_bridge.plan.cascade import make_plan
-from esorex_bridge.plan.parameters import ParameterSetting
 from esorex_bridge.plan.plan import Keywords, Plan, StepName
-from esorex_bridge.plan.statics import Shelf, with_statics
-from esorex_bridge.plan.workflow import Workflow
-from esorex_bridge.run.decide import Policy
-from esorex_bridge.run.definitions import Definitions, user_workflow_folder, workflow_folder
-from esorex_bridge.run.esorex import EsoRex, find_esorex
-from esorex_bridge.run.inputs import scan
-from esorex_bridge.run.workspace import Workspace
+from esorex_bridge.plan.statics import StaticLibrary, with_statics
+from esorex_bridge.reuse.decide import Policy
+from esorex_bridge.workspace.folders import Workspace
+from esorex_bridge.workspace.scan import scan
 
 if TYPE_CHECKING:
     from esorex_bridge.archive.client import ArchiveClient
     from esorex_bridge.archive.report import FetchReport
-    from esorex_bridge.organising import By
+    from esorex_bridge.organise.from_disk import By
+    from esorex_bridge.reuse.key import StepKey
+    from esorex_bridge.reuse.record import Product
     from esorex_bridge.run.engine import Tools
-    from esorex_bridge.run.hand import HandSof
-    from esorex_bridge.run.key import StepKey
-    from esorex_bridge.run.ports import Product, Reporter
     from esorex_bridge.run.report import DatasetReport
-    from esorex_bridge.run.store import SqliteStore
+    from esorex_bridge.run.reporter import Reporter
+    from esorex_bridge.run.sof_files import SofFile
+    from esorex_bridge.store.step_store import SqliteStore
 
 DATA_FOLDERS: dict[Mode, str] = {"Raw2Raw": "data_with_raw_calibs", "Raw2Master": "data_with_processed_calibs"}
 """Folders of the data, by the mode that was asked for, as ESO's download scripts name them."""
@@ -113,7 +114,7 @@ class Session:
     @cached_property
     def store(self) -> SqliteStore:
         """What was made before."""
-        from esorex_bridge.run.store import open_store
+        from esorex_bridge.store.step_store import open_store
 
         return self._closing.enter_context(open_store(self.workspace.store, self.workspace.root))
 
@@ -126,7 +127,7 @@ class Session:
     def client(self) -> ArchiveClient:
         """The archive."""
         from esorex_bridge.archive.client import ArchiveClient
-        from esorex_bridge.archive.remembered import credentials
+        from esorex_bridge.archive.saved_login import credentials
         from esorex_bridge.archive.services import Services
 
         own = self.settings.archive is None
@@ -167,9 +168,9 @@ class Session:
         return self.definitions.choose(dataset.instrument, _first_header(dataset))
 
     @cached_property
-    def shelf(self) -> Shelf:
+    def shelf(self) -> StaticLibrary:
         """Static calibrations in the folders that `statics.yaml` names."""
-        from esorex_bridge.run.statics import read_shelf, static_folders
+        from esorex_bridge.organise.static_folders import read_shelf, static_folders
 
         return read_shelf(static_folders(self.workspace.root))
 
@@ -210,7 +211,7 @@ class Session:
 
     def datasets_of(self, trees: Iterable[AssociationTree]) -> tuple[Dataset, ...]:
         """Return the datasets that association trees mean, one a name, with the user's choices applied."""
-        from esorex_bridge.choices_file import CHOICES_FILE
+        from esorex_bridge.organise.choices_file import CHOICES_FILE
 
         files = scan(self.data_folder).files
         found: dict[str, Dataset] = {}
@@ -224,7 +225,7 @@ class Session:
 
     def _organised(self) -> tuple[Dataset, ...]:
         """Return the datasets that trees and rules make of the data folder; of the whole input where there is none."""
-        from esorex_bridge.organising import Request, load
+        from esorex_bridge.organise.from_disk import Request, load
 
         settings = self.settings
         by = "both" if settings.by == "calselector" else settings.by
@@ -273,8 +274,8 @@ class Session:
         UserError
             That cannot be told: EsoRex is missing, or a dataset is held up.
         """
-        from esorex_bridge.run.engine import foresee_all
-        from esorex_bridge.run.foresee import HeldUp
+        from esorex_bridge.reuse.resolve import Unresolvable
+        from esorex_bridge.run.engine import resolve_all
 
         if self.esorex is None:
             raise UserError("what is needed cannot be told without EsoRex, because the keys depend on its recipes")
@@ -283,15 +284,15 @@ class Session:
             here = Session(replace(self.settings, mode=mode))
             if not here.data_folder.is_dir():
                 continue
-            for ahead in foresee_all(self.plans(here.datasets()), self.store, self.esorex):
-                if isinstance(ahead, HeldUp):
+            for ahead in resolve_all(self.plans(here.datasets()), self.store, self.esorex):
+                if isinstance(ahead, Unresolvable):
                     raise UserError(f"what {ahead.dataset.name} needs cannot be told: {ahead.reason}")
                 keys.update(ahead.keys.values())
         return frozenset(keys)
 
-    def write_sofs(self, planned: Iterable[tuple[Dataset, Plan]], folder: Path | None = None) -> tuple[HandSof, ...]:
+    def write_sofs(self, planned: Iterable[tuple[Dataset, Plan]], folder: Path | None = None) -> tuple[SofFile, ...]:
         """Write the SOF files of plans for use by hand, by default into `sof/` in the data root."""
-        from esorex_bridge.run.hand import write_sofs
+        from esorex_bridge.run.sof_files import write_sofs
 
         place = folder or self.workspace.root / "sof"
         return tuple(sof for data, plan in planned for sof in write_sofs(plan, self.made(data, plan), place))
@@ -333,7 +334,7 @@ class Session:
     def accounts(self, planned: Iterable[tuple[Dataset, Plan]]) -> tuple[dict[str, Any], ...]:
         """Return an account of every step: what it depends on, what is decided and why; nothing runs."""
         from esorex_bridge.run.engine import accounts
-        from esorex_bridge.run.ports import SilentReporter
+        from esorex_bridge.run.reporter import SilentReporter
 
         listed = tuple(planned)
         self._refuse_idle_settings(dataset for dataset, _ in listed)

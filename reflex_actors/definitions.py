@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from esorex_bridge.errors import UserError
 
 if TYPE_CHECKING:
-    from esorex_bridge.plan.workflow import Workflow
+    from esorex_bridge.definitions.workflow import Workflow
 
 
 def definitions() -> tuple[Workflow, ...]:
     """Return all definitions, the user's own first; errors as `Definitions.read`."""
-    from esorex_bridge.run.definitions import own_definitions
+    from esorex_bridge.definitions.folders import own_definitions
 
     return own_definitions().all()
 
@@ -26,7 +26,7 @@ def definition_named(name: str) -> Workflow:
     UserError
         There is none.
     """
-    from esorex_bridge.run.definitions import own_definitions
+    from esorex_bridge.definitions.folders import own_definitions
 
     known = own_definitions()
     if name in known.paths:

@@ -130,7 +130,7 @@ def _esorex(settings: Mapping[str, str]) -> Iterator[Check]:
 
 
 def _login(environment: Mapping[str, str]) -> Check:
-    from esorex_bridge.archive.remembered import remembered_user
+    from esorex_bridge.archive.saved_login import remembered_user
 
     user = remembered_user(environment)
     if user is None:

@@ -11,8 +11,8 @@ from esorex_bridge.errors import DataError, UserError
 if TYPE_CHECKING:
     from esorex_bridge.datasets.association import Mode
     from esorex_bridge.datasets.dataset import Dataset
-    from esorex_bridge.organising import OrganisedData
-    from esorex_bridge.plan.workflow import Workflow
+    from esorex_bridge.definitions.workflow import Workflow
+    from esorex_bridge.organise.from_disk import OrganisedData
 
 INPUT_FOLDER = "reflex_input"
 
@@ -82,7 +82,7 @@ def organised(
     UserError
         A rule file, a workflow definition or a choice is wrong.
     """
-    from esorex_bridge.organising import WAYS, Request, load
+    from esorex_bridge.organise.from_disk import WAYS, Request, load
 
     way = next((known for known in WAYS if known == by), None)
     if way is None:
@@ -97,12 +97,12 @@ def reflex_datasets(data: OrganisedData, datasets: Sequence[Dataset]) -> list[di
     dark for which flat, settings never mixed) then stands in the purposes, and Reflex does the same. Otherwise the tree
     is that of the dataset, with the best of several alternatives.
     """
-    from esorex_bridge.datasets.alternatives import best_alternatives
     from esorex_bridge.datasets.dataset import files_of
-    from esorex_bridge.datasets.reflex_json import datasets_json
     from esorex_bridge.fits.header import read_header
+    from esorex_bridge.organise.alternatives import best_alternatives
     from esorex_bridge.plan.cascade import make_plan
-    from esorex_bridge.run.reflex_checksum import reflex_checksum
+    from esorex_bridge.reflex.checksum import reflex_checksum
+    from esorex_bridge.reflex.datasets_json import datasets_json
     from reflex_actors.unfold import shared_steps, unfolded
 
     # The organised headers hold the keywords of the rules alone; a plan compares others, too.
@@ -122,7 +122,7 @@ def workflow_for(
     workflows: Sequence[Workflow], dataset: Dataset, headers: Mapping[Path, Mapping[str, object]]
 ) -> Workflow | None:
     """Return the workflow for a dataset's instrument and mode; the only one where one was named; None without any."""
-    from esorex_bridge.plan.workflow import choose_workflow
+    from esorex_bridge.definitions.workflow import choose_workflow
 
     if len(workflows) == 1:
         return workflows[0]

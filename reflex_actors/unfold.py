@@ -13,8 +13,8 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, files_of
+from esorex_bridge.definitions.workflow import Workflow
 from esorex_bridge.plan.plan import FileInput, Plan, Step, StepName
-from esorex_bridge.plan.workflow import Workflow
 
 
 def unfolded(dataset: Dataset, plan: Plan, marked: Collection[str] = ()) -> tuple[Dataset, ...]:

@@ -12,7 +12,7 @@ from esorex_bridge.cli import output
 from esorex_bridge.errors import UserError
 
 if TYPE_CHECKING:
-    from esorex_bridge.plan.workflow import Workflow
+    from esorex_bridge.definitions.workflow import Workflow
     from reflex_actors.moml.reduction import Tunable
 
 EXAMPLE = (

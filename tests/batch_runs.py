@@ -16,7 +16,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from esorex_bridge.demo.naco import naco_night
+from esorex_bridge.demo.nights.naco import naco_night
 from tests.flows.conftest import put_on_disk
 
 COMMAND = str(Path(sys.executable).with_name("esorex-bridge"))

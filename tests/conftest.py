@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from esorex_bridge.demo.archive import EmbeddedArchive
+    from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -55,8 +55,8 @@ def frames_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def naco_archive(frames_folder: Path) -> Iterator[EmbeddedArchive]:
     """Serve a NACO night whose frames the recipes take with their default parameters."""
-    from esorex_bridge.demo.archive import EmbeddedArchive
-    from esorex_bridge.demo.naco import naco_night
+    from esorex_bridge.demo.archive.embedded import EmbeddedArchive
+    from esorex_bridge.demo.nights.naco import naco_night
 
     with EmbeddedArchive([naco_night()], frames_folder) as archive:
         yield archive
@@ -65,8 +65,8 @@ def naco_archive(frames_folder: Path) -> Iterator[EmbeddedArchive]:
 @pytest.fixture
 def small_archive(frames_folder: Path) -> Iterator[EmbeddedArchive]:
     """Serve a NACO night of 128 pixels, for all that does not run a recipe with its default parameters."""
-    from esorex_bridge.demo.archive import EmbeddedArchive
-    from esorex_bridge.demo.naco import naco_night
+    from esorex_bridge.demo.archive.embedded import EmbeddedArchive
+    from esorex_bridge.demo.nights.naco import naco_night
 
     with EmbeddedArchive([naco_night(npix=128)], frames_folder) as archive:
         yield archive
@@ -75,8 +75,8 @@ def small_archive(frames_folder: Path) -> Iterator[EmbeddedArchive]:
 @pytest.fixture
 def hawki_archive(frames_folder: Path) -> Iterator[EmbeddedArchive]:
     """Serve a HAWK-I night of four detectors of 128 pixels."""
-    from esorex_bridge.demo.archive import EmbeddedArchive
-    from esorex_bridge.demo.hawki import hawki_night
+    from esorex_bridge.demo.archive.embedded import EmbeddedArchive
+    from esorex_bridge.demo.nights.hawki import hawki_night
 
     with EmbeddedArchive([hawki_night(npix=128)], frames_folder) as archive:
         yield archive

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from esorex_bridge.datasets.oca.evaluate import Keywords
-from esorex_bridge.datasets.oca.grammar import parse_rules
-from esorex_bridge.datasets.organise import Organised, organise
+from esorex_bridge.definitions.oca.evaluate import Keywords
+from esorex_bridge.definitions.oca.grammar import parse_rules
+from esorex_bridge.organise.organiser import Organised, organise
 
 RULES = """
 if DPR.TYPE == "BIAS" then { REFLEX.CATG = "BIAS"; RAW.TYPE = "BIAS"; }

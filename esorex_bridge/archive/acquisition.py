@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct
 
 from esorex_bridge.archive.calselector import AssociationReply, Outcome, without_tree
+from esorex_bridge.archive.download_list import wanted
 from esorex_bridge.archive.query import Constraints
 from esorex_bridge.archive.trees import save_trees
-from esorex_bridge.archive.wanted import wanted
 from esorex_bridge.datasets.association import Mode
 
 if TYPE_CHECKING:

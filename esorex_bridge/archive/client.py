@@ -15,7 +15,7 @@ from esorex_bridge.archive.auth import Credentials
 from esorex_bridge.archive.calselector import AssociationReply
 from esorex_bridge.archive.connection import Connection, FindCredentials
 from esorex_bridge.archive.download import PARALLEL, fetch
-from esorex_bridge.archive.exchange import AccessDeniedError, Patience, ServiceError
+from esorex_bridge.archive.exchange import AccessDeniedError, RetryPolicy, ServiceError
 from esorex_bridge.archive.nightlog import NightLog, read_night_log
 from esorex_bridge.archive.query import Constraints, adql, product_files_adql
 from esorex_bridge.archive.report import FetchReport, Progress
@@ -59,7 +59,7 @@ class ArchiveClient:
         services: Services | None = None,
         session: requests.Session | None = None,
         credentials: FindCredentials | Credentials | None = None,
-        patience: Patience | None = None,
+        patience: RetryPolicy | None = None,
     ) -> None:
         self.connection = Connection(services or Services(), session, credentials, patience)
 

@@ -24,8 +24,8 @@ from esorex_bridge.archive.exchange import (
     AccessDeniedError,
     Answer,
     Form,
-    Patience,
     Question,
+    RetryPolicy,
     ServiceError,
     StoppedError,
     bare,
@@ -36,7 +36,7 @@ from esorex_bridge.archive.exchange import (
 from esorex_bridge.archive.services import Services
 from esorex_bridge.version import __version__
 
-__all__ = ["Connection", "FindCredentials", "Patience"]
+__all__ = ["Connection", "FindCredentials", "RetryPolicy"]
 
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _PASSING = frozenset((429, 500, 502, 503, 504))
@@ -98,10 +98,10 @@ class Connection:
         services: Services,
         session: requests.Session | None = None,
         credentials: FindCredentials | Credentials | None = None,
-        patience: Patience | None = None,
+        patience: RetryPolicy | None = None,
     ) -> None:
         self.services = services
-        self.patience = patience or Patience()
+        self.patience = patience or RetryPolicy()
         self.session = session or _session()
         self._own_session = session is None
         self._credentials = credentials

@@ -20,7 +20,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 from urllib3.exceptions import HTTPError
 
-from esorex_bridge.archive.arriving import Arriving, PageError, digest_of
 from esorex_bridge.archive.connection import Connection
 from esorex_bridge.archive.exchange import ServiceError
 from esorex_bridge.archive.manifest import Manifest
@@ -39,6 +38,7 @@ from esorex_bridge.archive.transfer import (
     time_of,
 )
 from esorex_bridge.archive.unpack import Unpacking, unpacked
+from esorex_bridge.archive.verify_stream import Arriving, PageError, digest_of
 from esorex_bridge.errors import DataError
 from esorex_bridge.files import stem
 

@@ -15,7 +15,7 @@ from esorex_bridge.errors import ArchiveError
 Form = Sequence[tuple[str, str]]
 
 
-class Patience(Struct, frozen=True):
+class RetryPolicy(Struct, frozen=True):
     """How long to bear with a service.
 
     Parameters

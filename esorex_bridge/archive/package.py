@@ -14,11 +14,11 @@ from urllib.parse import unquote
 
 from msgspec import Struct
 
-from esorex_bridge.archive.arriving import digest_of
 from esorex_bridge.archive.download import existing
 from esorex_bridge.archive.manifest import Manifest
 from esorex_bridge.archive.services import is_archive_name
 from esorex_bridge.archive.trees import SavedTree, saved_trees
+from esorex_bridge.archive.verify_stream import digest_of
 from esorex_bridge.datasets.association import distinct_files
 from esorex_bridge.errors import DataError, UserError
 from esorex_bridge.files import is_dp_id

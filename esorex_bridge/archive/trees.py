@@ -20,7 +20,7 @@ NAME = ".esorex_bridge_trees.jsonl"
 VERSION = 1
 
 
-class Asked(Struct, frozen=True):
+class TreeRequest(Struct, frozen=True):
     """What was asked for a tree that lies in a folder.
 
     Parameters
@@ -101,7 +101,9 @@ def _save(reply: AssociationReply, folder: Path, now: datetime) -> Path:
     part = path.with_name(path.name + ".part")
     part.write_bytes(reply.document)
     part.replace(path)
-    line = plain(Asked(path.name, reply.asked, reply.requested, now.astimezone(UTC).isoformat(timespec="seconds")))
+    line = plain(
+        TreeRequest(path.name, reply.asked, reply.requested, now.astimezone(UTC).isoformat(timespec="seconds"))
+    )
     notes = folder / NAME
     head = "" if notes.exists() else json.dumps({"esorex_bridge_trees": VERSION}) + "\n"
     descriptor = os.open(notes, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -112,7 +114,7 @@ def _save(reply: AssociationReply, folder: Path, now: datetime) -> Path:
     return path
 
 
-def _saved(path: Path, notes: dict[str, Asked]) -> SavedTree | None:
+def _saved(path: Path, notes: dict[str, TreeRequest]) -> SavedTree | None:
     try:
         tree = read_tree_file(path)
     except UnreadableTreeError:
@@ -126,7 +128,7 @@ def _saved(path: Path, notes: dict[str, Asked]) -> SavedTree | None:
     return SavedTree(path, tree, tree.root.files[0].name, tree.mode, time)
 
 
-def _asked(path: Path) -> dict[str, Asked]:
+def _asked(path: Path) -> dict[str, TreeRequest]:
     try:
         lines = path.read_text("utf-8", "replace").splitlines()
     except OSError:
@@ -137,7 +139,7 @@ def _asked(path: Path) -> dict[str, Asked]:
             values = json.loads(line)
             mode: Mode = "Raw2Master" if values["mode"] == "Raw2Master" else "Raw2Raw"
             datetime.fromisoformat(values["time"])
-            found[str(values["file"])] = Asked(str(values["file"]), str(values["dp_id"]), mode, values["time"])
+            found[str(values["file"])] = TreeRequest(str(values["file"]), str(values["dp_id"]), mode, values["time"])
         except (ValueError, KeyError, TypeError):
             continue
     return found

@@ -11,19 +11,19 @@ from typing import Any, Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
+from esorex_bridge.batch.dataset_source import Downloaded, Fetching, Item, Planned, Supply, Unplanned
 from esorex_bridge.batch.graph import Graph, Node, NodeState
-from esorex_bridge.batch.ledger import Books, Ledger, earlier_runs
-from esorex_bridge.batch.ports import Executor, Order, Phase, Standing, Ticket
-from esorex_bridge.batch.result import Result
-from esorex_bridge.batch.supply import Arrived, Fetching, Item, Planned, Supply, Unplanned
-from esorex_bridge.batch.task import task_of
+from esorex_bridge.batch.ledger import BatchStores, Ledger, earlier_runs
+from esorex_bridge.esorex.runner import EsoRex
+from esorex_bridge.executors.ports import Executor, Phase, TaskRequest, TaskStatus, Ticket
+from esorex_bridge.executors.result import Result
+from esorex_bridge.executors.task import task_of
 from esorex_bridge.plan.plan import FileInput
-from esorex_bridge.run.decide import Decision, Execute, NotNeeded, Reuse, decide
-from esorex_bridge.run.engine import foresee_all
-from esorex_bridge.run.esorex import EsoRex
-from esorex_bridge.run.foresee import Foreseen, HeldUp
-from esorex_bridge.run.key import Statement, StepKey
-from esorex_bridge.run.ports import Record
+from esorex_bridge.reuse.decide import Decision, Execute, NotNeeded, Reuse, decide
+from esorex_bridge.reuse.key import Statement, StepKey
+from esorex_bridge.reuse.record import Record
+from esorex_bridge.reuse.resolve import ResolvedPlan, Unresolvable
+from esorex_bridge.run.engine import resolve_all
 
 _PATIENCE_S = 0.25
 _LOOK_FOR_DATASETS_S = 0.25
@@ -41,7 +41,7 @@ class Watcher(Protocol):
         """Tell how all stands; called a few times a second."""
 
 
-class Manner(Struct, frozen=True):
+class BatchOptions(Struct, frozen=True):
     """How a batch is carried out.
 
     Parameters
@@ -88,7 +88,13 @@ class Driver:
     """
 
     def __init__(
-        self, books: Books, runner: EsoRex, executor: Executor, supply: Supply, manner: Manner, watcher: Watcher
+        self,
+        books: BatchStores,
+        runner: EsoRex,
+        executor: Executor,
+        supply: Supply,
+        manner: BatchOptions,
+        watcher: Watcher,
     ) -> None:
         self._folder = books.folder
         self._store = books.store
@@ -141,7 +147,7 @@ class Driver:
             self._hear(self._executor.states(_PATIENCE_S))
             self._ledger.write()
             self._watcher.looked(self._graph, self._datasets, self._supply.fetching)
-            if not self._graph.going_on and not self._supply.finished:
+            if not self._graph.in_flight and not self._supply.finished:
                 time.sleep(_LOOK_FOR_DATASETS_S)
 
     @property
@@ -169,7 +175,7 @@ class Driver:
         self._looked = now
         items = self._supply.take()
         for item in items:
-            if isinstance(item, Arrived):
+            if isinstance(item, Downloaded):
                 self._store.learn(item.digests)
                 for name, reason in item.missing:
                     self._ledger.note("not fetched", file=name, error=reason)
@@ -188,11 +194,11 @@ class Driver:
         """Decide about new plans, take in what must be made, and yield their lines for the notes."""
         if not planned:
             return
-        foreseen = foresee_all(((item.dataset, item.plan) for item in planned), self._store, self._runner)
+        foreseen = resolve_all(((item.dataset, item.plan) for item in planned), self._store, self._runner)
         known = self._store.find_all(key for ahead in foreseen for key in getattr(ahead, "keys", {}).values())
         for item, ahead in zip(planned, foreseen, strict=True):
             self._datasets += 1
-            if isinstance(ahead, HeldUp):
+            if isinstance(ahead, Unresolvable):
                 yield {"dataset": item.plan.dataset, "job": item.job, "problem": ahead.reason}
                 continue
             found = {name: known[key] for name, key in ahead.keys.items()}
@@ -208,7 +214,7 @@ class Driver:
         self._explained += 1
         return self._store.nearest(statement) if self._explained <= _EXPLAINED_MOST else None
 
-    def _take_in(self, ahead: Foreseen, decisions: tuple[Decision, ...]) -> None:
+    def _take_in(self, ahead: ResolvedPlan, decisions: tuple[Decision, ...]) -> None:
         executes = [decision for decision in decisions if isinstance(decision, Execute)]
         there = {decision.record.key: decision.record for decision in decisions if isinstance(decision, Reuse)}
         new = self._graph.add(ahead, executes)
@@ -222,7 +228,7 @@ class Driver:
             else:
                 self._take_up(node)
 
-    def _write_tasks(self, ahead: Foreseen, nodes: Iterable[Node], there: Mapping[StepKey, Record]) -> None:
+    def _write_tasks(self, ahead: ResolvedPlan, nodes: Iterable[Node], there: Mapping[StepKey, Record]) -> None:
         """Write down what a worker has to know: the tasks, and the records of what is there already."""
         runnable = [node for node in nodes if node.state is NodeState.WAITING]
         files = (entry.file for node in runnable for entry in node.step.inputs if isinstance(entry, FileInput))
@@ -238,13 +244,13 @@ class Driver:
 
     def _take_up(self, node: Node) -> None:
         """Take up what an earlier run left: a job that goes on, or a failure that is not to be tried anew."""
-        if node.key in self._earlier.going_on and self._executor.keeps_order:
-            ticket, attempt = self._earlier.going_on[node.key]
+        if node.key in self._earlier.in_flight and self._executor.keeps_order:
+            ticket, attempt = self._earlier.in_flight[node.key]
             self._executor.adopt(ticket, self._order(node, attempt))
             self._graph.submitted(node, ticket, attempt)
         elif node.key in self._earlier.failed and not self._manner.retry_failed:
             error = f"{self._earlier.failed[node.key]} (in an earlier run; 'batch retry' tries it again)"
-            self._ended_badly(node, NodeState.FAILED, error)
+            self._mark_failed(node, NodeState.FAILED, error)
         else:
             self._folder.forget_result(node.key)
 
@@ -264,8 +270,8 @@ class Driver:
             if self._executor.keeps_order:
                 self._ledger.write_notes()  # What goes on without us must be known to the next run.
 
-    def _order(self, node: Node, attempt: int) -> Order:
-        return Order(node.key, node.label, attempt, self._threads(node), node.step.memory_mb)
+    def _order(self, node: Node, attempt: int) -> TaskRequest:
+        return TaskRequest(node.key, node.label, attempt, self._threads(node), node.step.memory_mb)
 
     def _threads(self, node: Node) -> int:
         return max(1, min(node.step.threads, self._manner.most_threads))
@@ -274,19 +280,19 @@ class Driver:
         for node in self._graph.block_waiting("cancelled", NodeState.CANCELLED):
             self._ledger.note("cancelled", key=node.key, error=node.error)
             self._ledger.settled(node)
-        self._executor.cancel([node.ticket for node in self._graph.going_on if node.ticket is not None])
-        for node in self._graph.going_on:
-            self._ended_badly(node, NodeState.CANCELLED, "cancelled")
+        self._executor.cancel([node.ticket for node in self._graph.in_flight if node.ticket is not None])
+        for node in self._graph.in_flight:
+            self._mark_failed(node, NodeState.CANCELLED, "cancelled")
 
     # ----- what came of it
 
-    def _hear(self, changes: Mapping[Ticket, Standing]) -> None:
+    def _hear(self, changes: Mapping[Ticket, TaskStatus]) -> None:
         for ticket, standing in changes.items():
             node = self._graph.of(ticket)
             if node is not None:
                 self._heard(node, standing)
 
-    def _heard(self, node: Node, standing: Standing) -> None:
+    def _heard(self, node: Node, standing: TaskStatus) -> None:
         if standing.phase is Phase.RUNNING:
             self._graph.running(node)
             self._ledger.note("running", key=node.key)
@@ -294,11 +300,11 @@ class Driver:
         elif standing.phase in (Phase.ENDED, Phase.LOST):
             self._ended(node, standing)
         elif standing.phase is Phase.CANCELLED:
-            self._ended_badly(node, NodeState.CANCELLED, standing.why or "cancelled")
+            self._mark_failed(node, NodeState.CANCELLED, standing.why or "cancelled")
         elif standing.phase is Phase.UNMET:
             self._graph.again(node)
 
-    def _ended(self, node: Node, standing: Standing) -> None:
+    def _ended(self, node: Node, standing: TaskStatus) -> None:
         result = self._folder.result(node.key)
         if result is not None and result.record is not None:
             self._made(node, result, result.record)
@@ -307,7 +313,7 @@ class Driver:
         else:
             self._ledger.note_run(result)
             state = NodeState.CANCELLED if result.outcome == "cancelled" else NodeState.FAILED
-            self._ended_badly(node, state, result.error)
+            self._mark_failed(node, state, result.error)
 
     def _made(self, node: Node, result: Result, record: Record) -> None:
         self._graph.made(node)
@@ -324,20 +330,20 @@ class Driver:
             self._watcher.told(f"lost: {node.label}: {why}; it is tried again")
             self._graph.again(node)
         else:
-            self._ended_badly(node, NodeState.FAILED, f"{why}; tried {node.attempt} times")
+            self._mark_failed(node, NodeState.FAILED, f"{why}; tried {node.attempt} times")
 
-    def _ended_badly(self, node: Node, state: NodeState, error: str) -> None:
+    def _mark_failed(self, node: Node, state: NodeState, error: str) -> None:
         self._ledger.note(state.value, key=node.key, error=error)
         self._ledger.settled(node)
         self._watcher.told(f"{state.value}: {node.label}: {error}")
-        for blocked in self._graph.ended_badly(node, state, error):
+        for blocked in self._graph.mark_failed(node, state, error):
             self._ledger.note("blocked", key=blocked.key, error=blocked.error)
             self._ledger.settled(blocked)
         if not self._manner.keep_going and not self._halted:
             self._halted = f"{node.label} {'failed' if state is NodeState.FAILED else 'was cancelled'}"
 
 
-def _dataset_line(item: Planned, ahead: Foreseen, decisions: tuple[Decision, ...]) -> dict[str, Any]:
+def _dataset_line(item: Planned, ahead: ResolvedPlan, decisions: tuple[Decision, ...]) -> dict[str, Any]:
     dataset = item.dataset
     return {
         "dataset": item.plan.dataset,

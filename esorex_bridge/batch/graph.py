@@ -8,11 +8,11 @@ from enum import Enum
 
 from msgspec import Struct, field
 
-from esorex_bridge.batch.ports import Ticket
+from esorex_bridge.executors.ports import Ticket
 from esorex_bridge.plan.plan import Step
-from esorex_bridge.run.decide import Execute
-from esorex_bridge.run.foresee import Foreseen
-from esorex_bridge.run.key import StepKey
+from esorex_bridge.reuse.decide import Execute
+from esorex_bridge.reuse.key import StepKey
+from esorex_bridge.reuse.resolve import ResolvedPlan
 
 
 class NodeState(Enum):
@@ -39,7 +39,7 @@ class Node(Struct):
     ----------
     key : StepKey
         What it is.
-    foreseen : Foreseen
+    foreseen : ResolvedPlan
         The plan of the first dataset that needs it.
     step : Step
         As that plan has it.
@@ -58,7 +58,7 @@ class Node(Struct):
     """
 
     key: StepKey
-    foreseen: Foreseen
+    foreseen: ResolvedPlan
     step: Step
     state: NodeState = NodeState.WAITING
     attempt: int = 0
@@ -94,7 +94,7 @@ class Graph:
         """Whether nothing more will come of any step."""
         return not any(self.counts[state] for state in NodeState if not state.settled)
 
-    def add(self, foreseen: Foreseen, executes: Iterable[Execute]) -> tuple[Node, ...]:
+    def add(self, foreseen: ResolvedPlan, executes: Iterable[Execute]) -> tuple[Node, ...]:
         """Take in the steps that a plan must make, and return those that are new, blocked ones among them."""
         new = []
         for decision in executes:
@@ -152,7 +152,7 @@ class Graph:
         return self.nodes[key] if key is not None else None
 
     @property
-    def going_on(self) -> tuple[Node, ...]:
+    def in_flight(self) -> tuple[Node, ...]:
         """What the engine has."""
         return tuple(self.nodes[key] for key in self._tickets.values())
 
@@ -178,7 +178,7 @@ class Graph:
         if self._keeps_order or not node.lacking:
             self._ready.append(node.key)
 
-    def ended_badly(self, node: Node, state: NodeState, error: str) -> tuple[Node, ...]:
+    def mark_failed(self, node: Node, state: NodeState, error: str) -> tuple[Node, ...]:
         """Take note that a step will not be made, and return those that are blocked by that."""
         self._settle(node, state, error)
         blocked: list[Node] = []

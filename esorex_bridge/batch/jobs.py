@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from esorex_bridge.archive.query import Constraints
 from esorex_bridge.datasets.association import Mode
-from esorex_bridge.plan.located import Located, Scalar, read_yaml
-from esorex_bridge.plan.parameters import ParameterSetting
+from esorex_bridge.definitions.located import Located, Scalar, read_yaml
+from esorex_bridge.definitions.parameters import ParameterSetting
 
 MODES: dict[str, Mode] = {"raw": "Raw2Raw", "master": "Raw2Master"}
 

@@ -15,20 +15,20 @@ from typing import Any
 
 from msgspec import Struct
 
-from esorex_bridge.batch.folder import BatchFolder
 from esorex_bridge.batch.graph import Node
-from esorex_bridge.batch.ports import Ticket
-from esorex_bridge.batch.result import Result
 from esorex_bridge.errors import BridgeError, DataError
-from esorex_bridge.run.end_products import deliver
-from esorex_bridge.run.foresee import Foreseen
-from esorex_bridge.run.key import Statement, StepKey
-from esorex_bridge.run.ports import Product, Record
-from esorex_bridge.run.store import SqliteStore
-from esorex_bridge.run.workspace import Workspace
+from esorex_bridge.executors.batch_folder import BatchFolder
+from esorex_bridge.executors.ports import Ticket
+from esorex_bridge.executors.result import Result
+from esorex_bridge.reuse.key import Statement, StepKey
+from esorex_bridge.reuse.record import Product, Record
+from esorex_bridge.reuse.resolve import ResolvedPlan
+from esorex_bridge.run.delivery import deliver
+from esorex_bridge.store.step_store import SqliteStore
+from esorex_bridge.workspace.folders import Workspace
 
 
-class Books(Struct, frozen=True):
+class BatchStores(Struct, frozen=True):
     """Where a batch's results go.
 
     Parameters
@@ -62,7 +62,7 @@ class EarlierRuns(Struct, frozen=True):
     """
 
     runs: int
-    going_on: Mapping[StepKey, tuple[Ticket, int]]
+    in_flight: Mapping[StepKey, tuple[Ticket, int]]
     failed: Mapping[StepKey, str]
     booked: frozenset[StepKey]
 
@@ -86,7 +86,7 @@ class Ledger:
         When the run began; names the folder of its end products.
     """
 
-    def __init__(self, books: Books, started: datetime) -> None:
+    def __init__(self, books: BatchStores, started: datetime) -> None:
         self._books = books
         self._started = started
         self._noted: list[dict[str, Any]] = []
@@ -150,7 +150,9 @@ class Ledger:
 
     # ----- end products
 
-    def await_dataset(self, ahead: Foreseen, open_keys: frozenset[StepKey], there: Mapping[StepKey, Record]) -> None:
+    def await_dataset(
+        self, ahead: ResolvedPlan, open_keys: frozenset[StepKey], there: Mapping[StepKey, Record]
+    ) -> None:
         """Deliver a dataset's end products as soon as all these steps are settled."""
         name = ahead.plan.dataset
         targets = [ahead.keys[step.name] for step in ahead.plan.steps if step.target]
@@ -191,8 +193,8 @@ class Ledger:
 
 
 def _note_in_database(folder: Path) -> None:
-    from esorex_bridge.run.reflex_db import DATABASE_NAME, add_execution
-    from esorex_bridge.run.reflex_folders import read_folder
+    from esorex_bridge.reflex.bookkeeping_db import DATABASE_NAME, add_execution
+    from esorex_bridge.reflex.execution_folders import read_folder
 
     execution = read_folder(folder)
     if execution is not None:
@@ -203,7 +205,7 @@ def _note_in_database(folder: Path) -> None:
 def earlier_runs(folder: BatchFolder) -> EarlierRuns:
     """Return what earlier runs of a batch left."""
     runs = 0
-    going_on: dict[StepKey, tuple[Ticket, int]] = {}
+    in_flight: dict[StepKey, tuple[Ticket, int]] = {}
     failed: dict[StepKey, str] = {}
     booked: set[StepKey] = set()
     for line in folder.noted("events"):
@@ -211,13 +213,13 @@ def earlier_runs(folder: BatchFolder) -> EarlierRuns:
         if event == "begun":
             runs = line.get("run", runs)
         elif event == "submitted":
-            going_on[key] = Ticket(line["ticket"]), line["attempt"]
+            in_flight[key] = Ticket(line["ticket"]), line["attempt"]
             failed.pop(key, None)
         elif event in ("made", "booked"):
             booked.add(key)
-            going_on.pop(key, None)
+            in_flight.pop(key, None)
         elif event in ("failed", "lost", "cancelled"):
-            going_on.pop(key, None)
+            in_flight.pop(key, None)
             if event == "failed":
                 failed[key] = line["error"].partition(" (in an earlier run")[0]
-    return EarlierRuns(runs, going_on, failed, frozenset(booked))
+    return EarlierRuns(runs, in_flight, failed, frozenset(booked))

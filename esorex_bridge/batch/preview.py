@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from esorex_bridge.batch.conduct import Asked
+from esorex_bridge.batch.dataset_source import Planned, Supply, Unplanned
 from esorex_bridge.batch.jobs import Job, read_jobs
-from esorex_bridge.batch.supply import Planned, Supply, Unplanned
-from esorex_bridge.run.decide import Execute, Reuse, decide
-from esorex_bridge.run.engine import foresee_all
-from esorex_bridge.run.foresee import HeldUp
-from esorex_bridge.run.key import StepKey
+from esorex_bridge.batch.start import BatchRequest
+from esorex_bridge.reuse.decide import Execute, Reuse, decide
+from esorex_bridge.reuse.key import StepKey
+from esorex_bridge.reuse.resolve import Unresolvable
+from esorex_bridge.run.engine import resolve_all
 from esorex_bridge.session import Session
 from esorex_bridge.values import plain
 
@@ -52,7 +52,7 @@ class Preview(Struct, frozen=True):
         return document
 
 
-def preview(text: str, asked: Asked) -> Preview:
+def preview(text: str, asked: BatchRequest) -> Preview:
     """Return what a batch would do.
 
     Raises
@@ -86,8 +86,8 @@ def _decided(planned: list[Planned], session: Session, problems: list[str]) -> t
         return {}, 0
     executes: dict[StepKey, str] = {}
     reused: set[StepKey] = set()
-    for ahead in foresee_all(((item.dataset, item.plan) for item in planned), session.store, session.esorex):
-        if isinstance(ahead, HeldUp):
+    for ahead in resolve_all(((item.dataset, item.plan) for item in planned), session.store, session.esorex):
+        if isinstance(ahead, Unresolvable):
             problems.append(f"{ahead.plan.dataset}: {ahead.reason}")
             continue
         there = session.store.find_all(ahead.keys.values())
@@ -105,7 +105,7 @@ def _decided(planned: list[Planned], session: Session, problems: list[str]) -> t
 
 def _asked_for(job: Job, client: ArchiveClient) -> tuple[int, int]:
     from esorex_bridge.archive.acquisition import ask
-    from esorex_bridge.archive.wanted import wanted
+    from esorex_bridge.archive.download_list import wanted
 
     rows = {str(row["dp_id"]): row for query in job.queries for row in client.query(query)}
     replies = ask(client, tuple(rows), job.mode, rows) if rows else ()

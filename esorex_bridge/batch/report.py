@@ -8,10 +8,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from esorex_bridge.batch.folder import BatchFolder
-from esorex_bridge.run.key import StepKey
-from esorex_bridge.run.locks import is_locked
+from esorex_bridge.executors.batch_folder import BatchFolder
+from esorex_bridge.reuse.key import StepKey
 from esorex_bridge.values import plain
+from esorex_bridge.workspace.locks import is_locked
 
 OUTCOMES = ("done", "reused", "failed", "blocked", "incomplete", "cancelled", "going on")
 """done: made at least one step; reused: all was there; failed: a recipe failed; blocked: what it needs was not made;

@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _history(args: argparse.Namespace) -> int:
     """Take what ESO Reflex made into the store, as far as it can be trusted, and say what came of each execution."""
-    from esorex_bridge.run.reflex_adopt import adopt_bookkeeping
+    from esorex_bridge.reflex.adopt import adopt_bookkeeping
     from esorex_bridge.session import Session
 
     with Session(options.settings(args)) as session:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def client(args: argparse.Namespace) -> ArchiveClient:
     """Return the client for a command line; it looks for credentials when a service wants them."""
     from esorex_bridge.archive.client import ArchiveClient
-    from esorex_bridge.archive.remembered import credentials
+    from esorex_bridge.archive.saved_login import credentials
     from esorex_bridge.archive.services import Services
 
     services = Services.at(args.archive) if args.archive else Services()

@@ -18,9 +18,9 @@ from esorex_bridge.cli import constraints, options, output
 from esorex_bridge.errors import UserError
 
 if TYPE_CHECKING:
-    from esorex_bridge.batch.conduct import Asked
-    from esorex_bridge.batch.folder import BatchFolder
     from esorex_bridge.batch.report import BatchReport
+    from esorex_bridge.batch.start import BatchRequest
+    from esorex_bridge.executors.batch_folder import BatchFolder
 
 EXAMPLE = (
     "esorex-bridge batch JOBS.yaml --root survey --jobs 8 --keep-going\n"
@@ -68,8 +68,8 @@ def run(args: argparse.Namespace) -> int:
     action = args.words[0] if args.words and args.words[0] in ACTIONS else ""
     if len(args.words) > (2 if action else 1):
         raise UserError(f"'{args.words[-1]}' is one word too many; see 'esorex-bridge batch --help'")
-    from esorex_bridge.batch.conduct import cancel, named
     from esorex_bridge.batch.report import read_report
+    from esorex_bridge.batch.start import cancel, named
 
     if not action and args.dry_run:
         return _preview(args)
@@ -101,9 +101,9 @@ def _preview(args: argparse.Namespace) -> int:
     return 0
 
 
-def _begun(args: argparse.Namespace) -> tuple[BatchFolder, Asked]:
-    from esorex_bridge.batch.conduct import latest_from, new_batch
+def _begun(args: argparse.Namespace) -> tuple[BatchFolder, BatchRequest]:
     from esorex_bridge.batch.jobs import read_jobs
+    from esorex_bridge.batch.start import latest_from, new_batch
 
     source, text = _jobs(args)
     asked = _asked(args, source)
@@ -119,7 +119,7 @@ def _begun(args: argparse.Namespace) -> tuple[BatchFolder, Asked]:
 
 def _jobs(args: argparse.Namespace) -> tuple[str, str]:
     """Return where the jobs come from, and their text."""
-    from esorex_bridge.run.definitions import read_text
+    from esorex_bridge.definitions.folders import read_text
 
     query = _query(args)
     if args.words and query:
@@ -147,13 +147,13 @@ def _query(args: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
-def _asked(args: argparse.Namespace, source: str) -> Asked:
-    from esorex_bridge.batch.conduct import Asked
-    from esorex_bridge.run.definitions import read_text
+def _asked(args: argparse.Namespace, source: str) -> BatchRequest:
+    from esorex_bridge.batch.start import BatchRequest
+    from esorex_bridge.definitions.folders import read_text
 
     if args.detach and args.on != "slurm":
         raise UserError("--detach needs --on slurm: the other engines end with the bridge")
-    return Asked(
+    return BatchRequest(
         settings=replace(options.settings(args), root=args.root.absolute()),
         engine=args.on,
         site=read_text(args.site) if args.site else "",
@@ -166,23 +166,23 @@ def _asked(args: argparse.Namespace, source: str) -> Asked:
     )
 
 
-def _kept(args: argparse.Namespace, folder: BatchFolder) -> Asked:
+def _kept(args: argparse.Namespace, folder: BatchFolder) -> BatchRequest:
     """Return what a batch was asked to do, with what the command line adds."""
-    from esorex_bridge.batch.conduct import read_asked
+    from esorex_bridge.batch.start import read_request
 
-    asked = read_asked(folder.about(), args.root.absolute())
+    asked = read_request(folder.about(), args.root.absolute())
     going = asked.keep_going or args.keep_going or args.words[0] == "retry"
     return replace(asked, processors=args.jobs, keep_going=going, detach=args.detach)
 
 
 def _fresh_name(stem: str) -> str:
-    from esorex_bridge.run.workspace import safe_name
+    from esorex_bridge.workspace.folders import safe_name
 
     return f"{safe_name(stem)}-{datetime.now():%Y%m%dT%H%M%S}"
 
 
-def _run(args: argparse.Namespace, folder: BatchFolder, asked: Asked) -> int:
-    from esorex_bridge.batch.conduct import carry_out
+def _run(args: argparse.Namespace, folder: BatchFolder, asked: BatchRequest) -> int:
+    from esorex_bridge.batch.start import carry_out
     from esorex_bridge.cli.batch_view import watching
 
     retry = bool(args.words) and args.words[0] == "retry"

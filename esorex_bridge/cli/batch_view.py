@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
 
+    from esorex_bridge.batch.dataset_source import Fetching
     from esorex_bridge.batch.driver import Watcher
     from esorex_bridge.batch.graph import Graph
     from esorex_bridge.batch.report import BatchReport
-    from esorex_bridge.batch.supply import Fetching
 
 _EVERY_S = 0.5
 _RUNNING_SHOWN = 12
@@ -75,7 +75,7 @@ def _drawing(graph: Graph, datasets: int, fetching: Fetching) -> Table:
     if fetching.files:
         megabytes = fetching.size_bytes / 1e6
         table.add_row("files", f"{fetching.ended} of {fetching.files}, {megabytes:.1f} MB")
-    running = [node for node in graph.going_on if node.state is NodeState.RUNNING]
+    running = [node for node in graph.in_flight if node.state is NodeState.RUNNING]
     for node in running[:_RUNNING_SHOWN]:
         table.add_row("running", Text(node.label))
     return table

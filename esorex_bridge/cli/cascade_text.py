@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from esorex_bridge.archive.calselector import AssociationReply
-from esorex_bridge.archive.wanted import remarks
+from esorex_bridge.archive.download_list import remarks
 from esorex_bridge.datasets.association import Association
 
 

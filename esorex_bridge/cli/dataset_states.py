@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from esorex_bridge.datasets.dataset import Dataset, files_of
-from esorex_bridge.datasets.selection import State
-from esorex_bridge.run.workspace import Workspace, safe_name
+from esorex_bridge.organise.selection import State
+from esorex_bridge.workspace.folders import Workspace, safe_name
 
 
 def dataset_states(root: Path, datasets: Iterable[Dataset]) -> dict[str, State]:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from esorex_bridge.cli import options, output
 from esorex_bridge.cli.progress import show
-from esorex_bridge.demo.nights import NIGHTS, make_night
+from esorex_bridge.demo.nights.catalogue import NIGHTS, make_night
 
 if TYPE_CHECKING:
-    from esorex_bridge.demo.night import Night
-    from esorex_bridge.plan.parameters import ParameterSetting
+    from esorex_bridge.definitions.parameters import ParameterSetting
+    from esorex_bridge.demo.nights.night import Night
 
 EXAMPLE = "esorex-bridge demo --instrument hawki --root demo_data\n  esorex-bridge demo --serve --fault truncated"
 PROGRAM = "60.A-9999(A)"
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
 def _demonstrate(args: argparse.Namespace) -> int:
     from esorex_bridge.archive.query import Constraints
     from esorex_bridge.cli import reduce as verb
-    from esorex_bridge.demo.archive import EmbeddedArchive
+    from esorex_bridge.demo.archive.embedded import EmbeddedArchive
     from esorex_bridge.session import Settings
 
     night = make_night(args.instrument)
@@ -91,7 +91,7 @@ def _asked(night: Night) -> tuple[tuple[str, ...], dict[str, Any]]:
 
 
 def _parameters(settings: tuple[str, ...]) -> tuple[ParameterSetting, ...]:
-    from esorex_bridge.plan.parameters import ParameterSetting
+    from esorex_bridge.definitions.parameters import ParameterSetting
 
     found = []
     for text in settings:
@@ -108,7 +108,7 @@ def _conclude(documents: list[dict[str, Any]], root: Path) -> None:
 
 
 def _serve(args: argparse.Namespace) -> int:
-    from esorex_bridge.demo.archive import serve, wait_for_interrupt
+    from esorex_bridge.demo.archive.embedded import serve, wait_for_interrupt
 
     nights = {night.name: night for night in map(make_night, NIGHTS)}
     archive = serve(nights.values(), _frames(args.root), port=args.port, faults=args.fault)
@@ -124,7 +124,7 @@ def _serve(args: argparse.Namespace) -> int:
 
 
 def _list_faults(as_json: bool) -> int:
-    from esorex_bridge.demo.faults import Fault
+    from esorex_bridge.demo.archive.faults import Fault
 
     if as_json:
         output.emit_json({"faults": [{"name": fault.value, "meaning": fault.description} for fault in Fault]})

@@ -17,9 +17,9 @@ from esorex_bridge.errors import ArchiveError, UserError
 if TYPE_CHECKING:
     from esorex_bridge.archive.calselector import AssociationReply
     from esorex_bridge.archive.client import ArchiveClient
+    from esorex_bridge.archive.download_list import Wanted, WantedFile
     from esorex_bridge.archive.report import FetchReport, FileReport
     from esorex_bridge.archive.unpack import Unpacking
-    from esorex_bridge.archive.wanted import Wanted, WantedFile
 
 EXAMPLE = (
     "esorex-bridge fetch NACO.2016-03-02T00:30:00.076 --yes\n"
@@ -89,8 +89,8 @@ def fetch_watched(
 
 def is_done(report: FetchReport) -> bool:
     """Tell whether all is there that can be: a night log that the archive does not have is no failure."""
+    from esorex_bridge.archive.download_list import NIGHT_LOG
     from esorex_bridge.archive.transfer import FileStatus
-    from esorex_bridge.archive.wanted import NIGHT_LOG
 
     return all(
         file.here or (file.status is FileStatus.MISSING and file.name.endswith(NIGHT_LOG)) for file in report.files
@@ -116,7 +116,7 @@ class _Request(Struct, frozen=True):
 
 def _request(args: argparse.Namespace, client: ArchiveClient, folder: Path) -> _Request:
     from esorex_bridge.archive.download import existing
-    from esorex_bridge.archive.wanted import wanted
+    from esorex_bridge.archive.download_list import wanted
     from esorex_bridge.cli.associations import ask
 
     rows = _rows(args, client)

@@ -7,7 +7,7 @@ import getpass
 import os
 import sys
 
-from esorex_bridge.archive import remembered
+from esorex_bridge.archive import saved_login
 from esorex_bridge.cli import options, output
 from esorex_bridge.errors import UserError
 
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     keep = not args.no_keyring and not from_environment and not args.archive
     if keep:
         store_password(found)
-        remembered.remember_user(os.environ, user)
+        saved_login.remember_user(os.environ, user)
     where = "kept in the keyring, for astroquery too" if keep else "not kept"
     if args.json:
         output.emit_json({"user": user, "kept": keep})

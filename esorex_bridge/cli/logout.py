@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from esorex_bridge.archive import remembered
+from esorex_bridge.archive import saved_login
 from esorex_bridge.cli import options, output
 from esorex_bridge.errors import UserError
 
@@ -22,12 +22,12 @@ def run(args: argparse.Namespace) -> int:
     """Remove the password, and forget the user."""
     from esorex_bridge.archive.auth import forget_password
 
-    user = args.user or remembered.remembered_user(os.environ)
+    user = args.user or saved_login.remembered_user(os.environ)
     if user is None:
         raise UserError("nobody is logged in; name a --user to remove a password that another tool kept")
     removed = forget_password(user)
-    if user == remembered.remembered_user(os.environ):
-        remembered.forget_user(os.environ)
+    if user == saved_login.remembered_user(os.environ):
+        saved_login.forget_user(os.environ)
     if args.json:
         output.emit_json({"user": user, "removed": removed})
     else:

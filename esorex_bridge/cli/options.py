@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from esorex_bridge.errors import UserError
 
 if TYPE_CHECKING:
-    from esorex_bridge.organising import Request
-    from esorex_bridge.plan.parameters import ParameterSetting
-    from esorex_bridge.run.decide import Policy
+    from esorex_bridge.definitions.parameters import ParameterSetting
+    from esorex_bridge.organise.from_disk import Request
+    from esorex_bridge.reuse.decide import Policy
     from esorex_bridge.session import Settings
 
 
@@ -65,7 +65,7 @@ def organising(parser: argparse.ArgumentParser, by: str = "both") -> None:
 
 def request(args: argparse.Namespace) -> Request:
     """Return what to organise by, as a command line says."""
-    from esorex_bridge.organising import Request
+    from esorex_bridge.organise.from_disk import Request
 
     return Request(args.root, args.by, args.oca, args.workflow, args.breakpoints)
 
@@ -147,8 +147,8 @@ def settings(args: argparse.Namespace) -> Settings:
         A `--set` or `--lazy` is not of its form, or the file of parameters cannot be read.
     """
     from esorex_bridge.cli import output
-    from esorex_bridge.plan.parameters import read_settings
-    from esorex_bridge.run.definitions import read_text
+    from esorex_bridge.definitions.folders import read_text
+    from esorex_bridge.definitions.parameters import read_settings
     from esorex_bridge.session import Settings
 
     file = getattr(args, "parameters", None)
@@ -171,7 +171,7 @@ def settings(args: argparse.Namespace) -> Settings:
 
 
 def _policy(args: argparse.Namespace) -> Policy:
-    from esorex_bridge.run.decide import LAZY_MODES, LazyMode, Policy
+    from esorex_bridge.reuse.decide import LAZY_MODES, LazyMode, Policy
 
     general: LazyMode = "on"
     by_recipe: dict[str, LazyMode] = {}
@@ -195,7 +195,7 @@ def setting(text: str) -> ParameterSetting:
     UserError
         It is not of its form.
     """
-    from esorex_bridge.plan.parameters import ParameterSetting
+    from esorex_bridge.definitions.parameters import ParameterSetting
 
     name, equals, value = text.partition("=")
     recipe, dot, parameter = name.partition(".")

@@ -6,13 +6,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from esorex_bridge import organising
 from esorex_bridge.cli import archive, options, output
 from esorex_bridge.errors import DataError
+from esorex_bridge.organise import from_disk
 
 if TYPE_CHECKING:
     from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile
-    from esorex_bridge.organising import OrganisedData
+    from esorex_bridge.organise.from_disk import OrganisedData
 
 EXAMPLE = (
     "esorex-bridge organise --root night\n"
@@ -61,21 +61,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Organise, select, and print a table or a document."""
     from esorex_bridge.cli.dataset_states import dataset_states
-    from esorex_bridge.datasets.oca.expressions import keywords_in
-    from esorex_bridge.datasets.selection import Method, select
+    from esorex_bridge.definitions.oca.expressions import keywords_in
+    from esorex_bridge.organise.selection import Method, select
 
     where = None
     if args.where:
-        from esorex_bridge.datasets.oca.grammar import parse_expression
+        from esorex_bridge.definitions.oca.grammar import parse_expression
 
         where = parse_expression(args.where, "--where")
     asked = tuple(keyword.name for keyword in keywords_in(where)) if where is not None else ()
-    data = organising.load(options.request(args), args.places, asked)
+    data = from_disk.load(options.request(args), args.places, asked)
     states = dataset_states(args.root, data.datasets) if args.select != "all" else {}
     chosen = select(data.datasets, Method(args.select), states, args.name, where, data.headers)
     if args.ask_archive is not None:
         with archive.client(args) as client:
-            chosen = organising.filled(options.request(args), data, chosen, args.ask_archive, client)
+            chosen = from_disk.filled(options.request(args), data, chosen, args.ask_archive, client)
     if args.reflex_json:
         output.emit_json(_reflex(chosen, data))
     elif args.json:
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
 
 def document(datasets: tuple[Dataset, ...], data: OrganisedData) -> dict[str, Any]:
     """Return what was organised as JSON values."""
-    from esorex_bridge.datasets.why import held_up
+    from esorex_bridge.organise.why import held_up
 
     return {
         "datasets": [dataset_document(dataset) for dataset in datasets],
@@ -138,15 +138,15 @@ def _file_document(file: DatasetFile) -> dict[str, Any]:
 
 
 def _reflex(datasets: tuple[Dataset, ...], data: OrganisedData) -> list[dict[str, Any]]:
-    from esorex_bridge.datasets.alternatives import best_alternatives
-    from esorex_bridge.datasets.reflex_json import datasets_json
+    from esorex_bridge.organise.alternatives import best_alternatives
+    from esorex_bridge.reflex.datasets_json import datasets_json
 
     return datasets_json((best_alternatives(dataset, data.headers) for dataset in datasets), _checksum)
 
 
 def _checksum(path: Path) -> str | None:
-    from esorex_bridge.datasets.reflex_json import reflex_checksum
     from esorex_bridge.fits.verify import verify_fits
+    from esorex_bridge.reflex.datasets_json import reflex_checksum
 
     try:
         sums = [text for hdu in verify_fits(path, checksums=False).hdus for text in hdu.sums]
@@ -157,7 +157,7 @@ def _checksum(path: Path) -> str | None:
 
 
 def _print(datasets: tuple[Dataset, ...], data: OrganisedData) -> None:
-    from esorex_bridge.datasets.why import held_up
+    from esorex_bridge.organise.why import held_up
 
     rows = [_row(dataset) for dataset in datasets]
     if rows:

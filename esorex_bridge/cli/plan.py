@@ -90,7 +90,7 @@ def _remarks(step: Step) -> str:
 
 
 def _check(session: Any, as_json: bool) -> int:
-    from esorex_bridge.run.check import check_workflow
+    from esorex_bridge.esorex.check import check_workflow
 
     findings = [finding for workflow in session.workflows for finding in check_workflow(workflow, session.esorex)]
     if as_json:

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Literal
 
 from esorex_bridge.cli import output
-from esorex_bridge.run.diagnosis import WARNED
+from esorex_bridge.esorex.diagnosis import WARNED
 from esorex_bridge.run.report import DatasetReport, StepReport
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class FetchProgress:
 
     def associated(self, replies: Sequence[AssociationReply], files: Sequence[str]) -> None:
         """Tell what calSelector answered, with what should be known before trusting it."""
-        from esorex_bridge.archive.wanted import remarks
+        from esorex_bridge.archive.download_list import remarks
 
         trees = sum(reply.tree is not None for reply in replies)
         output.note(f"calSelector: {trees} association trees, which name {len(files)} files")

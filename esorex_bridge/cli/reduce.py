@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from esorex_bridge.archive.acquisition import Acquisition
     from esorex_bridge.archive.calselector import AssociationReply
     from esorex_bridge.archive.query import Constraints
-    from esorex_bridge.run.hand import HandSof
     from esorex_bridge.run.report import DatasetReport
+    from esorex_bridge.run.sof_files import SofFile
     from esorex_bridge.session import Settings
 
 EXAMPLE = 'esorex-bridge reduce --program "60.A-9999(A)" --night 2016-03-01 --root night'
@@ -44,13 +44,13 @@ class Result(Struct, frozen=True):
         What was found, associated and fetched.
     reports : tuple of DatasetReport
         What came of each dataset.
-    sofs : tuple of HandSof
+    sofs : tuple of SofFile
         SOF files written for use by hand, where EsoRex is not installed.
     """
 
     acquired: Acquisition
     reports: tuple[DatasetReport, ...]
-    sofs: tuple[HandSof, ...] = ()
+    sofs: tuple[SofFile, ...] = ()
 
 
 def run(args: argparse.Namespace) -> int:

@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from esorex_bridge import organising
-from esorex_bridge.choices_file import CHOICES_FILE, read_choices_file, write_choices_file
 from esorex_bridge.cli import options, output
 from esorex_bridge.errors import UserError
 from esorex_bridge.files import stem
-from esorex_bridge.organising import OrganisedData, with_choices
+from esorex_bridge.organise import from_disk
+from esorex_bridge.organise.choices_file import CHOICES_FILE, read_choices_file, write_choices_file
+from esorex_bridge.organise.from_disk import OrganisedData, with_choices
 from esorex_bridge.values import plain
 
 if TYPE_CHECKING:
     from esorex_bridge.datasets.choices import Choices
     from esorex_bridge.datasets.dataset import Action, Dataset
-    from esorex_bridge.datasets.grouping import Candidate, Group
-    from esorex_bridge.datasets.organise import Organised
+    from esorex_bridge.organise.grouping import Candidate, Group
+    from esorex_bridge.organise.organiser import Organised
 
 EXAMPLE = (
     "esorex-bridge review NACO.2016-03-02T00:30:00.076_tpl --root night\n"
@@ -109,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
 
     if bool(args.use) != bool(args.category):
         raise UserError("--use FILE and --for CATEGORY belong together")
-    data = organising.load(options.request(args), args.data) if not args.reset else _without_choices(args)
+    data = from_disk.load(options.request(args), args.data) if not args.reset else _without_choices(args)
     dataset = data.before.get(args.dataset)
     if dataset is None:
         names = ", ".join(data.before) or "none"
@@ -130,7 +130,7 @@ def _without_choices(args: argparse.Namespace) -> OrganisedData:
     kept = read_choices_file(args.root)
     kept.pop(args.dataset, None)
     write_choices_file(args.root, kept)
-    return organising.load(options.request(args), args.data)
+    return from_disk.load(options.request(args), args.data)
 
 
 def _changed(choices: Choices, args: argparse.Namespace) -> Choices:
@@ -220,7 +220,7 @@ def alternatives(data: OrganisedData, dataset: Dataset) -> Iterator[Alternative]
 
 
 def _by_rules(known: Organised, target: Group) -> Iterator[Alternative]:
-    from esorex_bridge.datasets.associate import days_between
+    from esorex_bridge.organise.association import days_between
 
     waiting = [(target, target.execution.action)]
     seen = {id(target)}
@@ -255,7 +255,7 @@ def _row(purpose: str, category: str, candidate: Candidate, used: bool, days: fl
 
 
 def _by_tree(data: OrganisedData, action: Action, purpose: str) -> Iterator[Alternative]:
-    from esorex_bridge.datasets.alternatives import alternatives_of
+    from esorex_bridge.organise.alternatives import alternatives_of
 
     for choices in alternatives_of(action, data.headers):
         for place, choice in enumerate(choices):

@@ -42,11 +42,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _explain(accounts: tuple[dict[str, Any], ...], as_json: bool) -> int:
-    from esorex_bridge.run.account import in_words
+    from esorex_bridge.run.explanation import render
 
     if as_json:
         output.emit_json({"steps": list(accounts)})
     else:
         for told in accounts:
-            print("\n".join(in_words(told)))
+            print("\n".join(render(told)))
     return 0

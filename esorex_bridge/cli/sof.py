@@ -23,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the files and print the commands that use them."""
-    from esorex_bridge.run.hand import foreseen_sofs
+    from esorex_bridge.run.sof_files import foreseen_sofs
     from esorex_bridge.session import Session
 
     with Session(options.settings(args)) as session:

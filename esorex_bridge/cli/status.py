@@ -21,8 +21,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the state of a root."""
     from esorex_bridge.run.cleaning import disk_use
-    from esorex_bridge.run.rereading import Reread, read_again
     from esorex_bridge.session import Session
+    from esorex_bridge.store.audit import Reread, read_again
 
     with Session(options.settings(args)) as session:
         store = session.store

@@ -6,7 +6,7 @@ import argparse
 import os
 from datetime import UTC, datetime
 
-from esorex_bridge.archive import remembered
+from esorex_bridge.archive import saved_login
 from esorex_bridge.cli import archive, options, output
 
 EXAMPLE = "esorex-bridge whoami"
@@ -19,7 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Log in with what is there, and say as whom; nobody is exit code 1."""
-    found = remembered.credentials(os.environ, keyring=not args.archive)
+    found = saved_login.credentials(os.environ, keyring=not args.archive)
     if found is None:
         if args.json:
             output.emit_json({"user": None, "source": None, "token_ends": None})

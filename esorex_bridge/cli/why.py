@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from esorex_bridge import organising
 from esorex_bridge.cli import options, output
 from esorex_bridge.errors import BridgeError, UserError
 from esorex_bridge.files import stem
+from esorex_bridge.organise import from_disk
 
 EXAMPLE = (
     "esorex-bridge why NACO.2016-03-02T00:30:00.076_tpl --root night\n"
@@ -38,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Look everywhere for the name, and print what is known."""
-    data = organising.load(options.request(args), args.data)
+    data = from_disk.load(options.request(args), args.data)
     lines = explain(data, args.what) or _about_step(args)
     if not lines:
         names = ", ".join(dataset.name for dataset in data.datasets) or "none"
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _about_step(args: argparse.Namespace) -> tuple[str, ...]:
     """Return what is known of the steps of a name, or of a recipe; nothing where there are none."""
-    from esorex_bridge.run.account import in_words
+    from esorex_bridge.run.explanation import render
     from esorex_bridge.session import Session
 
     try:
@@ -62,12 +62,12 @@ def _about_step(args: argparse.Namespace) -> tuple[str, ...]:
         if args.set or args.parameters:
             raise
         return ()  # what cannot be planned has no steps to tell of
-    return tuple(line for told in accounts if args.what in (told["step"], told["recipe"]) for line in in_words(told))
+    return tuple(line for told in accounts if args.what in (told["step"], told["recipe"]) for line in render(told))
 
 
-def explain(data: organising.OrganisedData, what: str) -> tuple[str, ...]:
+def explain(data: from_disk.OrganisedData, what: str) -> tuple[str, ...]:
     """Return what is known of a dataset, file or category; nothing where there is none of that name."""
-    from esorex_bridge.datasets import why
+    from esorex_bridge.organise import why
 
     lines: list[str] = []
     dataset = data.dataset(what)

@@ -12,9 +12,9 @@ from esorex_bridge.cli import output
 from esorex_bridge.errors import UserError
 
 if TYPE_CHECKING:
-    from esorex_bridge.datasets.oca.rules import Rules
-    from esorex_bridge.plan.inspection import Finding
-    from esorex_bridge.plan.workflow import Workflow
+    from esorex_bridge.definitions.inspection import Finding
+    from esorex_bridge.definitions.oca.rules import Rules
+    from esorex_bridge.definitions.workflow import Workflow
 
 EXAMPLE = (
     "esorex-bridge workflows\n  esorex-bridge workflows check naco my_hawki.yaml\n"
@@ -61,9 +61,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _import(args: argparse.Namespace) -> int:
     """Print a draft of a definition, made from rules and installed recipes."""
-    from esorex_bridge.plan.draft import draft_workflow
-    from esorex_bridge.plan.workflow import parse_workflow
-    from esorex_bridge.run.manual import recipes_of_pipeline
+    from esorex_bridge.definitions.draft import draft_workflow
+    from esorex_bridge.definitions.workflow import parse_workflow
+    from esorex_bridge.esorex.man_pages import recipes_of_pipeline
 
     if len(args.names) != 1:
         raise UserError("import takes one OCA file, such as /usr/share/cpl-plugins/naco-4.4.11/gasgano/config/naco.oca")
@@ -81,7 +81,7 @@ def _import(args: argparse.Namespace) -> int:
 
 
 def _chosen(names: list[str]) -> tuple[Workflow, ...]:
-    from esorex_bridge.run.definitions import own_definitions
+    from esorex_bridge.definitions.folders import own_definitions
 
     definitions = own_definitions()
     if not names:
@@ -148,8 +148,8 @@ def _document(workflow: Workflow, steps: bool) -> dict[str, Any]:
 
 
 def _check(args: argparse.Namespace, chosen: tuple[Workflow, ...]) -> int:
-    from esorex_bridge.plan.inspection import inspect, unknown_to_rules
-    from esorex_bridge.run.check import check_recipes
+    from esorex_bridge.definitions.inspection import inspect, unknown_to_rules
+    from esorex_bridge.esorex.check import check_recipes
     from esorex_bridge.session import Session, Settings
 
     findings: list[Finding] = []
@@ -176,7 +176,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
 
 def _rules(workflow: Workflow, given: Path | None) -> Iterator[Rules]:
     """Yield the rules for a workflow's instrument: those given, or those of the installed pipeline."""
-    from esorex_bridge.datasets.oca.library import PATTERNS, rule_file
+    from esorex_bridge.definitions.oca.library import PATTERNS, rule_file
 
     installed = [path for folder in SHARE_FOLDERS for pattern in PATTERNS for path in sorted(folder.glob(pattern))]
     path = given or rule_file(workflow.instruments[0], installed)
@@ -185,7 +185,7 @@ def _rules(workflow: Workflow, given: Path | None) -> Iterator[Rules]:
 
 
 def _read_rules(path: Path) -> Rules:
-    from esorex_bridge.datasets.oca.grammar import parse_rules
+    from esorex_bridge.definitions.oca.grammar import parse_rules
 
     try:
         text = path.read_text(encoding="utf-8", errors="replace")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from esorex_bridge.lazy.command import DoubtError
-from esorex_bridge.lazy.shelf import Shelf, stamp
+from esorex_bridge.lazy.lazy_store import LazyStore, stamp
 
 _LONGEST_LINE_BYTES = 1022
 
@@ -49,7 +49,7 @@ def frames_of(sofs: Iterable[str]) -> list[Frame]:
     return found
 
 
-def inputs_of(frames: Iterable[Frame], shelf: Shelf) -> list[Input]:
+def inputs_of(frames: Iterable[Frame], shelf: LazyStore) -> list[Input]:
     """Return frames with their contents' digests.
 
     Raises

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from esorex_bridge.lazy.command import Call, DoubtError
+from esorex_bridge.lazy.lazy_store import LazyStore, stamp
 from esorex_bridge.lazy.real import ask
-from esorex_bridge.lazy.shelf import Shelf, stamp
 
 _UNSEEN = {
     "mem-check": False, "output-readonly": False, "paf-config": "", "params": False, "recipes": False,
@@ -55,7 +55,7 @@ class Plugin(NamedTuple):
         return f"{found.group(1)}/{found.group(2)}" if found else folder
 
 
-def settings_of(call: Call, real: str, shelf: Shelf) -> Settings:
+def settings_of(call: Call, real: str, shelf: LazyStore) -> Settings:
     """Return EsoRex's settings for a call.
 
     Raises
@@ -87,7 +87,7 @@ def settings_of(call: Call, real: str, shelf: Shelf) -> Settings:
     return settings
 
 
-def parameters_of(call: Call, settings: Settings, plugin: Plugin, real: str, shelf: Shelf) -> list[RecipeParameter]:
+def parameters_of(call: Call, settings: Settings, plugin: Plugin, real: str, shelf: LazyStore) -> list[RecipeParameter]:
     """Return every parameter of the recipe with the value that the call gives it.
 
     Raises
@@ -116,7 +116,7 @@ def parameters_of(call: Call, settings: Settings, plugin: Plugin, real: str, she
     ]
 
 
-def plugin_of(recipe: str, settings: Settings, shelf: Shelf) -> Plugin:
+def plugin_of(recipe: str, settings: Settings, shelf: LazyStore) -> Plugin:
     """Return the plugin of a recipe: the one file of its name below the recipe folders.
 
     Raises
@@ -151,7 +151,7 @@ def _below(folder: str, name: str, depth: int) -> list[str]:
     return found
 
 
-def _asked(shelf: Shelf, question: object, real: str, options: list[str], words: list[str]) -> list[dict[str, Any]]:
+def _asked(shelf: LazyStore, question: object, real: str, options: list[str], words: list[str]) -> list[dict[str, Any]]:
     name = hashlib.sha256(json.dumps([question, bool(words)]).encode()).hexdigest()
     known = shelf.answer(name)
     if known is None:

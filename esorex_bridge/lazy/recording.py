@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 from esorex_bridge.lazy.command import Call, DoubtError
 from esorex_bridge.lazy.content import Frame
 from esorex_bridge.lazy.effective import Settings
+from esorex_bridge.lazy.lazy_store import LazyStore
 from esorex_bridge.lazy.messages import names_command, with_gaps
 from esorex_bridge.lazy.places import places_of
 from esorex_bridge.lazy.real import Ended
 from esorex_bridge.lazy.replay import MANIFEST_VERSION, copy_and_digest
-from esorex_bridge.lazy.shelf import Shelf
 
 _NOTHING_MD5 = "d41d8cd98f00b204e9800998ecf8427e"
 _FITS = (".fits", ".tfits", ".fit")
@@ -80,7 +80,7 @@ def record(
     call: Call,
     settings: Settings,
     frames: Sequence[Frame],
-    shelf: Shelf,
+    shelf: LazyStore,
     document: dict[str, Any],
     ended: Ended,
     products: Sequence[Listed],

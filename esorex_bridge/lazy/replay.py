@@ -13,9 +13,9 @@ from typing import Any
 
 from esorex_bridge.lazy.command import Call, DoubtError
 from esorex_bridge.lazy.effective import Settings
+from esorex_bridge.lazy.lazy_store import LazyStore
 from esorex_bridge.lazy.messages import at_least, filled
 from esorex_bridge.lazy.places import Place, list_of_products, places_of
-from esorex_bridge.lazy.shelf import Shelf
 
 MANIFEST_VERSION = 1
 _PIECE_BYTES = 1 << 20
@@ -25,7 +25,7 @@ class DamagedError(Exception):
     """What the store has of a step is not what was put there."""
 
 
-def read_manifest(shelf: Shelf, key: str) -> dict[str, Any] | None:
+def read_manifest(shelf: LazyStore, key: str) -> dict[str, Any] | None:
     """Return what the store says of a step; None where it has none, or one of another version.
 
     Raises
@@ -43,7 +43,7 @@ def read_manifest(shelf: Shelf, key: str) -> dict[str, Any] | None:
     return manifest if manifest.get("version") == MANIFEST_VERSION else None
 
 
-def leave(call: Call, settings: Settings, shelf: Shelf, manifest: dict[str, Any]) -> None:
+def leave(call: Call, settings: Settings, shelf: LazyStore, manifest: dict[str, Any]) -> None:
     """Leave behind what the run of a manifest left, where this call wants it, and say what EsoRex said.
 
     Raises

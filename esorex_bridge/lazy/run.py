@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 from esorex_bridge.lazy.command import Call, DoubtError, take_apart
 from esorex_bridge.lazy.content import Frame, frames_of, inputs_of
 from esorex_bridge.lazy.effective import Plugin, Settings, parameters_of, plugin_of, settings_of
+from esorex_bridge.lazy.lazy_store import LazyStore, default_place
 from esorex_bridge.lazy.real import become, die_of, run, without_line
 from esorex_bridge.lazy.replay import DamagedError, leave, read_manifest
-from esorex_bridge.lazy.shelf import Shelf, default_place
 from esorex_bridge.lazy.statement import key_of, stated_parameters, statement_of
 
 _NO_LIST = b"Writing of output sof omitted due to previous errors"
@@ -38,7 +38,7 @@ class Wanted(NamedTuple):
         What the recipe will read.
     document : dict
         `key` and `statement`, and the `labels` of the inputs.
-    shelf : Shelf
+    shelf : LazyStore
         The store.
     """
 
@@ -47,7 +47,7 @@ class Wanted(NamedTuple):
     plugin: Plugin
     frames: list[Frame]
     document: dict[str, Any]
-    shelf: Shelf
+    shelf: LazyStore
 
     @property
     def key(self) -> str:
@@ -74,7 +74,7 @@ def carry_out(real: str, words: Sequence[str]) -> int:
 
 def _wanted(real: str, words: Sequence[str]) -> Wanted:
     call = take_apart(words)
-    shelf = Shelf(default_place(os.environ))
+    shelf = LazyStore(default_place(os.environ))
     settings = settings_of(call, real, shelf)
     plugin = plugin_of(call.recipe, settings, shelf)
     parameters = parameters_of(call, settings, plugin, real, shelf)
@@ -145,7 +145,7 @@ def _unsay(settings: Settings, words: bytes) -> None:
 def _check_unchanged(wanted: Wanted) -> None:
     """Raise a doubt where an input changed while the recipe ran."""
     stated = [digest for _, digest in wanted.document["statement"]["inputs"]]
-    now = [entry.digest for entry in inputs_of(wanted.frames, Shelf(wanted.shelf.place))]
+    now = [entry.digest for entry in inputs_of(wanted.frames, LazyStore(wanted.shelf.place))]
     if stated != now:
         raise DoubtError("an input changed while the recipe ran")
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from esorex_bridge.lazy.content import Input
 from esorex_bridge.lazy.effective import Plugin, RecipeParameter, Settings
-from esorex_bridge.lazy.shelf import Shelf
+from esorex_bridge.lazy.lazy_store import LazyStore
 
 STATEMENT_VERSION = 1
 """The same number as `run.key.STATEMENT_VERSION`; a test holds both together."""
@@ -43,7 +43,7 @@ def key_of(statement: dict[str, Any]) -> str:
 
 
 def stated_parameters(
-    parameters: Iterable[RecipeParameter], settings: Settings, shelf: Shelf
+    parameters: Iterable[RecipeParameter], settings: Settings, shelf: LazyStore
 ) -> Iterator[tuple[str, str]]:
     """Yield what is stated as parameters: each value, the content of a file that a value names, unusual signing."""
     for parameter in parameters:

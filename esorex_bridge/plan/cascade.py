@@ -14,9 +14,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, Purpose, walk_actions
+from esorex_bridge.definitions.parameters import ParameterSetting
+from esorex_bridge.definitions.workflow import Calibration, StepDefinition, Workflow
 from esorex_bridge.plan.groups import Group, absent, following, keywords_of, split
 from esorex_bridge.plan.matching import Choice, choose
-from esorex_bridge.plan.parameters import ParameterSetting
 from esorex_bridge.plan.plan import (
     FileInput,
     HeadersByPath,
@@ -28,7 +29,6 @@ from esorex_bridge.plan.plan import (
     StepName,
     UnusedGroup,
 )
-from esorex_bridge.plan.workflow import Calibration, StepDefinition, Workflow
 
 
 def make_plan(

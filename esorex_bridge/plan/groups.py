@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct
 
 from esorex_bridge.datasets.dataset import Action, DatasetFile, Purpose
+from esorex_bridge.definitions.steps import StepDefinition
 from esorex_bridge.plan.matching import setting_of
 from esorex_bridge.plan.plan import HeadersByPath, Keywords
-from esorex_bridge.plan.steps import StepDefinition
 
 
 class Group(Struct, frozen=True):

@@ -8,8 +8,8 @@ from typing import Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
+from esorex_bridge.definitions.steps import Calibration
 from esorex_bridge.plan.plan import Keywords
-from esorex_bridge.plan.steps import Calibration
 
 
 class Offered(Protocol):

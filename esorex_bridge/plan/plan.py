@@ -9,7 +9,7 @@ from typing import NewType
 from msgspec import Struct, field
 
 from esorex_bridge.datasets.dataset import Purpose
-from esorex_bridge.plan.parameters import ParameterSetting
+from esorex_bridge.definitions.parameters import ParameterSetting
 
 Keywords = Mapping[str, str | int | float | bool | None]
 """Header keywords of a file in ESO's dotted form (`DET.DIT`, `MJD-OBS`)."""

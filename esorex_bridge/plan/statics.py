@@ -10,10 +10,10 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, walk_actions
+from esorex_bridge.definitions.steps import Calibration, StepDefinition
+from esorex_bridge.definitions.workflow import Workflow
 from esorex_bridge.plan.matching import mismatches
 from esorex_bridge.plan.plan import Keywords
-from esorex_bridge.plan.steps import Calibration, StepDefinition
-from esorex_bridge.plan.workflow import Workflow
 
 Preference = Literal["archive", "kit"]
 """Whose static calibration is taken where both the archive and a kit have one."""
@@ -34,14 +34,16 @@ class Static(Struct, frozen=True):
     instrument: str = ""
 
 
-class Shelf(Struct, frozen=True):
+class StaticLibrary(Struct, frozen=True):
     """The static calibrations at hand, and whose come first."""
 
     statics: tuple[Static, ...] = ()
     first: Preference = "archive"
 
 
-def with_statics(dataset: Dataset, workflow: Workflow, shelf: Shelf, header: Callable[[Path], Keywords]) -> Dataset:
+def with_statics(
+    dataset: Dataset, workflow: Workflow, shelf: StaticLibrary, header: Callable[[Path], Keywords]
+) -> Dataset:
     """Return a dataset in which statics of kits fill what its own files and steps leave open.
 
     What a step makes from raws of the dataset is never replaced. A processed calibration of the archive is replaced
@@ -54,7 +56,7 @@ def with_statics(dataset: Dataset, workflow: Workflow, shelf: Shelf, header: Cal
         As the archive or the rules made it.
     workflow : Workflow
         Tells which categories the steps take, and in which keywords they must agree.
-    shelf : Shelf
+    shelf : StaticLibrary
         What there is.
     header : callable
         Returns the keywords of a file on this machine.

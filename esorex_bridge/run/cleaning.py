@@ -11,10 +11,10 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from esorex_bridge.run.key import StepKey
-from esorex_bridge.run.locks import is_locked, locked
-from esorex_bridge.run.store import SqliteStore
-from esorex_bridge.run.workspace import LOCK_NAME, Workspace
+from esorex_bridge.reuse.key import StepKey
+from esorex_bridge.store.step_store import SqliteStore
+from esorex_bridge.workspace.folders import LOCK_NAME, Workspace
+from esorex_bridge.workspace.locks import is_locked, locked
 
 _DEPTH = 3
 """Folders of runs lie at <workflow>/<actor>/<time stamp>."""

@@ -16,20 +16,22 @@ from msgspec.structs import replace
 
 from esorex_bridge.datasets.dataset import Dataset
 from esorex_bridge.errors import RecipeError
+from esorex_bridge.esorex.recipe import RecipeRunner
 from esorex_bridge.files import Digest
 from esorex_bridge.plan.plan import Plan, StepName, recipes_of
-from esorex_bridge.run.account import account
-from esorex_bridge.run.decide import Decision, Execute, NotNeeded, Policy, Reuse, decide, refuse_unknown
-from esorex_bridge.run.foresee import Foreseen, HeldUp, Settled, input_files, settle
-from esorex_bridge.run.key import Seal, StepKey
-from esorex_bridge.run.ports import Absent, Product, RecipeRunner, Record, Reporter
+from esorex_bridge.reuse.decide import Decision, Execute, NotNeeded, Policy, Reuse, decide, refuse_unknown
+from esorex_bridge.reuse.key import Fingerprint, StepKey
+from esorex_bridge.reuse.record import Absent, Product, Record
+from esorex_bridge.reuse.resolve import ResolvedPlan, Settled, Unresolvable, input_files, settle
+from esorex_bridge.run.explanation import account
 from esorex_bridge.run.report import DatasetReport, DecisionWord, Outcome, StepReport, count
+from esorex_bridge.run.reporter import Reporter
 from esorex_bridge.run.schedule import Blocked, Ended, Failed, Made, Work, gather, run_all
-from esorex_bridge.run.store import SqliteStore
-from esorex_bridge.run.summaries import RunSummary
+from esorex_bridge.store.step_store import SqliteStore
+from esorex_bridge.store.summaries import RunSummary
 
 if TYPE_CHECKING:
-    from esorex_bridge.run.workspace import Workspace
+    from esorex_bridge.workspace.folders import Workspace
 
 _NO_ESOREX = "EsoRex is not installed (Debian: apt-get install esorex, and cpl-plugin-… for the pipeline)"
 
@@ -87,14 +89,14 @@ def carry_out(pairs: Pairs, tools: Tools, dry_run: bool = False) -> tuple[Datase
     listed = tuple(pairs)
     if tools.runner is None:
         return tuple(_not_run(dataset, plan, "no_esorex", _NO_ESOREX) for dataset, plan in listed)
-    foreseen = foresee_all(listed, tools.store, tools.runner)
+    foreseen = resolve_all(listed, tools.store, tools.runner)
     run = _Run(tools, tools.runner)
-    run.decide(ahead for ahead in foreseen if isinstance(ahead, Foreseen))
+    run.decide(ahead for ahead in foreseen if isinstance(ahead, ResolvedPlan))
     if not dry_run:
         run.make()
     reports = tuple(
         _not_run(ahead.dataset, ahead.plan, "blocked", ahead.reason)
-        if isinstance(ahead, HeldUp)
+        if isinstance(ahead, Unresolvable)
         else run.report(ahead, () if dry_run else run.deliver(ahead))
         for ahead in foreseen
     )
@@ -121,27 +123,29 @@ def accounts(pairs: Pairs, tools: Tools) -> tuple[dict[str, Any], ...]:
     if tools.runner is None:
         raise RecipeError(_NO_ESOREX)
     run = _Run(tools, tools.runner)
-    foreseen = tuple(ahead for ahead in foresee_all(pairs, tools.store, tools.runner) if isinstance(ahead, Foreseen))
+    foreseen = tuple(
+        ahead for ahead in resolve_all(pairs, tools.store, tools.runner) if isinstance(ahead, ResolvedPlan)
+    )
     run.decide(foreseen)
     return tuple(account(ahead, decision) for ahead in foreseen for decision in run.decisions(ahead))
 
 
 def products_of(plan: Plan, dataset: Dataset, store: SqliteStore, runner: RecipeRunner) -> dict[StepName, Record]:
     """Return the records of a plan's steps that were made before and whose products are whole."""
-    (ahead,) = foresee_all(((dataset, plan),), store, runner)
-    if isinstance(ahead, HeldUp):
+    (ahead,) = resolve_all(((dataset, plan),), store, runner)
+    if isinstance(ahead, Unresolvable):
         return {}
     found = store.find_all(ahead.keys.values())
     records = {name: found[key] for name, key in ahead.keys.items()}
     return {name: record for name, record in records.items() if isinstance(record, Record)}
 
 
-def foresee_all(pairs: Pairs, store: SqliteStore, runner: RecipeRunner) -> tuple[Foreseen | HeldUp, ...]:
+def resolve_all(pairs: Pairs, store: SqliteStore, runner: RecipeRunner) -> tuple[ResolvedPlan | Unresolvable, ...]:
     """Return what is known of plans beforehand; errors as `carry_out`."""
     listed = tuple(pairs)
     plans = [plan for _, plan in listed]
-    asking = _Beside(lambda: runner.recipes(recipes_of(plans)))
-    looking = _Beside(lambda: _look(plans, store))
+    asking = BackgroundCall(lambda: runner.recipes(recipes_of(plans)))
+    looking = BackgroundCall(lambda: _look(plans, store))
     _load_while_waiting(asking)
     recipes, stamps = asking.result(), looking.result()
     settled = tuple(settle(dataset, plan, recipes, _digest_of_named) for dataset, plan in listed)
@@ -150,36 +154,36 @@ def foresee_all(pairs: Pairs, store: SqliteStore, runner: RecipeRunner) -> tuple
 
 def _look(plans: Iterable[Plan], store: SqliteStore) -> dict[str, str]:
     """Return what the files of plans look like. While EsoRex is asked, files of new plans are read as well."""
-    store.read_new(input_files(store.never_foreseen(plans)))
+    store.read_new(input_files(store.without_keys(plans)))
     return store.stamps(input_files(plans))
 
 
 def _foreseen(
-    settled: tuple[Settled | HeldUp, ...], stamps: Mapping[str, str], store: SqliteStore
-) -> tuple[Foreseen | HeldUp, ...]:
+    settled: tuple[Settled | Unresolvable, ...], stamps: Mapping[str, str], store: SqliteStore
+) -> tuple[ResolvedPlan | Unresolvable, ...]:
     """Return what is known of plans; keys are worked out where they are not known under the plan's seal."""
-    seals = [None if isinstance(plan, HeldUp) else plan.seal(stamps) for plan in settled]
-    known = store.keys_foreseen(seal for seal in seals if seal)
-    pairs = tuple(zip(settled, seals, strict=True))
-    unknown = (plan.plan for plan, seal in pairs if isinstance(plan, Settled) and seal not in known)
+    fingerprints = [None if isinstance(plan, Unresolvable) else plan.fingerprint(stamps) for plan in settled]
+    known = store.keys_by_fingerprint(fingerprint for fingerprint in fingerprints if fingerprint)
+    pairs = tuple(zip(settled, fingerprints, strict=True))
+    unknown = (plan.plan for plan, fingerprint in pairs if isinstance(plan, Settled) and fingerprint not in known)
     digests = store.digests(input_files(unknown))
-    foreseen: list[Foreseen | HeldUp] = []
-    learnt: list[tuple[Plan, Seal, tuple[StepKey, ...]]] = []
-    for plan, seal in pairs:
-        if isinstance(plan, HeldUp):
+    foreseen: list[ResolvedPlan | Unresolvable] = []
+    learnt: list[tuple[Plan, Fingerprint, tuple[StepKey, ...]]] = []
+    for plan, fingerprint in pairs:
+        if isinstance(plan, Unresolvable):
             foreseen.append(plan)
-        elif seal in known:
-            foreseen.append(plan.known(known[seal], partial(store.digests, input_files((plan.plan,)))))
+        elif fingerprint in known:
+            foreseen.append(plan.known(known[fingerprint], partial(store.digests, input_files((plan.plan,)))))
         else:
             ahead = plan.foreseen(digests)
             foreseen.append(ahead)
-            if seal and isinstance(ahead, Foreseen):
-                learnt.append((plan.plan, seal, tuple(ahead.keys.values())))
+            if fingerprint and isinstance(ahead, ResolvedPlan):
+                learnt.append((plan.plan, fingerprint, tuple(ahead.keys.values())))
     store.learn_keys(learnt)
     return tuple(foreseen)
 
 
-class _Beside(Thread, Generic[Answer]):
+class BackgroundCall(Thread, Generic[Answer]):
     """A call that is made beside what goes on here; lighter to load than an executor, in a run that finds all made."""
 
     def __init__(self, call: Callable[[], Answer]) -> None:
@@ -206,10 +210,10 @@ class _Beside(Thread, Generic[Answer]):
 
 def _load_while_waiting(asking: Thread) -> None:
     """Load what comes next while EsoRex is asked about its recipes: that leaves this processor free."""
-    for module in ("making", "end_products", "reflex_note"):
+    for module in ("run.step", "run.delivery", "reflex.bookkeeping_writer"):
         if not asking.is_alive():
             return
-        import_module(f"esorex_bridge.run.{module}")
+        import_module(f"esorex_bridge.{module}")
 
 
 def _digest_of_named(value: str) -> Digest | None:
@@ -232,7 +236,7 @@ class _Run:
         self._records: dict[StepKey, Record] = {}
         self._ended: dict[StepKey, Ended] = {}
 
-    def decide(self, foreseen: Iterable[Foreseen]) -> None:
+    def decide(self, foreseen: Iterable[ResolvedPlan]) -> None:
         """Decide about all steps."""
         store, policy, listed = self._tools.store, self._tools.policy, tuple(foreseen)
         refuse_unknown(policy, tuple(ahead.plan for ahead in listed))
@@ -249,17 +253,17 @@ class _Run:
                 if isinstance(decision, Reuse):
                     self._records[decision.record.key] = decision.record
 
-    def _adopted(self, ahead: Foreseen, name: StepName, found: Record | Absent) -> Record | Absent:
+    def _adopted(self, ahead: ResolvedPlan, name: StepName, found: Record | Absent) -> Record | Absent:
         """Return what an adopted history of Reflex has for a step that we did not make ourselves."""
         store = self._tools.store
         if isinstance(found, Record) or not store.has_adopted():
             return found
-        from esorex_bridge.run.reflex_adopt import adopted_alike
+        from esorex_bridge.reflex.adopt import adopted_alike
 
         statement = ahead.stated[name]
         return adopted_alike(statement, store.nearest(statement), store.find) or found
 
-    def decisions(self, ahead: Foreseen) -> tuple[Decision, ...]:
+    def decisions(self, ahead: ResolvedPlan) -> tuple[Decision, ...]:
         """Return what was decided about the steps of a plan."""
         return self._decisions[ahead.plan.dataset]
 
@@ -276,22 +280,22 @@ class _Run:
         )
 
     def _make(self, work: Work, records: Mapping[StepKey, Record]) -> Made:
-        from esorex_bridge.run.making import Maker
+        from esorex_bridge.run.step import StepRunner
 
         number = list(self._works).index(work.key) + 1
         expected = self._tools.store.expected_seconds(work.step.recipe)
         name = f"{work.step.name} of {work.foreseen.plan.dataset}"
         self._tools.reporter.started(name, number, len(self._works), expected)
-        maker = Maker(self._runner, self._tools.store, self._tools.workspace)
+        maker = StepRunner(self._runner, self._tools.store, self._tools.workspace)
         return Made(*maker.make(work.foreseen, work.step, records, work.how))
 
     def _tell(self, work: Work, ended: Ended) -> None:
         self._ended[work.key] = ended
         self._tools.reporter.finished(self._worked(work.foreseen, work.key, Execute(work.step, work.reason)))
 
-    def deliver(self, ahead: Foreseen) -> tuple[Product, ...]:
+    def deliver(self, ahead: ResolvedPlan) -> tuple[Product, ...]:
         """Return the products that a dataset is for, brought into its folder of end products."""
-        from esorex_bridge.run.end_products import deliver
+        from esorex_bridge.run.delivery import deliver
 
         tools = self._tools
         records = (self._records.get(ahead.keys[step.name]) for step in ahead.plan.steps if step.target)
@@ -304,19 +308,19 @@ class _Run:
             )
         )
 
-    def report(self, ahead: Foreseen, end_products: tuple[Product, ...]) -> DatasetReport:
+    def report(self, ahead: ResolvedPlan, end_products: tuple[Product, ...]) -> DatasetReport:
         """Return what came of a dataset."""
         steps = [self._step(ahead, decision) for decision in self.decisions(ahead)]
         return replace(_dataset_report(ahead.dataset, ahead.plan, steps), end_products=end_products)
 
-    def _step(self, ahead: Foreseen, decision: Decision) -> StepReport:
+    def _step(self, ahead: ResolvedPlan, decision: Decision) -> StepReport:
         if isinstance(decision, Execute):
             return self._worked(ahead, ahead.keys[decision.step.name], decision)
         if isinstance(decision, NotNeeded):
             return _report(ahead.plan, decision, "not_needed", "skipped")
         return _made(_report(ahead.plan, decision, "reuse", "done"), decision.record)
 
-    def _worked(self, ahead: Foreseen, key: StepKey, decision: Execute) -> StepReport:
+    def _worked(self, ahead: ResolvedPlan, key: StepKey, decision: Execute) -> StepReport:
         work, ended = self._works[key], self._ended.get(key)
         if isinstance(ended, Made):
             if ended.ran and work.foreseen is ahead:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from esorex_bridge.run.ports import Product
+from esorex_bridge.reuse.record import Product
 
 DecisionWord = Literal["execute", "reuse", "not_needed"]
 Outcome = Literal["done", "planned", "failed", "blocked", "skipped", "no_esorex"]

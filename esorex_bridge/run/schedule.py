@@ -10,10 +10,10 @@ from msgspec import Struct
 
 from esorex_bridge.errors import BridgeError
 from esorex_bridge.plan.plan import Step
-from esorex_bridge.run.decide import Decision, Execute
-from esorex_bridge.run.foresee import Foreseen
-from esorex_bridge.run.key import StepKey
-from esorex_bridge.run.ports import How, Record
+from esorex_bridge.reuse.decide import Decision, Execute
+from esorex_bridge.reuse.key import StepKey
+from esorex_bridge.reuse.record import How, Record
+from esorex_bridge.reuse.resolve import ResolvedPlan
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -25,7 +25,7 @@ class Work(Struct, frozen=True):
     """A step that must be made, for the first of the datasets that need it."""
 
     key: StepKey
-    foreseen: Foreseen
+    foreseen: ResolvedPlan
     step: Step
     reason: str
     how: How = "unless_there"
@@ -53,7 +53,7 @@ class Blocked(Struct, frozen=True):
 Ended = Made | Failed | Blocked
 
 
-def gather(pairs: Iterable[tuple[Foreseen, tuple[Decision, ...]]]) -> dict[StepKey, Work]:
+def gather(pairs: Iterable[tuple[ResolvedPlan, tuple[Decision, ...]]]) -> dict[StepKey, Work]:
     """Return the steps to make, each distinct one once, producers first."""
     works: dict[StepKey, Work] = {}
     for foreseen, decisions in pairs:

@@ -94,7 +94,7 @@ def science_in(folder: Path) -> tuple[str, ...]:
     from esorex_bridge.archive.trees import saved_trees
     from esorex_bridge.files import is_dp_id
     from esorex_bridge.fits.header import read_header
-    from esorex_bridge.run.inputs import scan
+    from esorex_bridge.workspace.scan import scan
 
     if not folder.is_dir():
         return ()
@@ -107,7 +107,7 @@ def at_hand(folder: Path, science: Sequence[str], mode: Mode) -> Associated | No
     """Return the associations in a folder where they cover all frames in a mode and every file they name is there."""
     from esorex_bridge.archive.trees import saved_trees
     from esorex_bridge.datasets.association import distinct_files
-    from esorex_bridge.run.inputs import scan
+    from esorex_bridge.workspace.scan import scan
 
     if not folder.is_dir():
         return None
@@ -125,7 +125,7 @@ def sof_of(trees: Iterable[AssociationTree], folder: Path) -> SetOfFiles:
     """Return the files of associations that are in a folder, with their categories and purposes."""
     from esorex_bridge.datasets.build import dataset_from_tree
     from esorex_bridge.datasets.dataset import purposes
-    from esorex_bridge.run.inputs import scan
+    from esorex_bridge.workspace.scan import scan
     from reflex_actors.purposes import united
 
     here = scan(folder).files
@@ -141,8 +141,8 @@ def sof_of(trees: Iterable[AssociationTree], folder: Path) -> SetOfFiles:
 
 
 def _fetch(inputs: Inputs, folder: Path, science: Sequence[str], mode: Mode) -> Associated:
+    from esorex_bridge.archive.download_list import wanted
     from esorex_bridge.archive.trees import save_trees
-    from esorex_bridge.archive.wanted import wanted
     from reflex_actors.archive import client
 
     with client(inputs.text("archive"), os.environ) as archive:
@@ -162,7 +162,7 @@ def _fetch(inputs: Inputs, folder: Path, science: Sequence[str], mode: Mode) -> 
 
 
 def _refuse_without_trees(replies: Iterable[AssociationReply]) -> None:
-    from esorex_bridge.archive.wanted import remarks
+    from esorex_bridge.archive.download_list import remarks
 
     listed = tuple(replies)
     if not any(reply.tree for reply in listed):

@@ -71,7 +71,7 @@ def _wanted(sof: SetOfFiles, categories: str) -> SetOfFiles:
 
 
 def _place(inputs: Inputs, sof: SetOfFiles) -> Path:
-    from esorex_bridge.run.workspace import safe_name
+    from esorex_bridge.workspace.folders import safe_name
 
     given = inputs.text("end_products_dir")
     first = Path(sof.files[0].name)
@@ -88,7 +88,7 @@ def _root_of_product(path: Path) -> Path:
 
 
 def _deliver(inputs: Inputs, source: Path, place: Path) -> Path:
-    from esorex_bridge.run.workspace import copy_whole
+    from esorex_bridge.workspace.folders import copy_whole
 
     target = _target(place, named(source, inputs.text("name")), source, inputs.text("exists_mode"))
     mode = inputs.text("copy_mode")
@@ -130,7 +130,7 @@ def _same(source: Path, target: Path) -> bool:
 def named(product: Path, pattern: str) -> str:
     """Return the name of a product without ending, from keywords and quoted texts as ProductRenamer has them."""
     from esorex_bridge.fits.header import read_header
-    from esorex_bridge.run.workspace import safe_name
+    from esorex_bridge.workspace.folders import safe_name
 
     header = read_header(product)
     words = []
@@ -169,7 +169,7 @@ def _listed(header: Header, pattern: re.Pattern[str], keys: tuple[str, str]) -> 
 
 
 def _write_whole(path: Path, text: str) -> None:
-    from esorex_bridge.run.workspace import written_whole
+    from esorex_bridge.workspace.folders import written_whole
 
     with written_whole(path) as part:
         part.write_text(text + "\n", encoding="utf-8")

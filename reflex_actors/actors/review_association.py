@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from esorex_bridge.cli.review import Alternative
     from esorex_bridge.datasets.dataset import Dataset
-    from esorex_bridge.organising import OrganisedData
+    from esorex_bridge.organise.from_disk import OrganisedData
 
 ACTOR = Actor(
     "review_association",
@@ -53,8 +53,8 @@ def work(inputs: Inputs) -> dict[str, Any]:
 
 def keep(data: OrganisedData, root: Path, chosen: Chosen) -> None:
     """Keep choices in the data root, where every later run applies them."""
-    from esorex_bridge.choices_file import write_choices_file
     from esorex_bridge.datasets.choices import Choices
+    from esorex_bridge.organise.choices_file import write_choices_file
 
     if not chosen:
         return

@@ -16,9 +16,9 @@ from reflex_actors.purposes import DO_NOTHING, SET_TO_UNIVERSAL, STRIP_LAST, aft
 from reflex_actors.sof_json import FitsFile, RecipeParameter, SetOfFiles, value_text
 
 if TYPE_CHECKING:
-    from esorex_bridge.plan.parameters import Parameter, ParameterSetting
+    from esorex_bridge.definitions.parameters import Parameter, ParameterSetting
     from esorex_bridge.plan.plan import Plan
-    from esorex_bridge.run.ports import Record
+    from esorex_bridge.reuse.record import Record
 
 ACTOR = Actor(
     "run_recipe",
@@ -110,9 +110,9 @@ def execute(root: Path, recipe: str, sof: SetOfFiles, sop: Iterable[RecipeParame
     ParameterError
         A parameter is wrong.
     """
-    from esorex_bridge.run.foresee import HeldUp, settle
-    from esorex_bridge.run.making import Maker
-    from esorex_bridge.run.ports import Record
+    from esorex_bridge.reuse.record import Record
+    from esorex_bridge.reuse.resolve import Unresolvable, settle
+    from esorex_bridge.run.step import StepRunner
     from esorex_bridge.session import Session, Settings
 
     plan = _plan(recipe, sof, tuple(_setting(each) for each in sop if each.recipe == recipe))
@@ -122,17 +122,17 @@ def execute(root: Path, recipe: str, sof: SetOfFiles, sop: Iterable[RecipeParame
             raise RecipeError("EsoRex is not found; put its folder on esoreflex.path in esoreflex.rc")
         recipes = session.esorex.recipes([recipe])
         settled = settle(Dataset(plan.dataset, "", Action(plan.dataset, ())), plan, recipes)
-        if isinstance(settled, HeldUp):
+        if isinstance(settled, Unresolvable):
             raise RecipeError(settled.reason)
         ahead = settled.foreseen(session.store.digests(file.name for file in sof.files))
-        if isinstance(ahead, HeldUp):
+        if isinstance(ahead, Unresolvable):
             raise DataError(ahead.reason)
         parameters = tuple(_described(recipe, each) for each in ahead.parameters[step.name])
         found = session.store.find(ahead.keys[step.name])
         if isinstance(found, Record):
             return Done(found, False, parameters)
         sys.stderr.write(f"{recipe} on {len(sof.files)} files of {plan.dataset} …\n")
-        return Done(*Maker(session.esorex, session.store, session.workspace).make(ahead, step, {}), parameters)
+        return Done(*StepRunner(session.esorex, session.store, session.workspace).make(ahead, step, {}), parameters)
 
 
 def _plan(recipe: str, sof: SetOfFiles, settings: tuple[ParameterSetting, ...]) -> Plan:
@@ -161,7 +161,7 @@ def _described(recipe: str, each: Parameter) -> RecipeParameter:
 
 
 def _setting(each: RecipeParameter) -> ParameterSetting:
-    from esorex_bridge.plan.parameters import ParameterSetting
+    from esorex_bridge.definitions.parameters import ParameterSetting
 
     return ParameterSetting(each.recipe, each.display_name, value_text(each.value), "in_sop")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from esorex_bridge.definitions.workflow import StepDefinition, Workflow
 from esorex_bridge.errors import UserError
-from esorex_bridge.plan.workflow import StepDefinition, Workflow
 from reflex_actors.dataset_json import read_datasets
 from reflex_actors.protocol import Actor, Inputs, Port
 from reflex_actors.purposes import accumulate, combine, of_step, own_purposes

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from esorex_bridge.plan.parameters import ParameterError, ParameterSchema, ParameterSetting, checked
+from esorex_bridge.definitions.parameters import ParameterError, ParameterSchema, ParameterSetting, checked
 from reflex_actors.page import Form, InvalidFormError, Question, ask, can_show
 from reflex_actors.protocol import Actor, Inputs, Port
 from reflex_actors.sof_json import RecipeParameter, SetOfFiles, value_text

@@ -7,8 +7,8 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from esorex_bridge.plan.located import Scalar
-from esorex_bridge.plan.workflow import Workflow
+from esorex_bridge.definitions.located import Scalar
+from esorex_bridge.definitions.workflow import Workflow
 from reflex_actors.actors import step_inputs
 from reflex_actors.moml import stages
 from reflex_actors.moml.blocks import (

@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from esorex_bridge.definitions.located import Scalar
+from esorex_bridge.definitions.workflow import StepDefinition, Workflow
 from esorex_bridge.errors import UserError
-from esorex_bridge.plan.located import Scalar
-from esorex_bridge.plan.workflow import StepDefinition, Workflow
 from reflex_actors.actors import run_command, tune_recipe
 from reflex_actors.moml.blocks import (
     actor,

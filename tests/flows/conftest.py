@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from esorex_bridge.demo.naco import naco_night
-from esorex_bridge.demo.night import FrameFolder, Night
-from esorex_bridge.demo.tree_xml import tree_document
+from esorex_bridge.demo.archive.tree_xml import tree_document
+from esorex_bridge.demo.nights.naco import naco_night
+from esorex_bridge.demo.nights.night import FrameFolder, Night
 
 SMALL = ("--set=naco_img_dark.r=8 8 8 8", "--set=naco_img_twflat.r=8 8 8 8")
 """What the recipes need to run on frames of 128 pixels."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from esorex_bridge.demo.nights import NIGHTS
+from esorex_bridge.demo.nights.catalogue import NIGHTS
 from tests.flows.conftest import Ended
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "reference" / "instruments.md"

@@ -79,7 +79,7 @@ def assert_same(left: Left, other: Left) -> None:
 
 @pytest.fixture(scope="module")
 def night_folder(tmp_path_factory: pytest.TempPathFactory, frames_folder: Path) -> Path:
-    from esorex_bridge.demo.naco import naco_night
+    from esorex_bridge.demo.nights.naco import naco_night
 
     return put_on_disk(naco_night(npix=128), frames_folder, tmp_path_factory.mktemp("night"))
 

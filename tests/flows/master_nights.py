@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from esorex_bridge.datasets.association import Association, AssociationTree, walk
-from esorex_bridge.demo.night import ArchiveFile, Night, group
-from esorex_bridge.demo.tables import processed
+from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
+from esorex_bridge.demo.nights.tables import processed
 from esorex_bridge.files import DpId, is_processed
 from tests.flows.instrument_runs import Reduction
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from esorex_bridge.demo.archive import EmbeddedArchive
+from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 from reflex_actors.actors import NAMES
 from reflex_actors.install import MODULES, install
 from tests.flows.reflex_driver import ReflexDriver

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from esorex_bridge.demo.archive import EmbeddedArchive
+from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 from reflex_actors.install import install
 from tests.flows.reflex_driver import ReflexDriver
 

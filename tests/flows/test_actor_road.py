@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from esorex_bridge.demo.archive import EmbeddedArchive
+from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 from esorex_bridge.fits.header import read_header
 from esorex_bridge.session import Session, Settings
 from reflex_actors.install import install

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from astropy.io import fits
 
-from esorex_bridge.demo.archive import EmbeddedArchive
-from esorex_bridge.demo.naco import naco_night
+from esorex_bridge.demo.archive.embedded import EmbeddedArchive
+from esorex_bridge.demo.nights.naco import naco_night
 from tests.batch_runs import COMMAND, JOBS, events, executions, make_root, recorded, report_of, run
 
 pytestmark = pytest.mark.usefixtures("esorex")
@@ -133,7 +133,7 @@ def test_the_products_are_those_of_a_plain_run(tmp_path: Path, frames_folder: Pa
 
 def test_the_cluster_engine_is_loaded_only_where_it_is_asked_for() -> None:
     loaded = "print(*(name in sys.modules for name in ('parsl', 'rich', 'astropy', 'requests')))"
-    code = f"import sys, esorex_bridge.cli.batch, esorex_bridge.batch.conduct; {loaded}"
+    code = f"import sys, esorex_bridge.cli.batch, esorex_bridge.batch.start; {loaded}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False"] * 4
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from esorex_bridge.demo import amber, amber_beams, giraf, muse, naco_spectra, uves, vimos, visir
-from esorex_bridge.demo.amber_array import BASELINES, uniform_disc
-from esorex_bridge.demo.amber_detector import STRIPES
-from esorex_bridge.demo.amber_statics import CALIBRATOR_MAS, good_pixels
-from esorex_bridge.demo.giraf_fibres import Spectrograph, transmission
-from esorex_bridge.demo.naco_spectra import nod_offset
-from esorex_bridge.demo.uves_echelle import Echelle
+from esorex_bridge.demo.nights import amber, amber_beams, giraf, muse, naco_spectra, uves, vimos, visir
+from esorex_bridge.demo.nights.amber_array import BASELINES, uniform_disc
+from esorex_bridge.demo.nights.amber_detector import STRIPES
+from esorex_bridge.demo.nights.amber_statics import CALIBRATOR_MAS, good_pixels
+from esorex_bridge.demo.nights.giraf_fibres import Spectrograph, transmission
+from esorex_bridge.demo.nights.naco_spectra import nod_offset
+from esorex_bridge.demo.nights.uves_echelle import Echelle
 from tests.flows.conftest import Ended
 from tests.flows.instrument_runs import Reduction, assert_told, reduce_twice
 

@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from esorex_bridge.demo import vimos_full
-from esorex_bridge.demo.hawki_full import NPIX
-from esorex_bridge.demo.hawki_mosaic import CHIPS, GAIN_E_PER_COUNT, Detectors, chip_pixels, chip_stars
-from esorex_bridge.demo.survey_tables import ZERO_POINT_MAG
-from esorex_bridge.demo.vimos_detectors import CHIPS as QUADRANTS
-from esorex_bridge.demo.vimos_detectors import COLUMNS, CONAD_E_PER_COUNT, PRESCAN
-from esorex_bridge.demo.vimos_statics import EXTINCTION_MAG, sky_positions
+from esorex_bridge.definitions.parameters import effective
+from esorex_bridge.demo.nights import vimos_full
+from esorex_bridge.demo.nights.hawki_full import NPIX
+from esorex_bridge.demo.nights.hawki_mosaic import CHIPS, GAIN_E_PER_COUNT, Detectors, chip_pixels, chip_stars
+from esorex_bridge.demo.nights.survey_tables import ZERO_POINT_MAG
+from esorex_bridge.demo.nights.vimos_detectors import CHIPS as QUADRANTS
+from esorex_bridge.demo.nights.vimos_detectors import COLUMNS, CONAD_E_PER_COUNT, PRESCAN
+from esorex_bridge.demo.nights.vimos_statics import EXTINCTION_MAG, sky_positions
 from esorex_bridge.errors import RecipeError
-from esorex_bridge.plan.parameters import effective
+from esorex_bridge.esorex.products import check_outputs, refuse_unusable
+from esorex_bridge.esorex.recipe import Job, Recipe
 from esorex_bridge.plan.sof import of_entries, parse_sof
-from esorex_bridge.run.ports import Job, Recipe
-from esorex_bridge.run.products import check_outputs, refuse_unusable
 from esorex_bridge.session import Session, Settings
 from tests.flows.conftest import Ended
 from tests.flows.instrument_runs import Reduction, assert_told, reduce_twice

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from esorex_bridge.demo.hawki import hawki_night
-from esorex_bridge.demo.night import Night
+from esorex_bridge.demo.nights.hawki import hawki_night
+from esorex_bridge.demo.nights.night import Night
 from tests.flows.conftest import Ended, put_on_disk
 
 STATICS = ("PHOTCAL_TAB", "SCHLEGEL_MAP_NORTH", "SCHLEGEL_MAP_SOUTH")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from esorex_bridge.demo.amber import amber_night
+from esorex_bridge.demo.nights.amber import amber_night
 from tests.flows.conftest import Ended, put_on_disk
 from tests.flows.lazy_calls import LAZY, Desk, R, assert_same, darks, desk, night_folder, run_call
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from esorex_bridge.demo.nights import make_night
+from esorex_bridge.demo.nights.catalogue import make_night
 from tests.flows.conftest import Ended, put_on_disk
 
 pytestmark = pytest.mark.usefixtures("esorex")

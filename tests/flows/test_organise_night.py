@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from esorex_bridge.cli import main
-from esorex_bridge.demo.naco import naco_night
-from esorex_bridge.demo.tree_xml import tree_document
+from esorex_bridge.demo.archive.tree_xml import tree_document
+from esorex_bridge.demo.nights.naco import naco_night
 from esorex_bridge.fits.card import Value
 from tests.tiny_fits import write_night
 
@@ -396,7 +396,7 @@ def test_science_of_every_installed_pipeline_becomes_a_dataset_that_tells_what_i
 
 @needs_naco
 def test_what_is_missing_is_asked_of_the_archive_and_listed_for_fetching(command: Command, own: Path) -> None:
-    from esorex_bridge.demo.archive import EmbeddedArchive
+    from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 
     flats = sorted((own / "reflex_input").rglob("NACO.2016-03-01T22*.fits"))
     for path in flats:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from astropy.io import fits
 
-from esorex_bridge.plan.parameters import ParameterError, ParameterSetting
+from esorex_bridge.definitions.parameters import ParameterError, ParameterSetting
+from esorex_bridge.esorex.user_steps import with_own_steps
 from esorex_bridge.run.engine import Tools, carry_out
-from esorex_bridge.run.own_steps import with_own_steps
 from esorex_bridge.run.report import DatasetReport
 from esorex_bridge.session import Session, Settings
 

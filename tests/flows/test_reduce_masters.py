@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from esorex_bridge.demo.archive import EmbeddedArchive
-from esorex_bridge.demo.naco import injected_stars
-from esorex_bridge.demo.nights import NIGHTS, make_night
+from esorex_bridge.demo.archive.embedded import EmbeddedArchive
+from esorex_bridge.demo.nights.catalogue import NIGHTS, make_night
+from esorex_bridge.demo.nights.naco import injected_stars
 from tests.flows.conftest import Ended
 from tests.flows.instrument_runs import Reduction, assert_told, reduce_twice
 from tests.flows.master_nights import with_its_masters

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from esorex_bridge.demo.archive import EmbeddedArchive
-from esorex_bridge.demo.naco import FWHM_PIX, injected_stars
+from esorex_bridge.demo.archive.embedded import EmbeddedArchive
+from esorex_bridge.demo.nights.naco import FWHM_PIX, injected_stars
 from tests.flows.conftest import Ended
 
 PROGRAM = "60.A-9999(A)"
@@ -24,7 +24,7 @@ def reduced(
     tmp_path_factory: pytest.TempPathFactory, frames_folder: Path, bridge: Callable[..., Ended], esorex: str
 ) -> tuple[Ended, Ended, Path, int]:
     """Reduce the night twice: both results, the root, and how many files the second run asked the archive for."""
-    from esorex_bridge.demo.naco import naco_night
+    from esorex_bridge.demo.nights.naco import naco_night
 
     root = tmp_path_factory.mktemp("reduced")
     with EmbeddedArchive([naco_night()], frames_folder) as archive:

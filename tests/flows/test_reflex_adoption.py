@@ -15,17 +15,18 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
+from esorex_bridge.definitions.parameters import Parameter, ParameterSetting, effective
+from esorex_bridge.esorex.products import check_outputs
+from esorex_bridge.esorex.recipe import Output, Recipe
+from esorex_bridge.esorex.runner import find_esorex
 from esorex_bridge.fits.header import read_header
-from esorex_bridge.plan.parameters import Parameter, ParameterSetting, effective
 from esorex_bridge.plan.sof import Sof, SofEntry
-from esorex_bridge.run.esorex import find_esorex
-from esorex_bridge.run.key import InputStatement, Statement, StepKey, read_statement
-from esorex_bridge.run.ports import Absent, Output, Product, Recipe, Record
-from esorex_bridge.run.products import check_outputs
-from esorex_bridge.run.reflex_adopt import AdoptionReport, adopt_bookkeeping, adopted_alike
-from esorex_bridge.run.reflex_note import FinishedRun, note_run
-from esorex_bridge.run.store import SqliteStore
-from esorex_bridge.run.workspace import Workspace
+from esorex_bridge.reflex.adopt import AdoptionReport, adopt_bookkeeping, adopted_alike
+from esorex_bridge.reflex.bookkeeping_writer import FinishedRun, note_run
+from esorex_bridge.reuse.key import InputStatement, Statement, StepKey, read_statement
+from esorex_bridge.reuse.record import Absent, Product, Record
+from esorex_bridge.store.step_store import SqliteStore
+from esorex_bridge.workspace.folders import Workspace
 from tests.flows.conftest import SMALL, Ended
 
 STAMP = "2018-08-31T13:24:32.247"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from astropy.io import fits
 
-from esorex_bridge.demo.naco import naco_night
+from esorex_bridge.demo.nights.naco import naco_night
 from tests.flows.conftest import SMALL, Ended, put_on_disk
 
 pytestmark = pytest.mark.usefixtures("esorex")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from esorex_bridge.demo.archive import EmbeddedArchive
+from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 from tests.flows.conftest import SMALL, Ended
 from tests.flows.test_run_again import frame
 

@@ -13,16 +13,16 @@ from astropy.io import fits
 from msgspec.structs import replace
 
 from esorex_bridge.datasets.association import Association, AssociationTree
-from esorex_bridge.demo.hawki import hawki_night
-from esorex_bridge.demo.naco import naco_night
-from esorex_bridge.demo.night import Night
-from esorex_bridge.demo.uves import uves_night
-from esorex_bridge.demo.visir import visir_night
+from esorex_bridge.definitions.parameters import effective
+from esorex_bridge.demo.nights.hawki import hawki_night
+from esorex_bridge.demo.nights.naco import naco_night
+from esorex_bridge.demo.nights.night import Night
+from esorex_bridge.demo.nights.uves import uves_night
+from esorex_bridge.demo.nights.visir import visir_night
 from esorex_bridge.errors import RecipeError
-from esorex_bridge.plan.parameters import effective
+from esorex_bridge.esorex.products import check_outputs
+from esorex_bridge.esorex.recipe import Job, Recipe
 from esorex_bridge.plan.sof import of_entries
-from esorex_bridge.run.ports import Job, Recipe
-from esorex_bridge.run.products import check_outputs
 from esorex_bridge.session import Session, Settings
 from tests.flows.conftest import SMALL, Ended, put_on_disk
 from tests.flows.test_run_again import frame
@@ -114,7 +114,7 @@ def test_a_dark_that_the_recipe_passes_over_is_told(
     tmp_path: Path, frames_folder: Path, bridge: Callable[..., Ended]
 ) -> None:
     # A definition that forgets to match the DIT: the recipe ignores the dark with exit code 0.
-    from esorex_bridge.run.definitions import workflow_folder
+    from esorex_bridge.definitions.folders import workflow_folder
 
     text = (workflow_folder() / "naco.yaml").read_text()
     careless = tmp_path / "careless.yaml"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from esorex_bridge.run.locks import locked
+from esorex_bridge.workspace.locks import locked
 from tests.flows.conftest import SMALL, Ended
 from tests.flows.test_run_again import change_a_pixel
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from esorex_bridge.cli.demo import PROGRAM
-from esorex_bridge.demo.archive import EmbeddedArchive
-from esorex_bridge.demo.hawki import hawki_night
-from esorex_bridge.demo.naco import naco_night
-from esorex_bridge.demo.night import Night
-from esorex_bridge.plan.workflow import parse_workflow
+from esorex_bridge.definitions.workflow import parse_workflow
+from esorex_bridge.demo.archive.embedded import EmbeddedArchive
+from esorex_bridge.demo.nights.hawki import hawki_night
+from esorex_bridge.demo.nights.naco import naco_night
+from esorex_bridge.demo.nights.night import Night
 from tests.flows.conftest import SMALL, Ended
 
 RULES = Path("/usr/share/cpl-plugins")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from esorex_bridge.plan.workflow import STATES
+from esorex_bridge.definitions.workflow import STATES
 from tests.flows.conftest import Ended
 
 INSTALLED = {"naco", "hawki", "visir", "uves", "vimos", "vimos_spectra", "giraf", "muse", "amber"}

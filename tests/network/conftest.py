@@ -9,10 +9,10 @@ import requests
 
 from esorex_bridge.archive.auth import Credentials
 from esorex_bridge.archive.client import ArchiveClient
-from esorex_bridge.archive.exchange import Patience
+from esorex_bridge.archive.exchange import RetryPolicy
 from esorex_bridge.archive.services import Services
-from esorex_bridge.demo.archive import EmbeddedArchive
-from esorex_bridge.demo.login import DEMO_PASSWORD, DEMO_USER
+from esorex_bridge.demo.archive.embedded import EmbeddedArchive
+from esorex_bridge.demo.archive.login import DEMO_PASSWORD, DEMO_USER
 
 
 @pytest.fixture
@@ -24,20 +24,20 @@ def web() -> Iterator[requests.Session]:
 
 
 @pytest.fixture
-def patience() -> Patience:
+def patience() -> RetryPolicy:
     """Give up soon: three tries, and pauses that a test can wait for."""
-    return Patience(attempts=3, first_wait_s=0.01, longest_wait_s=2.0, read_s=10.0)
+    return RetryPolicy(attempts=3, first_wait_s=0.01, longest_wait_s=2.0, read_s=10.0)
 
 
 @pytest.fixture
-def client(small_archive: EmbeddedArchive, patience: Patience) -> Iterator[ArchiveClient]:
+def client(small_archive: EmbeddedArchive, patience: RetryPolicy) -> Iterator[ArchiveClient]:
     """Give a client of the small archive, without a login."""
     with ArchiveClient(Services.at(small_archive.url), patience=patience) as client:
         yield client
 
 
 @pytest.fixture
-def user(small_archive: EmbeddedArchive, patience: Patience) -> Iterator[ArchiveClient]:
+def user(small_archive: EmbeddedArchive, patience: RetryPolicy) -> Iterator[ArchiveClient]:
     """Give a client of the small archive that can log in."""
     known = Credentials(DEMO_USER, DEMO_PASSWORD, "test")
     with ArchiveClient(Services.at(small_archive.url), credentials=known, patience=patience) as client:

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from esorex_bridge.cli import main
-from esorex_bridge.demo.archive import EmbeddedArchive
-from esorex_bridge.demo.faults import Fault
-from esorex_bridge.demo.login import DEMO_PASSWORD, DEMO_USER
-from esorex_bridge.demo.naco import naco_night
+from esorex_bridge.demo.archive.embedded import EmbeddedArchive
+from esorex_bridge.demo.archive.faults import Fault
+from esorex_bridge.demo.archive.login import DEMO_PASSWORD, DEMO_USER
+from esorex_bridge.demo.nights.naco import naco_night
 
 SCIENCE = "NACO.2016-03-02T00:30:00.076"
 

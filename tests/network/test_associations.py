@@ -13,16 +13,16 @@ from esorex_bridge.archive.associate import CONTENT_TRIES
 from esorex_bridge.archive.auth import Credentials
 from esorex_bridge.archive.calselector import AssociationReply, Outcome
 from esorex_bridge.archive.client import ArchiveClient
-from esorex_bridge.archive.exchange import Patience, ServiceError
+from esorex_bridge.archive.download_list import remarks, wanted
+from esorex_bridge.archive.exchange import RetryPolicy, ServiceError
 from esorex_bridge.archive.query import Constraints
 from esorex_bridge.archive.services import Services
 from esorex_bridge.archive.trees import save_trees, saved_trees
-from esorex_bridge.archive.wanted import remarks, wanted
-from esorex_bridge.demo.archive import EmbeddedArchive
-from esorex_bridge.demo.faults import Fault
-from esorex_bridge.demo.login import DEMO_PASSWORD, DEMO_USER
-from esorex_bridge.demo.naco import naco_night
-from esorex_bridge.demo.night import Night
+from esorex_bridge.demo.archive.embedded import EmbeddedArchive
+from esorex_bridge.demo.archive.faults import Fault
+from esorex_bridge.demo.archive.login import DEMO_PASSWORD, DEMO_USER
+from esorex_bridge.demo.nights.naco import naco_night
+from esorex_bridge.demo.nights.night import Night
 
 
 @pytest.fixture
@@ -257,5 +257,5 @@ def test_trees_lie_beside_the_data_under_the_name_that_eso_gives_them(
 
 
 def test_patience_is_not_needed_for_answers_that_are_right(small_archive: EmbeddedArchive, science: list[str]) -> None:
-    with ArchiveClient(Services.at(small_archive.url), patience=Patience(attempts=1)) as client:
+    with ArchiveClient(Services.at(small_archive.url), patience=RetryPolicy(attempts=1)) as client:
         assert only(client.associations(science, "Raw2Raw")).outcome is Outcome.ASSOCIATED

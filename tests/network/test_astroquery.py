@@ -10,7 +10,7 @@ import pytest
 
 from esorex_bridge.archive.client import ArchiveClient
 from esorex_bridge.archive.services import Services
-from esorex_bridge.demo.archive import EmbeddedArchive
+from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -55,7 +55,7 @@ def test_astroquery_downloads_and_we_keep_its_files(
 
 def test_astroquery_logs_in_where_we_do(astroquery: EsoClass, small_archive: EmbeddedArchive) -> None:
     from esorex_bridge.archive.auth import KEYRING_SERVICE
-    from esorex_bridge.demo.login import DEMO_PASSWORD, DEMO_USER
+    from esorex_bridge.demo.archive.login import DEMO_PASSWORD, DEMO_USER
 
     assert astroquery._authenticate(username=DEMO_USER, password=DEMO_PASSWORD)
     assert small_archive.count("token") == 1

@@ -16,14 +16,14 @@ import pytest
 
 from esorex_bridge.archive.client import ArchiveClient
 from esorex_bridge.archive.download import existing
-from esorex_bridge.archive.exchange import Patience
+from esorex_bridge.archive.exchange import RetryPolicy
 from esorex_bridge.archive.report import FetchReport, FileReport, FolderError, Received
 from esorex_bridge.archive.services import Services
 from esorex_bridge.archive.transfer import FileStatus
-from esorex_bridge.demo.archive import EmbeddedArchive
-from esorex_bridge.demo.dummies import dummy_night
-from esorex_bridge.demo.faults import Fault
-from esorex_bridge.demo.night import ArchiveFile, Night
+from esorex_bridge.demo.archive.embedded import EmbeddedArchive
+from esorex_bridge.demo.archive.faults import Fault
+from esorex_bridge.demo.nights.dummies import dummy_night
+from esorex_bridge.demo.nights.night import ArchiveFile, Night
 from esorex_bridge.files import DpId
 from esorex_bridge.fits.verify import verify_fits
 
@@ -156,7 +156,7 @@ def test_more_breaks_than_tries_are_borne_as_long_as_the_file_grows(frames_folde
     night = dummy_night(1, 400_000)
     with EmbeddedArchive([night], frames_folder) as archive:
         archive.fault(Fault.TRUNCATED, kind="file", times=6)
-        patience = Patience(attempts=3, first_wait_s=0.01)
+        patience = RetryPolicy(attempts=3, first_wait_s=0.01)
         with ArchiveClient(Services.at(archive.url), patience=patience) as client:
             report = client.fetch([night.files[0].dp_id], tmp_path)
         assert statuses(report) == ["fetched"] and sound(report)
@@ -249,7 +249,7 @@ def test_a_login_page_is_never_taken_for_a_file(
 
 
 def test_bytes_that_were_damaged_on_the_way_are_noticed_by_datasum_and_fetched_again(
-    frames_folder: Path, tmp_path: Path, patience: Patience
+    frames_folder: Path, tmp_path: Path, patience: RetryPolicy
 ) -> None:
     name = DpId("TESTER.2016-03-02T00:30:00.076")
     frame = ArchiveFile(name, "TEST", (("INSTRUME", "TESTER"),), frame_with_checksum)

@@ -12,8 +12,8 @@ import requests
 from lxml import etree
 
 from esorex_bridge.datasets.xml import UnreadableTreeError, read_tree
-from esorex_bridge.demo.archive import EmbeddedArchive
-from esorex_bridge.demo.naco import naco_night
+from esorex_bridge.demo.archive.embedded import EmbeddedArchive
+from esorex_bridge.demo.nights.naco import naco_night
 
 VOTABLE = "{http://www.ivoa.net/xml/VOTable/v1.3}"
 

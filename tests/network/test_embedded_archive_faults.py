@@ -10,9 +10,9 @@ import ncompress
 import pytest
 import requests
 
-from esorex_bridge.demo.archive import EmbeddedArchive, serve
-from esorex_bridge.demo.faults import Fault
-from esorex_bridge.demo.naco import naco_night
+from esorex_bridge.demo.archive.embedded import EmbeddedArchive, serve
+from esorex_bridge.demo.archive.faults import Fault
+from esorex_bridge.demo.nights.naco import naco_night
 from esorex_bridge.errors import UserError
 
 BROKEN = (requests.exceptions.ChunkedEncodingError, requests.exceptions.ConnectionError)

@@ -12,9 +12,9 @@ import pytest
 import requests
 from lxml import etree
 
-from esorex_bridge.demo.archive import EmbeddedArchive
-from esorex_bridge.demo.dummies import dummy_night
-from esorex_bridge.demo.naco import naco_night
+from esorex_bridge.demo.archive.embedded import EmbeddedArchive
+from esorex_bridge.demo.nights.dummies import dummy_night
+from esorex_bridge.demo.nights.naco import naco_night
 
 VOTABLE = "{http://www.ivoa.net/xml/VOTable/v1.3}"
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from esorex_bridge.demo.archive import EmbeddedArchive
-from esorex_bridge.demo.exchange import Request
-from esorex_bridge.demo.login import DEMO_PASSWORD, DEMO_USER, Login
-from esorex_bridge.demo.naco import naco_night
+from esorex_bridge.demo.archive.embedded import EmbeddedArchive
+from esorex_bridge.demo.archive.exchange import Request
+from esorex_bridge.demo.archive.login import DEMO_PASSWORD, DEMO_USER, Login
+from esorex_bridge.demo.nights.naco import naco_night
 
 NIGHT = naco_night(npix=64)
 PUBLIC, SECRET = NIGHT.science[0].dp_id, NIGHT.science[1].dp_id

@@ -10,8 +10,8 @@ import pytest
 import pyvo
 import requests
 
-from esorex_bridge.demo.adql import AdqlError, translate
-from esorex_bridge.demo.archive import EmbeddedArchive
+from esorex_bridge.demo.archive.adql import AdqlError, translate
+from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 
 # pyvo does not read the reply by which a job is made to its end; the socket is closed when the garbage is collected.
 PYVO_LEAVES_A_SOCKET = pytest.mark.filterwarnings("ignore::ResourceWarning")

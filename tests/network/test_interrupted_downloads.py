@@ -18,8 +18,8 @@ from esorex_bridge.archive.exchange import StoppedError
 from esorex_bridge.archive.report import FileReport, Received
 from esorex_bridge.archive.services import Services
 from esorex_bridge.archive.transfer import FileStatus
-from esorex_bridge.demo.archive import EmbeddedArchive
-from esorex_bridge.demo.dummies import BLOCK, dummy_night
+from esorex_bridge.demo.archive.embedded import EmbeddedArchive
+from esorex_bridge.demo.nights.dummies import BLOCK, dummy_night
 from esorex_bridge.fits.verify import verify_fits
 
 FILES, SIZE = 12, 500_000

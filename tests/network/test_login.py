@@ -15,13 +15,13 @@ import requests
 from esorex_bridge.archive.auth import Credentials, Login, LoginError, find_credentials
 from esorex_bridge.archive.client import ArchiveClient
 from esorex_bridge.archive.connection import Connection
-from esorex_bridge.archive.exchange import AccessDeniedError, Patience, ServiceError
+from esorex_bridge.archive.exchange import AccessDeniedError, RetryPolicy, ServiceError
 from esorex_bridge.archive.services import Services
 from esorex_bridge.archive.transfer import FileStatus
-from esorex_bridge.demo.archive import EmbeddedArchive
-from esorex_bridge.demo.faults import Fault
-from esorex_bridge.demo.login import DEMO_PASSWORD, DEMO_USER
-from esorex_bridge.demo.naco import naco_night
+from esorex_bridge.demo.archive.embedded import EmbeddedArchive
+from esorex_bridge.demo.archive.faults import Fault
+from esorex_bridge.demo.archive.login import DEMO_PASSWORD, DEMO_USER
+from esorex_bridge.demo.nights.naco import naco_night
 
 NIGHT = naco_night(npix=64)
 PUBLIC, SECRET = str(NIGHT.science[0].dp_id), str(NIGHT.science[1].dp_id)
@@ -140,7 +140,7 @@ def test_nothing_secret_is_logged(archive: EmbeddedArchive, tmp_path: Path, capl
 
 def test_an_error_of_the_login_service_does_not_repeat_the_password() -> None:
     services = Services.at("http://127.0.0.1:9")
-    connection = Connection(services, credentials=KNOWN, patience=Patience(attempts=1))
+    connection = Connection(services, credentials=KNOWN, patience=RetryPolicy(attempts=1))
     with pytest.raises(ServiceError) as caught:
         connection.login().token()
     shown = "".join(map(str, (caught.value, caught.value.__cause__, caught.value.__suppress_context__)))

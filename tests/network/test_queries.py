@@ -15,8 +15,8 @@ from esorex_bridge.archive.query import Constraints
 from esorex_bridge.archive.services import Services
 from esorex_bridge.archive.tap import TruncatedError
 from esorex_bridge.archive.votable import CALIBRATION, NIGHT_LOG, THIS
-from esorex_bridge.demo.archive import EmbeddedArchive
-from esorex_bridge.demo.faults import Fault
+from esorex_bridge.demo.archive.embedded import EmbeddedArchive
+from esorex_bridge.demo.archive.faults import Fault
 from esorex_bridge.errors import UserError
 
 NACO = Constraints(instrument="naco")

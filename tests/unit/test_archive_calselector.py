@@ -18,6 +18,7 @@ from esorex_bridge.archive.calselector import (
     read_replies,
     unanswered,
 )
+from esorex_bridge.archive.download_list import remarks, wanted
 from esorex_bridge.archive.votable import (
     CALIBRATION,
     SIBLING,
@@ -27,7 +28,6 @@ from esorex_bridge.archive.votable import (
     read_links,
     read_statement,
 )
-from esorex_bridge.archive.wanted import remarks, wanted
 from esorex_bridge.datasets.association import (
     AssociatedFile,
     Association,

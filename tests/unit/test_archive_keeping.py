@@ -14,16 +14,16 @@ import pytest
 from astropy.io import fits
 from keyring.errors import PasswordDeleteError
 
-from esorex_bridge.archive.arriving import digest_of
 from esorex_bridge.archive.auth import Credentials, forget_password, store_password, stored_password
 from esorex_bridge.archive.calselector import Outcome, without_tree
 from esorex_bridge.archive.download import existing
 from esorex_bridge.archive.nightlog import read_night_log
 from esorex_bridge.archive.package import check, read_package
 from esorex_bridge.archive.refresh import change, due
-from esorex_bridge.archive.remembered import credentials, forget_user, remember_user, remembered_user
+from esorex_bridge.archive.saved_login import credentials, forget_user, remember_user, remembered_user
 from esorex_bridge.archive.trees import SavedTree, saved_trees
 from esorex_bridge.archive.unpack import unpacked
+from esorex_bridge.archive.verify_stream import digest_of
 from esorex_bridge.datasets.association import AssociatedFile, Association, AssociationTree, Mode
 from esorex_bridge.errors import DataError, UserError
 from esorex_bridge.fits.verify import verify_fits

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from esorex_bridge.batch.jobs import is_batch_name, read_jobs
-from esorex_bridge.batch.site import read_site
-from esorex_bridge.plan.located import DefinitionError
+from esorex_bridge.definitions.located import DefinitionError
+from esorex_bridge.executors.site import read_site
 
 WHOLE = """\
 batch: survey

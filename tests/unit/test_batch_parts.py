@@ -7,24 +7,25 @@ from pathlib import Path
 
 import pytest
 
-from esorex_bridge.batch.folder import BatchFolder
 from esorex_bridge.batch.graph import Graph, NodeState
 from esorex_bridge.batch.ledger import earlier_runs
-from esorex_bridge.batch.local import Limits, LocalExecutor
-from esorex_bridge.batch.ports import Order, Phase, Ticket
 from esorex_bridge.batch.report import read_report
-from esorex_bridge.batch.result import Result, read_result
-from esorex_bridge.batch.slurm import standing_of
-from esorex_bridge.batch.task import read_task, task_of
 from esorex_bridge.datasets.dataset import Action, Dataset, Purpose
+from esorex_bridge.definitions.parameters import Parameter, ParameterSchema
 from esorex_bridge.errors import DataError, UserError
+from esorex_bridge.esorex.recipe import Recipe
+from esorex_bridge.executors.batch_folder import BatchFolder
+from esorex_bridge.executors.local import Limits, LocalExecutor
+from esorex_bridge.executors.ports import Phase, TaskRequest, Ticket
+from esorex_bridge.executors.result import Result, read_result
+from esorex_bridge.executors.slurm import standing_of
+from esorex_bridge.executors.task import read_task, task_of
 from esorex_bridge.files import Digest
-from esorex_bridge.plan.parameters import Parameter, ParameterSchema
 from esorex_bridge.plan.plan import FileInput, Plan, ProductInput, Step, StepName
-from esorex_bridge.run.decide import Execute
-from esorex_bridge.run.foresee import Foreseen
-from esorex_bridge.run.key import InputStatement, Statement, StepKey
-from esorex_bridge.run.ports import Product, Recipe, Record
+from esorex_bridge.reuse.decide import Execute
+from esorex_bridge.reuse.key import InputStatement, Statement, StepKey
+from esorex_bridge.reuse.record import Product, Record
+from esorex_bridge.reuse.resolve import ResolvedPlan
 
 RECIPE = Recipe("naco_img_dark", Path("/plugins/naco_img_dark.so"), "naco/4.4.11", Digest("sha256:aa"), ())
 PARAMETER = Parameter(ParameterSchema("naco.x.r", "r", "string", "200", ("a",), None, 2.5, "words"), "8 8", "--set")
@@ -39,12 +40,12 @@ def step(name: StepName, *needs: StepName, gaps: tuple[str, ...] = ()) -> Step:
     return Step(name, f"{name}_1", RECIPE.name, inputs, (), ("MASTER",), Purpose("P"), gaps=gaps, threads=24)
 
 
-def foreseen(*steps: Step) -> Foreseen:
+def foreseen(*steps: Step) -> ResolvedPlan:
     keys = {each.name: StepKey(f"{each.name}".ljust(64, "0")) for each in steps}
     statement = Statement(
         RECIPE.name, RECIPE.pipeline, RECIPE.plugin, (("r", "8 8"),), (InputStatement("RAW", "c", "l"),)
     )
-    return Foreseen(
+    return ResolvedPlan(
         Dataset("d", "NACO", Action("d", ())), Plan("d", "naco", steps), {RECIPE.name: RECIPE},
         {each.name: (PARAMETER,) for each in steps}, {each.name: statement for each in steps}, keys,
     )  # fmt: skip
@@ -94,7 +95,7 @@ def test_what_failed_blocks_what_needs_it_and_nothing_else() -> None:
     graph = cascade()
     nodes = {node.step.name: node for node in graph.nodes.values()}
     hand_in(graph)
-    blocked = graph.ended_badly(nodes[DARK], NodeState.FAILED, "no")
+    blocked = graph.mark_failed(nodes[DARK], NodeState.FAILED, "no")
     assert {node.step.name for node in blocked} == {FLAT, SCIENCE}
     assert nodes[FLAT].error == "dark failed"
     assert graph.settled
@@ -141,10 +142,10 @@ def test_steps_begin_as_processors_and_memory_allow(tmp_path: Path) -> None:
     executor = LocalExecutor(folder.path, Limits(4, 1000))
     try:
         orders = [
-            Order(StepKey("a" * 64), "a", threads=3, memory_mb=600),
-            Order(StepKey("b" * 64), "b", threads=3),
-            Order(StepKey("c" * 64), "c", memory_mb=600),
-            Order(StepKey("d" * 64), "d", memory_mb=300),
+            TaskRequest(StepKey("a" * 64), "a", threads=3, memory_mb=600),
+            TaskRequest(StepKey("b" * 64), "b", threads=3),
+            TaskRequest(StepKey("c" * 64), "c", memory_mb=600),
+            TaskRequest(StepKey("d" * 64), "d", memory_mb=300),
         ]
         for order in orders:
             executor.submit(order)

@@ -207,7 +207,7 @@ def test_what_is_written_is_read(keywords: dict[str, Value]) -> None:
 
 
 def test_the_frames_of_a_synthetic_night_are_read_as_astropy_reads_them(tmp_path: Path) -> None:
-    from esorex_bridge.demo.naco import naco_night
+    from esorex_bridge.demo.nights.naco import naco_night
 
     path = tmp_path / "x.fits"
     for file in naco_night(npix=64).files[::4]:

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from esorex_bridge.esorex.runner import pipeline_of
 from esorex_bridge.files import Digest
 from esorex_bridge.lazy import runs_recipe
 from esorex_bridge.lazy.command import DoubtError, take_apart
 from esorex_bridge.lazy.content import Input, frames_of
 from esorex_bridge.lazy.effective import Plugin
+from esorex_bridge.lazy.lazy_store import LazyStore
 from esorex_bridge.lazy.messages import at_least, filled, with_gaps
 from esorex_bridge.lazy.real import find_real
-from esorex_bridge.lazy.shelf import Shelf
 from esorex_bridge.lazy.statement import STATEMENT_VERSION, key_of, statement_of
-from esorex_bridge.run import key as run_key
-from esorex_bridge.run.esorex import pipeline_of
-from esorex_bridge.run.key import InputStatement, Statement
+from esorex_bridge.reuse import key as run_key
+from esorex_bridge.reuse.key import InputStatement, Statement
 
 PLUGIN = Plugin("/plugins/naco-4.4.11/naco_img_dark.so", "sha256:1", "/narrow")
 
@@ -129,9 +129,9 @@ def test_the_real_esorex_is_the_first_on_the_path_that_is_not_this(tmp_path: Pat
 def test_a_file_that_was_just_written_is_read_again(tmp_path: Path) -> None:
     path = tmp_path / "a.fits"
     path.write_bytes(b"one")
-    first = Shelf(str(tmp_path / "store")).digest_of(str(path))
+    first = LazyStore(str(tmp_path / "store")).digest_of(str(path))
     path.write_bytes(b"two")
-    assert Shelf(str(tmp_path / "store")).digest_of(str(path)) != first
+    assert LazyStore(str(tmp_path / "store")).digest_of(str(path)) != first
 
 
 def test_the_digest_of_an_old_file_is_remembered(tmp_path: Path) -> None:
@@ -140,9 +140,9 @@ def test_the_digest_of_an_old_file_is_remembered(tmp_path: Path) -> None:
     import time
 
     time.sleep(0.06)
-    first = Shelf(str(tmp_path / "store")).digest_of(str(path))
+    first = LazyStore(str(tmp_path / "store")).digest_of(str(path))
     (remembered,) = (tmp_path / "store" / "digests").iterdir()
     remembered.write_text(remembered.read_text().replace(first, "sha256:" + "0" * 64) + "half a line")
-    assert Shelf(str(tmp_path / "store")).digest_of(str(path)) == "sha256:" + "0" * 64
+    assert LazyStore(str(tmp_path / "store")).digest_of(str(path)) == "sha256:" + "0" * 64
     os.utime(path, (5, 5))
-    assert Shelf(str(tmp_path / "store")).digest_of(str(path)) == first
+    assert LazyStore(str(tmp_path / "store")).digest_of(str(path)) == first

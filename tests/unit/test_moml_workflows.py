@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from esorex_bridge.cli import main
-from esorex_bridge.plan.workflow import Workflow, parse_workflow
-from esorex_bridge.run.definitions import read_workflow, workflow_folder
+from esorex_bridge.definitions.folders import read_workflow, workflow_folder
+from esorex_bridge.definitions.workflow import Workflow, parse_workflow
 from reflex_actors.moml.check import check, ends_of
 from reflex_actors.moml.inventory import ACTORS, IN
 from reflex_actors.moml.kar import kar

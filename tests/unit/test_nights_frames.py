@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from astropy.io import fits
 
-from esorex_bridge.demo.amber import amber_night
-from esorex_bridge.demo.dummies import dummy_night
-from esorex_bridge.demo.hawki import hawki_night
-from esorex_bridge.demo.naco import naco_night
-from esorex_bridge.demo.night import FrameFolder, Night
+from esorex_bridge.demo.nights.amber import amber_night
+from esorex_bridge.demo.nights.dummies import dummy_night
+from esorex_bridge.demo.nights.hawki import hawki_night
+from esorex_bridge.demo.nights.naco import naco_night
+from esorex_bridge.demo.nights.night import FrameFolder, Night
 from esorex_bridge.errors import DataError
 from esorex_bridge.files import is_dp_id
 
@@ -39,7 +39,7 @@ def test_a_frame_made_twice_is_the_same_to_the_byte(night: Night) -> None:
 
 def test_a_frame_is_the_same_in_another_process(tmp_path: Path) -> None:
     code = (
-        "import hashlib, sys; from esorex_bridge.demo.naco import naco_night;"
+        "import hashlib, sys; from esorex_bridge.demo.nights.naco import naco_night;"
         "print(hashlib.sha256(naco_night(npix=64).science[2].build()).hexdigest())"
     )
     made = {subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout for _ in range(2)}
@@ -121,6 +121,6 @@ def test_many_templates_share_the_calibrations() -> None:
 
 
 def test_importing_the_nights_is_light() -> None:
-    code = "import sys, esorex_bridge.demo.naco, esorex_bridge.demo.hawki; print(*sys.modules)"
+    code = "import sys, esorex_bridge.demo.nights.naco, esorex_bridge.demo.nights.hawki; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     assert {"numpy", "astropy", "requests"}.isdisjoint(done.stdout.split())

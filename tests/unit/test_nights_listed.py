@@ -8,11 +8,11 @@ import pytest
 
 from esorex_bridge.datasets.association import AssociationTree
 from esorex_bridge.datasets.build import dataset_from_tree
-from esorex_bridge.demo.night import ArchiveFile, Night
-from esorex_bridge.demo.nights import NIGHTS, make_night
+from esorex_bridge.definitions.folders import own_definitions
+from esorex_bridge.demo.nights.catalogue import NIGHTS, make_night
+from esorex_bridge.demo.nights.night import ArchiveFile, Night
 from esorex_bridge.plan.cascade import make_plan
 from esorex_bridge.plan.plan import FileInput, Keywords, Plan
-from esorex_bridge.run.definitions import own_definitions
 
 
 def test_nights_that_are_served_together_share_no_file_but_the_same_ones() -> None:

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from esorex_bridge.demo.hawki import hawki_night
-from esorex_bridge.demo.naco import FWHM_PIX, injected_stars, naco_night
-from esorex_bridge.demo.night import FrameFolder, Night
+from esorex_bridge.demo.nights.hawki import hawki_night
+from esorex_bridge.demo.nights.naco import FWHM_PIX, injected_stars, naco_night
+from esorex_bridge.demo.nights.night import FrameFolder, Night
 
 Rows = list[tuple[Path, str]]
 

@@ -8,11 +8,11 @@ import pytest
 
 from esorex_bridge.datasets.association import AssociatedFile, Association, AssociationTree, walk
 from esorex_bridge.datasets.xml import read_tree
-from esorex_bridge.demo.amber import amber_night
-from esorex_bridge.demo.hawki import hawki_night
-from esorex_bridge.demo.naco import naco_night
-from esorex_bridge.demo.night import Night
-from esorex_bridge.demo.tree_xml import tree_document
+from esorex_bridge.demo.archive.tree_xml import tree_document
+from esorex_bridge.demo.nights.amber import amber_night
+from esorex_bridge.demo.nights.hawki import hawki_night
+from esorex_bridge.demo.nights.naco import naco_night
+from esorex_bridge.demo.nights.night import Night
 
 NIGHTS = (naco_night(npix=64, templates=2), hawki_night(npix=64), amber_night())
 

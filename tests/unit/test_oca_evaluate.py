@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from esorex_bridge.datasets.oca.classify import Classifier
-from esorex_bridge.datasets.oca.evaluate import holds, objections
-from esorex_bridge.datasets.oca.grammar import parse_expression, parse_rules
+from esorex_bridge.definitions.oca.classify import Classifier
+from esorex_bridge.definitions.oca.evaluate import holds, objections
+from esorex_bridge.definitions.oca.grammar import parse_expression, parse_rules
 from esorex_bridge.fits.card import Value
 
 PIPELINES = Path("/usr/share/cpl-plugins")

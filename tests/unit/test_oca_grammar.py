@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from esorex_bridge.datasets.oca import expressions as ex
-from esorex_bridge.datasets.oca import rules as ru
-from esorex_bridge.datasets.oca.grammar import OcaError, parse_expression, parse_rules
-from esorex_bridge.datasets.oca.library import rule_file
+from esorex_bridge.definitions.oca import expressions as ex
+from esorex_bridge.definitions.oca import rules as ru
+from esorex_bridge.definitions.oca.grammar import OcaError, parse_expression, parse_rules
+from esorex_bridge.definitions.oca.library import rule_file
 
 INSTALLED = sorted(Path("/usr/share/cpl-plugins").glob("*/gasgano/config/*.oca"))
 

@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from esorex_bridge.datasets.breakpoints import Breakpoint, read_breakpoints
 from esorex_bridge.datasets.dataset import Dataset, files_of, purposes, walk_actions
-from esorex_bridge.datasets.frames import Frame, time_of
-from esorex_bridge.datasets.grouping import Candidate, Pool
-from esorex_bridge.datasets.oca.classify import Classified
-from esorex_bridge.datasets.oca.grammar import parse_expression, parse_rules
-from esorex_bridge.datasets.organise import organise
+from esorex_bridge.definitions.oca.classify import Classified
+from esorex_bridge.definitions.oca.grammar import parse_expression, parse_rules
 from esorex_bridge.errors import DataError
+from esorex_bridge.organise.breakpoints import Breakpoint, read_breakpoints
+from esorex_bridge.organise.frames import Frame, time_of
+from esorex_bridge.organise.grouping import Candidate, Pool
+from esorex_bridge.organise.organiser import organise
 from tests.night_by_rules import RULES, Night, night, organised
 
 

@@ -7,18 +7,18 @@ from pathlib import Path
 import pytest
 import yaml
 
-from esorex_bridge.datasets.adql import query_for
-from esorex_bridge.datasets.alternatives import best_alternatives, ranked
 from esorex_bridge.datasets.choices import MARK, Choices, apply_choices, document_of, read_choices
-from esorex_bridge.datasets.combine import combined
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, files_of, walk_actions
-from esorex_bridge.datasets.oca.grammar import parse_expression, parse_rules
-from esorex_bridge.datasets.oca.supplement import Need, RecipeFacts, supplemented
-from esorex_bridge.datasets.reflex_json import datasets_json, reflex_checksum
-from esorex_bridge.datasets.regroup import regrouped
-from esorex_bridge.datasets.selection import Method, State, select
-from esorex_bridge.datasets.why import held_up, why_category, why_dataset, why_file, why_tree
+from esorex_bridge.definitions.oca.grammar import parse_expression, parse_rules
+from esorex_bridge.definitions.oca.supplement import Need, RecipeFacts, supplemented
 from esorex_bridge.errors import UserError
+from esorex_bridge.organise.adql import query_for
+from esorex_bridge.organise.alternatives import best_alternatives, ranked
+from esorex_bridge.organise.combine import combined
+from esorex_bridge.organise.regroup import regrouped
+from esorex_bridge.organise.selection import Method, State, select
+from esorex_bridge.organise.why import held_up, why_category, why_dataset, why_file, why_tree
+from esorex_bridge.reflex.datasets_json import datasets_json, reflex_checksum
 from tests.night_by_rules import RULES, night, organised
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile
+from esorex_bridge.definitions.workflow import parse_workflow
 from esorex_bridge.plan.cascade import make_plan
 from esorex_bridge.plan.plan import FileInput, Keywords, Plan, ProductInput, Step
-from esorex_bridge.plan.workflow import parse_workflow
 
 WORKFLOW = parse_workflow(
     """

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from esorex_bridge.plan.located import DefinitionError
-from esorex_bridge.plan.workflow import choose_workflow, parse_workflow
-from esorex_bridge.run.definitions import read_workflow, workflow_folder
+from esorex_bridge.definitions.folders import read_workflow, workflow_folder
+from esorex_bridge.definitions.located import DefinitionError
+from esorex_bridge.definitions.workflow import choose_workflow, parse_workflow
 
 GOOD = """workflow: toy
 instruments: [TOY]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from esorex_bridge.plan.parameters import ParameterError, ParameterSetting, effective, read_schemas
+from esorex_bridge.definitions.parameters import ParameterError, ParameterSetting, effective, read_schemas
 
 SCHEMAS = read_schemas(
     """[

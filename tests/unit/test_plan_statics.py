@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile
+from esorex_bridge.definitions.located import DefinitionError
+from esorex_bridge.definitions.workflow import parse_workflow
 from esorex_bridge.errors import UserError
+from esorex_bridge.organise.static_folders import StaticFolders, read_shelf, static_folders
 from esorex_bridge.plan.cascade import make_plan
-from esorex_bridge.plan.located import DefinitionError
 from esorex_bridge.plan.plan import FileInput, Keywords
-from esorex_bridge.plan.statics import Preference, Shelf, Static, with_statics
-from esorex_bridge.plan.workflow import parse_workflow
-from esorex_bridge.run.statics import StaticFolders, read_shelf, static_folders
+from esorex_bridge.plan.statics import Preference, Static, StaticLibrary, with_statics
 
 TOY = parse_workflow(
     """
@@ -48,7 +48,7 @@ def header(path: Path) -> Keywords:
     return HEADERS.get(path.stem, {})
 
 
-def taken(shelf: Shelf, statics: tuple[DatasetFile, ...] = (), flats: bool = True) -> dict[str, list[str]]:
+def taken(shelf: StaticLibrary, statics: tuple[DatasetFile, ...] = (), flats: bool = True) -> dict[str, list[str]]:
     """Return, by recipe, the files that the steps of a dataset take."""
     below = (Action("FLAT", (file("FLAT", "FLAT"),)),) if flats else ()
     dataset = Dataset("D", "TOY", Action("OBJECT", (file("OBJECT", "OBJECT"),), statics=statics, actions=below))
@@ -58,8 +58,8 @@ def taken(shelf: Shelf, statics: tuple[DatasetFile, ...] = (), flats: bool = Tru
     return {step.recipe: [entry.name for entry in step.inputs if isinstance(entry, FileInput)] for step in plan.steps}
 
 
-def shelf(*statics: tuple[str, str], first: Preference = "archive", instrument: str = "") -> Shelf:
-    return Shelf(tuple(Static(file(name, category), instrument) for name, category in statics), first)
+def shelf(*statics: tuple[str, str], first: Preference = "archive", instrument: str = "") -> StaticLibrary:
+    return StaticLibrary(tuple(Static(file(name, category), instrument) for name, category in statics), first)
 
 
 KIT = (("phot_a", "PHOT"), ("phot_b", "PHOT"), ("lines", "LINES"), ("old_flat", "MASTER_FLAT"))

@@ -14,20 +14,20 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from esorex_bridge.definitions.parameters import Parameter, ParameterSchema, Value
 from esorex_bridge.errors import DataError, UserError
 from esorex_bridge.files import Digest
-from esorex_bridge.plan.parameters import Parameter, ParameterSchema, Value
 from esorex_bridge.plan.sof import Sof, SofEntry
-from esorex_bridge.run import reflex_db
-from esorex_bridge.run.ports import Product
-from esorex_bridge.run.reflex_checksum import checksum_of, reflex_checksum
-from esorex_bridge.run.reflex_db import add_dataset, add_execution, add_final_products, read_database, read_dump
-from esorex_bridge.run.reflex_history import read_history
-from esorex_bridge.run.reflex_lazy import ask_reflex
-from esorex_bridge.run.reflex_note import FinishedRun, note_run
-from esorex_bridge.run.reflex_notes import NotedExecution, NotedFile, java_text
-from esorex_bridge.run.reflex_rule import ReflexQuestion, decide_as_reflex
-from esorex_bridge.run.workspace import RunFolders
+from esorex_bridge.reflex import bookkeeping_db
+from esorex_bridge.reflex.bookkeeping_db import add_dataset, add_execution, add_final_products, read_database, read_dump
+from esorex_bridge.reflex.bookkeeping_records import NotedExecution, NotedFile, java_text
+from esorex_bridge.reflex.bookkeeping_writer import FinishedRun, note_run
+from esorex_bridge.reflex.checksum import checksum_of, reflex_checksum
+from esorex_bridge.reflex.history import read_history
+from esorex_bridge.reflex.lazy_mode import ask_reflex
+from esorex_bridge.reflex.lazy_rule import ReflexQuestion, decide_as_reflex
+from esorex_bridge.reuse.record import Product
+from esorex_bridge.workspace.folders import RunFolders
 
 MOMENT = datetime(2018, 8, 31, 13, 24, 32, 247000, UTC)
 CLEAN = ParameterSchema("x.clean", "Clean", "bool", False, description="Clean")
@@ -156,7 +156,7 @@ def test_a_database_that_reflex_holds_is_waited_for(tmp_path: Path) -> None:
 def test_a_database_that_stays_locked_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     database = tmp_path / "bookkeeping.db"
     add_execution(database, an_execution())
-    monkeypatch.setattr(reflex_db, "_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(bookkeeping_db, "_WAIT_SECONDS", 0.05)
     with closing(sqlite3.connect(database, isolation_level=None)) as held:
         held.execute("BEGIN EXCLUSIVE")
         with pytest.raises(DataError, match="locked"):

@@ -9,10 +9,10 @@ from esorex_bridge.datasets.dataset import Purpose
 from esorex_bridge.errors import UserError
 from esorex_bridge.files import Digest
 from esorex_bridge.plan.plan import Plan, ProductInput, Step, StepName
-from esorex_bridge.run.decide import Execute, NotNeeded, Policy, Reuse, decide, refuse_unknown
-from esorex_bridge.run.explain import difference
-from esorex_bridge.run.key import InputStatement, Statement, StepKey, read_statement
-from esorex_bridge.run.ports import Absent, Record
+from esorex_bridge.reuse.decide import Execute, NotNeeded, Policy, Reuse, decide, refuse_unknown
+from esorex_bridge.reuse.explain import difference
+from esorex_bridge.reuse.key import InputStatement, Statement, StepKey, read_statement
+from esorex_bridge.reuse.record import Absent, Record
 
 NO_POLICY = Policy()
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from esorex_bridge.run.diagnosis import explain_exit, first_error
+from esorex_bridge.esorex.diagnosis import explain_exit, first_error
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ import pytest
 from astropy.io import fits
 
 from esorex_bridge.errors import RecipeError
+from esorex_bridge.esorex.diagnosis import REPORTED
+from esorex_bridge.esorex.products import check_outputs, left_out, refuse_unusable
+from esorex_bridge.esorex.recipe import Output
 from esorex_bridge.plan.sof import of_entries
-from esorex_bridge.run.diagnosis import REPORTED
-from esorex_bridge.run.ports import Output
-from esorex_bridge.run.products import check_outputs, left_out, refuse_unusable
 
 
 def product(folder: Path, name: str = "p.fits", data: Any = None, **keywords: str) -> Output:

@@ -15,19 +15,20 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from esorex_bridge.datasets.dataset import Action, Dataset, Purpose
+from esorex_bridge.definitions.parameters import ParameterSchema, ParameterSetting
 from esorex_bridge.errors import DataError
+from esorex_bridge.esorex.recipe import Recipe
 from esorex_bridge.files import Digest
 from esorex_bridge.fits.verify import verify_fits
-from esorex_bridge.plan.parameters import ParameterSchema, ParameterSetting
 from esorex_bridge.plan.plan import FileInput, Plan, ProductInput, Step, StepName
-from esorex_bridge.run import schema
-from esorex_bridge.run.engine import foresee_all
-from esorex_bridge.run.foresee import Foreseen, HeldUp
-from esorex_bridge.run.key import Seal, StepKey
-from esorex_bridge.run.ports import Absent, Product, Recipe, Record
-from esorex_bridge.run.rereading import Reread, read_again
-from esorex_bridge.run.store import SqliteStore, open_store
-from esorex_bridge.run.transaction import StoreError
+from esorex_bridge.reuse.key import Fingerprint, StepKey
+from esorex_bridge.reuse.record import Absent, Product, Record
+from esorex_bridge.reuse.resolve import ResolvedPlan, Unresolvable
+from esorex_bridge.run.engine import resolve_all
+from esorex_bridge.store import schema
+from esorex_bridge.store.audit import Reread, read_again
+from esorex_bridge.store.step_store import SqliteStore, open_store
+from esorex_bridge.store.transaction import StoreError
 from tests.tiny_fits import write_night
 
 DARK, FLAT, SCIENCE = (StepName(name) for name in ("dark_1", "flat_1", "science_1"))
@@ -72,13 +73,13 @@ class Night:
         flat = replace(flat, settings=(ParameterSetting("toy", name, value, "--set"),))
         self.plan = replace(self.plan, steps=(dark, flat, science))
 
-    def look(self) -> Foreseen:
+    def look(self) -> ResolvedPlan:
         dataset = Dataset("night", "TOY", Action("night", ()))
-        (ahead,) = foresee_all(((dataset, self.plan),), self.store, self.runner)  # type: ignore[arg-type]
-        assert not isinstance(ahead, HeldUp), ahead.reason
+        (ahead,) = resolve_all(((dataset, self.plan),), self.store, self.runner)  # type: ignore[arg-type]
+        assert not isinstance(ahead, Unresolvable), ahead.reason
         return ahead
 
-    def changed(self, before: Foreseen) -> set[StepName]:
+    def changed(self, before: ResolvedPlan) -> set[StepName]:
         """Return the steps whose key is another one than before, and hold the keys against their statements."""
         now = self.look()
         assert {name: statement.key() for name, statement in now.stated.items()} == now.keys
@@ -173,8 +174,8 @@ def test_a_plan_whose_file_went_is_held_up(night: Night, store: SqliteStore) -> 
     night.look()
     night.file(FLAT).unlink()
     dataset = Dataset("night", "TOY", Action("night", ()))
-    (ahead,) = foresee_all(((dataset, night.plan),), store, night.runner)  # type: ignore[arg-type]
-    assert isinstance(ahead, HeldUp)
+    (ahead,) = resolve_all(((dataset, night.plan),), store, night.runner)  # type: ignore[arg-type]
+    assert isinstance(ahead, Unresolvable)
     assert "flat.fits" in ahead.reason
 
 
@@ -284,12 +285,12 @@ def test_products_of_a_root_that_moved_are_found(made: tuple[Record, Path], nigh
 def test_many_are_found_whether_they_lie_close_or_far_apart(
     tmp_path_factory: pytest.TempPathFactory, recorded: set[int], wanted: set[int], step: int
 ) -> None:
-    there = {Seal(f"{number:064x}") for number in (*range(0, 3000, step), *recorded)}
-    asked = {Seal(f"{number:064x}") for number in (*range(500, 2500), *wanted)}
+    there = {Fingerprint(f"{number:064x}") for number in (*range(0, 3000, step), *recorded)}
+    asked = {Fingerprint(f"{number:064x}") for number in (*range(500, 2500), *wanted)}
     folder = tmp_path_factory.mktemp("store")
     with open_store(folder / "store.db", folder) as store:
-        store.learn_keys((Plan(seal, "toy", ()), seal, (StepKey(seal),)) for seal in there)
-        assert store.keys_foreseen(asked) == {seal: (seal,) for seal in asked & there}
+        store.learn_keys((Plan(fingerprint, "toy", ()), fingerprint, (StepKey(fingerprint),)) for fingerprint in there)
+        assert store.keys_by_fingerprint(asked) == {fingerprint: (fingerprint,) for fingerprint in asked & there}
 
 
 # ----- formats

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from esorex_bridge.definitions.folders import Definitions
+from esorex_bridge.definitions.located import DefinitionError
+from esorex_bridge.definitions.workflow import Workflow, choose_workflow, parse_workflow
 from esorex_bridge.errors import UserError
-from esorex_bridge.plan.located import DefinitionError
-from esorex_bridge.plan.workflow import Workflow, choose_workflow, parse_workflow
-from esorex_bridge.run.definitions import Definitions
 
 BASE = """
 workflow: toy

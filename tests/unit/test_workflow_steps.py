@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile
+from esorex_bridge.definitions.inspection import inspect
+from esorex_bridge.definitions.workflow import Workflow, parse_workflow
 from esorex_bridge.plan.cascade import make_plan
-from esorex_bridge.plan.inspection import inspect
 from esorex_bridge.plan.plan import FileInput, Plan, ProductInput, Step
-from esorex_bridge.plan.workflow import Workflow, parse_workflow
 
 HEAD = "workflow: toy\ninstruments: [TOY]\npipeline: toy\nstate: from documentation\nsteps:\n"
 

@@ -8,12 +8,12 @@ import pytest
 
 from esorex_bridge.datasets.association import AssociatedFile, Association, AssociationTree, distinct_files
 from esorex_bridge.datasets.build import dataset_from_tree
+from esorex_bridge.definitions.folders import own_definitions, read_workflow, workflow_folder
+from esorex_bridge.definitions.inspection import inspect
+from esorex_bridge.definitions.steps import StepDefinition
+from esorex_bridge.definitions.workflow import Workflow
 from esorex_bridge.plan.cascade import make_plan
-from esorex_bridge.plan.inspection import inspect
 from esorex_bridge.plan.plan import HeadersByPath, Plan
-from esorex_bridge.plan.steps import StepDefinition
-from esorex_bridge.plan.workflow import Workflow
-from esorex_bridge.run.definitions import own_definitions, read_workflow, workflow_folder
 
 DEFINITIONS = sorted(workflow_folder().glob("*.yaml"))
 INSTRUMENTS = (

@@ -1,0 +1,295 @@
+"""Supply: the datasets of a batch with their plans, each as soon as its files are there.
+
+One thread asks the archive and fetches; the driver takes what is ready whenever it looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from esorex_bridge.batch.jobs import Job
+from esorex_bridge.datasets.association import AssociationTree, Mode
+from esorex_bridge.datasets.dataset import Dataset, files_of
+from esorex_bridge.definitions.workflow import Workflow
+from esorex_bridge.errors import BridgeError, UserError
+from esorex_bridge.files import Digest
+from esorex_bridge.fits.header import read_header
+from esorex_bridge.plan.cascade import make_plan
+from esorex_bridge.plan.plan import Keywords, Plan
+from esorex_bridge.plan.statics import with_statics
+from esorex_bridge.session import Session, Settings
+
+if TYPE_CHECKING:
+    from esorex_bridge.archive.client import ArchiveClient
+    from esorex_bridge.archive.report import FileReport, Received
+
+
+class Planned(Struct, frozen=True):
+    """A dataset with its plan; the plan has the dataset's name in this batch (`…_tpl@rej=1_1`)."""
+
+    job: str
+    dataset: Dataset
+    plan: Plan
+
+
+class Unplanned(Struct, frozen=True):
+    """Something that was asked for and that there is no plan for, with the reason."""
+
+    job: str
+    name: str
+    reason: str
+
+
+class Downloaded(Struct, frozen=True):
+    """Files that ended: with their digests where they are here, with the reason where they are not."""
+
+    digests: dict[str, Digest]
+    missing: tuple[tuple[str, str], ...]
+
+
+Item = Planned | Unplanned | Downloaded
+
+
+class Fetching(Struct):
+    """How the downloads stand."""
+
+    files: int = 0
+    ended: int = 0
+    size_bytes: int = 0
+
+
+class _Awaited(Struct):
+    """A tree some of whose files are on their way."""
+
+    job: Job
+    tree: AssociationTree
+    lacking: set[str] = field(default_factory=set)
+
+
+class _Fetched(Struct, frozen=True):
+    """All files of a job ended."""
+
+    job: Job
+
+
+class Supply:
+    """The datasets of a batch.
+
+    Parameters
+    ----------
+    jobs : tuple of Job
+        What is asked for.
+    settings : Settings
+        Data root, and parameters that hold for all jobs.
+    client : callable
+        Returns the archive's client.
+    """
+
+    def __init__(self, jobs: tuple[Job, ...], settings: Settings, client: Callable[[], ArchiveClient]) -> None:
+        self._jobs = jobs
+        self._settings = settings
+        self._client_of = client
+        self._client: ArchiveClient | None = None
+        self._sessions: dict[tuple[Mode, Path | None], Session] = {}
+        self._headers: dict[tuple[str, Path], Keywords] = {}
+        self._awaited: dict[str, list[_Awaited]] = {}
+        self._heard: SimpleQueue[FileReport | _Awaited | _Fetched | Unplanned] = SimpleQueue()
+        self._names: dict[str, Plan] = {}
+        self._fetcher = Thread(target=self._fetch, name="fetch", daemon=True)
+        self._begun = False
+        self.fetching = Fetching()
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will come."""
+        return self._begun and not self._fetcher.is_alive() and self._heard.empty() and not self._awaited
+
+    def stop(self) -> None:
+        """Stop fetching; parts stay and are continued another time."""
+        if self._client is not None:
+            self._client.connection.stop()
+        if self._begun:
+            self._fetcher.join()
+
+    def take(self) -> tuple[Item, ...]:
+        """Return what became ready since the last call; the first call begins to fetch."""
+        items: list[Item] = []
+        if not self._begun:
+            self._begun = True
+            self._fetcher.start()
+            items.extend(self.on_disk())
+        ready, ended = self._listen(items)
+        if ended:
+            digests = {str(file.path): file.digest for file in ended if file.path and file.digest}
+            items.append(Downloaded(digests, tuple((file.name, file.reason) for file in ended if not file.here)))
+        items.extend(self._planned(ready))
+        return tuple(items)
+
+    # ----- what is here
+
+    def _session(self, job: Job) -> Session:
+        key = job.mode, job.workflow
+        if key not in self._sessions:
+            workflow = job.workflow or self._settings.workflow
+            self._sessions[key] = Session(replace(self._settings, mode=job.mode, workflow=workflow))
+        return self._sessions[key]
+
+    def on_disk(self) -> Iterator[Item]:
+        """Yield what needs no archive; `take` begins with it."""
+        for job in self._jobs:
+            if job.datasets:
+                try:
+                    found = self._session(job).datasets(() if job.datasets == ("all",) else job.datasets)
+                except BridgeError as error:
+                    yield Unplanned(job.name, ", ".join(job.datasets), str(error))
+                    continue
+                for dataset in found:
+                    yield from self._plans(job, dataset)
+
+    def _planned(self, ready: list[_Awaited]) -> Iterator[Item]:
+        """Yield the plans of trees whose files ended; each folder is looked at once."""
+        by_job: dict[str, list[_Awaited]] = {}
+        for awaited in ready:
+            by_job.setdefault(awaited.job.name, []).append(awaited)
+        for group in by_job.values():
+            job = group[0].job
+            for dataset in self._session(job).datasets_of(awaited.tree for awaited in group):
+                yield from self._plans(job, dataset)
+
+    def _plans(self, job: Job, asked: Dataset) -> Iterator[Item]:
+        if asked.name in job.skip:
+            return
+        try:
+            session = self._session(job)
+            workflow = session.workflow_for(asked)
+            header = partial(self._header, workflow.name, keywords_for(workflow))
+            dataset = with_statics(asked, workflow, session.shelf, header)
+            headers = {file.path: header(file.path) for file in files_of(dataset) if file.path}
+        except BridgeError as error:
+            yield Unplanned(job.name, asked.name, str(error))
+            return
+        for variant in job.variants(dataset.name):
+            plan = make_plan(dataset, workflow, headers, (*self._settings.parameters, *variant.settings))
+            named = self._named(replace(plan, dataset=f"{plan.dataset}{variant.label}"), job)
+            if named is not None:
+                yield Planned(job.name, dataset, named)
+
+    def _named(self, plan: Plan, job: Job) -> Plan | None:
+        """Return a plan under a name that no other plan of the batch has; None where it is there already."""
+        name = plan.dataset
+        if name in self._names:
+            if self._names[name].steps == plan.steps:
+                return None
+            plan = replace(plan, dataset=f"{name}@{job.name.replace(' ', '_')}")
+        self._names[plan.dataset] = plan
+        return plan
+
+    def _header(self, workflow: str, wanted: tuple[str, ...], path: Path) -> Keywords:
+        """Return the keywords that planning looks at; whole headers of a season would fill the memory."""
+        key = workflow, path
+        if key not in self._headers:
+            self._headers[key] = read_header(path).select(wanted)
+        return self._headers[key]
+
+    # ----- what comes
+
+    def _listen(self, items: list[Item]) -> tuple[list[_Awaited], list[FileReport]]:
+        """Return the trees that became ready, and the files that ended; the rest goes into `items`."""
+        ready: list[_Awaited] = []
+        ended: list[FileReport] = []
+        while True:
+            try:
+                heard = self._heard.get_nowait()
+            except Empty:
+                return ready, ended
+            if isinstance(heard, Unplanned):
+                items.append(heard)
+            elif isinstance(heard, _Awaited):
+                for name in heard.lacking:
+                    self._awaited.setdefault(name, []).append(heard)
+            elif isinstance(heard, _Fetched):
+                ready.extend(self._left(heard.job))
+            else:
+                ended.append(heard)
+                ready.extend(self._settled(heard.name))
+
+    def _settled(self, name: str) -> Iterator[_Awaited]:
+        for awaited in self._awaited.pop(name, ()):
+            awaited.lacking.discard(name)
+            if not awaited.lacking:
+                yield awaited
+
+    def _left(self, job: Job) -> Iterator[_Awaited]:
+        """Yield what still waits for files though the fetching of its job ended: it goes without them."""
+        left = {id(entry): entry for entries in self._awaited.values() for entry in entries if entry.job is job}
+        for name, entries in list(self._awaited.items()):
+            kept = [entry for entry in entries if entry.job is not job]
+            if kept:
+                self._awaited[name] = kept
+            else:
+                del self._awaited[name]
+        yield from left.values()
+
+    def _fetch(self) -> None:
+        for job in self._jobs:
+            if not job.queries:
+                continue
+            try:
+                self._acquire(job)
+            except BridgeError as error:
+                self._heard.put(Unplanned(job.name, job.name, str(error)))
+            self._heard.put(_Fetched(job))
+
+    def _acquire(self, job: Job) -> None:
+        """Ask, and fetch what the answers name. Runs in the fetching thread."""
+        from esorex_bridge.archive.acquisition import ask
+        from esorex_bridge.archive.download_list import wanted
+        from esorex_bridge.archive.trees import save_trees
+
+        if self._client is None:
+            self._client = self._client_of()
+        client = self._client
+        rows = {str(row["dp_id"]): row for query in job.queries for row in client.query(query)}
+        if not rows:
+            raise UserError("the archive has no frame that meets this; 'esorex-bridge query' shows what there is")
+        replies = ask(client, tuple(rows), job.mode, rows)
+        folder = self._session(job).data_folder
+        save_trees(replies, folder, datetime.now(UTC))
+        names: dict[str, None] = {}  # one dataset after the other, so that the first can begin soon
+        for reply in replies:
+            if reply.tree is None:
+                said = f" ({'; '.join(reply.messages)})" if reply.messages else ""
+                self._heard.put(Unplanned(job.name, reply.asked, reply.outcome.value.replace("_", " ") + said))
+                continue
+            needed = wanted((), (reply,)).names
+            names.update(dict.fromkeys(needed))
+            self._heard.put(_Awaited(job, reply.tree, set(needed)))
+        self.fetching.files += len(names)
+        client.fetch(names, folder, progress=self._told)
+
+    def _told(self, event: Received | FileReport) -> None:
+        from esorex_bridge.archive.report import FileReport
+
+        if isinstance(event, FileReport):
+            self.fetching.ended += 1
+            self.fetching.size_bytes += event.size_bytes
+            self._heard.put(event)
+
+
+def keywords_for(workflow: Workflow) -> tuple[str, ...]:
+    """Return the header keywords that planning by a workflow looks at."""
+    listed: Iterable[str] = (
+        key
+        for step in workflow.steps
+        for key in (*step.group_by, *(name for calibration in step.calibrations for name in calibration.match))
+    )
+    return tuple(dict.fromkeys(("MJD-OBS", *(key for key, _ in workflow.applies), *listed)))

@@ -1,0 +1,252 @@
+"""Conducting a batch: from what was asked for to a driver at work, in a folder that the next run can go on from."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from esorex_bridge.batch.dataset_source import Supply
+from esorex_bridge.batch.driver import BatchOptions, Driver, Watcher
+from esorex_bridge.batch.jobs import read_jobs
+from esorex_bridge.batch.ledger import BatchStores, earlier_runs
+from esorex_bridge.batch.report import BatchReport, read_report
+from esorex_bridge.definitions.parameters import ParameterSetting
+from esorex_bridge.errors import RecipeError, UserError
+from esorex_bridge.executors.batch_folder import BatchFolder, batches, batches_folder
+from esorex_bridge.executors.ports import Executor
+from esorex_bridge.executors.site import Site, read_site
+from esorex_bridge.session import Session, Settings
+from esorex_bridge.values import plain
+from esorex_bridge.workspace.folders import Workspace
+from esorex_bridge.workspace.locks import is_locked
+
+Engine = Literal["local", "parsl", "slurm"]
+ENGINES: tuple[Engine, ...] = ("local", "parsl", "slurm")
+
+_LOCK_TRIES = 10
+_LOCK_PAUSE_S = 0.1
+_CANCEL_PATIENCE_S = 60.0
+
+
+class BatchRequest(Struct, frozen=True):
+    """What a batch was asked to do, and how; kept in its folder.
+
+    Parameters
+    ----------
+    settings : Settings
+        Data root, archive, parameters for all jobs.
+    engine : {'local', 'parsl', 'slurm'}
+        What has the steps made.
+    site : str
+        Text of the site file; empty for none.
+    source : str
+        Where the jobs came from: the file, or the query.
+    processors : int
+        For the local engine.
+    memory_mb : int or None
+        For the local engine; None for what is free when it begins.
+    keep_going, detach : bool
+        As `Manner` has them.
+    retries : int
+        As `Manner` has it.
+    """
+
+    settings: Settings
+    engine: Engine = "local"
+    site: str = ""
+    source: str = ""
+    processors: int = 1
+    memory_mb: int | None = None
+    keep_going: bool = False
+    detach: bool = False
+    retries: int = 2
+
+    def document(self) -> dict[str, Any]:
+        """Return it as JSON values; `read_asked` reads it back."""
+        settings = self.settings
+        return {
+            "made": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+            "engine": self.engine,
+            "site": self.site,
+            "source": self.source,
+            "processors": self.processors,
+            "memory_mb": self.memory_mb,
+            "keep_going": self.keep_going,
+            "detach": self.detach,
+            "retries": self.retries,
+            "settings": {
+                "archive": settings.archive,
+                "mode": settings.mode,
+                "esorex": settings.esorex,
+                "workflow": str(settings.workflow) if settings.workflow else None,
+                "by": settings.by,
+                "oca": str(settings.oca) if settings.oca else None,
+                "breakpoints": str(settings.breakpoints) if settings.breakpoints else None,
+                "parameters": [plain(setting) for setting in settings.parameters],
+            },
+        }
+
+
+def read_request(found: dict[str, Any], root: Path) -> BatchRequest:
+    """Read what `Asked.document` gave, for a data root that may have been moved since."""
+    kept = found["settings"]
+    settings = Settings(
+        root=root,
+        archive=kept["archive"],
+        mode=kept["mode"],
+        esorex=kept["esorex"],
+        workflow=_path(kept["workflow"]),
+        by=kept["by"],
+        oca=_path(kept["oca"]),
+        breakpoints=_path(kept["breakpoints"]),
+        parameters=tuple(ParameterSetting(**each) for each in kept["parameters"]),
+    )
+    names = ("engine", "site", "source", "processors", "memory_mb", "keep_going", "detach", "retries")
+    return BatchRequest(settings, **{name: found[name] for name in names})
+
+
+def new_batch(root: Path, name: str, jobs: str, asked: BatchRequest) -> BatchFolder:
+    """Make the folder of a batch.
+
+    Raises
+    ------
+    DefinitionError
+        The jobs or the site file say something that is not allowed.
+    UserError
+        There is a batch of that name.
+    """
+    read_jobs(jobs, asked.source)
+    _site(asked)
+    folder = named(root, name)
+    if (folder.path / "batch.json").exists():
+        raise UserError(f"there is a batch '{name}' already; give --resume to go on with it, or another --name")
+    folder.begin(asked.document())
+    folder.jobs.write_text(jobs, encoding="utf-8")
+    return folder
+
+
+def named(root: Path, name: str = "") -> BatchFolder:
+    """Return the batch of a name, which need not exist; the latest one where no name is given.
+
+    Raises
+    ------
+    UserError
+        No name is given, and there is no batch.
+    """
+    place = batches_folder(Workspace(root.absolute()).bookkeeping)
+    if name:
+        return BatchFolder(place / name)
+    listed = batches(place)
+    if not listed:
+        raise UserError(f"there is no batch in {root.absolute()}; 'esorex-bridge batch JOBS.yaml' begins one")
+    return listed[-1]
+
+
+def latest_from(root: Path, source: str) -> BatchFolder | None:
+    """Return the latest batch whose jobs came from a file or a query."""
+    listed = batches(batches_folder(Workspace(root.absolute()).bookkeeping))
+    return next((folder for folder in reversed(listed) if folder.about()["source"] == source), None)
+
+
+def carry_out(folder: BatchFolder, asked: BatchRequest, watcher: Watcher, retry_failed: bool = False) -> BatchReport:
+    """Run a batch, or go on with it.
+
+    Raises
+    ------
+    UserError
+        It is being run already; the jobs are wrong; the engine refuses; a recipe parameter is wrong.
+    RecipeError
+        EsoRex is not installed.
+    """
+    jobs = read_jobs(folder.jobs.read_text("utf-8"), asked.source or str(folder.jobs))
+    with sole_driver(folder), Session(asked.settings) as session:
+        folder.stop.unlink(missing_ok=True)
+        command = shutil.which(asked.settings.esorex)
+        if session.esorex is None or command is None:
+            raise RecipeError("EsoRex is not installed (Debian: apt-get install esorex, and a cpl-plugin-…)")
+        site = _site(asked)
+        most = asked.processors if asked.engine == "local" else site.most_threads
+        manner = BatchOptions(command, asked.retries, asked.keep_going, retry_failed, asked.detach, most)
+        books = BatchStores(folder, session.store, session.workspace)
+        supply = Supply(jobs.jobs, asked.settings, lambda: session.client)
+        Driver(books, session.esorex, _executor(folder, asked, site), supply, manner, watcher).run()
+    return read_report(folder)
+
+
+def cancel(folder: BatchFolder) -> BatchReport:
+    """End a batch from any shell: its driver, where one is at work, and its jobs, where an engine goes on without one.
+
+    Raises
+    ------
+    UserError
+        There is no such batch, or its driver does not react.
+    """
+    asked = read_request(folder.about(), folder.root)
+    folder.stop.touch()
+    deadline = time.monotonic() + _CANCEL_PATIENCE_S
+    while is_locked(folder.lock):
+        if time.monotonic() > deadline:
+            raise UserError(f"the batch '{folder.name}' does not react; its driver may run on another machine")
+        time.sleep(_LOCK_PAUSE_S)
+    in_flight = earlier_runs(folder).in_flight
+    now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+    if in_flight and asked.engine == "slurm":
+        _executor(folder, asked, _site(asked)).cancel([ticket for ticket, _ in in_flight.values()])
+        lines = [{"at": now, "event": "cancelled", "key": key, "error": "cancelled"} for key in in_flight]
+        folder.note("events", *lines, {"at": now, "event": "cancelled"})
+    return read_report(folder)
+
+
+@contextmanager
+def sole_driver(folder: BatchFolder) -> Iterator[None]:
+    """Be the only driver of a batch.
+
+    Raises
+    ------
+    UserError
+        There is one already.
+    """
+    folder.about()
+    with folder.lock.open("wb") as stream:
+        for attempt in range(1, _LOCK_TRIES + 1):
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if attempt == _LOCK_TRIES:
+                    raise UserError(
+                        f"the batch '{folder.name}' is being run; 'esorex-bridge batch status {folder.name}' shows it"
+                    ) from None
+                time.sleep(_LOCK_PAUSE_S)
+        yield
+
+
+def _executor(folder: BatchFolder, asked: BatchRequest, site: Site) -> Executor:
+    if asked.engine == "slurm":
+        from esorex_bridge.executors.slurm import SlurmExecutor
+
+        return SlurmExecutor(folder.path, site)
+    if asked.engine == "parsl":
+        from esorex_bridge.executors.parsl import ParslExecutor
+
+        return ParslExecutor(folder.path, site)
+    from esorex_bridge.executors.local import Limits, LocalExecutor, memory_of_this_machine_mb
+
+    memory = asked.memory_mb if asked.memory_mb is not None else memory_of_this_machine_mb()
+    return LocalExecutor(folder.path, Limits(max(1, asked.processors), memory))
+
+
+def _site(asked: BatchRequest) -> Site:
+    return read_site(asked.site, "the site file") if asked.site else Site()
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None

@@ -1,0 +1,139 @@
+"""Definition files: in which folders they lie, and which of them are read.
+
+Parsing all of them takes longer than planning a night, so the file for an instrument is found by its text first.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from msgspec import Struct, field
+
+from esorex_bridge.definitions.workflow import Workflow, choose_workflow, parse_workflow
+from esorex_bridge.errors import UserError
+
+SUFFIX = ".yaml"
+
+
+class Definitions(Struct, frozen=True, eq=False):
+    """The definitions of some folders, each read when first asked for.
+
+    Parameters
+    ----------
+    folders : tuple of Path
+        Those of the user first: a definition there wins over one of the same name, or for the same instrument, in a
+        later folder. A folder that does not exist holds none.
+    """
+
+    folders: tuple[Path, ...]
+    _read: dict[Path, Workflow] = field(default_factory=dict)
+    _texts: dict[Path, str] = field(default_factory=dict)
+
+    @property
+    def paths(self) -> dict[str, Path]:
+        """The file of each definition, by the file's stem."""
+        found: dict[str, Path] = {}
+        for folder in self.folders:
+            for path in sorted(folder.glob(f"*{SUFFIX}")):
+                found.setdefault(path.stem, path)
+        return found
+
+    def all(self) -> tuple[Workflow, ...]:
+        """Return all definitions, the user's first; errors as `read`."""
+        return tuple(self.read(path) for path in self.paths.values())
+
+    def named(self, name: str) -> Workflow:
+        """Return a definition by its file's stem; errors as `read`, and UserError where there is none."""
+        paths = self.paths
+        if name not in paths:
+            raise UserError(f"there is no workflow '{name}'; there are: {', '.join(sorted(paths))}")
+        return self.read(paths[name])
+
+    def choose(self, instrument: str, keywords: Mapping[str, object]) -> Workflow:
+        """Return the definition for an instrument and the keywords of a science file.
+
+        Raises
+        ------
+        UserError
+            None is for it.
+        DefinitionError
+            A definition for it says something that is not allowed.
+        """
+        naming = [path for path in self.paths.values() if self._may_serve(path, instrument)]
+        return choose_workflow(map(self.read, naming) if naming else self.all(), instrument, keywords)
+
+    def read(self, path: Path) -> Workflow:
+        """Read a definition.
+
+        Raises
+        ------
+        UserError
+            It cannot be read, or extends one that is not there.
+        DefinitionError
+            It says something that is not allowed.
+        """
+        if path not in self._read:
+            self._read[path] = parse_workflow(read_text(path), str(path), self._base_of(path))
+        return self._read[path]
+
+    def _base_of(self, path: Path) -> _Base:
+        return _Base(self, path)
+
+    def _may_serve(self, path: Path, instrument: str) -> bool:
+        """Tell whether a definition's text names an instrument, or takes over the names of another definition."""
+        if path not in self._texts:
+            self._texts[path] = read_text(path)
+        text = self._texts[path]
+        return instrument.upper() in text.upper() or ("\nextends:" in text and "\ninstruments:" not in text)
+
+
+class _Base(Struct, frozen=True):
+    """Finds the definition that another extends: one of the same name is that of a later folder."""
+
+    definitions: Definitions
+    path: Path
+
+    def __call__(self, name: str) -> Workflow:
+        if name != self.path.stem:
+            return self.definitions.named(name)
+        later = [folder for folder in self.definitions.folders if folder != self.path.parent]
+        return Definitions(tuple(later)).named(name)
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file that a person wrote.
+
+    Raises
+    ------
+    UserError
+        It cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from None
+
+
+def own_definitions() -> Definitions:
+    """Return the definitions that count: the user's own first, then those that come with the bridge."""
+    return Definitions((user_workflow_folder(), workflow_folder()))
+
+
+def workflow_folder() -> Path:
+    """Return the folder of the workflow definitions: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "workflows"
+    return installed if installed.is_dir() else package.parent / "workflows"
+
+
+def user_workflow_folder() -> Path:
+    """Return the folder of the user's own definitions, `esorex-bridge/workflows` where settings are kept."""
+    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(base) / "esorex-bridge" / "workflows"
+
+
+def read_workflow(path: Path) -> Workflow:
+    """Read a workflow definition from a file; errors as `Definitions.read`."""
+    return own_definitions().read(path)

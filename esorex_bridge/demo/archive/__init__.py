@@ -1,0 +1,1 @@
+"""The embedded archive: calSelector, TAP, DataLink, data portal and login on loopback."""

@@ -1,0 +1,1 @@
+"""Synthetic nights of the instruments."""

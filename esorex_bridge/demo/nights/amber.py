@@ -1,0 +1,169 @@
+"""A synthetic AMBER night: fringes of a star on three baselines, and of a star of known diameter that calibrates them.
+
+By day a lamp shows where the spectra fall and what fringes each pair of telescopes makes; at night each star comes with
+a dark. The path differences of the stars' beams tremble from frame to frame.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import partial
+
+from msgspec import Struct
+
+from esorex_bridge.datasets.association import Association, AssociationTree
+from esorex_bridge.demo.nights.amber_array import BASELINES, array_keywords, uniform_disc
+from esorex_bridge.demo.nights.amber_beams import CENTRE_NM, CHANNELS, FIRST_ROW, ROWS, SEED, Beams, windows
+from esorex_bridge.demo.nights.amber_statics import CALIBRATOR, CALIBRATOR_MAS, calibrators, detector_maps
+from esorex_bridge.demo.nights.amber_tables import Window, raw_extensions
+from esorex_bridge.demo.nights.frames import Exposure, Instrument, Keywords, Template, fits_bytes
+from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
+from esorex_bridge.demo.nights.series import Series, frames, noise
+
+AMBER = Instrument("AMBER", "AMBER", "ESO-VLTI-U123", pixel_arcsec=0.0)
+DIT_S = 0.05
+FRAMES = 12
+"""Detector frames of a file."""
+LAMP_COUNTS = (1500.0, 1250.0, 1000.0)
+STAR_COUNTS = (1000.0, 900.0, 800.0)
+PISTON_NM = 60.0
+TARGET = "SYNTH-STAR"
+VISIBILITY = (0.6, 0.5, 0.4)
+PHASE_RAD = (0.3, -0.2, 0.4)
+"""Of the target, by baseline."""
+FRINGE_SEQUENCE = ("DARK", "TEL1", "TEL2", "TEL3", "TEL12", "TEL12Q", "TEL23", "TEL23Q", "TEL13", "TEL13Q")
+"""Shutters open in turn, each pair without and with the plate that displaces its fringes."""
+WAVE_SEQUENCE = ("DARK", "TEL1SC", "TEL2SC", "TEL3SC")
+SPARE_ARMS = ("GRIS1", "GRIS2", "OPTI2", "OPTI5", "OPTI6", "OPTI7")
+"""Parts of the instrument whose names the reader asks for, though nothing depends on them."""
+
+
+class Kind(Struct, frozen=True):
+    """A series of exposures: what is looked at, and with which shutters.
+
+    Parameters
+    ----------
+    template : str
+        Name of the template.
+    category : str
+        The tag in a SOF.
+    dpr : tuple of str
+        `DPR CATG`, `DPR TYPE`, `DPR TECH`.
+    sequence : tuple of str
+        Kind of frame of each exposure in turn.
+    target : str
+        `OBJECT`; `DPR TYPE` by default.
+    """
+
+    template: str
+    category: str
+    dpr: tuple[str, str, str]
+    sequence: tuple[str, ...]
+    target: str = ""
+
+
+def _kind(template: str, category: str, role: str, what: str, sequence: tuple[str, ...], target: str = "") -> Kind:
+    return Kind(f"AMBER_3Tstd_{template}", category, (role, what, "INTERFEROMETRY"), sequence, target)
+
+
+WAVE = _kind("cal_wave", "AMBER_3WAVE", "CALIB", "WAVE,3TEL", WAVE_SEQUENCE)
+FRINGES = _kind("cal_P2VM", "AMBER_3P2V", "CALIB", "3P2V", FRINGE_SEQUENCE)
+CALIBRATOR_DARK = _kind("obs_dark", "AMBER_DARK_CALIB", "CALIB", "DARK", ("DARK",))
+CALIBRATOR_STAR = _kind("obs_1row", "AMBER_CALIB", "CALIB", "OBJECT", ("OBJECT", "OBJECT"), CALIBRATOR)
+DARK = _kind("obs_dark", "AMBER_DARK_SCIENCE", "SCIENCE", "DARK", ("DARK",), TARGET)
+STAR = _kind("obs_1row", "AMBER_SCIENCE", "SCIENCE", "OBJECT", ("OBJECT", "OBJECT"), TARGET)
+
+
+def amber_night(seed: int = SEED) -> Night:
+    """Return the night; nothing is computed before a frame is asked for.
+
+    Parameters
+    ----------
+    seed : int
+        Nights of different seeds differ in every pixel.
+    """
+    maps = detector_maps(seed)
+    detector = tuple(group(file.category, (file,), match="N/A") for file in maps)
+    return night_with(seed, maps, detector, f"amber-seed{seed}", datetime(2010, 5, 1))
+
+
+def night_with(
+    seed: int, maps: tuple[ArchiveFile, ...], detector: tuple[Association, ...], name: str, day: datetime
+) -> Night:
+    """Return the night that begins with maps of the detector.
+
+    Parameters
+    ----------
+    seed : int
+        Nights of different seeds differ in every pixel.
+    maps : tuple of ArchiveFile
+        The maps, or the raws of which they are made.
+    detector : tuple of Association
+        How trees name them.
+    name : str
+        Of the night.
+    day : datetime
+        On which it begins, at 0 h UT.
+    """
+    wave = _series(WAVE, day + timedelta(hours=14), seed)
+    fringes = _series(FRINGES, day + timedelta(hours=14, minutes=30), seed)
+    cal_dark = _series(CALIBRATOR_DARK, day + timedelta(hours=25), seed)
+    cal_star = _series(CALIBRATOR_STAR, day + timedelta(hours=25, minutes=5), seed)
+    dark = _series(DARK, day + timedelta(hours=26), seed)
+    star = _series(STAR, day + timedelta(hours=26, minutes=5), seed)
+    stars = (calibrators(),)
+    matrix = group("AMBER_3P2V", (*fringes, *wave), *detector)
+    table = group("CALIB_DATABASE_K", stars, match="N/A")
+    calibrator = group("AMBER_CALIB", (*cal_star, *cal_dark), matrix, *detector, table)
+    names = tuple(file.associated for file in (*star, *dark))
+    tree = AssociationTree(Association("AMBER_SCIENCE", names, (matrix, calibrator, *detector)), "Raw2Raw")
+    return Night(name, AMBER.name, (*wave, *fringes, *cal_dark, *cal_star, *dark, *star, *maps, *stars), (tree,))
+
+
+def _series(kind: Kind, start: datetime, seed: int) -> tuple[ArchiveFile, ...]:
+    template = Template(kind.template, start, len(kind.sequence), 200700001, "AMBER_SYNTH")
+    series = Series(AMBER, template, kind.category, kind.dpr, DIT_S, kind.target)
+    pixels = FRAMES * ROWS * sum(channel.columns for channel in CHANNELS)
+    return frames(series, partial(_keywords, kind), partial(_stream, kind, seed), 2 * pixels)
+
+
+def _stream(kind: Kind, seed: int, keywords: Keywords, exposure: Exposure) -> bytes:
+    """Return the FITS stream of a raw file."""
+    beams = _beams(kind, kind.sequence[exposure.number - 1])
+    pixels = windows(beams, FRAMES, seed, noise(seed, exposure))
+    places = tuple(Window((channel.first_column, FIRST_ROW), channel.telescopes) for channel in CHANNELS)
+    return fits_bytes(keywords, extensions=raw_extensions(exposure, places, pixels))
+
+
+def _beams(kind: Kind, frame: str) -> Beams:
+    """Return the light of an exposure; the name of a lamp's frame tells the shutters that are open."""
+    if frame == "OBJECT":
+        visibility, phase = _source(kind)
+        return Beams((1, 2, 3), STAR_COUNTS, visibility, phase, piston_nm=PISTON_NM)
+    opened = tuple(int(letter) for letter in frame if letter.isdigit())
+    return Beams(opened, LAMP_COUNTS, quadrature=opened if frame.endswith("Q") else ())
+
+
+def _source(kind: Kind) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Return visibility and phase (radians) of a star by baseline, as they are above the atmosphere."""
+    if kind is STAR:
+        return VISIBILITY, PHASE_RAD
+    one, two, three = (uniform_disc(CALIBRATOR_MAS, pair, CENTRE_NM) for pair in BASELINES)
+    return (one, two, three), (0.0, 0.0, 0.0)
+
+
+def _keywords(kind: Kind, exposure: Exposure) -> Keywords:
+    spare = tuple((f"ESO INS {part} NAME", "CLEAR") for part in SPARE_ARMS)
+    return (
+        ("ESO DET DIT", exposure.dit_s),
+        ("ESO DET NDIT", FRAMES),
+        ("ESO DET NTEL", 3),
+        ("ESO INS MODE", "3Tstd_Medium_K_1_2.1"),
+        ("ESO INS GRAT1 NAME", "GMR"),
+        ("ESO INS GRAT1 ORDER", 1),
+        ("ESO INS GRAT1 WLEN", CENTRE_NM / 1000),
+        *spare,
+        ("ESO OCS OBS SPECCONF", "Medium_K_1_2.1"),
+        ("ESO OCS DET FRAM TYPE", kind.sequence[exposure.number - 1]),
+        *array_keywords(),
+    )

@@ -1,0 +1,131 @@
+"""The synthetic nights by the name of their instrument."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from esorex_bridge.errors import UserError
+
+if TYPE_CHECKING:
+    from esorex_bridge.datasets.association import Mode
+    from esorex_bridge.demo.nights.night import Night
+
+
+class Listed(Struct, frozen=True):
+    """A night in the list of nights: the module and function that make it, loaded when asked for.
+
+    Parameters
+    ----------
+    module, function : str
+        In this package.
+    shows : str
+        What is reduced, in a few words.
+    settings : tuple of str
+        Recipe parameters that its small frames need, as for `--set`.
+    mode : {'Raw2Raw', 'Raw2Master'}
+        Calibrations that are asked for.
+    """
+
+    module: str
+    function: str
+    shows: str
+    settings: tuple[str, ...] = ()
+    mode: Mode = "Raw2Raw"
+
+
+NIGHTS = {
+    "naco": Listed("naco", "naco_night", "imaging: dark, twilight flat, jitter"),
+    "naco_masters": Listed(
+        "naco_masters", "naco_masters_night", "imaging by processed dark and flat: jitter", mode="Raw2Master"
+    ),
+    "naco_spectra": Listed("naco_spectra", "naco_spectra_night", "long-slit spectra: lamp flat, nodding combined"),
+    "hawki": Listed("hawki", "hawki_night", "imaging: dark, jitter; flats as processed calibrations"),
+    "hawki_masters": Listed(
+        "hawki", "hawki_night", "imaging by processed calibrations alone: jitter", mode="Raw2Master"
+    ),
+    "hawki_full": Listed(
+        "hawki_full",
+        "hawki_full_night",
+        "imaging, all from raws: darks, twilight flat, noise, jitter; takes minutes",
+        # Quick stacking; the frames are large.
+        (
+            "hawki_science_process.stk_method=nearest",
+            "hawki_science_process.stk_fast=fast",
+            "hawki_science_process.psm_niter=1",
+            "hawki_science_process.stk_cat_icrowd=false",
+        ),
+    ),
+    "visir": Listed("visir", "visir_night", "imaging: dark, flat and bad pixels, chopping and nodding"),
+    "uves": Listed(
+        "uves",
+        "uves_night",
+        "blue arm: bias, dark, orders, flat, arc, science",
+        # Optimal extraction of so bright a star would leave a table without a row among the products.
+        ("uves_obs_scired.reduce.extract.method=average",),
+    ),
+    "uves_red": Listed("uves", "uves_red_night", "red arm with its two chips: bias, dark, orders, flat, arc, science"),
+    "muse": Listed("muse", "muse_night", "bias and dark of all 24 IFUs in parallel"),
+    "muse_sky": Listed(
+        "muse",
+        "muse_sky_night",
+        "one IFU: bias, dark, flat, science to a table of pixels",
+        # One IFU of 24, and too few rows for the defaults of the trace.
+        (
+            "muse_bias.nifu=1",
+            "muse_dark.nifu=1",
+            "muse_flat.nifu=1",
+            "muse_flat.order=1",
+            "muse_flat.nsum=16",
+            "muse_scibasic.nifu=1",
+        ),
+    ),
+    "amber": Listed("amber", "amber_night", "three telescopes: fringes of the lamp, calibrator, star to visibilities"),
+    "amber_full": Listed(
+        "amber_detector", "amber_full_night", "all from raws: bad pixels and flat field of the detector, then as amber"
+    ),
+    "giraf": Listed(
+        "giraf",
+        "giraf_night",
+        "fibre spectra: bias, dark, fibre flat, arc, science",
+        # The region of the default ends below the last row of the real detector, and too few rows for bins of 64.
+        (
+            "gimasterdark.bsremove-areas=5:40:0:2000",
+            "gimasterflat.bsremove-areas=5:40:0:2000",
+            "gimasterflat.psf-binsize=32",
+            "giwavecalibration.bsremove-areas=5:40:0:2000",
+            "giscience.bsremove-areas=5:40:0:2000",
+        ),
+    ),
+    "vimos": Listed("vimos", "vimos_night", "bias, dark of one quadrant at full size"),
+    "vimos_full": Listed(
+        "vimos_full",
+        "vimos_full_night",
+        "imaging, four quadrants, all from raws: bias, dark, twilight flat, noise, jitter, standard; takes minutes",
+        # Quick stacking; the frames are large.
+        (
+            "vimos_ima_science.stk_method=nearest",
+            "vimos_ima_science.stk_fast=fast",
+            "vimos_ima_science.stk_cat_icrowd=false",
+        ),
+    ),
+}
+"""Names as on the command line."""
+
+
+def make_night(name: str) -> Night:
+    """Return a night of default size.
+
+    Raises
+    ------
+    UserError
+        There is none of that name.
+    """
+    if name not in NIGHTS:
+        raise UserError(f"there is no synthetic night '{name}'; there are: {', '.join(NIGHTS)}")
+    listed = NIGHTS[name]
+    module = importlib.import_module(f"esorex_bridge.demo.nights.{listed.module}")
+    night: Night = getattr(module, listed.function)()
+    return night

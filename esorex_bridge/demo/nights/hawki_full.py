@@ -1,0 +1,57 @@
+"""A synthetic HAWK-I night of which all calibrations are raw, on detectors large enough for the flat's recipe."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from esorex_bridge.datasets.association import Association, AssociationTree
+from esorex_bridge.demo.nights.frames import Template
+from esorex_bridge.demo.nights.hawki import Light, dark_template, raw_frame, science_template
+from esorex_bridge.demo.nights.hawki_mosaic import HAWKI, Detectors
+from esorex_bridge.demo.nights.hawki_statics import static_calibrations
+from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
+
+NPIX = 1792
+"""The recipe of the flat reads windows that end there."""
+FLAT = ("CALIB", "FLAT", "IMAGE")
+FLAT_DIT_S = 2.0
+FLAT_LEVELS = (10000.0, 10050.0, 10100.0)
+"""In counts; the recipe passes over flats below 4000 and above 30000.
+
+The noise is measured on the difference of two, in which the slope of the flat would stay if they were less alike.
+"""
+MADE_FROM_RAWS = ("MASTER_TWILIGHT_FLAT", "MASTER_CONF", "MASTER_READGAIN")
+
+
+def hawki_full_night(science_frames: int = 3, seed: int = 42) -> Night:
+    """Return the night; nothing is computed before a frame is asked for."""
+    detectors = Detectors(NPIX, seed)
+    darks = dark_template(detectors, datetime(2019, 6, 8, 18, 0))
+    flat_darks = dark_template(detectors, datetime(2019, 6, 8, 18, 30), FLAT_DIT_S)
+    flats = _flats(detectors, datetime(2019, 6, 8, 22, 30))
+    science = science_template(detectors, datetime(2019, 6, 9, 1, 0), science_frames)
+    made = static_calibrations(detectors, science[0].keywords, datetime(2019, 6, 6, 12, 0))
+    statics = tuple(file for file in made if file.category not in MADE_FROM_RAWS)
+    cascade = (
+        group("DARK", darks),
+        group("FLAT_TWILIGHT", flats, group("DARK", flat_darks)),
+        *(group(file.category, (file,), match="N/A") for file in statics),
+    )
+    names = tuple(file.associated for file in science)
+    tree = AssociationTree(Association("SCI_IMG_JITTER", names, cascade), "Raw2Raw")
+    name = f"hawki-full-{science_frames}-seed{seed}"
+    return Night(name, HAWKI.name, (*darks, *flat_darks, *flats, *science, *statics), (tree,))
+
+
+def _flats(detectors: Detectors, start: datetime) -> tuple[ArchiveFile, ...]:
+    template = Template("HAWKI_img_cal_TwFlats", start, len(FLAT_LEVELS), 200100022, "Calibration")
+    return tuple(
+        replace(raw_frame(detectors, template, number, FLAT, "FLAT", _twilight(level)), category="FLAT_TWILIGHT")
+        for number, level in enumerate(FLAT_LEVELS, start=1)
+    )
+
+
+def _twilight(level: float) -> Light:
+    return Light(level, dit_s=FLAT_DIT_S, stars=False)

@@ -1,0 +1,253 @@
+"""A synthetic MUSE night: bias, dark and flat of some or all of its 24 spectrographs (IFUs), and an even sky.
+
+The recipes take quadrants of any size. Bias and dark want nothing of the image; the flat is searched for 48 slices,
+each some 76 pixels wide, so it needs the full width of a detector but few of its rows.
+
+The archive delivers MUSE's raws plain: the recipes open a file once for each IFU, and would unpack it each time.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from esorex_bridge.datasets.association import Association, AssociationTree
+from esorex_bridge.demo.nights.frames import Exposure, Instrument, Keywords, Template, counts, fill_header, fits_bytes
+from esorex_bridge.demo.nights.muse_statics import geometry_table, wavelength_table
+from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
+from esorex_bridge.demo.nights.series import Series, frames, noise
+
+if TYPE_CHECKING:
+    from esorex_bridge.demo.nights.frames import Image
+
+MUSE = Instrument("MUSE", "MUSE", "ESO-VLT-U4", pixel_arcsec=0.2)
+PORTS = {1: (1, 1), 2: (4096, 1), 3: (4096, 4112), 4: (1, 4112)}
+"""Where the quadrants are read out; the pipeline tells them by these numbers, whatever their size."""
+EDGE = 32
+"""Width of prescan and overscan."""
+GAIN_E_PER_COUNT = 1.1
+READ_NOISE_COUNTS = 2.5
+DARK_COUNTS_PER_HOUR = 6.0
+TEMPLATES = {
+    "BIAS": "MUSE_wfm_cal_bias",
+    "DARK": "MUSE_wfm_cal_dark",
+    "FLAT": "MUSE_wfm_cal_specflat",
+    "OBJECT": "MUSE_wfm-noao_obs_genericoffset",
+}
+"""Names of the templates, by the category of the frames: rules tell flats apart by them."""
+FLAT_COUNTS = 20000.0
+SKY_COUNTS = 800.0
+SLICES = 48
+SLICE_WIDTH_PIX = 76.0
+MARGIN_PIX = 24
+"""From the edge of the detector to the first slice."""
+FULL_WIDTH = 2048
+"""Columns of a quadrant on the real detector."""
+
+
+class Spectrographs(Struct, frozen=True):
+    """What the pixels of all frames depend on.
+
+    Parameters
+    ----------
+    ifus : int
+        The first so many of the 24.
+    columns, rows : int
+        Size of a quadrant; a detector has two by two.
+    seed : int
+        Of noise.
+    """
+
+    ifus: int
+    columns: int
+    rows: int
+    seed: int
+
+
+def bias_level(ifu: int) -> float:
+    """Return the bias level of an IFU's detector in counts."""
+    return 1000.0 + 3.0 * ifu
+
+
+def muse_night(ifus: int = 24, columns: int = 64, rows: int = 64, seed: int = 9) -> Night:
+    """Return a night of biases and darks, whose dataset is the dark; nothing is computed before a frame is asked for.
+
+    Parameters
+    ----------
+    ifus : int
+        The first so many of the 24. The recipes are asked for all at once, and want all.
+    columns, rows : int
+        Size of a quadrant; from 32, without warnings from 128.
+    seed : int
+        Nights of different seeds differ in every pixel.
+    """
+    spectrographs = Spectrographs(ifus, columns, rows, seed)
+    noon = datetime(2018, 3, 1, 12, 0)
+    biases, darks = _biases(spectrographs, noon), _darks(spectrographs, noon)
+    names = tuple(file.associated for file in darks)
+    tree = AssociationTree(Association("DARK", names, (group("BIAS", biases),)), "Raw2Raw")
+    return Night(f"muse-{ifus}x{columns}x{rows}-seed{seed}", MUSE.name, (*biases, *darks), (tree,), kept=False)
+
+
+def muse_sky_night(ifus: int = 1, columns: int = FULL_WIDTH, rows: int = 96, seed: int = 9) -> Night:
+    """Return a night with all that takes an exposure of the sky to a table of pixels.
+
+    Parameters
+    ----------
+    ifus : int
+        The first so many of the 24; with fewer than 24 the recipes must be told which (`nifu`).
+    columns, rows : int
+        Size of a quadrant; all slices must lie within twice the columns.
+    seed : int
+        Nights of different seeds differ in every pixel.
+    """
+    spectrographs = Spectrographs(ifus, columns, rows, seed)
+    noon = datetime(2018, 3, 8, 12, 0)
+    biases, darks = _biases(spectrographs, noon), _darks(spectrographs, noon)
+    flats = _series(spectrographs, "FLAT", ("CALIB", "FLAT,LAMP", "IFU"), noon + timedelta(hours=3), 3, 3.0)
+    science = _series(spectrographs, "OBJECT", ("SCIENCE", "OBJECT", "IFU"), noon + timedelta(hours=15), 1, 600.0)
+    statics = (
+        geometry_table(ifus, SLICES),
+        *(wavelength_table(ifu, SLICES, 2 * rows) for ifu in range(1, ifus + 1)),
+    )
+    bias = group("BIAS", biases)
+    dark = group("DARK", darks, bias)
+    tables = tuple(
+        group(category, tuple(file for file in statics if file.category == category), match="N/A")
+        for category in dict.fromkeys(file.category for file in statics)
+    )
+    names = tuple(file.associated for file in science)
+    root = Association("OBJECT", names, (bias, dark, group("FLAT", flats, bias, dark), *tables))
+    files = (*biases, *darks, *flats, *science, *statics)
+    name = f"muse_sky-{ifus}x{columns}x{rows}-seed{seed}"
+    return Night(name, MUSE.name, files, (AssociationTree(root, "Raw2Raw"),), kept=False)
+
+
+def slice_centre(columns: int, number: int) -> float:
+    """Return the column (from 1) in the middle of a slice (from 1), in a detector without prescan and overscan."""
+    pitch = 2 * (columns - MARGIN_PIX) / SLICES
+    return MARGIN_PIX + pitch * (number - 0.5) + 0.5
+
+
+def _biases(spectrographs: Spectrographs, noon: datetime) -> tuple[ArchiveFile, ...]:
+    return _series(spectrographs, "BIAS", ("CALIB", "BIAS", "IFU"), noon, 3, 0.0)
+
+
+def _darks(spectrographs: Spectrographs, noon: datetime) -> tuple[ArchiveFile, ...]:
+    return _series(spectrographs, "DARK", ("CALIB", "DARK", "IFU"), noon + timedelta(hours=1), 3, 1800.0)
+
+
+def _series(
+    spectrographs: Spectrographs, category: str, dpr: tuple[str, str, str], start: datetime, count: int, dit_s: float
+) -> tuple[ArchiveFile, ...]:
+    template = Template(TEMPLATES[category], start, count, 200700001, "MUSE_SYNTH")
+    target = "SYNTH-SKY" if dpr[0] == "SCIENCE" else ""
+    series = Series(MUSE, template, category, dpr, dit_s, target, dit_s + 60)
+    size = spectrographs.ifus * 8 * spectrographs.columns * spectrographs.rows
+    return frames(series, partial(_primary, spectrographs), partial(_stream, spectrographs), size)
+
+
+def _primary(spectrographs: Spectrographs, exposure: Exposure) -> Keywords:
+    return (
+        ("ESO INS MODE", "WFM-NOAO-N"),
+        ("ESO INS OPTI1 NAME", "Blue_filter"),
+        ("ESO INS OPTI2 NAME", "WFM"),
+        ("ESO DET READ CURID", 1),
+        ("ESO DET READ CURNAME", "SCI1.0"),
+        ("ESO DET BINX", 1),
+        ("ESO DET BINY", 1),
+        ("ESO INS DROT POSANG", 0.0),
+        ("ESO INS DROT MODE", "SKY"),
+        ("ESO INS TEMP7 VAL", 10.0),
+        ("ESO INS TEMP11 VAL", 10.0),
+    )
+
+
+def _stream(spectrographs: Spectrographs, keywords: Keywords, exposure: Exposure) -> bytes:
+    """Return the FITS stream of a raw frame: an extension for each IFU."""
+    from astropy.io import fits
+
+    extensions = []
+    for ifu in range(1, spectrographs.ifus + 1):
+        extension = fits.ImageHDU(counts(_raw_image(spectrographs, exposure, ifu)))
+        fill_header(extension.header, _detector_keywords(spectrographs, ifu))
+        extensions.append(extension)
+    return fits_bytes(keywords, extensions=extensions)
+
+
+def _raw_image(spectrographs: Spectrographs, exposure: Exposure, ifu: int) -> Image:
+    """Return a detector as it is read out: each quadrant with a prescan outside and an overscan inside."""
+    import numpy as np
+
+    rng = noise(spectrographs.seed, exposure, ifu)
+    light = _light(spectrographs, exposure)
+    light = rng.poisson(light * GAIN_E_PER_COUNT) / GAIN_E_PER_COUNT
+    columns, rows = spectrographs.columns, spectrographs.rows
+    full = bias_level(ifu) + rng.normal(0, READ_NOISE_COUNTS, (2 * rows + 4 * EDGE, 2 * columns + 4 * EDGE))
+    low, high = slice(EDGE, EDGE + rows), slice(-EDGE - rows, -EDGE)
+    left, right = slice(EDGE, EDGE + columns), slice(-EDGE - columns, -EDGE)
+    full[low, left] += light[:rows, :columns]
+    full[low, right] += light[:rows, columns:]
+    full[high, left] += light[rows:, :columns]
+    full[high, right] += light[rows:, columns:]
+    image: Image = full.astype(np.float32)
+    return image
+
+
+def _light(spectrographs: Spectrographs, exposure: Exposure) -> Any:
+    import numpy as np
+
+    light = np.full((2 * spectrographs.rows, 2 * spectrographs.columns), DARK_COUNTS_PER_HOUR * exposure.dit_s / 3600)
+    level = {"FLAT,LAMP": FLAT_COUNTS, "OBJECT": SKY_COUNTS}.get(exposure.dpr[1], 0.0)
+    return light + level * _slices(spectrographs.columns) if level else light
+
+
+@lru_cache(maxsize=2)
+def _slices(columns: int) -> Any:
+    """Return which part of the light each column sees: slices with edges a pixel wide."""
+    import numpy as np
+
+    x = np.arange(1, 2 * columns + 1)
+    centres = np.array([slice_centre(columns, number) for number in range(1, SLICES + 1)])
+    away = np.abs(x[None, :] - centres[:, None]).min(axis=0)
+    return 1 / (1 + np.exp((away - SLICE_WIDTH_PIX / 2) / 0.5))
+
+
+def _detector_keywords(spectrographs: Spectrographs, ifu: int) -> Keywords:
+    columns, rows = spectrographs.columns, spectrographs.rows
+    ports = tuple(
+        (f"ESO DET OUT{port} {key}", value)
+        for port, (x, y) in PORTS.items()
+        for key, value in (
+            ("ID", str(port)),
+            ("X", x),
+            ("Y", y),
+            ("NX", columns),
+            ("NY", rows),
+            ("PRSCX", EDGE),
+            ("PRSCY", EDGE),
+            ("OVSCX", EDGE),
+            ("OVSCY", EDGE),
+            ("GAIN", GAIN_E_PER_COUNT),
+            ("CONAD", 1 / GAIN_E_PER_COUNT),
+            ("RON", READ_NOISE_COUNTS * GAIN_E_PER_COUNT),
+        )
+    )
+    return (
+        ("EXTNAME", f"CHAN{ifu:02d}"),
+        ("INHERIT", True),
+        ("ESO DET CHIP NAME", f"CCD-{ifu:02d}"),
+        ("ESO DET CHIP ID", f"ccd{ifu:02d}"),
+        ("ESO DET CHIP DATE", "2012-01-01"),
+        ("ESO DET CHIP NX", 2 * columns),
+        ("ESO DET CHIP NY", 2 * rows),
+        ("ESO DET CHIP LIVE", True),
+        ("ESO DET BINX", 1),
+        ("ESO DET BINY", 1),
+        ("ESO DET OUTPUTS", 4),
+        ("ESO DET CHIP OUTPUTS", 4),
+        *ports,
+    )

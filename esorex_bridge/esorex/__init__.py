@@ -1,0 +1,1 @@
+"""EsoRex: installed recipes, running one, what it made and what went wrong."""

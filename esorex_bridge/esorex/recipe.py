@@ -1,0 +1,100 @@
+"""An installed recipe, one run of it, and what came of the run; and what starts recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
+from msgspec import Struct
+
+from esorex_bridge.definitions.parameters import Parameter, ParameterSchema
+from esorex_bridge.errors import RecipeError
+from esorex_bridge.files import Digest
+from esorex_bridge.plan.sof import Sof
+
+
+class Recipe(Struct, frozen=True):
+    """An installed recipe.
+
+    Parameters
+    ----------
+    name : str
+        EsoRex's name of it.
+    plugin_path : Path
+        Its plugin file.
+    pipeline : str
+        Name and version of the pipeline (`naco/4.4.11`).
+    plugin : Digest
+        Of the plugin file.
+    parameters : tuple of ParameterSchema
+        With types, ranges and defaults.
+    """
+
+    name: str
+    plugin_path: Path
+    pipeline: str
+    plugin: Digest
+    parameters: tuple[ParameterSchema, ...]
+
+
+class Job(Struct, frozen=True):
+    """One run of a recipe, ready to start.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What to run.
+    sof : Sof
+        Readable by EsoRex as it is.
+    parameters : tuple of Parameter
+        Every parameter of the recipe.
+    folder : Path
+        Private to this run; empty but for links that the SOF names.
+    """
+
+    recipe: Recipe
+    sof: Sof
+    parameters: tuple[Parameter, ...]
+    folder: Path
+
+
+class Output(Struct, frozen=True):
+    """A product as EsoRex lists it: where it lies, and its category."""
+
+    path: Path
+    category: str
+
+
+class Execution(Struct, frozen=True):
+    """How a run ended: successfully, because failures are raised as RecipeError.
+
+    Parameters
+    ----------
+    outputs : tuple of Output
+        What EsoRex lists as products.
+    seconds : float
+        Wall time.
+    log : Path or None
+        EsoRex's log.
+    complaints : tuple of str
+        Errors that the recipe reported though it ended with 0.
+    """
+
+    outputs: tuple[Output, ...]
+    seconds: float
+    log: Path | None
+    complaints: tuple[str, ...] = ()
+
+
+class RecipeRunner(Protocol):
+    """Starts recipes."""
+
+    def recipes(self, names: Iterable[str]) -> dict[str, Recipe | RecipeError]:
+        """Return installed recipes by name, and the error where one is not installed."""
+
+    def execute(self, job: Job) -> Execution:
+        """Run a recipe to its end; raise RecipeError with a diagnosis where it fails."""
+
+    def stop(self) -> None:
+        """End what runs, with all that it started, and start nothing more."""

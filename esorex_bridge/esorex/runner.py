@@ -1,0 +1,373 @@
+"""EsoRex: where it and its recipes are, what parameters they have, and how one is run. The only module that starts it.
+
+Each run has a private folder as its working directory, because recipes write products and log there whatever
+`--output-dir` says, and two runs in one folder take each other's products with exit code 0. HOME is empty and
+`ESOREX_*` are gone, because a user's `esorex.rc` would flip defaults silently. A recipe folder of one symbolic link
+spares EsoRex from loading every plugin: 10 ms to start instead of 90.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from threading import Lock
+from typing import Protocol
+
+from esorex_bridge.definitions.parameters import RECIPE_DEFAULT, Parameter, read_schemas
+from esorex_bridge.errors import RecipeError
+from esorex_bridge.esorex.recipe import Execution, Job, Output, Recipe
+from esorex_bridge.files import Digest
+
+PLUGIN_FOLDERS = (
+    "/usr/lib/*/cpl/plugins",
+    "/usr/lib/cpl/plugins",
+    "/usr/lib/esopipes-plugins",
+    "/usr/lib64/esopipes-plugins",
+    "/usr/local/lib/esopipes-plugins",
+    "/opt/local/lib/esopipes-plugins",
+)
+"""Where packages put recipes."""
+
+EXIT_CODE = "exitcode.txt"
+"""The file of a run's folder that holds EsoRex's exit code, as Reflex writes it."""
+
+_KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "OMP_NUM_THREADS", "OMP_PROC_BIND", "TZ")
+_KILL_AFTER_SECONDS = 3.0
+_LOOK_SECONDS = 0.2
+_INTROSPECTION_SECONDS = 60.0
+
+
+class RecipeMemory(Protocol):
+    """Remembers what a plugin file said of itself, so that it is asked once."""
+
+    def known_recipe(self, plugin: Path) -> tuple[Digest, str] | None:
+        """Return digest and parameters (JSON) of a plugin that did not change."""
+
+    def learn_recipe(self, plugin: Path, digest: Digest, parameters: str) -> None:
+        """Remember them."""
+
+
+class EsoRex:
+    """An installed EsoRex.
+
+    Parameters
+    ----------
+    command : Path
+        The executable.
+    plugins : mapping of str to Path
+        Plugin file of every recipe.
+    memory : RecipeMemory
+        Where the parameters of recipes are remembered.
+    messages : callable or None
+        Is given EsoRex's own messages, line by line, while it runs.
+    """
+
+    def __init__(
+        self,
+        command: Path,
+        plugins: Mapping[str, Path],
+        memory: RecipeMemory,
+        messages: Callable[[str], None] | None = None,
+    ) -> None:
+        self._command = command
+        self._plugins = plugins
+        self._memory = memory
+        self._messages = messages
+        self._lock = Lock()
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._stopped = False
+
+    def recipes(self, names: Iterable[str]) -> dict[str, Recipe | RecipeError]:
+        """Return installed recipes by name, and the error where one is not installed or EsoRex cannot load it.
+
+        EsoRex is asked about several at a time, because each question costs it a start.
+        """
+        with ThreadPoolExecutor(os.cpu_count() or 1, "introspection") as pool:
+            asked = {name: pool.submit(self._recipe, name) for name in names}
+            return {name: future.result() for name, future in asked.items()}
+
+    def _recipe(self, name: str) -> Recipe | RecipeError:
+        plugin = self._plugins.get(name)
+        if plugin is None:
+            family = name.split("_")[0]
+            return RecipeError(f"recipe {name} is not installed; install its pipeline (Debian: cpl-plugin-{family}…)")
+        known = self._memory.known_recipe(plugin)
+        if known is None:
+            try:
+                known = _digest(plugin), self._created_config(name, plugin)
+            except RecipeError as error:
+                return error
+            self._memory.learn_recipe(plugin, *known)
+        digest, parameters = known
+        return Recipe(name, plugin, pipeline_of(plugin), digest, read_schemas(parameters))
+
+    def _created_config(self, name: str, plugin: Path) -> str:
+        with tempfile.TemporaryDirectory(prefix="esorex-bridge-") as made:
+            folder = Path(made)
+            options = ("--log-level=off", "--msg-level=off", "--create-config=parameters.json")
+            command = [str(self._command), f"--recipe-dir={_narrow(folder, name, plugin)}", *options, name]
+            done = subprocess.run(
+                command,
+                cwd=folder,
+                env=environment(folder),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=_INTROSPECTION_SECONDS,
+                check=False,
+            )
+            written = folder / "parameters.json"
+            if done.returncode != 0 or not written.exists():
+                from esorex_bridge.esorex.diagnosis import explain_exit, first_error
+
+                cause = first_error(done.stderr.decode(errors="replace")) or explain_exit(done.returncode)
+                raise RecipeError(f"EsoRex cannot load recipe {name} from {plugin}: {cause}")
+            return written.read_text(encoding="utf-8", errors="replace")
+
+    def command_line(self, job: Job) -> tuple[str, ...]:
+        """Return the command that runs a job in its folder, every option given, so that no settings file counts."""
+        return (
+            str(self._command),
+            "--recipe-dir=plugin",
+            "--output-dir=.",
+            "--log-dir=.",
+            "--log-file=esorex.log",
+            "--log-level=info",
+            "--msg-level=info" if self._messages else "--msg-level=warning",
+            "--check-sof-exist=TRUE",
+            "--suppress-prefix=TRUE",
+            "--suppress-link=TRUE",
+            "--output-readonly=FALSE",
+            "--no-datamd5=FALSE",
+            "--no-checksum=FALSE",
+            "--products-sof=products_sof.json",
+            "--time=FALSE",
+            "--unload-plugin=TRUE",
+            f"--recipe-config={job.recipe.name}.rc",
+            job.recipe.name,
+            "data.sof",
+        )
+
+    def execute(self, job: Job) -> Execution:
+        """Run a recipe to its end in the job's folder.
+
+        Raises
+        ------
+        RecipeError
+            EsoRex or the recipe failed, or said nothing of products; the message holds the cause and the log's path.
+        """
+        _narrow(job.folder, job.recipe.name, job.recipe.plugin_path)
+        (job.folder / "data.sof").write_text(job.sof.text(), encoding="utf-8")
+        (job.folder / f"{job.recipe.name}.rc").write_text(recipe_config(job.parameters), encoding="utf-8")
+        command = self.command_line(job)
+        variables = environment(job.folder / "home")
+        _write_script(job.folder / "cmdline.sh", command, variables)
+        began = time.monotonic()
+        code = self._run(command, job.folder, variables)
+        (job.folder / EXIT_CODE).write_text(str(code if code >= 0 else 128 - code), encoding="utf-8")
+        seconds = time.monotonic() - began
+        if code != 0:
+            raise RecipeError(_failure(job, code))
+        return Execution(_outputs(job), seconds, _log(job.folder), _complaints(job))
+
+    def _followed(self, process: subprocess.Popen[bytes], written: Path) -> int:
+        """Pass on what a run writes while it writes it, and return its exit code."""
+        assert self._messages is not None
+        with written.open(encoding="utf-8", errors="replace") as stream:
+            while True:
+                code = process.poll()
+                for line in stream:
+                    self._messages(line.rstrip("\n"))
+                if code is not None:
+                    return code
+                time.sleep(_LOOK_SECONDS)
+
+    def _run(self, command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> int:
+        (folder / "home").mkdir()
+        with (folder / "stdout.txt").open("wb") as out, (folder / "stderr.txt").open("wb") as err:
+            with self._lock:
+                if self._stopped:
+                    raise RecipeError("stopped before it began")
+                process = subprocess.Popen(
+                    (*_dying_with_us(), *command),
+                    cwd=folder,
+                    env=variables,
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=err,
+                    start_new_session=True,
+                )
+                self._running.add(process)
+            try:
+                return process.wait() if self._messages is None else self._followed(process, folder / "stdout.txt")
+            except BaseException:
+                _end(process)
+                raise
+            finally:
+                self._running.discard(process)
+
+    def stop(self) -> None:
+        """End what runs, with all that it started, and start nothing more."""
+        with self._lock:
+            self._stopped = True
+            running = tuple(self._running)
+        for process in running:
+            _end(process)
+
+
+def find_esorex(
+    memory: RecipeMemory,
+    command: str = "esorex",
+    folders: Sequence[str] = PLUGIN_FOLDERS,
+    messages: Callable[[str], None] | None = None,
+) -> EsoRex | None:
+    """Return the EsoRex on the search path with its recipes, or None where there is none.
+
+    `ESOREX_PLUGIN_DIR`, EsoRex's own variable for its recipe folders, is looked at first.
+    """
+    found = shutil.which(command)
+    if found is None:
+        return None
+    own = os.environ.get("ESOREX_PLUGIN_DIR", "")
+    return EsoRex(Path(found), find_plugins((*filter(None, own.split(":")), *folders)), memory, messages)
+
+
+def find_plugins(patterns: Sequence[str]) -> dict[str, Path]:
+    """Return the plugin file of every recipe below some folders, by recipe name; the first folder that has one wins.
+
+    The name of a plugin file is the name of its recipe: true for all 152 recipes that Debian packages.
+    """
+    plugins: dict[str, Path] = {}
+    for pattern in patterns:
+        for folder in sorted(Path("/").glob(pattern.lstrip("/"))):
+            for plugin in sorted(folder.rglob("*.so"), reverse=True):
+                plugins.setdefault(plugin.stem, plugin)
+    return plugins
+
+
+def pipeline_of(plugin: Path) -> str:
+    """Return name and version of a plugin's pipeline, which its folder carries (`naco-4.4.11` → `naco/4.4.11`)."""
+    found = re.fullmatch(r"(.+)-(\d[\w.]*)", plugin.resolve().parent.name)
+    return f"{found.group(1)}/{found.group(2)}" if found else plugin.resolve().parent.name
+
+
+def environment(home: Path) -> dict[str, str]:
+    """Return the variables that a recipe gets: few, so that nothing of the user's settings or secrets gets through."""
+    kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+    return {**kept, "HOME": str(home), "LC_ALL": "C.UTF-8"}
+
+
+def recipe_config(parameters: Sequence[Parameter]) -> str:
+    """Return the `.rc` text that gives every parameter by its full name, and says where values come from.
+
+    Raises
+    ------
+    RecipeError
+        A value holds a quote or a line break, which the format cannot express.
+    """
+    lines = []
+    for parameter in parameters:
+        if re.search(r'["\r\n]', parameter.text):
+            raise RecipeError(f"parameter {parameter.schema.name} holds a quote or a line break: {parameter.text!r}")
+        if parameter.origin != RECIPE_DEFAULT:
+            lines.append(f"# {' '.join(parameter.origin.split())}:\n")
+        lines.append(f'{parameter.schema.name}="{parameter.text}"\n')
+    return "".join(lines)
+
+
+def _narrow(folder: Path, recipe: str, plugin: Path) -> str:
+    narrow = folder / "plugin"
+    narrow.mkdir(exist_ok=True)
+    (narrow / f"{recipe}.so").symlink_to(plugin.resolve())
+    return str(narrow)
+
+
+@cache
+def _dying_with_us() -> tuple[str, ...]:
+    """Return the command before a command that has the kernel kill it when we die, in whatever way (Linux)."""
+    found = shutil.which("setpriv")
+    return (found, "--pdeathsig", "KILL", "--") if found else ()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a run with all that it started (some recipes fork): its process group."""
+    for kind in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, kind)
+            process.wait(_KILL_AFTER_SECONDS)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _outputs(job: Job) -> tuple[Output, ...]:
+    listed = job.folder / "products_sof.json"
+    if not listed.exists():
+        # Seen with exit code 0: a bad value in a settings file or variable, and the recipe never ran.
+        raise RecipeError(f"EsoRex ended with 0, but recipe {job.recipe.name} did not run{where_to_look(job.folder)}")
+    entries = json.loads(listed.read_text(encoding="utf-8", errors="replace"))
+    return tuple(Output(job.folder / entry["name"], entry["category"]) for entry in entries)
+
+
+def _failure(job: Job, code: int) -> str:
+    from esorex_bridge.esorex.diagnosis import explain_exit, first_error
+    from esorex_bridge.esorex.frame_shapes import mismatched_frames
+
+    log = _log(job.folder)
+    texts = [path.read_text(errors="replace") for path in (job.folder / "stderr.txt", log) if path and path.exists()]
+    cause = first_error(*texts)
+    parts = [
+        f"{job.recipe.name} failed with exit code {code}, {explain_exit(code)}",
+        cause,
+        *mismatched_frames(job.sof, job.folder),
+    ]
+    return ": ".join(filter(None, parts)) + where_to_look(job.folder)
+
+
+def where_to_look(folder: Path) -> str:
+    """Return, in words to end a message with, the log of a run and the command that repeats it."""
+    log = _log(folder)
+    return f"; log: {log}; to repeat it: sh {folder / 'cmdline.sh'}" if log else f"; its folder: {folder}"
+
+
+def _complaints(job: Job) -> tuple[str, ...]:
+    """Return what a recipe reported though it ended with 0: its errors, and its warnings."""
+    written = [(job.folder / name).read_text(errors="replace") for name in ("stderr.txt", "stdout.txt")]
+    if not any("[WARNING]" in text or "ERROR" in text for text in written):
+        return ()
+    from esorex_bridge.esorex.diagnosis import REPORTED, first_error, warnings_in
+
+    error = first_error(written[0])  # on stdout, dumps of errors that the recipe survived are warnings
+    told = warnings_in(*written)
+    return (*((f"{job.recipe.name}{REPORTED}{error}",) if error else ()), *told)
+
+
+def _log(folder: Path) -> Path | None:
+    # A recipe that crashed leaves EsoRex's working copy of the log.
+    return next((path for path in (folder / "esorex.log", folder / ".logfile") if path.exists()), None)
+
+
+def _write_script(path: Path, command: Sequence[str], variables: Mapping[str, str]) -> None:
+    from shlex import quote
+
+    settings = " ".join(f"{name}={quote(value)}" for name, value in variables.items())
+    words = " ".join(map(quote, command))
+    path.write_text(f"#!/bin/sh\ncd {quote(str(path.parent))} && env -i {settings} {words}\n", encoding="utf-8")
+    path.chmod(0o755)
+
+
+def _digest(path: Path) -> Digest:
+    import hashlib
+
+    with path.open("rb") as stream:
+        return Digest(f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}")

@@ -1,0 +1,165 @@
+"""Steps of the user's own: programs in any language, a set of files in, products out.
+
+A program is started in the private folder of its run as `program [arguments] [--parameter=value …] data.sof`. It leaves
+FITS files whose `PRO CATG` says which of the step's products they are, and ends with 0. What it is made of, its words
+and the files among them, counts as a recipe's plugin does: a changed program runs again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from threading import Lock
+
+from esorex_bridge.definitions.parameters import ParameterSchema, Value
+from esorex_bridge.errors import RecipeError
+from esorex_bridge.esorex.recipe import Execution, Job, Output, Recipe, RecipeRunner
+from esorex_bridge.esorex.runner import environment
+from esorex_bridge.files import Digest
+from esorex_bridge.fits.header import read_header
+from esorex_bridge.plan.plan import Plan, Step
+
+PIPELINE = "own"
+_LAST_WORDS_BYTES = 2000
+
+
+def with_own_steps(runner: RecipeRunner, plans: Iterable[Plan]) -> RecipeRunner:
+    """Return a runner that starts the programs of the plans' own steps, and leaves recipes to another runner."""
+    own = {step.recipe: step for plan in plans for step in plan.steps if step.command}
+    return OwnSteps(runner, own) if own else runner
+
+
+class OwnSteps:
+    """A runner of programs and, through another runner, of recipes.
+
+    Parameters
+    ----------
+    runner : RecipeRunner
+        For recipes.
+    steps : dict of str to Step
+        The own steps by the name that stands for a recipe's.
+    """
+
+    def __init__(self, runner: RecipeRunner, steps: dict[str, Step]) -> None:
+        self._runner = runner
+        self._steps = steps
+        self._lock = Lock()
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._stopped = False
+
+    def recipes(self, names: Iterable[str]) -> dict[str, Recipe | RecipeError]:
+        """Return recipes and own steps by name, and the error where there is none."""
+        asked = tuple(names)
+        found = self._runner.recipes([name for name in asked if name not in self._steps])
+        return {**found, **{name: described(self._steps[name]) for name in asked if name in self._steps}}
+
+    def execute(self, job: Job) -> Execution:
+        """Run a program, or a recipe, to its end.
+
+        Raises
+        ------
+        RecipeError
+            It failed; the message holds its last words.
+        """
+        step = self._steps.get(job.recipe.name)
+        if step is None:
+            return self._runner.execute(job)
+        (job.folder / "data.sof").write_text(job.sof.text(), encoding="utf-8")
+        words = [f"--{parameter.schema.display_name}={parameter.value}" for parameter in job.parameters]
+        began = time.monotonic()
+        log = job.folder / "program.log"
+        code = self._run((*step.command, *words, "data.sof"), job.folder, log)
+        if code != 0:
+            last = log.read_text(errors="replace")[-_LAST_WORDS_BYTES:].strip() or "it said nothing"
+            raise RecipeError(f"{step.recipe} ({step.command[0]}) ended with {code}: {last}; log: {log}")
+        return Execution(tuple(_products(step, job.folder)), time.monotonic() - began, log)
+
+    def stop(self) -> None:
+        """End what runs, and start nothing more."""
+        with self._lock:
+            self._stopped = True
+            running = tuple(self._running)
+        for process in running:
+            _end(process)
+        self._runner.stop()
+
+    def _run(self, command: tuple[str, ...], folder: Path, log: Path) -> int:
+        home = folder / "home"
+        home.mkdir()
+        with log.open("wb") as words, self._lock:
+            if self._stopped:
+                raise RecipeError("stopped before it began")
+            process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=environment(home),
+                stdin=subprocess.DEVNULL,
+                stdout=words,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            self._running.add(process)
+        try:
+            return process.wait()
+        except BaseException:
+            _end(process)
+            raise
+        finally:
+            self._running.discard(process)
+
+
+def described(step: Step) -> Recipe | RecipeError:
+    """Return an own step as a recipe; its parameters are those that the definition gives it."""
+    program = shutil.which(step.command[0])
+    if program is None:
+        return RecipeError(f"step {step.recipe}: there is no program {step.command[0]} that can be started")
+    return Recipe(step.recipe, Path(program), PIPELINE, _digest((program, *step.command[1:])), tuple(_schemas(step)))
+
+
+def _schemas(step: Step) -> Iterable[ParameterSchema]:
+    for setting in step.settings:
+        if setting.origin.startswith("workflow ") and setting.value is not None:
+            kind = {bool: "bool", int: "int", float: "double"}.get(type(setting.value), "string")
+            yield _schema(setting.name, kind, setting.value)
+
+
+def _schema(name: str, kind: str, value: Value) -> ParameterSchema:
+    if kind == "bool":
+        return ParameterSchema(name, name, "bool", value)
+    if kind == "int":
+        return ParameterSchema(name, name, "int", value)
+    return ParameterSchema(name, name, "double" if kind == "double" else "string", value)
+
+
+def _digest(words: tuple[str, ...]) -> Digest:
+    found = hashlib.sha256()
+    for word in words:
+        path = Path(word)
+        found.update(path.read_bytes() if path.is_file() else word.encode())
+        found.update(b"\0")
+    return Digest(f"sha256:{found.hexdigest()}")
+
+
+def _products(step: Step, folder: Path) -> Iterable[Output]:
+    for path in sorted(folder.glob("*.fits")):
+        category = str(read_header(path).get("PRO.CATG", "")).strip()
+        if category in step.products:
+            yield Output(path, category)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a program with all that it started: its process group."""
+    for kind in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, kind)
+            process.wait(3.0)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue

@@ -1,0 +1,160 @@
+"""The Parsl engine: steps through Parsl's pilot jobs on Slurm, PBS, LSF, HTCondor, Kubernetes, or this machine.
+
+Parsl's own memory of results is off, because it does not look at the content of files; its retries are off, because a
+step must not run twice at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, wait
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from esorex_bridge.executors.ports import EngineError, Phase, TaskRequest, TaskStatus, Ticket
+from esorex_bridge.executors.site import Site
+from esorex_bridge.executors.worker import work_on
+
+_ROOM = 100_000
+_HEARTBEAT_S = 5
+"""How soon a worker that died is noticed."""
+
+_SILENT_S = 120
+"""How long a node may be silent before it counts as vanished."""
+
+_END_S = 10.0
+
+
+class ParslExecutor:
+    """Steps through Parsl.
+
+    Parameters
+    ----------
+    folder : Path
+        The batch's, on a file system that the nodes share.
+    site : Site
+        Provider and its options.
+
+    Raises
+    ------
+    EngineError
+        Parsl is not installed, or does not take the provider's options.
+    """
+
+    keeps_order = False
+    room = _ROOM
+
+    def __init__(self, folder: Path, site: Site) -> None:
+        self._folder = folder
+        self._futures: dict[Ticket, Future[Any]] = {}
+        self._running: set[Ticket] = set()
+        self._ended: SimpleQueue[Ticket] = SimpleQueue()
+        self._given_up: list[Future[Any]] = []
+        self._kernel, self._app = _start(folder, site)
+
+    def submit(self, order: TaskRequest, after: Sequence[Ticket] = ()) -> Ticket:
+        """Hand a step in; `after` must have ended already."""
+        ticket = Ticket(f"{order.key[:16]}.{order.attempt}")
+        future: Future[Any] = self._app(str(self._folder), order.key, order.attempt)
+        self._futures[ticket] = future
+        future.add_done_callback(lambda _: self._ended.put(ticket))
+        return ticket
+
+    def adopt(self, ticket: Ticket, order: TaskRequest) -> None:
+        """Tell that it is lost: Parsl's workers end with the bridge."""
+        future: Future[Any] = Future()
+        future.set_exception(RuntimeError("the bridge was stopped"))
+        self._futures[ticket] = future
+        self._ended.put(ticket)
+
+    def states(self, patience_s: float) -> Mapping[Ticket, TaskStatus]:
+        """Wait for a change, and return what changed."""
+        changes: dict[Ticket, TaskStatus] = {}
+        if not self._futures:
+            return changes
+        try:
+            first = self._ended.get(timeout=patience_s)
+        except Empty:
+            return self._begun()
+        for ticket in (first, *self._rest()):
+            future = self._futures.pop(ticket, None)
+            self._running.discard(ticket)
+            if future is not None:
+                changes[ticket] = _standing(future)
+        return changes
+
+    def _rest(self) -> list[Ticket]:
+        found = []
+        while not self._ended.empty():
+            found.append(self._ended.get())
+        return found
+
+    def _begun(self) -> dict[Ticket, TaskStatus]:
+        begun = {
+            ticket: TaskStatus(Phase.RUNNING)
+            for ticket, future in self._futures.items()
+            if ticket not in self._running and "running" in str(getattr(future, "task_status", lambda: "")())
+        }
+        self._running.update(begun)
+        return begun
+
+    def cancel(self, tickets: Sequence[Ticket]) -> None:
+        """Give them up: Parsl cannot take back what it was given, so the workers see the batch's mark to stop."""
+        for ticket in tickets:
+            future = self._futures.pop(ticket, None)
+            if future is not None:
+                self._given_up.append(future)
+                cancelled: Future[Any] = Future()
+                cancelled.cancel()
+                self._futures[ticket] = cancelled
+                self._ended.put(ticket)
+
+    def close(self) -> None:
+        """End Parsl with its workers; EsoRex dies with its worker, and what was cancelled may end it first."""
+        wait(self._given_up, _END_S)
+        self._kernel.cleanup()
+
+
+def _standing(future: Future[Any]) -> TaskStatus:
+    if future.cancelled():
+        return TaskStatus(Phase.CANCELLED)
+    error = future.exception()
+    if error is None:
+        return TaskStatus(Phase.CANCELLED if future.result() == "cancelled" else Phase.ENDED)
+    return TaskStatus(Phase.LOST, f"{type(error).__name__}: {error}".splitlines()[0])
+
+
+def _start(folder: Path, site: Site) -> tuple[Any, Any]:
+    try:
+        import parsl
+        from parsl import providers
+        from parsl.app.python import PythonApp
+        from parsl.config import Config
+        from parsl.executors import HighThroughputExecutor
+    except ImportError as error:
+        raise EngineError(
+            f"Parsl is not installed ({error}); pip install 'esorex-bridge[cluster]', or use --on slurm"
+        ) from None
+    # Parsl starts its helpers by their names, and they lie beside our Python.
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    setup = "\n".join((*site.environment, f"export PATH={Path(sys.executable).parent}:$PATH"))
+    options = {"worker_init": setup, **dict(site.parsl.options)}
+    try:
+        provider = getattr(providers, site.parsl.provider)(**options)
+        executor = HighThroughputExecutor(
+            label="esorex_bridge",
+            provider=provider,
+            max_workers_per_node=site.parsl.workers_per_node,
+            heartbeat_period=_HEARTBEAT_S,
+            heartbeat_threshold=_SILENT_S,
+            worker_logdir_root=str(folder / "parsl"),
+            address=site.parsl.address or ("127.0.0.1" if site.parsl.provider == "LocalProvider" else None),
+        )
+        settings = Config(executors=[executor], retries=0, run_dir=str(folder / "parsl"), initialize_logging=False)
+        kernel = parsl.DataFlowKernel(settings)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise EngineError(f"Parsl does not take the site's provider {site.parsl.provider}: {error}") from error
+    return kernel, PythonApp(work_on, data_flow_kernel=kernel, cache=False)

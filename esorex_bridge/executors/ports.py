@@ -1,0 +1,96 @@
+"""What a batch needs of an engine: take a step to be made, say how it stands, cancel it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import NewType, Protocol
+
+from msgspec import Struct
+
+from esorex_bridge.errors import UserError
+from esorex_bridge.reuse.key import StepKey
+
+Ticket = NewType("Ticket", str)
+"""An engine's name for something that was submitted to it: a Slurm job number, for example."""
+
+
+class EngineError(UserError):
+    """An engine refuses, or is not there."""
+
+
+class Phase(Enum):
+    """How something that was submitted stands."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    ENDED = "ended"
+    LOST = "lost"
+    CANCELLED = "cancelled"
+    UNMET = "unmet"
+
+
+class TaskStatus(Struct, frozen=True):
+    """A phase, with the reason where it needs one.
+
+    `ENDED`: the worker came to its end, and what came of it lies in the batch's folder. `LOST`: the worker died, its
+    node vanished, its time was up. `CANCELLED`: somebody cancelled it. `UNMET`: the engine dropped it, because
+    something that it was to wait for did not end well.
+    """
+
+    phase: Phase
+    why: str = ""
+
+
+class TaskRequest(Struct, frozen=True):
+    """What an engine has to know of a step.
+
+    Parameters
+    ----------
+    key : StepKey
+        The step; the rest of it lies in the batch's folder.
+    label : str
+        For people: recipe and dataset.
+    attempt : int
+        Counted from 1.
+    threads : int
+        Processors that it keeps busy.
+    memory_mb : int or None
+        Memory that it needs at most; None where that is not known.
+    """
+
+    key: StepKey
+    label: str
+    attempt: int = 1
+    threads: int = 1
+    memory_mb: int | None = None
+
+
+class Executor(Protocol):
+    """An engine that has steps made by workers.
+
+    A step is never run again by an engine of its own accord: retries are the batch's.
+    """
+
+    @property
+    def keeps_order(self) -> bool:
+        """Whether it waits by itself for what an order comes after, and goes on when the bridge has ended."""
+
+    @property
+    def room(self) -> int:
+        """How many more orders it takes at present."""
+
+    def submit(self, order: TaskRequest, after: Sequence[Ticket] = ()) -> Ticket:
+        """Take an order, to be begun when the tickets of `after` ended well; raise EngineError where it refuses."""
+
+    def adopt(self, ticket: Ticket, order: TaskRequest) -> None:
+        """Watch over something that was submitted before the bridge was started again."""
+
+    def states(self, patience_s: float) -> Mapping[Ticket, TaskStatus]:
+        """Return what changed since the last call, waiting so long for a change; a ticket that ended is told once."""
+
+    def cancel(self, tickets: Sequence[Ticket]) -> None:
+        """End them, with all that they started; they are told as cancelled."""
+
+    def close(self) -> None:
+        """End all that cannot go on without the bridge."""

@@ -1,0 +1,269 @@
+"""A worker: makes steps of a batch, one at a time, and writes down what came of each.
+
+    python -m esorex_bridge.executors.worker FOLDER KEY ATTEMPT     one step (Slurm)
+    python -m esorex_bridge.executors.worker FOLDER                 steps as they come on stdin, `KEY ATTEMPT` a line
+
+It needs the batch's folder, EsoRex, and the files; no network and no database. It exits with 0 when the step is made,
+with 1 when it is not. What it started ends with it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from threading import Event, Thread
+from types import FrameType
+
+from esorex_bridge.errors import BridgeError, RecipeError
+from esorex_bridge.esorex.runner import EsoRex
+from esorex_bridge.executors.batch_folder import BatchFolder
+from esorex_bridge.executors.result import Result, ResultWord
+from esorex_bridge.executors.task import Task
+from esorex_bridge.files import Digest
+from esorex_bridge.fits.verify import verify_fits
+from esorex_bridge.reflex.bookkeeping_writer import FinishedRun, note_in_folder
+from esorex_bridge.reuse.key import Statement, StepKey
+from esorex_bridge.reuse.record import Absent, Record
+from esorex_bridge.run.step import StepRunner
+from esorex_bridge.workspace.folders import Workspace
+
+_PATIENCE_S = 30.0
+"""How long a result of another machine may take to be seen through a network file system."""
+
+_LOOK_S = 0.5
+
+
+class WorkerStore:
+    """What the maker of steps looks up and records, in the files of a batch.
+
+    Parameters
+    ----------
+    folder : BatchFolder
+        Of the batch.
+    """
+
+    def __init__(self, folder: BatchFolder) -> None:
+        self._folder = folder
+        self._unverified: frozenset[str] = frozenset()
+        self._known: dict[str, tuple[tuple[int, int, int], Digest]] = {}
+        self.verified: dict[str, Digest] = {}
+
+    def expect(self, unverified: Iterable[str]) -> None:
+        """Begin with a task, some of whose inputs nobody has verified yet."""
+        self._unverified = frozenset(unverified)
+        self.verified = {}
+
+    def verify(self, files: Iterable[str]) -> None:
+        """Hold files against their own CHECKSUM and DATASUM, where nobody has done so yet.
+
+        Raises
+        ------
+        DataError
+            The data of a file differ from its DATASUM.
+        """
+        for file in self._unverified.intersection(files):
+            stamp = _stamp(Path(file))
+            known = self._known.get(file)
+            digest = known[1] if known is not None and known[0] == stamp else verify_fits(Path(file)).digest
+            self._known[file] = stamp, digest
+            self.verified[file] = digest
+
+    def find(self, key: StepKey) -> Record | Absent:
+        """Return the record of a key with its products whole and in place, or why there is none."""
+        result = self._folder.result(key)
+        if result is None or result.record is None:
+            return Absent()
+        for product in result.record.products:
+            if not product.path.exists():
+                return Absent(f"product {product.category} ({product.path.name}) is missing")
+            if verify_fits(product.path, checksums=False).digest != product.digest:
+                return Absent(f"product {product.category} ({product.path.name}) is damaged")
+        return result.record
+
+    def record(self, record: Record, statement: Statement, dataset: str, step: str) -> None:
+        """Leave it to the result, which the driver takes into its books."""
+
+
+class Worker:
+    """Makes steps of one batch.
+
+    Parameters
+    ----------
+    folder : BatchFolder
+        Of the batch.
+    """
+
+    def __init__(self, folder: BatchFolder) -> None:
+        self._folder = folder
+        self._store = WorkerStore(folder)
+        self._workspace = Workspace(folder.root)
+        self._runner: EsoRex | None = None
+        self._plugins: dict[Path, tuple[tuple[int, int, int], Digest]] = {}
+        self._stopped = Event()
+        self._abandoned = False
+        self._ran_in: Path | None = None
+
+    def stop(self) -> None:
+        """End what runs; it counts as cancelled."""
+        self._stopped.set()
+        if self._runner is not None:
+            self._runner.stop()
+
+    def abandon(self) -> None:
+        """End what runs, and write nothing of it: nobody asked for that, so the step is to be made again."""
+        self._abandoned = True
+        self.stop()
+
+    def work(self, key: StepKey, attempt: int) -> Result:
+        """Make a step, write down what came of it, and return that."""
+        began = time.monotonic()
+        outcome: ResultWord
+        record, error, self._ran_in = None, "", None
+        try:
+            record, ran = self._make(self._folder.task(key))
+            outcome = "made" if ran else "found"
+        except (BridgeError, OSError) as problem:
+            if self._abandoned:
+                raise
+            outcome, error = "cancelled" if self._stopped.is_set() else "failed", _said(problem)
+        seconds = time.monotonic() - began
+        host = os.uname().nodename
+        result = Result(key, attempt, outcome, record, error, host, seconds, self._store.verified, self._ran_in)
+        self._folder.write_result(result)
+        return result
+
+    def _make(self, task: Task) -> tuple[Record, bool]:
+        self._store.expect(task.unverified)
+        if self._stopped.is_set() or self._folder.stop.exists():
+            self._stopped.set()
+            raise RecipeError("cancelled before it began")
+        self._refuse_other_pipeline(task)
+        os.environ["OMP_NUM_THREADS"] = str(task.step.threads)
+        self._runner = runner = EsoRex(Path(task.esorex), {task.recipe.name: task.recipe.plugin_path}, _NoMemory())
+        if self._stopped.is_set():
+            runner.stop()
+        ended = Event()
+        watcher = Thread(target=self._watch, args=(ended,), daemon=True)
+        watcher.start()
+        try:
+            maker = StepRunner(runner, self._store, self._workspace, self._note)
+            made = {need: self._made(need) for need in task.needs.values()}
+            return maker.make(task.foreseen(), task.step, made)
+        finally:
+            ended.set()
+
+    def _note(self, run: FinishedRun) -> tuple[str, ...]:
+        """Note a run in its folder; the driver brings it into Reflex's database, which has one writer."""
+        self._ran_in = run.folders.work
+        return tuple(note_in_folder(run)[1])
+
+    def _watch(self, ended: Event) -> None:
+        """End what runs when somebody asks the batch to stop: the only way to a worker on another machine."""
+        while not ended.wait(_LOOK_S):
+            if self._folder.stop.exists():
+                self.stop()
+                return
+
+    def _made(self, key: StepKey) -> Record:
+        """Return what an earlier step made; another machine may have written it a moment ago."""
+        deadline = time.monotonic() + _PATIENCE_S
+        while True:
+            result = self._folder.result(key)
+            if result is not None and result.record is not None:
+                return result.record
+            if time.monotonic() > deadline:
+                raise RecipeError(f"an earlier step ({key[:12]}…) has no products in {self._folder.path}")
+            time.sleep(_LOOK_S)
+
+    def _refuse_other_pipeline(self, task: Task) -> None:
+        """Refuse to make with one pipeline what is to be recorded as made with another."""
+        path = task.recipe.plugin_path
+        try:
+            stamp = _stamp(path)
+            if self._plugins.get(path, (None,))[0] != stamp:
+                import hashlib
+
+                with path.open("rb") as stream:
+                    digest = Digest(f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}")
+                self._plugins[path] = stamp, digest
+        except OSError as error:
+            raise RecipeError(f"{_host()} has no {path} ({error.strerror}); install {task.recipe.pipeline}") from None
+        if self._plugins[path][1] != task.recipe.plugin:
+            raise RecipeError(
+                f"{path} on {_host()} is not the plugin that the batch was planned with; "
+                f"install the same {task.recipe.pipeline} on all machines"
+            )
+
+
+class _NoMemory:
+    """EsoRex is asked nothing by a worker, so there is nothing to remember."""
+
+    def known_recipe(self, plugin: Path) -> None:
+        """Know nothing."""
+
+    def learn_recipe(self, plugin: Path, digest: Digest, parameters: str) -> None:
+        """Learn nothing."""
+
+
+def work_on(folder: str, key: str, attempt: int) -> str:
+    """Make one step of a batch, and return what came of it; for engines that call a function."""
+    return Worker(BatchFolder(Path(folder))).work(StepKey(key), attempt).outcome
+
+
+def main(words: list[str]) -> int:
+    """Work as the command line says."""
+    worker = Worker(BatchFolder(Path(words[0]).absolute()))
+    signal.signal(signal.SIGTERM, _end)
+    # Steps are made beside this thread, in which signals arrive: one that came while EsoRex was being started would
+    # leave a process that nobody knows.
+    with ThreadPoolExecutor(1, "step") as pool:
+        try:
+            if len(words) == 3:
+                result = _awaited(pool.submit(worker.work, StepKey(words[1]), int(words[2])))
+                return 0 if result.record is not None else 1
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's business.
+            for line in sys.stdin:
+                key, attempt = line.split()[:2]
+                _awaited(pool.submit(worker.work, StepKey(key), int(attempt)))
+                sys.stdout.write(f"{key}\n")
+                sys.stdout.flush()
+        except (SystemExit, KeyboardInterrupt):
+            worker.abandon()
+            raise
+    return 0
+
+
+def _awaited(step: Future[Result]) -> Result:
+    """Wait for a step, looking up now and then: Python sees no signal that came a moment before a wait without end."""
+    while not wait((step,), timeout=_LOOK_S).done:
+        pass
+    return step.result()
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)  # A second one would stop what the first one set going.
+    raise SystemExit(128 + number)
+
+
+def _said(problem: BridgeError | OSError) -> str:
+    if isinstance(problem, BridgeError):
+        return str(problem)
+    return f"{problem.strerror or problem}: {problem.filename or 'the data root'}; mend that and run again"
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    state = path.stat()
+    return state.st_size, state.st_mtime_ns, state.st_ino
+
+
+def _host() -> str:
+    return os.uname().nodename
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

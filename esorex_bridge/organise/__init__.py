@@ -1,0 +1,1 @@
+"""The DataOrganiser: files on disk and rules become datasets; gaps, breakpoints and choices."""

@@ -1,0 +1,174 @@
+"""Association by rules: what each group needs, the nearest in time first, to any depth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from math import inf, isnan
+
+from msgspec import Struct, field
+
+from esorex_bridge.datasets.dataset import Action, DatasetFile
+from esorex_bridge.definitions.oca.evaluate import holds
+from esorex_bridge.definitions.oca.rules import Selection
+from esorex_bridge.organise.breakpoints import Breakpoint, separating
+from esorex_bridge.organise.frames import Frame
+from esorex_bridge.organise.grouping import Candidate, Group, Pool
+
+
+class Chosen(Struct, frozen=True):
+    """What one `select file` of an action found for a group.
+
+    Parameters
+    ----------
+    selection : Selection
+        The rule.
+    taken : tuple of Candidate
+        At most `maxRet`, the nearest in time first.
+    surplus : tuple of Candidate
+        Those that would do as well, but are further away.
+    cyclic : tuple of Candidate
+        Those that would need the group's own product.
+    """
+
+    selection: Selection
+    taken: tuple[Candidate, ...]
+    surplus: tuple[Candidate, ...] = ()
+    cyclic: tuple[Candidate, ...] = ()
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether at least `minRet` were found."""
+        return len(self.taken) >= self.selection.least
+
+
+class Associator(Struct):
+    """Builds the action of a group with all that it needs.
+
+    Parameters
+    ----------
+    pool : Pool
+        All files and products to come.
+    breakpoints : tuple of Breakpoint
+        Dates that calibrations must not cross.
+    warnings : dict
+        What is missing or too much, in Reflex's words; a dictionary for its order.
+    """
+
+    pool: Pool
+    breakpoints: tuple[Breakpoint, ...] = ()
+    warnings: dict[str, None] = field(default_factory=dict)
+    _known: dict[Group, Action] = field(default_factory=dict)
+
+    def action(self, group: Group, above: tuple[Group, ...] = ()) -> Action:
+        """Return the action of a group.
+
+        Parameters
+        ----------
+        group : Group
+            What is processed.
+        above : tuple of Group
+            The groups that need it: their products cannot serve it, since that would be a cycle.
+        """
+        if group in self._known:
+            return self._known[group]
+        chosen = [self.choose(group, selection, above) for selection in group.action.selections]
+        action = self._built(group, chosen, (*above, group))
+        if not any(choice.cyclic for choice in chosen):
+            self._known[group] = action
+        return action
+
+    def choose(self, group: Group, selection: Selection, above: tuple[Group, ...] = ()) -> Chosen:
+        """Return what one rule of an action takes for a group; no further than that is looked."""
+        taken: list[Candidate] = []
+        cyclic: list[Candidate] = []
+        if selection.most > 0:
+            for candidate in self._suiting(group, selection):
+                if candidate.maker in (*above, group):
+                    cyclic.append(candidate)
+                    continue
+                taken.append(candidate)
+                if len(taken) == selection.most:
+                    break
+        return Chosen(selection, tuple(taken), (), tuple(cyclic))
+
+    def survey(self, group: Group, selection: Selection, above: tuple[Group, ...] = ()) -> Chosen:
+        """Return what one rule of an action takes for a group, and all that would do as well."""
+        suiting = tuple(self._suiting(group, selection))
+        cyclic = tuple(candidate for candidate in suiting if candidate.maker in (*above, group))
+        free = [candidate for candidate in suiting if candidate not in cyclic]
+        return Chosen(selection, tuple(free[: selection.most]), tuple(free[selection.most :]), cyclic)
+
+    def _suiting(self, group: Group, selection: Selection) -> Iterator[Candidate]:
+        """Yield what fulfils a rule, the nearest in time first."""
+        own = set(map(id, group.frames))
+        for candidate in self.pool.nearest(selection.condition, group.trigger.time):
+            if id(candidate.frame) in own or (candidate.maker is not None and selection.source != "calibFiles"):
+                continue
+            if separating(self.breakpoints, candidate.frame, group.trigger) is not None:
+                continue
+            if holds(selection.condition, candidate.frame.keywords, group.trigger.keywords):
+                yield candidate
+
+    def _built(self, group: Group, chosen: list[Chosen], above: tuple[Group, ...]) -> Action:
+        messages: dict[str, None] = {}
+        statics: dict[DatasetFile, None] = {}
+        actions: dict[Action, None] = {}
+        complete = True
+        for choice in chosen:
+            if not choice.is_enough:
+                complete = False
+                messages[f"Missing {choice.selection.category}"] = None
+            self._warn(group, choice)
+            for candidate in choice.taken:
+                if candidate.maker is None:
+                    statics[as_file(candidate.frame, choice.selection.category)] = None
+                    continue
+                made = self.action(candidate.maker, above)
+                if made.complete or choice.selection.least > 0:
+                    actions[made] = None
+                    complete = complete and made.complete
+                else:
+                    messages[f"{choice.selection.category} is left out: {made.name} is incomplete"] = None
+        return Action(
+            name=group.execution.action,
+            files=tuple(as_file(frame, frame.category) for frame in group.frames),
+            statics=tuple(statics),
+            actions=tuple(actions),
+            complete=complete,
+            messages=tuple(messages),
+        )
+
+    def _warn(self, group: Group, choice: Chosen) -> None:
+        selection, name = choice.selection, group.trigger.name
+        if not choice.is_enough:
+            self.warnings[
+                f"Could not find enough products of type {selection.category} for {name}. "
+                f"Requested {selection.least}. Found {len(choice.taken)}."
+            ] = None
+        if choice.cyclic and not choice.is_enough:
+            makers = ", ".join(
+                sorted({candidate.maker.execution.action for candidate in choice.cyclic if candidate.maker is not None})
+            )
+            self.warnings[
+                f"{selection.category} for {name} would need itself: it comes from {makers}, which needs "
+                f"{group.execution.action}; this cycle in the rules is refused."
+            ] = None
+
+
+def as_file(frame: Frame, category: str) -> DatasetFile:
+    """Return a frame in its role."""
+    return DatasetFile(frame.name, category, frame.path)
+
+
+def days_between(one: Frame, other: Frame) -> float:
+    """Return the days between two observations; infinite where a time is not known."""
+    distance = abs(one.time - other.time)
+    return inf if isnan(distance) else distance
+
+
+def incomplete_actions(action: Action) -> Iterable[Action]:
+    """Yield the actions at or below one that miss something themselves, parents first."""
+    if action.messages and not action.complete:
+        yield action
+    for child in action.actions:
+        yield from incomplete_actions(child)

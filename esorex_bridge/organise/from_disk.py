@@ -1,0 +1,375 @@
+"""Organising what lies on disk: files, trees, rules and the user's choices become datasets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from esorex_bridge.errors import DataError, UserError
+
+if TYPE_CHECKING:
+    from esorex_bridge.archive.client import ArchiveClient
+    from esorex_bridge.datasets.choices import Choices
+    from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile
+    from esorex_bridge.definitions.oca.evaluate import Keywords
+    from esorex_bridge.definitions.oca.rules import Rules
+    from esorex_bridge.definitions.oca.supplement import RecipeFacts
+    from esorex_bridge.definitions.workflow import Workflow
+    from esorex_bridge.fits.scan import Fault
+    from esorex_bridge.organise.breakpoints import Breakpoint
+    from esorex_bridge.organise.organiser import Organised
+
+SHARE_FOLDERS = (Path("/usr/share"), Path("/usr/local/share"), Path("/opt/local/share"))
+By = Literal["both", "calselector", "oca"]
+WAYS: tuple[By, ...] = ("both", "calselector", "oca")
+"""By trees with gaps filled by rules, by trees alone, or by rules alone."""
+
+CACHE_FILE = "headers.jsonl"
+BREAKPOINTS_FILE = "breakpoints.json"
+_PROBES = 50
+
+
+class OrganisedData(Struct, frozen=True):
+    """What lies on disk, and what was made of it.
+
+    Parameters
+    ----------
+    datasets : tuple of Dataset
+        With the user's choices applied.
+    organised : tuple of Organised
+        By rules, one per instrument; empty where trees alone were asked for.
+    headers : mapping of Path to keywords
+        Of all files.
+    faults : tuple of Fault
+        Files that cannot be read.
+    warnings : tuple of str
+        What is odd.
+    workflows : tuple of Workflow
+        Used to complete the rules.
+    choices : mapping of str to Choices
+        By dataset, as read.
+    before : mapping of str to Dataset
+        The datasets before choices were applied.
+    """
+
+    datasets: tuple[Dataset, ...]
+    organised: tuple[Organised, ...]
+    headers: Mapping[Path, Keywords]
+    faults: tuple[Fault, ...]
+    warnings: tuple[str, ...]
+    workflows: tuple[Workflow, ...]
+    choices: Mapping[str, Choices]
+    before: Mapping[str, Dataset]
+
+    def dataset(self, name: str) -> Dataset | None:
+        """Return a dataset by name."""
+        return next((dataset for dataset in self.datasets if dataset.name == name), None)
+
+    def of(self, dataset: str) -> Organised | None:
+        """Return what rules made of the instrument of a dataset."""
+        return next((known for known in self.organised if known.target(dataset) is not None), None)
+
+
+class Request(Struct, frozen=True):
+    """What to organise by.
+
+    Parameters
+    ----------
+    root : Path
+        The data root: its choices, breakpoints and header cache count.
+    by : {'both', 'calselector', 'oca'}
+        Trees with the gaps filled by rules, trees alone, or rules alone.
+    oca : Path or None
+        A rule file to use instead of the pipeline's own.
+    workflow : str or None
+        Name or file of the workflow definition that tells what recipes take and make; `none` for the rules alone; None
+        for the one for the instrument.
+    breakpoints : Path or None
+        calSelector's breakpoints; by default those in the data root, if they are there.
+    """
+
+    root: Path
+    by: By = "both"
+    oca: Path | None = None
+    workflow: str | None = None
+    breakpoints: Path | None = None
+
+
+def load(request: Request, places: Iterable[Path], more_keywords: tuple[str, ...] = ()) -> OrganisedData:
+    """Read and organise what lies in places.
+
+    Raises
+    ------
+    UserError
+        A rule file, workflow definition or choice is wrong.
+    DataError
+        The breakpoints cannot be read.
+    """
+    from esorex_bridge.fits.cache import HeaderCache
+    from esorex_bridge.fits.copies import find_copies
+    from esorex_bridge.fits.scan import scan
+    from esorex_bridge.organise.alternatives import SETTINGS
+    from esorex_bridge.organise.choices_file import read_choices_file
+    from esorex_bridge.organise.frames import ALWAYS_READ, wanted_keywords
+
+    folders = tuple(places) or default_places(request.root)
+    workflows, unreadable = _workflows(request)
+    rules, without = ({}, ()) if request.by == "calselector" else _rules(request, _instruments(folders), workflows)
+    keys = (*ALWAYS_READ, *SETTINGS, *more_keywords)
+    for known in rules.values():
+        keys += wanted_keywords(known)
+    wanted = tuple(sorted(set(keys)))
+    cache = HeaderCache(request.root.absolute() / "reflex_book_keeping" / CACHE_FILE, wanted)
+    found = scan(folders, wanted, cache)
+    headers = found.headers
+    copies = find_copies(headers)
+    for path in {path for copy in copies for path in copy.others}:
+        del headers[path]
+    organised = tuple(_organised(headers, rules, _breakpoints(request)))
+    trees, odd = ((), ()) if request.by == "oca" else _trees(found.others, headers)
+    told = (*unreadable, *without, *map(str, copies), *odd, *(text for known in organised for text in known.warnings))
+    data = OrganisedData(
+        _joined(trees, organised),
+        organised,
+        headers,
+        found.faults,
+        told,
+        workflows,
+        read_choices_file(request.root),
+        {},
+    )
+    return _with_choices(data)
+
+
+def default_places(root: Path) -> tuple[Path, ...]:
+    """Return where data lie in a data root: its input folder, or the root itself where there is none."""
+    below = root / "reflex_input"
+    return (below if below.is_dir() else root,)
+
+
+def _workflows(request: Request) -> tuple[tuple[Workflow, ...], tuple[str, ...]]:
+    """Return the workflow definitions, and what is wrong with those that cannot be read and were not asked for."""
+    from esorex_bridge.definitions.folders import read_workflow, workflow_folder
+
+    known = {path.stem: path for path in sorted(workflow_folder().glob("*.yaml"))}
+    if request.workflow == "none":
+        return (), ()
+    if request.workflow is not None:
+        return (read_workflow(known.get(request.workflow, Path(request.workflow))),), ()
+    found, unreadable = [], []
+    for path in known.values():
+        try:
+            found.append(read_workflow(path))
+        except UserError as error:
+            unreadable.append(f"Not used: {error}")
+    return tuple(found), tuple(unreadable)
+
+
+def _instruments(folders: Iterable[Path]) -> tuple[str, ...]:
+    """Return the instruments whose files lie in folders: of one file for each beginning of a name."""
+    from esorex_bridge.definitions.oca.library import canonical_instrument
+    from esorex_bridge.fits.scan import probe
+
+    headers = probe(folders, ("INSTRUME",), _PROBES, lambda name: re.split(r"[.\d]", name.removeprefix("M."))[0])
+    names = (header.get("INSTRUME") for header in headers)
+    return tuple(dict.fromkeys(canonical_instrument(str(name)) for name in names if name))
+
+
+def _rules(
+    request: Request, instruments: tuple[str, ...], workflows: tuple[Workflow, ...]
+) -> tuple[dict[str, Rules], tuple[str, ...]]:
+    """Return the rules for each instrument, completed by what is known of recipes, and what is missing."""
+    from esorex_bridge.definitions.oca.grammar import parse_rules
+    from esorex_bridge.definitions.oca.library import PATTERNS, rule_file
+    from esorex_bridge.definitions.oca.supplement import supplemented
+
+    installed = [path for pattern in PATTERNS for folder in SHARE_FOLDERS for path in sorted(folder.glob(pattern))]
+    found: dict[str, Rules] = {}
+    warnings = []
+    for instrument in instruments:
+        path = request.oca or rule_file(instrument, installed)
+        if path is None:
+            warnings.append(f"No OCA rules for {instrument} are installed: give a file with --oca.")
+            continue
+        found[instrument] = supplemented(parse_rules(_text(path), path.name), _facts(instrument, workflows))
+    return found, tuple(warnings)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _facts(instrument: str, workflows: tuple[Workflow, ...]) -> Iterator[RecipeFacts]:
+    from esorex_bridge.definitions.oca.library import archive_prefix
+    from esorex_bridge.definitions.oca.supplement import Need, RecipeFacts
+
+    names = {instrument, archive_prefix(instrument)}
+    for workflow in workflows:
+        if names.isdisjoint(name.upper() for name in workflow.instruments):
+            continue
+        for step in workflow.steps:
+            needs = (
+                Need(need.category, need.required, need.match, need.limit, need.sources) for need in step.calibrations
+            )
+            yield RecipeFacts(step.recipe, step.products, tuple(needs), step.main)
+
+
+def _organised(
+    headers: Mapping[Path, Keywords], rules: Mapping[str, Rules], breakpoints: tuple[Breakpoint, ...]
+) -> Iterator[Organised]:
+    """Organise each instrument's files; files without INSTRUME, such as statics, are offered to all."""
+    from esorex_bridge.definitions.oca.library import canonical_instrument
+    from esorex_bridge.organise.organiser import organise
+
+    for instrument, known in rules.items():
+        own = {
+            path: header
+            for path, header in headers.items()
+            if canonical_instrument(str(header.get("INSTRUME") or instrument)) == instrument
+        }
+        yield organise(own, known, breakpoints)
+
+
+def _breakpoints(request: Request) -> tuple[Breakpoint, ...]:
+    from esorex_bridge.organise.breakpoints import read_breakpoints
+
+    path: Path = request.breakpoints or request.root / BREAKPOINTS_FILE
+    if request.breakpoints is None and not path.exists():
+        return ()
+    return read_breakpoints(_text(path), str(path))
+
+
+def _trees(others: Iterable[Path], headers: Mapping[Path, Keywords]) -> tuple[tuple[Dataset, ...], tuple[str, ...]]:
+    """Return the datasets of the association trees among files, whole templates together, and what cannot be read."""
+    from esorex_bridge.datasets.build import dataset_from_tree
+    from esorex_bridge.datasets.xml import read_tree_file
+    from esorex_bridge.organise.regroup import regrouped
+    from esorex_bridge.workspace.scan import archive_name
+
+    paths = {archive_name(path): path for path in headers}
+    datasets: dict[str, Dataset] = {}
+    odd = []
+    for path in others:
+        if path.suffix != ".xml":
+            continue
+        try:
+            dataset = dataset_from_tree(read_tree_file(path), paths)
+        except DataError as error:
+            odd.append(f"Not used: {error}")
+            continue
+        datasets.setdefault(dataset.name, _described(dataset, headers))
+    return regrouped(datasets.values(), headers), tuple(odd)
+
+
+def _described(dataset: Dataset, headers: Mapping[Path, Keywords]) -> Dataset:
+    """Give a dataset of a tree its instrument and the keywords displayed, from the first science file that is here."""
+    from esorex_bridge.definitions.oca.evaluate import shown
+    from esorex_bridge.organise.organiser import DESCRIPTORS
+    from esorex_bridge.organise.selection import science_header
+
+    header = science_header(dataset, headers)
+    descriptors = tuple((key, "UNDEFINED" if header.get(key) is None else shown(header[key])) for key in DESCRIPTORS)
+    return replace(dataset, instrument=str(header.get("INSTRUME")), descriptors=descriptors)
+
+
+def _joined(trees: tuple[Dataset, ...], organised: tuple[Organised, ...]) -> tuple[Dataset, ...]:
+    from esorex_bridge.organise.combine import combined
+
+    if trees:
+        return combined(trees, organised)
+    return tuple(dataset for known in organised for dataset in known.datasets)
+
+
+def _with_choices(data: OrganisedData) -> OrganisedData:
+    before = {dataset.name: dataset for dataset in data.datasets}
+    chosen = tuple(with_choices(data, dataset, data.choices.get(dataset.name)) for dataset in data.datasets)
+    return replace(data, datasets=chosen, before=before)
+
+
+def with_choices(data: OrganisedData, dataset: Dataset, choices: Choices | None) -> Dataset:
+    """Return a dataset with choices applied.
+
+    Raises
+    ------
+    UserError
+        A choice names what is not there.
+    """
+    from esorex_bridge.datasets.choices import apply_choices
+
+    if not choices:
+        return dataset
+    for category, path in choices.replace:
+        if not path.is_file():
+            raise UserError(
+                f"{path}, chosen as {category} for {dataset.name}, is not there; put it back, or take the "
+                f"choice back with 'esorex-bridge review {dataset.name} --reset'"
+            )
+    return apply_choices(dataset, choices, other_offers(data, dataset), lambda action: made_by(data, dataset, action))
+
+
+def other_offers(data: OrganisedData, dataset: Dataset) -> tuple[Action | DatasetFile, ...]:
+    """Return the groups and single files that the rules could use in a dataset, and did not."""
+    from esorex_bridge.organise.association import as_file
+
+    of_instrument = (
+        known for known in data.organised if any(frame.instrument == dataset.instrument for frame in known.frames)
+    )
+    known = data.of(dataset.name) or next(of_instrument, None)
+    if known is None:
+        return ()
+    associator = known.associator
+    groups = [associator.action(group) for group in known.groups if group not in known.targets]
+    return (*groups, *(as_file(frame, frame.category) for frame in known.frames))
+
+
+def made_by(data: OrganisedData, dataset: Dataset, action: Action) -> tuple[str, ...]:
+    """Return the categories of the products of an action: by its workflow, or by the rules."""
+    categories = {file.category for file in action.files}
+    steps = (
+        step
+        for workflow in data.workflows
+        if dataset.instrument.upper() in map(str.upper, workflow.instruments)
+        for step in workflow.steps
+        if categories.intersection(step.main)
+    )
+    named = tuple(product for step in steps for product in step.products)
+    ruled = (
+        product.name
+        for known in data.organised
+        for rule in known.rules.actions
+        if rule.name == action.name
+        for product in rule.products
+    )
+    return tuple(dict.fromkeys((*named, *ruled)))
+
+
+def filled(
+    request: Request, data: OrganisedData, datasets: tuple[Dataset, ...], days: float, client: ArchiveClient
+) -> tuple[Dataset, ...]:
+    """Return datasets whose gaps are filled by what the archive has, not on this machine yet.
+
+    Raises
+    ------
+    ArchiveError
+        The archive does not answer.
+    """
+    from esorex_bridge.archive.tap import rows
+    from esorex_bridge.organise.gaps import filled_from_archive, gaps_of
+
+    def ask(query: str) -> tuple[dict[str, Any], ...]:
+        return rows(client.ask(query))
+
+    found = []
+    for dataset in datasets:
+        known = data.of(dataset.name)
+        gaps = gaps_of(dataset, known, days) if known and not dataset.complete else ()
+        found.append(filled_from_archive(dataset, gaps, ask, _breakpoints(request)))
+    return tuple(found)

@@ -1,0 +1,231 @@
+"""Why: in words, rule by rule, how a file was classified, why it is not used, and what a dataset still needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from math import isfinite
+
+from esorex_bridge.datasets.dataset import Action, Dataset, walk_actions
+from esorex_bridge.definitions.oca.evaluate import objections, shown
+from esorex_bridge.definitions.oca.expressions import All, Compared, Constant, Expression, Keyword
+from esorex_bridge.definitions.oca.rules import Selection
+from esorex_bridge.organise.adql import query_for
+from esorex_bridge.organise.association import Associator, Chosen, days_between
+from esorex_bridge.organise.breakpoints import separating
+from esorex_bridge.organise.frames import Frame
+from esorex_bridge.organise.grouping import Candidate, Group
+from esorex_bridge.organise.organiser import Organised
+
+_NEAR_MISSES = 5
+
+
+def why_file(organised: Organised, name: str) -> tuple[str, ...]:
+    """Tell which rule classified a file, where it is used, and why it is not used elsewhere; nothing if unknown."""
+    return tuple(line for frame in organised.frames if frame.name == name for line in _file_lines(organised, frame))
+
+
+def _file_lines(organised: Organised, frame: Frame) -> Iterator[str]:
+    yield from classification(organised, frame)
+    uses = [
+        f"{dataset.name} as {file.category} ({purpose})"
+        for dataset in organised.datasets
+        for action, purpose in walk_actions(dataset.action)
+        for file in (*action.files, *action.statics)
+        if file.path == frame.path
+    ]
+    if uses:
+        yield from (f"{frame.name} is used by {use}." for use in dict.fromkeys(uses))
+        return
+    yield f"{frame.name} is used by no dataset."
+    yield from dict.fromkeys(_refusals(organised, frame))
+
+
+def classification(organised: Organised, frame: Frame) -> Iterator[str]:
+    """Tell which rule gave a file its category, and which earlier ones it overrode."""
+    winner = frame.classified.winner
+    if winner is None or not frame.category:
+        raw = ", ".join(
+            f"{key} = {shown(frame.keywords.get(key))}" for key in ("DPR.CATG", "DPR.TYPE", "DPR.TECH", "PRO.CATG")
+        )
+        yield f"{frame.name}: no rule of {organised.rules.name} gives it a category ({raw})."
+        return
+    yield (f"{frame.name} is {frame.category}: {organised.rules.name}:{winner.line}, if {winner.condition}.")
+    for rule in frame.classified.rules:
+        if rule is not winner:
+            given = ", ".join(map(str, rule.assignments))
+            yield f"  line {rule.line} matched as well ({given}); the last match wins."
+
+
+def _refusals(organised: Organised, frame: Frame) -> Iterator[str]:
+    """Tell for each group that asks for such a file, or for what it is made into, why it was not taken."""
+    makers = [group for group in organised.groups if frame in group.frames]
+    candidates = [
+        candidate for candidate in organised.pool.all if candidate.frame is frame or candidate.maker in makers
+    ]
+    asked = False
+    for group, selection in _asking(organised):
+        for candidate in candidates:
+            if _is_meant(selection.condition, candidate.frame):
+                asked = True
+                yield f"  {verdict(organised, group, selection, candidate)}"
+    if not asked:
+        executed = ", ".join(sorted({group.execution.action for group in makers})) or "nothing"
+        yield f"  No rule of a dataset's cascade asks for {frame.category or 'it'} (its own action: {executed})."
+
+
+def _asking(organised: Organised) -> Iterator[tuple[Group, Selection]]:
+    """Yield the groups of all cascades with what they select."""
+    associator = organised.associator
+    seen: set[int] = set()
+    waiting = list(organised.targets)
+    while waiting:
+        group = waiting.pop(0)
+        if id(group) in seen:
+            continue
+        seen.add(id(group))
+        for selection in group.action.selections:
+            yield group, selection
+            taken = associator.choose(group, selection).taken
+            waiting += [candidate.maker for candidate in taken if candidate.maker is not None]
+
+
+def _is_meant(condition: Expression, frame: Frame) -> bool:
+    """Tell whether a condition is about files of this category, settings aside."""
+    parts = condition.parts if isinstance(condition, All) else (condition,)
+    tests = [
+        part
+        for part in parts
+        if isinstance(part, Compared)
+        and isinstance(part.left, Keyword)
+        and isinstance(part.right, Constant)
+        and part.left.name.endswith(("CATG", "RAW.TYPE"))
+    ]
+    return bool(tests) and not any(objections(test, frame.keywords) for test in tests)
+
+
+def verdict(organised: Organised, group: Group, selection: Selection, candidate: Candidate) -> str:
+    """Tell why a candidate was taken or not by one selection of a group."""
+    what = (
+        candidate.frame.name
+        if candidate.maker is None
+        else (f"{candidate.frame.category} from {candidate.maker.trigger.name}")
+    )
+    rule = f"{organised.rules.name}:{selection.line}" if selection.line else "as its recipe takes it"
+    place = f"{selection.category} for {group.trigger.name} ({rule})"
+    return f"{what} as {place}: {_reason(organised, group, selection, candidate)}"
+
+
+def _reason(organised: Organised, group: Group, selection: Selection, candidate: Candidate) -> str:
+    days = days_between(candidate.frame, group.trigger)
+    refused = objections(selection.condition, candidate.frame.keywords, group.trigger.keywords)
+    if refused:
+        return "; ".join(refused)
+    if (found := separating(organised.breakpoints, candidate.frame, group.trigger)) is not None:
+        return f"a change of the instrument (breakpoint MJD {found.mjd:g}) lies between them"
+    if selection.most == 0:
+        return "the rule asks for none (maxRet 0)"
+    chosen = organised.associator.survey(group, selection)
+    if candidate in chosen.taken:
+        return "taken" if not isfinite(days) else f"taken, {days:.1f} days away"
+    if candidate in chosen.cyclic:
+        return "it would need itself"
+    nearer = ", ".join(taken.frame.name for taken in chosen.taken)
+    return f"it would do, but is {days:.1f} days away and {nearer} is nearer (at most {selection.most})"
+
+
+def why_category(organised: Organised, category: str) -> tuple[str, ...]:
+    """Tell which files have a category, who asks for it, and what was found; nothing if nobody knows it."""
+    frames = [frame for frame in organised.frames if frame.category == category]
+    lines = [f"{category}: {len(frames)} files on disk" + (f", first {frames[0].name}." if frames else ".")]
+    asked = [(group, selection) for group, selection in _asking(organised) if selection.category == category]
+    for group, selection in asked:
+        lines += _selection_lines(organised, group, organised.associator.choose(group, selection))
+    return tuple(lines) if frames or asked else ()
+
+
+def why_dataset(organised: Organised, dataset: Dataset) -> tuple[str, ...]:
+    """Tell why a dataset is incomplete and what would complete it; what it was made of where it is complete."""
+    group = organised.target(dataset.name)
+    if group is None:
+        return ()
+    lines = [
+        f"{dataset.name} is {'complete' if dataset.complete else 'incomplete'}: {group.execution.action} on "
+        f"{len(group.frames)} files of {', '.join(sorted({frame.category for frame in group.frames}))} "
+        f"({organised.rules.name}:{group.execution.line})."
+    ]
+    lines += _group_lines(organised, group, organised.associator, ())
+    return tuple(dict.fromkeys(lines))
+
+
+def _group_lines(organised: Organised, group: Group, associator: Associator, above: tuple[Group, ...]) -> Iterator[str]:
+    for selection in group.action.selections:
+        chosen = associator.choose(group, selection, above)
+        yield from _selection_lines(organised, group, chosen)
+        for candidate in chosen.taken:
+            if candidate.maker is not None:
+                yield from _group_lines(organised, candidate.maker, associator, (*above, group))
+
+
+def _selection_lines(organised: Organised, group: Group, chosen: Chosen) -> Iterator[str]:
+    selection = chosen.selection
+    found = ", ".join(_taken(candidate, group) for candidate in chosen.taken) or "none"
+    needed = "" if chosen.is_enough else f", needed {selection.least}: this makes it incomplete"
+    yield f"{selection.category} for {group.trigger.name}: {found}{needed}."
+    if chosen.is_enough:
+        return
+    near = [candidate for candidate in organised.pool.all if _is_meant(selection.condition, candidate.frame)]
+    near.sort(key=lambda candidate: days_between(candidate.frame, group.trigger))
+    for candidate in near[:_NEAR_MISSES]:
+        yield f"  not {verdict(organised, group, selection, candidate)}"
+    if not near:
+        yield f"  There is no {selection.category} on disk, and nothing from which it could be made."
+    query = query_for(selection.category, organised.rules, group)
+    if query:
+        yield f"  This TAP query would find it: {query}"
+    else:
+        yield (
+            f"  {selection.category} is not made from raw files by these rules: look in the pipeline's static "
+            "calibrations, or ask the archive for processed calibrations."
+        )
+
+
+def _taken(candidate: Candidate, group: Group) -> str:
+    days = days_between(candidate.frame, group.trigger)
+    away = f", {days:.1f} days away" if isfinite(days) else ""
+    if candidate.maker is None:
+        return f"{candidate.frame.name}{away}"
+    return (
+        f"made by {candidate.maker.execution.action} from {len(candidate.maker.frames)} files "
+        f"beginning with {candidate.maker.trigger.name}{away}"
+    )
+
+
+def why_tree(dataset: Dataset) -> tuple[str, ...]:
+    """Tell what calSelector says of a dataset, and which of its files are not on this machine."""
+    return tuple(_tree_lines(dataset))
+
+
+def _tree_lines(dataset: Dataset) -> Iterator[str]:
+    state = "complete" if dataset.complete else "incomplete"
+    yield f"{dataset.name} is {state}, as calSelector says ({dataset.mode or 'mode not known'})."
+    for action, purpose in walk_actions(dataset.action):
+        for message in action.messages:
+            yield f"  {purpose}: {message}"
+        yield from _absent_lines(action, purpose)
+
+
+def _absent_lines(action: Action, purpose: str) -> Iterator[str]:
+    absent = [file.name for file in (*action.files, *action.statics) if file.path is None]
+    if absent:
+        yield f"  {purpose}: {len(absent)} files are not on this machine: {', '.join(absent)}"
+
+
+def held_up(datasets: Iterable[Dataset]) -> dict[str, tuple[str, ...]]:
+    """Return the files that trees name and that are not on this machine, with the datasets that they hold up."""
+    found: dict[str, dict[str, None]] = {}
+    for dataset in datasets:
+        for action, _ in walk_actions(dataset.action):
+            for file in (*action.files, *action.statics):
+                if file.path is None:
+                    found.setdefault(file.name, {})[dataset.name] = None
+    return {name: tuple(names) for name, names in found.items()}

@@ -1,0 +1,1 @@
+"""ESO Reflex's formats, read and written: bookkeeping, folders of executions, checksums, datasets."""

@@ -1,0 +1,264 @@
+"""`bookkeeping.db`, the database of a Reflex workflow: rows written and read. Reflex's schema is the only one.
+
+Reflex may hold it open: transactions are short, wait for others, and only add rows; nothing that is there is ever
+changed. What Reflex replaces as it goes (`last_executions`) is left alone.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from esorex_bridge.errors import DataError
+from esorex_bridge.reflex.bookkeeping_records import NotedExecution, NotedFile, NotedParameter
+
+DATABASE_NAME = "bookkeeping.db"
+_WAIT_SECONDS = 5.0
+
+_TABLES = {
+    "datasets": "name VARCHAR(512) NOT NULL, date DATETIME NOT NULL, description VARCHAR(1024) NULL, "
+    "keywords VARCHAR(1024) NOT NULL",
+    "execution_input_files": "execution_id INTEGER NOT NULL, file_id INTEGER NOT NULL",
+    "execution_output_files": "execution_id INTEGER NOT NULL, file_id INTEGER NOT NULL",
+    "execution_parameters": "execution_id INTEGER NOT NULL, parameter_id INTEGER NOT NULL, value VARCHAR(255) NOT NULL",
+    "executions": "actor_name VARCHAR(64) NOT NULL, type VARCHAR(6) NOT NULL, date DATE NOT NULL, "
+    "command_line VARCHAR(512) NOT NULL, bookkeeping_dir VARCHAR(255) NOT NULL, exit_code INT NOT NULL, "
+    "script_checksum INTEGER NULL",
+    "files": "name VARCHAR(512) NOT NULL, category VARCHAR(64) NOT NULL, checksum VARCHAR(128) NOT NULL",
+    "final_products": "dataset_id INTEGER NOT NULL, alias VARCHAR(512) NOT NULL, name VARCHAR(512) NOT NULL",
+    "last_executions": "actor_name VARCHAR(512) NOT NULL, dataset_name VARCHAR(512) NOT NULL, "
+    "purposes VARCHAR(1024) NOT NULL, parameters VARCHAR(2048) NOT NULL, "
+    "UNIQUE(actor_name, dataset_name, purposes) ON CONFLICT REPLACE",
+    "parameters": "recipe VARCHAR(64) NOT NULL, name VARCHAR(64) NOT NULL, display_name VARCHAR(64) NOT NULL, "
+    "description VARCHAR(255) NOT NULL, valtype VARCHAR(10) NOT NULL, partype VARCHAR(10) NOT NULL, "
+    "valmin VARCHAR(255) NULL, valmax VARCHAR(255) NULL, valenum VARCHAR(255) NULL",
+    "python_execution_input_parameters": "execution_id INTEGER NOT NULL, name VARCHAR(64) NOT NULL, "
+    "value VARCHAR(255) NOT NULL",
+    "python_execution_output_parameters": "execution_id INTEGER NOT NULL, name VARCHAR(64) NOT NULL, "
+    "value VARCHAR(255) NOT NULL",
+}
+_INDEXES = {
+    "f_n_index": "files(name)",
+    "eif_e_index": "execution_input_files(execution_id)",
+    "eif_f_index": "execution_input_files(file_id)",
+    "eof_e_index": "execution_output_files(execution_id)",
+    "eof_f_index": "execution_output_files(file_id)",
+    "date_index": "executions(date)",
+    "ex_type_index": "executions(type)",
+}
+_PARAMETER_COLUMNS = "recipe, name, display_name, description, valtype, partype, valmin, valmax, valenum"
+_SAFE_IN_DUMPS = {
+    sqlite3.SQLITE_CREATE_TABLE, sqlite3.SQLITE_CREATE_INDEX, sqlite3.SQLITE_INSERT, sqlite3.SQLITE_SELECT,
+    sqlite3.SQLITE_READ, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_REINDEX,
+    sqlite3.SQLITE_FUNCTION,
+}  # fmt: skip
+
+
+def add_execution(database: Path, execution: NotedExecution) -> None:
+    """Add an execution with its parameters and files; a database that is missing is made.
+
+    Raises
+    ------
+    DataError
+        It is locked for too long, cannot be written, or is none of Reflex's.
+    """
+    with _adding(database) as db:
+        number = db.execute(
+            "INSERT INTO executions (actor_name, type, date, command_line, bookkeeping_dir, exit_code, script_checksum)"
+            " VALUES (?, ?, ?, ?, ?, ?, 0)",
+            (execution.actor, execution.kind, _milliseconds(execution.made), execution.command_line,
+             str(execution.folder), execution.exit_code),
+        ).lastrowid  # fmt: skip
+        db.executemany(
+            "INSERT INTO execution_parameters (execution_id, parameter_id, value) VALUES (?, ?, ?)",
+            [(number, _parameter(db, parameter), parameter.value) for parameter in execution.parameters],
+        )
+        for table, files in (("input", execution.inputs), ("output", execution.outputs)):
+            db.executemany(
+                f"INSERT INTO execution_{table}_files (execution_id, file_id) VALUES (?, ?)",
+                [(number, _file(db, file)) for file in files],
+            )
+
+
+def add_dataset(database: Path, name: str, keywords: str, now: datetime) -> None:
+    """Add a dataset where it is not there by that name yet.
+
+    Parameters
+    ----------
+    keywords : str
+        JSON list of objects of one keyword each, as Reflex's data organizer shows them: `[{"OBS.TARG.NAME": "…"}]`.
+
+    Raises
+    ------
+    DataError
+        As `add_execution`.
+    """
+    with _adding(database) as db:
+        _dataset(db, name, keywords, now)
+
+
+def add_final_products(database: Path, dataset: str, renamed: Mapping[Path, Path], now: datetime) -> None:
+    """Add the end products of a dataset: each under its new path, with the product that it is a copy of.
+
+    Raises
+    ------
+    DataError
+        As `add_execution`.
+    """
+    with _adding(database) as db:
+        number = _dataset(db, dataset, "[]", now)
+        db.executemany(
+            "INSERT INTO final_products (dataset_id, alias, name) VALUES (?, ?, ?)",
+            [(number, str(alias), str(product)) for alias, product in renamed.items()],
+        )
+
+
+def read_database(database: Path, actor: str | None = None) -> tuple[NotedExecution, ...]:
+    """Return the executions in a database, of one actor or all, the oldest first. Nothing is written.
+
+    Raises
+    ------
+    DataError
+        It cannot be read, or is none of Reflex's.
+    """
+    try:
+        with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, timeout=_WAIT_SECONDS)) as db:
+            return tuple(_executions(db, actor))
+    except sqlite3.Error as error:
+        raise DataError(f"{database} cannot be read as Reflex's bookkeeping: {error}") from None
+
+
+def read_dump(text: str) -> tuple[NotedExecution, ...]:
+    """Return the executions in a dump of a database (`sqlite3 bookkeeping.db .dump`).
+
+    The commands are carried out in memory, with all that could reach outside forbidden.
+
+    Raises
+    ------
+    DataError
+        It is no dump of Reflex's bookkeeping.
+    """
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.set_authorizer(lambda action, *_: sqlite3.SQLITE_OK if action in _SAFE_IN_DUMPS else sqlite3.SQLITE_DENY)
+        try:
+            db.executescript(text)
+            return tuple(_executions(db, None))
+        except sqlite3.Error as error:
+            raise DataError(f"this is no dump of Reflex's bookkeeping: {error}") from None
+
+
+@contextmanager
+def _adding(database: Path) -> Iterator[sqlite3.Connection]:
+    """Give a database within one transaction, whole or not there."""
+    try:
+        database.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(database, timeout=_WAIT_SECONDS, isolation_level=None)) as db:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                _make_tables(db)
+                yield db
+            except BaseException:
+                db.execute("ROLLBACK")
+                raise
+            db.execute("COMMIT")
+    except (sqlite3.Error, OSError) as error:
+        raise DataError(f"Reflex's bookkeeping {database} cannot be written: {error}") from None
+
+
+def _make_tables(db: sqlite3.Connection) -> None:
+    there = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
+    for table, columns in _TABLES.items():
+        if table not in there:
+            db.execute(f"CREATE TABLE {table} (id INTEGER PRIMARY KEY NOT NULL, {columns})")
+    for index, columns in _INDEXES.items():
+        if index not in there:
+            db.execute(f"CREATE INDEX {index} ON {columns}")
+
+
+def _parameter(db: sqlite3.Connection, parameter: NotedParameter) -> int:
+    values = (
+        parameter.recipe, parameter.name, parameter.display_name, parameter.description, parameter.valtype,
+        parameter.partype, parameter.valmin, parameter.valmax, parameter.valenum,
+    )  # fmt: skip
+    return _found_or_added(db, "parameters", _PARAMETER_COLUMNS, values)
+
+
+def _file(db: sqlite3.Connection, file: NotedFile) -> int:
+    return _found_or_added(db, "files", "name, category, checksum", (str(file.path), file.category, file.checksum))
+
+
+def _dataset(db: sqlite3.Connection, name: str, keywords: str, now: datetime) -> int:
+    row = db.execute("SELECT id FROM datasets WHERE name = ? ORDER BY id DESC LIMIT 1", (name,)).fetchone()
+    if row is not None:
+        return int(row[0])
+    values = (name, _milliseconds(now), keywords)
+    return _number(db.execute("INSERT INTO datasets (name, date, keywords) VALUES (?, ?, ?)", values))
+
+
+def _found_or_added(db: sqlite3.Connection, table: str, columns: str, values: tuple[str | None, ...]) -> int:
+    same = " AND ".join(f"{column} IS ?" for column in columns.split(", "))
+    row = db.execute(f"SELECT id FROM {table} WHERE {same} LIMIT 1", values).fetchone()
+    if row is not None:
+        return int(row[0])
+    marks = ", ".join("?" * len(values))
+    return _number(db.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", values))
+
+
+def _number(cursor: sqlite3.Cursor) -> int:
+    assert cursor.lastrowid is not None
+    return cursor.lastrowid
+
+
+def _executions(db: sqlite3.Connection, actor: str | None) -> Iterator[NotedExecution]:
+    query = (
+        "SELECT id, actor_name, type, date, command_line, bookkeeping_dir, exit_code FROM executions "
+        "WHERE ?1 IS NULL OR actor_name = ?1 ORDER BY date, id"
+    )
+    for number, name, kind, date, command, folder, code in db.execute(query, (actor,)).fetchall():
+        parameters = tuple(_parameters_of(db, number))
+        yield NotedExecution(
+            actor=str(name),
+            recipe=next((parameter.recipe for parameter in parameters), "") or recipe_in(str(command)),
+            made=datetime.fromtimestamp(int(date) / 1000, UTC),
+            command_line=str(command),
+            folder=Path(str(folder)),
+            exit_code=int(code),
+            parameters=parameters,
+            inputs=tuple(_files_of(db, "input", number)),
+            outputs=tuple(_files_of(db, "output", number)),
+            kind=str(kind),
+        )
+
+
+def recipe_in(command: str) -> str:
+    """Return the recipe that a command line of Reflex names, before its set of files; empty where it names none."""
+    found = re.search(r"(?:^|\s)(\w+)\s+\S+\.sof\s*$", command)
+    return found.group(1) if found else ""
+
+
+def _parameters_of(db: sqlite3.Connection, execution: int) -> Iterable[NotedParameter]:
+    query = (
+        f"SELECT {_PARAMETER_COLUMNS}, value FROM execution_parameters AS e "
+        "JOIN parameters AS p ON p.id = parameter_id WHERE execution_id = ? ORDER BY e.id"
+    )
+    for row in db.execute(query, (execution,)):
+        recipe, name, display_name, description, valtype, partype = map(str, row[:6])
+        low, high, choices = (None if limit is None else str(limit) for limit in row[6:9])
+        yield NotedParameter(recipe, name, display_name, description, valtype, partype, low, high, choices, str(row[9]))
+
+
+def _files_of(db: sqlite3.Connection, table: str, execution: int) -> Iterable[NotedFile]:
+    query = (
+        f"SELECT name, category, checksum FROM execution_{table}_files AS e JOIN files AS f ON f.id = file_id "
+        "WHERE execution_id = ? ORDER BY e.id"
+    )
+    for name, category, checksum in db.execute(query, (execution,)):
+        yield NotedFile(Path(str(name)), str(category), str(checksum))
+
+
+def _milliseconds(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)

@@ -1,0 +1,1 @@
+"""Keys of steps, and the decision what is reused."""

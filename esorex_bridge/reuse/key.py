@@ -1,0 +1,155 @@
+"""What the products of a step depend on: stated in full, and hashed to a key.
+
+Paths, names and times of files are not in it: moved, renamed or downloaded again, the same content gives the same key.
+An upstream step enters by its own key, so every key is known before anything runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from typing import NewType
+
+from msgspec import Struct
+from msgspec.json import Decoder, Encoder
+
+from esorex_bridge.definitions.parameters import Parameter
+from esorex_bridge.esorex.recipe import Recipe
+from esorex_bridge.files import Digest
+from esorex_bridge.plan.plan import FileInput, Plan, Step, StepName
+from esorex_bridge.version import __version__
+
+STATEMENT_VERSION = 1
+"""Raised when the meaning of a statement changes; earlier products are then made again."""
+
+StepKey = NewType("StepKey", str)
+"""64 hex digits: the SHA-256 of the canonical statement."""
+
+Fingerprint = NewType("Fingerprint", str)
+"""64 hex digits: the SHA-256 of all from which the keys of a plan are worked out, its files by what they look like."""
+
+
+class InputStatement(Struct, frozen=True, gc=False):
+    """One input of a step: its tag, and its content (`sha256:…`) or origin (`step:<key>/<category>`)."""
+
+    category: str
+    content: str
+    label: str
+
+
+class Statement(Struct, frozen=True, gc=False):
+    """All that the products of a step depend on.
+
+    Parameters
+    ----------
+    recipe : str
+        EsoRex's name of the recipe.
+    pipeline : str
+        Name and version (`naco/4.4.11`).
+    plugin : Digest
+        Of the recipe's plugin file: a rebuilt pipeline of the same version counts as another.
+    parameters : tuple of (str, str)
+        Every parameter of the recipe, full name and value, defaults included.
+    inputs : tuple of InputStatement
+        In the order of the SOF: the first frame gives products their header.
+    """
+
+    recipe: str
+    pipeline: str
+    plugin: Digest
+    parameters: tuple[tuple[str, str], ...]
+    inputs: tuple[InputStatement, ...]
+
+    def canonical(self) -> bytes:
+        """Return the text (JSON) that is hashed; labels are for people and are not in it."""
+        return _encode(
+            {
+                "version": STATEMENT_VERSION,
+                "recipe": self.recipe,
+                "pipeline": self.pipeline,
+                "plugin": self.plugin,
+                "parameters": sorted(self.parameters),
+                "inputs": [(entry.category, entry.content) for entry in self.inputs],
+            }
+        )
+
+    def key(self) -> StepKey:
+        """Return the hash of the canonical text."""
+        return StepKey(sha256(self.canonical()).hexdigest())
+
+    def document(self) -> str:
+        """Return the whole statement as JSON text, labels included; `read_statement` reads it back."""
+        return _encode(self).decode()
+
+
+def read_statement(document: str) -> Statement:
+    """Read what `Statement.document` wrote."""
+    return _decode(document)
+
+
+def statements(
+    plan: Plan,
+    digests: Mapping[str, Digest],
+    recipes: Mapping[str, Recipe],
+    parameters: Mapping[StepName, tuple[Parameter, ...]],
+    files: Mapping[str, Digest],
+) -> tuple[dict[StepName, Statement], dict[StepName, StepKey]]:
+    """Return the statement and the key of every step of a plan; steps with gaps get them too, of what they have.
+
+    `files` are the digests of files that parameters name.
+    """
+    found: dict[StepName, Statement] = {}
+    keys: dict[StepName, StepKey] = {}
+    for step in plan.steps:
+        found[step.name] = Statement(
+            recipe=step.recipe,
+            pipeline=recipes[step.recipe].pipeline,
+            plugin=recipes[step.recipe].plugin,
+            parameters=tuple(
+                (parameter.schema.name, _stated(parameter.text, files)) for parameter in parameters[step.name]
+            ),
+            inputs=tuple(_inputs(step, digests, keys)),
+        )
+        keys[step.name] = found[step.name].key()
+    return found, keys
+
+
+def fingerprint(
+    plan: Plan, recipes: Mapping[str, Recipe], named: Mapping[str, Digest], stamps: Iterable[str]
+) -> Fingerprint:
+    """Return the seal of a plan: the same seal, the same keys, so they need not be worked out again.
+
+    Parameters
+    ----------
+    plan : Plan
+        The steps.
+    recipes : mapping of str to Recipe
+        The installed recipes that it uses.
+    named : mapping of str to Digest
+        Of the files that parameters name.
+    stamps : iterable of str
+        Of the files that the plan takes: what changes with their content.
+    """
+    steps = [(step.name, step.recipe, step.inputs, step.settings) for step in plan.steps]
+    used = [(recipe.name, recipe.pipeline, recipe.plugin, recipe.parameters) for recipe in recipes.values()]
+    return Fingerprint(sha256(_encode((__version__, STATEMENT_VERSION, steps, used, named, list(stamps)))).hexdigest())
+
+
+def _stated(text: str, files: Mapping[str, Digest]) -> str:
+    """Return a parameter's value as it is stated: a file that it names counts by its content."""
+    return f"file {files[text]}" if text in files else text
+
+
+def _inputs(step: Step, digests: Mapping[str, Digest], keys: Mapping[StepName, StepKey]) -> list[InputStatement]:
+    stated = []
+    for entry in step.inputs:
+        if isinstance(entry, FileInput):
+            stated.append(InputStatement(entry.category, digests[entry.file], entry.name))
+        else:
+            origin = f"step:{keys[entry.step]}/{entry.product}"
+            stated.append(InputStatement(entry.category, origin, f"{entry.product} of {entry.step}"))
+    return stated
+
+
+_encode = Encoder(order="sorted").encode
+_decode = Decoder(Statement).decode

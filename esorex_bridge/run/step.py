@@ -1,0 +1,206 @@
+"""Making the products of one step: in a private folder, checked, moved into place whole, recorded last.
+
+Look up, lock, look up again, make, record: of several processes that need the same step, one makes it and the others
+wait and reuse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from esorex_bridge.errors import DataError, RecipeError
+from esorex_bridge.esorex.products import check_outputs, left_out, refuse_unusable
+from esorex_bridge.esorex.recipe import Execution, Job, RecipeRunner
+from esorex_bridge.esorex.runner import EXIT_CODE, where_to_look
+from esorex_bridge.fits.signature import altered_headers
+from esorex_bridge.plan.plan import FileInput, ProductInput, Step
+from esorex_bridge.plan.sof import Sof, of_entries, readable
+from esorex_bridge.reuse.key import Statement, StepKey
+from esorex_bridge.reuse.record import Absent, How, Product, Record
+from esorex_bridge.reuse.resolve import ResolvedPlan
+from esorex_bridge.workspace.folders import RunFolders, Workspace, make_links
+from esorex_bridge.workspace.locks import locked
+
+if TYPE_CHECKING:
+    from esorex_bridge.reflex.bookkeeping_writer import FinishedRun
+
+
+class StepStore(Protocol):
+    """What a step runner looks up and records."""
+
+    def verify(self, files: Iterable[str]) -> None:
+        """Hold files against their own CHECKSUM and DATASUM; raise DataError where they differ."""
+
+    def find(self, key: StepKey) -> Record | Absent:
+        """Return the record of a key with its products whole and in place, or why there is none."""
+
+    def record(self, record: Record, statement: Statement, dataset: str, step: str) -> None:
+        """Remember a finished step."""
+
+
+class StepRunner(Struct, frozen=True):
+    """What makes steps.
+
+    Parameters
+    ----------
+    runner : RecipeRunner
+        Starts the recipes.
+    store : StepStore
+        Remembers what was made.
+    workspace : Workspace
+        Where things lie.
+    note : callable or None
+        Notes a finished run as Reflex does, and returns what went wrong; None for Reflex's folder and database.
+    """
+
+    runner: RecipeRunner
+    store: StepStore
+    workspace: Workspace
+    note: Callable[[FinishedRun], tuple[str, ...]] | None = None
+
+    def make(
+        self, foreseen: ResolvedPlan, step: Step, made: Mapping[StepKey, Record], how: How = "unless_there"
+    ) -> tuple[Record, bool]:
+        """Return the record of a step, and whether it was made here (False: it was there by now).
+
+        Parameters
+        ----------
+        foreseen : ResolvedPlan
+            The plan that the step belongs to.
+        step : Step
+            Without gaps.
+        made : mapping of StepKey to Record
+            Of all steps whose products it takes.
+        how : {'unless_there', 'forced', 'reflex'}
+            Run it unless its products are there; run it even then; or ask Reflex's bookkeeping by Reflex's own rule.
+
+        Raises
+        ------
+        RecipeError
+            The recipe failed, or made something that is no product.
+        DataError, SofError
+            The step's folder or its SOF cannot be written.
+        """
+        key = foreseen.keys[step.name]
+        with locked(self.workspace.locks / key):
+            found = self._by_reflex(foreseen, step, made) if how == "reflex" else self.store.find(key)
+            if isinstance(found, Record) and how != "forced":
+                return found, False
+            return self._made(foreseen, step, made), True
+
+    def _by_reflex(self, foreseen: ResolvedPlan, step: Step, made: Mapping[StepKey, Record]) -> Record | None:
+        """Return what Reflex's Lazy Mode would take instead of running a step; None where it would run it."""
+        from esorex_bridge.reflex.lazy_mode import ask_reflex, record_of
+
+        sof, _ = sof_of(foreseen, step, made)
+        database = self.workspace.reflex_database(foreseen.plan.workflow)
+        answer = ask_reflex(database, step.actor, step.recipe, foreseen.parameters[step.name], sof)
+        return record_of(foreseen.keys[step.name], answer)
+
+    def _made(self, foreseen: ResolvedPlan, step: Step, made: Mapping[StepKey, Record]) -> Record:
+        sof, lacking = sof_of(foreseen, step, made)
+        folders = self.workspace.new_run(foreseen.plan.workflow, step.actor, datetime.now())
+        sof, links = readable(sof, folders.work / "in", seen_as=Path("in"))
+        make_links(links)
+        job = Job(foreseen.recipes[step.recipe], sof, foreseen.parameters[step.name], folders.work)
+        # Files are verified while the recipe runs, because that leaves a processor free.
+        with locked(folders.lock), ThreadPoolExecutor(1, "verify") as pool:
+            try:
+                verified = pool.submit(self._verified, _files(step))
+                execution = self.runner.execute(job)
+                warnings = (*step.warnings, *lacking, *verified.result())
+                record = self._published(foreseen, step, sof, folders, execution, warnings)
+            except (RecipeError, DataError):
+                self._noted(step, job, folders, ())
+                raise
+            self.store.record(record, foreseen.stated[step.name], foreseen.plan.dataset, step.name)
+            problems = self._noted(step, job, folders, record.products)
+            return replace(record, warnings=(*record.warnings, *problems))
+
+    def _verified(self, files: tuple[str, ...]) -> tuple[str, ...]:
+        """Hold files against their own checksums; return a warning for each whose header alone differs."""
+        self.store.verify(files)
+        return tuple(
+            f"the header of {Path(file).name} (HDU {', '.join(map(str, altered))}) was changed after the file was "
+            "signed: it differs from its CHECKSUM"
+            for file in files
+            if (altered := altered_headers(Path(file)))
+        )
+
+    def _noted(self, step: Step, job: Job, folders: RunFolders, products: tuple[Product, ...]) -> tuple[str, ...]:
+        """Note a run in Reflex's bookkeeping, as Reflex would, and return what went wrong with that."""
+        from esorex_bridge.reflex.bookkeeping_writer import FinishedRun, note_run
+
+        # Products that were refused were no success, whatever EsoRex said.
+        written = folders.work / EXIT_CODE
+        code = 0 if products else int(written.read_text() or 0) or 1 if written.exists() else 1
+        run = FinishedRun(step.actor, step.recipe, step.purpose, job.parameters, job.sof, folders, products, code)
+        return (self.note or note_run)(run)
+
+    def _published(
+        self,
+        foreseen: ResolvedPlan,
+        step: Step,
+        sof: Sof,
+        folders: RunFolders,
+        execution: Execution,
+        warnings: tuple[str, ...],
+    ) -> Record:
+        try:
+            checked = check_outputs(step.recipe, execution.outputs, step.products)
+            unused = left_out(step.recipe, sof, checked, step.required, step.unnoted)
+            refuse_unusable(sof, step.required, execution.complaints)
+        except RecipeError as error:
+            others = (said for said in execution.complaints if said not in str(error))
+            raise RecipeError("; ".join((str(error), *others)) + where_to_look(folders.work)) from None
+        places = folders.publish(tuple(entry.output.path for entry in checked), execution.log)
+        products = tuple(
+            Product(str(place), entry.output.category, entry.digest, entry.size_bytes)
+            for place, entry in zip(places, checked, strict=True)
+        )
+        return Record(
+            key=foreseen.keys[step.name],
+            products=products,
+            seconds=execution.seconds,
+            made=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+            sof_file=str(folders.work / "data.sof"),
+            warnings=(*warnings, *unused, *execution.complaints),
+        )
+
+
+def _files(step: Step) -> tuple[str, ...]:
+    return tuple(entry.file for entry in step.inputs if isinstance(entry, FileInput))
+
+
+def sof_of(foreseen: ResolvedPlan, step: Step, made: Mapping[StepKey, Record]) -> tuple[Sof, tuple[str, ...]]:
+    """Return the SOF of a step, and a warning for each optional product that an earlier step did not make.
+
+    Raises
+    ------
+    RecipeError
+        An earlier step did not make what the step cannot do without.
+    """
+    entries: list[tuple[Path, str]] = []
+    lacking: list[str] = []
+    for entry in step.inputs:
+        if isinstance(entry, FileInput):
+            entries.append((entry.path, entry.category))
+            continue
+        found = _products(entry, made[foreseen.keys[entry.step]])
+        entries.extend((path, entry.category) for path in found)
+        if not found and entry.category in step.required:
+            raise RecipeError(f"{entry.step} made no {entry.product}, which {step.recipe} needs as {entry.category}")
+        if not found:
+            lacking.append(f"made without {entry.category}: {entry.step} made no {entry.product}")
+    return of_entries(entries), tuple(lacking)
+
+
+def _products(entry: ProductInput, record: Record) -> list[Path]:
+    return [product.path for product in record.products if product.category == entry.product]

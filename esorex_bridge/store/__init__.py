@@ -1,0 +1,1 @@
+"""The store: what was made, of what, and the digests of files."""

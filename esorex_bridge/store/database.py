@@ -1,0 +1,101 @@
+"""The database of a data root: one SQLite file, whose paths below the root are kept relative to it."""
+
+from __future__ import annotations
+
+import sqlite3
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+from esorex_bridge.store.schema import bring_up, is_later
+from esorex_bridge.store.transaction import StoreError, Transaction
+
+_WAIT_SECONDS = 60.0
+_VALUES_A_QUERY = 10_000
+_MANY = 1000
+
+
+class Database:
+    """An open database, shared by the threads of a process.
+
+    Parameters
+    ----------
+    path : Path
+        The file; made with its folder where it is missing.
+    root : Path
+        The data root. Products below it are remembered relative to it, so that a root that was moved still hits.
+
+    Raises
+    ------
+    StoreError
+        The file is no store, or one of a later version of the bridge.
+    """
+
+    def __init__(self, path: Path, root: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self._inside = f"{root}/"
+        self._lock = RLock()
+        self._db = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+        try:
+            self._open(path)
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            raise StoreError(
+                f"{path} cannot be read as the bridge's store ({error}); move it away to start anew"
+            ) from None
+
+    def _open(self, path: Path) -> None:
+        self._db.execute("PRAGMA foreign_keys = ON")
+        with self._write():
+            version = bring_up(self._db)
+        if is_later(version):
+            self._db.close()
+            raise StoreError(
+                f"{path} was written by a later version of esorex-bridge (format {version}); use that version"
+            )
+
+    def _write(self) -> Transaction:
+        return Transaction(self._db, self._lock, self._path)
+
+    def _one(self, query: str, values: tuple[str, ...]) -> Any:
+        with self._lock:
+            return self._db.execute(query, values).fetchone()
+
+    def _all(self, query: str, values: Sequence[str]) -> list[Any]:
+        with self._lock:
+            return self._db.execute(query, values).fetchall()
+
+    def _among(self, query: str, values: Iterable[str], order: str) -> Iterator[Any]:
+        """Yield the rows of a query that ends in the name of its first column, where that has one of these values.
+
+        `order` begins with that column. Many values are looked for by reading all between the least and the greatest:
+        that takes half the time where most of it is wanted, and is given up where it is not.
+        """
+        listed = sorted(values)
+        if len(listed) >= _MANY:
+            wanted, most = frozenset(listed), 2 * len(listed)
+            ends = listed[0], listed[-1]
+            rows = self._all(f"{query} BETWEEN ? AND ? ORDER BY {order} LIMIT {most}", ends)
+            rest = len(rows) if len(rows) < most else bisect_left(rows, rows[-1][0], key=itemgetter(0))
+            yield from (row for row in rows[:rest] if row[0] in wanted)
+            if rest == len(rows):
+                return
+            listed = listed[bisect_left(listed, rows[rest][0]) :]
+        for start in range(0, len(listed), _VALUES_A_QUERY):
+            part = listed[start : start + _VALUES_A_QUERY]
+            yield from self._all(f"{query} IN ({','.join('?' * len(part))}) ORDER BY {order}", part)
+
+    def close(self) -> None:
+        """Close the database."""
+        self._db.close()
+
+    def _at(self, path: str) -> str:
+        """Return where a path of the store lies."""
+        return path if path.startswith("/") else f"{self._inside}{path}"
+
+    def _relative(self, path: str) -> str:
+        return path.removeprefix(self._inside)

@@ -1,0 +1,225 @@
+"""The store: which steps were made, of what, and where their products lie.
+
+One SQLite file per data root. A record is written last, in one transaction, when the products lie in their final place:
+what is recorded was whole. What is not recorded never happened.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+
+from msgspec import Struct
+
+from esorex_bridge.errors import DataError
+from esorex_bridge.files import Digest
+from esorex_bridge.plan.plan import Plan
+from esorex_bridge.reuse.key import Fingerprint, Statement, StepKey, read_statement
+from esorex_bridge.reuse.record import Absent, Product, Record
+from esorex_bridge.store.file_digests import FileDigests, stamp_of
+from esorex_bridge.store.summaries import History
+
+_KEY_LENGTH = 64
+
+
+class _Doubtful(Struct, frozen=True):
+    """A product that looks other than when it was last known to be whole, and what it looks like now."""
+
+    key: str
+    position: int
+    product: Product
+    stamp: str
+
+    @property
+    def is_size(self) -> bool:
+        """Whether it is there and as long as it should be."""
+        return self.stamp.partition(":")[0] == str(self.product.size_bytes)
+
+    def problem(self, digest: Digest | DataError | None) -> str:
+        """Return what is wrong with it, given its digest now; empty where nothing is."""
+        if not self.stamp:
+            return "is missing"
+        if not self.is_size:
+            return f"is damaged: {self.stamp.partition(':')[0]} bytes instead of {self.product.size_bytes}"
+        if isinstance(digest, DataError):
+            return f"is damaged: {digest}"
+        return "" if digest == self.product.digest else "is damaged: its sha256 differs"
+
+
+class SqliteStore(FileDigests, History):
+    """The store of one data root; parameters and errors as `Database`."""
+
+    # ----- keys
+
+    def keys_by_fingerprint(self, fingerprints: Iterable[Fingerprint]) -> dict[Fingerprint, tuple[StepKey, ...]]:
+        """Return the keys of the steps of plans, in their order, as far as they were worked out under these seals."""
+        rows = self._among("SELECT seal, keys FROM foreseen WHERE seal", fingerprints, "seal")
+        return {Fingerprint(fingerprint): _keys_in(keys) for fingerprint, keys in rows}
+
+    def without_keys(self, plans: Iterable[Plan]) -> tuple[Plan, ...]:
+        """Return the plans whose keys were never worked out, under whatever seal."""
+        listed = tuple(plans)
+        query = "SELECT dataset, workflow FROM foreseen WHERE dataset"
+        known = set(self._among(query, {plan.dataset for plan in listed}, "dataset"))
+        return tuple(plan for plan in listed if (plan.dataset, plan.workflow) not in known)
+
+    def learn_keys(self, foreseen: Iterable[tuple[Plan, Fingerprint, Iterable[StepKey]]]) -> None:
+        """Remember the keys of the steps of plans (plan, seal, keys), the last ones of each plan."""
+        rows = [
+            (plan.dataset, plan.workflow, fingerprint, bytes.fromhex("".join(keys)))
+            for plan, fingerprint, keys in foreseen
+        ]
+        if rows:
+            with self._write():
+                self._db.executemany("INSERT OR REPLACE INTO foreseen VALUES (?, ?, ?, ?)", rows)
+
+    # ----- steps
+
+    def find(self, key: StepKey) -> Record | Absent:
+        """Return the record of a key with its products whole and in place, or why there is none."""
+        return self.find_all((key,))[key]
+
+    def find_all(self, keys: Iterable[StepKey]) -> dict[StepKey, Record | Absent]:
+        """Return for each key its record with the products whole and in place, or why there is none.
+
+        Sizes are compared first, then digests; the digest of a file that was not touched since is not taken again.
+        """
+        wanted = tuple(dict.fromkeys(keys))
+        query = "SELECT key, seconds, made, sof, warnings FROM steps INDEXED BY steps_found WHERE key"
+        steps = tuple(self._among(query, wanted, "key"))
+        made: dict[str, list[Product]] = {row[0]: [] for row in steps}
+        doubtful: list[_Doubtful] = []
+        query = "SELECT key, position, path, category, digest, size_bytes, stamp FROM products WHERE key"
+        for key, position, path, category, digest, size, known in self._among(query, made, "key, position"):
+            product = Product(self._at(path), category, digest, size)
+            made[key].append(product)
+            if known != (stamp := stamp_of(product.file)):
+                doubtful.append(_Doubtful(key, position, product, stamp))
+        problems = self._problems(doubtful) if doubtful else {}
+        found: dict[StepKey, Record | Absent] = dict.fromkeys(wanted, Absent())
+        for key, seconds, date, sof, warnings in steps:
+            lost = [problems[product.file] for product in made[key] if product.file in problems] if problems else []
+            told = () if warnings == "[]" else tuple(json.loads(warnings))
+            record = Record(key, tuple(made[key]), seconds, date, self._at(sof), told)
+            found[key] = Absent(lost[0]) if lost else record
+        return found
+
+    def _problems(self, doubtful: Sequence[_Doubtful]) -> dict[str, str]:
+        """Return what is wrong with doubtful products, by file, and remember what the whole ones look like."""
+        digests = self.digests(each.product.file for each in doubtful if each.is_size)
+        problems: dict[str, str] = {}
+        whole: list[tuple[str, str, int]] = []
+        for each in doubtful:
+            product = each.product
+            if problem := each.problem(digests.get(product.file)):
+                problems[product.file] = f"product {product.category} ({product.path.name}) {problem}"
+            else:
+                whole.append((each.stamp, each.key, each.position))
+        if whole:
+            with self._write():
+                self._db.executemany("UPDATE products SET stamp = ? WHERE key = ? AND position = ?", whole)
+        return problems
+
+    def expected_seconds(self, recipe: str) -> float | None:
+        """Return how long a recipe took on the average of its last runs; None where it never ran."""
+        query = "SELECT avg(seconds) FROM (SELECT seconds FROM steps WHERE recipe = ? ORDER BY made DESC LIMIT 10)"
+        found = self._one(query, (recipe,))[0]
+        return None if found is None else float(found)
+
+    def nearest(self, statement: Statement) -> Statement | None:
+        """Return the recorded statement of the same recipe that shares most with this one; the latest of equals."""
+        rows = self._all(
+            "SELECT statement FROM steps WHERE recipe = ? ORDER BY made DESC LIMIT 200", (statement.recipe,)
+        )
+        mine = _features(statement)
+        candidates = [read_statement(document) for (document,) in rows]
+        best = max(candidates, key=lambda other: len(mine & _features(other)), default=None)
+        labels = {entry.label for entry in statement.inputs}
+        return best if best and labels & {entry.label for entry in best.inputs} else None
+
+    def record(self, record: Record, statement: Statement, dataset: str, step: str) -> None:
+        """Remember a finished step, in one transaction."""
+        self.record_all(((record, statement, dataset, step),))
+
+    def record_all(self, made: Iterable[tuple[Record, Statement, str, str]]) -> None:
+        """Remember finished steps (record, statement, dataset, step), in one transaction."""
+        listed = tuple(made)
+        with self._write():
+            self._db.executemany("DELETE FROM steps WHERE key = ?", [(record.key,) for record, *_ in listed])
+            self._db.executemany("INSERT INTO steps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(self._step_row, listed))
+            self._db.executemany(
+                "INSERT INTO products VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [row for record, *_ in listed for row in self._product_rows(record)],
+            )
+
+    def _step_row(self, made: tuple[Record, Statement, str, str]) -> tuple[str | float, ...]:
+        record, statement, dataset, step = made
+        sof, warnings = self._relative(record.sof_file), json.dumps(record.warnings)
+        head = (record.key, statement.recipe, dataset, step, statement.document())
+        return (*head, record.made, record.seconds, sof, warnings)
+
+    def _product_rows(self, record: Record) -> Iterator[tuple[str | int, ...]]:
+        for position, made in enumerate(record.products):
+            file, stamp = self._relative(made.file), stamp_of(made.file)
+            yield record.key, position, file, made.category, made.digest, made.size_bytes, stamp
+
+    # ----- end products
+
+    def end_products(self, dataset: str, key: StepKey) -> tuple[Path, ...]:
+        """Return the end products that a dataset got of a key, in the order of the key's products."""
+        rows = self._all(
+            "SELECT path FROM end_products WHERE dataset = ? AND key = ? ORDER BY position", (dataset, key)
+        )
+        return tuple(Path(self._at(path)) for (path,) in rows)
+
+    def record_end_products(self, dataset: str, key: StepKey, ends: Mapping[Path, Digest]) -> None:
+        """Remember the end products that a dataset got of a key, in the order of the key's products."""
+        with self._write():
+            self._learn({str(path): digest for path, digest in ends.items()})
+            self._db.execute("DELETE FROM end_products WHERE dataset = ? AND key = ?", (dataset, key))
+            self._db.executemany(
+                "INSERT INTO end_products VALUES (?, ?, ?, ?)",
+                [(dataset, key, position, self._relative(str(path))) for position, path in enumerate(ends)],
+            )
+
+    # ----- all of it
+
+    def all_keys(self) -> tuple[StepKey, ...]:
+        """Return the keys of all recorded steps."""
+        return tuple(StepKey(key) for (key,) in self._all("SELECT key FROM steps ORDER BY made", ()))
+
+    def products(self, key: StepKey) -> tuple[Product, ...]:
+        """Return the products of a recorded step, whether they are there or not."""
+        rows = self._all(
+            "SELECT path, category, digest, size_bytes FROM products WHERE key = ? ORDER BY position", (key,)
+        )
+        return tuple(Product(self._at(path), tag, Digest(digest), size) for path, tag, digest, size in rows)
+
+    def places(self, key: StepKey) -> tuple[Path, ...]:
+        """Return the folders that a recorded step has: where it ran, and where its products lie."""
+        sofs = self._all("SELECT sof FROM steps WHERE key = ?", (key,))
+        products = self._all("SELECT path FROM products WHERE key = ?", (key,))
+        return tuple(dict.fromkeys(Path(self._at(path)).parent for (path,) in (*sofs, *products)))
+
+    def forget(self, keys: Iterable[StepKey]) -> None:
+        """Forget recorded steps; their files are the caller's business."""
+        with self._write():
+            self._db.executemany("DELETE FROM steps WHERE key = ?", [(key,) for key in keys])
+
+
+def _keys_in(joined: bytes) -> tuple[StepKey, ...]:
+    digits = joined.hex()
+    return tuple(StepKey(digits[at : at + _KEY_LENGTH]) for at in range(0, len(digits), _KEY_LENGTH))
+
+
+def _features(statement: Statement) -> set[tuple[str, str]]:
+    contents = {("content", entry.content) for entry in statement.inputs}
+    labels = {("label", entry.label) for entry in statement.inputs}
+    return contents | labels | set(statement.parameters)
+
+
+def open_store(path: Path, root: Path) -> closing[SqliteStore]:
+    """Open a store for a `with` statement."""
+    return closing(SqliteStore(path, root))
