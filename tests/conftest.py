@@ -14,6 +14,17 @@ if TYPE_CHECKING:
     from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that writes golden files instead of comparing with them."""
+    parser.addoption("--update-goldens", action="store_true", help="write the golden files anew")
+
+
+@pytest.fixture(scope="session")
+def update_goldens(pytestconfig: pytest.Config) -> bool:
+    """Tell whether golden files are to be written."""
+    return bool(pytestconfig.getoption("--update-goldens"))
+
+
 @pytest.fixture(autouse=True, scope="session")
 def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Give all tests an empty home directory, so that nothing of the developer's own settings counts."""

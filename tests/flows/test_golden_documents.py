@@ -1,0 +1,108 @@
+"""The documents that verbs print with --json keep the fields that they have: programs of others read them.
+
+New fields may come; one that goes, or becomes of another kind, is a change that users must be told of.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from esorex_bridge.cli import main
+from esorex_bridge.demo.archive import EmbeddedArchive
+from tests.flows.conftest import SMALL
+from tests.golden_files import Golden
+
+SCIENCE = "NACO.2016-03-02T00:30:00.076"
+DATASET = f"{SCIENCE}_tpl"
+JOBS = """\
+parameters:
+  naco_img_dark: {r: "8 8 8 8"}
+  naco_img_twflat: {r: "8 8 8 8"}
+jobs:
+  - datasets: all
+"""
+
+
+FOLDED = re.compile(r"((?:\.associated|\.actions)\[\])\1+")
+"""Trees count as one level."""
+
+
+def fields(value: Any, place: str = "") -> Iterator[str]:
+    """Yield each field of a document with the kind of its value; elements of a list count together."""
+    if isinstance(value, dict):
+        for name, each in value.items():
+            yield from fields(each, f"{place}.{name}".lstrip("."))
+    elif isinstance(value, list):
+        yield from dict.fromkeys(line for each in value for line in fields(each, f"{place}[]"))
+        if not value:
+            yield f"{place}[]"
+    else:
+        kinds = {bool: "true or false", int: "number", float: "number", str: "text", type(None): "null"}
+        yield f"{place}: {kinds[type(value)]}"
+
+
+def test_the_fields_of_all_documents_are_as_they_were(
+    tmp_path: Path,
+    small_archive: EmbeddedArchive,
+    esorex: str,
+    capsys: pytest.CaptureFixture[str],
+    update_goldens: bool,
+) -> None:
+    root, jobs, wrong = tmp_path / "root", tmp_path / "jobs.yaml", tmp_path / "wrong.yaml"
+    jobs.write_text(JOBS)
+    wrong.write_text(
+        "workflow: wrong\ninstruments: [X]\npipeline: naco\nstate: from documentation\n"
+        "steps: [{recipe: naco_img_dark, main: [CAL_DARK], products: [A], parameters: {nsamples: many}}]\n"
+    )
+    golden = Golden("fields", update_goldens)
+
+    def hold(*words: object, code: int = 0, rooted: bool = True) -> None:
+        place = ("--root", root, "--archive", small_archive.url) if rooted else ()
+        ended = main([*map(str, words), "--json", *map(str, place)])
+        printed = capsys.readouterr()
+        assert ended == code, printed.out + printed.err
+        name = " ".join(Path(str(word)).name for word in words if word not in SMALL)
+        found = {FOLDED.sub(r"\1", line) for line in fields(json.loads(printed.out))}
+        if update_goldens:
+            golden.hold(name, sorted(found))
+        assert set(golden.parts[name]) - found == set(), f"{name}: fields that are gone"
+
+    frames = ("--program", "60.A-9999(A)")
+    hold("query", *frames)
+    hold("associations", SCIENCE)
+    hold("reduce", *frames, "--dry-run", *SMALL)
+    hold("fetch", SCIENCE, "--yes")
+    hold("refresh", "--days", 0)
+    hold("datalink", SCIENCE)
+    hold("night-log", SCIENCE)
+    hold("organise")
+    hold("why", DATASET)
+    hold("why", "naco_img_dark_1", *SMALL)
+    hold("review", DATASET, "--drop", "NACO.2016-03-02T00:32:40.624")
+    hold("review", DATASET, "--reset")
+    hold("plan")
+    hold("plan", "--check", "--workflow", wrong, code=1)
+    hold("run", "--dry-run", *SMALL)
+    hold("run", "--explain", *SMALL)
+    hold("batch", jobs, "--dry-run")
+    hold("run", *SMALL)
+    hold("run", "--dry-run", "--set", "naco_img_dark.nsamples=50", *SMALL)
+    hold("reduce", *frames, *SMALL)
+    hold("sof", *SMALL)
+    hold("batch", jobs, "--name", "b")
+    for action in ("status", "report"):
+        hold("batch", action, "b")
+    hold("status")
+    hold("status", "--verify")
+    hold("run", "--set", "naco_img_twflat.r=8 8 8 8", code=1)
+    hold("clean", *SMALL)
+    hold("adopt", root / "reflex_input" / "data_with_raw_calibs", "--dry-run")
+    hold("run", "--set=nonsense", code=1)
+    for action in ("show", "check"):
+        hold("workflows", action, "naco", rooted=False)

@@ -1,0 +1,89 @@
+"""The hash that a key is, worked out once more: by the documented rule, from EsoRex's answers and plain files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+PLUGIN_FOLDERS = ("usr/lib/*/cpl/plugins/*", "usr/lib/cpl/plugins/*", "usr/*/esopipes-plugins/*")
+
+
+@cache
+def plugin_of(recipe: str) -> Path | None:
+    """Return the plugin file of a recipe; None where its pipeline is not installed."""
+    found = (path for pattern in PLUGIN_FOLDERS for path in sorted(Path("/").glob(f"{pattern}/{recipe}.so")))
+    return next(found, None)
+
+
+@cache
+def installed_pipelines() -> dict[str, str]:
+    """Return the versions of the installed pipelines by name."""
+    folders = (path for pattern in PLUGIN_FOLDERS for path in sorted(Path("/").glob(pattern)))
+    return {name: version for path in folders for name, _, version in (path.name.rpartition("-"),) if name}
+
+
+@cache
+def pipeline_of(recipe: str) -> str:
+    """Return name and version of a recipe's pipeline (`naco/4.4.11`)."""
+    plugin = plugin_of(recipe)
+    assert plugin is not None, recipe
+    return "/".join(plugin.parent.name.rsplit("-", 1))
+
+
+@cache
+def plugin_digest(recipe: str) -> str:
+    """Return the digest of a recipe's plugin file."""
+    plugin = plugin_of(recipe)
+    assert plugin is not None, recipe
+    return digest_of(plugin)
+
+
+def digest_of(path: Path) -> str:
+    """Return the digest of a file that is not compressed."""
+    return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+
+
+@cache
+def defaults_of(recipe: str) -> tuple[tuple[str, str, str], ...]:
+    """Return what EsoRex answers about a recipe's parameters: name on the command line, full name, value as text."""
+    plugin = plugin_of(recipe)
+    assert plugin is not None, recipe
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "recipe.json"
+        (Path(folder) / plugin.name).symlink_to(plugin)
+        command = ["esorex", f"--recipe-dir={folder}", f"--create-config={path}", "--log-level=off", recipe]
+        subprocess.run(command, cwd=folder, env={"PATH": "/usr/bin", "HOME": folder}, check=True, capture_output=True)
+        listed = json.loads(path.read_text("utf-8", "replace"))
+    return tuple((each["display_name"], each["name"], _text(each["value"], each["valtype"])) for each in listed)
+
+
+def _text(value: object, kind: str) -> str:
+    if isinstance(value, bool):
+        return str(value).upper()
+    return repr(float(str(value))) if kind == "double" else str(value)
+
+
+def key_of(
+    recipe: str, parameters: Iterable[tuple[str, str]], inputs: Iterable[tuple[str, str]], pipeline: str = ""
+) -> str:
+    """Return the key of a step of which every parameter (full name) and every input (tag, content) is given."""
+    statement = {
+        "version": 1,
+        "recipe": recipe,
+        "pipeline": pipeline or pipeline_of(recipe),
+        "plugin": plugin_digest(recipe),
+        "parameters": sorted(list(pair) for pair in parameters),
+        "inputs": [list(pair) for pair in inputs],
+    }
+    text = json.dumps(statement, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def stated_parameters(recipe: str, given: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return all parameters of a recipe by their full names, where some (by their short names) are not its own."""
+    return [(name, given.get(short, value)) for short, name, value in defaults_of(recipe)]
