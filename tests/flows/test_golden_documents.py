@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from esorex_bridge.cli import main
-from esorex_bridge.demo.archive import EmbeddedArchive
+from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 from tests.flows.conftest import SMALL
 from tests.golden_files import Golden
 

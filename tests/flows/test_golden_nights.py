@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from esorex_bridge.cli import main
-from esorex_bridge.demo.nights import NIGHTS, make_night
-from esorex_bridge.demo.tree_xml import tree_document
+from esorex_bridge.demo.archive.tree_xml import tree_document
+from esorex_bridge.demo.nights.catalogue import NIGHTS, make_night
 from tests.golden_files import Golden
 from tests.statements import digest_of, installed_pipelines, key_of, pipeline_of, stated_parameters
 from tests.tiny_fits import fits_of
