@@ -189,7 +189,7 @@ class Session:
         DataError
             There is no dataset at all.
         """
-        from esorex_bridge.datasets.xml import read_tree_file
+        from esorex_bridge.workspace.tree_files import read_tree_file
 
         folder = self.data_folder
         if self.settings.by != "calselector":

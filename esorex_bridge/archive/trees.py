@@ -12,9 +12,10 @@ from msgspec import Struct
 
 from esorex_bridge.archive.calselector import AssociationReply
 from esorex_bridge.datasets.association import AssociationTree, Mode
-from esorex_bridge.datasets.xml import UnreadableTreeError, read_tree_file
+from esorex_bridge.datasets.xml import UnreadableTreeError
 from esorex_bridge.errors import DataError
 from esorex_bridge.values import plain
+from esorex_bridge.workspace.tree_files import read_tree_file
 
 NAME = ".esorex_bridge_trees.jsonl"
 VERSION = 1

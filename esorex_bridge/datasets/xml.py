@@ -6,7 +6,6 @@ Unknown elements and attributes are passed over, because the service grows.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import get_args
 
 from lxml import etree
@@ -47,22 +46,6 @@ def read_tree(document: bytes, interned: dict[AssociatedFile, AssociatedFile] | 
         raise UnreadableTreeError(f"this XML is no association tree: its root is <{_tag(root)[:60]}>")
     known = {} if interned is None else interned
     return AssociationTree(_association(root, known, 0), _mode(root))
-
-
-def read_tree_file(path: Path) -> AssociationTree:
-    """Read an association tree from a file.
-
-    Raises
-    ------
-    UnreadableTreeError
-        As `read_tree`, with the path; or where the file cannot be read.
-    """
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise UnreadableTreeError(f"longer than {MAX_BYTES} bytes")
-        return read_tree(path.read_bytes())
-    except (UnreadableTreeError, OSError) as error:
-        raise UnreadableTreeError(f"{path}: {error}") from error
 
 
 def _parse(document: bytes) -> etree._Element:

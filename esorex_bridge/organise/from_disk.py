@@ -250,9 +250,9 @@ def _breakpoints(request: Request) -> tuple[Breakpoint, ...]:
 def _trees(others: Iterable[Path], headers: Mapping[Path, Keywords]) -> tuple[tuple[Dataset, ...], tuple[str, ...]]:
     """Return the datasets of the association trees among files, whole templates together, and what cannot be read."""
     from esorex_bridge.datasets.build import dataset_from_tree
-    from esorex_bridge.datasets.xml import read_tree_file
     from esorex_bridge.organise.regroup import regrouped
     from esorex_bridge.workspace.scan import archive_name
+    from esorex_bridge.workspace.tree_files import read_tree_file
 
     paths = {archive_name(path): path for path in headers}
     datasets: dict[str, Dataset] = {}

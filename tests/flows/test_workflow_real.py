@@ -10,11 +10,11 @@ import pytest
 from esorex_bridge.datasets.association import AssociatedFile, Association, AssociationTree, distinct_files
 from esorex_bridge.datasets.build import dataset_from_tree
 from esorex_bridge.datasets.dataset import walk_actions
-from esorex_bridge.datasets.xml import read_tree_file
 from esorex_bridge.definitions.folders import own_definitions
 from esorex_bridge.definitions.workflow import Workflow
 from esorex_bridge.files import is_processed
 from esorex_bridge.plan.cascade import make_plan
+from esorex_bridge.workspace.tree_files import read_tree_file
 
 pytestmark = pytest.mark.real
 

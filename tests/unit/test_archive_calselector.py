@@ -35,7 +35,8 @@ from esorex_bridge.datasets.association import (
     distinct_files,
     walk,
 )
-from esorex_bridge.datasets.xml import MAX_DEPTH, UnreadableTreeError, read_tree, read_tree_file
+from esorex_bridge.datasets.xml import MAX_DEPTH, UnreadableTreeError, read_tree
+from esorex_bridge.workspace.tree_files import read_tree_file
 
 A, B, C = (f"TESTER.2020-01-01T00:00:0{number}.000" for number in range(3))
 

@@ -1,0 +1,24 @@
+"""Files of association trees, read from disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from esorex_bridge.datasets.association import AssociationTree
+from esorex_bridge.datasets.xml import MAX_BYTES, UnreadableTreeError, read_tree
+
+
+def read_tree_file(path: Path) -> AssociationTree:
+    """Read an association tree from a file.
+
+    Raises
+    ------
+    UnreadableTreeError
+        As `read_tree`, with the path; or where the file cannot be read.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UnreadableTreeError(f"longer than {MAX_BYTES} bytes")
+        return read_tree(path.read_bytes())
+    except (UnreadableTreeError, OSError) as error:
+        raise UnreadableTreeError(f"{path}: {error}") from error
