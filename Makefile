@@ -5,7 +5,7 @@ PYTHON     ?= python3
 VENV       := .venv
 BIN        := $(VENV)/bin
 
-.PHONY: demo test test-all setup clean
+.PHONY: demo test test-all coverage setup clean
 
 demo: setup
 	$(BIN)/esorex-bridge demo --instrument $(INSTRUMENT) --root $(DEMO_ROOT)
@@ -19,6 +19,14 @@ test: setup
 
 test-all: setup
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
+
+# Subprocesses count too: most tests start the commands as a user does.
+coverage: export COVERAGE_FILE := $(CURDIR)/.coverage
+coverage: setup
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest --numprocesses=auto --dist=loadfile -m "not slow"
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 setup: $(VENV)/.ready
 	@sh tools/pipelines.sh

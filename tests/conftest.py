@@ -8,10 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
     from esorex_bridge.demo.archive.embedded import EmbeddedArchive
+
+
+# A deadline measures the machine's load, not the code.
+hypothesis.settings.register_profile("bridge", deadline=None)
+hypothesis.settings.load_profile("bridge")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

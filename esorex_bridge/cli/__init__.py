@@ -13,8 +13,11 @@ from msgspec import Struct
 from esorex_bridge.errors import BridgeError
 from esorex_bridge.version import __version__
 
-DONE, REFUSED, USAGE, OUR_BUG, INTERRUPTED = 0, 1, 2, 3, 130
-"""Exit codes: done, refused or failed with a reason, usage, our bug, interrupted."""
+DONE, REFUSED, USAGE, INTERNAL_ERROR, INTERRUPTED = 0, 1, 2, 3, 130
+"""Exit codes: done, refused or failed with a reason, usage, internal error, interrupted."""
+
+SHARED_OPTIONS = frozenset(("--root", "--archive", "--cache"))
+"""Options with a value that may stand before the verb."""
 
 
 class VerbModule(Protocol):
@@ -44,38 +47,57 @@ class Verb(Struct, frozen=True):
     summary: str
 
 
-VERBS = {
-    "query": Verb("query", "find raw frames in the archive"),
-    "associations": Verb("associations", "ask calSelector what calibrates science frames"),
-    "fetch": Verb("fetch", "fetch science frames with all that calibrates them, verified"),
-    "refresh": Verb("refresh", "ask again for uncertified, incomplete or old associations, and say what changed"),
-    "adopt": Verb("adopt", "take a request package or a folder of downloads into use"),
-    "ancillary": Verb("ancillary", "list or fetch the files of processed products"),
-    "datalink": Verb("datalink", "show what belongs to a file of the archive"),
-    "night-log": Verb("night_log", "show the observer's report for a frame, and its grade"),
-    "login": Verb("login", "check user and password with ESO, and keep them in the keyring"),
-    "logout": Verb("logout", "take the password out of the keyring"),
-    "whoami": Verb("whoami", "say who the archive takes you for"),
-    "organise": Verb("organise", "files on disk become datasets, by association trees, OCA rules, or both"),
-    "why": Verb("why", "tell in words why a file is not used, or what a dataset still needs"),
-    "review": Verb("review", "show the alternatives for each calibration, and keep your choice"),
-    "plan": Verb("plan", "show the ordered steps of each dataset, or check a workflow definition"),
-    "sof": Verb("sof", "write the SOF files, for use by hand with esorex"),
-    "run": Verb("run", "carry out the plan of datasets on this machine, reusing what exists"),
-    "reduce": Verb("reduce", "query, fetch, organise, plan and run: from names to products"),
-    "workflows": Verb("workflows", "list, show or check the workflow definitions"),
-    "reflex": Verb("reflex_actors.verb", "actors and workflow files for ESO Reflex: install, look, write, check"),
-    "batch": Verb("batch", "many datasets at once, here or on a cluster; status, report, cancel, resume, retry"),
-    "status": Verb("status", "runs, hits and misses, what is recorded, disk used"),
-    "clean": Verb("clean", "remove products that no dataset needs"),
-    "demo": Verb("demo", "the whole road on an embedded archive with synthetic nights"),
+STAGES: dict[str, dict[str, Verb]] = {
+    "archive": {
+        "query": Verb("query", "find raw frames in the archive"),
+        "associations": Verb("associations", "ask calSelector which calibrations belong to science frames"),
+        "fetch": Verb("fetch", "download science frames and their calibrations, verified"),
+        "refresh": Verb("refresh", "ask calSelector again, and show what changed"),
+        "adopt": Verb("adopt", "import request packages, downloads or a history of Reflex"),
+        "ancillary": Verb("ancillary", "list or download the files of processed products"),
+        "datalink": Verb("datalink", "show what belongs to a file of the archive"),
+        "night-log": Verb("night_log", "show the observer's report and grade of a frame"),
+        "login": Verb("login", "log in at ESO, and keep the password in the keyring"),
+        "logout": Verb("logout", "remove the password from the keyring"),
+        "whoami": Verb("whoami", "show the ESO user you are logged in as"),
+    },
+    "datasets": {
+        "organise": Verb("organise", "group files into datasets by association trees or OCA rules"),
+        "why": Verb("why", "explain why a file is not used, or what a dataset lacks"),
+        "review": Verb("review", "show alternative calibrations, and choose among them"),
+    },
+    "plan and run": {
+        "reduce": Verb("reduce", "query, fetch, organise, plan and run, end to end"),
+        "plan": Verb("plan", "show the ordered steps of each dataset"),
+        "sof": Verb("sof", "write the SOF files, for use by hand with esorex"),
+        "run": Verb("run", "run the recipes, reusing existing products"),
+        "workflows": Verb("workflows", "list, show or check workflow definitions"),
+    },
+    "look": {
+        "status": Verb("status", "show history and disk use; verify files"),
+        "clean": Verb("clean", "remove unneeded products"),
+    },
+    "many datasets": {
+        "batch": Verb("batch", "reduce many datasets, on this machine or on a cluster"),
+    },
+    "ESO Reflex": {
+        "reflex": Verb("reflex_actors.verb", "install, inspect, generate and validate actors and workflows"),
+    },
+    "try it": {
+        "demo": Verb("demo", "reduce a synthetic night from an embedded archive"),
+    },
 }
+"""The verbs by the stage of work that they belong to, in the order of `--help`."""
+
+VERBS = {name: verb for verbs in STAGES.values() for name, verb in verbs.items()}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    name = next((word for word in words if not word.startswith("-")), None)
+    if words[:1] == ["help"]:
+        words = [*words[1:], "--help"]
+    name = _verb_in(words)
     if name not in VERBS:
         return _overview(words, name)
     verb = VERBS[name]
@@ -93,25 +115,47 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _guarded(module, args)
 
 
+def _verb_in(words: Sequence[str]) -> str | None:
+    """Return the first word that is neither an option nor the value of one of the options that all verbs share."""
+    for before, word in zip(("", *words), words, strict=False):
+        if not word.startswith("-") and before not in SHARED_OPTIONS:
+            return word
+    return None
+
+
 def _overview(words: list[str], name: str | None) -> int:
     if "--version" in words:
         print(f"esorex-bridge {__version__}")
         return DONE
+    if name is None and (not words or set(words) & {"-h", "--help"}):
+        print(_help_text(), end="")
+        return DONE if words else USAGE
+    print(f"esorex-bridge: {_unknown(words, name)}; 'esorex-bridge --help' lists the verbs", file=sys.stderr)
+    return USAGE
+
+
+def _help_text() -> str:
     width = max(map(len, VERBS))
-    listing = "\n".join(f"  {verb:<{width}}  {VERBS[verb].summary}" for verb in VERBS)
-    text = (
+    listing = "\n".join(
+        f"{stage}:\n" + "\n".join(f"  {name:<{width}}  {verb.summary}" for name, verb in verbs.items())
+        for stage, verbs in STAGES.items()
+    )
+    return (
         "usage: esorex-bridge VERB [options]\n\n"
-        "From the ESO archive to reduced data.\n\n"
-        f"verbs:\n{listing}\n\n"
-        "Each verb has --help with an example. --version prints the version.\n\n"
+        "From the ESO archive to reduced data. Begin with demo, reduce and status.\n\n"
+        f"{listing}\n\n"
+        "'esorex-bridge VERB --help' shows the options of a verb with an example.\n\n"
         "example:\n  esorex-bridge demo --root /tmp/demo\n"
     )
-    if name is None and (not words or set(words) & {"-h", "--help"}):
-        print(text, end="")
-        return DONE if words else USAGE
-    unknown = f"no verb '{name}'" if name else f"no option '{words[0]}' without a verb"
-    print(f"esorex-bridge: {unknown}; 'esorex-bridge --help' lists the verbs", file=sys.stderr)
-    return USAGE
+
+
+def _unknown(words: Sequence[str], name: str | None) -> str:
+    if name is None:
+        return f"no verb given, only '{words[0]}'"
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, VERBS, n=1)
+    return f"unknown verb '{name}'" + (f", did you mean '{close[0]}'?" if close else "")
 
 
 def _guarded(module: VerbModule, args: argparse.Namespace) -> int:
@@ -133,4 +177,4 @@ def _guarded(module: VerbModule, args: argparse.Namespace) -> int:
     except BrokenPipeError:
         return output.abandoned()
     except Exception as error:
-        return output.crashed(error, OUR_BUG, as_json)
+        return output.crashed(error, INTERNAL_ERROR, as_json)

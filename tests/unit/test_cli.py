@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +26,33 @@ def test_help_lists_all_verbs(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "--help")
     assert code == 0
     assert all(verb in out for verb in VERBS)
+
+
+def test_help_fits_one_screen(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "--help")
+    assert max(map(len, out.splitlines())) <= 80
+    assert len(out.splitlines()) <= 60
+
+
+def test_a_misspelt_verb_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "fetsch")
+    assert code == 2
+    assert "did you mean 'fetch'?" in err
+
+
+def test_options_may_stand_before_the_verb(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    after = run(capsys, "status", "--root", str(tmp_path), "--json")
+    assert run(capsys, "--root", str(tmp_path), "status", "--json") == after
+
+
+def test_help_of_a_verb_is_the_same_by_either_way(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "help", "run") == run(capsys, "run", "--help")
+
+
+def test_the_package_runs_as_a_module() -> None:
+    words = [sys.executable, "-m", "esorex_bridge", "--version"]
+    told = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert told == f"esorex-bridge {__version__}\n"
 
 
 @pytest.mark.parametrize("verb", sorted(VERBS))

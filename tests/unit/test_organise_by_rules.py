@@ -202,7 +202,7 @@ def test_the_time_comes_from_date_obs_where_there_is_no_mjd() -> None:
     assert time_of({"MJD-OBS": float("nan")}) == float("inf")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.randoms(use_true_random=False))
 def test_the_order_of_the_files_changes_nothing(dice: random.Random) -> None:
     files = list(night().items())
@@ -210,7 +210,7 @@ def test_the_order_of_the_files_changes_nothing(dice: random.Random) -> None:
     assert organised(dict(files)).datasets == organised(night()).datasets
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.sampled_from(["ACQ", "WAVE", None]), st.floats(56990, 57010), st.sampled_from(["J", "K", "H"]))
 def test_an_unrelated_file_changes_no_dataset(kind: str | None, mjd: float, filter_name: str) -> None:
     stranger = {
