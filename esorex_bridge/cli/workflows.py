@@ -12,6 +12,7 @@ from esorex_bridge.cli import output
 from esorex_bridge.errors import UserError
 
 if TYPE_CHECKING:
+    from esorex_bridge.definitions.comparison import ComparedAssociation
     from esorex_bridge.definitions.inspection import Finding
     from esorex_bridge.definitions.oca.rules import Rules
     from esorex_bridge.definitions.workflow import Workflow
@@ -148,26 +149,69 @@ def _document(workflow: Workflow, steps: bool) -> dict[str, Any]:
 
 
 def _check(args: argparse.Namespace, chosen: tuple[Workflow, ...]) -> int:
+    from esorex_bridge.definitions.comparison import compare_with_rules, find_looser
     from esorex_bridge.definitions.inspection import inspect, unknown_to_rules
     from esorex_bridge.esorex.check import check_recipes
     from esorex_bridge.session import Session, Settings
 
     findings: list[Finding] = []
+    compared: list[tuple[Workflow, ComparedAssociation]] = []
     with tempfile.TemporaryDirectory(prefix="esorex-bridge-") as scratch, Session(Settings(Path(scratch))) as session:
         for workflow in chosen:
             findings += inspect(workflow)
             findings += check_recipes(workflow, session.esorex)
-            for rules in _rules(workflow, args.oca):
-                findings += unknown_to_rules(workflow, rules)
+            rules = next(_rules(workflow, args.oca), None)
+            findings += unknown_to_rules(workflow, rules) if rules else ()
+            findings += find_looser(workflow, rules, grave=False)
+            compared += ((workflow, each) for each in compare_with_rules(workflow, rules))
     grave = [finding for finding in findings if finding.grave]
     if args.json:
-        output.emit_json({"checked": [workflow.name for workflow in chosen], "findings": list(map(_finding, findings))})
+        output.emit_json(
+            {
+                "checked": [workflow.name for workflow in chosen],
+                "findings": list(map(_finding, findings)),
+                "associations": [_association(workflow, each) for workflow, each in compared],
+            }
+        )
     else:
+        if args.verbose:
+            _compared_table(compared)
         for finding in findings if args.verbose else grave:
             print(f"{finding.place}: {'' if finding.grave else 'worth a look: '}{finding.problem}")
         worth = len(findings) - len(grave)
         print(f"definitions checked: {len(chosen)}; mistakes: {len(grave)}; worth a look: {worth} (shown with -v)")
     return 1 if grave else 0
+
+
+def _compared_table(compared: list[tuple[Workflow, ComparedAssociation]]) -> None:
+    """Print what each association of the definitions compares, beside what its rules or its maker's grouping do."""
+    rows = (
+        (
+            workflow.name,
+            each.step.name,
+            each.calibration.category,
+            ", ".join(each.calibration.match) or "-",
+            f"{', '.join(each.against)} ({each.origin})" if each.against else "-",
+            "; ".join(f"{keyword}: {why}" for keyword, why in each.calibration.loose) or "-",
+        )
+        for workflow, each in compared
+    )
+    columns = ("workflow", "step", "calibration", "matched by", "rules or grouping compare", "loose because")
+    output.table(columns, rows)
+
+
+def _association(workflow: Workflow, each: ComparedAssociation) -> dict[str, Any]:
+    return {
+        "workflow": workflow.name,
+        "step": each.step.name,
+        "calibration": each.calibration.category,
+        "match": list(each.calibration.match),
+        "match_from": each.calibration.match_from or None,
+        "compared": list(each.against),
+        "compared_by": each.origin or None,
+        "loose": dict(each.calibration.loose),
+        "looser": list(each.looser),
+    }
 
 
 def _finding(finding: Finding) -> dict[str, Any]:

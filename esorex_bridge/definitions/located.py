@@ -113,6 +113,18 @@ class Located(Struct, frozen=True):
             raise self.complain(f"{what} must be a whole number from 0")
         return value
 
+    @property
+    def is_scalar(self) -> bool:
+        """Whether it is a single value."""
+        return isinstance(self.node, yaml.ScalarNode)
+
+    def number(self, what: str) -> float:
+        """Return a number; `.inf` counts as one."""
+        value = self.scalar(what)
+        if not isinstance(value, int | float) or isinstance(value, bool) or value != value:
+            raise self.complain(f"{what} must be a number")
+        return float(value)
+
     def texts(self, what: str) -> tuple[str, ...]:
         """Return a list of texts; a single text counts as a list of one."""
         if isinstance(self.node, yaml.ScalarNode):

@@ -3,13 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import inf
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from esorex_bridge.definitions.located import Located, Scalar
+
+MatchOrigin = Literal["written", "rules", "group_by", ""]
+"""Where the keywords to match come from: the definition, the pipeline's rules, or how the maker groups its raws."""
+
+
+class Validity(Struct, frozen=True):
+    """One way in which a calibration may be associated; of several, the first that something fulfils counts.
+
+    Parameters
+    ----------
+    days : tuple of (float, float)
+        Bounds, inclusive, of MJD-OBS of the calibration less MJD-OBS of the first main file.
+    level : int
+        How well this keeps to the calibration plan: below 0 stricter than it, 0 the plan, 1 good, 2 probably
+        acceptable, 3 a significant risk (the scale of EDPS).
+    match : tuple of str or None
+        Keywords that must agree; None for those of the calibration.
+    """
+
+    days: tuple[float, float] = (-inf, inf)
+    level: int = 0
+    match: tuple[str, ...] | None = None
 
 
 class Calibration(Struct, frozen=True):
@@ -34,6 +57,15 @@ class Calibration(Struct, frozen=True):
     noted : bool
         Whether the recipe names it in the header of its products. Where it does, a product that does not name it was
         made without it, whatever the exit code says.
+    strict : tuple of str
+        Keywords of `match` that a calibration must have where the first main file has them: OCA's `==`, where the
+        others are its `?=`.
+    loose : tuple of (str, str)
+        Keywords that are not compared though rules or the maker's grouping do, each with the reason.
+    validity : tuple of Validity
+        Ranges of time with their levels, in the order in which they are tried; empty: any time, the nearest first.
+    match_from : {'written', 'rules', 'group_by', ''}
+        Where `match` comes from; empty where nothing is known that should agree.
     """
 
     category: str
@@ -43,6 +75,10 @@ class Calibration(Struct, frozen=True):
     sources: tuple[str, ...] = ()
     noted: bool = True
     instead: tuple[str, ...] = ()
+    strict: tuple[str, ...] = ()
+    loose: tuple[tuple[str, str], ...] = ()
+    validity: tuple[Validity, ...] = ()
+    match_from: MatchOrigin = ""
 
     @property
     def accepted(self) -> tuple[str, ...]:
@@ -65,6 +101,8 @@ class StepDefinition(Struct, frozen=True):
         Names under which main files of some categories stand in the SOF, where rules and recipe disagree about a name.
     minimum : int
         Fewest main files it runs on.
+    minima : tuple of (str, int)
+        Fewest files of single main categories, where the recipe needs some of each.
     maximum : int or None
         Only so many main files, the first taken; None for all.
     group_by : tuple of str
@@ -97,6 +135,7 @@ class StepDefinition(Struct, frozen=True):
     products: tuple[str, ...]
     tags: tuple[tuple[str, str], ...] = ()
     minimum: int = 1
+    minima: tuple[tuple[str, int], ...] = ()
     maximum: int | None = None
     group_by: tuple[str, ...] = ()
     each: bool = False
@@ -114,7 +153,8 @@ class StepDefinition(Struct, frozen=True):
         return dict(self.tags).get(category, category)
 
 
-CALIBRATION_FIELDS = ("required", "match", "limit", "sources", "from", "noted")
+CALIBRATION_FIELDS = ("required", "match", "limit", "sources", "from", "noted", "strict", "loose", "validity")
+VALIDITY_FIELDS = ("days", "level", "match")
 STEP_FIELDS = (
     "main",
     "tags",
@@ -173,7 +213,9 @@ def _filled(step: StepDefinition, fields: dict[str, Located], element: Located) 
     for name, value in fields.items():
         if name in ("main", "products", "group_by"):
             found[name] = value.texts(name)
-        elif name in ("minimum", "maximum", "threads", "memory_mb"):
+        elif name == "minimum":
+            found.update(_minimum(value))
+        elif name in ("maximum", "threads", "memory_mb"):
             found[name] = value.count(name)
         elif name in ("each", "always"):
             found[name] = value.flag(name)
@@ -210,7 +252,52 @@ def _calibration(start: Calibration, value: Located) -> Calibration:
     if "limit" in fields:
         limit = fields["limit"]
         found["limit"] = None if limit.scalar("limit") == "all" else limit.count("limit")
-    return replace(start, **found)
+    if "match" in fields:
+        found["match_from"] = "written"
+    if "validity" in fields:
+        found["validity"] = tuple(map(_validity, fields["validity"].sequence("validity")))
+    if "loose" in fields:
+        found["loose"] = tuple((key, why.text(f"reason of {key}")) for key, why in fields["loose"].items("loose"))
+    changed = replace(start, **found)
+    return replace(changed, strict=_strict(fields["strict"], changed)) if "strict" in fields else changed
+
+
+def _strict(given: Located, calibration: Calibration) -> tuple[str, ...]:
+    """Return the keywords that must be there: some of those to match, or `true` for all."""
+    if given.is_scalar and isinstance(given.scalar("strict"), bool):
+        return calibration.match if given.flag("strict") else ()
+    listed = given.texts("strict")
+    for keyword in listed:
+        if keyword not in calibration.match:
+            raise given.complain(f"{keyword} of strict is not among the keywords of match")
+    return listed
+
+
+def _validity(element: Located) -> Validity:
+    fields = element.fields("an element of validity", VALIDITY_FIELDS, required=("days",))
+    low, high = _days(fields["days"])
+    level = fields["level"].number("level") if "level" in fields else 0
+    if level != int(level):
+        raise fields["level"].complain("level must be a whole number")
+    return Validity((low, high), int(level), fields["match"].texts("match") if "match" in fields else None)
+
+
+def _days(listed: Located) -> tuple[float, float]:
+    bounds = listed.sequence("days")
+    if len(bounds) != 2:
+        raise listed.complain("days must be two numbers, [from, to]; write .inf for no bound")
+    low, high = (bound.number("an element of days") for bound in bounds)
+    if not low <= high:
+        raise listed.complain(f"days must rise: {low:g} is after {high:g}")
+    return low, high
+
+
+def _minimum(given: Located) -> dict[str, Any]:
+    """Return the fewest main files in all, and of single categories where the definition tells them apart."""
+    if given.is_scalar:
+        return {"minimum": given.count("minimum"), "minima": ()}
+    minima = tuple((category, value.count(f"minimum of {category}")) for category, value in given.items("minimum"))
+    return {"minimum": sum(number for _, number in minima), "minima": minima}
 
 
 def _tags(listed: Located) -> tuple[tuple[str, str], ...]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from msgspec import Struct
 
 from esorex_bridge.definitions.located import DefinitionError, Located, read_yaml
+from esorex_bridge.definitions.setting import with_default_match
 from esorex_bridge.definitions.steps import Calibration, StepDefinition, changed_step, read_step
 from esorex_bridge.errors import UserError
 
@@ -35,6 +36,8 @@ class Workflow(Struct, frozen=True):
         In the order of the file.
     versions, sources : tuple of str
         Pipeline versions tried, and where the facts come from.
+    unsupported : tuple of (str, str)
+        Categories that no recipe reduces, each with the reason: their files are reported, and nothing is missing.
     extends : str
         Name of the workflow that this one changes; empty for a whole one.
     source : str
@@ -50,6 +53,7 @@ class Workflow(Struct, frozen=True):
     versions: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     applies: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    unsupported: tuple[tuple[str, str], ...] = ()
     extends: str = ""
     source: str = ""
 
@@ -143,6 +147,7 @@ def parse_workflow(text: str, source: str, base: Callable[[str], Workflow] | Non
         versions=found.get("versions", start.versions if start else ()),
         sources=found.get("sources", start.sources if start else ()),
         applies=_applies(fields["applies"]) if "applies" in fields else start.applies if start else (),
+        unsupported=_unsupported(fields.get("unsupported"), start),
         extends=start.name if start else "",
         source=source,
     )
@@ -159,6 +164,7 @@ _FIELDS = (
     "state",
     "versions",
     "sources",
+    "unsupported",
     "change",
     "remove",
     "steps",
@@ -182,6 +188,12 @@ def _applies(listed: Located) -> tuple[tuple[str, tuple[str, ...]], ...]:
     return tuple((keyword, values.texts(keyword)) for keyword, values in listed.items("applies"))
 
 
+def _unsupported(listed: Located | None, start: Workflow | None) -> tuple[tuple[str, str], ...]:
+    if listed is None:
+        return start.unsupported if start else ()
+    return tuple((category, why.text(f"reason of {category}")) for category, why in listed.items("unsupported"))
+
+
 def _steps(top: Located, fields: dict[str, Located], start: Workflow | None) -> tuple[StepDefinition, ...]:
     steps = list(start.steps) if start else []
     for removed in fields["remove"].sequence("remove") if "remove" in fields else ():
@@ -195,7 +207,7 @@ def _steps(top: Located, fields: dict[str, Located], start: Workflow | None) -> 
         raise top.complain("steps is empty; a workflow needs at least one recipe")
     _refuse_two_makers(steps)
     _refuse_cycles(steps)
-    return tuple(steps)
+    return with_default_match(steps)
 
 
 def _index(steps: list[StepDefinition], named: Located, name: str) -> int:
