@@ -74,6 +74,7 @@ STAGES: dict[str, dict[str, Verb]] = {
         "workflows": Verb("workflows", "list, show or check workflow definitions"),
     },
     "look": {
+        "provenance": Verb("provenance", "show what a product was made from, down to the raws"),
         "status": Verb("status", "show history and disk use; verify files"),
         "clean": Verb("clean", "remove unneeded products"),
     },

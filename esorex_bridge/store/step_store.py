@@ -19,6 +19,7 @@ from esorex_bridge.plan.plan import Plan
 from esorex_bridge.reuse.key import Fingerprint, Statement, StepKey, read_statement
 from esorex_bridge.reuse.record import Absent, Product, Record
 from esorex_bridge.store.file_digests import FileDigests, stamp_of
+from esorex_bridge.store.lookup import Lookup
 from esorex_bridge.store.summaries import History
 
 _KEY_LENGTH = 64
@@ -48,7 +49,7 @@ class _Doubtful(Struct, frozen=True):
         return "" if digest == self.product.digest else "is damaged: its sha256 differs"
 
 
-class SqliteStore(FileDigests, History):
+class SqliteStore(FileDigests, History, Lookup):
     """The store of one data root; parameters and errors as `Database`."""
 
     # ----- keys

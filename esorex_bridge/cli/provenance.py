@@ -1,0 +1,61 @@
+"""`esorex-bridge provenance`: what a product was made from, down to the raws."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from esorex_bridge.cli import options
+
+if TYPE_CHECKING:
+    from esorex_bridge.provenance.lineage import Lineage
+
+EXAMPLE = (
+    "esorex-bridge provenance NACO.2016-03-02T00:30:00.076_tpl --root night\n"
+    "  esorex-bridge provenance copied.fits --root night --prov copied.prov.json"
+)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument(
+        "what",
+        metavar="PRODUCT|DATASET|STEP",
+        help="a product by its path (wherever it was copied) or its name; a dataset, for its end products; a step, a "
+        "recipe or a step's key",
+    )
+    parser.add_argument("--prov", type=Path, metavar="FILE", help="also write W3C PROV-JSON")
+    options.common(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trace back what was named, and print it."""
+    from esorex_bridge.provenance.document import document_of, encode
+    from esorex_bridge.provenance.prov_json import prov_document
+    from esorex_bridge.provenance.text import render
+    from esorex_bridge.workspace.folders import written_whole
+
+    lineage = lineage_of(args)
+    document = document_of(lineage)
+    if args.prov:
+        import json
+
+        with written_whole(args.prov.absolute()) as part:
+            part.write_text(json.dumps(prov_document(document), indent=1) + "\n", encoding="utf-8")
+    if args.json:
+        print(encode(document).decode(), end="")
+    else:
+        print("\n".join(render(lineage)))
+    return 0
+
+
+def lineage_of(args: argparse.Namespace) -> Lineage:
+    """Return the lineage of what a command line names."""
+    from esorex_bridge.provenance.identify import identify
+    from esorex_bridge.provenance.trace import trace
+    from esorex_bridge.session import Session
+
+    with Session(options.settings(args)) as session:
+        found = identify(args.what, session.store)
+        return trace(found.targets, found.keys, session.store)

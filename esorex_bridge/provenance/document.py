@@ -1,0 +1,216 @@
+"""The provenance document: what lies beside end products and what `provenance --json` prints.
+
+Paths are not in it: it is to be carried away. Files are named by what the archive calls them and by their content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from msgspec import Struct, field
+from msgspec.json import Encoder, format
+
+from esorex_bridge.provenance.lineage import Activity, Input, Lineage, ParameterValue, Source, SourceKind
+from esorex_bridge.reuse.record import Product
+from esorex_bridge.version import __version__
+
+FILE_NAME = "provenance.json"
+"""Its name beside end products."""
+
+SCHEMA = 1
+
+
+class FileEntry(Struct, frozen=True):
+    """A product, or a file that no recorded step made.
+
+    Parameters
+    ----------
+    file : str
+        Its name: of the file for products, the archive's (dp_id) for others.
+    sha256 : str
+        64 hex digits, of the decompressed FITS stream.
+    category : str or None
+        `PRO CATG` of a product; None for other files, whose tag belongs to their use.
+    kind : {'product', 'raw', 'master', 'static'}
+        `master` is a processed calibration of the archive.
+    """
+
+    file: str
+    sha256: str
+    category: str | None
+    kind: Literal["product", "raw", "master", "static"]
+
+
+class InputEntry(Struct, frozen=True, omit_defaults=True):
+    """What a step took under one tag: a file, or the products of a category of an earlier step.
+
+    Parameters
+    ----------
+    category : str
+        Tag in the SOF.
+    file, sha256 : str
+        Of a file; empty for products of a step.
+    step : str
+        Key of the step that made it; empty for a file.
+    product : str
+        Category under which that step made it; empty for a file.
+    """
+
+    category: str
+    file: str = ""
+    sha256: str = ""
+    step: str = ""
+    product: str = ""
+
+
+class ParameterEntry(Struct, frozen=True):
+    """A recipe parameter: full name, value as given to EsoRex, and who set it (`default`: nobody; empty: unknown)."""
+
+    name: str
+    value: str
+    origin: str
+
+
+class StepEntry(Struct, frozen=True):
+    """A step: one run of one recipe.
+
+    Parameters
+    ----------
+    key : str
+        Hash of all that its products depend on.
+    step, dataset, recipe, pipeline : str
+        Name in the plan, whose plan, EsoRex's name of the recipe, pipeline with version.
+    plugin_sha256 : str
+        Of the recipe's plugin file.
+    libraries : dict of str to str
+        Of the shared objects in use.
+    made : str
+        When, ISO 8601 in UTC.
+    seconds : float
+        How long the recipe took.
+    parameters : tuple of ParameterEntry
+        All of the recipe's.
+    inputs : tuple of InputEntry
+        In the order of the SOF.
+    products : tuple of FileEntry
+        In the recipe's order.
+    warnings : tuple of str
+        What was said about it.
+    """
+
+    key: str
+    step: str
+    dataset: str
+    recipe: str
+    pipeline: str
+    plugin_sha256: str
+    libraries: dict[str, str]
+    made: str
+    seconds: float
+    parameters: tuple[ParameterEntry, ...]
+    inputs: tuple[InputEntry, ...]
+    products: tuple[FileEntry, ...]
+    warnings: tuple[str, ...]
+
+
+class ProvenanceDocument(Struct, frozen=True):
+    """The lineage of products.
+
+    Parameters
+    ----------
+    schema : int
+        1.
+    made_with : str
+        Name and version of what wrote it.
+    products : tuple of FileEntry
+        What it is about.
+    steps : tuple of StepEntry
+        Every step on the way, makers before users.
+    sources : tuple of FileEntry
+        Every file that no recorded step made.
+    lost : tuple of str
+        Keys of steps that an input names and that were not recorded any more.
+    """
+
+    products: tuple[FileEntry, ...]
+    steps: tuple[StepEntry, ...]
+    sources: tuple[FileEntry, ...]
+    lost: tuple[str, ...] = ()
+    made_with: str = f"esorex-bridge {__version__}"
+    schema: int = field(default=SCHEMA)
+
+
+def document_of(lineage: Lineage) -> ProvenanceDocument:
+    """Return the document of a lineage."""
+    return ProvenanceDocument(
+        products=tuple(map(_product_entry, lineage.targets)),
+        steps=tuple(map(_step_entry, lineage.activities)),
+        sources=tuple(map(_source_entry, lineage.sources)),
+        lost=tuple(lineage.lost),
+    )
+
+
+def encode(document: Struct) -> bytes:
+    """Return a document as indented JSON with a final newline."""
+    return format(Encoder().encode(document), indent=1) + b"\n"
+
+
+def _step_entry(activity: Activity) -> StepEntry:
+    return StepEntry(
+        key=activity.key,
+        step=activity.step,
+        dataset=activity.dataset,
+        recipe=activity.recipe,
+        pipeline=activity.pipeline,
+        plugin_sha256=hex_of(activity.plugin),
+        libraries=dict(activity.libraries),
+        made=activity.made,
+        seconds=activity.seconds,
+        parameters=tuple(map(_parameter_entry, activity.parameters)),
+        inputs=tuple(map(_input_entry, activity.inputs)),
+        products=tuple(map(_product_entry, activity.products)),
+        warnings=activity.warnings,
+    )
+
+
+def _parameter_entry(value: ParameterValue) -> ParameterEntry:
+    return ParameterEntry(value.name, value.value, value.origin)
+
+
+def _input_entry(entry: Input) -> InputEntry:
+    if entry.source is None:
+        return InputEntry(entry.category, step=entry.key or "", product=entry.product)
+    return InputEntry(entry.category, entry.source.name, hex_of(entry.source.digest))
+
+
+def _product_entry(product: Product) -> FileEntry:
+    return FileEntry(product.path.name, hex_of(product.digest), product.category, "product")
+
+
+def _source_entry(source: Source) -> FileEntry:
+    return FileEntry(source.name, hex_of(source.digest), None, source.kind)
+
+
+def hex_of(digest: str) -> str:
+    """Return the 64 digits of a digest."""
+    return digest.rpartition(":")[2]
+
+
+def categories_of(lineage: Lineage, source: Source) -> tuple[str, ...]:
+    """Return the tags under which a file was used, once each."""
+    used = (
+        entry.category
+        for activity in lineage.activities
+        for entry in activity.inputs
+        if entry.source is not None and entry.source.digest == source.digest
+    )
+    return tuple(dict.fromkeys(used))
+
+
+def kinds(sources: Iterable[Source]) -> dict[SourceKind, int]:
+    """Return how many files of each kind there are."""
+    counted: dict[SourceKind, int] = {}
+    for source in sources:
+        counted[source.kind] = counted.get(source.kind, 0) + 1
+    return counted

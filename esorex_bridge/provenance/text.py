@@ -1,0 +1,48 @@
+"""The lineage of products as an indented text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from esorex_bridge.provenance.lineage import Activity, Input, Lineage
+from esorex_bridge.reuse.key import StepKey
+
+_SHORT_KEY = 12
+
+
+def render(lineage: Lineage) -> Iterator[str]:
+    """Yield the lines that say where products come from; a step that was described before is only named again."""
+    seen: set[StepKey] = set()
+    for product in lineage.targets:
+        yield f"{product.path.name}  {product.category}"
+        yield f"  {product.digest}"
+        maker = lineage.maker_of(product)
+        if maker is not None:
+            yield from _step(lineage, maker, 1, seen)
+    for key in lineage.lost:
+        yield f"step {key[:_SHORT_KEY]} is not recorded any more: what it was made of is unknown"
+
+
+def _step(lineage: Lineage, activity: Activity, depth: int, seen: set[StepKey]) -> Iterator[str]:
+    pad = "  " * depth
+    if activity.key in seen:
+        yield f"{pad}made by {activity.step} (above)"
+        return
+    seen.add(activity.key)
+    told = activity.step, activity.recipe, activity.pipeline, activity.made, activity.dataset
+    yield "{}made by {}: {}, {}, {}, of {}".format(pad, *told)
+    for value in activity.chosen:
+        yield f"{pad}  {value.name} = {value.value}  ({value.origin})"
+    for entry in activity.inputs:
+        yield from _input(lineage, entry, depth + 1, seen)
+
+
+def _input(lineage: Lineage, entry: Input, depth: int, seen: set[StepKey]) -> Iterator[str]:
+    pad = "  " * depth
+    if entry.source is not None:
+        yield f"{pad}{entry.category}  {entry.source.name}  ({entry.source.kind})"
+        return
+    yield f"{pad}{entry.category}  {entry.product}"
+    maker = lineage.activity(entry.key) if entry.key is not None else None
+    if maker is not None:
+        yield from _step(lineage, maker, depth + 1, seen)

@@ -1,0 +1,97 @@
+"""Tracing products back through the store, and through the folders of the runs that made them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from esorex_bridge.definitions.parameters import RECIPE_DEFAULT
+from esorex_bridge.files import Digest
+from esorex_bridge.provenance.lineage import Activity, Lineage, ParameterValue, in_order, input_of, needs_of
+from esorex_bridge.reuse.key import StepKey
+from esorex_bridge.reuse.record import Product
+
+if TYPE_CHECKING:
+    from esorex_bridge.store.lookup import StepRow
+    from esorex_bridge.store.step_store import SqliteStore
+
+_STEP = "step:"
+_ASSIGNMENT = re.compile(r'^([A-Za-z0-9_.-]+)="(.*)"$')
+
+
+def trace(targets: Iterable[Product], keys: Iterable[StepKey], store: SqliteStore) -> Lineage:
+    """Return the lineage of products.
+
+    Parameters
+    ----------
+    targets : iterable of Product
+        What is asked about.
+    keys : iterable of StepKey
+        The steps that made them.
+    store : SqliteStore
+        Of the data root.
+    """
+    rows, lost = _collect(keys, store)
+    places = store.paths_by_content(
+        Digest(entry.content)
+        for row in rows.values()
+        for entry in row.statement.inputs
+        if not entry.content.startswith(_STEP)
+    )
+    activities = (_activity(row, store.products(key), places) for key, row in rows.items())
+    return Lineage(tuple(targets), in_order(activities), lost)
+
+
+def _collect(keys: Iterable[StepKey], store: SqliteStore) -> tuple[dict[StepKey, StepRow], tuple[StepKey, ...]]:
+    """Return the recorded steps from these backwards, and the keys on the way that are not recorded."""
+    found: dict[StepKey, StepRow] = {}
+    lost: list[StepKey] = []
+    wanted = tuple(dict.fromkeys(keys))
+    while wanted:
+        rows = store.step_rows(wanted)
+        lost += [key for key in wanted if key not in rows]
+        found |= rows
+        needs = (need for row in rows.values() for need in needs_of(row.statement))
+        wanted = tuple(dict.fromkeys(need for need in needs if need not in found and need not in lost))
+    return found, tuple(lost)
+
+
+def _activity(row: StepRow, products: tuple[Product, ...], places: dict[Digest, str]) -> Activity:
+    statement = row.statement
+    origins = parameter_origins(Path(row.sof).with_name(f"{statement.recipe}.rc"))
+    return Activity(
+        key=row.key,
+        step=row.step,
+        dataset=row.dataset,
+        recipe=statement.recipe,
+        pipeline=statement.pipeline,
+        plugin=statement.plugin,
+        libraries=dict(getattr(statement, "libraries", ())),
+        parameters=tuple(ParameterValue(name, value, origins.get(name, "")) for name, value in statement.parameters),
+        inputs=tuple(input_of(entry, lambda digest: places.get(digest, "")) for entry in statement.inputs),
+        products=products,
+        made=row.made,
+        seconds=row.seconds,
+        sof=row.sof,
+        warnings=tuple(json.loads(row.warnings)),
+    )
+
+
+def parameter_origins(file: Path) -> dict[str, str]:
+    """Return who set each parameter, as the comments of a run's `.rc` file say; nothing where it is gone."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return {}
+    origins: dict[str, str] = {}
+    origin = RECIPE_DEFAULT
+    for line in lines:
+        if line.startswith("#"):
+            origin = line.removeprefix("#").strip().removesuffix(":")
+        elif match := _ASSIGNMENT.match(line):
+            origins[match.group(1)] = "default" if origin == RECIPE_DEFAULT else origin
+            origin = RECIPE_DEFAULT
+    return origins

@@ -1,0 +1,97 @@
+"""Looking backwards in the store: from contents, paths, datasets and steps to what was recorded of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from esorex_bridge.files import Digest
+from esorex_bridge.reuse.key import Statement, StepKey, read_statement
+from esorex_bridge.store.database import Database
+
+
+class StepRow(Struct, frozen=True):
+    """All that is recorded of a step but its products; times in ISO 8601 and UTC, the SOF by its absolute path."""
+
+    key: StepKey
+    dataset: str
+    step: str
+    statement: Statement
+    made: str
+    seconds: float
+    sof: str
+    warnings: str
+
+
+class Lookup(Database):
+    """The part of the store that is asked where things come from."""
+
+    def step_rows(self, keys: Iterable[StepKey]) -> dict[StepKey, StepRow]:
+        """Return what is recorded of steps, whether their products are still there or not."""
+        query = "SELECT key, dataset, step, statement, made, seconds, sof, warnings FROM steps WHERE key"
+        return {
+            key: StepRow(key, dataset, step, read_statement(statement), made, seconds, self._at(sof), warnings)
+            for key, dataset, step, statement, made, seconds, sof, warnings in self._among(
+                query, dict.fromkeys(keys), "key"
+            )
+        }
+
+    def keys_by_content(self, digest: Digest) -> tuple[StepKey, ...]:
+        """Return the steps that made a product of this content, the latest first."""
+        query = "SELECT DISTINCT key FROM products JOIN steps USING (key) WHERE digest = ? ORDER BY made DESC"
+        return tuple(StepKey(key) for (key,) in self._all(query, (digest,)))
+
+    def keys_by_path(self, path: str) -> tuple[tuple[StepKey, int], ...]:
+        """Return the step, and the product's position, that a path was recorded for, as product or as end product."""
+        known = (self._relative(path),) * 2
+        query = (
+            "SELECT key, position FROM products WHERE path = ? UNION SELECT key, position FROM end_products "
+            "WHERE path = ?"
+        )
+        return tuple((StepKey(key), position) for key, position in self._all(query, known))
+
+    def keys_by_name(self, name: str) -> tuple[tuple[StepKey, int], ...]:
+        """Return the steps, with the product's position, whose products or end products have a file name."""
+        end = "%/" + name.replace("%", r"\%").replace("_", r"\_")
+        query = (
+            r"SELECT key, position FROM products WHERE path LIKE ? ESCAPE '\' UNION "
+            r"SELECT key, position FROM end_products WHERE path LIKE ? ESCAPE '\'"
+        )
+        return tuple((StepKey(key), position) for key, position in self._all(query, (end, end)))
+
+    def keys_of_step(self, name: str) -> tuple[StepKey, ...]:
+        """Return the recorded steps of a name, or of a recipe, the latest first."""
+        query = "SELECT key FROM steps WHERE step = ? OR recipe = ? ORDER BY made DESC"
+        return tuple(StepKey(key) for (key,) in self._all(query, (name, name)))
+
+    def delivered_keys(self, dataset: str) -> tuple[StepKey, ...]:
+        """Return the steps whose products were delivered as end products of a dataset, the latest first."""
+        query = (
+            "SELECT DISTINCT key FROM end_products JOIN steps USING (key) WHERE end_products.dataset = ? "
+            "ORDER BY made DESC"
+        )
+        return tuple(StepKey(key) for (key,) in self._all(query, (dataset,)))
+
+    def delivered_datasets(self) -> tuple[str, ...]:
+        """Return the datasets that have end products."""
+        return tuple(name for (name,) in self._all("SELECT DISTINCT dataset FROM end_products ORDER BY dataset", ()))
+
+    def delivered_paths(self, key: StepKey) -> dict[str, tuple[tuple[int, str], ...]]:
+        """Return the end products made of a step's products, by dataset: position and absolute path."""
+        found: dict[str, tuple[tuple[int, str], ...]] = {}
+        query = "SELECT dataset, position, path FROM end_products WHERE key = ? ORDER BY dataset, position"
+        for dataset, position, path in self._all(query, (key,)):
+            found[dataset] = (*found.get(dataset, ()), (position, self._at(path)))
+        return found
+
+    def paths_by_content(self, digests: Iterable[Digest]) -> dict[Digest, str]:
+        """Return where files of these contents were last seen (absolute paths); those never seen are left out."""
+        wanted = sorted(set(digests))
+        found: dict[Digest, str] = {}
+        for start in range(0, len(wanted), 500):
+            part = wanted[start : start + 500]
+            marks = ",".join("?" * len(part))
+            rows = self._all(f"SELECT digest, path FROM digests WHERE digest IN ({marks}) ORDER BY path DESC", part)
+            found.update({Digest(digest): self._at(path) for digest, path in rows})
+        return found

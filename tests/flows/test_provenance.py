@@ -1,0 +1,161 @@
+"""Where products come from: told by the store, held against what CPL wrote into the products' own headers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from esorex_bridge.demo.nights.naco import naco_night
+from esorex_bridge.fits.header import read_header
+from esorex_bridge.fits.verify import verify_fits
+from tests.flows.conftest import SMALL, Ended, put_on_disk
+
+pytestmark = pytest.mark.usefixtures("esorex")
+
+
+@pytest.fixture(scope="module")
+def reduced(tmp_path_factory: pytest.TempPathFactory, frames_folder: Path, bridge: Callable[..., Ended]) -> Path:
+    """Return the root of a small NACO night that was reduced."""
+    root = tmp_path_factory.mktemp("reduced")
+    put_on_disk(naco_night(npix=128), frames_folder, root)
+    ended = bridge("run", "--root", root, *SMALL)
+    assert ended.code == 0, ended.err
+    return root
+
+
+def end_product(root: Path) -> Path:
+    (product,) = (root / "reflex_end_products").rglob("*.fits")
+    return product
+
+
+def headers_inputs(product: Path) -> list[tuple[str, str]]:
+    """Return (name without ending, tag) of all inputs that CPL noted in a product's header."""
+    header = read_header(product)
+    names = [key for key in header if key.startswith("PRO.REC1.") and key.endswith(".NAME") and "PARAM" not in key]
+    return sorted((Path(str(header[key])).name, str(header[key.replace("NAME", "CATG")])) for key in names)
+
+
+def documents_inputs(document: dict[str, Any], step: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the same of a step of a provenance document."""
+    makers = {each["key"]: each for each in document["steps"]}
+    found = []
+    for entry in step["inputs"]:
+        if "file" in entry:
+            found.append((entry["file"], entry["category"]))
+            continue
+        made = makers[entry["step"]]["products"]
+        found += [(product["file"], entry["category"]) for product in made if product["category"] == entry["product"]]
+    return sorted(found)
+
+
+def test_every_step_names_the_inputs_that_cpl_noted_in_its_products(
+    reduced: Path, bridge: Callable[..., Ended]
+) -> None:
+    document = bridge("provenance", end_product(reduced), "--root", reduced, "--json").json
+    assert {step["recipe"] for step in document["steps"]} == {"naco_img_dark", "naco_img_twflat", "naco_img_jitter"}
+    products = {path.name: path for path in (reduced / "reflex_tmp_products").rglob("*.fits")}
+    for step in document["steps"]:
+        noted = {(name.removesuffix(".fits"), tag) for name, tag in headers_inputs(products[made_first(step)])}
+        told = {(name.removesuffix(".fits"), tag) for name, tag in documents_inputs(document, step)}
+        assert noted <= told
+        # naco_img_jitter subtracts the dark and does not name it in the header.
+        assert {tag for _, tag in told - noted} <= {"NACO_IMG_DARK_AVG"}
+
+
+def made_first(step: dict[str, Any]) -> str:
+    return str(step["products"][0]["file"])
+
+
+def test_contents_are_those_of_the_files_on_disk(reduced: Path, bridge: Callable[..., Ended]) -> None:
+    document = bridge("provenance", end_product(reduced), "--root", reduced, "--json").json
+    raws = {path.name.removesuffix(".fits"): path for path in (reduced / "reflex_input").rglob("*.fits")}
+    sources = [entry for entry in document["sources"] if entry["kind"] == "raw"]
+    assert len(sources) > 5
+    for entry in sources:
+        assert f"sha256:{entry['sha256']}" == verify_fits(raws[entry["file"]]).digest
+
+
+def test_a_product_is_known_by_its_content_wherever_it_was_copied(
+    reduced: Path, tmp_path: Path, bridge: Callable[..., Ended]
+) -> None:
+    copied = tmp_path / "x.fits"
+    shutil.copyfile(end_product(reduced), copied)
+    at_home = bridge("provenance", end_product(reduced), "--root", reduced, "--json").json
+    elsewhere = bridge("provenance", copied, "--root", reduced, "--json").json
+    assert elsewhere["steps"] == at_home["steps"]
+    assert elsewhere["products"][0]["file"] == "x.fits"
+
+
+@pytest.mark.parametrize("word", ["name", "dataset", "step", "recipe", "key"])
+def test_a_product_is_found_by_name_dataset_step_recipe_or_key(
+    word: str, reduced: Path, bridge: Callable[..., Ended]
+) -> None:
+    product = end_product(reduced)
+    by_path = bridge("provenance", product, "--root", reduced, "--json").json
+    words = {
+        "name": product.name,
+        "dataset": product.parent.name,
+        "step": "naco_img_jitter_1",
+        "recipe": "naco_img_jitter",
+        "key": by_path["steps"][-1]["key"][:12],
+    }
+    found = bridge("provenance", words[word], "--root", reduced, "--json")
+    assert found.code == 0, found.err
+    assert found.json["steps"] == by_path["steps"]
+
+
+def test_the_text_names_every_raw_once_a_step_and_who_set_a_parameter(
+    reduced: Path, bridge: Callable[..., Ended]
+) -> None:
+    told = bridge("provenance", end_product(reduced), "--root", reduced).out
+    document = bridge("provenance", end_product(reduced), "--root", reduced, "--json").json
+    assert all(entry["file"] in told for entry in document["sources"])
+    assert "naco_img_dark.r" not in told.replace("rej_bord", "")
+    assert "rej_bord = 8 8 8 8  (--set)" in told
+    assert "naco.naco_img_twflat.bpm = TRUE  (workflow naco)" in told
+
+
+def test_a_file_that_no_step_made_is_refused_with_where_to_look(reduced: Path, bridge: Callable[..., Ended]) -> None:
+    raw = next((reduced / "reflex_input").rglob("*.fits"))
+    ended = bridge("provenance", raw, "--root", reduced)
+    assert ended.code == 1
+    assert "no step of this data root made" in ended.err
+
+
+def test_an_unknown_name_is_answered_with_the_datasets_there_are(reduced: Path, bridge: Callable[..., Ended]) -> None:
+    ended = bridge("provenance", "nothing", "--root", reduced)
+    assert ended.code == 1
+    assert end_product(reduced).parent.name in ended.err
+
+
+def test_prov_json_derives_the_product_from_every_raw(
+    reduced: Path, tmp_path: Path, bridge: Callable[..., Ended]
+) -> None:
+    file = tmp_path / "x.prov.json"
+    document = bridge("provenance", end_product(reduced), "--root", reduced, "--json", "--prov", file).json
+    prov = json.loads(file.read_text())
+    derived: dict[str, set[str]] = {}
+    for relation in prov["wasDerivedFrom"].values():
+        derived.setdefault(relation["prov:generatedEntity"], set()).add(relation["prov:usedEntity"])
+    reached, waiting = set(), [f"file:{document['products'][0]['sha256']}"]
+    while waiting:
+        for entity in derived.get(waiting.pop(), set()) - reached:
+            reached.add(entity)
+            waiting.append(entity)
+    assert {f"file:{entry['sha256']}" for entry in document["sources"]} <= reached
+    assert reached <= set(prov["entity"])
+
+
+def test_reading_provenance_changes_nothing(reduced: Path, bridge: Callable[..., Ended]) -> None:
+    def state() -> dict[str, tuple[int, int]]:
+        files = (path for path in reduced.rglob("*") if path.is_file())
+        return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in files}
+
+    before = state()
+    bridge("provenance", end_product(reduced), "--root", reduced)
+    assert state() == before
