@@ -43,14 +43,15 @@ def plugin_digest(recipe: str) -> str:
     return digest_of(plugin)
 
 
-def digest_of(path: Path) -> str:
-    """Return the digest of a file that is not compressed."""
-    return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+def digest_of(content: Path | bytes) -> str:
+    """Return the digest of a file that is not compressed, or of its content."""
+    data = content if isinstance(content, bytes) else content.read_bytes()
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 @cache
-def defaults_of(recipe: str) -> tuple[tuple[str, str, str], ...]:
-    """Return what EsoRex answers about a recipe's parameters: name on the command line, full name, value as text."""
+def answer_of(recipe: str) -> str:
+    """Return what EsoRex answers about a recipe's parameters (JSON)."""
     plugin = plugin_of(recipe)
     assert plugin is not None, recipe
     with TemporaryDirectory() as folder:
@@ -58,7 +59,12 @@ def defaults_of(recipe: str) -> tuple[tuple[str, str, str], ...]:
         (Path(folder) / plugin.name).symlink_to(plugin)
         command = ["esorex", f"--recipe-dir={folder}", f"--create-config={path}", "--log-level=off", recipe]
         subprocess.run(command, cwd=folder, env={"PATH": "/usr/bin", "HOME": folder}, check=True, capture_output=True)
-        listed = json.loads(path.read_text("utf-8", "replace"))
+        return path.read_text("utf-8", "replace")
+
+
+def defaults_of(recipe: str) -> tuple[tuple[str, str, str], ...]:
+    """Return a recipe's parameters: name on the command line, full name, own value as text."""
+    listed = json.loads(answer_of(recipe))
     return tuple((each["display_name"], each["name"], _text(each["value"], each["valtype"])) for each in listed)
 
 
