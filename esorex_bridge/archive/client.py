@@ -151,7 +151,7 @@ class ArchiveClient:
         unpacking: Unpacking = "auto",
     ) -> FetchReport:
         """Fetch files into a folder, resumed and verified; see `download.fetch`."""
-        return fetch(files, into, self, parallel, progress, unpacking)
+        return fetch(files, into, self.connection, parallel, progress, unpacking)
 
     def links(self, dp_id: str) -> Links:
         """Return what belongs to a file (DataLink).

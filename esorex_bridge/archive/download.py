@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import requests
 from msgspec import Struct
@@ -42,9 +41,6 @@ from esorex_bridge.archive.verify_stream import Arriving, PageError, digest_of
 from esorex_bridge.errors import DataError
 from esorex_bridge.files import stem
 
-if TYPE_CHECKING:
-    from esorex_bridge.archive.client import ArchiveClient
-
 __all__ = ["PARALLEL", "FetchReport", "FileReport", "FolderError", "Progress", "Received", "existing", "fetch"]
 
 PARALLEL = 4
@@ -59,7 +55,7 @@ _UNDERSCORED_TIME = re.compile(r"T(\d\d)_(\d\d)_(\d\d)")
 def fetch(
     files: Iterable[str],
     into: Path,
-    client: ArchiveClient,
+    connection: Connection,
     parallel: int = PARALLEL,
     progress: Progress | None = None,
     unpacking: Unpacking = "auto",
@@ -72,7 +68,7 @@ def fetch(
         Archive names: `<dp_id>`, `<dp_id>.NL` (a night log), `M.…`, `ADP.…`.
     into : Path
         The data folder; made where it does not exist.
-    client : ArchiveClient
+    connection : Connection
         To the archive.
     parallel : int
         Connections at a time.
@@ -96,7 +92,7 @@ def fetch(
         into.mkdir(parents=True, exist_ok=True)
         folder = _Folder(
             into,
-            client.connection,
+            connection,
             Manifest(into),
             progress or _silent,
             unpacking,
@@ -107,13 +103,13 @@ def fetch(
         raise FolderError(into, error.strerror or str(error)) from error
     done: dict[str, FileReport] = {}
     # While a few threads verify and unpack, others keep the connections busy.
-    with client.connection.stoppable(), ThreadPoolExecutor(max(1, parallel) + _VERIFIERS, "fetch") as pool:
+    with connection.stoppable(), ThreadPoolExecutor(max(1, parallel) + _VERIFIERS, "fetch") as pool:
         jobs = {pool.submit(folder.obtain, name): name for name in names}
         try:
             for job in as_completed(jobs):
                 done[jobs[job]] = job.result()
         except BaseException as error:
-            _abandon(jobs, client.connection)
+            _abandon(jobs, connection)
             if isinstance(error, OSError):
                 sofar = FetchReport(tuple(done[name] for name in names if name in done))
                 raise FolderError(into, error.strerror or str(error), sofar) from error
