@@ -16,7 +16,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from esorex_bridge.archive.exchange import Answer, what_came
 from esorex_bridge.errors import ArchiveError, UserError
+from esorex_bridge.values import visible
 
 KEYRING_SERVICE = "astroquery:www.eso.org"
 """astroquery's name for the same password, so that one login serves both."""
@@ -24,7 +26,8 @@ KEYRING_SERVICE = "astroquery:www.eso.org"
 USER_VARIABLE, PASSWORD_VARIABLE = "ESO_USERNAME", "ESO_PASSWORD"
 
 _MARGIN_S = 600.0
-_CLIENT_ID = "clientid"
+_CLIENT_ID, _CLIENT_SECRET = "clientid", "clientSecret"
+"""As in ESO's own programs; the secret is that of astroquery, and no secret."""
 
 
 class LoginError(UserError):
@@ -145,7 +148,7 @@ class Login:
     credentials : Credentials
         User and password.
     ask : callable
-        Sends the parameters of the token request and returns status code and body.
+        Sends the parameters of the token request and returns the answer.
     clock : callable
         Unix time, seconds.
     """
@@ -153,7 +156,7 @@ class Login:
     def __init__(
         self,
         credentials: Credentials,
-        ask: Callable[[Mapping[str, str]], tuple[int, bytes]],
+        ask: Callable[[Mapping[str, str]], Answer],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.credentials = credentials
@@ -184,28 +187,57 @@ class Login:
             return self._token
 
     def _new_token(self, now: float) -> Token:
-        status, body = self._ask(
-            {
-                "response_type": "id_token token",
-                "grant_type": "password",
-                "client_id": _CLIENT_ID,
-                "username": self.credentials.user,
-                "password": self.credentials.password,
-            }
-        )
-        if status != 200:
-            raise LoginError(
-                f"ESO does not accept user '{self.credentials.user}' with the password from "
-                f"{self.credentials.source} (HTTP {status}); run 'esorex-bridge login'"
-            )
+        parameters = {
+            "response_type": "id_token token",
+            "grant_type": "password",
+            "client_id": _CLIENT_ID,
+            "username": self.credentials.user,
+            "password": self.credentials.password,
+        }
+        answer = self._ask(parameters)
+        if _stated_error(answer) == "invalid_client":
+            answer = self._ask({**parameters, "client_secret": _CLIENT_SECRET})
+        if answer.status != 200:
+            raise self._refusal(answer)
         try:
-            document = json.loads(body)
+            document = json.loads(answer.body)
             value = document["id_token"]
-        except (ValueError, KeyError, TypeError):
-            raise ArchiveError("ESO's login service answered without a token; try again later") from None
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise _no_judgement(answer) from None
         if not isinstance(value, str) or not value.isascii() or any(letter.isspace() for letter in value):
             raise ArchiveError("ESO's login service answered with a token that cannot be sent; try again later")
         return _timed(value, document.get("expires_in"), now)
+
+    def _refusal(self, answer: Answer) -> ArchiveError | LoginError:
+        """Return the error for an answer without a token: only the service itself says that a password is wrong."""
+        if answer.status not in (400, 401) or not (stated := _stated_error(answer)):
+            return _no_judgement(answer)
+        if stated == "invalid_client":
+            return ArchiveError("ESO's login service does not know this program any more (invalid_client); report it")
+        return LoginError(
+            f"ESO does not accept user '{self.credentials.user}' with the password from "
+            f"{self.credentials.source} (HTTP {answer.status}, {visible(stated, 60)}); run 'esorex-bridge login'"
+        )
+
+
+def _stated_error(answer: Answer) -> str:
+    """Return the `error` of an answer in JSON; empty where it states none."""
+    try:
+        stated = json.loads(answer.body)["error"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""
+    return str(stated)
+
+
+def _no_judgement(answer: Answer) -> ArchiveError:
+    """Return the error for an answer that says nothing about user and password."""
+    came = what_came(answer.headers.get("Content-Type", ""), answer.body)
+    where = answer.headers.get("Location", "").partition("?")[0]
+    moved = f", and sends to {visible(where, 200)}" if where else ""
+    return ArchiveError(
+        f"ESO's login service answers HTTP {answer.status} with {came}{moved}: it has moved, or something on the way "
+        "blocks it; user and password were not looked at. Public data need no login"
+    )
 
 
 def _timed(value: str, lifetime: object, now: float) -> Token:

@@ -7,6 +7,7 @@ credentials: anonymous until a service answers 401, a token only to the archive'
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,11 +16,12 @@ from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
+from msgspec import Struct
 from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError
 
 from esorex_bridge.archive.auth import PASSWORD_VARIABLE, USER_VARIABLE, Credentials, Login
+from esorex_bridge.archive.causes import SLOW, is_slow, reason_of
 from esorex_bridge.archive.exchange import (
     AccessDeniedError,
     Answer,
@@ -28,25 +30,41 @@ from esorex_bridge.archive.exchange import (
     RetryPolicy,
     ServiceError,
     StoppedError,
+    TooLongError,
     bare,
     follow,
     keeps_secrets,
     retry_after_s,
+    what_came,
 )
 from esorex_bridge.archive.services import Services
-from esorex_bridge.version import __version__
+from esorex_bridge.archive.sockets import OpenSockets, StoppableAdapter
+from esorex_bridge.archive.speed import SpeedWatch
+from esorex_bridge.version import PROJECT_URL, __version__
 
 __all__ = ["Connection", "FindCredentials", "RetryPolicy"]
 
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _PASSING = frozenset((429, 500, 502, 503, 504))
+_REFUSED = frozenset((401, 403))
 _MAX_REDIRECTS = 5
-_MAX_DOCUMENT = 128 * 1024 * 1024
 _CHUNK = 256 * 1024
-_SLOW = "the service does not answer in time"
+_EXCERPT = 8192
+_REFUSALS_IN_A_ROW = 3
+
+_log = logging.getLogger(__name__)
 
 FindCredentials = Callable[[], Credentials | None]
 _T = TypeVar("_T")
+
+
+class _Failure(Struct, frozen=True):
+    """What was wrong with one try, and how long the service wants to be left alone."""
+
+    reason: str
+    status: int | None
+    slow: bool = False
+    pause_s: float | None = None
 
 
 class Bearer(AuthBase):
@@ -102,44 +120,47 @@ class Connection:
     ) -> None:
         self.services = services
         self.patience = patience or RetryPolicy()
-        self.session = session or _session()
+        self._sockets = OpenSockets()
+        self.session = session or _session(self._sockets)
         self._own_session = session is None
         self._credentials = credentials
         self._found_login: Login | None = None
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._pause_until = 0.0
+        self._refusals_in_a_row = 0
         self._protected: set[str] = set()
         self._environment: dict[tuple[str, str], dict[str, Any]] = {}
 
-    def get(self, url: str, params: Form = ()) -> Answer:
+    def get(self, url: str, params: Form = (), **manner: Any) -> Answer:
         """Return the answer to a GET, whatever its status, after waiting out faults that pass.
+
+        Parameters
+        ----------
+        url : str
+            Where to.
+        params : sequence of (str, str)
+            Fields of the address.
+        **manner
+            Further fields of `Question`.
 
         Raises
         ------
         ServiceError
-            Where the service keeps failing, or cannot be reached.
+            If the service keeps failing, or cannot be reached.
         """
-        return self._patiently(Question("GET", url, params), _read)
+        return self._patiently(Question("GET", url, params, **manner), self._read)
 
-    def post(self, url: str, form: Form) -> Answer:
+    def post(self, url: str, form: Form, **manner: Any) -> Answer:
         """Return the answer to a POST of form fields; as `get`."""
-        return self._patiently(Question("POST", url, form=form), _read)
+        return self._patiently(Question("POST", url, form=form, **manner), self._read)
 
-    def open(
-        self,
-        method: str,
-        url: str,
-        params: Form = (),
-        form: Form = (),
-        headers: Mapping[str, str] | None = None,
-        slow_is_final: bool = False,
-    ) -> requests.Response:
+    def open(self, method: str, url: str, params: Form = (), form: Form = (), **manner: Any) -> requests.Response:
         """Return an answer whose body is not read yet; as `get`. The caller closes it.
 
         With `slow_is_final`, a service that does not answer in time is not asked again (`ServiceError.slow`).
         """
-        return self._patiently(Question(method, url, params, form, headers or {}, slow_is_final), _unread)
+        return self._patiently(Question(method, url, params, form, **manner), _unread)
 
     def close(self) -> None:
         """Close the connections of our own session; one of the caller's stays open."""
@@ -184,8 +205,9 @@ class Connection:
             self._pause_until = max(self._pause_until, time.monotonic() + seconds)
 
     def stop(self) -> None:
-        """Let every wait end at once, and every request from now on be refused."""
+        """Let every wait end at once, also one for an answer, and every request from now on be refused."""
         self._stopped.set()
+        self._sockets.shut_down()
 
     @contextmanager
     def stoppable(self) -> Iterator[None]:
@@ -207,25 +229,63 @@ class Connection:
             raise StoppedError("stopped before the end")
 
     def _patiently(self, question: Question, read: Callable[[requests.Response], _T]) -> _T:
-        failures = 0
+        failures, refusals = 0, 0
         while True:
-            status: int | None = None
-            wanted_pause: float | None = None
+            self.check_stopped()
+            failure = None
             try:
                 response = self._authorised(question)
-                if (status := response.status_code) not in _PASSING:
+                if self._is_refusal_that_may_pass(response.status_code, question, refusals):
+                    refusals += 1
+                    response.close()
+                    self._wait_out_refusal(question, response.status_code, refusals)
+                    continue
+                if response.status_code not in _PASSING:
                     return read(response)
+                failure = self._failure_of(response)
             except (requests.RequestException, HTTPError) as error:
-                reason = _reason(error)
-            else:
-                reason = f"the service answers HTTP {status}"
-                wanted_pause = retry_after_s(response.headers.get("Retry-After"))
-                response.close()
+                self.check_stopped()
+                failure = _Failure(reason_of(error, self._settings(question.url), question.url), None, is_slow(error))
             failures += 1
-            slow = status == 504 or reason == _SLOW
-            if failures >= self.patience.attempts or (slow and question.slow_is_final):
-                raise ServiceError(question.url, status, f"{reason}, after {failures} tries", slow)
-            self._rest(failures, wanted_pause)
+            self._give_up_or_rest(question, failure, failures)
+
+    def _give_up_or_rest(self, question: Question, failure: _Failure, failures: int) -> None:
+        attempts = question.attempts or self.patience.attempts
+        if failures >= attempts or (failure.slow and question.slow_is_final):
+            tries = "1 try" if failures == 1 else f"{failures} tries"
+            raise ServiceError(question.url, failure.status, f"{failure.reason}, after {tries}", failure.slow)
+        wait_s = self.patience.wait_s(failures) if failure.pause_s is None else failure.pause_s
+        _log.info("%s: %s; try %d of %d in %.3g s", bare(question.url), failure.reason, failures + 1, attempts, wait_s)
+        self._rest(failures, failure.pause_s)
+
+    def _failure_of(self, response: requests.Response) -> _Failure:
+        """Return what is wrong with an answer of the kind that passes, and close it."""
+        status = response.status_code
+        with response:
+            said = _excerpt(response)
+        came = f" with {what_came(response.headers.get('Content-Type', ''), said)}" if said.strip() else ""
+        reason = f"{SLOW} (HTTP 504)" if status == 504 else f"the service answers HTTP {status}"
+        pause_s = retry_after_s(response.headers.get("Retry-After"))
+        return _Failure(reason + came, status, status == 504, pause_s)
+
+    def _is_refusal_that_may_pass(self, status: int, question: Question, refusals: int) -> bool:
+        """Return whether a refusal is to be waited out; after some that did not pass, none is any more."""
+        if not question.refusals:
+            return False
+        if status not in _REFUSED:
+            self._refusals_in_a_row = 0
+            return False
+        if self._refusals_in_a_row >= _REFUSALS_IN_A_ROW:
+            return False
+        if refusals >= min(question.refusals, len(self.patience.refusal_waits_s)):
+            self._refusals_in_a_row += 1
+            return False
+        return True
+
+    def _wait_out_refusal(self, question: Question, status: int, refusals: int) -> None:
+        wait_s = self.patience.refusal_waits_s[refusals - 1]
+        _log.info("%s: HTTP %d for what should be public; again in %.3g s", bare(question.url), status, wait_s)
+        self._stopped.wait(wait_s)
 
     def _rest(self, failures: int, wanted_s: float | None) -> None:
         if wanted_s is not None:
@@ -238,39 +298,53 @@ class Connection:
         self._stopped.wait(self.patience.wait_s(failures))
 
     def _authorised(self, question: Question) -> requests.Response:
-        auth = self._authorisation(question.url)
+        auth = self._authorisation(question)
         response = self._redirected(question, auth)
-        if response.status_code != 401 or not self.services.trusts(question.url):
+        if response.status_code not in _REFUSED or question.anonymous or not self.services.trusts(question.url):
             return response
+        if isinstance(auth, Bearer) and response.status_code == 403:
+            return response  # the service knows who asks, and says no
         if (login := self._login()) is not None:
             response.close()
             refused = auth.token if isinstance(auth, Bearer) else None
             response = self._redirected(question, Bearer(login.token(refused).value))
-            if response.status_code not in (401, 403):
+            if response.status_code not in _REFUSED:
                 self._protected.add(_service(question.url))
         return response
 
-    def _authorisation(self, url: str) -> AuthBase:
-        if _service(url) in self._protected and self.services.trusts(url) and (login := self._login()) is not None:
+    def _authorisation(self, question: Question) -> AuthBase:
+        if not self.services.trusts(question.url):
+            return Anonymous()
+        protected = _service(question.url) in self._protected and not question.anonymous
+        if protected and (login := self._login()) is not None:
             return Bearer(login.token().value)
-        if "Authorization" in self.session.headers and self.services.trusts(url):
-            return Given()
-        return Anonymous()
+        return Given() if "Authorization" in self.session.headers else Anonymous()
 
     def _redirected(self, question: Question, auth: AuthBase) -> requests.Response:
         response = self._send(question, auth)
         for _ in range(_MAX_REDIRECTS):
-            if response.status_code not in _REDIRECTS or "Location" not in response.headers:
+            moved = response.status_code in _REDIRECTS and "Location" in response.headers
+            if not moved or not question.follows:
                 return response
             response.close()
-            target = urljoin(response.url, response.headers["Location"])
-            if urlsplit(target).scheme not in ("http", "https"):
-                break
+            target = self._target(response)
             if not self.services.trusts(target):
                 auth = Anonymous()
             question = follow(question, response.status_code, target)
             response = self._send(question, auth)
-        raise ServiceError(question.url, response.status_code, "the service redirects in circles, or to no web address")
+        response.close()
+        raise ServiceError(question.url, response.status_code, "the service redirects in circles")
+
+    def _target(self, response: requests.Response) -> str:
+        """Return where a redirect leads."""
+        try:
+            target = self.services.upgraded(urljoin(response.url, response.headers["Location"]))
+            scheme = urlsplit(target).scheme
+        except ValueError:
+            scheme = ""
+        if scheme not in ("http", "https"):
+            raise ServiceError(response.url, response.status_code, "the service redirects to no web address")
+        return target
 
     def _send(self, question: Question, auth: AuthBase) -> requests.Response:
         self._await_turn()
@@ -284,15 +358,19 @@ class Connection:
                 auth=auth,
             )
         )
-        timeout = (self.patience.connect_s, self.patience.read_s)
-        return self.session.send(prepared, allow_redirects=False, timeout=timeout, **self._settings(question.url))
+        read_s = max(self.patience.read_s, self.patience.slow_read_s) if question.thinks_long else self.patience.read_s
+        timeout = (self.patience.connect_s, read_s)
+        return self.session.send(
+            prepared, stream=True, allow_redirects=False, timeout=timeout, **self._settings(question.url)
+        )
 
     def _settings(self, url: str) -> dict[str, Any]:
         """Return proxies and certificates for an address; looked up once per host, which costs a millisecond."""
         origin = urlsplit(url)[:2]
         if origin not in self._environment:
-            found = self.session.merge_environment_settings(url, {}, True, None, None)
-            self._environment[origin] = dict(found)
+            found = dict(self.session.merge_environment_settings(url, {}, True, None, None))
+            found.pop("stream", None)
+            self._environment[origin] = found
         return self._environment[origin]
 
     def _await_turn(self) -> None:
@@ -300,54 +378,66 @@ class Connection:
             self._stopped.wait(left)
         self.check_stopped()
 
-    def _ask_token(self, parameters: Mapping[str, str]) -> tuple[int, bytes]:
+    def _ask_token(self, parameters: Mapping[str, str]) -> Answer:
         if not keeps_secrets(self.services.token):
             raise AccessDeniedError(f"{bare(self.services.token)}: a password is sent over https only")
         question = Question("GET", self.services.token, tuple(parameters.items()))
         try:
-            answer = _read(self._send(question, Anonymous()))
+            answer = self._read(self._send(question, Anonymous()))
         except (requests.RequestException, HTTPError) as error:
             # The error repeats the address, and the address holds the password.
-            raise ServiceError(self.services.token, None, _reason(error)) from None
+            reason = reason_of(error, self._settings(self.services.token), self.services.token)
+            raise ServiceError(self.services.token, None, reason) from None
         if answer.status in _PASSING:
-            raise ServiceError(self.services.token, answer.status, f"the login service answers HTTP {answer.status}")
-        return answer.status, answer.body
+            came = what_came(answer.headers.get("Content-Type", ""), answer.body)
+            reason = f"the login service answers HTTP {answer.status} with {came}"
+            raise ServiceError(self.services.token, answer.status, reason)
+        return answer
 
+    def watch_speed(self) -> SpeedWatch:
+        """Return what tells whether a transfer that begins now is too slow."""
+        return SpeedWatch(self.patience.least_bytes_per_s, self.patience.slow_window_s)
 
-def _read(response: requests.Response) -> Answer:
-    with response:
-        pieces, size = [], 0
-        for piece in response.iter_content(_CHUNK):
-            size += len(piece)
-            if size > _MAX_DOCUMENT:
-                raise ServiceError(response.url, response.status_code, f"the answer is longer than {_MAX_DOCUMENT}")
-            pieces.append(piece)
-    return Answer(response.status_code, response.headers, b"".join(pieces))
+    def _read(self, response: requests.Response) -> Answer:
+        longest, watch = self.patience.longest_document_bytes, self.watch_speed()
+        with response:
+            pieces, size = [], 0
+            for piece in response.iter_content(_CHUNK):
+                size += len(piece)
+                if size > longest:
+                    raise TooLongError(response.url, longest)
+                if watch.is_too_slow(size):
+                    raise requests.ReadTimeout(watch.reason)
+                pieces.append(piece)
+        return Answer(response.status_code, response.headers, b"".join(pieces))
 
 
 def _unread(response: requests.Response) -> requests.Response:
     return response
 
 
-def _session() -> requests.Session:
+def _excerpt(response: requests.Response) -> bytes:
+    """Return the beginning of a body, as far as it comes."""
+    try:
+        return next(response.iter_content(_EXCERPT), b"")
+    except (requests.RequestException, HTTPError):
+        return b""
+
+
+def _session(sockets: OpenSockets) -> requests.Session:
     session = requests.Session()
-    adapter = HTTPAdapter(pool_connections=4, pool_maxsize=32)
+    adapter = StoppableAdapter(sockets, pool_connections=4, pool_maxsize=32)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
-    session.headers["User-Agent"] = f"esorex-bridge/{__version__} (python-requests/{requests.__version__})"
+    session.headers["User-Agent"] = user_agent()
     return session
+
+
+def user_agent() -> str:
+    """Return how we name ourselves, as ESO asks of clients: with the HTTP library, and where to reach the project."""
+    return f"esorex-bridge/{__version__} (+{PROJECT_URL}) python-requests/{requests.__version__}"
 
 
 def _service(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}/{parts.path.lstrip('/').partition('/')[0]}"
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, requests.ConnectTimeout | requests.ReadTimeout):
-        return _SLOW
-    if isinstance(error, requests.exceptions.SSLError):
-        return "the service's certificate cannot be verified"
-    if isinstance(error, requests.ConnectionError):
-        return "the service cannot be reached, or broke the connection off"
-    return f"the request failed ({type(error).__name__})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from msgspec import Struct
 
@@ -61,13 +61,32 @@ class Services(Struct, frozen=True):
         return f"{self.files}/{quote(name, safe=':+')}"
 
     def trusts(self, url: str) -> bool:
-        """Tell whether an address belongs to this archive, so that credentials may be sent there."""
-        mine = {_origin(known) for known in (self.tap, self.calselector, self.datalink, self.files, self.token)}
-        return _origin(url) in mine
+        """Return whether an address belongs to this archive, so that credentials may be sent there."""
+        return _origin(url) in self._origins
+
+    def upgraded(self, url: str) -> str:
+        """Return the address to use for one that the archive names: `http://` and port 80 or 443 of a host that we know
+        by https become its https address. ESO's services still name such addresses, and redirect to them.
+        """
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            return url
+        plain_port = port in (None, 80, 443)
+        if parts.scheme not in ("http", "https") or not plain_port or parts.username is not None:
+            return url
+        if ("https", parts.hostname, None) not in self._origins:
+            return url
+        return urlunsplit(("https", str(parts.hostname), parts.path, parts.query, ""))
+
+    @property
+    def _origins(self) -> frozenset[tuple[str, str | None, int | None]]:
+        return frozenset(map(_origin, (self.tap, self.calselector, self.datalink, self.files, self.token)))
 
 
 def is_archive_name(name: str) -> bool:
-    """Tell whether a text can be the archive name of a file, and so the name of a file in a folder of ours.
+    """Return whether a text can be the archive name of a file, and so the name of a file in a folder of ours.
 
     Wider than `is_dp_id`: night logs (`<dp_id>.NL`) count too. Never a path: no slash, no leading dot.
     """
@@ -75,5 +94,8 @@ def is_archive_name(name: str) -> bool:
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port
+    try:
+        parts = urlsplit(url)
+        return parts.scheme, parts.hostname, None if (parts.scheme, parts.port) == ("https", 443) else parts.port
+    except ValueError:
+        return "", None, None

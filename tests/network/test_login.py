@@ -15,7 +15,7 @@ import requests
 from esorex_bridge.archive.auth import Credentials, Login, LoginError, find_credentials
 from esorex_bridge.archive.client import ArchiveClient
 from esorex_bridge.archive.connection import Connection
-from esorex_bridge.archive.exchange import AccessDeniedError, RetryPolicy, ServiceError
+from esorex_bridge.archive.exchange import AccessDeniedError, Answer, RetryPolicy, ServiceError
 from esorex_bridge.archive.services import Services
 from esorex_bridge.archive.transfer import FileStatus
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
@@ -86,9 +86,9 @@ def test_a_token_is_used_for_nine_tenths_of_a_short_life() -> None:
     now = [1000.0]
     given: list[int] = []
 
-    def answer(_: object) -> tuple[int, bytes]:
+    def answer(_: object) -> Answer:
         given.append(1)
-        return 200, b'{"id_token": "no-jwt", "expires_in": 100}'
+        return Answer(200, {}, b'{"id_token": "no-jwt", "expires_in": 100}')
 
     login = Login(KNOWN, answer, clock=lambda: now[0])
     assert login.token().expires_at == 1100

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from esorex_bridge.archive.exchange import bare, keeps_secrets, retry_after_s
+from esorex_bridge.archive.exchange import bare, is_page, keeps_secrets, retry_after_s
 from esorex_bridge.archive.manifest import NAME, Manifest
 from esorex_bridge.archive.services import Services, is_archive_name
 from esorex_bridge.archive.transfer import (
@@ -16,7 +16,6 @@ from esorex_bridge.archive.transfer import (
     FileStatus,
     Partial,
     Refusal,
-    is_page,
     local_name,
     read_answer,
     request_headers,
@@ -86,7 +85,7 @@ def test_refusals_end_with_a_reason(status: int, ended: FileStatus, login: bool)
 def test_a_page_is_no_file() -> None:
     refusal = read_answer(200, {"Content-Type": "text/html; charset=utf-8"}, None, False)
     assert isinstance(refusal, Refusal) and refusal.status is FileStatus.FAILED
-    assert is_page(b"\n <!DOCTYPE HTML PUBLIC") and is_page(b"<html>") and not is_page(b"SIMPLE  =")
+    assert is_page("", b"\n <!DOCTYPE HTML PUBLIC") and is_page("", b"<html>") and not is_page("", b"SIMPLE  =")
 
 
 FITS, LZW, GZIP = b"SIMPLE  =                    T", b"\x1f\x9d\x90", b"\x1f\x8b\x08"
