@@ -21,6 +21,7 @@ from esorex_bridge.files import Digest
 from esorex_bridge.fits.card import CARD_BYTES
 from esorex_bridge.fits.header import BLOCK_BYTES, Header
 from esorex_bridge.fits.stream import MAGIC_BYTES, no_fits, open_fits, packing_of
+from esorex_bridge.fits.volatile import stable
 
 _CHUNK_BYTES = 1 << 20
 _WORTH_NUMPY_BYTES = 50_000_000
@@ -69,16 +70,20 @@ class FitsContent(Struct, frozen=True):
     Parameters
     ----------
     digest : Digest
-        Of the decompressed stream.
+        Of the decompressed stream, without the cards that the archive writes anew at each download (`volatile`).
     size_bytes : int
         Of the decompressed stream.
     hdus : tuple of Hdu
         All of them, the primary first.
+    oddities : tuple of str
+        Faults that a file may have by itself and be readable: a wrong DATASUM, a last block that is not filled up.
+        Only a tolerant walk passes them.
     """
 
     digest: Digest
     size_bytes: int
     hdus: tuple[Hdu, ...]
+    oddities: tuple[str, ...] = ()
 
     @property
     def checksum(self) -> ChecksumState:
@@ -89,7 +94,7 @@ class FitsContent(Struct, frozen=True):
         return "verified" if "verified" in states else "absent"
 
 
-def verify_fits(path: Path, checksums: bool = True) -> FitsContent:
+def verify_fits(path: Path, checksums: bool = True, tolerant: bool = False) -> FitsContent:
     """Read a FITS file once, whole, and return what it holds.
 
     Parameters
@@ -98,13 +103,15 @@ def verify_fits(path: Path, checksums: bool = True) -> FitsContent:
         Plain, `.gz` or `.Z`.
     checksums : bool
         Compare DATASUM where a header has it.
+    tolerant : bool
+        Return oddities instead of raising.
 
     Raises
     ------
     DataError
         When the file is cut off, is no FITS, has a header that makes no sense, or data that differ from DATASUM.
     """
-    walker = FitsWalker(str(path), checksums)
+    walker = FitsWalker(str(path), checksums, tolerant)
     with open_fits(path) as stream:
         while chunk := stream.read(_CHUNK_BYTES):
             walker.feed(chunk)
@@ -128,11 +135,15 @@ class FitsWalker:
         What the stream is called in messages.
     checksums : bool
         Compare DATASUM where a header has it.
+    tolerant : bool
+        Collect oddities (see `FitsContent`) instead of raising.
     """
 
-    def __init__(self, name: str, checksums: bool = True) -> None:
+    def __init__(self, name: str, checksums: bool = True, tolerant: bool = False) -> None:
         self._name = name
         self._checksums = checksums
+        self._tolerant = tolerant
+        self._oddities: list[str] = []
         self._hash = hashlib.sha256()
         self._size = 0
         self._part = _Part.HEADER
@@ -149,7 +160,6 @@ class FitsWalker:
         DataError
             As soon as the bytes cannot be part of a sound FITS file.
         """
-        self._hash.update(data)
         self._size += len(data)
         view = memoryview(data)
         while view:
@@ -169,7 +179,9 @@ class FitsWalker:
         DataError
             When it ended too early.
         """
-        if self._part is _Part.DATA:
+        if self._part is _Part.DATA and self._lacks_padding_alone():
+            self._refuse_or_note(f"lacks {self._left} bytes of padding behind HDU {len(self._hdus) - 1}")
+        elif self._part is _Part.DATA:
             expected = self._size + self._left
             raise self._fault(
                 f"is cut off: expected {expected} bytes or more, found {self._size}, "
@@ -181,7 +193,17 @@ class FitsWalker:
             )
         if not self._hdus:
             raise self._fault("is empty (0 bytes): fetch it again or remove it")
-        return FitsContent(Digest(f"sha256:{self._hash.hexdigest()}"), self._size, tuple(self._hdus))
+        digest = Digest(f"sha256:{self._hash.hexdigest()}")
+        return FitsContent(digest, self._size, tuple(self._hdus), tuple(self._oddities))
+
+    def _lacks_padding_alone(self) -> bool:
+        last = self._hdus[-1]
+        return self._tolerant and self._left <= last.padded_bytes - last.data_bytes
+
+    def _refuse_or_note(self, what: str) -> None:
+        if not self._tolerant:
+            raise self._fault(f"{what}; fetch it again")
+        self._oddities.append(what)
 
     def _feed_header(self, view: memoryview) -> memoryview:
         taken = BLOCK_BYTES - len(self._header) % BLOCK_BYTES
@@ -202,6 +224,7 @@ class FitsWalker:
                     f"has bytes behind HDU {len(self._hdus) - 1} that are no extension (at byte "
                     f"{self._size // BLOCK_BYTES * BLOCK_BYTES}); fetch it again"
                 )
+            self._hash.update(self._header)
             self._header.clear()
             self._part = _Part.TRAILER
 
@@ -212,7 +235,9 @@ class FitsWalker:
                 f"has a header in HDU {len(self._hdus)} that is no text or has no END card; fetch it again"
             )
         if any(block.startswith(_END, at) for at in range(0, BLOCK_BYTES, CARD_BYTES)):
-            self._begin_data(Header(bytes(self._header)))
+            whole = bytes(self._header)
+            self._hash.update(stable(whole))
+            self._begin_data(Header(whole))
             self._header.clear()
 
     def _begin_data(self, header: Header) -> None:
@@ -233,6 +258,7 @@ class FitsWalker:
 
     def _feed_data(self, view: memoryview) -> memoryview:
         piece = view[: self._left]
+        self._hash.update(piece)
         self._left -= len(piece)
         if self._sum:
             self._sum.add(piece)
@@ -242,13 +268,14 @@ class FitsWalker:
 
     def _end_data(self, number: int) -> None:
         if self._sum and not self._sum.agrees():
-            raise self._fault(
+            self._refuse_or_note(
                 f"is damaged: the data of HDU {number} sum up to {self._sum.total()}, "
-                f"its DATASUM says {self._sum.stated}; fetch it again"
+                f"its DATASUM says {self._sum.stated}"
             )
         self._part = _Part.HEADER
 
     def _feed_trailer(self, view: memoryview) -> memoryview:
+        self._hash.update(view)
         if bytes(view).strip(b"\0 "):
             raise self._fault("has bytes behind its last HDU that are no extension; fetch it again")
         return view[:0]
