@@ -1,11 +1,12 @@
 """Associating: calSelector asked about many frames in few requests, until every frame has its answer.
 
 One frame of each template is asked first: its tree covers the whole template, as a rule. Who is left is asked next.
+"The service has nothing" and "the service did not answer" are never mixed up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from esorex_bridge.archive.calselector import (
     BATCH,
@@ -14,12 +15,13 @@ from esorex_bridge.archive.calselector import (
     Outcome,
     documents,
     from_links,
+    is_answer,
     read_replies,
     unanswered,
     without_tree,
 )
 from esorex_bridge.archive.connection import Connection
-from esorex_bridge.archive.exchange import Answer, ServiceError
+from esorex_bridge.archive.exchange import Answer, ServiceError, what_came
 from esorex_bridge.archive.votable import UnreadableTableError, read_links
 from esorex_bridge.datasets.association import Mode
 
@@ -27,7 +29,13 @@ CONTENT_TRIES = 3
 """How often frames without an answer are asked again: a valid reply that lacks them is a fault of the service that
 passes, or it is all that there is."""
 
-_BAD_REQUEST, _UNAUTHORISED, _FORBIDDEN = 400, 401, 403
+_BAD_REQUEST = 400
+_REFUSED = (401, 403)
+_SMALL = 5
+_SHRINK, _GROW_AFTER = 4, 4
+_REFUSALS_IN_A_ROW = 3
+
+IsPublic = Callable[[str], bool]
 
 
 def associations(
@@ -49,15 +57,40 @@ def associations(
     Raises
     ------
     ServiceError
-        Where the service fails. Nothing is passed off as "no calibrations" then.
+        If the service fails. Nothing is passed off as "no calibrations" then.
     """
+    return tuple(reply for batch in batches(connection, dp_ids, mode, template_of) for reply in batch)
+
+
+def batches(
+    connection: Connection,
+    dp_ids: Sequence[str],
+    mode: Mode,
+    template_of: Mapping[str, str] | None = None,
+    is_public: IsPublic = lambda name: False,
+) -> Iterator[tuple[AssociationReply, ...]]:
+    """Yield calSelector's answers as they come, batch by batch; as `associations`.
+
+    Parameters
+    ----------
+    connection, dp_ids, mode, template_of
+        As there.
+    is_public : callable
+        Returns whether a frame is known to be public: a refusal is waited out then.
+    """
+    asker = _Asker(connection, mode, is_public)
     names = tuple(dict.fromkeys(dp_ids))
-    replies: list[AssociationReply] = []
-    for batch in _batches(_first_of_each(names, template_of or {})):
-        replies += _answers(connection, unanswered(batch, replies), mode)
-    while rest := unanswered(names, replies):
-        replies += _answers(connection, rest[:BATCH], mode)
-    return tuple(replies)
+    covered: set[str] = set()
+    for asked in (_first_of_each(names, template_of or {}), names):
+        place = 0
+        while place < len(asked):
+            batch = tuple(name for name in asked[place : place + asker.size] if name not in covered)
+            place += asker.size
+            if not batch:
+                continue
+            replies = asker.answers(batch)
+            covered.update(name for reply in replies for name in (reply.asked, *reply.covers))
+            yield replies
 
 
 def _first_of_each(names: Sequence[str], template_of: Mapping[str, str]) -> tuple[str, ...]:
@@ -68,70 +101,145 @@ def _first_of_each(names: Sequence[str], template_of: Mapping[str, str]) -> tupl
     return tuple(first.values())
 
 
-def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(names), BATCH):
-        yield names[start : start + BATCH]
+class _Asker:
+    """Asks calSelector, and learns on the way how much may be asked at a time.
 
+    Parameters
+    ----------
+    connection : Connection
+        To the archive.
+    mode : {'Raw2Raw', 'Raw2Master'}
+        Kind of calibrations.
+    is_public : callable
+        Returns whether a frame is known to be public.
+    """
 
-def _answers(connection: Connection, names: Sequence[str], mode: Mode) -> tuple[AssociationReply, ...]:
-    """Return answers that cover all names, by asking until they do; an empty answer is believed the last time."""
-    replies: tuple[AssociationReply, ...] = ()
-    empty: tuple[AssociationReply, ...] = ()
-    for attempt in range(1, CONTENT_TRIES + 1):
-        left = unanswered(names, replies)
-        if not left:
-            return replies
-        if attempt > 1:
-            connection.rest(attempt - 1)
-        found = _asked(connection, left, mode)
-        empty = tuple(reply for reply in found if reply.outcome is Outcome.EMPTY)
-        replies += tuple(reply for reply in found if reply.outcome is not Outcome.EMPTY)
-    replies += empty
-    while rest := unanswered(names, replies):
-        replies += (_by_table(connection, rest[0], mode),)
-    return replies
+    def __init__(self, connection: Connection, mode: Mode, is_public: IsPublic) -> None:
+        self.size = BATCH
+        self._connection = connection
+        self._mode = mode
+        self._is_public = is_public
+        self._successes = 0
+        self._refusals = 0
 
+    def answers(self, names: Sequence[str]) -> tuple[AssociationReply, ...]:
+        """Return answers that cover all names, by asking until they do; an empty answer is believed the last time."""
+        replies: tuple[AssociationReply, ...] = ()
+        empty: tuple[AssociationReply, ...] = ()
+        for attempt in range(1, CONTENT_TRIES + 1):
+            left = unanswered(names, replies)
+            if not left:
+                return replies
+            if attempt > 1:
+                self._connection.rest(attempt - 1)
+            found = self._ask(left, refusals=_waits(self._connection) if all(map(self._is_public, left)) else 1)
+            empty = tuple(reply for reply in found if reply.outcome is Outcome.EMPTY)
+            replies += tuple(reply for reply in found if reply.outcome is not Outcome.EMPTY)
+        replies += empty
+        while rest := unanswered(names, replies):
+            replies += (self._by_table(rest[0]),)
+        return replies
 
-def _asked(connection: Connection, names: Sequence[str], mode: Mode) -> tuple[AssociationReply, ...]:
-    form = [*(("dp_id", name) for name in names), ("mode", mode)]
-    answer = connection.post(connection.services.calselector, form)
-    if answer.status == 200:
-        return read_replies(names, mode, _documents(answer))
-    if answer.status not in (_BAD_REQUEST, _UNAUTHORISED, _FORBIDDEN):
-        raise ServiceError(connection.services.calselector, answer.status, f"it answers HTTP {answer.status}")
-    if len(names) > 1:
-        # One frame that is unknown or protected spoils the batch: halve it until it stands alone.
-        middle = len(names) // 2
-        first = _asked(connection, names[:middle], mode)
-        return first + _asked(connection, unanswered(names[middle:], first), mode) if middle else first
-    return (_refused(connection, names[0], mode, answer.status),) if names else ()
-
-
-def _refused(connection: Connection, name: str, mode: Mode, status: int) -> AssociationReply:
-    if status == _BAD_REQUEST:
-        return without_tree(name, mode, Outcome.NO_TREE, f"calSelector does not know {name} (HTTP 400)")
-    how = "this user has no access to it" if connection.has_login else "log in with 'esorex-bridge login'"
-    return without_tree(name, mode, Outcome.DENIED, f"the metadata of {name} are protected (HTTP {status}): {how}")
-
-
-def _by_table(connection: Connection, name: str, mode: Mode) -> AssociationReply:
-    """Ask for the table form, which lists files where there is no tree; its content is checked as well."""
-    params = (("dp_id", name), ("mode", mode), ("responseformat", "votable"))
-    reply = without_tree(name, mode, Outcome.NO_TREE, "calSelector gives neither a tree nor a list of files")
-    for attempt in range(1, CONTENT_TRIES + 1):
-        answer = connection.get(connection.services.calselector, params)
-        if answer.status in (_BAD_REQUEST, _UNAUTHORISED, _FORBIDDEN):
-            return _refused(connection, name, mode, answer.status)
+    def _ask(self, names: Sequence[str], refusals: int = 0) -> tuple[AssociationReply, ...]:
+        if not names:
+            return ()
+        if len(names) > self.size:
+            first = self._ask(names[: self.size], refusals)
+            return first + self._ask(unanswered(names[self.size :], first), refusals)
         try:
-            reply = from_links(name, mode, read_links(answer.body))
-        except UnreadableTableError:
-            pass
-        else:
-            if reply.outcome is not Outcome.EMPTY and reply.executed is not None:
-                return reply
-        if attempt < CONTENT_TRIES:
-            connection.rest(attempt)
-    return reply
+            answer = self._send(names, refusals)
+        except ServiceError as error:
+            if len(names) <= _SMALL or not (error.slow or (error.status or 0) >= 500):
+                raise
+            # It is too much for the service as it is now: less at a time, and more again when that goes well.
+            self.size, self._successes = max(1, min(self.size, len(names)) // _SHRINK), 0
+            return self._ask(names)
+        if answer.status == 200:
+            self._grow()
+            return read_replies(names, self._mode, _documents(answer))
+        return self._refused(names, answer.status)
+
+    def _send(self, names: Sequence[str], refusals: int) -> Answer:
+        """Return the answer to one request, or to the last of those that it took until something else than a page came.
+
+        Raises
+        ------
+        ServiceError
+            If the service fails, or sends what is no answer.
+        """
+        connection, url = self._connection, self._connection.services.calselector
+        form = [*(("dp_id", name) for name in names), ("mode", self._mode)]
+        small = len(names) <= _SMALL
+        attempts = connection.patience.attempts if small else min(2, connection.patience.attempts)
+        for attempt in range(1, attempts + 1):
+            answer = connection.post(
+                url, form, refusals=refusals, attempts=attempts, slow_is_final=not small, thinks_long=True
+            )
+            kind = answer.headers.get("Content-Type", "")
+            if answer.status in (_BAD_REQUEST, *_REFUSED) or (answer.status == 200 and is_answer(kind, answer.body)):
+                return answer
+            if attempt < attempts:
+                connection.rest(attempt)
+        came = f"it answers HTTP {answer.status} with {what_came(kind, answer.body)} instead of associations"
+        raise ServiceError(url, answer.status, f"{came}, after {attempts} tries")
+
+    def _grow(self) -> None:
+        self._refusals = 0
+        self._successes += 1
+        if self._successes >= _GROW_AFTER:
+            self.size, self._successes = min(BATCH, self.size * 2), 0
+
+    def _refused(self, names: Sequence[str], status: int) -> tuple[AssociationReply, ...]:
+        """Return the answers after a refusal: one frame that is unknown or protected spoils a batch, so halve it.
+
+        Where single frames are refused one after the other, the service refuses everything, and is asked no more.
+        """
+        if len(names) == 1:
+            self._refusals += status in _REFUSED
+            return (self._refusal(names[0], status),)
+        if self._refusals >= _REFUSALS_IN_A_ROW:
+            said = "calSelector refuses one frame after the other"
+            return tuple(self._refusal(name, status, said) for name in names)
+        middle = len(names) // 2
+        first = self._ask(names[:middle])
+        return first + self._ask(unanswered(names[middle:], first))
+
+    def _refusal(self, name: str, status: int, said: str = "") -> AssociationReply:
+        if status == _BAD_REQUEST:
+            return without_tree(name, self._mode, Outcome.NO_TREE, f"calSelector does not know {name} (HTTP 400)")
+        if self._is_public(name):
+            reason = f"{said or 'calSelector refuses a public frame'} (HTTP {status}); run again later"
+            return without_tree(name, self._mode, Outcome.UNANSWERED, reason)
+        has_login = self._connection.has_login
+        how = "this user has no access to it" if has_login else "log in with 'esorex-bridge login'"
+        reason = f"{said or f'the metadata of {name} are protected'} (HTTP {status}): {how}"
+        return without_tree(name, self._mode, Outcome.DENIED, reason)
+
+    def _by_table(self, name: str) -> AssociationReply:
+        """Ask for the table form, which lists files where there is no tree; its content is checked as well."""
+        url = self._connection.services.calselector
+        params = (("dp_id", name), ("mode", self._mode), ("responseformat", "votable"))
+        reply = without_tree(name, self._mode, Outcome.NO_TREE, "calSelector gives neither a tree nor a list of files")
+        for attempt in range(1, CONTENT_TRIES + 1):
+            answer = self._connection.get(url, params, thinks_long=True)
+            if answer.status in (_BAD_REQUEST, *_REFUSED):
+                return self._refusal(name, answer.status)
+            try:
+                reply = from_links(name, self._mode, read_links(answer.body))
+            except UnreadableTableError:
+                came = what_came(answer.headers.get("Content-Type", ""), answer.body)
+                said = f"it answers HTTP {answer.status} with {came} instead of a list of files"
+                reply = without_tree(name, self._mode, Outcome.UNANSWERED, said)
+            else:
+                if reply.outcome is not Outcome.EMPTY and reply.executed is not None:
+                    return reply
+            if attempt < CONTENT_TRIES:
+                self._connection.rest(attempt)
+        return reply
+
+
+def _waits(connection: Connection) -> int:
+    return len(connection.patience.refusal_waits_s)
 
 
 def _documents(answer: Answer) -> tuple[Document, ...]:

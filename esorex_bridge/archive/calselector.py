@@ -7,7 +7,7 @@ mode is only logged.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from email import message_from_bytes
 from email.message import Message
 from enum import Enum
@@ -15,6 +15,7 @@ from pathlib import PurePosixPath
 
 from msgspec import Struct
 
+from esorex_bridge.archive.exchange import is_page
 from esorex_bridge.archive.services import is_archive_name
 from esorex_bridge.archive.votable import CALIBRATION, SIBLING, THIS, Links, read_statement
 from esorex_bridge.datasets.association import (
@@ -28,6 +29,9 @@ from esorex_bridge.datasets.xml import UnreadableTreeError, read_tree
 
 BATCH = 100
 """Frames per request; more make the service unstable, other clients found."""
+
+_UNREADABLE_MESSAGE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What Python's mail parser raises on headers that make no sense."""
 
 _MISSING = re.compile(r"Missing (\S+) for ")
 _DOCUMENT_NAME = re.compile(r"(?P<id>.+?)(?:_(?P<mode>raw2raw|raw2master))?\.xml", re.IGNORECASE)
@@ -43,6 +47,7 @@ class Outcome(Enum):
     NOT_SUPPORTED = "not_supported"
     DENIED = "denied"
     NO_TREE = "no_tree"
+    UNANSWERED = "unanswered"
 
 
 class AssociationReply(Struct, frozen=True):
@@ -121,21 +126,53 @@ def documents(content_type: str, disposition: str, body: bytes) -> tuple[Documen
     if not content_type.lower().startswith("multipart/"):
         return (Document(attachment_name(disposition), body),) if body.strip() else ()
     header = content_type.replace("\r", " ").replace("\n", " ").encode("latin-1", "replace")
-    message = message_from_bytes(b"Content-Type: " + header + b"\r\n\r\n" + body)
-    found = []
+    try:
+        message = message_from_bytes(b"Content-Type: " + header + b"\r\n\r\n" + body)
+        return tuple(_parts(message))
+    except _UNREADABLE_MESSAGE:
+        return ()
+
+
+def _parts(message: Message) -> Iterator[Document]:
     for part in message.walk():
         content = None if part.is_multipart() else part.get_payload(decode=True)
         if isinstance(content, bytes) and content.strip():
-            found.append(Document(attachment_name(str(part.get("Content-Disposition", ""))), content))
-    return tuple(found)
+            yield Document(attachment_name(str(part.get("Content-Disposition", ""))), content)
+
+
+def is_answer(content_type: str, body: bytes) -> bool:
+    """Return whether a reply is of a kind that calSelector answers with: XML, also several parts of it, or nothing."""
+    kind = content_type.partition(";")[0].strip().lower()
+    return not is_page(content_type, body) and (kind.startswith("multipart/") or kind.endswith("xml") or not kind)
 
 
 def attachment_name(disposition: str) -> str:
     """Return the bare file name of a Content-Disposition header; empty where there is none that is safe."""
     message = Message()
-    message["Content-Disposition"] = disposition.replace("\r", " ").replace("\n", " ")
-    name = PurePosixPath((message.get_filename() or "").replace("\\", "/")).name
+    try:
+        message["Content-Disposition"] = disposition.replace("\r", " ").replace("\n", " ")
+        stated = message.get_filename() or ""
+    except _UNREADABLE_MESSAGE:
+        return ""
+    name = PurePosixPath(str(stated).replace("\\", "/")).name
     return name if is_archive_name(name) else ""
+
+
+def reply_of_tree(tree: AssociationTree, file_name: str, asked: str, mode: Mode) -> AssociationReply | None:
+    """Return the answer that a tree is which was kept; None where it does not concern the frame.
+
+    Parameters
+    ----------
+    tree : AssociationTree
+        As it lies.
+    file_name : str
+        Of its document.
+    asked : str
+        The frame that it was asked for.
+    mode : {'Raw2Raw', 'Raw2Master'}
+        As asked.
+    """
+    return _from_tree(tree, Document(file_name, b""), {asked}, mode)
 
 
 def read_replies(asked: Sequence[str], mode: Mode, found: Iterable[Document]) -> tuple[AssociationReply, ...]:

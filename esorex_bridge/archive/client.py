@@ -15,6 +15,7 @@ from esorex_bridge.archive.auth import Credentials
 from esorex_bridge.archive.calselector import AssociationReply
 from esorex_bridge.archive.connection import Connection, FindCredentials
 from esorex_bridge.archive.download import PARALLEL, fetch
+from esorex_bridge.archive.download_list import WantedFile
 from esorex_bridge.archive.exchange import AccessDeniedError, RetryPolicy, ServiceError
 from esorex_bridge.archive.nightlog import NightLog, read_night_log
 from esorex_bridge.archive.query import Constraints, adql, product_files_adql
@@ -144,7 +145,7 @@ class ArchiveClient:
 
     def fetch(
         self,
-        files: Iterable[str],
+        files: Iterable[str | WantedFile],
         into: Path,
         parallel: int = PARALLEL,
         progress: Progress | None = None,

@@ -7,10 +7,12 @@ in a part, which the next run continues.
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import threading
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
@@ -19,11 +21,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 from urllib3.exceptions import HTTPError
 
+from esorex_bridge.archive.access import expected_access
 from esorex_bridge.archive.connection import Connection
-from esorex_bridge.archive.exchange import ServiceError
+from esorex_bridge.archive.download_list import WantedFile
+from esorex_bridge.archive.exchange import ServiceError, StoppedError, is_page, what_came
 from esorex_bridge.archive.manifest import Manifest
 from esorex_bridge.archive.part import Part, locked_part
-from esorex_bridge.archive.report import FetchReport, FileReport, FolderError, Progress, Received
+from esorex_bridge.archive.report import Event, FetchReport, FileReport, FolderError, Listed, Progress, Received
 from esorex_bridge.archive.services import is_archive_name
 from esorex_bridge.archive.transfer import (
     Begin,
@@ -37,9 +41,14 @@ from esorex_bridge.archive.transfer import (
     time_of,
 )
 from esorex_bridge.archive.unpack import Unpacking, unpacked
-from esorex_bridge.archive.verify_stream import Arriving, PageError, digest_of
-from esorex_bridge.errors import DataError
-from esorex_bridge.files import stem
+from esorex_bridge.archive.verify_stream import (
+    Arriving,
+    PageError,
+    refuse_other_frame,
+    verified_file,
+)
+from esorex_bridge.errors import BridgeError, DataError
+from esorex_bridge.files import Digest, stem
 
 __all__ = ["PARALLEL", "FetchReport", "FileReport", "FolderError", "Progress", "Received", "existing", "fetch"]
 
@@ -47,13 +56,15 @@ PARALLEL = 4
 """Connections at a time; others use four to eight, and the archive publishes no limit."""
 
 _CHUNK = 512 * 1024
+_EXCERPT = 8192
 _VERIFIERS = 2
+_log = logging.getLogger(__name__)
 _NOT_DATA = (".part", ".json", ".jsonl", ".xml", ".sh")
 _UNDERSCORED_TIME = re.compile(r"T(\d\d)_(\d\d)_(\d\d)")
 
 
 def fetch(
-    files: Iterable[str],
+    files: Iterable[str | WantedFile],
     into: Path,
     connection: Connection,
     parallel: int = PARALLEL,
@@ -64,8 +75,9 @@ def fetch(
 
     Parameters
     ----------
-    files : iterable of str
-        Archive names: `<dp_id>`, `<dp_id>.NL` (a night log), `M.…`, `ADP.…`.
+    files : iterable of str or WantedFile
+        Archive names: `<dp_id>`, `<dp_id>.NL` (a night log), `M.…`, `ADP.…`; with who should be able to have them,
+        where that is known. What comes first is fetched while what comes later is not known yet.
     into : Path
         The data folder; made where it does not exist.
     connection : Connection
@@ -85,36 +97,63 @@ def fetch(
     Raises
     ------
     FolderError
-        Where the folder cannot be written.
+        If the folder cannot be written.
     """
-    names = tuple(dict.fromkeys(files))
+    ended: dict[str, FileReport] = {}
+    tell = progress or _silent
+
+    def note(event: Event) -> None:
+        if isinstance(event, FileReport):
+            ended[event.name] = event
+        tell(event)
+
+    names: dict[str, None] = {}
     try:
         into.mkdir(parents=True, exist_ok=True)
-        folder = _Folder(
-            into,
-            connection,
-            Manifest(into),
-            progress or _silent,
-            unpacking,
-            existing(into),
-            threading.BoundedSemaphore(max(1, parallel)),
-        )
+        slots = threading.BoundedSemaphore(max(1, parallel))
+        folder = _Folder(into, connection, Manifest(into), note, unpacking, existing(into), slots)
+        _fetch_all(files, folder, max(1, parallel), names)
     except OSError as error:
-        raise FolderError(into, error.strerror or str(error)) from error
-    done: dict[str, FileReport] = {}
+        sofar = FetchReport(tuple(ended[name] for name in names if name in ended))
+        raise FolderError(into, error.strerror or str(error), sofar) from error
+    return FetchReport(tuple(ended[name] for name in names))
+
+
+def _fetch_all(files: Iterable[str | WantedFile], folder: _Folder, parallel: int, names: dict[str, None]) -> None:
+    """Fetch files as they become known; a failure that concerns all of them stops what goes on."""
+    connection = folder.connection
+    jobs: list[Future[FileReport]] = []
     # While a few threads verify and unpack, others keep the connections busy.
-    with connection.stoppable(), ThreadPoolExecutor(max(1, parallel) + _VERIFIERS, "fetch") as pool:
-        jobs = {pool.submit(folder.obtain, name): name for name in names}
+    with connection.stoppable(), ThreadPoolExecutor(parallel + _VERIFIERS, "fetch") as pool:
         try:
+            for file in map(_with_access, files):
+                if file.name not in names:
+                    names[file.name] = None
+                    jobs.append(pool.submit(folder.obtain, file))
+                    folder.progress(Listed(len(names)))
             for job in as_completed(jobs):
-                done[jobs[job]] = job.result()
-        except BaseException as error:
+                job.result()
+        except BridgeError:
+            if failed := _failure_of(jobs):
+                _abandon(jobs, connection)
+                raise failed from None
+            raise  # the list of files broke off: what is under way may end
+        except BaseException:
             _abandon(jobs, connection)
-            if isinstance(error, OSError):
-                sofar = FetchReport(tuple(done[name] for name in names if name in done))
-                raise FolderError(into, error.strerror or str(error), sofar) from error
             raise
-    return FetchReport(tuple(done[name] for name in names))
+
+
+def _failure_of(jobs: Iterable[Future[FileReport]]) -> BaseException | None:
+    """Return the failure of a job that concerns all of them; those that were merely stopped have none of their own."""
+    ended = [job.exception() for job in jobs if job.done() and not job.cancelled()]
+    failures = [error for error in ended if error is not None]
+    return next((error for error in failures if not isinstance(error, StoppedError)), next(iter(failures), None))
+
+
+def _with_access(file: str | WantedFile) -> WantedFile:
+    if isinstance(file, WantedFile):
+        return file
+    return WantedFile(file, (), "", access=expected_access(file, "", None, datetime.now(UTC)))
 
 
 def existing(folder: Path) -> dict[str, Path]:
@@ -134,9 +173,21 @@ def existing(folder: Path) -> dict[str, Path]:
 
 
 class _Again(Struct, frozen=True):
-    """A try that came to nothing, and why."""
+    """A failed attempt and its reason.
+
+    Parameters
+    ----------
+    reason : str
+        In words.
+    odd : Digest or None
+        What came, where it is whole but has a fault that the file may have by itself.
+    hopeless : bool
+        Whether bytes that came do not count for it: they came too slowly.
+    """
 
     reason: str
+    odd: Digest | None = None
+    hopeless: bool = False
 
 
 class _Folder(Struct, frozen=True):
@@ -150,15 +201,21 @@ class _Folder(Struct, frozen=True):
     present: dict[str, Path]
     connections: threading.BoundedSemaphore
 
-    def obtain(self, name: str) -> FileReport:
+    def obtain(self, file: WantedFile) -> FileReport:
         """Return a file's report, after fetching it where it is not there."""
-        report = self._obtain(name)
-        if report.path is not None:
-            report = self._unpack(report)
-        self.progress(report)
+        try:
+            report = self._obtain(file)
+            if report.path is not None:
+                report = self._unpack(report)
+            self.progress(report)
+        except BaseException:
+            # Disk full, or a caller who had enough: whoever lists further files need not go on either.
+            self.connection.stop()
+            raise
         return report
 
-    def _obtain(self, name: str) -> FileReport:
+    def _obtain(self, file: WantedFile) -> FileReport:
+        name = file.name
         if not is_archive_name(name):
             return FileReport(name, FileStatus.FAILED, "this is no name that an archive file can have; not asked for")
         damage = ""
@@ -167,12 +224,16 @@ class _Folder(Struct, frozen=True):
             if report.here:
                 return report
             damage = report.reason
-        with locked_part(self.path, name, self._wait) as part:
-            report = (self._fetched_meanwhile(name) if part.waited else None) or self._fetch(name, part)
+        try:
+            with locked_part(self.path, name, self._wait) as part:
+                report = (self._fetched_meanwhile(name) if part.waited else None) or self._fetch(file, part)
+        except DataError as error:
+            return FileReport(name, FileStatus.FAILED, str(error))
         if damage and report.here:
             if path is not None and path != report.path:
                 path.unlink(missing_ok=True)
-            return replace(report, reason=f"replaced a damaged file ({damage})")
+            said = f"; {report.reason}" if report.reason else ""
+            return replace(report, reason=f"replaced a damaged file ({damage}){said}")
         return report
 
     def _fetched_meanwhile(self, name: str) -> FileReport | None:
@@ -185,27 +246,35 @@ class _Folder(Struct, frozen=True):
         digest = self.manifest.digest(path)
         if digest is None:
             try:
-                digest = digest_of(path)
+                found = verified_file(path)
+                refuse_other_frame(name, path)
             except DataError as error:
                 return FileReport(name, FileStatus.FAILED, str(error))
+            if found.oddities:
+                return FileReport(name, FileStatus.FAILED, f"{path} {found.oddities[0]}")
+            digest = found.digest
             self.manifest.record(path, digest)
         return FileReport(name, FileStatus.KEPT, "", path, path.stat().st_size, digest)
 
-    def _fetch(self, name: str, part: Part) -> FileReport:
+    def _fetch(self, file: WantedFile, part: Part) -> FileReport:
         failures, furthest = 0, 0
+        odd: Digest | None = None
         while True:
-            result = self._try(name, part)
+            result = self._try(file, part, odd)
             if isinstance(result, FileReport):
                 return result
+            odd = result.odd
             size = part.size_bytes
             # A connection that breaks off is no failure as long as each one brings the file further than any before.
-            failures = 1 if size > furthest else failures + 1
+            failures = 1 if size > furthest and not result.hopeless else failures + 1
             furthest = max(furthest, size)
             if failures >= self.connection.patience.attempts:
-                return FileReport(name, FileStatus.FAILED, f"{result.reason}; tried {failures} times")
+                return FileReport(file.name, FileStatus.FAILED, f"{result.reason}; tried {failures} times")
+            _log.info("%s: %s; try %d", file.name, result.reason, failures + 1)
             self.connection.rest(failures)
 
-    def _try(self, name: str, part: Part) -> FileReport | _Again:
+    def _try(self, file: WantedFile, part: Part, odd: Digest | None) -> FileReport | _Again:
+        name = file.name
         partial = part.partial()
         arriving = Arriving(name)
         try:
@@ -216,46 +285,68 @@ class _Folder(Struct, frozen=True):
                 part.read_into(arriving.feed)
             else:
                 with self.connections:
-                    begin = self._receive(name, part, partial, arriving)
-            return self._finish(name, part, begin, arriving) if isinstance(begin, Begin) else begin
+                    begin = self._receive(file, part, partial, arriving)
+            return self._finish(name, part, begin, arriving, odd) if isinstance(begin, Begin) else begin
         except ServiceError as error:
             return FileReport(name, FileStatus.FAILED, error.reason)
         except PageError as error:
             part.forget()
+            if file.access == "public":
+                return _Again(str(error))
             return FileReport(name, FileStatus.FAILED, f"{error}; try again, with a login if the data are proprietary")
         except DataError as error:
             part.forget()
             return _Again(str(error))
 
-    def _finish(self, name: str, part: Part, begin: Begin, arriving: Arriving) -> FileReport:
-        """Verify a part that came whole, and give it its name."""
+    def _finish(
+        self, name: str, part: Part, begin: Begin, arriving: Arriving, odd: Digest | None
+    ) -> FileReport | _Again:
+        """Verify a part that came whole, and give it its name.
+
+        A fault that a file may have by itself is believed when the same content comes twice.
+        """
         target = self.path / local_name(name, begin.name, arriving.head)
-        digest = arriving.close(part.path, is_fits_name(target.name) or target.suffix == Path(name).suffix)
+        found = arriving.close(part.path, is_fits_name(target.name) or target.suffix == Path(name).suffix)
+        if found.oddities and found.digest != odd:
+            part.forget()
+            return _Again(f"{name} {found.oddities[0]}", found.digest)
+        if is_fits_name(target.name):
+            refuse_other_frame(name, part.path)
         part.publish(target, time_of(name, _modified_s(begin)))
-        self.manifest.record(target, digest)
-        return FileReport(name, FileStatus.FETCHED, "", target, target.stat().st_size, digest)
+        self.manifest.record(target, found.digest)
+        said = f"warning: it came twice like this: {found.oddities[0]}" if found.oddities else ""
+        return FileReport(name, FileStatus.FETCHED, said, target, target.stat().st_size, found.digest)
 
     def _receive(
-        self, name: str, part: Part, partial: Partial | None, arriving: Arriving
+        self, file: WantedFile, part: Part, partial: Partial | None, arriving: Arriving
     ) -> Begin | FileReport | _Again:
         """Let the bytes come into the part; return how they began, where all came."""
-        url = self.connection.services.file_url(name)
-        response = self.connection.open("GET", url, headers=request_headers(partial))
+        public = file.access == "public"
+        response = self.connection.open(
+            "GET",
+            self.connection.services.file_url(file.name),
+            headers=request_headers(partial),
+            anonymous=public,
+            refusals=len(self.connection.patience.refusal_waits_s) if public else 0,
+        )
         with contextlib.closing(response):
-            begin = read_answer(response.status_code, response.headers, partial, self.connection.has_login)
+            headers, has_login = response.headers, self.connection.has_login
+            page = _page_of(response)
+            begin = read_answer(response.status_code, headers, partial, has_login, file.access, page)
             if isinstance(begin, Refusal):
                 if begin.status is not None:
-                    return FileReport(name, begin.status, begin.reason)
+                    return FileReport(file.name, begin.status, begin.reason)
                 part.forget()
                 return _Again(begin.reason)
             part.begin(begin)
             part.read_into(arriving.feed)
-            return self._take(name, part, begin, response, arriving) or begin
+            return self._take(file.name, part, begin, response, arriving) or begin
 
     def _take(
         self, name: str, part: Part, begin: Begin, response: requests.Response, arriving: Arriving
     ) -> _Again | None:
         size = begin.offset
+        watch = self.connection.watch_speed()
         # What has come is taken as it comes: a slow connection that breaks loses nothing.
         read = getattr(response.raw, "read1", response.raw.read)
         try:
@@ -265,9 +356,13 @@ class _Folder(Struct, frozen=True):
                 size += len(chunk)
                 self.connection.check_stopped()
                 self.progress(Received(name, size, begin.total_bytes))
+                if watch.is_too_slow(size - begin.offset):
+                    return _Again(watch.reason, hopeless=True)
         except (HTTPError, requests.RequestException):
+            self.connection.check_stopped()
             return _Again(f"the connection broke off after {size} of {begin.total_bytes or 'unknown'} bytes")
         if begin.total_bytes is not None and size != begin.total_bytes:
+            self.connection.check_stopped()
             return _Again(f"{size} of {begin.total_bytes} bytes came")
         return None
 
@@ -294,12 +389,23 @@ def _abandon(jobs: Iterable[Future[FileReport]], connection: Connection) -> None
         job.cancel()
 
 
+def _page_of(response: requests.Response) -> str:
+    """Return what a web page that came in the place of a file says; nothing is read of any other answer."""
+    kind = response.headers.get("Content-Type", "")
+    if response.status_code != 200 or not is_page(kind, b""):
+        return ""
+    try:
+        return what_came(kind, next(response.iter_content(_EXCERPT), b""))
+    except (HTTPError, requests.RequestException):
+        return what_came(kind, b"")
+
+
 def _modified_s(begin: Begin) -> float:
     try:
         return parsedate_to_datetime(begin.modified).timestamp()
-    except ValueError:
+    except (ValueError, TypeError, OverflowError, IndexError, OSError):
         return 0.0
 
 
-def _silent(_: Received | FileReport) -> None:
+def _silent(_: Event) -> None:
     pass

@@ -5,10 +5,11 @@ Decides only; sizes and presence are given.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
+from esorex_bridge.archive.access import Access
 from esorex_bridge.archive.calselector import AssociationReply, Outcome
 
 NIGHT_LOG = ".NL"
@@ -21,6 +22,7 @@ _REMARKS = {
     Outcome.NOT_SUPPORTED: "calSelector does not support this kind of file",
     Outcome.DENIED: "calSelector denies access",
     Outcome.NO_TREE: "calSelector gives no tree; files can be fetched, but not organised by it",
+    Outcome.UNANSWERED: "calSelector did not answer; its calibrations are unknown, run again later",
 }
 
 
@@ -39,6 +41,8 @@ class WantedFile(Struct, frozen=True):
         Estimate of the archive; None where it has none.
     present : bool
         Whether a file of this name lies in the folder already.
+    access : {'public', 'protected', 'unknown'}
+        Who should be able to have it.
     """
 
     name: str
@@ -46,6 +50,7 @@ class WantedFile(Struct, frozen=True):
     role: str
     size_bytes: int | None = None
     present: bool = False
+    access: Access = "unknown"
 
 
 class Wanted(Struct, frozen=True):
@@ -84,6 +89,7 @@ def wanted(
     night_logs: bool = False,
     sizes: Mapping[str, int] | None = None,
     present: Collection[str] = (),
+    access: Callable[[str, str], Access] = lambda name, role: "unknown",
 ) -> Wanted:
     """Return the files for science frames: themselves, siblings and calibrations of calSelector, night logs.
 
@@ -99,6 +105,8 @@ def wanted(
         Bytes, by archive name.
     present : collection of str
         Names that lie in the folder.
+    access : callable
+        Returns who should be able to have a file, by its name and role.
     """
     answers = tuple(replies)
     categories: dict[str, dict[str, None]] = {name: {} for name in science}
@@ -111,15 +119,10 @@ def wanted(
             categories.setdefault(file.name, {}).update({file.category: None} if file.category else {})
     known = sizes or {}
     names = [*frames, *(name for name in categories if name not in frames)]
+    roles = [(name, "science" if name in frames else "calibration") for name in names]
     files = [
-        WantedFile(
-            name,
-            tuple(categories[name]),
-            "science" if name in frames else "calibration",
-            known.get(name),
-            name in present,
-        )
-        for name in names
+        WantedFile(name, tuple(categories[name]), role, known.get(name), name in present, access(name, role))
+        for name, role in roles
     ]
     if night_logs:
         files += [WantedFile(name + NIGHT_LOG, (), "night log", None, name + NIGHT_LOG in present) for name in frames]

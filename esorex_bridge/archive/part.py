@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import BinaryIO
 from msgspec import Struct
 
 from esorex_bridge.archive.transfer import Begin, Partial
+from esorex_bridge.errors import DataError
 
 VERSION = 1
 
@@ -46,10 +48,12 @@ class Part(Struct, frozen=True):
         return os.fstat(self.stream.fileno()).st_size
 
     def partial(self) -> Partial | None:
-        """Return what can be continued; None where there is nothing, or nobody knows of what."""
+        """Return what can be continued; None where there is nothing, or nobody knows of which version of the file."""
         size = self.size_bytes
         stated = _stated(self._notes)
         if stated is None or stated.total_bytes is None or not 0 < size < stated.total_bytes:
+            return None
+        if not stated.etag and not stated.modified:
             return None
         return Partial(size, stated.total_bytes, stated.etag, stated.modified)
 
@@ -72,7 +76,8 @@ class Part(Struct, frozen=True):
             "modified": begin.modified,
             "name": begin.name,
         }
-        self._notes.write_text(json.dumps(notes))
+        with open_beside(self._notes, os.O_WRONLY | os.O_TRUNC) as stream:
+            stream.write(json.dumps(notes).encode())
 
     def write(self, data: bytes) -> None:
         """Append bytes; a disk that takes only some of them is asked again, and says then that it is full."""
@@ -120,11 +125,16 @@ def locked_part(folder: Path, name: str, wait: Callable[[], None]) -> Iterator[P
         Archive name of the file.
     wait : callable
         Lets a moment pass, or raises where nobody wants to wait any longer.
+
+    Raises
+    ------
+    DataError
+        If something else lies in the place of the part.
     """
     path = folder / f"{name}.part"
     waited = False
     while True:
-        stream = path.open("ab+", buffering=0)
+        stream = open_beside(path, os.O_RDWR | os.O_APPEND)
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -141,6 +151,33 @@ def locked_part(folder: Path, name: str, wait: Callable[[], None]) -> Iterator[P
         yield part
         if path.exists() and _is_still(path, stream) and part.size_bytes == 0:
             part.remove()
+
+
+def open_beside(path: Path, flags: int) -> BinaryIO:
+    """Open a file that we write beside its place, unbuffered, made where it does not exist.
+
+    Raises
+    ------
+    DataError
+        If the path is a symbolic link or no regular file: what we write would go elsewhere.
+    OSError
+        If it cannot be opened.
+    """
+    try:
+        descriptor = os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            raise _in_the_way(path) from error
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _in_the_way(path)
+    stream: BinaryIO = os.fdopen(descriptor, "rb+" if flags & os.O_RDWR else "wb", buffering=0)
+    return stream
+
+
+def _in_the_way(path: Path) -> DataError:
+    return DataError(f"{path} is no file of ours but a link or something else; remove it and run again")
 
 
 def _is_still(path: Path, stream: BinaryIO) -> bool:

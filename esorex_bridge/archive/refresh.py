@@ -15,7 +15,7 @@ from esorex_bridge.archive.calselector import AssociationReply, Outcome, outcome
 from esorex_bridge.archive.trees import SavedTree
 from esorex_bridge.datasets.association import AssociationTree, Mode, distinct_files
 
-_WORSE = frozenset((Outcome.DENIED, Outcome.NO_TREE, Outcome.EMPTY, Outcome.NOT_SUPPORTED))
+_WORSE = frozenset((Outcome.UNANSWERED, Outcome.DENIED, Outcome.NO_TREE, Outcome.EMPTY, Outcome.NOT_SUPPORTED))
 
 
 class Due(Struct, frozen=True):

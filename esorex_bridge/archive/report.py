@@ -88,8 +88,22 @@ class Received(Struct, frozen=True):
     total_bytes: int | None
 
 
-Progress = Callable[[Received | FileReport], None]
-"""Told about bytes that came and files that ended; called from several threads."""
+class Listed(Struct, frozen=True):
+    """How many files are wanted, as far as is known.
+
+    Parameters
+    ----------
+    files : int
+        So far.
+    """
+
+    files: int
+
+
+Event = Received | FileReport | Listed
+
+Progress = Callable[[Event], None]
+"""Told about bytes that came, files that ended, and files that became known; called from several threads."""
 
 
 class FolderError(UserError):

@@ -9,14 +9,14 @@ from enum import Enum
 
 from msgspec import Struct
 
+from esorex_bridge.archive.access import Access
 from esorex_bridge.archive.calselector import attachment_name
 from esorex_bridge.fits.stream import Packing, packing_of
 
 _TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d)[:_](\d\d)[:_](\d\d)")
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18})")
 _SUFFIX = re.compile(r"(?:\.[A-Za-z][A-Za-z0-9]{0,7}){1,2}")
 _PACKED_SUFFIX: dict[Packing, str] = {"fits": ".fits", "compress": ".fits.Z", "gzip": ".fits.gz"}
-_PAGE = re.compile(rb"\s*<(?:!doctype\s+html|html|head|body)", re.IGNORECASE)
 
 
 class FileStatus(Enum):
@@ -88,29 +88,48 @@ def request_headers(partial: Partial | None) -> dict[str, str]:
     headers = {"Accept-Encoding": "identity"}
     if partial is not None:
         headers["Range"] = f"bytes={partial.size_bytes}-"
-        if partial.etag and not partial.etag.startswith("W/"):
-            headers["If-Range"] = partial.etag
+        strong = bool(partial.etag) and not partial.etag.startswith("W/")
+        if condition := partial.etag if strong else "" if partial.etag else partial.modified:
+            headers["If-Range"] = condition
     return headers
 
 
-def read_answer(status: int, headers: Mapping[str, str], partial: Partial | None, has_login: bool) -> Begin | Refusal:
+def read_answer(
+    status: int,
+    headers: Mapping[str, str],
+    partial: Partial | None,
+    has_login: bool,
+    access: Access = "unknown",
+    page: str = "a web page",
+) -> Begin | Refusal:
     """Decide from status and headers what comes.
 
     The archive patches the headers of some files while it sends them; those cannot be resumed, and their length varies.
     So a part is only continued when length and ETag are those of the first try.
+
+    Parameters
+    ----------
+    status : int
+        HTTP status.
+    headers : mapping
+        Of the answer.
+    partial : Partial or None
+        What was to be continued.
+    has_login : bool
+        Whether a login was tried.
+    access : {'public', 'protected', 'unknown'}
+        Who should be able to have the file.
+    page : str
+        What a web page that came says, in words.
     """
     if status == 200:
         if headers.get("Content-Type", "").lower().startswith("text/html"):
-            return Refusal(
-                FileStatus.FAILED,
-                "the archive sent a web page instead of the file, as it does when a login"
-                " has run out; try again, with 'esorex-bridge login' if the data are proprietary",
-            )
+            return _page_came(access, page)
         return _begin(0, _length(headers.get("Content-Length")), headers)
     if status == 206 and partial is not None:
         return _resumed(headers, partial)
     if status in (401, 403):
-        return Refusal(FileStatus.DENIED, _denied(has_login))
+        return _refused(status, has_login, access)
     if status in (404, 410):
         return Refusal(FileStatus.MISSING, f"the archive has no file of this name (HTTP {status})")
     if status in (206, 416):
@@ -118,9 +137,14 @@ def read_answer(status: int, headers: Mapping[str, str], partial: Partial | None
     return Refusal(FileStatus.FAILED, f"the archive refuses (HTTP {status})")
 
 
-def is_page(head: bytes) -> bool:
-    """Tell whether a body begins like a web page."""
-    return _PAGE.match(head) is not None
+def _page_came(access: Access, page: str) -> Refusal:
+    if access == "public":
+        return Refusal(None, f"the archive sent {page} instead of the file; run again later")
+    return Refusal(
+        FileStatus.FAILED,
+        f"the archive sent {page} instead of the file, as it does when a login"
+        " has run out; try again, with 'esorex-bridge login' if the data are proprietary",
+    )
 
 
 def local_name(name: str, stated: str, head: bytes) -> str:
@@ -176,23 +200,30 @@ def _begin(offset: int, total: int | None, headers: Mapping[str, str]) -> Begin:
 
 def _resumed(headers: Mapping[str, str], partial: Partial) -> Begin | Refusal:
     match = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", "").strip())
-    same = match is not None and int(match[1]) == partial.size_bytes and int(match[2]) == partial.total_bytes
-    for header, before in (("ETag", partial.etag), ("Last-Modified", partial.modified)):
-        now = headers.get(header, "")
-        same = same and (not now or not before or now == before)
-    if not same:
+    same = match is not None and (int(match[1]), int(match[2])) == (partial.size_bytes, partial.total_bytes)
+    stated = [
+        (before, headers.get(header, ""))
+        for header, before in (("ETag", partial.etag), ("Last-Modified", partial.modified))
+        if before and headers.get(header)
+    ]
+    if not same or not stated or any(before != now for before, now in stated):
         return Refusal(None, "the file has changed in the archive since the first part came")
     return _begin(partial.size_bytes, partial.total_bytes, headers)
 
 
-def _denied(has_login: bool) -> str:
+def _refused(status: int, has_login: bool, access: Access) -> Refusal:
+    if access == "public":
+        return Refusal(FileStatus.FAILED, f"the archive refuses a public file (HTTP {status}); run again later")
     if has_login:
-        return "this user has no access to the file (HTTP 401): it may be proprietary to another programme"
-    return "the file needs a login (HTTP 401): run 'esorex-bridge login', or set ESO_USERNAME and ESO_PASSWORD"
+        reason = f"this user has no access to the file (HTTP {status}): it may be proprietary to another programme"
+    else:
+        reason = f"the file needs a login (HTTP {status}): run 'esorex-bridge login', or set ESO_USERNAME and "
+        reason += "ESO_PASSWORD"
+    return Refusal(FileStatus.DENIED, reason)
 
 
 def _length(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdigit() else None
+    return int(text) if text and len(text) <= 18 and text.isascii() and text.isdigit() else None
 
 
 def _stated_suffix(name: str, stated: str) -> str:

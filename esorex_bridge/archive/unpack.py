@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
+from esorex_bridge.archive.part import open_beside
 from esorex_bridge.errors import DataError
 from esorex_bridge.files import Digest, stem
 from esorex_bridge.fits.stream import open_fits
@@ -22,6 +23,8 @@ NEEDS_PLAIN = ("UVES",)
 """Prefixes of archive names whose recipes cannot read `.Z`."""
 
 _CHUNK = 1 << 20
+_LARGEST_RATIO, _ALWAYS_ALLOWED_BYTES = 200, 64 << 20
+"""A frame unpacks to at most so many times its packed size, or to so little that it does not matter."""
 
 
 def unpacked(path: Path, digest: Digest, unpacking: Unpacking) -> tuple[Path, Digest] | None:
@@ -50,10 +53,14 @@ def _prefix(path: Path) -> str:
 def _uncompressed(path: Path, digest: Digest) -> tuple[Path, Digest]:
     target = path.with_name(stem(path.name) + ".fits")
     part = target.with_name(target.name + ".part")
-    walker = FitsWalker(str(path))
-    with open_fits(path) as packed, part.open("wb") as plain:
+    walker = FitsWalker(str(path), tolerant=True)
+    longest = _LARGEST_RATIO * path.stat().st_size + _ALWAYS_ALLOWED_BYTES
+    with open_fits(path) as packed, open_beside(part, os.O_WRONLY | os.O_TRUNC) as plain:
         while chunk := packed.read(_CHUNK):
-            plain.write(chunk)
+            if plain.tell() + len(chunk) > longest:
+                os.ftruncate(plain.fileno(), 0)
+                raise DataError(f"{path} unpacks to more than {longest} bytes, which no frame does; it stays packed")
+            _write_all(plain, chunk)
             walker.feed(chunk)
     if walker.close().digest != digest:
         part.unlink()
@@ -82,10 +89,17 @@ def _unpacked_image(path: Path) -> tuple[Path, Digest]:
         image = fits.PrimaryHDU(hdus[1].data, hdus[1].header, do_not_scale_image_data=True)
         # astropy drops the scale, because it takes the data for scaled ones.
         image.header.update({key: hdus[1].header[key] for key in ("BSCALE", "BZERO") if key in hdus[1].header})
-        image.writeto(part, overwrite=True, output_verify="silentfix+ignore")
+        with open_beside(part, os.O_WRONLY | os.O_TRUNC):
+            image.writeto(part, overwrite=True, output_verify="silentfix+ignore")
     content = verify_fits(part)
     _publish(part, target, path)
     return target, content.digest
+
+
+def _write_all(stream: BinaryIO, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[stream.write(view) :]
 
 
 def _publish(part: Path, target: Path, packed: Path) -> None:

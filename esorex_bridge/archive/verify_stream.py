@@ -5,17 +5,36 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from esorex_bridge.archive.transfer import is_fits_name, is_page
+from msgspec import Struct
+
+from esorex_bridge.archive.exchange import is_page, what_came
+from esorex_bridge.archive.transfer import is_fits_name
 from esorex_bridge.errors import DataError
-from esorex_bridge.files import Digest
+from esorex_bridge.files import Digest, is_dp_id, is_processed, stem
+from esorex_bridge.fits.header import read_header
 from esorex_bridge.fits.stream import MAGIC_BYTES, no_fits, packing_of
-from esorex_bridge.fits.verify import FitsWalker, verify_fits
+from esorex_bridge.fits.verify import FitsContent, FitsWalker, verify_fits
 
 _HEAD_BYTES = 512
 
 
 class PageError(DataError):
     """A web page came instead of a file."""
+
+
+class Verified(Struct, frozen=True):
+    """What the content of a file is.
+
+    Parameters
+    ----------
+    digest : Digest
+        Of the FITS stream, or of all bytes where the file is none.
+    oddities : tuple of str
+        Faults that the file may have by itself; see `FitsContent`.
+    """
+
+    digest: Digest
+    oddities: tuple[str, ...] = ()
 
 
 class Arriving:
@@ -33,7 +52,7 @@ class Arriving:
     def __init__(self, name: str) -> None:
         self.head = b""
         self._name = name
-        self._walker = FitsWalker(name)
+        self._walker = FitsWalker(name, tolerant=True)
         self._hash = hashlib.sha256()
         self._packing: str | None = None
 
@@ -48,15 +67,15 @@ class Arriving:
         if len(self.head) < _HEAD_BYTES:
             self.head += data[: _HEAD_BYTES - len(self.head)]
             self._packing = packing_of(self.head)
-            if is_page(self.head):
-                raise PageError(f"{self._name}: a web page came instead of the file")
+            if is_page("", self.head):
+                raise PageError(f"{self._name}: {what_came('', self.head)} came instead of the file")
         if self._packing == "fits":
             self._walker.feed(data)
         elif self._packing is None:
             self._hash.update(data)
 
-    def close(self, path: Path, fits: bool) -> Digest:
-        """Return the digest of the whole content.
+    def close(self, path: Path, fits: bool) -> Verified:
+        """Return what the whole content is.
 
         Parameters
         ----------
@@ -68,29 +87,58 @@ class Arriving:
         Raises
         ------
         DataError
-            Where it is no whole file, or no FITS though it passes for it.
+            If it is no whole file, or no FITS though it passes for it.
         """
         if not self.head:
             raise DataError(f"{self._name} is empty (0 bytes)")
         if self._packing == "fits":
-            return self._walker.close().digest
+            return _verified(self._walker.close())
         if self._packing is not None and fits:
-            return verify_fits(path).digest
+            return _verified(verify_fits(path, tolerant=True))
         if fits:
             raise DataError(no_fits(path, self.head[:MAGIC_BYTES]))
         if self._packing is not None:
             with path.open("rb") as stream:
-                return Digest(f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}")
-        return Digest(f"sha256:{self._hash.hexdigest()}")
+                return Verified(Digest(f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"))
+        return Verified(Digest(f"sha256:{self._hash.hexdigest()}"))
 
 
-def digest_of(path: Path) -> Digest:
-    """Return the digest of a file that lies on disk, after walking it where it is FITS.
+def _verified(content: FitsContent) -> Verified:
+    return Verified(content.digest, content.oddities)
+
+
+def refuse_other_frame(name: str, path: Path) -> None:
+    """Refuse a raw frame whose header says that it is another one.
+
+    Parameters
+    ----------
+    name : str
+        Archive name that it was asked for by. Only raw frames are looked at: a product carries the ARCFILE of its
+        first raw.
+    path : Path
+        The file, sound.
 
     Raises
     ------
     DataError
-        Where the file is damaged, empty or cannot be read.
+        If its header names another frame; one that names none passes.
+    """
+    if not is_dp_id(name) or is_processed(name) or name.startswith("ADP."):
+        return
+    header = read_header(path)
+    for keyword in ("ARCFILE", "DP.ID"):
+        stated = stem(str(header.get(keyword) or "").strip())
+        if is_dp_id(stated) and stated.replace("_", ":") != name.replace("_", ":"):
+            raise DataError(f"{name}: the file that came is another frame ({keyword} in its header is {stated})")
+
+
+def verified_file(path: Path) -> Verified:
+    """Return what a file that lies on disk is, after walking it where it is FITS.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged, empty or cannot be read.
     """
     arriving = Arriving(str(path))
     try:
@@ -100,3 +148,17 @@ def digest_of(path: Path) -> Digest:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
     return arriving.close(path, is_fits_name(path.name))
+
+
+def digest_of(path: Path) -> Digest:
+    """Return the digest of a file that lies on disk; as `verified_file`, and an odd file is refused.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged, odd, empty or cannot be read.
+    """
+    found = verified_file(path)
+    if found.oddities:
+        raise DataError(f"{path} {found.oddities[0]}; fetch it again")
+    return found.digest

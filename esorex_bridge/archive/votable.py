@@ -20,6 +20,39 @@ THIS, CALIBRATION, AUXILIARY = "#this", "#calibration", "#auxiliary"
 SIBLING = "http://archive.eso.org/rdf/datalink/eso#sibling_raw"
 NIGHT_LOG = "http://archive.eso.org/rdf/datalink/eso#night_log"
 
+KNOWN_SEMANTICS = frozenset(
+    (
+        "this",
+        "calibration",
+        "auxiliary",
+        "sibling_raw",
+        "night_log",
+        "calselector_raw2raw",
+        "calselector_raw2master",
+        "preview",
+        "progenitor",
+        "derivation",
+        "cutout",
+        "data_documentation",
+        "counterpart",
+        "coderived",
+        "proc",
+        "error",
+        "noise",
+        "weight",
+        "thumbnail",
+        "documentation",
+        "package",
+        "preview-image",
+        "preview-plot",
+        "detached-header",
+        "bias",
+        "dark",
+        "flat",
+    )
+)
+"""Fragments of the vocabularies of IVOA and ESO, in lower case."""
+
 _ATTRIBUTE = re.compile(r'(\w+)="([^"]*)"')
 
 
@@ -85,8 +118,14 @@ class Links(Struct, frozen=True):
     rows: tuple[Link, ...]
 
     def of(self, semantics: str) -> tuple[Link, ...]:
-        """Return the rows of one semantics, compared as plain text."""
-        return tuple(row for row in self.rows if row.semantics == semantics)
+        """Return the rows of one semantics, compared by the fragment: services write it alone or with an address."""
+        wanted = fragment(semantics)
+        return tuple(row for row in self.rows if fragment(row.semantics) == wanted)
+
+    @property
+    def unknown(self) -> tuple[Link, ...]:
+        """The rows of a semantics that is in no vocabulary we know; they are listed, and nothing is made of them."""
+        return tuple(row for row in self.rows if fragment(row.semantics) not in KNOWN_SEMANTICS)
 
 
 class Statement(Struct, frozen=True):
@@ -129,6 +168,15 @@ def read_links(document: bytes) -> Links:
         cells = [("".join(map(str, cell.itertext()))).strip() for cell in row]
         rows.append(_link(dict(zip(names, cells, strict=False))))
     return Links(status, message, tuple(rows))
+
+
+def fragment(semantics: str) -> str:
+    """Return what stands behind the `#` of a semantics, in lower case.
+
+    >>> fragment("http://www.ivoa.net/rdf/datalink/core#calibration")
+    'calibration'
+    """
+    return semantics.rpartition("#")[2].strip().lower()
 
 
 def read_statement(description: str) -> Statement:

@@ -30,7 +30,7 @@ from esorex_bridge.session import Session, Settings
 
 if TYPE_CHECKING:
     from esorex_bridge.archive.client import ArchiveClient
-    from esorex_bridge.archive.report import FileReport, Received
+    from esorex_bridge.archive.report import Event, FileReport
 
 
 class Planned(Struct, frozen=True):
@@ -276,7 +276,7 @@ class Supply:
         self.fetching.files += len(names)
         client.fetch(names, folder, progress=self._told)
 
-    def _told(self, event: Received | FileReport) -> None:
+    def _told(self, event: Event) -> None:
         from esorex_bridge.archive.report import FileReport
 
         if isinstance(event, FileReport):

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from esorex_bridge.archive.report import FileReport, Progress, Received
+from esorex_bridge.archive.report import Event, FileReport, Listed, Progress, Received
 from esorex_bridge.cli import output
 
 
@@ -29,9 +29,11 @@ class _Lines:
         self._ended = 0
         self._lock = threading.Lock()
 
-    def tell(self, event: Received | FileReport) -> None:
+    def tell(self, event: Event) -> None:
         """Take an event."""
-        if isinstance(event, Received):
+        if isinstance(event, Listed):
+            self._files = max(self._files, event.files)
+        if not isinstance(event, FileReport):
             return
         with self._lock:
             self._ended += 1
@@ -53,11 +55,13 @@ def _bar(files: int) -> Iterator[Progress]:
     ) as bars:
         whole = bars.add_task("files", total=files)
 
-        def tell(event: Received | FileReport) -> None:
+        def tell(event: Event) -> None:
             with lock:
                 if isinstance(event, FileReport):
                     bars.advance(whole)
-                else:
+                elif isinstance(event, Listed):
+                    bars.update(whole, total=max(files, event.files))
+                elif isinstance(event, Received):
                     so_far[event.name] = event.size_bytes
                     bars.update(whole, description=f"files, {sum(so_far.values()) / 1e6:.1f} MB")
 

@@ -131,12 +131,12 @@ def test_a_table_without_its_rows_is_asked_for_again(
     assert any(file.category == "CAL_DARK" for file in reply.listed)
 
 
-def test_no_tree_and_no_table_is_an_outcome_with_the_frame_itself(
+def test_no_tree_and_no_table_is_no_answer_and_leaves_the_frame_itself(
     client: ArchiveClient, small_archive: EmbeddedArchive, science: list[str]
 ) -> None:
     small_archive.fault(Fault.NO_TREE)
     reply = only(client.associations(science[:1], "Raw2Raw"))
-    assert (reply.outcome, reply.covers) == (Outcome.NO_TREE, (science[0],))
+    assert (reply.outcome, reply.covers) == (Outcome.UNANSWERED, (science[0],))
     assert [file.name for file in reply.listed] == [science[0]]
     assert wanted([science[0]], [reply]).names == (science[0],)
 
@@ -154,7 +154,7 @@ def test_a_service_that_keeps_failing_is_an_error_and_never_no_calibrations(
     client: ArchiveClient, small_archive: EmbeddedArchive, science: list[str]
 ) -> None:
     small_archive.fault(Fault.HTTP_500, kind="calselector")
-    with pytest.raises(ServiceError, match="HTTP 500, after 3 tries"):
+    with pytest.raises(ServiceError, match=r"HTTP 500 .*, after 3 tries"):
         client.associations(science, "Raw2Raw")
 
 

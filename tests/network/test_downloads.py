@@ -262,9 +262,24 @@ def test_bytes_that_were_damaged_on_the_way_are_noticed_by_datasum_and_fetched_a
         report = client.fetch([name], tmp_path)
         assert report.paths[name].read_bytes() == frame_with_checksum()
         assert archive.count("file") == 2
+
+
+def test_a_file_that_comes_twice_with_the_same_wrong_datasum_is_kept_with_a_warning(
+    frames_folder: Path, tmp_path: Path, patience: RetryPolicy
+) -> None:
+    name = DpId("TESTER.2016-03-02T00:30:00.076")
+    frame = ArchiveFile(name, "TEST", (("INSTRUME", "TESTER"),), frame_with_checksum)
+    night = Night("with checksum", "TESTER", (frame,), (), kept=False)
+    with (
+        EmbeddedArchive([night], frames_folder) as archive,
+        ArchiveClient(Services.at(archive.url), patience=patience) as client,
+    ):
         archive.fault(Fault.DAMAGED, kind="file")
-        (file,) = client.fetch([name], tmp_path / "again").files
-        assert file.status is FileStatus.FAILED and "DATASUM" in file.reason
+        (file,) = client.fetch([name], tmp_path).files
+        assert file.status is FileStatus.FETCHED and "DATASUM" in file.reason and "warning" in file.reason
+        assert archive.count("file") == 2
+        (kept,) = client.fetch([name], tmp_path).files
+        assert kept.status is FileStatus.KEPT and archive.count("file") == 2
 
 
 def test_a_truncated_z_file_of_the_right_length_is_noticed_though_it_unpacks(
