@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +23,6 @@ EXAMPLE = (
 ACTIONS = ("list", "show", "check", "import")
 INSTRUMENTS = {"naco": ["NAOS+CONICA", "NACO"], "giraf": ["GIRAFFE", "GIRAF"]}
 """INSTRUME where it is not the name of the rule file in capitals."""
-SHARE_FOLDERS = (Path("/usr/share"), Path("/usr/local/share"), Path("/opt/local/share"))
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -63,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
 def _import(args: argparse.Namespace) -> int:
     """Print a draft of a definition, made from rules and installed recipes."""
     from esorex_bridge.definitions.draft import draft_workflow
+    from esorex_bridge.definitions.installed_rules import read_rules
     from esorex_bridge.definitions.workflow import parse_workflow
     from esorex_bridge.esorex.man_pages import recipes_of_pipeline
 
@@ -72,7 +71,7 @@ def _import(args: argparse.Namespace) -> int:
     name = path.stem.removesuffix("_wkf")
     pipeline = args.pipeline or name
     instruments = [args.instrument] if args.instrument else INSTRUMENTS.get(name, [name.upper()])
-    text = draft_workflow(_read_rules(path), recipes_of_pipeline(pipeline), name, instruments, pipeline)
+    text = draft_workflow(read_rules(path), recipes_of_pipeline(pipeline), name, instruments, pipeline)
     parse_workflow(text, f"the draft from {path}")
     if args.json:
         output.emit_json({"workflow": name, "text": text})
@@ -150,6 +149,7 @@ def _document(workflow: Workflow, steps: bool) -> dict[str, Any]:
 
 def _check(args: argparse.Namespace, chosen: tuple[Workflow, ...]) -> int:
     from esorex_bridge.definitions.comparison import compare_with_rules, find_looser
+    from esorex_bridge.definitions.folders import workflow_folder
     from esorex_bridge.definitions.inspection import inspect, unknown_to_rules
     from esorex_bridge.esorex.check import check_recipes
     from esorex_bridge.session import Session, Settings
@@ -160,9 +160,9 @@ def _check(args: argparse.Namespace, chosen: tuple[Workflow, ...]) -> int:
         for workflow in chosen:
             findings += inspect(workflow)
             findings += check_recipes(workflow, session.esorex)
-            rules = next(_rules(workflow, args.oca), None)
+            rules = _rules(workflow, args.oca)
             findings += unknown_to_rules(workflow, rules) if rules else ()
-            findings += find_looser(workflow, rules, grave=False)
+            findings += find_looser(workflow, rules, grave=Path(workflow.source).parent == workflow_folder())
             compared += ((workflow, each) for each in compare_with_rules(workflow, rules))
     grave = [finding for finding in findings if finding.grave]
     if args.json:
@@ -218,21 +218,8 @@ def _finding(finding: Finding) -> dict[str, Any]:
     return {"place": finding.place, "problem": finding.problem, "grave": finding.grave}
 
 
-def _rules(workflow: Workflow, given: Path | None) -> Iterator[Rules]:
-    """Yield the rules for a workflow's instrument: those given, or those of the installed pipeline."""
-    from esorex_bridge.definitions.oca.library import PATTERNS, rule_file
+def _rules(workflow: Workflow, given: Path | None) -> Rules | None:
+    """Return the rules for a workflow's instrument: those given, or those of the installed pipeline."""
+    from esorex_bridge.definitions.installed_rules import installed_rules, read_rules
 
-    installed = [path for folder in SHARE_FOLDERS for pattern in PATTERNS for path in sorted(folder.glob(pattern))]
-    path = given or rule_file(workflow.instruments[0], installed)
-    if path is not None:
-        yield _read_rules(path)
-
-
-def _read_rules(path: Path) -> Rules:
-    from esorex_bridge.definitions.oca.grammar import parse_rules
-
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from None
-    return parse_rules(text, path.name)
+    return installed_rules(workflow.instruments[0]) if given is None else read_rules(given)

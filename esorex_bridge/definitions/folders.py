@@ -75,7 +75,8 @@ class Definitions(Struct, frozen=True, eq=False):
             It says something that is not allowed.
         """
         if path not in self._read:
-            self._read[path] = parse_workflow(read_text(path), str(path), self._base_of(path))
+            workflow = parse_workflow(read_text(path), str(path), self._base_of(path))
+            self._read[path] = workflow if path.parent == workflow_folder() else _match_by_rules(workflow)
         return self._read[path]
 
     def _base_of(self, path: Path) -> _Base:
@@ -87,6 +88,20 @@ class Definitions(Struct, frozen=True, eq=False):
             self._texts[path] = read_text(path)
         text = self._texts[path]
         return instrument.upper() in text.upper() or ("\nextends:" in text and "\ninstruments:" not in text)
+
+
+def _match_by_rules(workflow: Workflow) -> Workflow:
+    """Let calibrations without a written `match` compare what the rules of the installed pipeline compare.
+
+    Our own definitions write what the rules compare, so that nobody waits for rules to be read.
+    """
+    if all(each.match_from == "written" for step in workflow.steps for each in step.calibrations):
+        return workflow
+    from esorex_bridge.definitions.comparison import with_rules_match
+    from esorex_bridge.definitions.installed_rules import installed_rules
+
+    rules = installed_rules(workflow.instruments[0]) if workflow.instruments else None
+    return workflow if rules is None else with_rules_match(workflow, rules)
 
 
 class _Base(Struct, frozen=True):

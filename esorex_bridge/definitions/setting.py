@@ -7,23 +7,30 @@ exposure time is another dark.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from msgspec.structs import replace
 
 from esorex_bridge.definitions.steps import Calibration, StepDefinition
 
-_EXPOSURE = re.compile(r"(^|\.)(N?DIT\d*|N?UIT\d*|EXPTIME)$|^(TPL|OBS)\.|^(ARCFILE|MJD-OBS)$")
+_EXPOSURE = re.compile(r"(^|\.)(N?DIT\d*|N?UIT\d*|EXPTIME)$")
+_TEMPLATE = re.compile(r"^(TPL|OBS)\.|^(ARCFILE|MJD-OBS)$")
+_BAD_PIXELS = re.compile(r"BPM|BP_?MAP|BAD_?PIX|HOT|COLD")
 
 
 def is_exposure(keyword: str) -> bool:
-    """Tell whether a keyword is of the exposure or the template, and not of the instrument's setting."""
+    """Tell whether a keyword is of the exposure time."""
     return _EXPOSURE.search(keyword) is not None
 
 
-def is_dark(step: StepDefinition) -> bool:
-    """Tell whether a step makes darks, which depend on the exposure time."""
-    return any("DARK" in category for category in (*step.main, *step.products))
+def is_template(keyword: str) -> bool:
+    """Tell whether a keyword is of the template or the single exposure, and not of a setting."""
+    return _TEMPLATE.search(keyword) is not None
+
+
+def is_dark(category: str) -> bool:
+    """Tell whether a category is of darks, which depend on the exposure time; a map of bad pixels does not."""
+    return "DARK" in category and _BAD_PIXELS.search(category) is None
 
 
 def with_default_match(steps: Iterable[StepDefinition]) -> tuple[StepDefinition, ...]:
@@ -48,12 +55,15 @@ def setting_of_makers(
     """Return the setup keywords by which the makers of a calibration group their raws, without those that are loose."""
     makers = [step for step in steps if step is not user and set(step.products).intersection(calibration.accepted)]
     loose = {keyword for keyword, _ in calibration.loose}
-    keys = dict.fromkeys(key for maker in makers for key in _setup_keywords(maker, steps))
-    return tuple(key for key in keys if key not in loose)
+    dark = is_dark(calibration.category)
+    keys = dict.fromkeys(key for maker in makers for key in _grouping(maker, steps))
+    kept = (key for key in keys if not is_template(key) and (dark or not is_exposure(key)))
+    return tuple(key for key in kept if key not in loose)
 
 
-def _setup_keywords(maker: StepDefinition, steps: tuple[StepDefinition, ...]) -> Iterator[str]:
-    keys = maker.group_by or next(
-        (other.group_by for other in steps if other is not maker and set(other.products).intersection(maker.main)), ()
-    )
-    return (key for key in keys if is_dark(maker) or not is_exposure(key))
+def _grouping(maker: StepDefinition, steps: tuple[StepDefinition, ...]) -> tuple[str, ...]:
+    """Return the keywords by which a step groups; where its main files are products, those of what makes these."""
+    if maker.group_by:
+        return maker.group_by
+    before = (step.group_by for step in steps if step is not maker and set(step.products).intersection(maker.main))
+    return next(before, ())

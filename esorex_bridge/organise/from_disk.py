@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from esorex_bridge.organise.breakpoints import Breakpoint
     from esorex_bridge.organise.organiser import Organised
 
-SHARE_FOLDERS = (Path("/usr/share"), Path("/usr/local/share"), Path("/opt/local/share"))
 By = Literal["both", "calselector", "oca"]
 WAYS: tuple[By, ...] = ("both", "calselector", "oca")
 """By trees with gaps filled by rules, by trees alone, or by rules alone."""
@@ -184,19 +183,18 @@ def _rules(
     request: Request, instruments: tuple[str, ...], workflows: tuple[Workflow, ...]
 ) -> tuple[dict[str, Rules], tuple[str, ...]]:
     """Return the rules for each instrument, completed by what is known of recipes, and what is missing."""
-    from esorex_bridge.definitions.oca.grammar import parse_rules
-    from esorex_bridge.definitions.oca.library import PATTERNS, rule_file
+    from esorex_bridge.definitions.installed_rules import read_rules, rule_files
+    from esorex_bridge.definitions.oca.library import rule_file
     from esorex_bridge.definitions.oca.supplement import supplemented
 
-    installed = [path for pattern in PATTERNS for folder in SHARE_FOLDERS for path in sorted(folder.glob(pattern))]
     found: dict[str, Rules] = {}
     warnings = []
     for instrument in instruments:
-        path = request.oca or rule_file(instrument, installed)
+        path = request.oca or rule_file(instrument, rule_files())
         if path is None:
             warnings.append(f"No OCA rules for {instrument} are installed: give a file with --oca.")
             continue
-        found[instrument] = supplemented(parse_rules(_text(path), path.name), _facts(instrument, workflows))
+        found[instrument] = supplemented(read_rules(path), _facts(instrument, workflows))
     return found, tuple(warnings)
 
 

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from esorex_bridge.definitions.comparison import compare_with_rules, compares, find_looser, with_rules_match
+from esorex_bridge.definitions.folders import read_workflow
+from esorex_bridge.definitions.installed_rules import installed_rules
 from esorex_bridge.definitions.located import DefinitionError
 from esorex_bridge.definitions.oca.grammar import parse_rules
-from esorex_bridge.definitions.setting import is_exposure
+from esorex_bridge.definitions.setting import is_dark, is_exposure, is_template
 from esorex_bridge.definitions.steps import Calibration, Validity
 from esorex_bridge.definitions.workflow import Workflow, parse_workflow
 
@@ -65,15 +67,15 @@ def calibration(workflow: Workflow, category: str) -> Calibration:
 
 
 @pytest.mark.parametrize(
-    "keyword", ["DET.DIT", "DET.NDIT", "DET2.SEQ1.DIT", "EXPTIME", "TPL.START", "OBS.ID", "ARCFILE"]
+    "keyword", ["DET.DIT", "DET.NDIT", "DET2.SEQ1.DIT", "EXPTIME", "TPL.START", "OBS.ID", "ARCFILE", "MJD-OBS"]
 )
 def test_exposure_and_template_are_no_setting(keyword: str) -> None:
-    assert is_exposure(keyword)
+    assert is_exposure(keyword) or is_template(keyword)
 
 
 @pytest.mark.parametrize("keyword", ["DET.READ.MODE", "INS.FILT1.NAME", "DET.WIN1.BINX", "INS.OPTI6.NAME"])
 def test_filters_and_read_outs_are_a_setting(keyword: str) -> None:
-    assert not is_exposure(keyword)
+    assert not is_exposure(keyword) and not is_template(keyword)
 
 
 def test_without_a_written_match_the_makers_grouping_counts_without_exposure_and_template() -> None:
@@ -83,7 +85,13 @@ def test_without_a_written_match_the_makers_grouping_counts_without_exposure_and
 
 
 def test_a_dark_agrees_in_the_exposure_time_too() -> None:
-    assert calibration(toy(), "MASTER_DARK").match == ("DET.DIT", "DET.READ.MODE", "TPL.START")
+    assert calibration(toy(), "MASTER_DARK").match == ("DET.DIT", "DET.READ.MODE")
+
+
+def test_a_map_of_bad_pixels_is_no_dark() -> None:
+    assert is_dark("NACO_IMG_DARK_AVG")
+    assert not is_dark("CAL_DARK_BPM")
+    assert not is_dark("BADPIXEL_DARK")
 
 
 def test_what_no_step_makes_has_nothing_to_agree_in() -> None:
@@ -129,7 +137,7 @@ def test_a_match_that_is_looser_than_the_rules_is_found_unless_it_says_why() -> 
 
 def test_without_rules_the_makers_grouping_is_what_a_match_is_held_against() -> None:
     silent = toy(dark="{match: [DET.READ.MODE]}")
-    assert [each.looser for each in compare_with_rules(silent, None) if each.looser] == [("DET.DIT", "TPL.START")]
+    assert [each.looser for each in compare_with_rules(silent, None) if each.looser] == [("DET.DIT",)]
 
 
 def test_time_and_level_are_read_in_the_order_written() -> None:
@@ -178,3 +186,19 @@ def test_a_definition_that_extends_one_keeps_what_it_does_not_change(tmp_path: P
     flat = calibration(changed, "MASTER_FLAT")
     assert (flat.required, flat.match, flat.strict, flat.match_from) == (True, ("INS.MODE",), ("INS.MODE",), "written")
     assert changed.unsupported == (("X", "no recipe"),)
+
+
+def test_a_definition_of_the_users_own_compares_what_the_installed_rules_compare(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "workflow: mine\ninstruments: [NAOS+CONICA]\npipeline: naco\nstate: from documentation\nsteps:\n"
+        "  - {recipe: naco_img_twflat, main: [CAL_FLAT_TW], products: [MASTER_IMG_FLAT]}\n"
+        "  - recipe: naco_img_jitter\n    main: [IM_JITTER_OBJ]\n    calibrations: {MASTER_IMG_FLAT: {}}\n"
+        "    products: [COADDED_IMG]\n"
+    )
+    if installed_rules("NAOS+CONICA") is None:
+        pytest.skip("the NACO pipeline is not installed")
+    flat = calibration(read_workflow(path), "MASTER_IMG_FLAT")
+    assert set(flat.match) == {"INS.OPTI6.NAME", "INS.OPTI7.NAME", "DET.WIN.NX", "DET.WIN.NY"}
+    assert flat.strict == flat.match
+    assert flat.match_from == "rules"

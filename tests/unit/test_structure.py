@@ -16,8 +16,8 @@ LONGEST_BODY = 50
 DECIDING = ("datasets", "definitions", "plan", "reuse")
 """Folders of `esorex_bridge` whose modules take values and return values."""
 
-READS_DISK = frozenset({"esorex_bridge/definitions/folders.py"})
-"""Modules in these folders that read the disk all the same: this one finds and reads definition files."""
+READS_DISK = frozenset({"esorex_bridge/definitions/folders.py", "esorex_bridge/definitions/installed_rules.py"})
+"""Modules in these folders that read the disk all the same: they find and read definition files and rule files."""
 
 DISK_METHODS = frozenset(
     [
