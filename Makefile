@@ -5,24 +5,24 @@ PYTHON     ?= python3
 VENV       := .venv
 BIN        := $(VENV)/bin
 
-.PHONY: demo test test-all coverage setup clean
+.PHONY: demo test test-all coverage setup test-tools clean
 
 demo: setup
 	$(BIN)/esorex-bridge demo --instrument $(INSTRUMENT) --root $(DEMO_ROOT)
 
-test: setup
+test: setup test-tools
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile -m "not slow"
 
-test-all: setup
+test-all: setup test-tools
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
 
 # Subprocesses count too: most tests start the commands as a user does.
 coverage: export COVERAGE_FILE := $(CURDIR)/.coverage
-coverage: setup
+coverage: setup test-tools
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest --numprocesses=auto --dist=loadfile -m "not slow"
 	$(BIN)/coverage combine --quiet
@@ -30,6 +30,10 @@ coverage: setup
 
 setup: $(VENV)/.ready
 	@sh tools/pipelines.sh
+
+# What only tests need; the demonstration does without.
+test-tools: setup
+	@sh tools/validator.sh $(VENV)
 
 # One stamp for the virtual environment: made again only when its requirements change.
 $(VENV)/.ready: pyproject.toml tools/environment.sh

@@ -41,10 +41,13 @@ class Verb(Struct, frozen=True):
         Name of its module in this package; with dots, its full name elsewhere.
     summary : str
         One line for `--help`.
+    sub : dict of str to Verb
+        Verbs of its own, each with options and help of its own: `provenance export`.
     """
 
     module: str
     summary: str
+    sub: dict[str, Verb] = {}
 
 
 STAGES: dict[str, dict[str, Verb]] = {
@@ -74,7 +77,14 @@ STAGES: dict[str, dict[str, Verb]] = {
         "workflows": Verb("workflows", "list, show or check workflow definitions"),
     },
     "look": {
-        "provenance": Verb("provenance", "show what a product was made from, down to the raws"),
+        "provenance": Verb(
+            "provenance",
+            "show what a product was made from, down to the raws",
+            {
+                "export": Verb("provenance_export", "write a reduction to carry away, as an RO-Crate"),
+                "verify": Verb("provenance_verify", "check that a crate is what was exported"),
+            },
+        ),
         "status": Verb("status", "show history and disk use; verify files"),
         "clean": Verb("clean", "remove unneeded products"),
     },
@@ -102,6 +112,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if name not in VERBS:
         return _overview(words, name)
     verb = VERBS[name]
+    words.remove(name)
+    second = _verb_in(words)
+    if second in verb.sub:
+        words.remove(second)
+        name, verb = f"{name} {second}", verb.sub[second]
     module: VerbModule = importlib.import_module(verb.module if "." in verb.module else f"{__name__}.{verb.module}")
     parser = argparse.ArgumentParser(
         prog=f"esorex-bridge {name}",
@@ -111,7 +126,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         allow_abbrev=False,
     )
     module.configure(parser)
-    words.remove(name)
     args = parser.parse_args(words)
     return _guarded(module, args)
 

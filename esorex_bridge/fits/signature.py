@@ -7,17 +7,11 @@ keywords to them, so that a header that differs is worth a word, and no proof of
 
 from __future__ import annotations
 
-from io import BufferedReader
 from pathlib import Path
 
-from esorex_bridge.errors import DataError
-from esorex_bridge.fits.card import CARD_BYTES
-from esorex_bridge.fits.header import BLOCK_BYTES, Header
-from esorex_bridge.fits.stream import ByteStream, open_fits
-from esorex_bridge.fits.verify import describe, sum_of_words
-
-_END = b"END     "
-_MOST_BLOCKS = 10_000
+from esorex_bridge.fits.hdus import hdu_headers
+from esorex_bridge.fits.header import Header
+from esorex_bridge.fits.verify import sum_of_words
 
 
 def altered_headers(path: Path) -> tuple[int, ...]:
@@ -31,18 +25,8 @@ def altered_headers(path: Path) -> tuple[int, ...]:
     DataError
         When the file cannot be read, or is no FITS.
     """
-    altered = []
-    number = 0
-    with open_fits(path) as stream:
-        while raw := _header(stream, path):
-            header = Header(raw)
-            if not _holds(header, raw):
-                altered.append(number)
-            if not isinstance(stream, BufferedReader):
-                break
-            stream.seek(describe(header, str(path), number).padded_bytes, 1)
-            number += 1
-    return tuple(altered)
+    headers = enumerate(hdu_headers(path, unpack=False))
+    return tuple(number for number, (header, raw) in headers if not _holds(header, raw))
 
 
 def _holds(header: Header, raw: bytes) -> bool:
@@ -50,16 +34,3 @@ def _holds(header: Header, raw: bytes) -> bool:
     if not (isinstance(checksum, str) and checksum.strip() and datasum.isdigit()):
         return True
     return (sum_of_words(memoryview(raw)) + int(datasum)) % 0xFFFFFFFF == 0
-
-
-def _header(stream: ByteStream, path: Path) -> bytes:
-    """Return the blocks of the header that begins here; nothing where none does."""
-    raw = bytearray()
-    for _ in range(_MOST_BLOCKS):
-        block = stream.read(BLOCK_BYTES)
-        if len(block) < BLOCK_BYTES or not (raw or block.startswith((b"SIMPLE  =", b"XTENSION="))):
-            return b""
-        raw += block
-        if any(block.startswith(_END, at) for at in range(0, BLOCK_BYTES, CARD_BYTES)):
-            return bytes(raw)
-    raise DataError(f"{path} has a header that has no END card; fetch it again")

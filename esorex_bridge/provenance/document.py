@@ -6,11 +6,15 @@ Paths are not in it: it is to be carried away. Files are named by what the archi
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct, field
 from msgspec.json import Encoder, format
 
+from esorex_bridge.errors import DataError
+from esorex_bridge.fits.hdus import datasums
 from esorex_bridge.provenance.lineage import Activity, Input, Lineage, ParameterValue, Source, SourceKind
 from esorex_bridge.reuse.record import Product
 from esorex_bridge.version import __version__
@@ -34,12 +38,16 @@ class FileEntry(Struct, frozen=True):
         `PRO CATG` of a product; None for other files, whose tag belongs to their use.
     kind : {'product', 'raw', 'master', 'static'}
         `master` is a processed calibration of the archive.
+    datasums : tuple of str
+        DATASUM of each HDU of a product, as its headers state them: what must be equal where it is made again. Empty
+        for other files, and where the product was not there any more.
     """
 
     file: str
     sha256: str
     category: str | None
     kind: Literal["product", "raw", "master", "static"]
+    datasums: tuple[str, ...] = ()
 
 
 class InputEntry(Struct, frozen=True, omit_defaults=True):
@@ -185,7 +193,14 @@ def _input_entry(entry: Input) -> InputEntry:
 
 
 def _product_entry(product: Product) -> FileEntry:
-    return FileEntry(product.path.name, hex_of(product.digest), product.category, "product")
+    return FileEntry(product.path.name, hex_of(product.digest), product.category, "product", _datasums(product.path))
+
+
+def _datasums(path: Path) -> tuple[str, ...]:
+    """Return the sums of a product's data; nothing where it is gone or no FITS file any more."""
+    with suppress(DataError, OSError):
+        return datasums(path)
+    return ()
 
 
 def _source_entry(source: Source) -> FileEntry:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,9 +91,19 @@ def _at(rows: tuple[tuple[StepKey, int], ...], store: SqliteStore) -> Found | No
 
 
 def _by_words(word: str, store: SqliteStore) -> Found | None:
-    keys = store.delivered_keys(word) or store.keys_of_step(word)[:1] or _keys_beginning(word, store)
+    delivered = store.delivered_keys(word)
+    if delivered:
+        return Found(tuple(end for key in delivered for end in _delivered(word, key, store)), delivered)
+    keys = store.keys_of_step(word)[:1] or _keys_beginning(word, store)
     products = tuple(product for key in keys for product in store.products(key))
     return Found(products, keys) if keys else None
+
+
+def _delivered(dataset: str, key: StepKey, store: SqliteStore) -> Iterator[Product]:
+    """Yield the end products that a dataset got of a step, under the names that they were delivered under."""
+    made = store.products(key)
+    for position, path in store.delivered_paths(key)[dataset]:
+        yield replace(made[position], file=path)
 
 
 def _keys_beginning(word: str, store: SqliteStore) -> tuple[StepKey, ...]:

@@ -55,9 +55,12 @@ def test_the_package_runs_as_a_module() -> None:
     assert told == f"esorex-bridge {__version__}\n"
 
 
-@pytest.mark.parametrize("verb", sorted(VERBS))
+SUB_VERBS = [f"{name} {sub}" for name, verb in VERBS.items() for sub in verb.sub]
+
+
+@pytest.mark.parametrize("verb", [*sorted(VERBS), *SUB_VERBS])
 def test_every_verb_has_help_with_an_example(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = run(capsys, verb, "--help")
+    code, out, _ = run(capsys, *verb.split(), "--help")
     assert code == 0
     assert f"example:\n  esorex-bridge {verb}" in out
 

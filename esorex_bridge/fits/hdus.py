@@ -1,0 +1,69 @@
+"""The headers of all HDUs of a file, one after the other, without reading the data between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from io import BufferedReader
+from pathlib import Path
+
+from esorex_bridge.errors import DataError
+from esorex_bridge.fits.card import CARD_BYTES
+from esorex_bridge.fits.header import BLOCK_BYTES, Header
+from esorex_bridge.fits.stream import ByteStream, open_fits
+from esorex_bridge.fits.verify import describe
+
+_END = b"END     "
+_MOST_BLOCKS = 10_000
+_PIECE_BYTES = 1 << 20
+
+
+def hdu_headers(path: Path, unpack: bool = True) -> Iterator[tuple[Header, bytes]]:
+    """Yield the header of each HDU, parsed and as the bytes of its blocks.
+
+    Parameters
+    ----------
+    path : Path
+        A FITS file, packed or not.
+    unpack : bool
+        Whether to go on to the second HDU of a packed file: that takes unpacking all between.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, or is no FITS.
+    """
+    number = 0
+    with open_fits(path) as stream:
+        while raw := _header(stream, path):
+            header = Header(raw)
+            yield header, raw
+            if not (unpack or isinstance(stream, BufferedReader)):
+                return
+            _skip(stream, describe(header, str(path), number).padded_bytes)
+            number += 1
+
+
+def datasums(path: Path) -> tuple[str, ...]:
+    """Return the DATASUM that each HDU of a file states; an empty text where one states none."""
+    return tuple(str(header.get("DATASUM", "")).strip() for header, _ in hdu_headers(path))
+
+
+def _skip(stream: ByteStream, size: int) -> None:
+    if isinstance(stream, BufferedReader):
+        stream.seek(size, 1)
+        return
+    while size > 0 and (piece := stream.read(min(size, _PIECE_BYTES))):
+        size -= len(piece)
+
+
+def _header(stream: ByteStream, path: Path) -> bytes:
+    """Return the blocks of the header that begins here; nothing where none does."""
+    raw = bytearray()
+    for _ in range(_MOST_BLOCKS):
+        block = stream.read(BLOCK_BYTES)
+        if len(block) < BLOCK_BYTES or not (raw or block.startswith((b"SIMPLE  =", b"XTENSION="))):
+            return b""
+        raw += block
+        if any(block.startswith(_END, at) for at in range(0, BLOCK_BYTES, CARD_BYTES)):
+            return bytes(raw)
+    raise DataError(f"{path} has a header that has no END card; fetch it again")
