@@ -28,7 +28,6 @@ from msgspec.structs import replace
 
 from esorex_bridge.batch.dataset_source import Fetching, Item, Planned, Supply
 from esorex_bridge.batch.driver import BatchOptions, Driver
-from esorex_bridge.batch.graph import Graph
 from esorex_bridge.batch.jobs import read_jobs
 from esorex_bridge.batch.ledger import BatchStores
 from esorex_bridge.batch.start import BatchRequest, new_batch
@@ -38,10 +37,11 @@ from esorex_bridge.demo.archive.tree_xml import tree_document
 from esorex_bridge.demo.nights.naco import naco_night
 from esorex_bridge.demo.nights.night import FrameFolder, group
 from esorex_bridge.executors.batch_folder import BatchFolder
-from esorex_bridge.executors.ports import Phase, TaskRequest, TaskStatus, Ticket
-from esorex_bridge.executors.result import Result
 from esorex_bridge.files import DpId
 from esorex_bridge.reuse.record import Record
+from esorex_bridge.run.executor import Phase, TaskRequest, TaskStatus, Ticket
+from esorex_bridge.run.graph import Graph
+from esorex_bridge.run.result import Result
 from esorex_bridge.session import Session, Settings
 
 COMMAND = str(Path(sys.executable).with_name("esorex-bridge"))

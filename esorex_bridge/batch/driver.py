@@ -12,11 +12,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esorex_bridge.batch.dataset_source import Downloaded, Fetching, Item, Planned, Supply, Unplanned
-from esorex_bridge.batch.graph import Graph, Node, NodeState
 from esorex_bridge.batch.ledger import BatchStores, Ledger, earlier_runs
 from esorex_bridge.esorex.runner import EsoRex
-from esorex_bridge.executors.ports import Executor, Phase, TaskRequest, TaskStatus, Ticket
-from esorex_bridge.executors.result import Result
 from esorex_bridge.executors.task import task_of
 from esorex_bridge.plan.plan import FileInput
 from esorex_bridge.reuse.decide import Decision, Execute, NotNeeded, Reuse, decide
@@ -24,6 +21,9 @@ from esorex_bridge.reuse.key import Statement, StepKey
 from esorex_bridge.reuse.record import Record
 from esorex_bridge.reuse.resolve import ResolvedPlan, Unresolvable
 from esorex_bridge.run.engine import resolve_all
+from esorex_bridge.run.executor import Executor, Phase, TaskRequest, TaskStatus, Ticket
+from esorex_bridge.run.graph import Graph, Node, NodeState
+from esorex_bridge.run.result import Result
 
 _PATIENCE_S = 0.25
 _LOOK_FOR_DATASETS_S = 0.25

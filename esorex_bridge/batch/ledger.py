@@ -15,15 +15,15 @@ from typing import Any
 
 from msgspec import Struct
 
-from esorex_bridge.batch.graph import Node
 from esorex_bridge.errors import BridgeError, DataError
 from esorex_bridge.executors.batch_folder import BatchFolder
-from esorex_bridge.executors.ports import Ticket
-from esorex_bridge.executors.result import Result
 from esorex_bridge.reuse.key import Statement, StepKey
 from esorex_bridge.reuse.record import Product, Record
 from esorex_bridge.reuse.resolve import ResolvedPlan
 from esorex_bridge.run.delivery import deliver
+from esorex_bridge.run.executor import Ticket
+from esorex_bridge.run.graph import Node
+from esorex_bridge.run.result import Result
 from esorex_bridge.store.step_store import SqliteStore
 from esorex_bridge.workspace.folders import Workspace
 

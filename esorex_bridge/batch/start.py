@@ -21,8 +21,8 @@ from esorex_bridge.batch.report import BatchReport, read_report
 from esorex_bridge.definitions.parameters import ParameterSetting
 from esorex_bridge.errors import RecipeError, UserError
 from esorex_bridge.executors.batch_folder import BatchFolder, batches, batches_folder
-from esorex_bridge.executors.ports import Executor
 from esorex_bridge.executors.site import Site, read_site
+from esorex_bridge.run.executor import Executor
 from esorex_bridge.session import Session, Settings
 from esorex_bridge.values import plain
 from esorex_bridge.workspace.folders import Workspace

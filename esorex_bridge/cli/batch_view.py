@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from esorex_bridge.batch.dataset_source import Fetching
     from esorex_bridge.batch.driver import Watcher
-    from esorex_bridge.batch.graph import Graph
     from esorex_bridge.batch.report import BatchReport
+    from esorex_bridge.run.graph import Graph
 
 _EVERY_S = 0.5
 _RUNNING_SHOWN = 12
@@ -66,7 +66,7 @@ def _drawing(graph: Graph, datasets: int, fetching: Fetching) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from esorex_bridge.batch.graph import NodeState
+    from esorex_bridge.run.graph import NodeState
 
     table = Table.grid(padding=(0, 2))
     counts = ", ".join(f"{graph.counts[state]} {state.value}" for state in NodeState if graph.counts[state])

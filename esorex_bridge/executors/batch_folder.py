@@ -24,9 +24,9 @@ from typing import Any
 from msgspec import Struct
 
 from esorex_bridge.errors import UserError
-from esorex_bridge.executors.result import Result, read_result
 from esorex_bridge.executors.task import Task, read_task
 from esorex_bridge.reuse.key import StepKey
+from esorex_bridge.run.result import Result, read_result
 
 VERSION = 1
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from esorex_bridge.executors.ports import Phase, TaskRequest, TaskStatus, Ticket
+from esorex_bridge.run.executor import Phase, TaskRequest, TaskStatus, Ticket
 
 _PASSED_MOST = 20
 """So many small steps may pass one that waits for room; then it is its turn."""

@@ -14,9 +14,9 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from esorex_bridge.executors.ports import EngineError, Phase, TaskRequest, TaskStatus, Ticket
 from esorex_bridge.executors.site import Site
 from esorex_bridge.executors.worker import work_on
+from esorex_bridge.run.executor import EngineError, Phase, TaskRequest, TaskStatus, Ticket
 
 _ROOM = 100_000
 _HEARTBEAT_S = 5

@@ -15,8 +15,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from esorex_bridge.executors.ports import EngineError, Phase, TaskRequest, TaskStatus, Ticket
 from esorex_bridge.executors.site import Site
+from esorex_bridge.run.executor import EngineError, Phase, TaskRequest, TaskStatus, Ticket
 
 _COMMAND_S = 60.0
 _TRIES = 3

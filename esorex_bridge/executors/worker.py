@@ -22,13 +22,13 @@ from types import FrameType
 from esorex_bridge.errors import BridgeError, RecipeError
 from esorex_bridge.esorex.runner import EsoRex
 from esorex_bridge.executors.batch_folder import BatchFolder
-from esorex_bridge.executors.result import Result, ResultWord
 from esorex_bridge.executors.task import Task
 from esorex_bridge.files import Digest
 from esorex_bridge.fits.verify import verify_fits
 from esorex_bridge.reflex.bookkeeping_writer import FinishedRun, note_in_folder
 from esorex_bridge.reuse.key import Statement, StepKey
 from esorex_bridge.reuse.record import Absent, Record
+from esorex_bridge.run.result import Result, ResultWord
 from esorex_bridge.run.step import StepRunner
 from esorex_bridge.workspace.folders import Workspace
 

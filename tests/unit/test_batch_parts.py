@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from esorex_bridge.batch.graph import Graph, NodeState
 from esorex_bridge.batch.ledger import earlier_runs
 from esorex_bridge.batch.report import read_report
 from esorex_bridge.datasets.dataset import Action, Dataset, Purpose
@@ -16,8 +15,6 @@ from esorex_bridge.errors import DataError, UserError
 from esorex_bridge.esorex.recipe import Recipe
 from esorex_bridge.executors.batch_folder import BatchFolder
 from esorex_bridge.executors.local import Limits, LocalExecutor
-from esorex_bridge.executors.ports import Phase, TaskRequest, Ticket
-from esorex_bridge.executors.result import Result, read_result
 from esorex_bridge.executors.slurm import standing_of
 from esorex_bridge.executors.task import read_task, task_of
 from esorex_bridge.files import Digest
@@ -26,6 +23,9 @@ from esorex_bridge.reuse.decide import Execute
 from esorex_bridge.reuse.key import InputStatement, Statement, StepKey
 from esorex_bridge.reuse.record import Product, Record
 from esorex_bridge.reuse.resolve import ResolvedPlan
+from esorex_bridge.run.executor import Phase, TaskRequest, Ticket
+from esorex_bridge.run.graph import Graph, NodeState
+from esorex_bridge.run.result import Result, read_result
 
 RECIPE = Recipe("naco_img_dark", Path("/plugins/naco_img_dark.so"), "naco/4.4.11", Digest("sha256:aa"), ())
 PARAMETER = Parameter(ParameterSchema("naco.x.r", "r", "string", "200", ("a",), None, 2.5, "words"), "8 8", "--set")

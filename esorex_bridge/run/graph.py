@@ -8,11 +8,11 @@ from enum import Enum
 
 from msgspec import Struct, field
 
-from esorex_bridge.executors.ports import Ticket
 from esorex_bridge.plan.plan import Step
 from esorex_bridge.reuse.decide import Execute
 from esorex_bridge.reuse.key import StepKey
 from esorex_bridge.reuse.resolve import ResolvedPlan
+from esorex_bridge.run.executor import Ticket
 
 
 class NodeState(Enum):
