@@ -103,11 +103,13 @@ def files(folder: Path, steps: int) -> None:
 def prepare_bridge(folder: Path, steps: int) -> None:
     """Record every step as made."""
     from esorex_bridge.reuse.record import Product, Record
-    from esorex_bridge.run.engine import resolve_all
+    from esorex_bridge.run.engine import Engine
     from esorex_bridge.store.step_store import open_store
+    from esorex_bridge.workspace.folders import Workspace
 
     with open_store(folder / "books" / "esorex_bridge.db", folder) as store:
-        (ahead,) = resolve_all((build(folder, steps),), store, ToyRunner())
+        engine = Engine(ToyRunner(), store, Workspace(folder))
+        (ahead,) = engine.resolve((build(folder, steps),))
         paths = {name: f"{folder}/product_{name[4:]}.fits" for name in ahead.keys}
         digests = store.digests(paths.values())
         store.record_all(

@@ -59,16 +59,15 @@ class ToyRunner:
 
 def noop(folder: Path, steps: int) -> int:
     """Decide about every step and return how many would run."""
-    from esorex_bridge.reuse.decide import Execute, decide
-    from esorex_bridge.run.engine import resolve_all
+    from esorex_bridge.run.engine import Engine
     from esorex_bridge.store.step_store import open_store
+    from esorex_bridge.workspace.folders import Workspace
 
     with open_store(folder / "books" / "esorex_bridge.db", folder) as store:
-        (ahead,) = resolve_all((build(folder, steps),), store, ToyRunner())
-        there = store.find_all(ahead.keys.values())
-        found = {name: there[key] for name, key in ahead.keys.items()}
-        decisions = decide(ahead.plan, ahead.stated, found, store.nearest)
-    return sum(isinstance(decision, Execute) for decision in decisions)
+        engine = Engine(ToyRunner(), store, Workspace(folder))
+        (ahead,) = engine.resolve((build(folder, steps),))
+        (decided,) = engine.decide((ahead,))
+    return len(decided.executes)
 
 
 if __name__ == "__main__":

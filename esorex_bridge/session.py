@@ -20,7 +20,7 @@ from esorex_bridge.datasets.dataset import Dataset, files_of
 from esorex_bridge.definitions.folders import Definitions, user_workflow_folder, workflow_folder
 from esorex_bridge.definitions.parameters import ParameterSetting
 from esorex_bridge.definitions.workflow import Workflow
-from esorex_bridge.errors import DataError, UserError
+from esorex_bridge.errors import DataError, RecipeError, UserError
 from esorex_bridge.esorex.runner import EsoRex, find_esorex
 from esorex_bridge.fits.header import read_header
 from esorex_bridge.plan.cascade import make_plan
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from esorex_bridge.organise.from_disk import By
     from esorex_bridge.reuse.key import StepKey
     from esorex_bridge.reuse.record import Product
-    from esorex_bridge.run.engine import Tools
+    from esorex_bridge.run.engine import Engine
     from esorex_bridge.run.report import DatasetReport
     from esorex_bridge.run.reporter import Reporter
     from esorex_bridge.run.sof_files import SofFile
@@ -161,11 +161,22 @@ class Session:
         Raises
         ------
         UserError
-            None is for its instrument.
+            If none is for its instrument, or the one that the settings name is not.
         """
-        if self.settings.workflow is not None:
-            return self.workflows[0]
-        return self.definitions.choose(dataset.instrument, _first_header(dataset))
+        header = _first_header(dataset)
+        if self.settings.workflow is None:
+            return self.definitions.choose(dataset.instrument, header)
+        given = self.workflows[0]
+        if given.serves(dataset.instrument, header):
+            return given
+        try:
+            taking = f"'{self.definitions.choose(dataset.instrument, header).name}' takes it"
+        except UserError as error:
+            taking = str(error)
+        raise UserError(
+            f"workflow '{given.name}' is for {', '.join(given.instruments)}, not for dataset {dataset.name} of "
+            f"{dataset.instrument}: {taking}"
+        )
 
     @cached_property
     def shelf(self) -> StaticLibrary:
@@ -244,27 +255,77 @@ class Session:
         Raises
         ------
         DataError
-            A file on disk is no FITS.
+            If a file on disk is not FITS.
         UserError
-            A folder of static calibrations is not there.
+            If no workflow takes a dataset, a `--set` names a recipe that none of their workflows has, or a folder of
+            static calibrations is missing.
         """
         header = cache(read_header)
-        planned = []
-        for asked in datasets:
-            workflow = self.workflow_for(asked)
-            dataset = with_statics(asked, workflow, self.shelf, header)
-            headers = {file.path: header(file.path) for file in files_of(dataset) if file.path is not None}
-            planned.append((dataset, make_plan(dataset, workflow, headers, self.settings.parameters)))
-        return tuple(planned)
+        listed = tuple((dataset, self.workflow_for(dataset)) for dataset in datasets)
+        refuse_idle_settings(self.settings.parameters, (workflow for _, workflow in listed))
+        return tuple(self.plan(dataset, workflow, header) for dataset, workflow in listed)
+
+    def plan(
+        self,
+        asked: Dataset,
+        workflow: Workflow,
+        header: Callable[[Path], Keywords],
+        more: Sequence[ParameterSetting] = (),
+    ) -> tuple[Dataset, Plan]:
+        """Return a dataset, with the static calibrations of the user's folders, and its plan.
+
+        Parameters
+        ----------
+        asked : Dataset
+            As organised.
+        workflow : Workflow
+            The definition for it.
+        header : callable
+            Returns the keywords of a file.
+        more : sequence of ParameterSetting
+            Added to those of the settings; a later one wins.
+        """
+        dataset = with_statics(asked, workflow, self.shelf, header)
+        headers = {file.path: header(file.path) for file in files_of(dataset) if file.path is not None}
+        return dataset, make_plan(dataset, workflow, headers, (*self.settings.parameters, *more))
+
+    @cached_property
+    def engine(self) -> Engine | None:
+        """What resolves, decides and executes; None without EsoRex, on whose recipes keys depend."""
+        from esorex_bridge.run.engine import Engine
+
+        if self.esorex is None:
+            return None
+        return Engine(self.esorex, self.store, self.workspace, self.settings.policy)
+
+    def require_engine(self) -> Engine:
+        """Return the engine.
+
+        Raises
+        ------
+        RecipeError
+            If EsoRex is not installed.
+        """
+        if self.engine is None:
+            from esorex_bridge.run.reduction import NO_ESOREX
+
+            raise RecipeError(NO_ESOREX)
+        return self.engine
 
     def made(self, dataset: Dataset, plan: Plan) -> dict[StepName, tuple[Product, ...]]:
         """Return the products of a plan's steps that are there; none without EsoRex, which their keys depend on."""
-        if self.esorex is None:
+        if self.engine is None:
             return {}
-        from esorex_bridge.run.engine import products_of
+        from esorex_bridge.reuse.record import Record
+        from esorex_bridge.run.engine import resolvable
 
-        records = products_of(plan, dataset, self.store, self.esorex)
-        return {name: record.products for name, record in records.items()}
+        resolved = tuple(resolvable(self.engine.resolve(((dataset, plan),))))
+        return {
+            name: record.products
+            for found in self.engine.find(resolved)
+            for name, record in found.items()
+            if isinstance(record, Record)
+        }
 
     def needed_keys(self) -> frozenset[StepKey]:
         """Return the keys of all steps that the datasets of this root need, in both modes.
@@ -272,19 +333,18 @@ class Session:
         Raises
         ------
         UserError
-            That cannot be told: EsoRex is missing, or a dataset is held up.
+            If that is not known: EsoRex is missing, or a plan cannot be resolved.
         """
         from esorex_bridge.reuse.resolve import Unresolvable
-        from esorex_bridge.run.engine import resolve_all
 
-        if self.esorex is None:
+        if self.engine is None:
             raise UserError("what is needed cannot be told without EsoRex, because the keys depend on its recipes")
         keys: set[StepKey] = set()
         for mode in DATA_FOLDERS:
             here = Session(replace(self.settings, mode=mode))
             if not here.data_folder.is_dir():
                 continue
-            for ahead in resolve_all(self.plans(here.datasets()), self.store, self.esorex):
+            for ahead in self.engine.resolve(self.plans(here.datasets())):
                 if isinstance(ahead, Unresolvable):
                     raise UserError(f"what {ahead.dataset.name} needs cannot be told: {ahead.reason}")
                 keys.update(ahead.keys.values())
@@ -304,47 +364,46 @@ class Session:
 
         Raises
         ------
-        RecipeError
-            A recipe is not installed.
         ParameterError
-            A recipe parameter is wrong; nothing has run then.
+            If a recipe parameter is wrong; nothing has run then.
         UserError
-            A `--set` names a recipe that no workflow has.
+            If the policy names a recipe or step that no plan has.
         """
-        from esorex_bridge.run.engine import carry_out
+        from esorex_bridge.run.reduction import reduce_datasets, without_esorex
 
-        listed = tuple(planned)
-        self._refuse_idle_settings(dataset for dataset, _ in listed)
-        return carry_out(listed, self._tools(reporter, started), dry_run)
-
-    def _refuse_idle_settings(self, datasets: Iterable[Dataset]) -> None:
-        """Refuse a `--set` for a recipe that no workflow of these datasets has: it is misspelt."""
-        given = [setting for setting in self.settings.parameters if setting.origin == "--set"]
-        if not given:
-            return
-        workflows = {(found := self.workflow_for(dataset)).name: found for dataset in datasets}
-        recipes = dict.fromkeys(step.recipe for workflow in workflows.values() for step in workflow.steps)
-        for setting in given:
-            if workflows and setting.recipe not in recipes:
-                raise UserError(
-                    f"--set {setting.recipe}.{setting.name}: workflow {', '.join(workflows)} has no recipe "
-                    f"{setting.recipe}; it has: {', '.join(recipes)}"
-                )
+        if self.engine is None:
+            return without_esorex(planned)
+        return reduce_datasets(planned, self.engine, reporter, started, self.settings.jobs, dry_run)
 
     def accounts(self, planned: Iterable[tuple[Dataset, Plan]]) -> tuple[dict[str, Any], ...]:
-        """Return an account of every step: what it depends on, what is decided and why; nothing runs."""
-        from esorex_bridge.run.engine import accounts
-        from esorex_bridge.run.reporter import SilentReporter
+        """Return an account of every step: what it depends on, what is decided and why; nothing runs.
 
-        listed = tuple(planned)
-        self._refuse_idle_settings(dataset for dataset, _ in listed)
-        return accounts(listed, self._tools(SilentReporter(), datetime.now()))
+        Raises
+        ------
+        RecipeError
+            If EsoRex is not installed.
+        """
+        from esorex_bridge.run.reduction import explain_steps
 
-    def _tools(self, reporter: Reporter, started: datetime) -> Tools:
-        from esorex_bridge.run.engine import Tools
+        return explain_steps(planned, self.require_engine())
 
-        settings = self.settings
-        return Tools(self.esorex, self.store, self.workspace, reporter, started, settings.jobs, settings.policy)
+
+def refuse_idle_settings(settings: Iterable[ParameterSetting], workflows: Iterable[Workflow]) -> None:
+    """Refuse a `--set` for a recipe that no workflow has: it is misspelt.
+
+    Raises
+    ------
+    UserError
+        With the recipes there are.
+    """
+    by_name = {workflow.name: workflow for workflow in workflows}
+    recipes = dict.fromkeys(step.recipe for workflow in by_name.values() for step in workflow.steps)
+    for setting in settings:
+        if setting.origin == "--set" and by_name and setting.recipe not in recipes:
+            raise UserError(
+                f"--set {setting.recipe}.{setting.name}: workflow {', '.join(by_name)} has no recipe "
+                f"{setting.recipe}; it has: {', '.join(recipes)}"
+            )
 
 
 def _with_instrument(dataset: Dataset) -> Dataset:

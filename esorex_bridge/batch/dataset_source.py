@@ -18,14 +18,12 @@ from msgspec.structs import replace
 
 from esorex_bridge.batch.jobs import Job
 from esorex_bridge.datasets.association import AssociationTree, Mode
-from esorex_bridge.datasets.dataset import Dataset, files_of
+from esorex_bridge.datasets.dataset import Dataset
 from esorex_bridge.definitions.workflow import Workflow
 from esorex_bridge.errors import BridgeError, UserError
 from esorex_bridge.files import Digest
 from esorex_bridge.fits.header import read_header
-from esorex_bridge.plan.cascade import make_plan
 from esorex_bridge.plan.plan import Keywords, Plan
-from esorex_bridge.plan.statics import with_statics
 from esorex_bridge.session import Session, Settings
 
 if TYPE_CHECKING:
@@ -34,11 +32,12 @@ if TYPE_CHECKING:
 
 
 class Planned(Struct, frozen=True):
-    """A dataset with its plan; the plan has the dataset's name in this batch (`…_tpl@rej=1_1`)."""
+    """A dataset with its plan and workflow; the plan has the dataset's name in this batch (`…_tpl@rej=1_1`)."""
 
     job: str
     dataset: Dataset
     plan: Plan
+    workflow: Workflow
 
 
 class Unplanned(Struct, frozen=True):
@@ -168,20 +167,21 @@ class Supply:
     def _plans(self, job: Job, asked: Dataset) -> Iterator[Item]:
         if asked.name in job.skip:
             return
+        session = self._session(job)
         try:
-            session = self._session(job)
             workflow = session.workflow_for(asked)
             header = partial(self._header, workflow.name, keywords_for(workflow))
-            dataset = with_statics(asked, workflow, session.shelf, header)
-            headers = {file.path: header(file.path) for file in files_of(dataset) if file.path}
+            variants = [
+                (variant, *session.plan(asked, workflow, header, variant.settings))
+                for variant in job.variants(asked.name)
+            ]
         except BridgeError as error:
             yield Unplanned(job.name, asked.name, str(error))
             return
-        for variant in job.variants(dataset.name):
-            plan = make_plan(dataset, workflow, headers, (*self._settings.parameters, *variant.settings))
+        for variant, dataset, plan in variants:
             named = self._named(replace(plan, dataset=f"{plan.dataset}{variant.label}"), job)
             if named is not None:
-                yield Planned(job.name, dataset, named)
+                yield Planned(job.name, dataset, named, workflow)
 
     def _named(self, plan: Plan, job: Job) -> Plan | None:
         """Return a plan under a name that no other plan of the batch has; None where it is there already."""

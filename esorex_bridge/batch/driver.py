@@ -13,21 +13,22 @@ from msgspec.structs import replace
 
 from esorex_bridge.batch.dataset_source import Downloaded, Fetching, Item, Planned, Supply, Unplanned
 from esorex_bridge.batch.ledger import BatchStores, Ledger, earlier_runs
-from esorex_bridge.esorex.runner import EsoRex
 from esorex_bridge.executors.task import task_of
 from esorex_bridge.plan.plan import FileInput
-from esorex_bridge.reuse.decide import Decision, Execute, NotNeeded, Reuse, decide
+from esorex_bridge.reuse.decide import Execute, NotNeeded, Reuse
 from esorex_bridge.reuse.key import Statement, StepKey
 from esorex_bridge.reuse.record import Record
 from esorex_bridge.reuse.resolve import ResolvedPlan, Unresolvable
-from esorex_bridge.run.engine import resolve_all
-from esorex_bridge.run.executor import Executor, Phase, TaskRequest, TaskStatus, Ticket
+from esorex_bridge.run.engine import DecidedPlan, Engine, resolvable
+from esorex_bridge.run.executor import Executor
 from esorex_bridge.run.graph import Graph, Node, NodeState
 from esorex_bridge.run.result import Result
+from esorex_bridge.run.schedule import Schedule
 
 _PATIENCE_S = 0.25
 _LOOK_FOR_DATASETS_S = 0.25
 _EXPLAINED_MOST = 200
+_ADVICE = " (--keep-going goes on)"
 _WORDS = {Execute: "execute", Reuse: "reuse", NotNeeded: "not_needed"}
 
 
@@ -54,6 +55,8 @@ class BatchOptions(Struct, frozen=True):
         Whether to go on after a failure with what does not need the failed step.
     retry_failed : bool
         Whether steps that failed in an earlier run of the batch are tried again.
+    continues : bool
+        Whether an earlier run had the same policy, so that what it made is not forced again.
     detach : bool
         Whether to leave as soon as all is handed in, where the engine goes on by itself.
     most_threads : int
@@ -64,6 +67,7 @@ class BatchOptions(Struct, frozen=True):
     retries: int = 2
     keep_going: bool = False
     retry_failed: bool = False
+    continues: bool = False
     detach: bool = False
     most_threads: int = 16
 
@@ -73,15 +77,15 @@ class Driver:
 
     Parameters
     ----------
-    books : Books
+    books : BatchStores
         Where results go.
-    runner : EsoRex
-        Tells of the installed recipes.
+    engine : Engine
+        Resolves plans and decides about them.
     executor : Executor
-        Has the steps made.
+        Starts the steps.
     supply : Supply
         Gives the datasets.
-    manner : Manner
+    options : BatchOptions
         How.
     watcher : Watcher
         Is told how it goes on.
@@ -90,25 +94,25 @@ class Driver:
     def __init__(
         self,
         books: BatchStores,
-        runner: EsoRex,
+        engine: Engine,
         executor: Executor,
         supply: Supply,
-        manner: BatchOptions,
+        options: BatchOptions,
         watcher: Watcher,
     ) -> None:
         self._folder = books.folder
         self._store = books.store
-        self._runner = runner
+        self._engine = engine
         self._executor = executor
         self._supply = supply
-        self._manner = manner
+        self._options = options
         self._watcher = watcher
-        self._graph = Graph(executor.keeps_order)
+        self._schedule = Schedule(executor, books.folder.result, self, options.retries, options.most_threads, _ADVICE)
+        self._graph = self._schedule.graph
         self._ledger = Ledger(books, datetime.now())
         self._earlier = earlier_runs(books.folder)
         self._written: set[StepKey] = set()
         self._datasets = self._explained = 0
-        self._halted = ""
         self._looked = 0.0
 
     def run(self) -> str:
@@ -137,14 +141,14 @@ class Driver:
         while True:
             self._take()
             if self._folder.stop.exists():
-                self._cancel_all()
+                self._schedule.cancel()
                 return "cancelled"
-            self._submit()
+            self._schedule.submit()
             if self._supply.finished and self._graph.settled:
                 return "done"
-            if self._manner.detach and self._executor.keeps_order and self._all_handed_in:
+            if self._options.detach and self._executor.keeps_order and self._all_handed_in:
                 return "detached"
-            self._hear(self._executor.states(_PATIENCE_S))
+            self._schedule.hear(_PATIENCE_S)
             self._ledger.write()
             self._watcher.looked(self._graph, self._datasets, self._supply.fetching)
             if not self._graph.in_flight and not self._supply.finished:
@@ -194,17 +198,17 @@ class Driver:
         """Decide about new plans, take in what must be made, and yield their lines for the notes."""
         if not planned:
             return
-        foreseen = resolve_all(((item.dataset, item.plan) for item in planned), self._store, self._runner)
-        known = self._store.find_all(key for ahead in foreseen for key in getattr(ahead, "keys", {}).values())
-        for item, ahead in zip(planned, foreseen, strict=True):
+        resolved = self._engine.resolve((item.dataset, item.plan) for item in planned)
+        made = self._earlier.booked if self._options.continues else ()
+        decided = iter(self._engine.decide(resolvable(resolved), self._nearest, made))
+        for item, ahead in zip(planned, resolved, strict=True):
             self._datasets += 1
             if isinstance(ahead, Unresolvable):
                 yield {"dataset": item.plan.dataset, "job": item.job, "problem": ahead.reason}
                 continue
-            found = {name: known[key] for name, key in ahead.keys.items()}
-            decisions = decide(ahead.plan, ahead.stated, found, self._nearest, chosen=ahead.dataset.chosen)
-            self._take_in(ahead, decisions)
-            yield _dataset_line(item, ahead, decisions)
+            plan = next(decided)
+            self._take_in(plan)
+            yield _dataset_line(item, plan)
 
     def _nearest(self, statement: Statement) -> Statement | None:
         """Return what a step is compared with to say why it runs.
@@ -214,18 +218,15 @@ class Driver:
         self._explained += 1
         return self._store.nearest(statement) if self._explained <= _EXPLAINED_MOST else None
 
-    def _take_in(self, ahead: ResolvedPlan, decisions: tuple[Decision, ...]) -> None:
-        executes = [decision for decision in decisions if isinstance(decision, Execute)]
-        there = {decision.record.key: decision.record for decision in decisions if isinstance(decision, Reuse)}
-        new = self._graph.add(ahead, executes)
+    def _take_in(self, plan: DecidedPlan) -> None:
+        ahead, there = plan.resolved, plan.records
+        new = self._schedule.add(ahead, plan.executes)
         self._write_tasks(ahead, new, there)
-        keys = (ahead.keys[decision.step.name] for decision in executes)
+        keys = (ahead.keys[decision.step.name] for decision in plan.executes)
         open_keys = frozenset(key for key in keys if not self._graph.nodes[key].state.settled)
         self._ledger.await_dataset(ahead, open_keys, there)
         for node in new:
-            if node.state is NodeState.BLOCKED:
-                self._ledger.note("blocked", key=node.key, error=node.error)
-            else:
+            if node.state is NodeState.WAITING:
                 self._take_up(node)
 
     def _write_tasks(self, ahead: ResolvedPlan, nodes: Iterable[Node], there: Mapping[StepKey, Record]) -> None:
@@ -234,8 +235,8 @@ class Driver:
         files = (entry.file for node in runnable for entry in node.step.inputs if isinstance(entry, FileInput))
         unverified = self._store.unverified(files)
         for node in runnable:
-            step = replace(node.step, threads=self._threads(node))
-            task = task_of(ahead, step, self._manner.esorex, unverified)
+            decision = replace(node.decision, step=replace(node.step, threads=self._schedule.threads(node)))
+            task = task_of(ahead, decision, self._options.esorex, unverified)
             self._folder.write_task(task)
             for need in task.needs.values():
                 if need in there and need not in self._written:
@@ -246,77 +247,28 @@ class Driver:
         """Take up what an earlier run left: a job that goes on, or a failure that is not to be tried anew."""
         if node.key in self._earlier.in_flight and self._executor.keeps_order:
             ticket, attempt = self._earlier.in_flight[node.key]
-            self._executor.adopt(ticket, self._order(node, attempt))
-            self._graph.submitted(node, ticket, attempt)
-        elif node.key in self._earlier.failed and not self._manner.retry_failed:
+            self._schedule.adopt(node, ticket, attempt)
+        elif node.key in self._earlier.failed and not self._options.retry_failed:
             error = f"{self._earlier.failed[node.key]} (in an earlier run; 'batch retry' tries it again)"
-            self._mark_failed(node, NodeState.FAILED, error)
+            self._schedule.mark_failed(node, NodeState.FAILED, error)
         else:
             self._folder.forget_result(node.key)
 
-    # ----- handing in
+    # ----- what happens to steps
 
-    def _submit(self) -> None:
-        if self._halted:
-            for node in self._graph.block_waiting(f"not begun, because {self._halted} (--keep-going goes on)"):
-                self._ledger.note("blocked", key=node.key, error=node.error)
-                self._ledger.settled(node)
-            return
-        for node in self._graph.ready(self._executor.room):
-            order = self._order(node, node.attempt + 1)
-            ticket = self._executor.submit(order, self._graph.after(node))
-            self._graph.submitted(node, ticket, order.attempt)
-            self._ledger.note("submitted", key=node.key, attempt=order.attempt, ticket=ticket)
-            if self._executor.keeps_order:
-                self._ledger.write_notes()  # What goes on without us must be known to the next run.
+    def submitted(self, node: Node) -> None:
+        """Note that an executor has a step; what goes on without us must be known to the next run."""
+        self._ledger.note("submitted", key=node.key, attempt=node.attempt, ticket=node.ticket)
+        if self._executor.keeps_order:
+            self._ledger.write_notes()
 
-    def _order(self, node: Node, attempt: int) -> TaskRequest:
-        return TaskRequest(node.key, node.label, attempt, self._threads(node), node.step.memory_mb)
+    def begun(self, node: Node) -> None:
+        """Note that a step is being made."""
+        self._ledger.note("running", key=node.key)
+        self._watcher.told(f"begun: {node.label}" + (f" (attempt {node.attempt})" if node.attempt > 1 else ""))
 
-    def _threads(self, node: Node) -> int:
-        return max(1, min(node.step.threads, self._manner.most_threads))
-
-    def _cancel_all(self) -> None:
-        for node in self._graph.block_waiting("cancelled", NodeState.CANCELLED):
-            self._ledger.note("cancelled", key=node.key, error=node.error)
-            self._ledger.settled(node)
-        self._executor.cancel([node.ticket for node in self._graph.in_flight if node.ticket is not None])
-        for node in self._graph.in_flight:
-            self._mark_failed(node, NodeState.CANCELLED, "cancelled")
-
-    # ----- what came of it
-
-    def _hear(self, changes: Mapping[Ticket, TaskStatus]) -> None:
-        for ticket, standing in changes.items():
-            node = self._graph.of(ticket)
-            if node is not None:
-                self._heard(node, standing)
-
-    def _heard(self, node: Node, standing: TaskStatus) -> None:
-        if standing.phase is Phase.RUNNING:
-            self._graph.running(node)
-            self._ledger.note("running", key=node.key)
-            self._watcher.told(f"begun: {node.label}" + (f" (attempt {node.attempt})" if node.attempt > 1 else ""))
-        elif standing.phase in (Phase.ENDED, Phase.LOST):
-            self._ended(node, standing)
-        elif standing.phase is Phase.CANCELLED:
-            self._mark_failed(node, NodeState.CANCELLED, standing.why or "cancelled")
-        elif standing.phase is Phase.UNMET:
-            self._graph.again(node)
-
-    def _ended(self, node: Node, standing: TaskStatus) -> None:
-        result = self._folder.result(node.key)
-        if result is not None and result.record is not None:
-            self._made(node, result, result.record)
-        elif result is None or result.attempt != node.attempt or standing.phase is Phase.LOST:
-            self._lost(node, standing.why or "its worker ended without a result")
-        else:
-            self._ledger.note_run(result)
-            state = NodeState.CANCELLED if result.outcome == "cancelled" else NodeState.FAILED
-            self._mark_failed(node, state, result.error)
-
-    def _made(self, node: Node, result: Result, record: Record) -> None:
-        self._graph.made(node)
+    def made(self, node: Node, result: Result, record: Record) -> None:
+        """Record a step."""
         self._ledger.keep(result)
         self._ledger.settled(node)
         self._ledger.note(
@@ -324,26 +276,32 @@ class Driver:
         )
         self._watcher.told(f"made: {node.label}: {len(record.products)} products in {record.seconds:.2f} s")
 
-    def _lost(self, node: Node, why: str) -> None:
-        self._ledger.note("lost", key=node.key, attempt=node.attempt, error=why)
-        if node.attempt <= self._manner.retries and not self._folder.stop.exists():
-            self._watcher.told(f"lost: {node.label}: {why}; it is tried again")
-            self._graph.again(node)
-        else:
-            self._mark_failed(node, NodeState.FAILED, f"{why}; tried {node.attempt} times")
-
-    def _mark_failed(self, node: Node, state: NodeState, error: str) -> None:
-        self._ledger.note(state.value, key=node.key, error=error)
+    def failed(self, node: Node, result: Result | None) -> None:
+        """Note that a step failed or was cancelled."""
+        if result is not None:
+            self._ledger.note_run(result)
+        self._ledger.note(node.state.value, key=node.key, error=node.error)
         self._ledger.settled(node)
-        self._watcher.told(f"{state.value}: {node.label}: {error}")
-        for blocked in self._graph.mark_failed(node, state, error):
-            self._ledger.note("blocked", key=blocked.key, error=blocked.error)
-            self._ledger.settled(blocked)
-        if not self._manner.keep_going and not self._halted:
-            self._halted = f"{node.label} {'failed' if state is NodeState.FAILED else 'was cancelled'}"
+        if node.attempt or node.state is NodeState.FAILED:
+            self._watcher.told(f"{node.state.value}: {node.label}: {node.error}")
+
+    def blocked(self, node: Node) -> None:
+        """Note that a step will not be begun."""
+        self._ledger.note("blocked", key=node.key, error=node.error)
+        self._ledger.settled(node)
+
+    def lost(self, node: Node, why: str, again: bool) -> None:
+        """Note that a worker was lost."""
+        self._ledger.note("lost", key=node.key, attempt=node.attempt, error=why)
+        if again:
+            self._watcher.told(f"lost: {node.label}: {why}; it is tried again")
+
+    def go_on(self, node: Node) -> bool:
+        """Tell whether to go on after a failure with what does not need the failed step."""
+        return self._options.keep_going
 
 
-def _dataset_line(item: Planned, ahead: ResolvedPlan, decisions: tuple[Decision, ...]) -> dict[str, Any]:
+def _dataset_line(item: Planned, plan: DecidedPlan) -> dict[str, Any]:
     dataset = item.dataset
     return {
         "dataset": item.plan.dataset,
@@ -358,12 +316,12 @@ def _dataset_line(item: Planned, ahead: ResolvedPlan, decisions: tuple[Decision,
             {
                 "step": decision.step.name,
                 "recipe": decision.step.recipe,
-                "key": ahead.keys[decision.step.name],
+                "key": plan.resolved.keys[decision.step.name],
                 "decision": _WORDS[type(decision)],
                 "reason": decision.reason,
                 "gaps": decision.step.gaps,
                 "warnings": decision.step.warnings,
             }
-            for decision in decisions
+            for decision in plan.decisions
         ],
     }

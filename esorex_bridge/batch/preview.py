@@ -10,11 +10,11 @@ from msgspec import Struct
 
 from esorex_bridge.batch.dataset_source import Planned, Supply, Unplanned
 from esorex_bridge.batch.jobs import Job, read_jobs
+from esorex_bridge.batch.refusals import refuse_misspelt
 from esorex_bridge.batch.start import BatchRequest
-from esorex_bridge.reuse.decide import Execute, Reuse, decide
 from esorex_bridge.reuse.key import StepKey
 from esorex_bridge.reuse.resolve import Unresolvable
-from esorex_bridge.run.engine import resolve_all
+from esorex_bridge.run.engine import resolvable
 from esorex_bridge.session import Session
 from esorex_bridge.values import plain
 
@@ -60,16 +60,19 @@ def preview(text: str, asked: BatchRequest) -> Preview:
     DefinitionError
         The jobs say something that is not allowed.
     ParameterError
-        A recipe parameter is wrong.
+        If a recipe parameter is wrong.
+    UserError
+        If the settings name recipes or steps that no workflow of the batch has.
     ArchiveError
         A service failed.
     """
     jobs = read_jobs(text, asked.source).jobs
+    refuse_misspelt(jobs, asked.settings)
     with Session(asked.settings) as session:
         items = tuple(Supply(jobs, asked.settings, lambda: session.client).on_disk())
         planned = [item for item in items if isinstance(item, Planned)]
         problems = [f"{item.name}: {item.reason}" for item in items if isinstance(item, Unplanned)]
-        recipes, reused = _decided(planned, session, problems)
+        recipes, reused = _decide(planned, session, problems)
         asking = [_asked_for(job, session.client) for job in jobs if job.queries]
     return Preview(
         datasets=len(planned),
@@ -81,25 +84,22 @@ def preview(text: str, asked: BatchRequest) -> Preview:
     )
 
 
-def _decided(planned: list[Planned], session: Session, problems: list[str]) -> tuple[dict[str, int], int]:
-    if session.esorex is None or not planned:
+def _decide(planned: list[Planned], session: Session, problems: list[str]) -> tuple[dict[str, int], int]:
+    """Return how often each recipe would run, and how many distinct steps would be reused."""
+    if session.engine is None or not planned:
         return {}, 0
     executes: dict[StepKey, str] = {}
     reused: set[StepKey] = set()
-    for ahead in resolve_all(((item.dataset, item.plan) for item in planned), session.store, session.esorex):
-        if isinstance(ahead, Unresolvable):
-            problems.append(f"{ahead.plan.dataset}: {ahead.reason}")
-            continue
-        there = session.store.find_all(ahead.keys.values())
-        found = {name: there[key] for name, key in ahead.keys.items()}
-        for decision in decide(ahead.plan, ahead.stated, found, lambda _: None):
-            key = ahead.keys[decision.step.name]
-            if isinstance(decision, Execute) and not decision.step.gaps:
-                executes[key] = decision.step.recipe
-            elif isinstance(decision, Execute):
-                problems.append(f"{ahead.plan.dataset}: {decision.step.name}: {'; '.join(decision.step.gaps)}")
-            elif isinstance(decision, Reuse):
-                reused.add(key)
+    resolved = session.engine.resolve((item.dataset, item.plan) for item in planned)
+    problems += (f"{ahead.plan.dataset}: {ahead.reason}" for ahead in resolved if isinstance(ahead, Unresolvable))
+    for plan in session.engine.decide(resolvable(resolved), lambda _: None):
+        name, keys = plan.resolved.plan.dataset, plan.resolved.keys
+        reused.update(plan.records)
+        for decision in plan.executes:
+            if decision.step.gaps:
+                problems.append(f"{name}: {decision.step.name}: {'; '.join(decision.step.gaps)}")
+            else:
+                executes[keys[decision.step.name]] = decision.step.recipe
     return dict(Counter(executes.values())), len(reused)
 
 

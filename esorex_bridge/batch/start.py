@@ -11,17 +11,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, convert
 
 from esorex_bridge.batch.dataset_source import Supply
 from esorex_bridge.batch.driver import BatchOptions, Driver, Watcher
 from esorex_bridge.batch.jobs import read_jobs
 from esorex_bridge.batch.ledger import BatchStores, earlier_runs
+from esorex_bridge.batch.refusals import refuse_misspelt
 from esorex_bridge.batch.report import BatchReport, read_report
 from esorex_bridge.definitions.parameters import ParameterSetting
 from esorex_bridge.errors import RecipeError, UserError
 from esorex_bridge.executors.batch_folder import BatchFolder, batches, batches_folder
 from esorex_bridge.executors.site import Site, read_site
+from esorex_bridge.reuse.decide import Policy
 from esorex_bridge.run.executor import Executor
 from esorex_bridge.session import Session, Settings
 from esorex_bridge.values import plain
@@ -91,6 +93,7 @@ class BatchRequest(Struct, frozen=True):
                 "oca": str(settings.oca) if settings.oca else None,
                 "breakpoints": str(settings.breakpoints) if settings.breakpoints else None,
                 "parameters": [plain(setting) for setting in settings.parameters],
+                "policy": plain(settings.policy),
             },
         }
 
@@ -108,6 +111,7 @@ def read_request(found: dict[str, Any], root: Path) -> BatchRequest:
         oca=_path(kept["oca"]),
         breakpoints=_path(kept["breakpoints"]),
         parameters=tuple(ParameterSetting(**each) for each in kept["parameters"]),
+        policy=convert(kept.get("policy", {}), Policy),
     )
     names = ("engine", "site", "source", "processors", "memory_mb", "keep_going", "detach", "retries")
     return BatchRequest(settings, **{name: found[name] for name in names})
@@ -121,9 +125,9 @@ def new_batch(root: Path, name: str, jobs: str, asked: BatchRequest) -> BatchFol
     DefinitionError
         The jobs or the site file say something that is not allowed.
     UserError
-        There is a batch of that name.
+        If there is a batch of that name, or the settings name recipes or steps that no workflow of it has.
     """
-    read_jobs(jobs, asked.source)
+    refuse_misspelt(read_jobs(jobs, asked.source).jobs, asked.settings)
     _site(asked)
     folder = named(root, name)
     if (folder.path / "batch.json").exists():
@@ -173,11 +177,19 @@ def carry_out(folder: BatchFolder, asked: BatchRequest, watcher: Watcher, retry_
         if session.esorex is None or command is None:
             raise RecipeError("EsoRex is not installed (Debian: apt-get install esorex, and a cpl-plugin-…)")
         site = _site(asked)
-        most = asked.processors if asked.engine == "local" else site.most_threads
-        manner = BatchOptions(command, asked.retries, asked.keep_going, retry_failed, asked.detach, most)
+        kept = read_request(folder.about(), asked.settings.root)
+        options = BatchOptions(
+            command,
+            asked.retries,
+            asked.keep_going,
+            retry_failed,
+            continues=kept.settings.policy == asked.settings.policy,
+            detach=asked.detach,
+            most_threads=asked.processors if asked.engine == "local" else site.most_threads,
+        )
         books = BatchStores(folder, session.store, session.workspace)
         supply = Supply(jobs.jobs, asked.settings, lambda: session.client)
-        Driver(books, session.esorex, _executor(folder, asked, site), supply, manner, watcher).run()
+        Driver(books, session.require_engine(), _executor(folder, asked, site), supply, options, watcher).run()
     return read_report(folder)
 
 

@@ -125,7 +125,7 @@ def has_failed(result: Result) -> bool:
 
 def document(result: Result) -> dict[str, Any]:
     """Return all that came of the road as JSON values."""
-    from esorex_bridge.run.report import count
+    from esorex_bridge.run.report import count, count_started
 
     acquired = result.acquired
     files = acquired.report.files if acquired.report is not None else ()
@@ -142,7 +142,7 @@ def document(result: Result) -> dict[str, Any]:
             }
             for file in files
         ],
-        "executed": count(result.reports, "execute"),
+        "executed": count_started(result.reports),
         "reused": count(result.reports, "reuse"),
         "datasets": [report.document() for report in result.reports],
         "sofs": [{"step": sof.step, "command": sof.command} for sof in result.sofs],

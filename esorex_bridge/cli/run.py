@@ -8,7 +8,7 @@ from typing import Any
 
 from esorex_bridge.cli import options, output
 from esorex_bridge.cli.progress import Progress, show
-from esorex_bridge.run.report import count
+from esorex_bridge.run.report import count_started
 
 EXAMPLE = "esorex-bridge run --root night\n  esorex-bridge run --root night --dry-run --set naco_img_twflat.prop=true"
 
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
             return _explain(session.accounts(planned), args.json)
         reports = session.run(planned, Progress(args.recipe_failure_mode), datetime.now(), args.dry_run)
     if args.json:
-        output.emit_json({"executed": count(reports, "execute"), "datasets": [r.document() for r in reports]})
+        output.emit_json({"executed": count_started(reports), "datasets": [r.document() for r in reports]})
     else:
         show(reports)
     return 1 if any(report.failed for report in reports) else 0

@@ -51,12 +51,18 @@ class Job(Struct, frozen=True):
         Every parameter of the recipe.
     folder : Path
         Private to this run; empty but for links that the SOF names.
+    command : tuple of str
+        Program and arguments of a step of the user's own; empty for a recipe.
+    products : tuple of str
+        Categories that the definition says it makes.
     """
 
     recipe: Recipe
     sof: Sof
     parameters: tuple[Parameter, ...]
     folder: Path
+    command: tuple[str, ...] = ()
+    products: tuple[str, ...] = ()
 
 
 class Output(Struct, frozen=True):

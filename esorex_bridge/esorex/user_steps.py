@@ -29,35 +29,29 @@ PIPELINE = "own"
 _LAST_WORDS_BYTES = 2000
 
 
-def with_own_steps(runner: RecipeRunner, plans: Iterable[Plan]) -> RecipeRunner:
-    """Return a runner that starts the programs of the plans' own steps, and leaves recipes to another runner."""
-    own = {step.recipe: step for plan in plans for step in plan.steps if step.command}
-    return OwnSteps(runner, own) if own else runner
+def own_recipes(plan: Plan) -> dict[str, Recipe | RecipeError]:
+    """Return the user's own steps of a plan as recipes, by the name that stands for a recipe's."""
+    return {step.recipe: describe(step) for step in plan.steps if step.command}
 
 
-class OwnSteps:
+class ProgramRunner:
     """A runner of programs and, through another runner, of recipes.
 
     Parameters
     ----------
     runner : RecipeRunner
         For recipes.
-    steps : dict of str to Step
-        The own steps by the name that stands for a recipe's.
     """
 
-    def __init__(self, runner: RecipeRunner, steps: dict[str, Step]) -> None:
+    def __init__(self, runner: RecipeRunner) -> None:
         self._runner = runner
-        self._steps = steps
         self._lock = Lock()
         self._running: set[subprocess.Popen[bytes]] = set()
         self._stopped = False
 
     def recipes(self, names: Iterable[str]) -> dict[str, Recipe | RecipeError]:
-        """Return recipes and own steps by name, and the error where there is none."""
-        asked = tuple(names)
-        found = self._runner.recipes([name for name in asked if name not in self._steps])
-        return {**found, **{name: described(self._steps[name]) for name in asked if name in self._steps}}
+        """Return installed recipes by name; a plan knows its own steps (`own_recipes`)."""
+        return self._runner.recipes(names)
 
     def execute(self, job: Job) -> Execution:
         """Run a program, or a recipe, to its end.
@@ -65,20 +59,19 @@ class OwnSteps:
         Raises
         ------
         RecipeError
-            It failed; the message holds its last words.
+            If it failed; the message holds its last words.
         """
-        step = self._steps.get(job.recipe.name)
-        if step is None:
+        if not job.command:
             return self._runner.execute(job)
         (job.folder / "data.sof").write_text(job.sof.text(), encoding="utf-8")
         words = [f"--{parameter.schema.display_name}={parameter.value}" for parameter in job.parameters]
         began = time.monotonic()
         log = job.folder / "program.log"
-        code = self._run((*step.command, *words, "data.sof"), job.folder, log)
+        code = self._run((*job.command, *words, "data.sof"), job.folder, log)
         if code != 0:
             last = log.read_text(errors="replace")[-_LAST_WORDS_BYTES:].strip() or "it said nothing"
-            raise RecipeError(f"{step.recipe} ({step.command[0]}) ended with {code}: {last}; log: {log}")
-        return Execution(tuple(_products(step, job.folder)), time.monotonic() - began, log)
+            raise RecipeError(f"{job.recipe.name} ({job.command[0]}) ended with {code}: {last}; log: {log}")
+        return Execution(tuple(_outputs(job)), time.monotonic() - began, log)
 
     def stop(self) -> None:
         """End what runs, and start nothing more."""
@@ -114,7 +107,7 @@ class OwnSteps:
             self._running.discard(process)
 
 
-def described(step: Step) -> Recipe | RecipeError:
+def describe(step: Step) -> Recipe | RecipeError:
     """Return an own step as a recipe; its parameters are those that the definition gives it."""
     program = shutil.which(step.command[0])
     if program is None:
@@ -146,10 +139,10 @@ def _digest(words: tuple[str, ...]) -> Digest:
     return Digest(f"sha256:{found.hexdigest()}")
 
 
-def _products(step: Step, folder: Path) -> Iterable[Output]:
-    for path in sorted(folder.glob("*.fits")):
+def _outputs(job: Job) -> Iterable[Output]:
+    for path in sorted(job.folder.glob("*.fits")):
         category = str(read_header(path).get("PRO.CATG", "")).strip()
-        if category in step.products:
+        if category in job.products:
             yield Output(path, category)
 
 

@@ -15,7 +15,9 @@ from esorex_bridge.errors import DataError
 from esorex_bridge.esorex.recipe import Recipe
 from esorex_bridge.files import Digest
 from esorex_bridge.plan.plan import FileInput, Plan, ProductInput, Step, StepInput, StepName
+from esorex_bridge.reuse.decide import Execute
 from esorex_bridge.reuse.key import Statement, StepKey, read_statement
+from esorex_bridge.reuse.record import How
 from esorex_bridge.reuse.resolve import ResolvedPlan
 from esorex_bridge.values import plain
 
@@ -47,6 +49,8 @@ class Task(Struct, frozen=True):
         The command.
     unverified : tuple of str
         Inputs that nobody has held against their own checksums yet.
+    how : {'unless_there', 'forced', 'reflex'}
+        When to run it.
     """
 
     key: StepKey
@@ -59,14 +63,15 @@ class Task(Struct, frozen=True):
     needs: Mapping[StepName, StepKey]
     esorex: str
     unverified: tuple[str, ...] = ()
+    how: How = "unless_there"
 
     @property
     def label(self) -> str:
         """The step in words."""
         return f"{self.step.name} of {self.dataset}"
 
-    def foreseen(self) -> ResolvedPlan:
-        """Return a plan of this step alone, as the maker of steps wants it."""
+    def resolved(self) -> ResolvedPlan:
+        """Return a plan of this step alone, as a step runner wants it."""
         dataset = Dataset(self.dataset, "", Action(self.dataset, ()))
         name = self.step.name
         return ResolvedPlan(
@@ -96,37 +101,40 @@ class Task(Struct, frozen=True):
             "needs": self.needs,
             "esorex": self.esorex,
             "unverified": self.unverified,
+            "how": self.how,
         }
         return json.dumps(whole, default=str)
 
 
-def task_of(foreseen: ResolvedPlan, step: Step, esorex: str, unverified: frozenset[str] = frozenset()) -> Task:
+def task_of(resolved: ResolvedPlan, decision: Execute, esorex: str, unverified: frozenset[str] = frozenset()) -> Task:
     """Return a step of a plan as a task.
 
     Parameters
     ----------
-    foreseen : ResolvedPlan
+    resolved : ResolvedPlan
         The plan.
-    step : Step
-        Of it, without gaps.
+    decision : Execute
+        About the step, which has no gaps.
     esorex : str
         The command.
     unverified : frozenset of str
         Files that nobody has held against their own checksums yet.
     """
-    recipe = foreseen.recipes[step.recipe]
+    step = decision.step
+    recipe = resolved.recipes[step.recipe]
     files = [entry.file for entry in step.inputs if isinstance(entry, FileInput) and entry.file in unverified]
     return Task(
-        key=foreseen.keys[step.name],
-        dataset=foreseen.plan.dataset,
-        workflow=foreseen.plan.workflow,
+        key=resolved.keys[step.name],
+        dataset=resolved.plan.dataset,
+        workflow=resolved.plan.workflow,
         step=step,
         recipe=recipe,
-        parameters=foreseen.parameters[step.name],
-        statement=foreseen.stated[step.name],
-        needs={name: foreseen.keys[name] for name in step.needs},
+        parameters=resolved.parameters[step.name],
+        statement=resolved.stated[step.name],
+        needs={name: resolved.keys[name] for name in step.needs},
         esorex=esorex,
         unverified=tuple(files),
+        how=decision.how,
     )
 
 
@@ -166,6 +174,7 @@ def _task(found: dict[str, Any]) -> Task:
         needs={StepName(name): StepKey(key) for name, key in found["needs"].items()},
         esorex=found["esorex"],
         unverified=tuple(found["unverified"]),
+        how=found.get("how", "unless_there"),
     )
 
 

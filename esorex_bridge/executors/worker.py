@@ -20,6 +20,7 @@ from threading import Event, Thread
 from types import FrameType
 
 from esorex_bridge.errors import BridgeError, RecipeError
+from esorex_bridge.esorex.recipe import RecipeRunner
 from esorex_bridge.esorex.runner import EsoRex
 from esorex_bridge.executors.batch_folder import BatchFolder
 from esorex_bridge.executors.task import Task
@@ -102,7 +103,7 @@ class Worker:
         self._folder = folder
         self._store = WorkerStore(folder)
         self._workspace = Workspace(folder.root)
-        self._runner: EsoRex | None = None
+        self._runner: RecipeRunner | None = None
         self._plugins: dict[Path, tuple[tuple[int, int, int], Digest]] = {}
         self._stopped = Event()
         self._abandoned = False
@@ -144,7 +145,7 @@ class Worker:
             raise RecipeError("cancelled before it began")
         self._refuse_other_pipeline(task)
         os.environ["OMP_NUM_THREADS"] = str(task.step.threads)
-        self._runner = runner = EsoRex(Path(task.esorex), {task.recipe.name: task.recipe.plugin_path}, _NoMemory())
+        self._runner = runner = _runner_for(task)
         if self._stopped.is_set():
             runner.stop()
         ended = Event()
@@ -153,7 +154,7 @@ class Worker:
         try:
             maker = StepRunner(runner, self._store, self._workspace, self._note)
             made = {need: self._made(need) for need in task.needs.values()}
-            return maker.make(task.foreseen(), task.step, made)
+            return maker.make(task.resolved(), task.step, made, task.how)
         finally:
             ended.set()
 
@@ -182,6 +183,9 @@ class Worker:
 
     def _refuse_other_pipeline(self, task: Task) -> None:
         """Refuse to make with one pipeline what is to be recorded as made with another."""
+        if task.step.command:
+            _refuse_other_program(task)
+            return
         path = task.recipe.plugin_path
         try:
             stamp = _stamp(path)
@@ -198,6 +202,29 @@ class Worker:
                 f"{path} on {_host()} is not the plugin that the batch was planned with; "
                 f"install the same {task.recipe.pipeline} on all machines"
             )
+
+
+def _refuse_other_program(task: Task) -> None:
+    from esorex_bridge.esorex.user_steps import describe
+
+    found = describe(task.step)
+    if isinstance(found, RecipeError):
+        raise found
+    if found.plugin != task.recipe.plugin:
+        raise RecipeError(
+            f"{task.step.command[0]} on {_host()} is not the program that the batch was planned with; "
+            "put the same one on all machines"
+        )
+
+
+def _runner_for(task: Task) -> RecipeRunner:
+    """Return what starts the recipe of a task, or the user's own program."""
+    runner = EsoRex(Path(task.esorex), {task.recipe.name: task.recipe.plugin_path}, _NoMemory())
+    if not task.step.command:
+        return runner
+    from esorex_bridge.esorex.user_steps import ProgramRunner
+
+    return ProgramRunner(runner)
 
 
 class _NoMemory:

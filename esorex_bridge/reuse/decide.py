@@ -85,13 +85,31 @@ def decide(
     nearest: Callable[[Statement], Statement | None],
     policy: Policy = _ALL_LAZY,
     chosen: Collection[str] = (),
+    settled: Collection[StepName] = (),
 ) -> tuple[Decision, ...]:
     """Return a decision for each step of a plan, in its order.
 
     Decided from the last step backwards, because whether a master must be made depends on whether what is made from it
-    must be. `chosen` are the files that the user's choices name: reasons tell where they are why a step runs.
+    must be.
+
+    Parameters
+    ----------
+    plan : Plan
+        The steps.
+    stated : mapping of StepName to Statement
+        What each step depends on.
+    found : mapping of StepName to Record or Absent
+        What was made before.
+    nearest : callable
+        Returns the statement that a step is compared with to say why it runs.
+    policy : Policy
+        What the user says about reuse.
+    chosen : collection of str
+        Files that the user's choices name: reasons say where they are why a step runs.
+    settled : collection of StepName
+        Steps that were made since the policy was given: it forces them no more.
     """
-    forced = _forced(plan, policy)
+    forced = {name: why for name, why in find_forced(plan, policy).items() if name not in settled}
     needed = {step.name for step in plan.steps if step.target}
     decisions: list[Decision] = []
     for step in reversed(plan.steps):
@@ -126,7 +144,7 @@ def refuse_unknown(policy: Policy, plans: tuple[Plan, ...]) -> None:
             )
 
 
-def _forced(plan: Plan, policy: Policy) -> dict[StepName, tuple[str, How]]:
+def find_forced(plan: Plan, policy: Policy) -> dict[StepName, tuple[str, How]]:
     """Return the steps about which our own records do not decide, with the reason."""
     reasons: dict[StepName, tuple[str, How]] = {}
     if policy == _ALL_LAZY:

@@ -48,15 +48,15 @@ class ResolvedPlan(Struct, frozen=True):
 
 
 class Unresolvable(Struct, frozen=True):
-    """A plan that cannot even be foreseen, with the reason: a recipe is not installed, a file is damaged."""
+    """A plan that cannot be resolved, with the reason: a recipe is not installed, a file is damaged."""
 
     dataset: Dataset
     plan: Plan
     reason: str
 
 
-class Settled(Struct, frozen=True):
-    """A plan whose recipes are installed and whose parameters are settled; nobody has looked at its files yet.
+class ParameterisedPlan(Struct, frozen=True):
+    """A plan whose recipes are installed and whose parameters are known; nobody has looked at its files yet.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class Settled(Struct, frozen=True):
     named: Mapping[str, Digest]
 
     def fingerprint(self, stamps: Mapping[str, str]) -> Fingerprint | None:
-        """Return the seal under which the keys of the steps may be known; None where a file is missing.
+        """Return the fingerprint under which the keys of the steps may be known; None where a file is missing.
 
         Parameters
         ----------
@@ -89,8 +89,8 @@ class Settled(Struct, frozen=True):
         files = [stamps[file] for file in input_files((self.plan,))]
         return fingerprint(self.plan, self.recipes, self.named, files) if all(files) else None
 
-    def foreseen(self, digests: Mapping[str, Digest | DataError]) -> ResolvedPlan | Unresolvable:
-        """Return what is known beforehand, given the content of the files; or what holds the plan up."""
+    def resolve(self, digests: Mapping[str, Digest | DataError]) -> ResolvedPlan | Unresolvable:
+        """Return the plan with its keys, given the content of its files; or why it cannot be resolved."""
         contents: dict[str, Digest] = {}
         problems: set[str] = set()
         for file in input_files((self.plan,)):
@@ -101,33 +101,34 @@ class Settled(Struct, frozen=True):
                 contents[file] = content
         if problems:
             return Unresolvable(self.dataset, self.plan, "; ".join(sorted(problems)))
-        stated = statements(self.plan, contents, self.recipes, self.parameters, self.named)
-        return self._foreseen(*stated)
+        return self._with(*statements(self.plan, contents, self.recipes, self.parameters, self.named))
 
-    def known(self, keys: Iterable[StepKey], digests: Callable[[], Mapping[str, Digest | DataError]]) -> ResolvedPlan:
-        """Return what is known beforehand, given the keys; `digests` are asked for where a statement is wanted.
+    def with_keys(
+        self, keys: Iterable[StepKey], digests: Callable[[], Mapping[str, Digest | DataError]]
+    ) -> ResolvedPlan:
+        """Return the plan with keys that are known; `digests` are asked for where a statement is wanted.
 
         Raises
         ------
         DataError
-            Then, where a file cannot be read any more.
+            If a file cannot be read any more by then.
         """
 
-        def stated() -> Mapping[StepName, Statement]:
-            foreseen = self.foreseen(digests())
-            if isinstance(foreseen, Unresolvable):
-                raise DataError(foreseen.reason)
-            return foreseen.stated
+        def state() -> Mapping[StepName, Statement]:
+            resolved = self.resolve(digests())
+            if isinstance(resolved, Unresolvable):
+                raise DataError(resolved.reason)
+            return resolved.stated
 
         names = (step.name for step in self.plan.steps)
-        return self._foreseen(_Stated(stated), dict(zip(names, keys, strict=True)))
+        return self._with(_Statements(state), dict(zip(names, keys, strict=True)))
 
-    def _foreseen(self, stated: Mapping[StepName, Statement], keys: Mapping[StepName, StepKey]) -> ResolvedPlan:
+    def _with(self, stated: Mapping[StepName, Statement], keys: Mapping[StepName, StepKey]) -> ResolvedPlan:
         return ResolvedPlan(self.dataset, self.plan, self.recipes, self.parameters, stated, keys)
 
 
-class _Stated(Mapping[StepName, Statement]):
-    """Statements that are worked out when one is wanted: a run that finds all made wants none."""
+class _Statements(Mapping[StepName, Statement]):
+    """Statements that are worked out when one is wanted: an up-to-date run wants none."""
 
     def __init__(self, work_out: Callable[[], Mapping[StepName, Statement]]) -> None:
         self._work_out = work_out
@@ -146,36 +147,45 @@ class _Stated(Mapping[StepName, Statement]):
         return len(self._all)
 
 
-def settle(
+def set_parameters(
     dataset: Dataset,
     plan: Plan,
     recipes: Mapping[str, Recipe | RecipeError],
-    named: Callable[[str], Digest | None] = lambda _: None,
-) -> Settled | Unresolvable:
-    """Return a plan with its parameters settled, or what holds it up.
+    digest_of_named: Callable[[str], Digest | None],
+) -> ParameterisedPlan | Unresolvable:
+    """Return a plan with every parameter of every step, or why it cannot be resolved.
 
-    `named` gives the digest of the file that the value of a parameter names, where it names one.
+    Parameters
+    ----------
+    dataset : Dataset
+        What is reduced.
+    plan : Plan
+        Its steps.
+    recipes : mapping of str to Recipe or RecipeError
+        As installed, or why one is not.
+    digest_of_named : callable
+        Returns the digest of the file that the value of a parameter names; None where it names none.
 
     Raises
     ------
     ParameterError
-        A parameter is unknown to its recipe, or has a value that is not allowed: the user must mend that first.
+        If a parameter is unknown to its recipe, or has a value that is not allowed: the user must correct that first.
     """
-    asked = {step.recipe: recipes[step.recipe] for step in plan.steps}
-    problems = sorted(str(found) for found in asked.values() if isinstance(found, RecipeError))
+    wanted = {step.recipe: recipes[step.recipe] for step in plan.steps}
+    problems = sorted(str(found) for found in wanted.values() if isinstance(found, RecipeError))
     if problems:
         return Unresolvable(dataset, plan, "; ".join(problems))
-    installed = {name: recipe for name, recipe in asked.items() if isinstance(recipe, Recipe)}
-    settled: dict[tuple[str, tuple[ParameterSetting, ...]], tuple[Parameter, ...]] = {}
+    installed = {name: recipe for name, recipe in wanted.items() if isinstance(recipe, Recipe)}
+    known: dict[tuple[str, tuple[ParameterSetting, ...]], tuple[Parameter, ...]] = {}
     parameters = {}
     for step in plan.steps:
-        asked_for = step.recipe, step.settings
-        if asked_for not in settled:
-            settled[asked_for] = effective(step.recipe, installed[step.recipe].parameters, step.settings)
-        parameters[step.name] = settled[asked_for]
-    texts = {parameter.text for each in settled.values() for parameter in each if parameter.schema.valtype == "string"}
-    by_name = {text: digest for text in texts if (digest := named(text)) is not None}
-    return Settled(dataset, plan, installed, parameters, by_name)
+        given = step.recipe, step.settings
+        if given not in known:
+            known[given] = effective(step.recipe, installed[step.recipe].parameters, step.settings)
+        parameters[step.name] = known[given]
+    texts = {parameter.text for each in known.values() for parameter in each if parameter.schema.valtype == "string"}
+    by_name = {text: digest for text in texts if (digest := digest_of_named(text)) is not None}
+    return ParameterisedPlan(dataset, plan, installed, parameters, by_name)
 
 
 def input_files(plans: Iterable[Plan]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What a batch needs of an engine: take a step to be made, say how it stands, cancel it."""
+"""What starts steps: takes a step to be made, says how it stands, cancels it."""
 
 from __future__ import annotations
 
@@ -67,30 +67,30 @@ class TaskRequest(Struct, frozen=True):
 
 
 class Executor(Protocol):
-    """An engine that has steps made by workers.
+    """Starts steps, and says how they stand: in this process, in workers, on a cluster.
 
-    A step is never run again by an engine of its own accord: retries are the batch's.
+    A step is never run again by an executor of its own accord: that is the schedule's business.
     """
 
     @property
     def keeps_order(self) -> bool:
-        """Whether it waits by itself for what an order comes after, and goes on when the bridge has ended."""
+        """Whether it waits by itself for what a step comes after, and goes on when the bridge has ended."""
 
     @property
     def room(self) -> int:
-        """How many more orders it takes at present."""
+        """How many more steps it takes at present."""
 
     def submit(self, order: TaskRequest, after: Sequence[Ticket] = ()) -> Ticket:
-        """Take an order, to be begun when the tickets of `after` ended well; raise EngineError where it refuses."""
+        """Take a step, to be begun when the tickets of `after` ended well; raise EngineError where it refuses."""
 
     def adopt(self, ticket: Ticket, order: TaskRequest) -> None:
         """Watch over something that was submitted before the bridge was started again."""
 
     def states(self, patience_s: float) -> Mapping[Ticket, TaskStatus]:
-        """Return what changed since the last call, waiting so long for a change; a ticket that ended is told once."""
+        """Return what changed since the last call, waiting so long for a change; an end is reported once."""
 
     def cancel(self, tickets: Sequence[Ticket]) -> None:
-        """End them, with all that they started; they are told as cancelled."""
+        """End them, with all that they started; they are reported as cancelled."""
 
     def close(self) -> None:
         """End all that cannot go on without the bridge."""

@@ -1,4 +1,4 @@
-"""The graph of a batch: each distinct step once, what it waits for, and how it stands. Decides only."""
+"""The graph of a run: each distinct step once, what it waits for, and how it stands. Decides only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from esorex_bridge.run.executor import Ticket
 
 
 class NodeState(Enum):
-    """How a step of a batch stands."""
+    """How a step stands."""
 
     WAITING = "waiting"
     SUBMITTED = "submitted"
@@ -39,47 +39,60 @@ class Node(Struct):
     ----------
     key : StepKey
         What it is.
-    foreseen : ResolvedPlan
+    resolved : ResolvedPlan
         The plan of the first dataset that needs it.
-    step : Step
-        As that plan has it.
+    decision : Execute
+        About the step, as that plan has it.
     state : NodeState
         How it stands.
     attempt : int
         Number of the latest attempt; 0 before the first.
     ticket : Ticket or None
-        Of the attempt that goes on.
+        Of the attempt in flight.
     error : str
         Why it failed, is blocked or was cancelled.
     lacking : set of StepKey
-        Steps that it needs and that are not made yet.
+        Steps that it needs and that have not ended yet.
+    unmade : list of str
+        Names of steps that it needs and that will not be made.
     dependents : list of StepKey
         Steps that need it.
     """
 
     key: StepKey
-    foreseen: ResolvedPlan
-    step: Step
+    resolved: ResolvedPlan
+    decision: Execute
     state: NodeState = NodeState.WAITING
     attempt: int = 0
     ticket: Ticket | None = None
     error: str = ""
     lacking: set[StepKey] = field(default_factory=set)
+    unmade: list[str] = field(default_factory=list)
     dependents: list[StepKey] = field(default_factory=list)
+
+    @property
+    def step(self) -> Step:
+        """The step."""
+        return self.decision.step
 
     @property
     def label(self) -> str:
         """The step in words."""
-        return f"{self.step.name} of {self.foreseen.plan.dataset}"
+        return f"{self.step.name} of {self.resolved.plan.dataset}"
+
+    @property
+    def obstacles(self) -> str:
+        """Why it cannot be started, as far as that is known; empty where nothing is in its way."""
+        return "; ".join((*self.step.gaps, *(f"{name} was not made" for name in self.unmade)))
 
 
 class Graph:
-    """All steps that a batch must make.
+    """All steps that a run must make.
 
     Parameters
     ----------
     keeps_order : bool
-        Whether the engine waits by itself for what a step needs, so that all can be handed in at once.
+        Whether the executor waits by itself for what a step needs, so that all can be handed in at once.
     """
 
     def __init__(self, keeps_order: bool) -> None:
@@ -94,34 +107,37 @@ class Graph:
         """Whether nothing more will come of any step."""
         return not any(self.counts[state] for state in NodeState if not state.settled)
 
-    def add(self, foreseen: ResolvedPlan, executes: Iterable[Execute]) -> tuple[Node, ...]:
-        """Take in the steps that a plan must make, and return those that are new, blocked ones among them."""
+    def add(self, resolved: ResolvedPlan, executes: Iterable[Execute]) -> tuple[Node, ...]:
+        """Add the steps that a plan must make, and return those that are new, blocked ones among them."""
         new = []
         for decision in executes:
-            key = foreseen.keys[decision.step.name]
+            key = resolved.keys[decision.step.name]
             if key in self.nodes:
                 continue
-            node = self.nodes[key] = Node(key, foreseen, decision.step)
+            node = self.nodes[key] = Node(key, resolved, decision)
             self.counts[node.state] += 1
             self._tie(node)
             new.append(node)
         return tuple(new)
 
     def _tie(self, node: Node) -> None:
-        if node.step.gaps:
-            self._settle(node, NodeState.BLOCKED, "; ".join(node.step.gaps))
-            return
-        for need in node.foreseen.needs(node.step):
-            other = self.nodes.get(need)
+        for name in node.step.needs:
+            other = self.nodes.get(node.resolved.keys[name])
             if other is None or other.state is NodeState.MADE:
                 continue
             if other.state.settled:
-                self._settle(node, NodeState.BLOCKED, _blocked_by(other))
-                return
-            node.lacking.add(need)
-            other.dependents.append(node.key)
-        if self._keeps_order or not node.lacking:
+                node.unmade.append(name)
+            else:
+                node.lacking.add(other.key)
+                other.dependents.append(node.key)
+        if self._is_hopeless(node):
+            self._settle(node, NodeState.BLOCKED, node.obstacles)
+        elif self._keeps_order or not node.lacking:
             self._ready.append(node.key)
+
+    def _is_hopeless(self, node: Node) -> bool:
+        """Tell whether a step will not be made; all that it needs has ended then, so that every obstacle is named."""
+        return bool(node.obstacles) and (self._keeps_order or not node.lacking)
 
     # ----- what may be handed in
 
@@ -137,11 +153,11 @@ class Graph:
             yield node
 
     def after(self, node: Node) -> tuple[Ticket, ...]:
-        """Return the tickets of what a step needs and what still goes on."""
+        """Return the tickets of what a step needs and what is still in flight."""
         return tuple(ticket for key in sorted(node.lacking) if (ticket := self.nodes[key].ticket) is not None)
 
     def submitted(self, node: Node, ticket: Ticket, attempt: int) -> None:
-        """Take note that an engine has a step."""
+        """Note that an executor has a step."""
         node.ticket, node.attempt = ticket, attempt
         self._tickets[ticket] = node.key
         self._move(node, NodeState.SUBMITTED)
@@ -153,53 +169,65 @@ class Graph:
 
     @property
     def in_flight(self) -> tuple[Node, ...]:
-        """What the engine has."""
+        """What the executor has."""
         return tuple(self.nodes[key] for key in self._tickets.values())
 
     # ----- what came of it
 
     def running(self, node: Node) -> None:
-        """Take note that a step has begun."""
+        """Note that a step has begun."""
         self._move(node, NodeState.RUNNING)
 
-    def made(self, node: Node) -> None:
-        """Take note that a step is made, and free those that waited for it."""
+    def made(self, node: Node) -> tuple[Node, ...]:
+        """Note that a step is made, free those that waited for it, and return those that are blocked all the same."""
         self._settle(node, NodeState.MADE, "")
-        for key in node.dependents:
-            other = self.nodes[key]
-            other.lacking.discard(node.key)
-            if not other.lacking and other.state is NodeState.WAITING and not self._keeps_order:
-                self._ready.append(key)
+        return tuple(self._release(node))
 
     def again(self, node: Node) -> None:
-        """Take note that an attempt came to nothing and the step is to be handed in anew."""
+        """Note that an attempt came to nothing and the step is to be handed in anew."""
         self._forget_ticket(node)
         self._move(node, NodeState.WAITING)
         if self._keeps_order or not node.lacking:
             self._ready.append(node.key)
 
-    def mark_failed(self, node: Node, state: NodeState, error: str) -> tuple[Node, ...]:
-        """Take note that a step will not be made, and return those that are blocked by that."""
+    def fail(self, node: Node, state: NodeState, error: str) -> None:
+        """Note that a step will not be made; `release` says what is blocked by that."""
         self._settle(node, state, error)
-        blocked: list[Node] = []
-        open_nodes = [node]
-        while open_nodes:
-            cause = open_nodes.pop()
-            for key in cause.dependents:
-                other = self.nodes[key]
-                if not other.state.settled:
-                    self._settle(other, NodeState.BLOCKED, _blocked_by(cause))
-                    blocked.append(other)
-                    open_nodes.append(other)
-        return tuple(blocked)
+
+    def release(self, node: Node, stop: str = "") -> tuple[Node, ...]:
+        """Return the steps that are blocked by one that will not be made.
+
+        Where `stop` says why, nothing more is begun: all that was not handed in is given up for that reason.
+        """
+        stopped = self.block_waiting(stop) if stop else ()
+        return (*stopped, *self._release(node))
 
     def block_waiting(self, why: str, state: NodeState = NodeState.BLOCKED) -> tuple[Node, ...]:
         """Give up all that was not handed in, and return it."""
         waiting = tuple(node for node in self.nodes.values() if node.state is NodeState.WAITING)
         for node in waiting:
-            self._settle(node, state, why)
+            self._settle(node, state, "; ".join((*node.step.gaps, why)))
         self._ready.clear()
         return waiting
+
+    def _release(self, ended: Node) -> Iterator[Node]:
+        """Let go what waited for a step that ended; yield what is blocked by that, and what that blocks in turn."""
+        open_nodes = [ended]
+        while open_nodes:
+            cause = open_nodes.pop()
+            for key in cause.dependents:
+                other = self.nodes[key]
+                if other.state.settled or cause.key not in other.lacking:
+                    continue
+                other.lacking.discard(cause.key)
+                if cause.state is not NodeState.MADE:
+                    other.unmade.append(_name_in(other, cause.key))
+                if self._is_hopeless(other):
+                    self._settle(other, NodeState.BLOCKED, other.obstacles)
+                    open_nodes.append(other)
+                    yield other
+                elif not other.lacking and other.state is NodeState.WAITING and not self._keeps_order:
+                    self._ready.append(key)
 
     def _settle(self, node: Node, state: NodeState, error: str) -> None:
         self._forget_ticket(node)
@@ -217,6 +245,6 @@ class Graph:
         node.state = state
 
 
-def _blocked_by(cause: Node) -> str:
-    what = {NodeState.FAILED: "failed", NodeState.CANCELLED: "was cancelled"}.get(cause.state, "was not made")
-    return f"{cause.step.name} {what}"
+def _name_in(node: Node, key: StepKey) -> str:
+    """Return the name that a step has in the plan of another one that needs it."""
+    return next(name for name in node.step.needs if node.resolved.keys[name] == key)

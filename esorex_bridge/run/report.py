@@ -132,3 +132,9 @@ def _product(product: Product) -> dict[str, Any]:
 def count(reports: Iterable[DatasetReport], decision: DecisionWord) -> int:
     """Return how many steps of all datasets were decided so."""
     return sum(step.decision == decision for report in reports for step in report.steps)
+
+
+def count_started(reports: Iterable[DatasetReport]) -> int:
+    """Return how many recipes were started; of a dry run, how many would be. What is blocked is none of them."""
+    started = ("done", "failed", "planned")
+    return sum(step.decision == "execute" and step.outcome in started for report in reports for step in report.steps)

@@ -1,179 +1,178 @@
-"""Running steps in an order that their needs allow, several at a time; equal steps of several datasets run once."""
+"""The schedule: hands steps to an executor when what they need is made, and hears what came of them.
+
+The one scheduler of all entrances. They differ in the executor, and in the listener that is told what happens.
+"""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Protocol
 
-from msgspec import Struct
-
-from esorex_bridge.errors import BridgeError
-from esorex_bridge.plan.plan import Step
-from esorex_bridge.reuse.decide import Decision, Execute
+from esorex_bridge.reuse.decide import Execute
 from esorex_bridge.reuse.key import StepKey
-from esorex_bridge.reuse.record import How, Record
+from esorex_bridge.reuse.record import Record
 from esorex_bridge.reuse.resolve import ResolvedPlan
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
-
-_LOOK_S = 0.5
+from esorex_bridge.run.executor import Executor, Phase, TaskRequest, TaskStatus, Ticket
+from esorex_bridge.run.graph import Graph, Node, NodeState
+from esorex_bridge.run.result import Result
 
 
-class Work(Struct, frozen=True):
-    """A step that must be made, for the first of the datasets that need it."""
+class Listener(Protocol):
+    """Is told what happens to steps."""
 
-    key: StepKey
-    foreseen: ResolvedPlan
-    step: Step
-    reason: str
-    how: How = "unless_there"
+    def submitted(self, node: Node) -> None:
+        """Note that an executor has a step."""
 
+    def begun(self, node: Node) -> None:
+        """Note that a step is being made."""
 
-class Made(Struct, frozen=True):
-    """A step that was made: here (`ran`), or by another process meanwhile."""
+    def made(self, node: Node, result: Result, record: Record) -> None:
+        """Note that a step is made: here, or by another process meanwhile."""
 
-    record: Record
-    ran: bool
+    def failed(self, node: Node, result: Result | None) -> None:
+        """Note that a step failed or was cancelled; its error is in the node."""
 
+    def blocked(self, node: Node) -> None:
+        """Note that a step will not be begun; why is in the node."""
 
-class Failed(Struct, frozen=True):
-    """A step whose recipe failed."""
+    def lost(self, node: Node, why: str, again: bool) -> None:
+        """Note that a worker was lost, and whether the step is tried again."""
 
-    error: str
-
-
-class Blocked(Struct, frozen=True):
-    """A step that could not be started: a gap, or a step it needs was not made."""
-
-    error: str
+    def go_on(self, node: Node) -> bool:
+        """Tell whether to go on, after a step failed, with what does not need it."""
 
 
-Ended = Made | Failed | Blocked
-
-
-def gather(pairs: Iterable[tuple[ResolvedPlan, tuple[Decision, ...]]]) -> dict[StepKey, Work]:
-    """Return the steps to make, each distinct one once, producers first."""
-    works: dict[StepKey, Work] = {}
-    for foreseen, decisions in pairs:
-        for decision in decisions:
-            if isinstance(decision, Execute):
-                key = foreseen.keys[decision.step.name]
-                works.setdefault(key, Work(key, foreseen, decision.step, decision.reason, decision.how))
-    return works
-
-
-def run_all(
-    works: Mapping[StepKey, Work],
-    records: dict[StepKey, Record],
-    make: Callable[[Work, Mapping[StepKey, Record]], Made],
-    ended: Callable[[Work, Ended], None],
-    go_on: Callable[[Work, Failed], bool],
-    stop: Callable[[], None],
-    jobs: int,
-) -> dict[StepKey, Ended]:
-    """Make all steps, up to `jobs` at a time, and return how each ended.
+class Schedule:
+    """Steps on their way through an executor.
 
     Parameters
     ----------
-    works : mapping of StepKey to Work
-        Producers first.
-    records : dict of StepKey to Record
-        What is there already; gets what is made.
-    make : callable
-        Makes one step, in a thread of its own.
-    ended : callable
-        Is told, in the caller's thread, how each step ended.
-    go_on : callable
-        Is asked after a failure whether the steps that do not need the failed one shall still be made.
-    stop : callable
-        Ends what runs, when the user interrupts.
-    jobs : int
-        How many recipes at a time.
+    executor : Executor
+        Starts them.
+    results : callable
+        Returns what came of a step that ended; None where nothing was written.
+    listener : Listener
+        Is told what happens.
+    retries : int
+        How often a step is tried again whose worker was lost. A recipe that failed is not tried again.
+    most_threads : int
+        Processors that one step gets at most.
+    advice : str
+        Appended to the reason why steps are not begun after a failure.
     """
-    if not works:
-        return {}
-    from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
-    results: dict[StepKey, Ended] = {}
-    waiting = _Waiting(works, records)
-    running: dict[Future[Made], Work] = {}
-    with ThreadPoolExecutor(max(1, jobs), "recipe") as pool:
-        try:
-            while waiting or running:
-                for work in waiting.ready():
-                    if lack := _lack(work, records):
-                        results[work.key] = Blocked(lack)
-                        waiting.settle(work.key)
-                        ended(work, results[work.key])
-                    else:
-                        running[pool.submit(make, work, records)] = work
-                # Not without end: Python sees no Ctrl-C that came a moment before such a wait.
-                for future in wait(running, _LOOK_S, FIRST_COMPLETED).done if running else ():
-                    work = running.pop(future)
-                    results[work.key] = result = _result(future)
-                    if isinstance(result, Made):
-                        records[work.key] = result.record
-                    waiting.settle(work.key)
-                    ended(work, result)
-                    if isinstance(result, Failed) and not go_on(work, result):
-                        for left in waiting.give_up():
-                            results[left.key] = Blocked(f"stopped, because {work.step.name} failed")
-                            ended(left, results[left.key])
-        except BaseException:
-            stop()
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-    return results
+    def __init__(
+        self,
+        executor: Executor,
+        results: Callable[[StepKey], Result | None],
+        listener: Listener,
+        retries: int = 0,
+        most_threads: int = 1,
+        advice: str = "",
+    ) -> None:
+        self._executor = executor
+        self._results = results
+        self._listener = listener
+        self._retries = retries
+        self._most_threads = most_threads
+        self._advice = advice
+        self._stop = ""
+        self.graph = Graph(executor.keeps_order)
+
+    def add(self, resolved: ResolvedPlan, executes: tuple[Execute, ...]) -> tuple[Node, ...]:
+        """Add the steps that a plan must make, and return those that are new; blocked ones are reported."""
+        new = self.graph.add(resolved, executes)
+        for node in new:
+            if node.state is NodeState.BLOCKED:
+                self._listener.blocked(node)
+        return new
+
+    def adopt(self, node: Node, ticket: Ticket, attempt: int) -> None:
+        """Watch over a step that was submitted before the bridge was started again."""
+        self._executor.adopt(ticket, self._request(node, attempt))
+        self.graph.submitted(node, ticket, attempt)
+
+    def submit(self) -> None:
+        """Hand in what may be begun; nothing more after a failure, unless the listener says to go on."""
+        if self._stop:
+            self._report_blocked(self.graph.block_waiting(self._stop))
+            return
+        for node in self.graph.ready(self._executor.room):
+            request = self._request(node, node.attempt + 1)
+            ticket = self._executor.submit(request, self.graph.after(node))
+            self.graph.submitted(node, ticket, request.attempt)
+            self._listener.submitted(node)
+
+    def hear(self, patience_s: float) -> None:
+        """Wait so long for a change, and take account of what changed."""
+        for ticket, status in self._executor.states(patience_s).items():
+            node = self.graph.of(ticket)
+            if node is not None:
+                self._take_status(node, status)
+
+    def cancel(self) -> None:
+        """Give up what was not handed in, and end what is in flight."""
+        for node in self.graph.block_waiting("cancelled", NodeState.CANCELLED):
+            self._listener.failed(node, None)
+        self._executor.cancel([node.ticket for node in self.graph.in_flight if node.ticket is not None])
+        for node in self.graph.in_flight:
+            self.mark_failed(node, NodeState.CANCELLED, "cancelled")
+
+    def threads(self, node: Node) -> int:
+        """Return how many processors a step gets."""
+        return max(1, min(node.step.threads, self._most_threads))
+
+    def mark_failed(self, node: Node, state: NodeState, error: str, result: Result | None = None) -> None:
+        """Take account of a step that will not be made, and of what is blocked by that."""
+        self.graph.fail(node, state, error)
+        self._listener.failed(node, result)
+        if not self._stop and not self._listener.go_on(node):
+            what = "was cancelled" if state is NodeState.CANCELLED else "failed"
+            self._stop = f"stopped, because {node.step.name} {what}{self._advice}"
+        self._report_blocked(self.graph.release(node, self._stop))
+
+    def _request(self, node: Node, attempt: int) -> TaskRequest:
+        return TaskRequest(node.key, node.label, attempt, self.threads(node), node.step.memory_mb)
+
+    def _take_status(self, node: Node, status: TaskStatus) -> None:
+        if status.phase is Phase.RUNNING:
+            self.graph.running(node)
+            self._listener.begun(node)
+        elif status.phase in (Phase.ENDED, Phase.LOST):
+            self._end(node, status)
+        elif status.phase is Phase.CANCELLED:
+            self.mark_failed(node, NodeState.CANCELLED, status.why or "cancelled")
+        elif status.phase is Phase.UNMET:
+            self.graph.again(node)
+
+    def _end(self, node: Node, status: TaskStatus) -> None:
+        result = self._results(node.key)
+        if result is not None and result.record is not None:
+            blocked = self.graph.made(node)
+            self._listener.made(node, result, result.record)
+            self._report_blocked(blocked)
+        elif result is None or result.attempt != node.attempt or status.phase is Phase.LOST:
+            self._lose(node, status.why or "its worker ended without a result")
+        else:
+            state = NodeState.CANCELLED if result.outcome == "cancelled" else NodeState.FAILED
+            self.mark_failed(node, state, result.error, result)
+
+    def _lose(self, node: Node, why: str) -> None:
+        again = node.attempt <= self._retries
+        self._listener.lost(node, why, again)
+        if again:
+            self.graph.again(node)
+        else:
+            self.mark_failed(node, NodeState.FAILED, f"{why}; tried {node.attempt} times")
+
+    def _report_blocked(self, nodes: tuple[Node, ...]) -> None:
+        for node in nodes:
+            self._listener.blocked(node)
 
 
-class _Waiting:
-    """The steps that were not begun, and for how many others each of them waits."""
-
-    def __init__(self, works: Mapping[StepKey, Work], records: Mapping[StepKey, Record]) -> None:
-        self._works = dict(works)
-        self._open: dict[StepKey, int] = {}
-        self._after: dict[StepKey, list[StepKey]] = {}
-        for work in works.values():
-            needs = {key for key in work.foreseen.needs(work.step) if key in works and key not in records}
-            self._open[work.key] = len(needs)
-            for need in needs:
-                self._after.setdefault(need, []).append(work.key)
-        self._ready = deque(key for key, needs in self._open.items() if not needs)
-
-    def __bool__(self) -> bool:
-        return bool(self._works)
-
-    def ready(self) -> Iterator[Work]:
-        """Hand out the steps that wait for nothing, also those that get ready meanwhile."""
-        while self._ready:
-            yield self._works.pop(self._ready.popleft())
-
-    def settle(self, key: StepKey) -> None:
-        """Take note that a step has come to its end, so that nobody waits for it any longer."""
-        for other in self._after.pop(key, ()):
-            self._open[other] -= 1
-            if not self._open[other]:
-                self._ready.append(other)
-
-    def give_up(self) -> tuple[Work, ...]:
-        """Return all that are left, and wait for none."""
-        left = tuple(self._works.values())
-        self._works.clear()
-        self._ready.clear()
-        return left
-
-
-def _lack(work: Work, records: Mapping[StepKey, Record]) -> str:
-    lacking = [name for name in work.step.needs if work.foreseen.keys[name] not in records]
-    return "; ".join((*work.step.gaps, *(f"{name} was not made" for name in lacking)))
-
-
-def _result(future: Future[Made]) -> Ended:
-    try:
-        return future.result()
-    except BridgeError as error:
-        return Failed(str(error))
-    except OSError as error:
-        return Failed(f"{error.strerror or error}: {error.filename or 'the data root'}; mend that and run again")
+def run_to_end(schedule: Schedule, patience_s: float) -> None:
+    """Hand in and hear until nothing more will come of any step."""
+    while not schedule.graph.settled:
+        schedule.submit()
+        if not schedule.graph.settled:
+            schedule.hear(patience_s)

@@ -66,13 +66,13 @@ class StepRunner(Struct, frozen=True):
     note: Callable[[FinishedRun], tuple[str, ...]] | None = None
 
     def make(
-        self, foreseen: ResolvedPlan, step: Step, made: Mapping[StepKey, Record], how: How = "unless_there"
+        self, resolved: ResolvedPlan, step: Step, made: Mapping[StepKey, Record], how: How = "unless_there"
     ) -> tuple[Record, bool]:
         """Return the record of a step, and whether it was made here (False: it was there by now).
 
         Parameters
         ----------
-        foreseen : ResolvedPlan
+        resolved : ResolvedPlan
             The plan that the step belongs to.
         step : Step
             Without gaps.
@@ -88,43 +88,50 @@ class StepRunner(Struct, frozen=True):
         DataError, SofError
             The step's folder or its SOF cannot be written.
         """
-        key = foreseen.keys[step.name]
+        key = resolved.keys[step.name]
         with locked(self.workspace.locks / key):
-            found = self._by_reflex(foreseen, step, made) if how == "reflex" else self.store.find(key)
+            found = self._by_reflex(resolved, step, made) if how == "reflex" else self.store.find(key)
             if isinstance(found, Record) and how != "forced":
                 return found, False
-            return self._made(foreseen, step, made), True
+            return self._run_recipe(resolved, step, made), True
 
-    def _by_reflex(self, foreseen: ResolvedPlan, step: Step, made: Mapping[StepKey, Record]) -> Record | None:
+    def _by_reflex(self, resolved: ResolvedPlan, step: Step, made: Mapping[StepKey, Record]) -> Record | None:
         """Return what Reflex's Lazy Mode would take instead of running a step; None where it would run it."""
         from esorex_bridge.reflex.lazy_mode import ask_reflex, record_of
 
-        sof, _ = sof_of(foreseen, step, made)
-        database = self.workspace.reflex_database(foreseen.plan.workflow)
-        answer = ask_reflex(database, step.actor, step.recipe, foreseen.parameters[step.name], sof)
-        return record_of(foreseen.keys[step.name], answer)
+        sof, _ = sof_of(resolved, step, made)
+        database = self.workspace.reflex_database(resolved.plan.workflow)
+        answer = ask_reflex(database, step.actor, step.recipe, resolved.parameters[step.name], sof)
+        return record_of(resolved.keys[step.name], answer)
 
-    def _made(self, foreseen: ResolvedPlan, step: Step, made: Mapping[StepKey, Record]) -> Record:
-        sof, lacking = sof_of(foreseen, step, made)
-        folders = self.workspace.new_run(foreseen.plan.workflow, step.actor, datetime.now())
+    def _run_recipe(self, resolved: ResolvedPlan, step: Step, made: Mapping[StepKey, Record]) -> Record:
+        sof, lacking = sof_of(resolved, step, made)
+        folders = self.workspace.new_run(resolved.plan.workflow, step.actor, datetime.now())
         sof, links = readable(sof, folders.work / "in", seen_as=Path("in"))
         make_links(links)
-        job = Job(foreseen.recipes[step.recipe], sof, foreseen.parameters[step.name], folders.work)
+        job = Job(
+            resolved.recipes[step.recipe],
+            sof,
+            resolved.parameters[step.name],
+            folders.work,
+            step.command,
+            step.products,
+        )
         # Files are verified while the recipe runs, because that leaves a processor free.
         with locked(folders.lock), ThreadPoolExecutor(1, "verify") as pool:
             try:
-                verified = pool.submit(self._verified, _files(step))
+                verified = pool.submit(self._verify, _files(step))
                 execution = self.runner.execute(job)
                 warnings = (*step.warnings, *lacking, *verified.result())
-                record = self._published(foreseen, step, sof, folders, execution, warnings)
+                record = self._publish(resolved, step, sof, folders, execution, warnings)
             except (RecipeError, DataError):
-                self._noted(step, job, folders, ())
+                self._record_for_reflex(step, job, folders, ())
                 raise
-            self.store.record(record, foreseen.stated[step.name], foreseen.plan.dataset, step.name)
-            problems = self._noted(step, job, folders, record.products)
+            self.store.record(record, resolved.stated[step.name], resolved.plan.dataset, step.name)
+            problems = self._record_for_reflex(step, job, folders, record.products)
             return replace(record, warnings=(*record.warnings, *problems))
 
-    def _verified(self, files: tuple[str, ...]) -> tuple[str, ...]:
+    def _verify(self, files: tuple[str, ...]) -> tuple[str, ...]:
         """Hold files against their own checksums; return a warning for each whose header alone differs."""
         self.store.verify(files)
         return tuple(
@@ -134,7 +141,9 @@ class StepRunner(Struct, frozen=True):
             if (altered := altered_headers(Path(file)))
         )
 
-    def _noted(self, step: Step, job: Job, folders: RunFolders, products: tuple[Product, ...]) -> tuple[str, ...]:
+    def _record_for_reflex(
+        self, step: Step, job: Job, folders: RunFolders, products: tuple[Product, ...]
+    ) -> tuple[str, ...]:
         """Note a run in Reflex's bookkeeping, as Reflex would, and return what went wrong with that."""
         from esorex_bridge.reflex.bookkeeping_writer import FinishedRun, note_run
 
@@ -144,9 +153,9 @@ class StepRunner(Struct, frozen=True):
         run = FinishedRun(step.actor, step.recipe, step.purpose, job.parameters, job.sof, folders, products, code)
         return (self.note or note_run)(run)
 
-    def _published(
+    def _publish(
         self,
-        foreseen: ResolvedPlan,
+        resolved: ResolvedPlan,
         step: Step,
         sof: Sof,
         folders: RunFolders,
@@ -166,7 +175,7 @@ class StepRunner(Struct, frozen=True):
             for place, entry in zip(places, checked, strict=True)
         )
         return Record(
-            key=foreseen.keys[step.name],
+            key=resolved.keys[step.name],
             products=products,
             seconds=execution.seconds,
             made=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
@@ -179,7 +188,7 @@ def _files(step: Step) -> tuple[str, ...]:
     return tuple(entry.file for entry in step.inputs if isinstance(entry, FileInput))
 
 
-def sof_of(foreseen: ResolvedPlan, step: Step, made: Mapping[StepKey, Record]) -> tuple[Sof, tuple[str, ...]]:
+def sof_of(resolved: ResolvedPlan, step: Step, made: Mapping[StepKey, Record]) -> tuple[Sof, tuple[str, ...]]:
     """Return the SOF of a step, and a warning for each optional product that an earlier step did not make.
 
     Raises
@@ -193,7 +202,7 @@ def sof_of(foreseen: ResolvedPlan, step: Step, made: Mapping[StepKey, Record]) -
         if isinstance(entry, FileInput):
             entries.append((entry.path, entry.category))
             continue
-        found = _products(entry, made[foreseen.keys[entry.step]])
+        found = _products(entry, made[resolved.keys[entry.step]])
         entries.extend((path, entry.category) for path in found)
         if not found and entry.category in step.required:
             raise RecipeError(f"{entry.step} made no {entry.product}, which {step.recipe} needs as {entry.category}")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from esorex_bridge.definitions.parameters import Parameter, ParameterSetting
     from esorex_bridge.plan.plan import Plan
     from esorex_bridge.reuse.record import Record
+    from esorex_bridge.run.report import StepReport
 
 ACTOR = Actor(
     "run_recipe",
@@ -110,29 +111,42 @@ def execute(root: Path, recipe: str, sof: SetOfFiles, sop: Iterable[RecipeParame
     ParameterError
         A parameter is wrong.
     """
-    from esorex_bridge.reuse.record import Record
-    from esorex_bridge.reuse.resolve import Unresolvable, settle
-    from esorex_bridge.run.step import StepRunner
+    from esorex_bridge.reuse.resolve import Unresolvable
     from esorex_bridge.session import Session, Settings
 
     plan = _plan(recipe, sof, tuple(_setting(each) for each in sop if each.recipe == recipe))
     step = plan.steps[0]
     with Session(Settings(root)) as session:
-        if session.esorex is None:
+        if session.engine is None:
             raise RecipeError("EsoRex is not found; put its folder on esoreflex.path in esoreflex.rc")
-        recipes = session.esorex.recipes([recipe])
-        settled = settle(Dataset(plan.dataset, "", Action(plan.dataset, ())), plan, recipes)
-        if isinstance(settled, Unresolvable):
-            raise RecipeError(settled.reason)
-        ahead = settled.foreseen(session.store.digests(file.name for file in sof.files))
-        if isinstance(ahead, Unresolvable):
-            raise DataError(ahead.reason)
-        parameters = tuple(_described(recipe, each) for each in ahead.parameters[step.name])
-        found = session.store.find(ahead.keys[step.name])
-        if isinstance(found, Record):
-            return Done(found, False, parameters)
-        sys.stderr.write(f"{recipe} on {len(sof.files)} files of {plan.dataset} …\n")
-        return Done(*StepRunner(session.esorex, session.store, session.workspace).make(ahead, step, {}), parameters)
+        (resolved,) = session.engine.resolve(((Dataset(plan.dataset, "", Action(plan.dataset, ())), plan),))
+        if isinstance(resolved, Unresolvable):
+            raise RecipeError(resolved.reason)
+        executed = session.engine.execute(session.engine.decide((resolved,)), _Told(len(sof.files)))
+        key = resolved.keys[step.name]
+        if key not in executed.records:
+            raise RecipeError(executed.nodes[key].error)
+        result = executed.results.get(key)
+        parameters = tuple(_described(recipe, each) for each in resolved.parameters[step.name])
+        return Done(executed.records[key], result is not None and result.outcome == "made", parameters)
+
+
+class _Told:
+    """Says on stderr, which Reflex shows, that a recipe is started."""
+
+    def __init__(self, files: int) -> None:
+        self._files = files
+
+    def started(self, what: str, number: int, of: int, expected_seconds: float | None) -> None:
+        """Say that the recipe is started."""
+        sys.stderr.write(f"{what}: {self._files} files …\n")
+
+    def finished(self, report: StepReport) -> None:
+        """Pass over how it ended: the outputs say that."""
+
+    def go_on(self, step: str, error: str) -> bool:
+        """Go on: there is nothing else."""
+        return True
 
 
 def _plan(recipe: str, sof: SetOfFiles, settings: tuple[ParameterSetting, ...]) -> Plan:

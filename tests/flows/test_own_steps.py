@@ -10,9 +10,8 @@ import pytest
 from astropy.io import fits
 
 from esorex_bridge.definitions.parameters import ParameterError, ParameterSetting
-from esorex_bridge.esorex.user_steps import with_own_steps
-from esorex_bridge.run.engine import Tools, carry_out
 from esorex_bridge.run.report import DatasetReport
+from esorex_bridge.run.reporter import SilentReporter
 from esorex_bridge.session import Session, Settings
 
 PROGRAM = f"""#!{sys.executable}
@@ -47,13 +46,6 @@ steps:
 """
 
 
-class Silent:
-    """A reporter that says nothing."""
-
-    def __getattr__(self, name: str) -> object:
-        return lambda *_, **__: None
-
-
 @pytest.fixture
 def definition(tmp_path: Path) -> Path:
     program = tmp_path / "scale_flat.py"
@@ -66,11 +58,7 @@ def definition(tmp_path: Path) -> Path:
 
 def reduced(root: Path, definition: Path, *settings: ParameterSetting) -> DatasetReport:
     with Session(Settings(root, workflow=definition, parameters=settings)) as session:
-        planned = session.plans(session.datasets())
-        assert session.esorex is not None
-        runner = with_own_steps(session.esorex, [plan for _, plan in planned])
-        tools = Tools(runner, session.store, session.workspace, Silent(), datetime(2020, 1, 1))
-        (report,) = carry_out(planned, tools)
+        (report,) = session.run(session.plans(session.datasets()), SilentReporter(), datetime(2020, 1, 1))
     return report
 
 

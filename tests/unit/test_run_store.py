@@ -24,11 +24,12 @@ from esorex_bridge.plan.plan import FileInput, Plan, ProductInput, Step, StepNam
 from esorex_bridge.reuse.key import Fingerprint, StepKey
 from esorex_bridge.reuse.record import Absent, Product, Record
 from esorex_bridge.reuse.resolve import ResolvedPlan, Unresolvable
-from esorex_bridge.run.engine import resolve_all
+from esorex_bridge.run.engine import Engine
 from esorex_bridge.store import schema
 from esorex_bridge.store.audit import Reread, read_again
 from esorex_bridge.store.step_store import SqliteStore, open_store
 from esorex_bridge.store.transaction import StoreError
+from esorex_bridge.workspace.folders import Workspace
 from tests.tiny_fits import write_night
 
 DARK, FLAT, SCIENCE = (StepName(name) for name in ("dark_1", "flat_1", "science_1"))
@@ -75,7 +76,8 @@ class Night:
 
     def look(self) -> ResolvedPlan:
         dataset = Dataset("night", "TOY", Action("night", ()))
-        (ahead,) = resolve_all(((dataset, self.plan),), self.store, self.runner)  # type: ignore[arg-type]
+        engine = Engine(self.runner, self.store, Workspace(self.root))  # type: ignore[arg-type]
+        (ahead,) = engine.resolve(((dataset, self.plan),))
         assert not isinstance(ahead, Unresolvable), ahead.reason
         return ahead
 
@@ -174,7 +176,8 @@ def test_a_plan_whose_file_went_is_held_up(night: Night, store: SqliteStore) -> 
     night.look()
     night.file(FLAT).unlink()
     dataset = Dataset("night", "TOY", Action("night", ()))
-    (ahead,) = resolve_all(((dataset, night.plan),), store, night.runner)  # type: ignore[arg-type]
+    engine = Engine(night.runner, store, Workspace(night.root))  # type: ignore[arg-type]
+    (ahead,) = engine.resolve(((dataset, night.plan),))
     assert isinstance(ahead, Unresolvable)
     assert "flat.fits" in ahead.reason
 

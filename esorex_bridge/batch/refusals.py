@@ -1,0 +1,48 @@
+"""What a batch refuses before it begins: a `--set`, `--lazy`, `--force` or `--from-step` that names nothing it has.
+
+Of datasets that lie in the data root all is known, as in `run`. Of those that a query will find nothing is known yet:
+there a name counts where any workflow definition has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from esorex_bridge.batch.dataset_source import Planned, Supply
+from esorex_bridge.batch.jobs import Job
+from esorex_bridge.definitions.workflow import Workflow
+from esorex_bridge.errors import UserError
+from esorex_bridge.reuse.decide import Policy, refuse_unknown
+from esorex_bridge.session import Session, Settings, refuse_idle_settings
+
+
+def refuse_misspelt(jobs: tuple[Job, ...], settings: Settings) -> None:
+    """Refuse settings that name a recipe or a step that no workflow of a batch has.
+
+    Raises
+    ------
+    UserError
+        With the names there are.
+    """
+    policy = settings.policy
+    if policy == Policy() and not any(setting.origin == "--set" for setting in settings.parameters):
+        return
+    with Session(settings) as session:
+        planned = [
+            item for item in Supply(jobs, settings, lambda: session.client).on_disk() if isinstance(item, Planned)
+        ]
+        awaited = session.workflows if any(job.queries for job in jobs) else ()
+        refuse_idle_settings(settings.parameters, (*(item.workflow for item in planned), *awaited))
+        if awaited:
+            _refuse_unheard(policy, awaited)
+        else:
+            refuse_unknown(policy, tuple(item.plan for item in planned))
+
+
+def _refuse_unheard(policy: Policy, workflows: Iterable[Workflow]) -> None:
+    """Refuse names that are neither a recipe or step of a definition nor a numbered run of one."""
+    known = {name for workflow in workflows for step in workflow.steps for name in (step.recipe, step.name)}
+    for name in (*policy.by_recipe, *policy.forced, *policy.start):
+        step, _, number = name.rpartition("_")
+        if name not in known and not (number.isdigit() and step in known):
+            raise UserError(f"no workflow has a recipe or step '{name}'; 'esorex-bridge workflows list' lists them")

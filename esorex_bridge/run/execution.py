@@ -1,0 +1,101 @@
+"""Making steps in this process: what the engine's decisions become, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from esorex_bridge.esorex.recipe import RecipeRunner
+from esorex_bridge.reuse.key import StepKey
+from esorex_bridge.reuse.record import Record
+from esorex_bridge.run.dataset_report import report_executed
+from esorex_bridge.run.engine import DecidedPlan, Engine, Executed
+from esorex_bridge.run.graph import Node
+from esorex_bridge.run.in_process import InProcessExecutor
+from esorex_bridge.run.reporter import Reporter
+from esorex_bridge.run.result import Result
+from esorex_bridge.run.schedule import Schedule, run_to_end
+from esorex_bridge.run.step import StepRunner
+
+_PATIENCE_S = 0.5
+"""Not without end: Python sees no Ctrl-C that came a moment before such a wait."""
+
+
+def execute(engine: Engine, decided: Sequence[DecidedPlan], reporter: Reporter, jobs: int) -> Executed:
+    """Make what must be made; as `Engine.execute`."""
+    execution = _Execution(engine, reporter, decided)
+    executor = InProcessExecutor(execution.make, execution.runner.stop, jobs)
+    schedule = Schedule(executor, executor.result, execution)
+    execution.nodes = schedule.graph.nodes
+    try:
+        for plan in decided:
+            schedule.add(plan.resolved, plan.executes)
+        run_to_end(schedule, _PATIENCE_S)
+    finally:
+        executor.close()
+    return execution.executed()
+
+
+class _Execution:
+    """The listener of a schedule in this process: keeps records, and tells the reporter."""
+
+    def __init__(self, engine: Engine, reporter: Reporter, decided: Sequence[DecidedPlan]) -> None:
+        self._engine = engine
+        self._reporter = reporter
+        self._records = {key: record for plan in decided for key, record in plan.records.items()}
+        self._results: dict[StepKey, Result] = {}
+        self.runner = _runner_for(engine, decided)
+        self.nodes: dict[StepKey, Node] = {}
+
+    def make(self, key: StepKey) -> tuple[Record, bool]:
+        """Make the step of a key; called in threads."""
+        node = self.nodes[key]
+        runner = StepRunner(self.runner, self._engine.store, self._engine.workspace)
+        return runner.make(node.resolved, node.step, self._records, node.decision.how)
+
+    def executed(self) -> Executed:
+        """Return what came of all steps."""
+        return Executed(self._records, self.nodes, self._results)
+
+    def submitted(self, node: Node) -> None:
+        """Pass over that a step is handed in: it begins at once."""
+
+    def begun(self, node: Node) -> None:
+        """Report that a recipe is started."""
+        number = list(self.nodes).index(node.key) + 1
+        expected = self._engine.store.expected_seconds(node.step.recipe)
+        self._reporter.started(node.label, number, len(self.nodes), expected)
+
+    def made(self, node: Node, result: Result, record: Record) -> None:
+        """Keep the record of a step."""
+        self._records[node.key] = record
+        self._results[node.key] = result
+        self._report(node)
+
+    def failed(self, node: Node, result: Result | None) -> None:
+        """Keep what came of a step that failed."""
+        if result is not None:
+            self._results[node.key] = result
+        self._report(node)
+
+    def blocked(self, node: Node) -> None:
+        """Report a step that cannot be begun."""
+        self._report(node)
+
+    def lost(self, node: Node, why: str, again: bool) -> None:
+        """Pass over what does not happen here: there are no workers."""
+
+    def go_on(self, node: Node) -> bool:
+        """Ask the reporter whether to go on after a failure."""
+        return self._reporter.go_on(node.step.name, node.error)
+
+    def _report(self, node: Node) -> None:
+        self._reporter.finished(report_executed(node.resolved, node.decision, self.executed()))
+
+
+def _runner_for(engine: Engine, decided: Sequence[DecidedPlan]) -> RecipeRunner:
+    """Return what starts the recipes of plans, and the user's own programs where there are any."""
+    if not any(decision.step.command for plan in decided for decision in plan.executes):
+        return engine.runner
+    from esorex_bridge.esorex.user_steps import ProgramRunner
+
+    return ProgramRunner(engine.runner)

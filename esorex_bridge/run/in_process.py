@@ -1,0 +1,97 @@
+"""The executor of `run` and `reduce`: steps are made by threads of this process, each of which waits for its recipe."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
+from esorex_bridge.errors import BridgeError
+from esorex_bridge.reuse.key import StepKey
+from esorex_bridge.reuse.record import Record
+from esorex_bridge.run.executor import Phase, TaskRequest, TaskStatus, Ticket
+from esorex_bridge.run.result import Result
+
+
+class InProcessExecutor:
+    """Makes steps in threads.
+
+    Parameters
+    ----------
+    make : callable
+        Makes the step of a key, and returns its record and whether it was made here.
+    stop : callable
+        Ends the recipes that run.
+    jobs : int
+        How many steps at a time.
+    """
+
+    keeps_order = False
+
+    def __init__(self, make: Callable[[StepKey], tuple[Record, bool]], stop: Callable[[], None], jobs: int) -> None:
+        self._make = make
+        self._stop = stop
+        self._jobs = max(1, jobs)
+        self._pool = ThreadPoolExecutor(self._jobs, "recipe")
+        self._running: dict[Future[Result], Ticket] = {}
+        self._changes: dict[Ticket, TaskStatus] = {}
+        self._results: dict[StepKey, Result] = {}
+
+    @property
+    def room(self) -> int:
+        """How many more steps it takes at present."""
+        return self._jobs - len(self._running)
+
+    def submit(self, order: TaskRequest, after: Sequence[Ticket] = ()) -> Ticket:
+        """Begin a step; `after` must have ended already."""
+        ticket = Ticket(f"{order.key}.{order.attempt}")
+        self._changes[ticket] = TaskStatus(Phase.RUNNING)
+        self._running[self._pool.submit(self._attempt, order)] = ticket
+        return ticket
+
+    def adopt(self, ticket: Ticket, order: TaskRequest) -> None:
+        """Report that it is lost: nothing goes on here without the bridge."""
+        self._changes[ticket] = TaskStatus(Phase.LOST, "the bridge was stopped")
+
+    def states(self, patience_s: float) -> Mapping[Ticket, TaskStatus]:
+        """Return what changed since the last call, waiting so long for a change; internal errors are raised."""
+        changes, self._changes = self._changes, {}
+        for future in wait(self._running, 0 if changes else patience_s, FIRST_COMPLETED).done:
+            if (ticket := self._running[future]) in changes:
+                self._changes[ticket] = TaskStatus(Phase.ENDED)  # its beginning is reported first
+            else:
+                changes[ticket] = TaskStatus(Phase.ENDED)
+            del self._running[future]
+            result = future.result()
+            self._results[result.key] = result
+        return changes
+
+    def result(self, key: StepKey) -> Result | None:
+        """Return what came of a step that ended."""
+        return self._results.get(key)
+
+    def cancel(self, tickets: Sequence[Ticket]) -> None:
+        """End all recipes that run."""
+        self._stop()
+
+    def close(self) -> None:
+        """End what still runs, and wait for its threads."""
+        if self._running:
+            self._stop()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _attempt(self, order: TaskRequest) -> Result:
+        began = time.monotonic()
+        try:
+            record, ran = self._make(order.key)
+        except BridgeError as error:
+            return Result(order.key, order.attempt, "failed", None, str(error))
+        except OSError as error:
+            return Result(order.key, order.attempt, "failed", None, explain(error))
+        seconds = time.monotonic() - began
+        return Result(order.key, order.attempt, "made" if ran else "found", record, seconds=seconds)
+
+
+def explain(error: OSError) -> str:
+    """Return what the system said about a file, and what to do."""
+    return f"{error.strerror or error}: {error.filename or 'the data root'}; mend that and run again"

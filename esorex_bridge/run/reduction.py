@@ -1,0 +1,101 @@
+"""A whole run on this machine: plans are resolved, decided about and executed, end products delivered, all reported."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from esorex_bridge.reuse.record import Product
+from esorex_bridge.reuse.resolve import Unresolvable
+from esorex_bridge.run.dataset_report import report_dataset, report_unstarted
+from esorex_bridge.run.engine import DecidedPlan, Engine, Executed, Pairs, resolvable
+from esorex_bridge.run.report import DatasetReport, count, count_started
+from esorex_bridge.run.reporter import Reporter
+from esorex_bridge.store.summaries import RunSummary
+
+NO_ESOREX = "EsoRex is not installed (Debian: apt-get install esorex, and cpl-plugin-… for the pipeline)"
+
+
+def reduce_datasets(
+    pairs: Pairs, engine: Engine, reporter: Reporter, started: datetime, jobs: int = 1, dry_run: bool = False
+) -> tuple[DatasetReport, ...]:
+    """Carry out plans; a step that several datasets need is made once, one that failed stops only what needs it.
+
+    Parameters
+    ----------
+    pairs : iterable of (Dataset, Plan)
+        Each dataset with its plan.
+    engine : Engine
+        Decides, and makes.
+    reporter : Reporter
+        Is told what goes on.
+    started : datetime
+        When the whole run began; names the folder of its end products.
+    jobs : int
+        How many recipes may run at a time.
+    dry_run : bool
+        Decide, run nothing and change nothing.
+
+    Raises
+    ------
+    ParameterError
+        If a recipe parameter is wrong. Nothing has run then, for no dataset.
+    UserError
+        If the policy names a recipe or step that no plan has.
+    """
+    resolved = engine.resolve(pairs)
+    plans = tuple(resolvable(resolved))
+    engine.refuse_unknown(ahead.plan for ahead in plans)
+    decided = engine.decide(plans)
+    executed = Executed() if dry_run else engine.execute(decided, reporter, jobs)
+    by_name = {plan.resolved.plan.dataset: plan for plan in decided}
+    reports = tuple(
+        report_unstarted(ahead.dataset, ahead.plan, "blocked", ahead.reason)
+        if isinstance(ahead, Unresolvable)
+        else _report(by_name[ahead.plan.dataset], executed, engine, started, dry_run)
+        for ahead in resolved
+    )
+    if not dry_run:
+        engine.store.log_run(_summary(reports, started))
+    return reports
+
+
+def without_esorex(pairs: Pairs) -> tuple[DatasetReport, ...]:
+    """Return the reports of plans where EsoRex is not installed."""
+    return tuple(report_unstarted(dataset, plan, "no_esorex", NO_ESOREX) for dataset, plan in pairs)
+
+
+def explain_steps(pairs: Pairs, engine: Engine) -> tuple[dict[str, Any], ...]:
+    """Return an account of every step: what it depends on, what is decided and why; nothing runs."""
+    from esorex_bridge.run.explanation import account
+
+    plans = tuple(resolvable(engine.resolve(pairs)))
+    engine.refuse_unknown(ahead.plan for ahead in plans)
+    return tuple(account(plan.resolved, decision) for plan in engine.decide(plans) for decision in plan.decisions)
+
+
+def _report(
+    decided: DecidedPlan, executed: Executed, engine: Engine, started: datetime, dry_run: bool
+) -> DatasetReport:
+    return report_dataset(decided, executed, () if dry_run else deliver_targets(decided, executed, engine, started))
+
+
+def deliver_targets(decided: DecidedPlan, executed: Executed, engine: Engine, started: datetime) -> tuple[Product, ...]:
+    """Bring the products that a dataset is for into its folder of end products, and return them."""
+    from esorex_bridge.run.delivery import deliver
+
+    plan, keys = decided.resolved.plan, decided.resolved.keys
+    records = (executed.records.get(keys[step.name]) for step in plan.steps if step.target)
+    return tuple(
+        product
+        for record in records
+        if record is not None
+        for product in deliver(plan.dataset, plan.workflow, record, engine.store, engine.workspace, started)
+    )
+
+
+def _summary(reports: tuple[DatasetReport, ...], started: datetime) -> RunSummary:
+    ran = (datetime.now(started.tzinfo) - started).total_seconds()
+    failed = sum(step.outcome in ("failed", "blocked") for report in reports for step in report.steps)
+    when = f"{started:%Y-%m-%dT%H:%M:%S}"
+    return RunSummary(when, len(reports), count_started(reports), count(reports, "reuse"), failed, round(ran, 3))
