@@ -19,7 +19,8 @@ from esorex_bridge.reuse.decide import Execute, NotNeeded, Reuse
 from esorex_bridge.reuse.key import Statement, StepKey
 from esorex_bridge.reuse.record import Record
 from esorex_bridge.reuse.resolve import ResolvedPlan, Unresolvable
-from esorex_bridge.run.engine import DecidedPlan, Engine, resolvable
+from esorex_bridge.run.decided import DecidedPlan
+from esorex_bridge.run.engine import Engine, resolvable
 from esorex_bridge.run.executor import Executor
 from esorex_bridge.run.graph import Graph, Node, NodeState
 from esorex_bridge.run.result import Result

@@ -89,7 +89,7 @@ class ParameterisedPlan(Struct, frozen=True):
         files = [stamps[file] for file in input_files((self.plan,))]
         return fingerprint(self.plan, self.recipes, self.named, files) if all(files) else None
 
-    def resolve(self, digests: Mapping[str, Digest | DataError]) -> ResolvedPlan | Unresolvable:
+    def with_contents(self, digests: Mapping[str, Digest | DataError]) -> ResolvedPlan | Unresolvable:
         """Return the plan with its keys, given the content of its files; or why it cannot be resolved."""
         contents: dict[str, Digest] = {}
         problems: set[str] = set()
@@ -115,7 +115,7 @@ class ParameterisedPlan(Struct, frozen=True):
         """
 
         def state() -> Mapping[StepName, Statement]:
-            resolved = self.resolve(digests())
+            resolved = self.with_contents(digests())
             if isinstance(resolved, Unresolvable):
                 raise DataError(resolved.reason)
             return resolved.stated

@@ -11,7 +11,7 @@ from esorex_bridge.plan.plan import Plan
 from esorex_bridge.reuse.decide import Decision, Execute, NotNeeded
 from esorex_bridge.reuse.record import Product, Record
 from esorex_bridge.reuse.resolve import ResolvedPlan
-from esorex_bridge.run.engine import DecidedPlan, Executed
+from esorex_bridge.run.decided import DecidedPlan, Executed
 from esorex_bridge.run.report import DatasetReport, DecisionWord, Outcome, StepReport
 
 if TYPE_CHECKING:

@@ -21,69 +21,21 @@ from esorex_bridge.errors import RecipeError
 from esorex_bridge.esorex.recipe import Recipe, RecipeRunner
 from esorex_bridge.files import Digest
 from esorex_bridge.plan.plan import Plan, StepName
-from esorex_bridge.reuse.decide import Decision, Execute, Policy, Reuse, decide, refuse_unknown
+from esorex_bridge.reuse.decide import Policy, decide, refuse_unknown
 from esorex_bridge.reuse.key import Fingerprint, Statement, StepKey
 from esorex_bridge.reuse.record import Absent, Record
 from esorex_bridge.reuse.resolve import ParameterisedPlan, ResolvedPlan, Unresolvable, input_files, set_parameters
+from esorex_bridge.run.decided import DecidedPlan, Executed
 from esorex_bridge.store.step_store import SqliteStore
 
 if TYPE_CHECKING:
-    from esorex_bridge.run.graph import Node
     from esorex_bridge.run.reporter import Reporter
-    from esorex_bridge.run.result import Result
     from esorex_bridge.workspace.folders import Workspace
 
 Pairs = Iterable[tuple[Dataset, Plan]]
 Nearest = Callable[[Statement], Statement | None]
 Recipes = Mapping[str, Recipe | RecipeError]
 Answer = TypeVar("Answer")
-
-
-class DecidedPlan(Struct, frozen=True):
-    """A plan with a decision about each of its steps.
-
-    Parameters
-    ----------
-    resolved : ResolvedPlan
-        The plan.
-    decisions : tuple of Decision
-        In the order of its steps.
-    """
-
-    resolved: ResolvedPlan
-    decisions: tuple[Decision, ...]
-
-    @property
-    def executes(self) -> tuple[Execute, ...]:
-        """The steps that must run."""
-        return tuple(decision for decision in self.decisions if isinstance(decision, Execute))
-
-    @property
-    def records(self) -> dict[StepKey, Record]:
-        """The records of the steps that are reused, by the keys that the plan has for them."""
-        return {
-            self.resolved.keys[decision.step.name]: decision.record
-            for decision in self.decisions
-            if isinstance(decision, Reuse)
-        }
-
-
-class Executed(Struct, frozen=True):
-    """What came of decisions.
-
-    Parameters
-    ----------
-    records : mapping of StepKey to Record
-        What there is now.
-    nodes : mapping of StepKey to Node
-        The steps that were to be made.
-    results : mapping of StepKey to Result
-        What came of those that were begun.
-    """
-
-    records: Mapping[StepKey, Record] = field(default_factory=dict)
-    nodes: Mapping[StepKey, Node] = field(default_factory=dict)
-    results: Mapping[StepKey, Result] = field(default_factory=dict)
 
 
 class Engine(Struct, frozen=True):
@@ -150,7 +102,7 @@ class Engine(Struct, frozen=True):
                 later = partial(self.store.digests, input_files((plan.plan,)))
                 resolved.append(plan.with_keys(known[mark], later))
             else:
-                ahead = plan.resolve(digests)
+                ahead = plan.with_contents(digests)
                 resolved.append(ahead)
                 if mark and isinstance(ahead, ResolvedPlan):
                     learnt.append((plan.plan, mark, tuple(ahead.keys.values())))
@@ -217,7 +169,7 @@ class Engine(Struct, frozen=True):
             return Executed({key: record for plan in listed for key, record in plan.records.items()})
         from esorex_bridge.run.execution import execute
 
-        return execute(self, listed, reporter, jobs)
+        return execute(self.runner, self.store, self.workspace, listed, reporter, jobs)
 
     def refuse_unknown(self, plans: Iterable[Plan]) -> None:
         """Refuse a policy that names a recipe or a step that no plan has; UserError with those there are."""

@@ -8,22 +8,32 @@ from esorex_bridge.esorex.recipe import RecipeRunner
 from esorex_bridge.reuse.key import StepKey
 from esorex_bridge.reuse.record import Record
 from esorex_bridge.run.dataset_report import report_executed
-from esorex_bridge.run.engine import DecidedPlan, Engine, Executed
+from esorex_bridge.run.decided import DecidedPlan, Executed
 from esorex_bridge.run.graph import Node
 from esorex_bridge.run.in_process import InProcessExecutor
 from esorex_bridge.run.reporter import Reporter
 from esorex_bridge.run.result import Result
 from esorex_bridge.run.schedule import Schedule, run_to_end
 from esorex_bridge.run.step import StepRunner
+from esorex_bridge.store.step_store import SqliteStore
+from esorex_bridge.workspace.folders import Workspace
 
 _PATIENCE_S = 0.5
 """Not without end: Python sees no Ctrl-C that came a moment before such a wait."""
 
 
-def execute(engine: Engine, decided: Sequence[DecidedPlan], reporter: Reporter, jobs: int) -> Executed:
+def execute(
+    runner: RecipeRunner,
+    store: SqliteStore,
+    workspace: Workspace,
+    decided: Sequence[DecidedPlan],
+    reporter: Reporter,
+    jobs: int,
+) -> Executed:
     """Make what must be made; as `Engine.execute`."""
-    execution = _Execution(engine, reporter, decided)
-    executor = InProcessExecutor(execution.make, execution.runner.stop, jobs)
+    runner = _runner_for(runner, decided)
+    execution = _Execution(StepRunner(runner, store, workspace), store, reporter, decided)
+    executor = InProcessExecutor(execution.make, runner.stop, jobs)
     schedule = Schedule(executor, executor.result, execution)
     execution.nodes = schedule.graph.nodes
     try:
@@ -38,19 +48,20 @@ def execute(engine: Engine, decided: Sequence[DecidedPlan], reporter: Reporter, 
 class _Execution:
     """The listener of a schedule in this process: keeps records, and tells the reporter."""
 
-    def __init__(self, engine: Engine, reporter: Reporter, decided: Sequence[DecidedPlan]) -> None:
-        self._engine = engine
+    def __init__(
+        self, step_runner: StepRunner, store: SqliteStore, reporter: Reporter, decided: Sequence[DecidedPlan]
+    ) -> None:
+        self._step_runner = step_runner
+        self._store = store
         self._reporter = reporter
         self._records = {key: record for plan in decided for key, record in plan.records.items()}
         self._results: dict[StepKey, Result] = {}
-        self.runner = _runner_for(engine, decided)
         self.nodes: dict[StepKey, Node] = {}
 
     def make(self, key: StepKey) -> tuple[Record, bool]:
         """Make the step of a key; called in threads."""
         node = self.nodes[key]
-        runner = StepRunner(self.runner, self._engine.store, self._engine.workspace)
-        return runner.make(node.resolved, node.step, self._records, node.decision.how)
+        return self._step_runner.make(node.resolved, node.step, self._records, node.decision.how)
 
     def executed(self) -> Executed:
         """Return what came of all steps."""
@@ -62,7 +73,7 @@ class _Execution:
     def begun(self, node: Node) -> None:
         """Report that a recipe is started."""
         number = list(self.nodes).index(node.key) + 1
-        expected = self._engine.store.expected_seconds(node.step.recipe)
+        expected = self._store.expected_seconds(node.step.recipe)
         self._reporter.started(node.label, number, len(self.nodes), expected)
 
     def made(self, node: Node, result: Result, record: Record) -> None:
@@ -92,10 +103,10 @@ class _Execution:
         self._reporter.finished(report_executed(node.resolved, node.decision, self.executed()))
 
 
-def _runner_for(engine: Engine, decided: Sequence[DecidedPlan]) -> RecipeRunner:
+def _runner_for(runner: RecipeRunner, decided: Sequence[DecidedPlan]) -> RecipeRunner:
     """Return what starts the recipes of plans, and the user's own programs where there are any."""
     if not any(decision.step.command for plan in decided for decision in plan.executes):
-        return engine.runner
+        return runner
     from esorex_bridge.esorex.user_steps import ProgramRunner
 
-    return ProgramRunner(engine.runner)
+    return ProgramRunner(runner)

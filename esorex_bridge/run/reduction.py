@@ -8,7 +8,8 @@ from typing import Any
 from esorex_bridge.reuse.record import Product
 from esorex_bridge.reuse.resolve import Unresolvable
 from esorex_bridge.run.dataset_report import report_dataset, report_unstarted
-from esorex_bridge.run.engine import DecidedPlan, Engine, Executed, Pairs, resolvable
+from esorex_bridge.run.decided import DecidedPlan, Executed
+from esorex_bridge.run.engine import Engine, Pairs, resolvable
 from esorex_bridge.run.report import DatasetReport, count, count_started
 from esorex_bridge.run.reporter import Reporter
 from esorex_bridge.store.summaries import RunSummary

@@ -1,0 +1,64 @@
+"""Plans with decisions about their steps, and what came of these: what the engine hands on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+
+from esorex_bridge.reuse.decide import Decision, Execute, Reuse
+from esorex_bridge.reuse.key import StepKey
+from esorex_bridge.reuse.record import Record
+from esorex_bridge.reuse.resolve import ResolvedPlan
+
+if TYPE_CHECKING:
+    from esorex_bridge.run.graph import Node
+    from esorex_bridge.run.result import Result
+
+
+class DecidedPlan(Struct, frozen=True):
+    """A plan with a decision about each of its steps.
+
+    Parameters
+    ----------
+    resolved : ResolvedPlan
+        The plan.
+    decisions : tuple of Decision
+        In the order of its steps.
+    """
+
+    resolved: ResolvedPlan
+    decisions: tuple[Decision, ...]
+
+    @property
+    def executes(self) -> tuple[Execute, ...]:
+        """The steps that must run."""
+        return tuple(decision for decision in self.decisions if isinstance(decision, Execute))
+
+    @property
+    def records(self) -> dict[StepKey, Record]:
+        """The records of the steps that are reused, by the keys that the plan has for them."""
+        return {
+            self.resolved.keys[decision.step.name]: decision.record
+            for decision in self.decisions
+            if isinstance(decision, Reuse)
+        }
+
+
+class Executed(Struct, frozen=True):
+    """What came of decisions.
+
+    Parameters
+    ----------
+    records : mapping of StepKey to Record
+        What there is now.
+    nodes : mapping of StepKey to Node
+        The steps that were to be made.
+    results : mapping of StepKey to Result
+        What came of those that were begun.
+    """
+
+    records: Mapping[StepKey, Record] = field(default_factory=dict)
+    nodes: Mapping[StepKey, Node] = field(default_factory=dict)
+    results: Mapping[StepKey, Result] = field(default_factory=dict)
