@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +72,24 @@ def reduce_twice(name: str, root: Path, bridge: Callable[..., Ended], seconds: f
     done = bridge("demo", "--instrument", name, "--root", root, "--json", seconds=seconds)
     assert done.code in (0, 1), done.out + done.err
     return Reduction(name, done.code, tuple(done.json["runs"]), root)
+
+
+def run_without(night: Reduction, recipe: str, category: str, folder: Path) -> dict[str, Path]:
+    """Run a recipe again by itself, with the parameters that it had but without the files of a category."""
+    step = next(step for step in night.steps if step["recipe"] == recipe)
+    place = Path(step["sof"]).parent
+    rows = [line.rsplit(" ", 1) for line in Path(step["sof"]).read_text().splitlines()]
+    kept = [f"{place / path} {tag}\n" for path, tag in rows if tag != category]
+    assert 0 < len(kept) < len(rows)
+    (folder / "run.sof").write_text("".join(kept))
+    options = (f"--recipe-config={place / recipe}.rc", "--products-sof=products.json", "--msg-level=off")
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder)}
+    done = subprocess.run(
+        ["esorex", *options, recipe, "run.sof"], cwd=folder, env=environment, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    products = json.loads((folder / "products.json").read_text())
+    return {product["category"]: folder / product["name"] for product in products}
 
 
 def table_rows(text: str) -> dict[str, tuple[str, ...]]:

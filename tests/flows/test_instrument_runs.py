@@ -8,20 +8,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.wcs import WCS
 
-from esorex_bridge.demo.nights import amber, amber_beams, giraf, muse, naco_spectra, uves, vimos, visir
+from esorex_bridge.demo.nights import amber, amber_beams, giraf, hawki_sky, muse, naco_spectra, uves, vimos, visir
 from esorex_bridge.demo.nights.amber_array import BASELINES, uniform_disc
 from esorex_bridge.demo.nights.amber_detector import STRIPES
 from esorex_bridge.demo.nights.amber_statics import CALIBRATOR_MAS, good_pixels
 from esorex_bridge.demo.nights.giraf_fibres import Spectrograph, transmission
+from esorex_bridge.demo.nights.hawki import NEBULA_CHIPS
+from esorex_bridge.demo.nights.hawki_mosaic import CHIPS, Detectors, chip_stars
+from esorex_bridge.demo.nights.hawki_statics import sky_positions
 from esorex_bridge.demo.nights.naco_spectra import nod_offset
 from esorex_bridge.demo.nights.uves_echelle import Echelle
 from tests.flows.conftest import Ended
-from tests.flows.instrument_runs import Reduction, assert_told, reduce_twice
+from tests.flows.instrument_runs import Reduction, assert_told, reduce_twice, run_without
 
 SMALL = (
     "naco",
     "hawki",
+    "hawki_sky",
     "visir",
     "naco_spectra",
     "uves",
@@ -63,7 +68,8 @@ CASCADES = {
         f"amber_{name}" for name in ("detector", "spectral_calibration", "p2vm", "SciCal", "trf", "calibrate")
     },
     "naco": {"naco_img_dark", "naco_img_twflat", "naco_img_jitter"},
-    "hawki": {"hawki_dark_combine", "hawki_science_process"},
+    "hawki": {"hawki_dark_combine", "hawki_science_process", "hawki_science_postprocess"},
+    "hawki_sky": {"hawki_dark_combine", "hawki_science_process", "hawki_science_postprocess"},
     "visir": {"visir_img_dark", "visir_img_ff", "visir_old_img_combine"},
     "naco_spectra": {"naco_spc_lampflat", "naco_spc_combine"},
     "uves": {
@@ -99,6 +105,45 @@ def test_visir_finds_every_bad_pixel_and_the_star_in_both_beams(run: Callable[[s
     throw = visir.THROW_ARCSEC / visir.VISIR.pixel_arcsec
     assert abs(bright[0] - dark[0]) == pytest.approx(throw, abs=2)
     assert flux(image, *bright) == pytest.approx(-flux(image, *dark), rel=0.03)
+
+
+def test_hawki_keeps_a_nebula_where_exposures_of_the_sky_beside_it_are_taken(
+    run: Callable[[str], Reduction], tmp_path: Path
+) -> None:
+    night = run("hawki_sky")
+    true = hawki_sky.NEBULA_COUNTS
+    alone = run_without(night, "hawki_science_process", "SKY", tmp_path)
+    for chip in NEBULA_CHIPS:
+        assert nebula(night.product("JITTERED_IMAGE_SCI"), chip) == pytest.approx(true, rel=0.03)
+        assert nebula(alone["JITTERED_IMAGE_SCI"], chip) < true / 10
+
+
+def nebula(path: Path, chip: int) -> float:
+    """Return the light near the middle of a detector, stars aside, above that in its corners."""
+    image = fits.getdata(path, 1 + CHIPS.index(chip))
+    rows, columns = (size // 2 for size in image.shape)
+    corners = [image[y : y + 20, x : x + 20] for x in (20, -40) for y in (20, -40)]
+    steps = range(-12, 13, 4)
+    places = [image[rows + y - 6 : rows + y + 6, columns + x - 6 : columns + x + 6] for y in steps for x in steps]
+    return float(np.percentile([np.median(place) for place in places], 90) - np.median(np.concatenate(corners)))
+
+
+def test_hawki_finds_the_stars_at_their_places_in_the_image_of_all_detectors(run: Callable[[str], Reduction]) -> None:
+    night = run("hawki_sky")
+    detectors = Detectors(256, 42, hawki_sky.STARS)
+    header, image = (read(night.product("TILED_IMAGE")) for read in (fits.getheader, fits.getdata))
+    wcs = WCS(header, fix=False)
+    apart, ratios = [], []
+    for chip in set(CHIPS) - set(NEBULA_CHIPS):
+        for star, ra, dec, _ in zip(chip_stars(detectors, chip), *sky_positions(detectors, chip), strict=True):
+            x, y = (round(float(value)) for value in wcs.wcs_world2pix(ra, dec, 0))
+            if star.flux > 30_000:
+                near = image[y - 8 : y + 9, x - 8 : x + 9] - np.median(image[y - 20 : y + 21, x - 20 : x + 21])
+                apart.append(np.hypot(*(np.array(peak(near)) - 8)))
+                ratios.append(near.sum() / star.flux)
+    assert len(ratios) > 10
+    assert np.median(apart) < 1.1
+    assert np.median(ratios) == pytest.approx(1, rel=0.03)
 
 
 def test_naco_finds_the_slope_of_the_flat_and_the_star_of_both_nodding_positions(

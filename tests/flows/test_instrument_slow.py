@@ -14,7 +14,7 @@ from astropy.io import fits
 
 from esorex_bridge.definitions.parameters import effective
 from esorex_bridge.demo.nights import vimos_full
-from esorex_bridge.demo.nights.hawki_full import NPIX
+from esorex_bridge.demo.nights.hawki_full import NPIX, STARS
 from esorex_bridge.demo.nights.hawki_mosaic import CHIPS, GAIN_E_PER_COUNT, Detectors, chip_pixels, chip_stars
 from esorex_bridge.demo.nights.survey_tables import ZERO_POINT_MAG
 from esorex_bridge.demo.nights.vimos_detectors import CHIPS as QUADRANTS
@@ -37,13 +37,13 @@ def test_hawki_goes_all_the_way_from_raws(bridge: Callable[..., Ended], tmp_path
     night = reduce_twice("hawki_full", tmp_path, bridge, seconds=1000)
     assert night.code == 0, night.runs
     assert sorted(night.recipes) == [
-        "hawki_dark_combine", "hawki_dark_combine", "hawki_detector_noise", "hawki_science_process",
-        "hawki_twilight_flat_combine",
+        "hawki_dark_combine", "hawki_dark_combine", "hawki_detector_noise", "hawki_science_postprocess",
+        "hawki_science_process", "hawki_standard_process", "hawki_twilight_flat_combine",
     ]  # fmt: skip
     assert night.decisions(1) == {"reuse"}
     assert night.runs[1]["executed"] == 0
     assert_told([night])
-    detectors = Detectors(NPIX, 42)
+    detectors = Detectors(NPIX, 42, STARS)
     with fits.open(night.product("MASTER_TWILIGHT_FLAT")) as flat:
         for chip in CHIPS:
             sensitivity, hot = chip_pixels(detectors, chip)
@@ -56,8 +56,20 @@ def test_hawki_goes_all_the_way_from_raws(bridge: Callable[..., Ended], tmp_path
     with fits.open(night.product("OBJECT_CATALOGUE_JITTERED")) as catalogue:
         found = [len(extension.data) for extension in catalogue[1:]]
     assert found == pytest.approx([len(chip_stars(detectors, chip)) for chip in CHIPS], rel=0.1)
+    assert_the_standard_field_gives_the_zero_point(night.products("BASIC_CAT_STD"))
 
     assert_a_map_that_cannot_be_read_is_no_success(night)
+
+
+def assert_the_standard_field_gives_the_zero_point(catalogues: list[Path]) -> None:
+    true = ZERO_POINT_MAG + 0.05 * 0.15
+    assert len(catalogues) == 4
+    with fits.open(catalogues[0]) as catalogue:
+        headers = [extension.header for extension in catalogue[1:]]
+    assert headers[0]["ESO DRS ZPALL1"] == pytest.approx(true, abs=0.05)
+    # What the recipe adds for light outside of the aperture, where there is none, is most of what is wrong.
+    beyond = np.median([header["APCOR3"] for header in headers])
+    assert headers[0]["ESO DRS ZPALL1"] - beyond == pytest.approx(true, abs=0.02)
 
 
 def assert_a_map_that_cannot_be_read_is_no_success(night: Reduction) -> None:

@@ -36,22 +36,36 @@ class Listed(Struct, frozen=True):
     mode: Mode = "Raw2Raw"
 
 
+HAWKI_QUICK = ("hawki_science_postprocess.stk_fast=fast",)
+"""The same image with more memory in less time."""
+
 NIGHTS = {
     "naco": Listed("naco", "naco_night", "imaging: dark, twilight flat, jitter"),
     "naco_masters": Listed(
         "naco_masters", "naco_masters_night", "imaging by processed dark and flat: jitter", mode="Raw2Master"
     ),
     "naco_spectra": Listed("naco_spectra", "naco_spectra_night", "long-slit spectra: lamp flat, nodding combined"),
-    "hawki": Listed("hawki", "hawki_night", "imaging: dark, jitter; flats as processed calibrations"),
+    "hawki": Listed(
+        "hawki",
+        "hawki_night",
+        "imaging: dark, jitter, one image of all detectors; flats as processed calibrations",
+        HAWKI_QUICK,
+    ),
+    "hawki_sky": Listed(
+        "hawki_sky", "hawki_sky_night", "imaging of a nebula: dark, object and sky beside it", HAWKI_QUICK
+    ),
     "hawki_masters": Listed(
-        "hawki", "hawki_night", "imaging by processed calibrations alone: jitter", mode="Raw2Master"
+        "hawki", "hawki_night", "imaging by processed calibrations alone: jitter", HAWKI_QUICK, mode="Raw2Master"
     ),
     "hawki_full": Listed(
         "hawki_full",
         "hawki_full_night",
-        "imaging, all from raws: darks, twilight flat, noise, jitter; takes minutes",
+        "imaging, all from raws: darks, twilight flat, noise, standard field, jitter; takes minutes",
         # Quick stacking; the frames are large.
         (
+            *HAWKI_QUICK,
+            "hawki_standard_process.psm_niter=1",
+            "hawki_standard_process.cat_icrowd=false",
             "hawki_science_process.stk_method=nearest",
             "hawki_science_process.stk_fast=fast",
             "hawki_science_process.psm_niter=1",

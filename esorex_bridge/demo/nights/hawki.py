@@ -48,7 +48,11 @@ SKY_COUNTS = 3000.0
 OFFSETS_PIX = ((0, 0), (7, 4), (-6, 5), (3, -8), (-4, -3), (8, -2), (-7, -7), (2, 9))
 
 DARK = ("CALIB", "DARK", "IMAGE")
-SCIENCE = ("SCIENCE", "OBJECT", "IMAGE,JITTER")
+SCIENCE = ("SCIENCE", "OBJECT", "IMAGE")
+"""Of any other technique the pipeline's rules make no `OBJECT`."""
+OFFSET_SKY = ("SCIENCE", "SKY", "IMAGE")
+STANDARD = ("CALIB", "STD", "IMAGE")
+NEBULA_CHIPS = (1, 2)
 
 
 class Light(Struct, frozen=True):
@@ -64,12 +68,23 @@ class Light(Struct, frozen=True):
         For how long.
     stars : bool
         Whether stars are seen on the sky; in twilight they are not.
+    nebula : float
+        Counts at the brightest place of a nebula in the middle of each of `NEBULA_CHIPS`; 0 where there is none.
+    field : tuple of int
+        How far the field lies from that of the science, in pixels; it has stars in the same places.
     """
 
     sky: float = 0.0
     offset: tuple[int, int] = (0, 0)
     dit_s: float = DIT_S
     stars: bool = True
+    nebula: float = 0.0
+    field: tuple[int, int] = (0, 0)
+
+    @property
+    def pointing(self) -> tuple[int, int]:
+        """How far the telescope moved from the first science frame, in pixels."""
+        return self.offset[0] + self.field[0], self.offset[1] + self.field[1]
 
 
 def hawki_night(npix: int = 256, science_frames: int = 4, seed: int = 42) -> Night:
@@ -135,7 +150,7 @@ def raw_frame(
 
 
 def _hawki_keywords(npix: int, light: Light) -> Keywords:
-    dx, dy = light.offset
+    dx, dy = light.pointing
     return (
         ("ESO DET DIT", light.dit_s),
         ("ESO DET NDIT", 1),
@@ -163,7 +178,7 @@ def _frame(detectors: Detectors, keywords: Keywords, exposure: Exposure, light: 
     """Return the FITS stream of a raw frame: an empty primary unit and one extension for each detector."""
     extensions = [
         image_extension(
-            chip_keywords(detectors, chip, exposure.start, light.offset, light.dit_s),
+            chip_keywords(detectors, chip, exposure.start, light.pointing, light.dit_s),
             counts(_chip_image(detectors, exposure, chip, light)),
         )
         for chip in CHIPS
@@ -185,4 +200,19 @@ def _chip_image(detectors: Detectors, exposure: Exposure, chip: int, light: Ligh
         moved = (Star(star.x + dx, star.y + dy, star.flux) for star in stars)
         photons = light.sky + rng.normal(0, np.sqrt(light.sky / GAIN_E_PER_COUNT), shape).astype(np.float32)
         image += sensitivity * (photons + star_image(shape, moved, FWHM_PIX))
+        if chip in NEBULA_CHIPS:
+            image += sensitivity * _nebula_image(shape, light)
+    return image
+
+
+def _nebula_image(shape: tuple[int, int], light: Light) -> Image | float:
+    """Return the light of the nebula: a round Gaussian of a sixth of the detector."""
+    import numpy as np
+
+    if not light.nebula:
+        return 0.0
+    (rows, columns), (dx, dy) = shape, light.offset
+    y, x = np.mgrid[0:rows, 0:columns]
+    squared = (x - columns / 2 - dx) ** 2 + (y - rows / 2 - dy) ** 2
+    image: Image = (light.nebula * np.exp(-squared / (2 * (columns / 6) ** 2))).astype(np.float32)
     return image

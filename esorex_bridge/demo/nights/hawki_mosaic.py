@@ -41,10 +41,14 @@ class Detectors(Struct, frozen=True):
         Each detector is npix by npix.
     seed : int
         Of sensitivity, bad pixels, noise and stars.
+    stars : int
+        How many each detector sees; as many as find room where it is 0. Where they crowd, the light of neighbours
+        makes zero points too faint.
     """
 
     npix: int
     seed: int
+    stars: int = 0
 
 
 def chip_stars(detectors: Detectors, chip: int) -> tuple[Star, ...]:
@@ -53,7 +57,7 @@ def chip_stars(detectors: Detectors, chip: int) -> tuple[Star, ...]:
 
     rng = np.random.default_rng([detectors.seed, 1, chip])
     npix = detectors.npix
-    number = min(400, max(40, npix**2 // 600))
+    number = detectors.stars or min(400, max(40, npix**2 // 600))
     x, y = rng.uniform(15, npix - 15, (2, number)).round(2).tolist()
     flux = (10 ** rng.uniform(3.5, 5.2, number)).round(1).tolist()
     return tuple(Star(*values) for values in zip(x, y, flux, strict=True))
@@ -67,6 +71,12 @@ def chip_wcs(chip: int) -> tuple[tuple[float, float], tuple[float, float, float,
     reference = ((d * x - b * y) / determinant, (a * y - e * x) / determinant)
     scale = HAWKI.pixel_arcsec / 3600
     return reference, (-scale * a, -scale * b, scale * e, scale * d)
+
+
+def pointing_deg(offset: tuple[int, int]) -> tuple[float, float]:
+    """Return where the telescope points when the field has moved by an offset in pixels."""
+    scale = HAWKI.pixel_arcsec / 3600
+    return FIELD[0] + offset[0] * scale / cos(radians(FIELD[1])), FIELD[1] - offset[1] * scale
 
 
 @lru_cache(maxsize=16)
@@ -87,7 +97,6 @@ def chip_keywords(
 ) -> Keywords:
     """Return the header of a detector's extension."""
     reference, cd = chip_wcs(chip)
-    scale = HAWKI.pixel_arcsec / 3600
     return (
         ("EXTNAME", f"CHIP{chip}.INT1"),
         ("EXTVER", CHIPS.index(chip) + 1),
@@ -99,8 +108,7 @@ def chip_keywords(
         ("GAIN", GAIN_E_PER_COUNT),
         ("CTYPE1", "RA---TAN"),
         ("CTYPE2", "DEC--TAN"),
-        ("CRVAL1", FIELD[0] + offset[0] * scale / cos(radians(FIELD[1]))),
-        ("CRVAL2", FIELD[1] - offset[1] * scale),
+        *zip(("CRVAL1", "CRVAL2"), pointing_deg(offset), strict=True),
         ("CRPIX1", reference[0]),
         ("CRPIX2", reference[1]),
         *zip(("CD1_1", "CD1_2", "CD2_1", "CD2_2"), cd, strict=True),

@@ -11,7 +11,6 @@ from esorex_bridge.demo.nights.frames import Keywords, fits_bytes
 from esorex_bridge.demo.nights.hawki_mosaic import (
     CHIPS,
     DIT_S,
-    FIELD,
     GAIN_E_PER_COUNT,
     HAWKI,
     Detectors,
@@ -20,6 +19,7 @@ from esorex_bridge.demo.nights.hawki_mosaic import (
     chip_stars,
     chip_wcs,
     image_extension,
+    pointing_deg,
 )
 from esorex_bridge.demo.nights.night import ArchiveFile
 from esorex_bridge.demo.nights.survey_tables import (
@@ -35,9 +35,12 @@ from esorex_bridge.files import DpId
 MADE = datetime(2019, 5, 30, 12, 0)
 
 Build = Callable[[Keywords], bytes]
+Fields = tuple[tuple[int, int], ...]
 
 
-def static_calibrations(detectors: Detectors, science: Keywords, made: datetime = MADE) -> tuple[ArchiveFile, ...]:
+def static_calibrations(
+    detectors: Detectors, science: Keywords, made: datetime = MADE, fields: Fields = ((0, 0),)
+) -> tuple[ArchiveFile, ...]:
     """Return all that the science recipe needs beside the dark, each as one file.
 
     Parameters
@@ -48,15 +51,18 @@ def static_calibrations(detectors: Detectors, science: Keywords, made: datetime 
         A raw header.
     made : datetime
         To the minute; it is in the names.
+    fields : tuple
+        Of which the catalogues have the stars, as `Light.field` says where they are.
     """
     raw = inherited(science)
+    catalogue = partial(_catalogue_bytes, detectors, fields)
     builders: tuple[tuple[str, Keywords, Build], ...] = (
         ("MASTER_TWILIGHT_FLAT", raw, partial(_mosaic_bytes, detectors, _flat)),
         ("MASTER_CONF", raw, partial(_mosaic_bytes, detectors, _confidence)),
         ("MASTER_READGAIN", (), _readgain_bytes),
         ("PHOTCAL_TAB", (), partial(photometry_bytes, "Ks", "K", 0.05, 0.33)),
-        ("MASTER_LOCAL_CATALOGUE_ASTROM", (("CATNAME", CATALOGUE_NAME),), partial(_catalogue_bytes, detectors)),
-        ("MASTER_LOCAL_CATALOGUE_PHOTOM", (("CATNAME", CATALOGUE_NAME),), partial(_catalogue_bytes, detectors)),
+        ("MASTER_LOCAL_CATALOGUE_ASTROM", (("CATNAME", CATALOGUE_NAME),), catalogue),
+        ("MASTER_LOCAL_CATALOGUE_PHOTOM", (("CATNAME", CATALOGUE_NAME),), catalogue),
         ("SCHLEGEL_MAP_NORTH", (), partial(schlegel_bytes, 1)),
         ("SCHLEGEL_MAP_SOUTH", (), partial(schlegel_bytes, -1)),
     )
@@ -117,16 +123,16 @@ def _readgain_bytes(keywords: Keywords) -> bytes:
     return fits_bytes(keywords, extensions=[table(columns, "READGAIN")])
 
 
-def _catalogue_bytes(detectors: Detectors, keywords: Keywords) -> bytes:
+def _catalogue_bytes(detectors: Detectors, fields: Fields, keywords: Keywords) -> bytes:
     """Return the injected stars with the places and magnitudes that they have."""
     import numpy as np
 
-    sky = np.concatenate([_sky_positions(detectors, chip) for chip in CHIPS], axis=1)
+    sky = np.concatenate([sky_positions(detectors, chip, field) for field in fields for chip in CHIPS], axis=1)
     return catalogue_bytes(sky, {"J": 0.3, "H": 0.1, "K": 0.0}, keywords)
 
 
-def _sky_positions(detectors: Detectors, chip: int) -> Any:
-    """Return right ascension, declination and magnitude of a chip's stars."""
+def sky_positions(detectors: Detectors, chip: int, field: tuple[int, int] = (0, 0)) -> Any:
+    """Return right ascension, declination and magnitude of a chip's stars in a field."""
     import numpy as np
     from astropy.wcs import WCS
 
@@ -134,7 +140,7 @@ def _sky_positions(detectors: Detectors, chip: int) -> Any:
     reference, cd = chip_wcs(chip)
     wcs = WCS(naxis=2)
     wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
-    wcs.wcs.crval = FIELD
+    wcs.wcs.crval = pointing_deg(field)
     wcs.wcs.crpix = reference
     wcs.wcs.cd = np.reshape(cd, (2, 2))
     ra, dec = wcs.wcs_pix2world([star.x for star in stars], [star.y for star in stars], 1)
