@@ -85,6 +85,7 @@ STAGES: dict[str, dict[str, Verb]] = {
                 "verify": Verb("provenance_verify", "check that a crate is what was exported"),
             },
         ),
+        "compare": Verb("compare", "show what differs between two products or reductions"),
         "status": Verb("status", "show history and disk use; verify files"),
         "clean": Verb("clean", "remove unneeded products"),
     },

@@ -52,10 +52,6 @@ def run(args: argparse.Namespace) -> int:
 
 def lineage_of(args: argparse.Namespace) -> Lineage:
     """Return the lineage of what a command line names."""
-    from esorex_bridge.provenance.identify import identify
-    from esorex_bridge.provenance.trace import trace
-    from esorex_bridge.session import Session
+    from esorex_bridge.provenance.side import lineage_in
 
-    with Session(options.settings(args)) as session:
-        found = identify(args.what, session.store)
-        return trace(found.targets, found.keys, session.store)
+    return lineage_in(args.what, args.root)

@@ -66,12 +66,12 @@ class Lookup(Database):
         return tuple(StepKey(key) for (key,) in self._all(query, (name, name)))
 
     def delivered_keys(self, dataset: str) -> tuple[StepKey, ...]:
-        """Return the steps whose products were delivered as end products of a dataset, the latest first."""
+        """Return the steps whose products were delivered as end products of a dataset: the latest of each name."""
         query = (
-            "SELECT DISTINCT key FROM end_products JOIN steps USING (key) WHERE end_products.dataset = ? "
-            "ORDER BY made DESC"
+            "SELECT DISTINCT step, key FROM end_products JOIN steps USING (key) WHERE end_products.dataset = ? "
+            "ORDER BY made"
         )
-        return tuple(StepKey(key) for (key,) in self._all(query, (dataset,)))
+        return tuple({step: StepKey(key) for step, key in self._all(query, (dataset,))}.values())
 
     def delivered_datasets(self) -> tuple[str, ...]:
         """Return the datasets that have end products."""
