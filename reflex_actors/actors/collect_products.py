@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from esorex_bridge.errors import DataError, UserError
+from reflex_actors.end_products import BY_OBJECT_AND_CATEGORY, Naming, deliver
 from reflex_actors.folder import root_of
 from reflex_actors.protocol import Actor, Inputs, Port
 from reflex_actors.sof_json import SetOfFiles
@@ -27,7 +25,7 @@ ACTOR = Actor(
         Port("in_sof", "products", kind="sof", required=True),
         Port("end_products_dir", "default: reflex_end_products in the data root"),
         Port("timestamp", "names the folder of this run; default: now"),
-        Port("name", "keywords and 'texts', by commas", default="HIERARCH.ESO.OBS.NAME,'_',HIERARCH.ESO.PRO.CATG"),
+        Port("name", "keywords and 'texts', by commas", default=BY_OBJECT_AND_CATEGORY),
         Port("copy_mode", "copy or link", default="copy"),
         Port("exists_mode", "append_version, overwrite or stop", default="append_version"),
         Port("categories", "products to collect; default: all"),
@@ -50,10 +48,10 @@ def work(inputs: Inputs) -> dict[str, Any]:
     sof = _wanted(inputs.sof("in_sof"), inputs.text("categories"))
     if not sof.files:
         return {"message": f"{sof.dataset}: no products", "out_sof": sof}
-    place = _place(inputs, sof)
+    place, naming = _place(inputs, sof), _naming(inputs)
     files, told = [], []
     for file in sof.files:
-        target = _deliver(inputs, Path(file.name), place)
+        target = deliver(Path(file.name), place, naming)
         files.append(replace(file, name=str(target), checksum=None))
         told.append(provenance_of(target))
     document = {"version": _VERSION, "dataset": sof.dataset, "products": told}
@@ -82,66 +80,13 @@ def _place(inputs: Inputs, sof: SetOfFiles) -> Path:
     return place
 
 
+def _naming(inputs: Inputs) -> Naming:
+    return Naming(inputs.text("name"), inputs.text("copy_mode"), inputs.text("exists_mode"))
+
+
 def _root_of_product(path: Path) -> Path:
     above = next((folder for folder in path.parents if folder.name == "reflex_tmp_products"), None)
     return above.parent if above else root_of(path.parent)
-
-
-def _deliver(inputs: Inputs, source: Path, place: Path) -> Path:
-    from esorex_bridge.workspace.folders import copy_whole
-
-    target = _target(place, named(source, inputs.text("name")), source, inputs.text("exists_mode"))
-    mode = inputs.text("copy_mode")
-    if mode == "link":
-        target.unlink(missing_ok=True)
-        target.symlink_to(source)
-    elif mode == "copy":
-        if not target.exists() or not _same(source, target):
-            copy_whole(source, target)
-            status = source.stat()
-            os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
-    else:
-        raise UserError(f"copy_mode is '{mode}'; it must be copy or link")
-    return target
-
-
-def _target(place: Path, stem: str, source: Path, mode: str) -> Path:
-    path = place / f"{stem}.fits"
-    if not os.path.lexists(path) or mode == "overwrite":
-        return path
-    if mode == "append_version":
-        versions = (place / f"{stem}{f'_{number}' if number else ''}.fits" for number in count())
-        return next(path for path in versions if not os.path.lexists(path) or _same(source, path))
-    if mode == "stop":
-        raise DataError(f"{path} exists; set exists_mode to append_version or overwrite, or remove it")
-    raise UserError(f"exists_mode is '{mode}'; it must be append_version, overwrite or stop")
-
-
-def _same(source: Path, target: Path) -> bool:
-    from esorex_bridge.fits.verify import verify_fits
-
-    if target.resolve() == source.resolve():
-        return True
-    if not target.exists() or target.stat().st_size != source.stat().st_size:
-        return False
-    return verify_fits(source, checksums=False).digest == verify_fits(target, checksums=False).digest
-
-
-def named(product: Path, pattern: str) -> str:
-    """Return the name of a product without ending, from keywords and quoted texts as ProductRenamer has them."""
-    from esorex_bridge.fits.header import read_header
-    from esorex_bridge.workspace.folders import safe_name
-
-    header = read_header(product)
-    words = []
-    for part in pattern.split(","):
-        text = part.strip()
-        if text[:1] == text[-1:] == "'" and len(text) > 1:
-            words.append(text[1:-1])
-        elif text:
-            value = header.get(text.partition("[")[0].removeprefix("HIERARCH.ESO."))
-            words.append(safe_name(str(value)) if value not in (None, "") else "_UNKNOWN_")
-    return safe_name("".join(words))
 
 
 def provenance_of(product: Path) -> dict[str, Any]:

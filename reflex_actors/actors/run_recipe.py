@@ -127,7 +127,7 @@ def execute(root: Path, recipe: str, sof: SetOfFiles, sop: Iterable[RecipeParame
         if key not in executed.records:
             raise RecipeError(executed.nodes[key].error)
         result = executed.results.get(key)
-        parameters = tuple(_described(recipe, each) for each in resolved.parameters[step.name])
+        parameters = tuple(described(recipe, each) for each in resolved.parameters[step.name])
         return Done(executed.records[key], result is not None and result.outcome == "made", parameters)
 
 
@@ -161,7 +161,8 @@ def _plan(recipe: str, sof: SetOfFiles, settings: tuple[ParameterSetting, ...]) 
     return Plan(sof.dataset or "reflex", "reflex", (step,))
 
 
-def _described(recipe: str, each: Parameter) -> RecipeParameter:
+def described(recipe: str, each: Parameter) -> RecipeParameter:
+    """Return a parameter of a recipe as Reflex writes it."""
     schema = each.schema
     fields: dict[str, Any] = {"name": schema.name, "description": schema.description, "valtype": schema.valtype}
     fields["value"] = each.value
