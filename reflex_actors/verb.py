@@ -19,7 +19,8 @@ EXAMPLE = (
     "esorex-bridge reflex install\n"
     "  esorex-bridge reflex doctor\n"
     "  esorex-bridge reflex workflow hawki > hawki.xml\n"
-    "  esorex-bridge reflex check hawki.xml"
+    "  esorex-bridge reflex check hawki.xml\n"
+    "  esorex-bridge reflex run hawki.xml -ROOT_DATA_DIR $PWD -CALIB_MODE none"
 )
 
 
@@ -30,6 +31,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _configure_doctor(verbs.add_parser("doctor", help="say what Reflex lacks to run them", allow_abbrev=False))
     _configure_workflow(verbs.add_parser("workflow", help="write an instrument's workflow file", allow_abbrev=False))
     _configure_check(verbs.add_parser("check", help="read a workflow file and say what is wrong", allow_abbrev=False))
+    from reflex_actors.headless import command
+
+    command.configure(verbs.add_parser("run", help="run a workflow file without Kepler and Java", allow_abbrev=False))
 
 
 def _configure_install(parser: argparse.ArgumentParser) -> None:
@@ -75,7 +79,14 @@ def _common(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carry out one of them."""
-    return {"install": _install, "doctor": _doctor, "workflow": _workflow, "check": _check}[args.what](args)
+    verbs = {"install": _install, "doctor": _doctor, "workflow": _workflow, "check": _check, "run": _run}
+    return verbs[args.what](args)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from reflex_actors.headless import command
+
+    return command.run(args)
 
 
 def _folder(args: argparse.Namespace) -> Path:

@@ -155,10 +155,27 @@ ACTORS = {
     "ptolemy.actor.lib.logic.Comparator": KnownActor(
         (*_in("left!", "right!"), *_out("output")), ("comparison", "tolerance")
     ),
+    "ptolemy.actor.lib.logic.LogicFunction": KnownActor((*_in("input*!"), *_out("output")), ("function",)),
+    "ptolemy.actor.lib.logic.LogicalNot": KnownActor((*_in("input!"), *_out("output"))),
+    "ptolemy.actor.lib.logic.IsPresent": KnownActor((*_in("input*!"), *_out("output*"))),
+    "ptolemy.actor.lib.string.StringCompare": KnownActor(
+        (*_in("firstString", "secondString"), *_out("output")),
+        ("function", "ignoreCase", "firstString", "secondString"),
+    ),
+    "ptolemy.actor.lib.BooleanSwitch": KnownActor((*_in("input*!", "control!"), *_out("trueOutput*", "falseOutput*"))),
+    "ptolemy.domains.ddf.lib.DDFBooleanSelect": KnownActor(
+        (*_in("trueInput", "falseInput", "control!"), *_out("output"))
+    ),
+    "ptolemy.actor.lib.Exec": KnownActor(
+        (*_in("trigger*", "input", "command"), *_out("output", "error", "exitCode")),
+        ("command", "directory", "environment", "firingCountLimit", "NONE"),
+    ),
     "ptolemy.actor.lib.ElementsToArray": KnownActor((*_in("input*!"), *_out("output"))),
     "ptolemy.domains.sdf.lib.SampleDelay": KnownActor((*_in("input!"), *_out("output")), ("initialOutputs",)),
     "org.resurgence.actor.StringAccumulator": KnownActor((*_in("parts*!"), *_out("whole")), ("Substring separator",)),
     "org.resurgence.actor.StringToInt": KnownActor((*_in("string!"), *_out("integer"))),
+    "org.resurgence.actor.DirectoryMaker": KnownActor((*_in("trigger*", "Directory name"),), ("Directory name",)),
+    "org.geon.FileWrite": KnownActor((*_in("input!", "fileName"), *_out("url")), ("fileName", "append")),
     "org.sdm.spa.Timestamp": KnownActor((*_in("trigger*"), *_out("output")), ("format",)),
 }
 """By class. An actor that is not here is looked at no further than its declared ports."""

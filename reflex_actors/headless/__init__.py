@@ -1,0 +1,1 @@
+"""Runs Reflex workflow files without Kepler, Java or a display."""

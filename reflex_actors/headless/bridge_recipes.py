@@ -1,0 +1,135 @@
+"""Recipes run by the bridge: what was made of the same content and parameters is reused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from esorex_bridge.datasets.dataset import Action, Dataset, Purpose
+from esorex_bridge.definitions.parameters import ParameterSetting
+from esorex_bridge.errors import BridgeError, DataError, RecipeError
+from esorex_bridge.esorex.recipe import Recipe, RecipeRunner
+from esorex_bridge.plan.plan import FileInput, Plan, Step, StepName
+from esorex_bridge.reuse.record import Record
+from esorex_bridge.reuse.resolve import ResolvedPlan, Unresolvable, settle
+from esorex_bridge.run.step import StepRunner
+from esorex_bridge.session import Session
+from reflex_actors.actors.run_recipe import described
+from reflex_actors.headless.running import RecipeRequest, RecipeResult
+from reflex_actors.sof_json import FitsFile, value_text
+
+FORESEEN = "(to be made by {actor})/{category}.fits"
+"""Path of a product in a dry run."""
+
+
+class BridgeRecipes:
+    """Runs recipes in a data root, or in a dry run says what would come of them.
+
+    Parameters
+    ----------
+    session : Session
+        The tools of the data root.
+    workflow : str
+        Names the folders below those of Reflex.
+    dry_run : bool
+        Run nothing.
+    products : mapping of str to tuple of str
+        Categories that recipes make, as far as that is known.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        workflow: str,
+        dry_run: bool = False,
+        products: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> None:
+        self._session, self._workflow, self._dry_run = session, workflow, dry_run
+        self._products = products or {}
+        self._known: dict[str, Recipe | RecipeError] = {}
+
+    def missing(self, recipes: tuple[str, ...]) -> dict[str, str]:
+        """Return why recipes cannot run, by name."""
+        if self._session.esorex is None:
+            return dict.fromkeys(recipes, "EsoRex is not installed (Debian: apt-get install esorex)")
+        self._known |= self._session.esorex.recipes(recipes)
+        return {name: str(found) for name, found in self._known.items() if isinstance(found, RecipeError)}
+
+    def run(self, request: RecipeRequest) -> RecipeResult:
+        """Run a recipe, or reuse what it made.
+
+        Raises
+        ------
+        BridgeError
+            If the recipe is not installed or fails, or a file is damaged.
+        """
+        if self._dry_run and not self._could_run(request):
+            return self._foreseen(request)
+        plan = self._plan(request)
+        ahead = self._resolved(plan)
+        found = self._session.store.find(ahead.keys[plan.steps[0].name])
+        if self._dry_run and not isinstance(found, Record):
+            return self._foreseen(request)
+        parameters = tuple(described(request.recipe, each) for each in ahead.parameters[plan.steps[0].name])
+        record, made_now = (found, False) if isinstance(found, Record) else self._made(ahead, plan.steps[0])
+        products = tuple(FitsFile(str(made.path), made.category) for made in record.products)
+        return RecipeResult(products, parameters, "ran" if made_now else "reused", _log_of(record) if made_now else "")
+
+    def _could_run(self, request: RecipeRequest) -> bool:
+        installed = isinstance(self._known.get(request.recipe), Recipe)
+        return installed and all(Path(file.name).exists() for file in request.sof.files)
+
+    def _made(self, ahead: ResolvedPlan, step: Step) -> tuple[Record, bool]:
+        return StepRunner(self._runner(), self._session.store, self._session.workspace).make(ahead, step, {})
+
+    def _runner(self) -> RecipeRunner:
+        if self._session.esorex is None:
+            raise RecipeError("EsoRex is not installed (Debian: apt-get install esorex)")
+        return self._session.esorex
+
+    def _plan(self, request: RecipeRequest) -> Plan:
+        inputs = tuple(FileInput(Path(file.name).name, file.name, file.category) for file in request.sof.files)
+        settings = tuple(
+            ParameterSetting(request.recipe, each.display_name, value_text(each.value), request.actor)
+            for each in request.parameters
+        )
+        name, purpose = StepName(request.actor), Purpose(" ".join(request.sof.purposes))
+        step = Step(name, request.actor, request.recipe, inputs, settings, (), purpose)
+        return Plan(request.sof.dataset or "reflex", self._workflow, (step,))
+
+    def _resolved(self, plan: Plan) -> ResolvedPlan:
+        settled = settle(Dataset(plan.dataset, "", Action(plan.dataset, ())), plan, self._recipes(plan))
+        if isinstance(settled, Unresolvable):
+            raise RecipeError(settled.reason)
+        files = (entry.file for entry in plan.steps[0].inputs if isinstance(entry, FileInput))
+        ahead = settled.foreseen(self._session.store.digests(files))
+        if isinstance(ahead, Unresolvable):
+            raise DataError(ahead.reason)
+        return ahead
+
+    def _recipes(self, plan: Plan) -> Mapping[str, Recipe | RecipeError]:
+        recipe = plan.steps[0].recipe
+        if recipe not in self._known:
+            self._known |= self._runner().recipes([recipe])
+        return self._known
+
+    def _foreseen(self, request: RecipeRequest) -> RecipeResult:
+        categories = self._products.get(request.recipe, ())
+        products = (FitsFile(FORESEEN.format(actor=request.actor, category=name), name) for name in categories)
+        return RecipeResult(tuple(products), request.parameters, "foreseen")
+
+
+def known_products() -> dict[str, tuple[str, ...]]:
+    """Return the categories that recipes make, by recipe, as the workflow definitions say."""
+    from reflex_actors.definitions import definitions
+
+    try:
+        steps = [step for definition in definitions() for step in definition.steps]
+    except BridgeError:
+        return {}
+    return {step.recipe: step.products for step in steps}
+
+
+def _log_of(record: Record) -> str:
+    log = record.sof.parent / "log_dir" / "esorex.log"
+    return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""

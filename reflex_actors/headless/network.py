@@ -1,0 +1,314 @@
+"""A workflow ready to run: actors with their inputs as queues, wired through joined relations and composites."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from reflex_actors.headless.tokens import Token
+from reflex_actors.headless.variables import Variables
+from reflex_actors.moml.inventory import ACTORS, IN, OUT
+from reflex_actors.moml.model import COMPOSITE, Entity, Link
+
+DEFAULT_RATE = 1
+
+
+class Channel:
+    """A queue of tokens: one link of an input, or of a composite's output as seen from inside."""
+
+    __slots__ = ("into", "queue")
+
+    def __init__(self, into: InPort) -> None:
+        self.into = into
+        self.queue: deque[Token] = deque()
+
+
+class InPort:
+    """An input of an actor, or an output of a composite as seen from inside.
+
+    Parameters
+    ----------
+    owner : Node
+        Whose it is.
+    name : str
+        Its name.
+    collects : bool
+        Whether it is an output of a composite: it takes any number of tokens.
+    """
+
+    __slots__ = ("channels", "collects", "name", "owner", "rate")
+
+    def __init__(self, owner: Node, name: str, collects: bool = False) -> None:
+        self.owner, self.name, self.collects = owner, name, collects
+        self.rate = DEFAULT_RATE
+        self.channels: list[Channel] = []
+
+    @property
+    def ready(self) -> bool:
+        """Whether every channel holds as many tokens as one firing takes."""
+        return self.rate <= 0 or all(len(channel.queue) >= self.rate for channel in self.channels)
+
+
+class OutPort:
+    """An output of an actor, or an input of a composite as seen from inside: for each link, where tokens go."""
+
+    __slots__ = ("links", "name", "owner")
+
+    def __init__(self, owner: Node, name: str) -> None:
+        self.owner, self.name = owner, name
+        self.links: list[list[Channel]] = []
+
+    def send(self, token: Token) -> None:
+        """Send a token on every link."""
+        for number in range(len(self.links)):
+            self.send_on(number, token)
+
+    def send_on(self, number: int, token: Token) -> None:
+        """Send a token on one link; it is lost where there is none."""
+        for channel in self.links[number] if number < len(self.links) else ():
+            channel.queue.append(token)
+
+
+class Node:
+    """An actor, or a composite with its own director, in a running workflow.
+
+    Parameters
+    ----------
+    path : str
+        Full name, without that of the workflow.
+    entity : Entity
+        As written in the file.
+    variables : Variables
+        Its parameters.
+    """
+
+    def __init__(self, path: str, entity: Entity, variables: Variables) -> None:
+        self.path, self.entity, self.variables = path, entity, variables
+        self.inputs: dict[str, InPort] = {}
+        self.outputs: dict[str, OutPort] = {}
+        self.inner: Network | None = None
+
+    @property
+    def name(self) -> str:
+        """Its own name."""
+        return self.entity.name
+
+    def take(self, port: str) -> list[Token]:
+        """Return one token of each channel of an input that holds one."""
+        found = self.inputs.get(port)
+        return [channel.queue.popleft() for channel in found.channels if channel.queue] if found else []
+
+    def send(self, port: str, token: Token) -> None:
+        """Send a token; nothing happens where the output is not linked."""
+        if port in self.outputs:
+            self.outputs[port].send(token)
+
+    def rate(self, port: str, number: int) -> None:
+        """Set how many tokens an input takes at each firing."""
+        if port in self.inputs:
+            self.inputs[port].rate = number
+
+    def text(self, name: str, default: str = "") -> str:
+        """Return one of its parameters as text."""
+        return self.variables.text(name, default)
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        """Return one of its parameters as true or false."""
+        return self.text(name, "true" if default else "false").strip().lower() == "true"
+
+
+@dataclass(slots=True)
+class Network:
+    """The actors that one director fires, in the order of the file.
+
+    Parameters
+    ----------
+    nodes : list of Node
+        The actors and the composites with directors of their own.
+    entrances : dict of str to OutPort
+        Inputs of the composite, as seen from inside.
+    exits : dict of str to InPort
+        Outputs of the composite, as seen from inside.
+    """
+
+    nodes: list[Node] = field(default_factory=list)
+    entrances: dict[str, OutPort] = field(default_factory=dict)
+    exits: dict[str, InPort] = field(default_factory=dict)
+
+    def walk(self) -> Iterator[Node]:
+        """Yield all actors and composites, outermost first."""
+        for node in self.nodes:
+            yield node
+            if node.inner is not None:
+                yield from node.inner.walk()
+
+
+Texts = Mapping[str, tuple[str, ...]]
+"""By class, patterns of the parameters that an actor treats as texts."""
+
+
+def build(root: Entity, texts: Texts) -> tuple[Network, Variables]:
+    """Return the network of a workflow with its global parameters."""
+    variables = Variables(root)
+    return _Builder(texts).network(root, variables, "", None), variables
+
+
+def direction(owner: Entity, port: str) -> str | None:
+    """Return `input` or `output`, as the file declares or the actor is known to have it; None where nobody says."""
+    declared = owner.port(port)
+    if declared is not None and (declared.has(IN) or declared.has(OUT)):
+        return OUT if declared.has(OUT) else IN
+    known = ACTORS[owner.cls].port(port) if owner.cls in ACTORS else None
+    if known is not None:
+        return known.direction
+    parameter = owner.attribute(port)
+    return IN if parameter is not None and parameter.cls.endswith("PortParameter") else None
+
+
+def is_multiport(owner: Entity, port: str) -> bool:
+    """Tell whether a port takes several relations."""
+    declared = owner.port(port)
+    known = ACTORS[owner.cls].port(port) if owner.cls in ACTORS else None
+    return bool((declared and declared.has("multiport")) or (known and known.multiport))
+
+
+def _width(composite: Entity, relation: str) -> int:
+    """Return how many tokens pass a relation side by side: 1 where the file leaves it open."""
+    found = next((each.width for each in composite.relations if each.name == relation), None)
+    return int(found) if found is not None and found.isdigit() and int(found) > 1 else 1
+
+
+@dataclass(slots=True)
+class _Place:
+    """A composite without a director of its own counts as part of what it stands in."""
+
+    entity: Entity
+    variables: Variables
+    path: str
+
+
+class _Builder:
+    """Makes networks, one a director."""
+
+    def __init__(self, texts: Texts) -> None:
+        self._texts = texts
+
+    def network(self, entity: Entity, variables: Variables, path: str, shell: Node | None) -> Network:
+        network = Network()
+        wiring = _Wiring()
+        self._fill(network, wiring, _Place(entity, variables, path), shell)
+        wiring.connect()
+        return network
+
+    def _fill(self, network: Network, wiring: _Wiring, place: _Place, shell: Node | None) -> None:
+        nodes: dict[str, Node] = {}
+        for child in place.entity.entities:
+            inner = f"{place.path}.{child.name}" if place.path else child.name
+            variables = Variables(child, place.variables, self._texts.get(child.cls, ()))
+            if child.cls == COMPOSITE and child.director is None:
+                self._fill(network, wiring, _Place(child, variables, inner), None)
+            else:
+                nodes[child.name] = self._node(child, variables, inner)
+                network.nodes.append(nodes[child.name])
+        for one, other in place.entity.joined:
+            wiring.join(_relation(place, one), _relation(place, other))
+        for link in place.entity.links:
+            self._link(network, wiring, place, nodes, link, shell)
+
+    def _node(self, child: Entity, variables: Variables, path: str) -> Node:
+        node = Node(path, child, variables)
+        if child.cls == COMPOSITE:
+            node.inner = self.network(child, variables, path, node)
+        return node
+
+    def _link(
+        self,
+        network: Network,
+        wiring: _Wiring,
+        place: _Place,
+        nodes: Mapping[str, Node],
+        link: Link,
+        shell: Node | None,
+    ) -> None:
+        actor, port = link.ends
+        relation, width = _relation(place, link.relation), _width(place.entity, link.relation)
+        if actor is None:
+            if shell is None:
+                wiring.join(relation, f"{place.path}|{port}")  # through a composite without a director
+            elif direction(place.entity, port) == OUT:
+                wiring.sink(relation, network.exits.setdefault(port, InPort(shell, port, collects=True)))
+            else:
+                wiring.source(relation, network.entrances.setdefault(port, OutPort(shell, port)))
+            return
+        node = nodes.get(actor)
+        if node is None:
+            wiring.join(relation, f"{place.path}.{actor}|{port}" if place.path else f"{actor}|{port}")
+        elif direction(node.entity, port) == OUT:
+            wiring.source(relation, node.outputs.setdefault(port, OutPort(node, port)), width)
+        else:
+            several = is_multiport(node.entity, port)
+            wiring.sink(relation, node.inputs.setdefault(port, InPort(node, port)), width if several else 1)
+
+
+def _relation(place: _Place, name: str) -> str:
+    return f"{place.path}:{name}"
+
+
+class _Wiring:
+    """Relations that are joined are one; what is on it is connected at the end."""
+
+    def __init__(self) -> None:
+        self._above: dict[str, str] = {}
+        self._sinks: list[tuple[str, int, Channel]] = []
+        self._sources: list[tuple[str, int, list[Channel]]] = []
+
+    def join(self, one: str, other: str) -> None:
+        """Make two relations one."""
+        self._above[self._top(one)] = self._top(other)
+
+    def sink(self, relation: str, port: InPort, width: int = 1) -> None:
+        """Link an input."""
+        for number in range(width):
+            port.channels.append(Channel(port))
+            self._sinks.append((relation, number, port.channels[-1]))
+
+    def source(self, relation: str, port: OutPort, width: int = 1) -> None:
+        """Link an output."""
+        for number in range(width):
+            port.links.append([])
+            self._sources.append((relation, number, port.links[-1]))
+
+    def connect(self) -> None:
+        """Lead every output to all inputs on its relation."""
+        by_relation: dict[tuple[str, int], list[Channel]] = {}
+        for relation, number, channel in self._sinks:
+            by_relation.setdefault((self._top(relation), number), []).append(channel)
+        for relation, number, channels in self._sources:
+            channels += by_relation.get((self._top(relation), number), [])
+
+    def _top(self, name: str) -> str:
+        while name in self._above:
+            name = self._above[name]
+        return name
+
+
+def feeds_itself(node: Node) -> bool:
+    """Tell whether what an actor sends comes back to it."""
+    seen: set[int] = set()
+    waiting = [node]
+    while waiting:
+        each = waiting.pop()
+        for port in each.outputs.values():
+            for channel in _sinks(port):
+                reached = channel.into.owner
+                if reached is node:
+                    return True
+                if id(reached) not in seen and not channel.into.collects:
+                    seen.add(id(reached))
+                    waiting.append(reached)
+    return False
+
+
+def _sinks(port: OutPort) -> Iterable[Channel]:
+    return (channel for link in port.links for channel in link)

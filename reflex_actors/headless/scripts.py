@@ -1,0 +1,305 @@
+"""PythonActor, the scripts in Jython that ESO's kits hold, and the one command that they run."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from esorex_bridge.errors import BridgeError
+from reflex_actors.actors import NAMES
+from reflex_actors.end_products import Naming, deliver
+from reflex_actors.headless.director import Fire
+from reflex_actors.headless.network import Node
+from reflex_actors.headless.running import Firing, Running, pairs
+from reflex_actors.headless.tokens import (
+    Token,
+    WorkflowError,
+    first,
+    json_of,
+    parameters_of,
+    sof_of,
+    text_of,
+    value_from_json,
+)
+from reflex_actors.ports import ActorError, Inputs, Port, document, value_of
+from reflex_actors.sof_json import EncodingError, SetOfFiles, sop_document, value_text
+
+WINDOW_INPUTS = {"in_sof", "in_sop", "in_sof_rec_orig", "enable"}
+"""Ports by which a script with a window between a recipe and its looper is known."""
+
+EFFECTS = ("calselector_fetch", "collect_products", "run_recipe", "run_command", "query_archive")
+"""Our actors that do more than answer: a dry run passes them over."""
+
+_ERASE = re.compile(
+    r'\s*if \[ "x(\S*)" = "xtrue" \]; then\s+echo "[^"]*";((?:\s*rm -rf \S+/\* *;?)+)\s*else echo "[^"]*"; fi\s*'
+)
+
+
+def python_actor(node: Node, run: Running) -> Fire:
+    """Return how a PythonActor fires: ours here, a window by passing on what came, others as Reflex runs them."""
+    own = own_actor(node)
+    if not run.options.interactive and has_window(node):
+        return lambda: _pass_through(node, run)
+    if own:
+        return lambda: _run_own(node, run, own)
+    return lambda: _run_script(node, run)
+
+
+def own_actor(node: Node) -> str:
+    """Return the name of our actor that a PythonActor runs; empty for another script."""
+    script = Path(node.text("Python script"))
+    folder = node.variables.owner("BRIDGE_ACTORS")
+    ours = folder is not None and script.parent == Path(folder.text("BRIDGE_ACTORS"))
+    return script.stem if ours and script.stem in NAMES else ""
+
+
+def has_window(node: Node) -> bool:
+    """Tell whether a PythonActor shows products and parameters between a recipe and its looper."""
+    return {port.name for port in node.entity.ports} >= WINDOW_INPUTS
+
+
+def _pass_through(node: Node, run: Running) -> None:
+    tokens = {port: first(node.take(port)) for port in node.inputs}
+    answer: dict[str, Token] = {
+        "out_sof": tokens["in_sof"],
+        "out_sop": tokens["in_sop"],
+        "set_init_sop": tokens["in_sop"],
+        "iteration_complete": "true",
+        "set_enable": tokens.get("enable", "false"),
+        "stdout": "",
+    }
+    run.account.begin(Firing(node.path, outcome="passed through"))
+    for port, token in answer.items():
+        node.send(port, token)
+
+
+def _run_own(node: Node, run: Running, name: str) -> None:
+    tokens = {port: first(node.take(port)) for port in node.inputs}
+    module = importlib.import_module(f"reflex_actors.actors.{name}")
+    face = module.ACTOR
+    number = run.account.begin(Firing(node.path, _dataset_of(tokens.values(), run)))
+    try:
+        known = {port.name: port for port in face.inputs}
+        given = {port.name: port.default for port in face.inputs if port.default is not None}
+        given |= {port: _plain(token, known[port].kind) for port, token in tokens.items()}
+        values = {port: value_of(known[port], value) for port, value in given.items()}
+        if run.options.dry_run:
+            # What is only foreseen has no files that could be looked at.
+            answer = _foreseen(name, values) if name in EFFECTS else module.work(Inputs(values))
+            found = {port.name: _sent(port, answer.get(port.name)) for port in face.outputs}
+        else:
+            found = document(face, module.work(Inputs(values, node.text("Products Dir") or None)))
+    except (ActorError, EncodingError, BridgeError) as error:
+        run.account.end(number, "failed", reason=str(error))
+        if node.text("Recipe Failure Mode", "Stop") != "Continue":
+            raise WorkflowError(f"{node.path}: {error}") from None
+        found = {port.name: SetOfFiles().document() for port in face.outputs}
+    if name == "collect_products" and not run.options.dry_run:
+        _note_end_products(run, found)
+    _answer(node, found)
+
+
+def _sent(port: Port, value: Any) -> Any:
+    if value is None:
+        value = None if port.silent else port.empty
+    if isinstance(value, SetOfFiles):
+        return value.document()
+    return sop_document(value) if port.kind == "sop" and value is not None else value
+
+
+def _foreseen(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what one of our actors would send, as far as a dry run needs it."""
+    if name == "calselector_fetch":
+        return {"out_data_dir": values.get("data_dir", "")}
+    if name in ("collect_products", "run_command"):
+        return {"out_sof": SetOfFiles(getattr(values.get("in_sof"), "dataset", ""))}
+    return {}
+
+
+def _note_end_products(run: Running, found: Mapping[str, Any]) -> None:
+    sof = found.get("out_sof")
+    if isinstance(sof, dict):
+        files = [(str(file["name"]), str(file["category"])) for file in sof["files"]]
+        run.account.end_products.setdefault(str(sof["datasetName"]), []).extend(files)
+
+
+def _plain(token: Token, kind: str) -> Any:
+    return text_of(token) if kind in ("text", "flag") else json_of(token)
+
+
+def _dataset_of(tokens: Any, run: Running) -> str:
+    for token in tokens:
+        if isinstance(token, SetOfFiles):
+            return token.dataset
+    return ""
+
+
+def _answer(node: Node, found: Mapping[str, Any]) -> None:
+    for port in node.outputs:
+        if found.get(port) is not None:
+            node.send(port, value_from_json(found[port]))
+        elif port == "stdout":
+            node.send(port, "")
+
+
+def _run_script(node: Node, run: Running) -> None:
+    """Run a script as Reflex does: inputs and outputs in files, the environment rebuilt."""
+    tokens = {port: first(node.take(port)) for port in node.inputs}
+    number = run.account.begin(Firing(node.path, _dataset_of(tokens.values(), run)))
+    if run.options.dry_run:
+        run.account.end(number, "foreseen", reason="a dry run starts no scripts, so what it would send is not known")
+        for port in node.outputs:
+            node.send(port, SetOfFiles())
+        return
+    found, problem = _started(node, {port: json_of(token) for port, token in tokens.items()})
+    if problem:
+        run.account.end(number, "failed", reason=problem)
+        if node.text("Recipe Failure Mode", "Stop") != "Continue":
+            raise WorkflowError(f"{node.path}: {problem}")
+        found = {port: SetOfFiles().document() for port in node.outputs if port != "stdout"}
+    _answer(node, found)
+
+
+def _started(node: Node, inputs: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """Return what a script wrote, and what went wrong."""
+    from tempfile import TemporaryDirectory
+
+    script = node.text("Python script")
+    with TemporaryDirectory(prefix="esorex-bridge-") as scratch:
+        given, made = Path(scratch, "inputs.json"), Path(scratch, "outputs.json")
+        given.write_text(json.dumps(inputs), encoding="utf-8")
+        products = Path(node.text("Products Dir") or scratch, node.name)
+        products.mkdir(parents=True, exist_ok=True)
+        files = ("--input-parameters-file", str(given), "--output-parameters-file", str(made))
+        command = [*python_command(), script, *files, "--products-dir", str(products)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment(), cwd=scratch)
+        if done.returncode != 0 or not made.exists():
+            last = (done.stderr.strip().splitlines() or ["it wrote no outputs"])[-1]
+            return {}, f"{script} ended with status {done.returncode}: {last}"
+        found = json.loads(made.read_text(encoding="utf-8"))
+    found["stdout"] = done.stdout
+    return found, ""
+
+
+def python_command() -> list[str]:
+    """Return the interpreter that Reflex is set to use, or ours."""
+    from reflex_actors.doctor import read_settings
+
+    return [read_settings(Path.home()).get("esoreflex.python-command") or sys.executable]
+
+
+def environment() -> dict[str, str]:
+    """Return the variables that a script gets: those that Reflex hands on, and its path of Python modules."""
+    from reflex_actors.doctor import read_settings
+
+    kept = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "DISPLAY", "XAUTHORITY")
+    path = read_settings(Path.home()).get("esoreflex.python-path", "")
+    return {name: os.environ[name] for name in kept if name in os.environ} | ({"PYTHONPATH": path} if path else {})
+
+
+def jython_kind(node: Node) -> str:
+    """Return which of the known scripts an actor in Jython holds; empty for another one."""
+    script = node.text("script")
+    if "ProductRenamer" in script and "RenameKeywords" in script:
+        return "ProductRenamer"
+    if "'init_'" in script:
+        return "SetInitialLoopParam"
+    if "showConfirmDialog" in script:
+        return "Dialog"
+    return ""
+
+
+def jython(node: Node, run: Running) -> Fire:
+    """Return how a known script in Jython fires."""
+    work = {"ProductRenamer": _rename, "SetInitialLoopParam": _set_initial, "Dialog": _continue}[jython_kind(node)]
+    return lambda: work(node, run)
+
+
+def _continue(node: Node, run: Running) -> None:
+    """Go on where the user would be asked."""
+    token = first(node.take("input"))
+    mode = text_of(first(node.take("trigger"))).lower() if "trigger" in node.inputs else "ask"
+    node.send("yes" if mode in ("ask", "continue") else "no", token)
+    if mode == "ask":
+        node.send("userchoice", True)
+
+
+def _set_initial(node: Node, run: Running) -> None:
+    """Remember the parameters that the next run begins with."""
+    token = first(node.take("sop_in"))
+    for each in parameters_of(token).listed:
+        name = re.sub(r"\W+", "_", f"init_{each.display_name}")
+        place = node.variables.outer
+        known = next((word for word in (name, name.upper()) if place and place.owner(word)), None)
+        if place and known:
+            place.assign(known, value_text(each.value))
+    node.send("sop_out", token)
+
+
+def _rename(node: Node, run: Running) -> None:
+    """Give end products their names and their place."""
+    sof = sof_of(first(node.take("sof_in")), run.options.flatten)
+    number = run.account.begin(Firing(node.path, sof.dataset, sof=pairs(sof)))
+    if run.options.dry_run:
+        run.account.end(number, "foreseen", sof)
+        node.send("sof_out", sof)
+        return
+    naming = Naming(node.text("RenameKeywords"), node.text("CopyMode", "copy"), node.text("OutputExistsMode"))
+    place = Path(node.text("FinalProductDirectory"), node.text("SubDir"))
+    targets = {file.name: deliver(Path(file.name), place, naming) for file in sof.files}
+    database = node.text("BookkeepingDB")
+    _note_in_database(Path(database) if database else None, sof.dataset, targets)
+    renamed = sof.with_files(replace(file, name=str(targets[file.name]), checksum=None) for file in sof.files)
+    run.account.end_products.setdefault(sof.dataset, []).extend(pairs(renamed))
+    run.account.end(number, "ran", renamed)
+    node.send("sof_out", renamed)
+
+
+def _note_in_database(database: Path | None, dataset: str, targets: Mapping[str, Path]) -> None:
+    from reflex_actors.end_products import note_end_products
+
+    if database is not None and targets:
+        note_end_products(database, dataset, {target: Path(source) for source, target in targets.items()})
+
+
+def erases(script: str) -> bool:
+    """Tell whether a shell script is the one of ESO's kits that removes what earlier runs left."""
+    return _ERASE.fullmatch(script) is not None
+
+
+def erase(node: Node, run: Running) -> Fire:
+    """Return how the command that removes what earlier runs left fires; no shell is started."""
+    fired = 0
+
+    def fire() -> bool:
+        nonlocal fired
+        fired += 1
+        found = _ERASE.fullmatch(text_of(first(node.take("input"))))
+        wanted = found is not None and found.group(1) == "true"
+        if found is not None and wanted and not run.options.dry_run:
+            _empty(re.findall(r"rm -rf (\S+)/\*", found.group(2)), Path(run.variables.text("ROOT_DATA_DIR")))
+        node.send("output", "Deleting files\n" if wanted else "Will not delete files\n")
+        node.send("error", "")
+        node.send("exitCode", 0)
+        limit = node.variables.value("firingCountLimit") if "firingCountLimit" in node.variables else 0
+        return fired != limit
+
+    return fire
+
+
+def _empty(folders: list[str], root: Path) -> None:
+    for text in folders:
+        folder = Path(text).absolute()
+        if not folder.is_relative_to(root.absolute()) or folder == root.absolute():
+            raise WorkflowError(f"EraseDirs would empty {folder}, which is not below ROOT_DATA_DIR ({root})")
+        for path in folder.iterdir() if folder.is_dir() else ():
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()

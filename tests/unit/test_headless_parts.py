@@ -1,0 +1,251 @@
+"""The parts that run a workflow file: parameters, wiring, the order of firings, what is unknown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from esorex_bridge.errors import UserError
+from reflex_actors.dataset_json import read_datasets
+from reflex_actors.headless.command import parameters_first
+from reflex_actors.headless.network import build
+from reflex_actors.headless.plumbing import time_text
+from reflex_actors.headless.report import RunReport
+from reflex_actors.headless.running import RunOptions
+from reflex_actors.headless.scripts import erases
+from reflex_actors.headless.tokens import WorkflowError, flattened
+from reflex_actors.headless.variables import Variables
+from reflex_actors.headless.workflow_run import UnknownPartsError, run_workflow
+from reflex_actors.moml.blocks import actor, composite, constant, director, parameter, port_in, port_out, text, wiring
+from reflex_actors.moml.model import COMPOSITE, Entity, Property, Relation
+from tests.stand_in_recipes import StandInRecipes
+
+
+def entity(*properties: Property) -> Entity:
+    return Entity("it", properties=properties)
+
+
+def workflow(entities: Iterable[Entity], wires: Iterable[tuple[str, ...]], *properties: Property) -> Entity:
+    relations, links = wiring(wires)
+    return Entity("it", COMPOSITE, (director(top=True), *properties), (), tuple(entities), relations, links)
+
+
+def file(name: str, category: str, *purposes: str) -> dict[str, Any]:
+    return {"name": f"/data/{name}.fits", "category": category, "purposes": list(purposes), "checksum": None}
+
+
+def action(name: str, files: list[dict[str, Any]], *below: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "rawFiles": files, "actions": list(below), "complete": True, "messages": []}
+
+
+def dataset(name: str, files: list[dict[str, Any]], *below: dict[str, Any]) -> dict[str, Any]:
+    return {**action("SCI", files, *below), "datasetName": name, "descriptors": [], "nightlogFile": ""}
+
+
+def step(name: str, *properties: Property) -> Entity:
+    """Return a step with one recipe, as shipped workflows have it."""
+    entities = (
+        actor("SofSplitter", "org.eso.SofSplitter"),
+        actor("SofAccumulator", "org.eso.SofAccumulator"),
+        actor(f"{name}_1", "org.eso.RecipeExecuter", properties),
+    )
+    wires = (
+        ("sof_in", "SofSplitter.sof in"),
+        ("SofSplitter.sof out", f"{name}_1.sof in"),
+        ("SofSplitter.#groups", "SofAccumulator.#groups"),
+        (f"{name}_1.sof out", "SofAccumulator.sof in"),
+        ("SofAccumulator.sof out", "sof_out"),
+    )
+    return composite(name, (port_in("sof_in"), port_out("sof_out")), entities, wires)
+
+
+def reduction(*dark: Property) -> Entity:
+    """Return a workflow with a dark step and a science step."""
+    router = actor("FitsRouter", "org.eso.FitsRouter")
+    entities = (
+        constant("Data", "unused", once=True),
+        actor("DataOrganizer", "org.eso.DataOrganizer"),
+        actor("DataSetChooser", "org.eso.DataSetChooser"),
+        replace(router, ports=(*router.ports, port_out("DARK"), port_out("OBJECT"))),
+        step("dark", *dark),
+        actor("SofCombiner", "org.eso.SofCombiner"),
+        step("science"),
+        actor("Show", "ptolemy.actor.lib.gui.Display"),
+    )
+    wires = (
+        ("Data.output", "DataOrganizer.input data"),
+        ("DataOrganizer.datasets out", "DataSetChooser.datasets in"),
+        ("DataSetChooser.dataset out", "FitsRouter.in"),
+        ("FitsRouter.DARK", "dark.sof_in"),
+        ("FitsRouter.OBJECT", "SofCombiner.sof in"),
+        ("dark.sof_out", "SofCombiner.sof in"),
+        ("SofCombiner.sof out", "science.sof_in"),
+        ("science.sof_out", "Show.input"),
+    )
+    return workflow(entities, wires, text("ROOT_DATA_DIR", "/data"))
+
+
+NIGHT = [
+    dataset(name, [file(name, "OBJECT", "SCI")], action("DARK", [file("d", "DARK", "DARK/SCI")])) for name in ("a", "b")
+]
+
+
+def run(root: Entity, recipes: StandInRecipes, night: list[dict[str, Any]], folder: Path, jobs: int = 1) -> RunReport:
+    listed = folder / "datasets.json"
+    listed.write_text(json.dumps(night))
+    return run_workflow(root, {}, recipes, RunOptions(datasets=listed, jobs=jobs))
+
+
+def test_parameters_refer_to_each_other_and_to_those_of_the_composite_around() -> None:
+    outer = Variables(entity(text("ROOT", "/data"), text("RAW", "$ROOT/raw")))
+    inner = Variables(
+        entity(text("A", "${RAW}/$(ROOT) costs $$5"), parameter("B", '"x,y"'), parameter("C", "A")), outer
+    )
+    assert inner.text("A") == "/data/raw//data costs $5"
+    assert inner.text("B") == "x,y"
+    assert inner.text("C") == inner.text("A")
+    assert Variables(entity(parameter("N", '{1, "two", true}'))).value("N") == (1, "two", True)
+
+
+@pytest.mark.parametrize("value", ["$NOBODY", "$A"])
+def test_a_parameter_that_cannot_be_worked_out_is_an_error(value: str) -> None:
+    with pytest.raises(WorkflowError):
+        Variables(entity(text("A", value))).value("A")
+
+
+def test_relations_that_are_joined_are_one() -> None:
+    show = [actor(name, "ptolemy.actor.lib.gui.Display") for name in ("one", "other")]
+    root = workflow((constant("Start", "x", once=True), *show), (("Start.output", "one.input"), ("other.input",)))
+    names = [relation.name for relation in root.relations]
+    network, _ = build(replace(root, joined=((names[0], names[1]),)), {})
+    (start, *_) = network.nodes
+    assert [channel.into.owner.name for channel in start.outputs["output"].links[0]] == ["one", "other"]
+
+
+def test_a_composite_without_a_director_is_part_of_what_it_stands_in() -> None:
+    inside = composite(
+        "Inside", (port_in("in"),), [actor("Show", "ptolemy.actor.lib.gui.Display")], [("in", "Show.input")]
+    )
+    clear = replace(inside, properties=())
+    root = workflow((constant("Start", "x", once=True), clear), (("Start.output", "Inside.in"),))
+    network, _ = build(root, {})
+    assert [node.path for node in network.nodes] == ["Start", "Inside.Show"]
+    assert network.nodes[0].outputs["output"].links[0][0].into.owner.path == "Inside.Show"
+
+
+def test_every_dataset_is_reduced_with_its_own_files(tmp_path: Path) -> None:
+    recipes = StandInRecipes(tmp_path / "made")
+    report = run(reduction(), recipes, NIGHT, tmp_path)
+    assert report.done
+    assert report.datasets == ("a", "b")
+    inputs = [[Path(each.name).name for each in request.sof.files] for request in recipes.requests]
+    assert [request.recipe for request in recipes.requests] == ["dark", "science"] * 2
+    assert inputs[1] == ["DARK.fits", "a.fits"]
+    assert inputs[3] == ["DARK.fits", "b.fits"]
+
+
+def test_two_recipes_at_a_time_give_the_same(tmp_path: Path) -> None:
+    one = run(reduction(), StandInRecipes(tmp_path / "one"), NIGHT, tmp_path)
+    two = run(reduction(), StandInRecipes(tmp_path / "two"), NIGHT, tmp_path, jobs=2)
+    assert one.counts == two.counts
+    assert [(each.actor, each.purposes) for each in one.firings] == [
+        (each.actor, each.purposes) for each in two.firings
+    ]
+
+
+def test_a_recipe_that_fails_stops_the_workflow_or_lets_it_go_on(tmp_path: Path) -> None:
+    stopped = run(reduction(), StandInRecipes(tmp_path / "1", fails=frozenset({"dark"})), NIGHT, tmp_path)
+    assert "dark failed" in stopped.problem
+    assert not stopped.done
+    on = StandInRecipes(tmp_path / "2", fails=frozenset({"dark"}))
+    report = run(reduction(text("Recipe Failure Mode", "Continue")), on, NIGHT, tmp_path)
+    assert report.problem == ""
+    assert [request.recipe for request in on.requests].count("science") == 2
+    assert not report.done
+
+
+def test_an_incomplete_dataset_is_left_out_and_said(tmp_path: Path) -> None:
+    night = [{**NIGHT[0], "complete": False, "messages": ["Missing DARK"]}, NIGHT[1]]
+    report = run(reduction(), StandInRecipes(tmp_path / "made"), night, tmp_path)
+    assert report.datasets == ("b",)
+    assert any("Missing DARK" in line for line in report.said)
+
+
+def test_a_workflow_that_stands_still_says_where(tmp_path: Path) -> None:
+    root = reduction()
+    unfed = tuple(link for link in root.links if link.port != "dark.sof_out")
+    report = run(replace(root, links=unfed), StandInRecipes(tmp_path / "made"), NIGHT, tmp_path)
+    assert not report.done
+    assert [(left.actor, left.waits_for) for left in report.left] == [("SofCombiner", ("sof in",))]
+
+
+def test_what_is_unknown_is_named_before_anything_starts(tmp_path: Path) -> None:
+    recipes = StandInRecipes(tmp_path / "made")
+    odd = Entity("Odd One", "org.example.Strange")
+    root = replace(reduction(), entities=(*reduction().entities, odd))
+    with pytest.raises(UnknownPartsError, match=r"Odd One: there is no actor org\.example\.Strange"):
+        run(root, recipes, NIGHT, tmp_path)
+    assert recipes.requests == []
+
+
+def test_an_unknown_parameter_an_unknown_port_and_a_foreign_command_are_named(tmp_path: Path) -> None:
+    shell = Entity("Shell", "ptolemy.actor.lib.Exec", (text("command", "sh"),))
+    bad = (
+        replace(reduction(), entities=(*reduction().entities, shell)),
+        replace(reduction(), links=(*reduction().links, replace(reduction().links[0], port="science.nothing"))),
+        reduction(text("Recipe Failure Mode", "$NOBODY")),
+    )
+    for root, said in zip(bad, ("Shell: it runs a command", "has no port 'nothing'", "NOBODY"), strict=True):
+        with pytest.raises(UnknownPartsError, match=said):
+            run(root, StandInRecipes(tmp_path / "made"), NIGHT, tmp_path)
+
+
+def test_purposes_are_those_of_the_last_action_or_of_all() -> None:
+    shared = file("d", "DARK", "DARK/SCI"), file("d", "DARK", "DARK/FLAT/SCI")
+    flat = action("FLAT", [file("f", "FLAT", "FLAT/SCI")], action("DARK", [shared[1]]))
+    (found,) = read_datasets(dataset("a", [file("a", "OBJECT", "SCI")], action("DARK", [shared[0]]), flat))
+    dark = {how: flattened(found, how).files[1].purposes for how in ("last", "merge")}
+    assert dark == {"last": ("DARK/FLAT/SCI",), "merge": ("DARK/FLAT/SCI", "DARK/SCI")}
+
+
+def test_parameters_are_taken_as_esoreflex_takes_them() -> None:
+    words = ["-ROOT_DATA_DIR", "/data", "--json", "-RecipeFailureMode", "Continue", "--jobs", "2"]
+    assert parameters_first(words) == (
+        ["--json", "--jobs", "2"],
+        {"ROOT_DATA_DIR": "/data", "RecipeFailureMode": "Continue"},
+    )
+    with pytest.raises(UserError, match="RAW_DATA_DIR has no value"):
+        parameters_first(["-RAW_DATA_DIR"])
+
+
+def test_only_the_script_that_removes_what_earlier_runs_left_is_taken_for_it() -> None:
+    script = 'if [ "x$E" = "xtrue" ]; then echo "a"; rm -rf $B/*; rm -rf $L/* ; else echo "b"; fi'
+    assert erases(script)
+    assert not erases(script.replace("rm -rf $L/* ;", "rm -rf / ;"))
+    assert not erases("echo hello")
+
+
+def test_times_are_written_as_java_writes_them() -> None:
+    assert time_text(datetime(2026, 3, 4, 5, 6, 7, 89000), "yyyy-MM-dd'T'HH:mm:ss.SSS") == "2026-03-04T05:06:07.089"
+
+
+def test_a_wide_relation_keeps_tokens_side_by_side() -> None:
+    wide = Relation("wide", "2")
+    starts = (constant("One", "1", once=True), constant("Two", "2", once=True))
+    root = workflow(
+        (*starts, actor("Together", "ptolemy.actor.lib.Synchronizer"), actor("Show", "ptolemy.actor.lib.gui.Display")),
+        (("One.output", "Together.input"), ("Two.output", "Together.input"), ("Together.output", "Show.input")),
+    )
+    root = replace(root, relations=tuple(wide if each.name == "relation3" else each for each in root.relations))
+    root = replace(
+        root,
+        links=tuple(replace(each, relation="wide") if each.relation == "relation3" else each for each in root.links),
+    )
+    network, _ = build(root, {})
+    assert len(network.nodes[3].inputs["input"].channels) == 2
