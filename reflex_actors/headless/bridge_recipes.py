@@ -7,12 +7,12 @@ from pathlib import Path
 
 from esorex_bridge.datasets.dataset import Action, Dataset, Purpose
 from esorex_bridge.definitions.parameters import ParameterSetting
-from esorex_bridge.errors import BridgeError, DataError, RecipeError
-from esorex_bridge.esorex.recipe import Recipe, RecipeRunner
+from esorex_bridge.errors import BridgeError, RecipeError
+from esorex_bridge.esorex.recipe import Recipe
 from esorex_bridge.plan.plan import FileInput, Plan, Step, StepName
 from esorex_bridge.reuse.record import Record
-from esorex_bridge.reuse.resolve import ResolvedPlan, Unresolvable, settle
-from esorex_bridge.run.step import StepRunner
+from esorex_bridge.reuse.resolve import Unresolvable
+from esorex_bridge.run.reporter import SilentReporter
 from esorex_bridge.session import Session
 from reflex_actors.actors.run_recipe import described
 from reflex_actors.headless.running import RecipeRequest, RecipeResult
@@ -65,27 +65,24 @@ class BridgeRecipes:
         """
         if self._dry_run and not self._could_run(request):
             return self._foreseen(request)
-        plan = self._plan(request)
-        ahead = self._resolved(plan)
-        found = self._session.store.find(ahead.keys[plan.steps[0].name])
-        if self._dry_run and not isinstance(found, Record):
+        engine, plan = self._session.require_engine(), self._plan(request)
+        (ahead,) = engine.resolve(((Dataset(plan.dataset, "", Action(plan.dataset, ())), plan),))
+        if isinstance(ahead, Unresolvable):
+            raise RecipeError(ahead.reason)
+        (decided,) = engine.decide((ahead,))
+        if self._dry_run and decided.executes:
             return self._foreseen(request)
+        executed, key = engine.execute((decided,), SilentReporter()), ahead.keys[plan.steps[0].name]
+        if key not in executed.records:
+            raise RecipeError(executed.nodes[key].error)
+        record, made_now = executed.records[key], key in executed.results and executed.results[key].outcome == "made"
         parameters = tuple(described(request.recipe, each) for each in ahead.parameters[plan.steps[0].name])
-        record, made_now = (found, False) if isinstance(found, Record) else self._made(ahead, plan.steps[0])
         products = tuple(FitsFile(str(made.path), made.category) for made in record.products)
         return RecipeResult(products, parameters, "ran" if made_now else "reused", _log_of(record) if made_now else "")
 
     def _could_run(self, request: RecipeRequest) -> bool:
         installed = isinstance(self._known.get(request.recipe), Recipe)
         return installed and all(Path(file.name).exists() for file in request.sof.files)
-
-    def _made(self, ahead: ResolvedPlan, step: Step) -> tuple[Record, bool]:
-        return StepRunner(self._runner(), self._session.store, self._session.workspace).make(ahead, step, {})
-
-    def _runner(self) -> RecipeRunner:
-        if self._session.esorex is None:
-            raise RecipeError("EsoRex is not installed (Debian: apt-get install esorex)")
-        return self._session.esorex
 
     def _plan(self, request: RecipeRequest) -> Plan:
         inputs = tuple(FileInput(Path(file.name).name, file.name, file.category) for file in request.sof.files)
@@ -94,24 +91,8 @@ class BridgeRecipes:
             for each in request.parameters
         )
         name, purpose = StepName(request.actor), Purpose(" ".join(request.sof.purposes))
-        step = Step(name, request.actor, request.recipe, inputs, settings, (), purpose)
+        step = Step(name, request.actor, request.recipe, inputs, settings, (), purpose, target=True)
         return Plan(request.sof.dataset or "reflex", self._workflow, (step,))
-
-    def _resolved(self, plan: Plan) -> ResolvedPlan:
-        settled = settle(Dataset(plan.dataset, "", Action(plan.dataset, ())), plan, self._recipes(plan))
-        if isinstance(settled, Unresolvable):
-            raise RecipeError(settled.reason)
-        files = (entry.file for entry in plan.steps[0].inputs if isinstance(entry, FileInput))
-        ahead = settled.foreseen(self._session.store.digests(files))
-        if isinstance(ahead, Unresolvable):
-            raise DataError(ahead.reason)
-        return ahead
-
-    def _recipes(self, plan: Plan) -> Mapping[str, Recipe | RecipeError]:
-        recipe = plan.steps[0].recipe
-        if recipe not in self._known:
-            self._known |= self._runner().recipes([recipe])
-        return self._known
 
     def _foreseen(self, request: RecipeRequest) -> RecipeResult:
         categories = self._products.get(request.recipe, ())
