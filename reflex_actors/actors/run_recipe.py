@@ -157,7 +157,7 @@ def _plan(recipe: str, sof: SetOfFiles, settings: tuple[ParameterSetting, ...]) 
     inputs = tuple(FileInput(Path(file.name).name, file.name, file.category) for file in ordered)
     name = f"{recipe}_1"
     purpose = Purpose(" ".join(sof.purposes))
-    step = Step(StepName(name), name, recipe, inputs, settings, (), purpose)
+    step = Step(StepName(name), name, recipe, inputs, settings, (), purpose, target=True)
     return Plan(sof.dataset or "reflex", "reflex", (step,))
 
 
