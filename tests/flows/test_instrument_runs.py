@@ -10,7 +10,20 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from esorex_bridge.demo.nights import amber, amber_beams, giraf, hawki_sky, muse, naco_spectra, uves, vimos, visir
+from esorex_bridge.demo.nights import (
+    amber,
+    amber_beams,
+    giraf,
+    hawki_sky,
+    muse,
+    naco,
+    naco_arc,
+    naco_spectra,
+    naco_standards,
+    uves,
+    vimos,
+    visir,
+)
 from esorex_bridge.demo.nights.amber_array import BASELINES, uniform_disc
 from esorex_bridge.demo.nights.amber_detector import STRIPES
 from esorex_bridge.demo.nights.amber_statics import CALIBRATOR_MAS, good_pixels
@@ -25,6 +38,7 @@ from tests.flows.instrument_runs import Reduction, assert_told, reduce_twice, ru
 
 SMALL = (
     "naco",
+    "naco_standards",
     "hawki",
     "hawki_sky",
     "visir",
@@ -68,10 +82,11 @@ CASCADES = {
         f"amber_{name}" for name in ("detector", "spectral_calibration", "p2vm", "SciCal", "trf", "calibrate")
     },
     "naco": {"naco_img_dark", "naco_img_twflat", "naco_img_jitter"},
+    "naco_standards": {f"naco_img_{name}" for name in ("dark", "twflat", "jitter", "zpoint", "strehl")},
     "hawki": {"hawki_dark_combine", "hawki_science_process", "hawki_science_postprocess"},
     "hawki_sky": {"hawki_dark_combine", "hawki_science_process", "hawki_science_postprocess"},
     "visir": {"visir_img_dark", "visir_img_ff", "visir_old_img_combine"},
-    "naco_spectra": {"naco_spc_lampflat", "naco_spc_combine"},
+    "naco_spectra": {"naco_spc_lampflat", "naco_spc_combine", "naco_spc_wavecal"},
     "uves": {
         f"uves_{name}" for name in ("cal_mbias", "cal_mdark", "cal_orderpos", "cal_mflat", "cal_wavecal", "obs_scired")
     },
@@ -159,6 +174,61 @@ def test_naco_finds_the_slope_of_the_flat_and_the_star_of_both_nodding_positions
     star, ghost = int(np.argmax(profile)), int(np.argmin(profile))
     assert abs(star - ghost) == pytest.approx(2 * nod_offset(npix, 1), abs=2)
     assert profile[star] > 0.9 * naco_spectra.STAR_COUNTS
+
+
+def test_naco_gives_every_pixel_the_wavelength_of_the_lamp(run: Callable[[str], Reduction]) -> None:
+    night = run("naco_spectra")
+    found = fits.getdata(night.product("ARC_MAP"))
+    y, x = np.mgrid[1 : len(found) + 1, 1 : len(found) + 1]
+    apart_pix = (found - naco_arc.wavelength_um(len(found), x, y)) / np.median(np.diff(found, axis=0))
+    lit = apart_pix[80:-80, 120:-120]
+    assert np.abs(lit).max() < 0.2
+    off_pix = np.abs(found - model_um(len(found), y)) / np.median(np.diff(found, axis=0))
+    assert np.median(off_pix) > 10 * np.median(np.abs(lit))
+
+
+def model_um(npix: int, y: np.ndarray) -> np.ndarray:
+    """Return the wavelengths that the pipeline was told before it saw the lamp."""
+    away = (y - (npix + 1) / 2) / ((npix - 1) / 2)
+    return np.asarray(np.polynomial.legendre.legval(away, naco_arc.MODEL_UM))
+
+
+def test_naco_finds_the_zero_point_of_the_standard_and_the_strehl_ratio_of_the_psf_star(
+    run: Callable[[str], Reduction],
+) -> None:
+    night = run("naco_standards")
+    per_second = naco_standards.STANDARD_COUNTS / naco.FLAT_DIT_S
+    zero_point = fits.getval(night.product("ZPOINT_TABLE"), "ESO QC ZPOINT")
+    assert zero_point == pytest.approx(naco_standards.STANDARD_MAG + 2.5 * np.log10(per_second), abs=0.05)
+    # A round mirror of 8 m with a hole of 1.1 m, in the middle pixel; the recipe's own picture is smoothed by pixels.
+    pixel_rad, wavelength = np.radians(naco.NACO.pixel_arcsec / 3600), naco.CENTRES_UM["Ks"] * 1e-6
+    ideal = np.pi / 4 * (8.0**2 - 1.1**2) * (pixel_rad / wavelength) ** 2
+    seen = 1 / (2 * np.pi * (naco.FWHM_PIX / 2.3548) ** 2)
+    strehl = fits.getval(night.product("NACO_IMG_STREHL_CAL"), "ESO QC STREHL")
+    assert strehl == pytest.approx(seen / ideal, rel=0.12)
+
+
+def test_naco_divides_by_the_flat_of_the_filter_that_the_science_was_taken_through(
+    run: Callable[[str], Reduction], tmp_path: Path
+) -> None:
+    night = run("naco_standards")
+    flat = star_fluxes(night.product("COADDED_IMG"))
+    bare = star_fluxes(run_without(night, "naco_img_jitter", "MASTER_IMG_FLAT", tmp_path)["COADDED_IMG"])
+    assert np.std(flat) / np.mean(flat) < 0.03
+    assert np.std(bare) / np.mean(bare) > 3 * np.std(flat) / np.mean(flat)
+
+
+def star_fluxes(path: Path) -> np.ndarray:
+    """Return the fluxes of the injected stars, in parts of what was put in."""
+    image = fits.getdata(path)
+    stars = naco.injected_stars()
+    column, row = peak(image)
+    found = []
+    for star in stars:
+        x, y = round(column + star.x - stars[0].x), round(row + star.y - stars[0].y)
+        around = image[y - 18 : y + 19, x - 18 : x + 19]
+        found.append((image[y - 12 : y + 13, x - 12 : x + 13] - np.median(around)).sum() / star.flux)
+    return np.array(found)
 
 
 @pytest.mark.parametrize(("name", "chips"), [("uves", ("BLUE",)), ("uves_red", ("REDL", "REDU"))])

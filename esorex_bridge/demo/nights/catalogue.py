@@ -44,7 +44,12 @@ NIGHTS = {
     "naco_masters": Listed(
         "naco_masters", "naco_masters_night", "imaging by processed dark and flat: jitter", mode="Raw2Master"
     ),
-    "naco_spectra": Listed("naco_spectra", "naco_spectra_night", "long-slit spectra: lamp flat, nodding combined"),
+    "naco_standards": Listed(
+        "naco_standards",
+        "naco_standards_night",
+        "imaging in a narrow band: dark, flats of two filters, standard star, PSF star, jitter",
+    ),
+    "naco_spectra": Listed("naco_spectra", "naco_spectra_night", "long-slit spectra: lamp flat, arc, nodding combined"),
     "hawki": Listed(
         "hawki",
         "hawki_night",

@@ -51,6 +51,11 @@ GAIN_E_PER_COUNT = 11.0
 OFFSETS_PIX = ((0, 0), (30, 20), (-25, 35), (18, -40), (-33, -21), (40, 5), (-8, 38))
 """Displacement of the stars from frame to frame, for frames of 400 pixels and more."""
 
+CENTRES_UM = {"J": 1.265, "Ks": 2.18, "NB_2.17": 2.166}
+"""Of the filters."""
+NARROW_SLOPE = 0.3
+"""Rise of the sensitivity from the lower edge to the upper one in a narrow band, beside that in all light."""
+
 DARK = ("CALIB", "DARK", "IMAGE")
 FLAT_TWILIGHT = ("CALIB", "FLAT,SKY", "IMAGE")
 FLAT_LAMP = ("CALIB", "FLAT,LAMP", "IMAGE")
@@ -88,6 +93,8 @@ class Light(Struct, frozen=True):
         In the beam.
     lamp : bool
         Whether the halogen lamp was on.
+    narrow : bool
+        Whether the filter is one of a narrow band: these stand in another wheel.
     """
 
     level: float = 0.0
@@ -95,6 +102,7 @@ class Light(Struct, frozen=True):
     offset: tuple[int, int] = (0, 0)
     filter_name: str = "Ks"
     lamp: bool = False
+    narrow: bool = False
 
 
 def naco_night(
@@ -116,10 +124,10 @@ def naco_night(
         When the first calibration is taken; it is in the name of every file.
     """
     detector = Detector(npix, seed)
-    science_darks = _darks(detector, evening, SCIENCE_DIT_S, 3)
-    flat_darks = _darks(detector, evening + timedelta(minutes=10), FLAT_DIT_S, TWILIGHT_FLATS)
+    science_darks = take_darks(detector, evening, SCIENCE_DIT_S, 3)
+    flat_darks = take_darks(detector, evening + timedelta(minutes=10), FLAT_DIT_S, TWILIGHT_FLATS)
     lamp_flats = _lamp_flats(detector, evening + timedelta(hours=1))
-    twilight_flats = _twilight_flats(detector, evening + timedelta(hours=6, minutes=40))
+    twilight_flats = take_twilight_flats(detector, evening + timedelta(hours=6, minutes=40))
     standards = _standards()
     dark_group = group("DARK", science_darks)
     flat_dark_group = group("DARK", flat_darks)
@@ -166,11 +174,12 @@ def _tree(
     return AssociationTree(Association("IMGJITOBJ_SW", names, associated), "Raw2Raw")
 
 
-def _darks(detector: Detector, start: datetime, dit_s: float, frames: int) -> tuple[ArchiveFile, ...]:
+def take_darks(detector: Detector, start: datetime, dit_s: float, frames: int) -> tuple[ArchiveFile, ...]:
+    """Return darks of one DIT."""
     template = Template("NACO_all_cal_Darks", start, frames, 200154001, "Calibration")
     return tuple(
-        _raw(detector, _exposure(template, number, begin, dit_s, DARK, "DARK"), "CAL_DARK", Light())
-        for number, begin in _numbered_times(template)
+        raw_frame(detector, exposure_of(template, number, begin, dit_s, DARK, "DARK"), "CAL_DARK", Light())
+        for number, begin in numbered_times(template)
     )
 
 
@@ -178,21 +187,26 @@ def _lamp_flats(detector: Detector, start: datetime) -> tuple[ArchiveFile, ...]:
     template = Template("NACO_img_cal_LampFlats", start, 4, 200154001, "Calibration")
     lights = tuple(Light(5030.0 if lamp else 30.0, lamp=lamp, filter_name="J") for lamp in (True, False) * 2)
     return tuple(
-        _raw(detector, _exposure(template, number, begin, FLAT_DIT_S, FLAT_LAMP, "FLAT,LAMP"), "CAL_FLAT_LAMP", light)
-        for (number, begin), light in zip(_numbered_times(template), lights, strict=True)
+        raw_frame(
+            detector, exposure_of(template, number, begin, FLAT_DIT_S, FLAT_LAMP, "FLAT,LAMP"), "CAL_FLAT_LAMP", light
+        )
+        for (number, begin), light in zip(numbered_times(template), lights, strict=True)
     )
 
 
-def _twilight_flats(detector: Detector, start: datetime) -> tuple[ArchiveFile, ...]:
+def take_twilight_flats(
+    detector: Detector, start: datetime, filter_name: str = "Ks", narrow: bool = False
+) -> tuple[ArchiveFile, ...]:
+    """Return flats of an evening sky that grows dark, through a filter."""
     template = Template("NACO_img_cal_SkyFlats", start, TWILIGHT_FLATS, 200154002, "Twilight")
     return tuple(
-        _raw(
+        raw_frame(
             detector,
-            _exposure(template, number, begin, FLAT_DIT_S, FLAT_TWILIGHT, "SKY,FLAT"),
+            exposure_of(template, number, begin, FLAT_DIT_S, FLAT_TWILIGHT, "SKY,FLAT"),
             "CAL_FLAT_TW",
-            Light(9400.0 - 1400.0 * number),
+            Light(9400.0 - 1400.0 * number, filter_name=filter_name, narrow=narrow),
         )
-        for number, begin in _numbered_times(template)
+        for number, begin in numbered_times(template)
     )
 
 
@@ -207,40 +221,44 @@ def _science_template(
     pointing = Template("NACO_img_acq_MoveToPixel", start - timedelta(seconds=100), 1, *block, number=1)
     template = Template("NACO_img_obs_AutoJitter", start, frames, *block, number=2)
     stars = injected_stars(detector.npix, detector.seed, index)
-    (only,) = _numbered_times(pointing)
-    acquisition = _raw(
-        detector, _exposure(pointing, *only, FLAT_DIT_S, ACQUISITION, target), "ACQ_IMAGE", Light(300.0, stars)
+    (only,) = numbered_times(pointing)
+    acquisition = raw_frame(
+        detector, exposure_of(pointing, *only, FLAT_DIT_S, ACQUISITION, target), "ACQ_IMAGE", Light(300.0, stars)
     )
     science = tuple(
-        _raw(
+        raw_frame(
             detector,
-            _exposure(template, number, begin, SCIENCE_DIT_S, SCIENCE, target),
+            exposure_of(template, number, begin, SCIENCE_DIT_S, SCIENCE, target),
             "IM_JITTER_OBJ",
-            _jittered(detector, stars, number),
+            jittered(detector, stars, number),
         )
-        for number, begin in _numbered_times(template)
+        for number, begin in numbered_times(template)
     )
     return acquisition, science
 
 
-def _jittered(detector: Detector, stars: tuple[Star, ...], number: int) -> Light:
+def jittered(detector: Detector, stars: tuple[Star, ...], number: int) -> Light:
+    """Return the light of a science frame (from 1): the sky, and the stars moved by its offset."""
     scale = 1.0 if detector.npix >= 400 else detector.npix / 512
     dx, dy = (round(step * scale) for step in OFFSETS_PIX[(number - 1) % len(OFFSETS_PIX)])
     moved = tuple(Star(star.x + dx, star.y + dy, star.flux) for star in stars)
     return Light(1480.0 + 20.0 * number, moved, (dx, dy))
 
 
-def _numbered_times(template: Template) -> tuple[tuple[int, datetime], ...]:
+def numbered_times(template: Template) -> tuple[tuple[int, datetime], ...]:
+    """Return the numbers of a template's exposures, from 1, and when they begin."""
     return tuple(enumerate(exposure_times(template.start, template.exposures, EXPOSURE_SPACING_S), start=1))
 
 
-def _exposure(
+def exposure_of(
     template: Template, number: int, start: datetime, dit_s: float, dpr: tuple[str, str, str], target: str
 ) -> Exposure:
+    """Return an exposure of a template."""
     return Exposure(NACO, template, number, start, dit_s, dpr, target, *FIELD)
 
 
-def _raw(detector: Detector, exposure: Exposure, category: str, light: Light) -> ArchiveFile:
+def raw_frame(detector: Detector, exposure: Exposure, category: str, light: Light) -> ArchiveFile:
+    """Return the frame that light makes of an exposure."""
     keywords = primary_keywords(exposure, _naco_keywords(detector.npix, exposure.dit_s, light))
     build = partial(_frame, detector, keywords, exposure, light)
     return ArchiveFile(exposure.dp_id, category, keywords, build, estimated_bytes=detector.npix**2 + 8640)
@@ -249,7 +267,8 @@ def _raw(detector: Detector, exposure: Exposure, category: str, light: Light) ->
 def _naco_keywords(npix: int, dit_s: float, light: Light) -> Keywords:
     dx, dy = light.offset
     scale = NACO.pixel_arcsec / 3600
-    wheels = {4: "empty", 5: "empty", 3: "empty", 1: "Full_Uszd", 6: light.filter_name, 7: "S27"}
+    wheels = {4: "empty", 5: "empty", 6: "empty", 3: "empty", 1: "Full_Uszd", 7: "S27"}
+    wheels[5 if light.narrow else 6] = light.filter_name
     return (
         ("ESO DET DIT", dit_s),
         ("ESO DET NDIT", 1),
@@ -263,7 +282,7 @@ def _naco_keywords(npix: int, dit_s: float, light: Light) -> Keywords:
         ("ESO DET WIN NX", npix),
         ("ESO DET WIN NY", npix),
         ("ESO INS MODE", "IMAGING"),
-        ("ESO INS CWLEN", 2.18 if light.filter_name == "Ks" else 1.265),
+        ("ESO INS CWLEN", CENTRES_UM[light.filter_name]),
         ("ESO INS PIXSCALE", NACO.pixel_arcsec),
         *((f"ESO INS OPTI{wheel} {key}", name) for wheel, name in sorted(wheels.items()) for key in ("ID", "NAME")),
         ("ESO INS LAMP2 NAME", "Halogen"),
@@ -302,8 +321,16 @@ def _frame(detector: Detector, keywords: Keywords, exposure: Exposure, light: Li
     image[hot] += HOT_COUNTS + HOT_COUNTS_PER_S * exposure.dit_s
     if light.level:
         photons = light.level + rng.normal(0, np.sqrt(light.level / GAIN_E_PER_COUNT), shape).astype(np.float32)
-        image += sensitivity * (photons + star_image(shape, light.stars, FWHM_PIX))
+        seen = sensitivity * _filter_slope(detector.npix) if light.narrow else sensitivity
+        image += seen * (photons + star_image(shape, light.stars, FWHM_PIX))
     return fits_bytes(keywords, counts(image))
+
+
+def _filter_slope(npix: int) -> Image:
+    import numpy as np
+
+    slope: Image = (1.0 + NARROW_SLOPE * np.linspace(-0.5, 0.5, npix, dtype=np.float32))[:, None]
+    return slope
 
 
 @lru_cache(maxsize=4)

@@ -14,6 +14,7 @@ from msgspec import Struct
 from esorex_bridge.datasets.association import Association, AssociationTree
 from esorex_bridge.demo.nights.frames import Exposure, Keywords, Template, counts, fits_bytes
 from esorex_bridge.demo.nights.naco import NACO
+from esorex_bridge.demo.nights.naco_arc import arc_image, arc_statics
 from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
 from esorex_bridge.demo.nights.series import FIELD, Series, frames, noise
 
@@ -33,6 +34,7 @@ FLAT_SLOPE = 0.05
 GRISM = "S27_3_SK"
 
 FLAT = ("CALIB", "FLAT,LAMP", "SPECTRUM")
+ARC = ("CALIB", "WAVE,LAMP", "SPECTRUM")
 SCIENCE = ("SCIENCE", "OBJECT", "SPECTRUM,NODDING")
 
 
@@ -87,10 +89,22 @@ def naco_spectra_night(npix: int = 1024, science_frames: int = 4, seed: int = 17
             spacing_s=80.0,
         ),
     )
+    arcs = _series(
+        detector,
+        Series(
+            NACO,
+            Template("NACO_spec_cal_Arcs", datetime(2016, 3, 3, 13, 0), 2, 200250001, "Calibration"),
+            "CAL_ARC_SPEC",
+            ARC,
+            dit_s=2.0,
+        ),
+    )
+    statics = arc_statics(GRISM, npix)
+    wave = group("WAVE_LAMP_SPC", arcs, *(group(file.category, (file,), match="N/A") for file in statics))
     names = tuple(file.associated for file in science)
-    tree = AssociationTree(Association("SPCNODOBJ", names, (group("FLAT_LAMP_SPC", flats),)), "Raw2Raw")
+    tree = AssociationTree(Association("SPCNODOBJ", names, (group("FLAT_LAMP_SPC", flats), wave)), "Raw2Raw")
     name = f"naco_spectra-{npix}pix-{science_frames}-seed{seed}"
-    return Night(name, NACO.name, (*flats, *science), (tree,))
+    return Night(name, NACO.name, (*flats, *arcs, *science, *statics), (tree,))
 
 
 def _series(detector: Detector, series: Series) -> tuple[ArchiveFile, ...]:
@@ -103,7 +117,7 @@ def nod_offset(npix: int, number: int) -> float:
 
 
 def _lamp(exposure: Exposure) -> bool:
-    return exposure.dpr == FLAT and exposure.number % 2 == 1
+    return exposure.dpr in (FLAT, ARC) and exposure.number % 2 == 1
 
 
 def _keywords(detector: Detector, exposure: Exposure) -> Keywords:
@@ -129,8 +143,8 @@ def _keywords(detector: Detector, exposure: Exposure) -> Keywords:
         ("ESO INS LAMP1 ST", lamp),
         ("ESO INS LAMP2 NAME", "Halogen"),
         ("ESO INS LAMP2 TYPE", "Halogen"),
-        ("ESO INS LAMP2 SET", int(lamp)),
-        ("ESO INS LAMP2 CURRENT", float(lamp)),
+        ("ESO INS LAMP2 SET", int(lamp and exposure.dpr == FLAT)),
+        ("ESO INS LAMP2 CURRENT", float(lamp and exposure.dpr == FLAT)),
         ("ESO SEQ SPECMODE", GRISM),
         ("ESO SEQ CUMOFFSETX", offset),
         ("ESO SEQ CUMOFFSETY", 0.0),
@@ -151,9 +165,20 @@ def _keywords(detector: Detector, exposure: Exposure) -> Keywords:
 def _stream(detector: Detector, keywords: Keywords, exposure: Exposure) -> bytes:
     """Return the FITS stream of a raw frame: lamp or sky and star, through slit and sensitivity."""
     rng = noise(detector.seed, exposure)
-    light = _star_and_sky(detector, exposure) if exposure.dpr == SCIENCE else LAMP_COUNTS * _lamp(exposure)
-    image = BIAS_COUNTS + _throughput(detector) * light + rng.normal(0, 4, (detector.npix, detector.npix))
+    image = (
+        BIAS_COUNTS
+        + _throughput(detector) * _light(detector, exposure)
+        + rng.normal(0, 4, (detector.npix, detector.npix))
+    )
     return fits_bytes(keywords, counts(image.astype("f4")))
+
+
+def _light(detector: Detector, exposure: Exposure) -> Image | float:
+    if exposure.dpr == SCIENCE:
+        return _star_and_sky(detector, exposure)
+    if exposure.dpr == ARC and _lamp(exposure):
+        return arc_image(detector.npix)
+    return LAMP_COUNTS * _lamp(exposure)
 
 
 def _star_and_sky(detector: Detector, exposure: Exposure) -> Image:
