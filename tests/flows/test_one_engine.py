@@ -157,7 +157,6 @@ def test_run_counts_a_file_that_a_parameter_names_by_its_content(
     assert decided(offsets) == "execute"
 
 
-@seen("the actor stated the name of such a file, not its content; now its step is no target, and it ends with KeyError")
 def test_the_actor_runs_again_where_such_a_file_has_another_content(data: Path, offsets: Path, actors: Actors) -> None:
     def ran() -> bool:
         answer = actors.recipe("naco_img_jitter", science_frames(data), in_sop=f"naco_img_jitter:off={offsets}")
@@ -169,7 +168,6 @@ def test_the_actor_runs_again_where_such_a_file_has_another_content(data: Path, 
     assert ran()
 
 
-@seen("the actor stated the name of such a file, not its content; now its step is no target, and it ends with KeyError")
 def test_the_actor_reuses_where_such_a_file_was_moved(data: Path, offsets: Path, actors: Actors) -> None:
     def ran(path: Path) -> bool:
         answer = actors.recipe("naco_img_jitter", science_frames(data), in_sop=f"naco_img_jitter:off={path}")
