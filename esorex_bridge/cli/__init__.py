@@ -82,6 +82,7 @@ STAGES: dict[str, dict[str, Verb]] = {
             "show what a product was made from, down to the raws",
             {
                 "export": Verb("provenance_export", "write a reduction to carry away, as an RO-Crate"),
+                "reproduce": Verb("provenance_reproduce", "make products again, and compare them with the old ones"),
                 "verify": Verb("provenance_verify", "check that a crate is what was exported"),
             },
         ),

@@ -25,6 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a product by its path (wherever it was copied) or its name; a dataset, for its end products; a step, a "
         "recipe or a step's key",
     )
+    parser.add_argument("--from-header", action="store_true", help="go by nothing but the header of the product")
     parser.add_argument("--prov", type=Path, metavar="FILE", help="also write W3C PROV-JSON")
     options.common(parser)
 
@@ -32,12 +33,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Trace back what was named, and print it."""
     from esorex_bridge.provenance.document import document_of, encode
+    from esorex_bridge.provenance.header import document_of_header
     from esorex_bridge.provenance.prov_json import prov_document
-    from esorex_bridge.provenance.text import render
+    from esorex_bridge.provenance.text import render, render_header
     from esorex_bridge.workspace.folders import written_whole
 
-    lineage = lineage_of(args)
-    document = document_of(lineage)
+    if args.from_header:
+        document = document_of_header(Path(args.what))
+        lines = render_header(document)
+    else:
+        lineage = lineage_of(args)
+        document = document_of(lineage)
+        lines = render(lineage)
     if args.prov:
         import json
 
@@ -46,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(encode(document).decode(), end="")
     else:
-        print("\n".join(render(lineage)))
+        print("\n".join(lines))
     return 0
 
 

@@ -131,12 +131,12 @@ def _input_changes(a: Iterable[InputEntry], b: Iterable[InputEntry]) -> Iterator
 
 
 def _content(entry: InputEntry) -> tuple[str, str]:
-    return entry.category, entry.sha256 or f"{entry.step}/{entry.product}"
+    return entry.category, entry.sha256 or (f"{entry.step}/{entry.product}" if entry.step else entry.file)
 
 
 def _name(entry: InputEntry) -> str:
-    if entry.sha256:
-        return f"{entry.file} ({entry.sha256[:_SHORT_DIGEST]})"
+    if not entry.step:
+        return f"{entry.file} ({entry.sha256[:_SHORT_DIGEST]})" if entry.sha256 else entry.file
     return f"{entry.product} of step {entry.step[:_SHORT_DIGEST]}"
 
 

@@ -61,7 +61,7 @@ def _by_content(path: Path, store: SqliteStore) -> Found:
         known = " (a file of that path was delivered here, with other content)" if _at_path(path, store) else ""
         raise DataError(
             f"{path} has a content that no step of this data root made{known}; give the --root that made it, or see "
-            f"what its header says: esorex-bridge provenance {path.name} --from-header"
+            f"what its header says: esorex-bridge provenance --from-header {path.name}"
         )
     made = next(product for product in store.products(keys[0]) if product.digest == digest)
     return Found((replace(made, file=str(path)),), keys)

@@ -66,6 +66,11 @@ def lineage_in(word: str, root: Path) -> Lineage:
         return trace(found.targets, found.keys, store)
 
 
+def root_above(path: Path) -> Path | None:
+    """Return the data root that a file lies in; None where it lies in none."""
+    return next((folder for folder in path.parents if Workspace(folder).store.is_file()), None)
+
+
 def _of_lineage(lineage: Lineage) -> Side:
     files = {hex_of(product.digest): product.path for product in lineage.targets if product.path.is_file()}
     return Side(document_of(lineage), files)

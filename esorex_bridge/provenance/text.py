@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from esorex_bridge.provenance.lineage import Activity, Input, Lineage
+from esorex_bridge.provenance.document import ProvenanceDocument
+from esorex_bridge.provenance.lineage import Activity, Input, Lineage, kind_of
 from esorex_bridge.reuse.key import StepKey
 
 _SHORT_KEY = 12
@@ -21,6 +22,16 @@ def render(lineage: Lineage) -> Iterator[str]:
             yield from _step(lineage, maker, 1, seen)
     for key in lineage.lost:
         yield f"step {key[:_SHORT_KEY]} is not recorded any more: what it was made of is unknown"
+
+
+def render_header(document: ProvenanceDocument) -> Iterator[str]:
+    """Yield the lines that say what a product's header tells of it."""
+    for step in document.steps:
+        yield f"{step.products[0].file}  {step.products[0].category}"
+        yield f"  made by {step.recipe}, {step.pipeline}, {step.made} (from the header alone)"
+        for entry in step.inputs:
+            yield f"    {entry.category}  {entry.file}  ({kind_of(entry.file)})"
+        yield "  inputs that the recipe does not name are not known"
 
 
 def _step(lineage: Lineage, activity: Activity, depth: int, seen: set[StepKey]) -> Iterator[str]:

@@ -101,7 +101,6 @@ def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
 
 
-@pytest.mark.xfail(reason="the archive's client and its downloads still name each other")
 def test_no_files_import_each_other_in_a_circle() -> None:
     assert circles() == []
 

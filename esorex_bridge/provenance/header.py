@@ -1,0 +1,93 @@
+"""What the header of a product says of where it comes from: the step that made it, and the names of its inputs.
+
+CPL writes `PRO REC1 ID`, `PIPE ID`, `RAWi NAME/CATG`, `CALi NAME/CATG` and `PARAMi NAME/VALUE`. Names are bare file
+names, digests are not to be relied upon, and a recipe may leave inputs out; steps further back are not described.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from esorex_bridge.errors import DataError
+from esorex_bridge.files import stem
+from esorex_bridge.fits.hdus import datasums
+from esorex_bridge.fits.header import Header, read_header
+from esorex_bridge.fits.verify import verify_fits
+from esorex_bridge.provenance.document import (
+    FileEntry,
+    InputEntry,
+    ParameterEntry,
+    ProvenanceDocument,
+    StepEntry,
+    hex_of,
+)
+from esorex_bridge.provenance.lineage import kind_of
+
+_NUMBERED = re.compile(r"PRO\.REC1\.(RAW|CAL|PARAM)(\d+)\.(NAME|CATG|VALUE)")
+
+
+def document_of_header(product: Path) -> ProvenanceDocument:
+    """Return what a product's own header says of where it comes from.
+
+    Raises
+    ------
+    DataError
+        If the file is not FITS, or its header names no recipe.
+    """
+    header = read_header(product)
+    recipe = header.get("PRO.REC1.ID")
+    if not recipe:
+        raise DataError(f"{product} is not a product of a pipeline: its header has no PRO REC1 ID")
+    made = FileEntry(
+        file=product.name,
+        sha256=hex_of(verify_fits(product, checksums=False).digest),
+        category=str(header.get("PRO.CATG") or "") or None,
+        kind="product",
+        datasums=datasums(product),
+    )
+    inputs = tuple(_inputs(header))
+    step = StepEntry(
+        key=f"header:{made.sha256}",
+        step=f"{recipe}_1",
+        dataset=stem(str(header.get("ARCFILE") or product.name)),
+        recipe=str(recipe),
+        pipeline=str(header.get("PRO.REC1.PIPE.ID") or ""),
+        plugin_sha256="",
+        libraries={},
+        made=str(header.get("DATE") or ""),
+        seconds=0.0,
+        parameters=tuple(_parameters(header)),
+        inputs=inputs,
+        products=(made,),
+        warnings=("told from the header alone: inputs that the recipe does not name are not known",),
+    )
+    sources = {entry.file: FileEntry(entry.file, "", None, kind_of(entry.file)) for entry in inputs}
+    return ProvenanceDocument(products=(made,), steps=(step,), sources=tuple(sources.values()))
+
+
+def _numbered(header: Header, kinds: tuple[str, ...]) -> Iterator[dict[str, str]]:
+    found: dict[tuple[str, int], dict[str, str]] = {}
+    for key in header:
+        match = _NUMBERED.fullmatch(key)
+        if match and match.group(1) in kinds:
+            found.setdefault((match.group(1), int(match.group(2))), {})[match.group(3)] = _text(header[key])
+    order = {kind: number for number, kind in enumerate(kinds)}
+    for _, values in sorted(found.items(), key=lambda item: (order[item[0][0]], item[0][1])):
+        if "NAME" in values:
+            yield values
+
+
+def _text(value: object) -> str:
+    return {True: "TRUE", False: "FALSE"}[value] if isinstance(value, bool) else str(value)
+
+
+def _inputs(header: Header) -> Iterator[InputEntry]:
+    for values in _numbered(header, ("RAW", "CAL")):
+        yield InputEntry(values.get("CATG", ""), stem(Path(values["NAME"]).name))
+
+
+def _parameters(header: Header) -> Iterator[ParameterEntry]:
+    for values in _numbered(header, ("PARAM",)):
+        yield ParameterEntry(values["NAME"], values.get("VALUE", ""), "")
