@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from esorex_bridge.cli import options, output
 from esorex_bridge.cli.progress import show
-from esorex_bridge.demo.nights.catalogue import NIGHTS, make_night
+from esorex_bridge.demo.nights.catalogue import NIGHTS, make_night, night_name
 
 if TYPE_CHECKING:
     from esorex_bridge.definitions.parameters import ParameterSetting
@@ -23,7 +23,10 @@ PROGRAM = "60.A-9999(A)"
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument(
-        "--instrument", choices=tuple(NIGHTS), default="naco", help="which synthetic night (default: naco)"
+        "--instrument",
+        metavar="NAME",
+        help=f"which synthetic night, in any of ESO's spellings (default: naco; all of them with --serve): "
+        f"{', '.join(NIGHTS)}",
     )
     group = parser.add_argument_group("serving the embedded archive to a client, instead of the demonstration")
     group.add_argument("--serve", action="store_true", help="serve on 127.0.0.1 until Ctrl-C")
@@ -50,8 +53,8 @@ def _demonstrate(args: argparse.Namespace) -> int:
     from esorex_bridge.demo.archive.embedded import EmbeddedArchive
     from esorex_bridge.session import Settings
 
-    night = make_night(args.instrument)
-    listed = NIGHTS[args.instrument]
+    name = night_name(args.instrument or "naco")
+    night, listed = make_night(name), NIGHTS[name]
     words, fields = _asked(night)
     documents: list[dict[str, Any]] = []
     failed = False
@@ -110,7 +113,8 @@ def _conclude(documents: list[dict[str, Any]], root: Path) -> None:
 def _serve(args: argparse.Namespace) -> int:
     from esorex_bridge.demo.archive.embedded import serve, wait_for_interrupt
 
-    nights = {night.name: night for night in map(make_night, NIGHTS)}
+    names = (args.instrument,) if args.instrument else NIGHTS
+    nights = {night.name: night for night in map(make_night, names)}
     archive = serve(nights.values(), _frames(args.root), port=args.port, faults=args.fault)
     try:
         if args.json:

@@ -9,8 +9,9 @@ import pytest
 from esorex_bridge.datasets.association import AssociationTree
 from esorex_bridge.datasets.build import dataset_from_tree
 from esorex_bridge.definitions.folders import own_definitions
-from esorex_bridge.demo.nights.catalogue import NIGHTS, make_night
+from esorex_bridge.demo.nights.catalogue import NIGHTS, make_night, night_name
 from esorex_bridge.demo.nights.night import ArchiveFile, Night
+from esorex_bridge.errors import UserError
 from esorex_bridge.plan.cascade import make_plan
 from esorex_bridge.plan.plan import FileInput, Keywords, Plan
 
@@ -31,6 +32,20 @@ def test_every_tree_of_a_night_becomes_a_plan_without_gaps(name: str) -> None:
         plan = planned(night, tree)
         assert any(step.target for step in plan.steps)
         assert [gap for step in plan.steps for gap in step.gaps] == []
+
+
+@pytest.mark.parametrize(
+    ("spelling", "name"),
+    [("giraffe", "giraf"), ("GIRAFFE", "giraf"), ("HAWK-I", "hawki"), ("hawki", "hawki"), ("NAOS+CONICA", "naco")],
+)
+def test_instruments_are_taken_in_the_spellings_of_eso(spelling: str, name: str) -> None:
+    assert night_name(spelling) == name
+    assert make_night(spelling).name == make_night(name).name
+
+
+def test_a_night_that_there_is_not_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(UserError, match=r"'metis'; there are: naco, .*visir"):
+        night_name("metis")
 
 
 def test_all_quadrants_of_vimos_go_into_one_run_of_each_recipe() -> None:

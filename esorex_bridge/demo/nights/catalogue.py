@@ -134,17 +134,35 @@ NIGHTS = {
 """Names as on the command line."""
 
 
-def make_night(name: str) -> Night:
-    """Return a night of default size.
+SPELLINGS = {"giraffe": "giraf", "naosconica": "naco"}
+"""Other names of instruments in ESO's documents and headers, without what is no letter or digit."""
+
+
+def night_name(text: str) -> str:
+    """Return the name of a night as it stands in the list, from any of ESO's spellings: `GIRAFFE`, `HAWK-I`.
 
     Raises
     ------
     UserError
-        There is none of that name.
+        If there is none of that name.
     """
-    if name not in NIGHTS:
-        raise UserError(f"there is no synthetic night '{name}'; there are: {', '.join(NIGHTS)}")
-    listed = NIGHTS[name]
+    plain = text.lower()
+    letters = "".join(character for character in plain if character.isalnum())
+    for name in (plain, plain.replace("-", "_"), letters, SPELLINGS.get(letters, "")):
+        if name in NIGHTS:
+            return name
+    raise UserError(f"there is no synthetic night '{text}'; there are: {', '.join(NIGHTS)}")
+
+
+def make_night(text: str) -> Night:
+    """Return a night of default size, by any of ESO's spellings of its name.
+
+    Raises
+    ------
+    UserError
+        If there is none of that name.
+    """
+    listed = NIGHTS[night_name(text)]
     module = importlib.import_module(f"esorex_bridge.demo.nights.{listed.module}")
     night: Night = getattr(module, listed.function)()
     return night
