@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 _IDS_PER_QUERY = 400
 
+_log = logging.getLogger(__name__)
+
 Row = dict[str, Any]
 
 
@@ -45,8 +48,13 @@ class ArchiveClient:
         One of the caller's, with its proxies and certificates.
     credentials : Credentials or callable, optional
         Used where a service asks for a login, and only there; a callable is asked for them then.
-    patience : Patience, optional
+    patience : RetryPolicy, optional
         How long to bear with a service.
+
+    Attributes
+    ----------
+    unknown_columns : dict
+        Columns that the archive turned out not to have, in the order in which that was noticed.
 
     Examples
     --------
@@ -63,6 +71,7 @@ class ArchiveClient:
         patience: RetryPolicy | None = None,
     ) -> None:
         self.connection = Connection(services or Services(), session, credentials, patience)
+        self.unknown_columns: dict[str, None] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -101,7 +110,9 @@ class ArchiveClient:
         ArchiveError
             Where the service fails, or cut the table off without a limit.
         """
-        found = tuple(row for table in self._tables(constraints, job, watch) for row in tap.rows(table))
+        tables = self._tables(constraints, job, watch)
+        lacking = dict.fromkeys(column for column in constraints.columns if column in self.unknown_columns)
+        found = tuple({**lacking, **row} for table in tables for row in tap.rows(table))
         return found[: constraints.limit]
 
     def query_table(self, constraints: Constraints, job: bool = False, watch: tap.Watch | None = None) -> Table:
@@ -213,4 +224,17 @@ class ArchiveClient:
             replace(constraints, dp_ids=names[start : start + _IDS_PER_QUERY])
             for start in range(0, max(len(names), 1), _IDS_PER_QUERY)
         ]
-        return [self.ask(adql(part), constraints.limit, job, watch) for part in parts]
+        return [self._ask_without_unknown_columns(part, job, watch) for part in parts]
+
+    def _ask_without_unknown_columns(self, wanted: Constraints, job: bool, watch: tap.Watch | None) -> Table:
+        """Return the answer to a query; columns that the archive does not have any more are left out, with a note."""
+        try:
+            return self.ask(adql(wanted), wanted.limit, job, watch)
+        except UserError as error:
+            unknown = tap.unknown_columns(error, wanted.columns)
+            left = tuple(column for column in wanted.columns if column not in unknown)
+            if not unknown or not left:
+                raise
+        self.unknown_columns.update(dict.fromkeys(unknown))
+        _log.warning("the archive has no column %s (any more); asked without", ", ".join(unknown))
+        return self._ask_without_unknown_columns(replace(wanted, columns=left), job, watch)

@@ -35,6 +35,7 @@ from esorex_bridge.archive.exchange import (
     follow,
     keeps_secrets,
     retry_after_s,
+    speaks_of_time,
     what_came,
 )
 from esorex_bridge.archive.services import Services
@@ -242,7 +243,7 @@ class Connection:
                     continue
                 if response.status_code not in _PASSING:
                     return read(response)
-                failure = self._failure_of(response)
+                failure = self._failure_of(response, question)
             except (requests.RequestException, HTTPError) as error:
                 self.check_stopped()
                 failure = _Failure(reason_of(error, self._settings(question.url), question.url), None, is_slow(error))
@@ -258,15 +259,16 @@ class Connection:
         _log.info("%s: %s; try %d of %d in %.3g s", bare(question.url), failure.reason, failures + 1, attempts, wait_s)
         self._rest(failures, failure.pause_s)
 
-    def _failure_of(self, response: requests.Response) -> _Failure:
+    def _failure_of(self, response: requests.Response, question: Question) -> _Failure:
         """Return what is wrong with an answer of the kind that passes, and close it."""
         status = response.status_code
         with response:
             said = _excerpt(response)
-        came = f" with {what_came(response.headers.get('Content-Type', ''), said)}" if said.strip() else ""
-        reason = f"{SLOW} (HTTP 504)" if status == 504 else f"the service answers HTTP {status}"
+        came = what_came(response.headers.get("Content-Type", ""), said) if said.strip() else ""
+        gave_up = status == 504 or (question.thinks_long and (status == 502 or speaks_of_time(came)))
+        reason = f"{SLOW} (HTTP {status})" if gave_up else f"the service answers HTTP {status}"
         pause_s = retry_after_s(response.headers.get("Retry-After"))
-        return _Failure(reason + came, status, status == 504, pause_s)
+        return _Failure(f"{reason} with {came}" if came else reason, status, gave_up, pause_s)
 
     def _is_refusal_that_may_pass(self, status: int, question: Question, refusals: int) -> bool:
         """Return whether a refusal is to be waited out; after some that did not pass, none is any more."""
@@ -292,6 +294,17 @@ class Connection:
             self.pause(min(wanted_s, self.patience.longest_wait_s))
         else:
             self.rest(failures)
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass, until the connection is stopped.
+
+        Raises
+        ------
+        StoppedError
+            If it is.
+        """
+        self._stopped.wait(seconds)
+        self.check_stopped()
 
     def rest(self, failures: int) -> None:
         """Wait as long as so many failures ask for."""
@@ -402,7 +415,7 @@ class Connection:
         longest, watch = self.patience.longest_document_bytes, self.watch_speed()
         with response:
             pieces, size = [], 0
-            for piece in response.iter_content(_CHUNK):
+            for piece in _pieces(response):
                 size += len(piece)
                 if size > longest:
                     raise TooLongError(response.url, longest)
@@ -414,6 +427,16 @@ class Connection:
 
 def _unread(response: requests.Response) -> requests.Response:
     return response
+
+
+def _pieces(response: requests.Response) -> Iterator[bytes]:
+    """Yield a body as it comes, so that what is slow can be told from what stands still."""
+    read1 = getattr(response.raw, "read1", None)
+    if read1 is None or not hasattr(response.raw, "stream"):
+        yield from response.iter_content(_CHUNK)
+        return
+    while piece := read1(_CHUNK, decode_content=True):
+        yield piece
 
 
 def _excerpt(response: requests.Response) -> bytes:

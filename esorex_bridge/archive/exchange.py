@@ -19,6 +19,8 @@ from esorex_bridge.values import visible
 Form = Sequence[tuple[str, str]]
 
 _LOOKED_AT = 8192
+_TAG = re.compile(r"<[^>]*>")
+_TIME_IS_OVER = re.compile(r"time[d\- ]*out|too long|abort|asynchron|execution ?duration|cancel", re.IGNORECASE)
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 _PAGE = re.compile(rb"\s*<(?:!doctype\s+html|html|head|body)", re.IGNORECASE)
 
@@ -195,9 +197,16 @@ def what_came(content_type: str, body: bytes) -> str:
         match = _TITLE.search(text)
         title = visible(" ".join(unescape(match[1]).split()), 120) if match else ""
         return f"a web page ('{title}')" if title else "a web page without a title"
-    said = visible(" ".join(text.split()), 120)
+    if text.lstrip().startswith("<"):
+        text = _TAG.sub(" ", text)
+    said = visible(" ".join(unescape(text).split()), 120)
     kind = visible(content_type.partition(";")[0].strip(), 60) or "no content type"
     return f"'{said}' ({kind})" if said else f"nothing ({kind})"
+
+
+def speaks_of_time(text: str) -> bool:
+    """Return whether a service says, in whatever words, that something took too long."""
+    return _TIME_IS_OVER.search(text) is not None
 
 
 def is_page(content_type: str, body: bytes) -> bool:

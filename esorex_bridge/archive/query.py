@@ -222,7 +222,8 @@ def _cone(wanted: Constraints) -> list[str]:
         raise UserError("a position on the sky needs --ra, --dec and --radius, all in degrees")
     if not (0 <= wanted.ra < 360 and -90 <= wanted.dec <= 90 and 0 < wanted.radius <= 90):
         raise UserError(f"no such cone: ra {wanted.ra}, dec {wanted.dec}, radius {wanted.radius} (degrees)")
-    return [f"CONTAINS(POINT('ICRS', ra, dec), CIRCLE('ICRS', {wanted.ra!r}, {wanted.dec!r}, {wanted.radius!r})) = 1"]
+    # As ESO's own clients ask: a chain of CONTAINS does not use the index.
+    return [f"INTERSECTS(s_region, CIRCLE('ICRS', {wanted.ra!r}, {wanted.dec!r}, {wanted.radius!r})) = 1"]
 
 
 def _like(column: str, value: str) -> str:

@@ -1,22 +1,26 @@
 """TAP: questions to the archive's tables, put by pyvo over our connection.
 
-Sync first; an async job where the sync service gives up (at about 60 s), or the user says so. A table that was cut off
-is an error, not a short table.
+Sync first; an async job where the sync service gives up (after one or two minutes), or the user says so. It gives up in
+many ways: with 502 or 504 of the front end, with 202, or with an ERROR that speaks of time, also behind rows. A table
+that was cut off is an error, not a short table.
 """
 
 from __future__ import annotations
 
+import logging
+import re
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import requests
 
 from esorex_bridge.archive.connection import Connection
-from esorex_bridge.archive.exchange import Form, ServiceError
+from esorex_bridge.archive.exchange import Form, ServiceError, TooLongError, speaks_of_time, what_came
 from esorex_bridge.errors import ArchiveError, BridgeError, UserError
+from esorex_bridge.values import visible
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -27,11 +31,36 @@ MAX_ROWS = 15_000_000
 JOB_DURATION_S = 3600
 """The longest that an async job may run there."""
 
-_ENDED = ("COMPLETED", "ERROR", "ABORTED")
+JOB_MARGIN_S = 300
+"""How much longer than that we wait: for a job to begin, and for its result to be written."""
+
+_ENDED = ("COMPLETED", "ERROR", "ABORTED", "ARCHIVED")
+_NOT_BEGUN = ("PENDING", "HELD")
 _LONGEST_POLL_S = 5.0
+_PENDING_POLLS = 5
+_TRY_AS_JOB = 202
+_UNKNOWN_COLUMN = re.compile(r"unresolved|unknown|invalid|not found|does not exist|no such", re.IGNORECASE)
+
+_log = logging.getLogger(__name__)
 
 Watch = Callable[[str], None]
 """Told the phase of a job whenever it changes."""
+
+
+class QueryError(UserError):
+    """The service does not understand a query.
+
+    Parameters
+    ----------
+    said : str
+        What the service said.
+    adql : str
+        The query.
+    """
+
+    def __init__(self, said: str, adql: str) -> None:
+        self.said, self.adql = said, adql
+        super().__init__(f"the archive does not understand the query: {said}\n{adql}")
 
 
 class TruncatedError(ArchiveError):
@@ -52,18 +81,40 @@ class _Session:
         return self._open("POST", url, form=_pairs(data))
 
     def delete(self, url: str, **_: Any) -> requests.Response:
-        return self._open("DELETE", url)
+        # The redirection to the list of jobs is not followed: that list is not for everybody.
+        return self._open("DELETE", url, follows=False, attempts=1)
 
     def close(self) -> None:
         """Close all answers: pyvo leaves those that say an error half read."""
         for answer in self._answers:
             answer.close()
 
-    def _open(self, method: str, url: str, params: Form = (), form: Form = ()) -> requests.Response:
+    def _open(self, method: str, url: str, params: Form = (), form: Form = (), **manner: Any) -> requests.Response:
         # A sync query that takes too long will do so again; it becomes a job instead.
-        answer = self._connection.open(method, url, params, form, slow_is_final=True)
+        sync = url.endswith("/sync")
+        manner = {"slow_is_final": True, "thinks_long": sync, **manner}
+        answer = self._connection.open(method, self._connection.services.upgraded(url), params, form, **manner)
         self._answers.append(answer)
+        if sync and answer.status_code == _TRY_AS_JOB:
+            came = what_came(answer.headers.get("Content-Type", ""), next(answer.iter_content(8192), b""))
+            raise ServiceError(url, answer.status_code, f"it answers HTTP {answer.status_code} with {came}", slow=True)
+        _limit(answer, self._connection.patience.longest_document_bytes)
         return answer
+
+
+def _limit(answer: requests.Response, longest_bytes: int) -> None:
+    """Let an answer end with an error where more comes than is to be read."""
+    read, seen = answer.raw.read, 0
+
+    def limited(*args: Any, **options: Any) -> bytes:
+        nonlocal seen
+        data: bytes = read(*args, **options)
+        seen += len(data)
+        if seen > longest_bytes:
+            raise TooLongError(answer.url, longest_bytes)
+        return data
+
+    answer.raw.read = limited  # type: ignore[method-assign]
 
 
 def ask(
@@ -104,7 +155,7 @@ def ask(
         if not job:
             results = _sync(service, adql, limit)
         if results is None:
-            results = _async(service, adql, limit, watch or _silent)
+            results = _async(service, adql, limit, watch or _silent, connection)
         status, said = results.status
         table = results.to_table()
     if status == "OVERFLOW" and limit is None:
@@ -113,6 +164,23 @@ def ask(
             "narrow the query, or give --max to accept a part"
         )
     return table
+
+
+def unknown_columns(error: UserError, columns: Iterable[str]) -> tuple[str, ...]:
+    """Return those of the columns that the archive says it does not have.
+
+    Parameters
+    ----------
+    error : UserError
+        Of a query that was not understood.
+    columns : iterable of str
+        What was asked for.
+    """
+    said = error.said if isinstance(error, QueryError) else ""
+    if not _UNKNOWN_COLUMN.search(said):
+        return ()
+    named = {word.lower() for word in re.findall(r"[A-Za-z_][A-Za-z0-9_]*", said)}
+    return tuple(column for column in columns if column.lower() in named)
 
 
 def rows(table: Table) -> tuple[dict[str, Any], ...]:
@@ -135,35 +203,60 @@ def _is_nothing(value: Any) -> bool:
 
 def _sync(service: Any, adql: str, limit: int | None) -> Any:
     """Return the results of a sync query; None where it takes too long for one."""
-    from pyvo.dal.exceptions import DALAccessError
+    from pyvo.dal.exceptions import DALAccessError, DALQueryError
 
     try:
         return service.run_sync(adql, maxrec=limit or MAX_ROWS)
-    except DALAccessError as error:
+    except (DALAccessError, DALQueryError) as error:
         ours = _ours(error)
-        if isinstance(ours, ServiceError) and ours.slow:
-            return None
-        raise
+        slow = isinstance(ours, ServiceError) and ours.slow
+        if not slow and not (ours is None and speaks_of_time(str(error))):
+            raise
+        _log.info("the synchronous query takes too long (%s); it becomes a job", visible(str(error), 160))
+        return None
 
 
-def _async(service: Any, adql: str, limit: int | None, watch: Watch) -> Any:
+def _async(service: Any, adql: str, limit: int | None, watch: Watch, connection: Connection) -> Any:
     job = service.submit_job(adql, maxrec=limit or MAX_ROWS)
     try:
         job.execution_duration = JOB_DURATION_S
         job.run()
-        _wait(job, watch)
+        _wait(job, watch, connection)
         job.raise_if_error()
         return job.fetch_result()
     finally:
+        _delete(job)
+
+
+def _delete(job: Any) -> None:
+    """Delete a job, if that can be done: the archive deletes it by itself in the end."""
+    from pyvo.dal.exceptions import DALAccessError
+
+    try:
         job.delete()
+    except (DALAccessError, BridgeError, requests.RequestException) as error:
+        _log.info("the job could not be deleted: %s", visible(str(error), 160))
 
 
-def _wait(job: Any, watch: Watch) -> None:
-    pause, last = 0.1, ""
+def _wait(job: Any, watch: Watch, connection: Connection, clock: Callable[[], float] = time.monotonic) -> None:
+    """Wait until a job has ended; one that does not begin is asked once more to run.
+
+    Raises
+    ------
+    ServiceError
+        If it takes longer than it may.
+    """
+    pause, last, polls, ends = 0.1, "", 0, clock() + JOB_DURATION_S + JOB_MARGIN_S
     while (phase := job.phase) not in _ENDED:
         if phase != last:
             watch(last := phase)
-        time.sleep(pause)
+        polls += 1
+        if phase in _NOT_BEGUN and polls == _PENDING_POLLS:
+            job.run()
+        if clock() > ends:
+            waited_s = JOB_DURATION_S + JOB_MARGIN_S
+            raise ServiceError(job.url, None, f"the job is still {phase.lower()} after {waited_s} s", slow=True)
+        connection.sleep(pause)
         pause = min(pause * 1.5, _LONGEST_POLL_S)
     watch(phase)
 
@@ -174,12 +267,13 @@ def _translated(url: str, adql: str) -> Iterator[None]:
 
     try:
         yield
-    except DALQueryError as error:
-        raise UserError(f"the archive does not understand the query: {error}\n{adql}") from error
-    except DALAccessError as error:
+    except (DALAccessError, DALQueryError) as error:
         if (ours := _ours(error)) is not None:
             raise ours from None
-        raise ServiceError(url, None, f"the query failed: {error}") from error
+        said = visible(str(error), 2000)
+        if isinstance(error, DALQueryError) and not speaks_of_time(said):
+            raise QueryError(said, adql) from error
+        raise ServiceError(url, None, f"the query failed: {said}") from error
 
 
 def _ours(error: BaseException | None) -> BridgeError | None:

@@ -13,6 +13,9 @@ SLOW_BYTES_PER_S = 20_000.0
 MISSING_BYTES = 100
 LOGIN_PAGE = "<!DOCTYPE html>\n<html><head><title>Login</title></head><body><form>Please log in</form></body></html>\n"
 
+MAINTENANCE_PAGE = "<!DOCTYPE html>\n<html><head><title>ESO Archive: maintenance</title></head><body></body></html>\n"
+TRICKLE_BYTES_PER_S = 1.0
+
 Effect = Callable[[Reply], Reply]
 
 
@@ -34,6 +37,14 @@ def _retry_later(status: int, reason: str) -> Effect:
 
 def _login_page(reply: Reply) -> Reply:
     return text_reply(200, LOGIN_PAGE, "text/html; charset=utf-8")
+
+
+def _maintenance(reply: Reply) -> Reply:
+    return text_reply(200, MAINTENANCE_PAGE, "text/html; charset=utf-8")
+
+
+def _trickle(reply: Reply) -> Reply:
+    return replace(reply, delivery=Delivery(bytes_per_s=TRICKLE_BYTES_PER_S))
 
 
 def _truncated(reply: Reply) -> Reply:
@@ -95,4 +106,10 @@ _EFFECTS: dict[Fault, Effect] = {
     Fault.DAMAGED: _damaged,
     Fault.TRUNCATED_LZW: _half,
     Fault.MALICIOUS_NAME: _malicious_name,
+    Fault.FLAKY401: _status(401, "Unauthorized"),
+    Fault.REFUSING: _status(401, "Unauthorized"),
+    Fault.MAINTENANCE: _maintenance,
+    Fault.CALHTML: _maintenance,
+    Fault.CAL500LATE: _status(500, "Internal Server Error"),
+    Fault.TRICKLE: _trickle,
 }

@@ -7,7 +7,7 @@ Everything hangs under one address: `URL/calselector/v1/associations`, `URL/tap_
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from esorex_bridge.demo.archive.effects import changed_by_faults
 from esorex_bridge.demo.archive.exchange import Delivery, Reply, Request, html_error
-from esorex_bridge.demo.archive.faults import Fault, FaultBoard, Kind, fault_named
+from esorex_bridge.demo.archive.faults import Fault, FaultBoard, Kind, faults_named
 from esorex_bridge.demo.archive.holdings import Holdings
 from esorex_bridge.demo.archive.jobs import Jobs
 from esorex_bridge.demo.archive.links import ID_PREFIX, answer_links
@@ -42,6 +42,13 @@ _KINDS: tuple[tuple[str, Kind], ...] = (
     ("/hdr", "header"),
     ("/sso/", "token"),
 )
+
+
+_TURNS: tuple[tuple[Fault, Kind, Callable[[int], bool]], ...] = (
+    (Fault.FLAKY401, "file", lambda turn: turn <= 2),
+    (Fault.CAL500LATE, "calselector", lambda turn: turn > 2),
+)
+"""Faults that depend on how often they were met: the service, and when."""
 
 
 class LoggedRequest(Struct, frozen=True):
@@ -126,9 +133,12 @@ class EmbeddedArchive:
     def fault(
         self, fault: Fault | str, kind: Kind | None = None, file: str | None = None, times: int | None = None
     ) -> None:
-        """Switch a fault on: for one service, for requests that name one dp_id, for so many requests, or for all."""
-        chosen = fault if isinstance(fault, Fault) else fault_named(fault)
-        self._faults.switch_on(chosen, kind, file, times)
+        """Switch a fault on: for one service, for requests that name one dp_id, for so many requests, or for all.
+
+        `real_manners` switches on what ESO's services are reported to do on a good day.
+        """
+        for chosen in (fault,) if isinstance(fault, Fault) else faults_named(fault):
+            self._faults.switch_on(chosen, kind, file, times)
 
     def clear_faults(self) -> None:
         """Switch all faults off."""
@@ -145,7 +155,7 @@ class EmbeddedArchive:
         if kind is None:
             reply = html_error(404, "Not Found")
         else:
-            met = replace(request, faults=self._faults.take(kind, _named(request)))
+            met = self._with_turns(kind, replace(request, faults=self._faults.take(kind, _named(request))))
             reply = changed_by_faults(self._route(kind, met), met)
         if reply.delivery == Delivery():
             reply = replace(reply, delivery=self._delivery)
@@ -154,10 +164,21 @@ class EmbeddedArchive:
             self.requests.append(logged)
         return reply
 
+    def _with_turns(self, kind: Kind, request: Request) -> Request:
+        """Return a request without the faults whose turn it is not."""
+        off = {
+            fault
+            for fault, service, its_turn in _TURNS
+            if fault in request.faults
+            and not (kind == service and its_turn(self._faults.turn(fault, request.path if kind == "file" else kind)))
+        }
+        return replace(request, faults=request.faults - off)
+
     def _route(self, kind: Kind, request: Request) -> Reply:
         match kind:
             case "calselector" if request.path.endswith("/breakpoints"):
-                return answer_breakpoints(self.holdings)
+                missing = Fault.NO_BREAKPOINTS in request.faults
+                return html_error(404, "Not Found") if missing else answer_breakpoints(self.holdings)
             case "calselector":
                 return answer_associations(self.holdings, request)
             case "datalink":

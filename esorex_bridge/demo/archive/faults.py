@@ -6,6 +6,7 @@ A fault is switched on for requests of one kind or for one file, for so many tim
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from enum import Enum
 from threading import Lock
@@ -62,6 +63,58 @@ class Fault(Enum):
     TAP_OVERFLOW = "tap_overflow", "the result is cut after one row, and says OVERFLOW"
     TAP_ERROR = "tap_error", "400 with a VOTable that says ERROR"
     SHORT_TOKEN = "short_token", "tokens are valid for two seconds"
+    FLAKY401 = "flaky401", "401 for the first two requests of each file, as the portal does for minutes"
+    REFUSING = "refusing", "401 for every request, also for what is public"
+    BADSUM = "badsum", "the file's own DATASUM is wrong, at every download alike"
+    SHORT_PADDING = "short_padding", "the last block of the file is not filled up, at every download alike"
+    HOTFLY = (
+        "hotfly",
+        "the header is patched on the way: a COMMENT with the time, HDRVER; no Range, no ETag",
+    )
+    OTHER_FRAME = "other_frame", "a sound frame of another name comes under the name asked for"
+    MAINTENANCE = "maintenance", "200 with the page of a maintenance"
+    CALHTML = "calhtml", "calSelector answers 200 with a web page"
+    CAL504 = "cal504", "calSelector answers 504 where more than ten ids are asked"
+    CAL500LATE = "cal500late", "calSelector answers 500 from the third request on"
+    TAP_TIMEOUT_200 = "tap_timeout_200", "a synchronous query ends in 200 with a VOTable that says ERROR: timed out"
+    TAP_TIMEOUT_400 = "tap_timeout_400", "the same with 400"
+    TAP_TIMEOUT_500 = "tap_timeout_500", "the same with 500"
+    TAP_TIMEOUT_202 = "tap_timeout_202", "a synchronous query ends in 202 with a text that names the asynchronous mode"
+    TAP_TIMEOUT_502 = "tap_timeout_502", "a synchronous query ends in 502 of the front end"
+    TAP_TIMEOUT_504 = "tap_timeout_504", "a synchronous query ends in 504 of the front end"
+    TAP_TIMEOUT_TRAILING = "tap_timeout_trailing", "rows come first, and behind them ERROR: timed out"
+    NO_COLUMN = "no_column", "dbo.raw has no column access_estsize"
+    ASYNC_DELETE_403 = "async_delete_403", "a job cannot be deleted: 403"
+    JOB_LIST_REDIRECT = "job_list_redirect", "DELETE of a job answers 303 to the list of jobs, which answers 403"
+    RUN_LOST = "run_lost", "the first PHASE=RUN of a job is lost: it stays PENDING"
+    MOVED_TOKEN = "moved_token", "the login service answers 302 to another address"
+    BLOCKED_TOKEN = "blocked_token", "the login service answers 403 with the page of a firewall"
+    CLIENT_SECRET = "client_secret", "the login service wants a client_secret: invalid_client without one"
+    FULL_SEMANTICS = "full_semantics", "semantics of links are full addresses, and one of them is unknown"
+    NO_BREAKPOINTS = "no_breakpoints", "404 for the breakpoints"
+    TRICKLE = "trickle", "the body comes at one byte a second"
+
+
+REAL_MANNERS = (
+    Fault.FLAKY401,
+    Fault.HOTFLY,
+    Fault.CAL504,
+    Fault.JOB_LIST_REDIRECT,
+    Fault.RUN_LOST,
+    Fault.FULL_SEMANTICS,
+)
+"""What ESO's services are reported to do on a good day."""
+
+
+def faults_named(name: str) -> tuple[Fault, ...]:
+    """Return the faults of a name; `real_manners` stands for several.
+
+    Raises
+    ------
+    UserError
+        If there is no such fault.
+    """
+    return REAL_MANNERS if name.lower() == "real_manners" else (fault_named(name),)
 
 
 def fault_named(name: str) -> Fault:
@@ -75,7 +128,7 @@ def fault_named(name: str) -> Fault:
     try:
         return Fault(name.lower())
     except ValueError:
-        known = ", ".join(fault.value for fault in Fault)
+        known = ", ".join(("real_manners", *(fault.value for fault in Fault)))
         raise UserError(f"the embedded archive has no fault {name!r}; it has: {known}") from None
 
 
@@ -109,6 +162,7 @@ class FaultBoard:
 
     def __init__(self) -> None:
         self._switched: list[SwitchedFault] = []
+        self._turns: Counter[tuple[Fault, str]] = Counter()
         self._lock = Lock()
 
     def switch_on(
@@ -122,6 +176,13 @@ class FaultBoard:
         """Switch all faults off."""
         with self._lock:
             self._switched.clear()
+            self._turns.clear()
+
+    def turn(self, fault: Fault, place: str) -> int:
+        """Return how often a fault was met at a place, this time included."""
+        with self._lock:
+            self._turns[fault, place] += 1
+            return self._turns[fault, place]
 
     def take(self, kind: Kind, named: Iterable[str]) -> frozenset[Fault]:
         """Return the faults that a request meets, and count them down."""

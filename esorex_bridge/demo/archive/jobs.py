@@ -12,6 +12,7 @@ from xml.sax.saxutils import escape
 from msgspec.structs import replace
 
 from esorex_bridge.demo.archive.exchange import Reply, Request, html_error, redirect, text_reply
+from esorex_bridge.demo.archive.faults import Fault
 from esorex_bridge.demo.archive.tap import Database, answer_query
 
 Phase = Literal["PENDING", "EXECUTING", "COMPLETED", "ERROR", "ABORTED"]
@@ -34,6 +35,8 @@ class Job:
         UT.
     phase : Phase
         Where it stands.
+    asked_to_run : int
+        How often a client asked it to.
     reply : Reply or None
         The result or the error, once it has ended.
     ended : Event
@@ -44,6 +47,7 @@ class Job:
     request: Request
     created: datetime
     phase: Phase = "PENDING"
+    asked_to_run: int = 0
     reply: Reply | None = field(default=None, repr=False)
     ended: Event = field(default_factory=Event, repr=False)
 
@@ -70,11 +74,13 @@ class Jobs:
         """Answer a request below `/tap_obs/async`."""
         number, *rest = request.path.removeprefix("/tap_obs/async").strip("/").split("/")
         if not number:
-            return self._make(request) if request.method == "POST" else text_reply(200, "", "text/plain")
+            return self._make(request) if request.method == "POST" else _job_list(request)
         job = self._jobs.get(number)
         if job is None:
             return html_error(404, "Not Found")
         if request.method == "DELETE" or request.first("ACTION").upper() == "DELETE":
+            if Fault.ASYNC_DELETE_403 in request.faults:
+                return html_error(403, "Forbidden")
             del self._jobs[number]
             return redirect(303, self._address)
         return self._part(job, "/".join(rest), request)
@@ -110,7 +116,9 @@ class Jobs:
     def _change(self, job: Job, part: str, request: Request) -> None:
         wanted = request.first("PHASE").upper()
         if part == "phase" and wanted == "RUN" and job.phase == "PENDING":
-            self._start(job)
+            job.asked_to_run += 1
+            if job.asked_to_run > 1 or Fault.RUN_LOST not in request.faults:
+                self._start(job)
         elif part == "phase" and wanted == "ABORT":
             job.phase = "ABORTED"
         elif part == "parameters":
@@ -143,6 +151,12 @@ class Jobs:
             f'<uws:parameters><uws:parameter id="query">{query}</uws:parameter></uws:parameters>'
             f"<uws:results>{results}</uws:results>{error}</uws:job>\n"
         )
+
+
+def _job_list(request: Request) -> Reply:
+    if Fault.JOB_LIST_REDIRECT in request.faults:
+        return html_error(403, "Forbidden")
+    return text_reply(200, "", "text/plain")
 
 
 def _wait(job: Job, seconds: str) -> None:

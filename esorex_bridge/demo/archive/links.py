@@ -6,10 +6,13 @@ from collections.abc import Iterable, Sequence
 from xml.sax.saxutils import escape, quoteattr
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from esorex_bridge.demo.archive.exchange import Reply, Request, redirect, text_reply
+from esorex_bridge.demo.archive.faults import Fault
 from esorex_bridge.demo.archive.holdings import Holdings
 
+CORE = "http://www.ivoa.net/rdf/datalink/core"
 RDF = "http://archive.eso.org/rdf/datalink/eso"
 ID_PREFIX = "ivo://eso.org/ID?"
 FITS = "application/fits"
@@ -82,6 +85,13 @@ def info(name: str, value: str, text: str | None = None) -> str:
     return f"{start} />" if text is None else f"{start}><![CDATA[{text.replace(']]>', '')}]]></INFO>"
 
 
+def with_full_semantics(link: Link) -> Link:
+    """Return a link whose semantics is a full address, as they come beside the short ones."""
+    own = {"#this": f"{CORE}#this", f"{RDF}#sibling_raw": "#sibling_raw"}
+    core = f"{CORE}{link.semantics}" if link.semantics.startswith("#") else link.semantics
+    return replace(link, semantics=own.get(link.semantics, core))
+
+
 def datalink_url(base: str, dp_id: str) -> str:
     """Return the address of a file's links."""
     return f"{base}/datalink/links?ID={ID_PREFIX}{dp_id}"
@@ -101,6 +111,8 @@ def answer_links(holdings: Holdings, request: Request) -> Reply:
         links: Sequence[Link] = _links_of(holdings, dp_id, request.base)
     else:
         links = (Link("#this", error=LACONIC),)
+    if Fault.FULL_SEMANTICS in request.faults:
+        links = (*map(with_full_semantics, links), Link(f"{RDF}#of_tomorrow", file_url(request.base, dp_id)))
     document = link_table(dp_id, (info("QUERY_STATUS", "OK"),), links, original_names=True)
     return text_reply(200, document, VOTABLE_TYPE)
 

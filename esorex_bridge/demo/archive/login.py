@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from esorex_bridge.demo.archive.exchange import Reply, Request, json_reply
+from esorex_bridge.demo.archive.exchange import Reply, Request, html_error, json_reply, redirect
 from esorex_bridge.demo.archive.faults import Fault
 
 DEMO_USER = "demo"
@@ -35,6 +35,12 @@ class Login:
 
     def answer(self, request: Request) -> Reply:
         """Answer a request for a token; any mistake in it is 401."""
+        if Fault.MOVED_TOKEN in request.faults:
+            return redirect(302, f"{request.base}/iam/realms/eso/token?from=old")
+        if Fault.BLOCKED_TOKEN in request.faults:
+            return html_error(403, "Access blocked by the firewall")
+        if Fault.CLIENT_SECRET in request.faults and not request.first("client_secret"):
+            return json_reply(401, {"error": "invalid_client"})
         user = request.first("username")
         if not self._knows(user, request.first("password")) or request.first("grant_type") != "password":
             return json_reply(401, {"error": "invalid_grant", "error_description": "Authentication failed"})

@@ -6,10 +6,13 @@ import re
 from html import escape
 from urllib.parse import unquote
 
+from msgspec.structs import replace
+
 from esorex_bridge.demo.archive.exchange import Reply, Request, html_error, text_reply
 from esorex_bridge.demo.archive.faults import Fault
 from esorex_bridge.demo.archive.holdings import Delivered, Holdings
 from esorex_bridge.demo.archive.login import Login
+from esorex_bridge.demo.archive.odd_files import odd
 from esorex_bridge.demo.nights.night import ArchiveFile
 
 NIGHT_LOG_SUFFIX = ".NL"
@@ -26,7 +29,10 @@ def deliver(holdings: Holdings, login: Login, request: Request) -> Reply:
         return html_error(401, "Unauthorized").with_header("WWW-Authenticate", 'Basic realm="ESO"')
     if name != dp_id:
         return _night_log(holdings.file(dp_id))
-    return _whole_or_part(holdings.delivered(dp_id), request)
+    if Fault.OTHER_FRAME in request.faults:
+        others = (file.dp_id for night in holdings.nights for file in night.raws if file.dp_id != dp_id)
+        return _whole_or_part(replace(holdings.delivered(next(others)), name=holdings.delivered_name(dp_id)), request)
+    return _whole_or_part(odd(holdings.delivered(dp_id), request.faults), request)
 
 
 def header_page(holdings: Holdings, request: Request) -> Reply:
@@ -39,17 +45,16 @@ def header_page(holdings: Holdings, request: Request) -> Reply:
 
 
 def _whole_or_part(file: Delivered, request: Request) -> Reply:
-    etag = file.etag
+    etag, patched = file.etag, Fault.HOTFLY in request.faults
     headers = (
         ("Content-Type", file.content_type),
         ("Content-Disposition", f'attachment; filename="{file.name}"'),
-        ("ETag", etag),
-        ("Accept-Ranges", "bytes"),
+        *(() if patched else (("ETag", etag), ("Accept-Ranges", "bytes"))),
     )
     total = len(file.content)
     asked = _RANGE.fullmatch(request.headers.get("range", ""))
     changed = request.headers.get("if-range", etag) != etag
-    if asked is None or changed or Fault.RANGE_IGNORED in request.faults:
+    if asked is None or changed or patched or Fault.RANGE_IGNORED in request.faults:
         return Reply(200, file.content, headers)
     first, last = int(asked[1]), min(int(asked[2] or total - 1), total - 1)
     if first >= total or last < first:

@@ -8,13 +8,24 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esorex_bridge.datasets.association import Association, AssociationTree, Mode, distinct_files
-from esorex_bridge.demo.archive.exchange import Reply, Request, json_reply, text_reply
+from esorex_bridge.demo.archive.exchange import Reply, Request, html_error, json_reply, text_reply
 from esorex_bridge.demo.archive.faults import Fault
 from esorex_bridge.demo.archive.holdings import Holdings
-from esorex_bridge.demo.archive.links import FITS, RDF, VOTABLE_TYPE, Link, datalink_url, file_url, info, link_table
+from esorex_bridge.demo.archive.links import (
+    FITS,
+    RDF,
+    VOTABLE_TYPE,
+    Link,
+    datalink_url,
+    file_url,
+    info,
+    link_table,
+    with_full_semantics,
+)
 from esorex_bridge.demo.archive.tree_xml import DECLARATION, tree_document
 
 BOUNDARY = "uJx1dCalSelectorEmbedded-3Qk7wZ0"
+MOST_IDS_OF_CAL504 = 10
 DOCUMENTATION = "http://archive.eso.org/cms/application_support/calselectorInfo.html"
 MODES: dict[str, Mode] = {"raw2raw": "Raw2Raw", "raw2master": "Raw2Master"}
 NOT_SUPPORTED = "No association could be established: this file type is not supported"
@@ -54,6 +65,8 @@ def answer_associations(holdings: Holdings, request: Request) -> Reply:
         return text_reply(400, "Bad request: dp_id and mode (Raw2Raw or Raw2Master) are needed\n")
     if unknown:
         return text_reply(400, f"Bad request: unknown dp_id {unknown[0]}\n")
+    if Fault.CAL504 in request.faults and len(dp_ids) > MOST_IDS_OF_CAL504:
+        return html_error(504, "Gateway Time-out")
     if Fault.NO_TREE in request.faults:
         return text_reply(200, "", "application/xml; content=calselector")
     answers = _answers(holdings, dp_ids, mode, request.faults)
@@ -154,6 +167,8 @@ def _list(holdings: Holdings, answer: Answer, request: Request) -> Reply:
     address = f"{request.base}{request.path}?dp_id={answer.dp_id}&mode={request.first('mode')}&responseformat=votable"
     infos = (info("DOCUMENTATION", DOCUMENTATION), info("QUERY", "", address))
     links = () if Fault.MISSING_ROWS in request.faults else _rows(holdings, answer, request)
+    if Fault.FULL_SEMANTICS in request.faults:
+        links = tuple(map(with_full_semantics, links))
     table = link_table(answer.dp_id, infos, links, original_names=False)
     return text_reply(200, table[: len(table) // 2] if Fault.MALFORMED_XML in request.faults else table, VOTABLE_TYPE)
 

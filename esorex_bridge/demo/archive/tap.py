@@ -5,22 +5,24 @@ from __future__ import annotations
 import csv
 import io
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from math import asin, cos, degrees, radians, sin, sqrt
 from threading import Lock
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from esorex_bridge.demo.archive.adql import AdqlError, translate
-from esorex_bridge.demo.archive.exchange import Reply, Request, json_reply, text_reply
+from esorex_bridge.demo.archive.exchange import Reply, Request, html_error, json_reply, text_reply
 from esorex_bridge.demo.archive.faults import Fault
 from esorex_bridge.demo.archive.rows import Column, Table, Value
 
 MAXREC_LIMIT = 15_000_000
 VOTABLE_TYPE = "application/x-votable+xml"
 _SQL_TYPES = {"char": "TEXT", "double": "REAL", "int": "INTEGER", "long": "INTEGER"}
+TIMED_OUT = "The request timed out."
 _HEAD = """<?xml version="1.0" encoding="utf-8"?>
 <VOTABLE version="1.3" xmlns="http://www.ivoa.net/xml/VOTable/v1.3">
 <RESOURCE type="results">
@@ -98,8 +100,15 @@ class Database:
 
 
 def answer_sync(database: Database, request: Request) -> Reply:
-    """Answer a query at once."""
-    return answer_query(database, request.first("QUERY"), request)
+    """Answer a query at once; where it meets the fault of a time-out, as a service does that gives up on it."""
+    for fault, give_up in _TIMEOUTS.items():
+        if fault in request.faults:
+            return give_up()
+    reply = answer_query(database, request.first("QUERY"), request)
+    if Fault.TAP_TIMEOUT_TRAILING in request.faults and reply.status == 200:
+        error = f'<INFO name="QUERY_STATUS" value="ERROR">{TIMED_OUT}</INFO>\n</RESOURCE>'
+        return replace(reply, body=reply.body.replace(b"</RESOURCE>", error.encode()))
+    return reply
 
 
 def answer_query(database: Database, adql: str, request: Request) -> Reply:
@@ -108,6 +117,8 @@ def answer_query(database: Database, adql: str, request: Request) -> Reply:
         return error_table("The query could not be processed", 400)
     if request.first("LANG", "ADQL").upper().split("-")[0] != "ADQL" or not adql:
         return error_table("LANG=ADQL and QUERY are needed", 400)
+    if Fault.NO_COLUMN in request.faults and "access_estsize" in adql.lower():
+        return error_table("1 unresolved identifiers: access_estsize [l.1 c.130 - l.1 c.144]!", 400)
     try:
         asked = int(request.first("MAXREC", str(MAXREC_LIMIT)))
         result = database.run(adql, 1 if Fault.TAP_OVERFLOW in request.faults else min(asked, MAXREC_LIMIT))
@@ -120,6 +131,16 @@ def error_table(message: str, status: int) -> Reply:
     """Return an error as TAP states it."""
     status_info = f'<INFO name="QUERY_STATUS" value="ERROR">{escape(message)}</INFO>'
     return text_reply(status, f"{_HEAD}{status_info}\n</RESOURCE>\n</VOTABLE>\n", VOTABLE_TYPE)
+
+
+_TIMEOUTS: dict[Fault, Callable[[], Reply]] = {
+    Fault.TAP_TIMEOUT_200: lambda: error_table(TIMED_OUT, 200),
+    Fault.TAP_TIMEOUT_400: lambda: error_table(TIMED_OUT, 400),
+    Fault.TAP_TIMEOUT_500: lambda: error_table("The query was aborted", 500),
+    Fault.TAP_TIMEOUT_202: lambda: text_reply(202, "Time out! Try again, but in asynchronous mode.\n"),
+    Fault.TAP_TIMEOUT_502: lambda: html_error(502, "Proxy Error"),
+    Fault.TAP_TIMEOUT_504: lambda: html_error(504, "Gateway Time-out"),
+}
 
 
 def _formatted(result: Result, form: str) -> Reply:

@@ -1,0 +1,62 @@
+"""Odd files: frames that have a fault of their own, and frames whose headers are patched on their way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from msgspec.structs import replace
+
+from esorex_bridge.demo.archive.faults import Fault
+from esorex_bridge.demo.archive.holdings import Delivered
+
+_CARD, _BLOCK = 80, 2880
+_END = b"END".ljust(_CARD)
+WRONG_SUM = "1234567890"
+
+
+def odd(file: Delivered, faults: frozenset[Fault]) -> Delivered:
+    """Return a file as it leaves the archive under the faults that make it odd."""
+    for fault, change in _CHANGES.items():
+        if fault in faults:
+            file = replace(file, content=_changed(file, change))
+    return file
+
+
+def _changed(file: Delivered, change: Callable[[bytes], bytes]) -> bytes:
+    if not file.name.endswith(".Z"):
+        return change(file.content)
+    import ncompress
+
+    packed: bytes = ncompress.compress(change(ncompress.decompress(file.content)))
+    return packed
+
+
+def _with_wrong_sum(fits: bytes) -> bytes:
+    return _with_cards(fits, f"DATASUM = '{WRONG_SUM}'")
+
+
+def _patched(fits: bytes) -> bytes:
+    now = datetime.now(UTC).isoformat(timespec="microseconds")
+    return _with_cards(fits, f"COMMENT processed by hotfly version 1.8 on {now}", "HDRVER  = '1.0'")
+
+
+def _with_cards(fits: bytes, *cards: str) -> bytes:
+    """Return a file with cards before the END of its primary header."""
+    end = next(at for at in range(0, len(fits), _CARD) if fits[at : at + _CARD] == _END)
+    header = fits[:end] + b"".join(card.encode().ljust(_CARD) for card in cards) + _END
+    data = fits[-(-(end + _CARD) // _BLOCK) * _BLOCK :]
+    return header + b" " * (-len(header) % _BLOCK) + data
+
+
+def _without_padding(fits: bytes) -> bytes:
+    """Return a file without half of the zeros at its end that fill up the last block."""
+    zeros = len(fits) - len(fits.rstrip(b"\0"))
+    return fits[: len(fits) - min(zeros, _BLOCK - 1) // 2]
+
+
+_CHANGES = {
+    Fault.BADSUM: _with_wrong_sum,
+    Fault.HOTFLY: _patched,
+    Fault.SHORT_PADDING: _without_padding,
+}
