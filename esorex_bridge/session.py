@@ -126,14 +126,9 @@ class Session:
     @cached_property
     def client(self) -> ArchiveClient:
         """The archive."""
-        from esorex_bridge.archive.client import ArchiveClient
-        from esorex_bridge.archive.saved_login import credentials
-        from esorex_bridge.archive.services import Services
+        from esorex_bridge.archive.opening import open_client
 
-        own = self.settings.archive is None
-        services = Services() if self.settings.archive is None else Services.at(self.settings.archive)
-        client = ArchiveClient(services, credentials=lambda: credentials(os.environ, keyring=own))
-        return self._closing.enter_context(client)
+        return self._closing.enter_context(open_client(self.settings.archive, os.environ))
 
     @property
     def data_folder(self) -> Path:

@@ -11,12 +11,8 @@ if TYPE_CHECKING:
 
 def client(address: str, environment: Mapping[str, str]) -> ArchiveClient:
     """Return the client for an archive, ESO's own where no address is given; it logs in where a service asks for it."""
-    from esorex_bridge.archive.client import ArchiveClient
     from esorex_bridge.archive.exchange import RetryPolicy
-    from esorex_bridge.archive.saved_login import credentials
-    from esorex_bridge.archive.services import Services
+    from esorex_bridge.archive.opening import open_client
 
-    services = Services.at(address) if address else Services()
     # Somebody waits in front of Reflex: three tries are enough, and what came is kept for the next.
-    patience = RetryPolicy(attempts=3)
-    return ArchiveClient(services, credentials=lambda: credentials(environment, keyring=not address), patience=patience)
+    return open_client(address, environment, patience=RetryPolicy(attempts=3))

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from esorex_bridge.archive.access import Access, expected_access
 from esorex_bridge.archive.calselector import AssociationReply, Outcome, without_tree
-from esorex_bridge.archive.download_list import wanted
+from esorex_bridge.archive.download_list import WantedFile, wanted
 from esorex_bridge.archive.query import Constraints
-from esorex_bridge.archive.trees import save_trees
+from esorex_bridge.archive.sizes import refuse_without_room
+from esorex_bridge.archive.trees import kept_replies, save_trees
 from esorex_bridge.datasets.association import Mode
 
 if TYPE_CHECKING:
     from esorex_bridge.archive.client import ArchiveClient, Row
     from esorex_bridge.archive.report import FetchReport, Progress
 
+Told = Callable[[tuple[AssociationReply, ...]], None]
+"""Told calSelector's answers as they come."""
 
-class Watcher(Protocol):
+
+class AssociationWatcher(Protocol):
+    """Is told how association goes on."""
+
+    def associating(self, replies: tuple[AssociationReply, ...], frames: int, of: int) -> None:
+        """Tell what calSelector answered just now, and how many frames have their answer."""
+
+
+class Watcher(AssociationWatcher, Protocol):
     """Is told what goes on."""
 
     def found(self, rows: tuple[Row, ...]) -> None:
@@ -60,6 +73,8 @@ def acquire(
 ) -> Acquisition:
     """Bring the frames that meet constraints, and all that calibrates them, into a folder.
 
+    The frames are fetched while calSelector is asked about them, and calibrations as it names them.
+
     Parameters
     ----------
     client : ArchiveClient
@@ -78,27 +93,113 @@ def acquire(
     Raises
     ------
     ArchiveError
-        A service failed.
+        If a service failed.
     UserError
-        A constraint is malformed, or the folder cannot be written.
+        If a constraint is malformed, or the folder cannot be written.
     """
     rows = client.query(constraints)
     watcher.found(rows)
-    names = tuple(str(row["dp_id"]) for row in rows)
-    replies = ask(client, names, mode, {str(row["dp_id"]): row for row in rows}) if rows else ()
-    files = wanted(names, replies).names
-    watcher.associated(replies, files)
-    if dry_run or not files:
-        return Acquisition(rows, replies, files, None)
-    save_trees(replies, folder, datetime.now(UTC))
-    with watcher.fetching(len(files)) as progress:
-        return Acquisition(rows, replies, files, client.fetch(files, folder, progress=progress))
+    if not dry_run:
+        refuse_without_room(folder, (int(row["access_estsize"] or 0) * 1024 for row in rows))
+    by_name = {str(row["dp_id"]): row for row in rows}
+    stream = FileStream(client, by_name, mode, by_name, None if dry_run else folder, watcher)
+    if dry_run or not rows:
+        files = tuple(file.name for file in stream)
+        watcher.associated(stream.replies, files)
+        return Acquisition(rows, stream.replies, files, None)
+    with watcher.fetching(len(rows)) as progress:
+        report = client.fetch(stream, folder, progress=progress)
+    files = tuple(file.name for file in report.files)
+    watcher.associated(stream.replies, files)
+    return Acquisition(rows, stream.replies, files, report)
+
+
+class FileStream:
+    """The files of science frames, each once, as they become known: the frames first, then what calSelector names.
+
+    Iterating asks calSelector. With a folder, every answer is kept there as it comes, and answers of today that are
+    there already are not asked for again: after a break only what is missing is asked.
+
+    Parameters
+    ----------
+    client : ArchiveClient
+        To the archive.
+    names : iterable of str
+        Science frames.
+    mode : {'Raw2Raw', 'Raw2Master'}
+        Kind of calibrations.
+    rows : mapping
+        What the archive says of the frames, as far as it is known.
+    folder : Path or None
+        Where answers are kept.
+    watcher : AssociationWatcher or None
+        Is told how it goes on.
+    night_logs : bool
+        Whether the night logs of all science frames belong to it.
+    """
+
+    def __init__(
+        self,
+        client: ArchiveClient,
+        names: Iterable[str],
+        mode: Mode,
+        rows: Mapping[str, Row],
+        folder: Path | None,
+        watcher: AssociationWatcher | None = None,
+        night_logs: bool = False,
+    ) -> None:
+        self._client, self._mode, self._rows, self._folder, self._watcher = client, mode, rows, folder, watcher
+        self._night_logs = night_logs
+        self._names = tuple(dict.fromkeys(names))
+        self._replies: list[AssociationReply] = []
+
+    @property
+    def replies(self) -> tuple[AssociationReply, ...]:
+        """calSelector's answers so far."""
+        return tuple(self._replies)
+
+    def __iter__(self) -> Iterator[WantedFile]:
+        """Yield the files."""
+        access = access_of(self._rows)
+        given: set[str] = set()
+        for file in wanted(self._names, (), self._night_logs, access=access).files:
+            given.add(file.name)
+            yield file
+        answered: set[str] = set()
+        for batch in ask_in_batches(self._client, self._names, self._mode, self._rows, self._folder):
+            self._replies += batch
+            answered.update(name for reply in batch for name in (reply.asked, *reply.covers))
+            if self._watcher is not None:
+                done = sum(name in answered for name in self._names)
+                self._watcher.associating(batch, done, len(self._names))
+            for file in wanted((), batch, self._night_logs, access=access).files:
+                if file.name not in given:
+                    given.add(file.name)
+                    yield file
+
+
+def access_of(rows: Mapping[str, Row]) -> Callable[[str, str], Access]:
+    """Return what tells who should be able to have a file, from what the archive says of some frames."""
+    now = datetime.now(UTC)
+
+    def access(name: str, role: str) -> Access:
+        released = rows.get(name, {}).get("release_date")
+        return expected_access(name, role, None if released is None else str(released), now)
+
+    return access
 
 
 def ask(
-    client: ArchiveClient, names: Sequence[str], mode: Mode, rows: Mapping[str, Row]
+    client: ArchiveClient, names: Sequence[str], mode: Mode, rows: Mapping[str, Row], keep: Path | None = None
 ) -> tuple[AssociationReply, ...]:
-    """Return calSelector's answers for frames.
+    """Return calSelector's answers for frames; see `ask_in_batches`."""
+    return tuple(reply for batch in ask_in_batches(client, names, mode, rows, keep) for reply in batch)
+
+
+def ask_in_batches(
+    client: ArchiveClient, names: Sequence[str], mode: Mode, rows: Mapping[str, Row], keep: Path | None = None
+) -> Iterator[tuple[AssociationReply, ...]]:
+    """Yield calSelector's answers for frames as they come.
 
     The archive's own rows tell the template of each frame, to ask less, and whether it is a science frame. Others are
     not asked for together with science frames, because they make calSelector call the associations of all incomplete.
@@ -112,17 +213,33 @@ def ask(
     mode : {'Raw2Raw', 'Raw2Master'}
         Kind of calibrations.
     rows : mapping
-        `dp_cat` and `tpl_start` by dp_id, as far as they are known. Frames under protection have no row; they pass for
-        science.
+        `dp_cat`, `tpl_start` and `release_date` by dp_id, as far as they are known. Frames under protection have no
+        row; they pass for science.
+    keep : Path, optional
+        A data folder: answers are kept there as they come, and those of today that are there are not asked for again.
     """
-    other = {name: str(row["dp_cat"]) for name, row in rows.items() if row["dp_cat"] not in (None, "SCIENCE")}
+    other = {
+        name: str(row["dp_cat"])
+        for name in names
+        if (row := rows.get(name)) is not None and row.get("dp_cat") not in (None, "SCIENCE")
+    }
     if len(other) == len(names):
         other = {}
-    templates = {name: str(row["tpl_start"]) for name, row in rows.items() if row["tpl_start"]}
-    replies = client.associations([name for name in names if name not in other], mode, templates)
+    science = tuple(name for name in names if name not in other)
+    if keep is not None and (known := kept_replies(keep, science, mode, datetime.now(UTC))):
+        yield known
+        covered = {name for reply in known for name in (reply.asked, *reply.covers)}
+        science = tuple(name for name in science if name not in covered)
+    templates = {name: str(rows[name]["tpl_start"]) for name in science if rows.get(name, {}).get("tpl_start")}
+    access = access_of(rows)
+    for batch in client.association_batches(science, mode, templates, lambda name: access(name, "science") == "public"):
+        if keep is not None:
+            save_trees(batch, keep, datetime.now(UTC))
+            batch = tuple(replace(reply, document=b"") for reply in batch)  # it lies in the folder now
+        yield batch
     said = "calSelector is not asked about it together with science frames"
-    return replies + tuple(
-        without_tree(name, mode, Outcome.NOT_SUPPORTED, f"a frame of category {other[name]}: {said}")
-        for name in names
-        if name in other
-    )
+    if other:
+        yield tuple(
+            without_tree(name, mode, Outcome.NOT_SUPPORTED, f"a frame of category {category}: {said}")
+            for name, category in other.items()
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -153,6 +153,16 @@ class ArchiveClient:
     ) -> tuple[AssociationReply, ...]:
         """Return calSelector's answers, which together cover all frames; see `associate.associations`."""
         return associate.associations(self.connection, dp_ids, mode, template_of)
+
+    def association_batches(
+        self,
+        dp_ids: Sequence[str],
+        mode: Mode,
+        template_of: Mapping[str, str] | None = None,
+        is_public: Callable[[str], bool] = lambda name: False,
+    ) -> Iterator[tuple[AssociationReply, ...]]:
+        """Yield calSelector's answers as they come; see `associate.batches`."""
+        return associate.batches(self.connection, dp_ids, mode, template_of, is_public)
 
     def fetch(
         self,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from msgspec import Struct
 
-from esorex_bridge.archive.calselector import AssociationReply
+from esorex_bridge.archive.calselector import AssociationReply, Outcome, reply_of_tree
+from esorex_bridge.archive.part import open_beside
 from esorex_bridge.datasets.association import AssociationTree, Mode
 from esorex_bridge.datasets.xml import UnreadableTreeError
 from esorex_bridge.errors import DataError
@@ -19,6 +20,12 @@ from esorex_bridge.workspace.tree_files import read_tree_file
 
 NAME = ".esorex_bridge_trees.jsonl"
 VERSION = 1
+
+FRESH = timedelta(days=1)
+"""How long an answer is not asked for again: ESO certifies and completes associations within days, not hours."""
+
+_FINAL = (Outcome.ASSOCIATED, Outcome.INCOMPLETE, Outcome.INCOMPLETE_AUXILIARY, Outcome.NOT_SUPPORTED)
+"""Outcomes that are no fault of the service which may have passed."""
 
 
 class TreeRequest(Struct, frozen=True):
@@ -84,7 +91,7 @@ def save_trees(replies: Iterable[AssociationReply], folder: Path, now: datetime)
         Where the folder cannot be written.
     """
     try:
-        return tuple(_save(reply, folder, now) for reply in replies if reply.tree is not None and reply.file_name)
+        return tuple(_save(reply, folder, now) for reply in replies if reply.document and reply.file_name)
     except OSError as error:
         raise DataError(f"{folder} cannot be written: {error.strerror or error}; choose another folder") from error
 
@@ -95,12 +102,52 @@ def saved_trees(folder: Path) -> tuple[SavedTree, ...]:
     return tuple(tree for path in sorted(folder.glob("*.xml")) if (tree := _saved(path, asked)) is not None)
 
 
+def kept_replies(folder: Path, names: Iterable[str], mode: Mode, now: datetime) -> tuple[AssociationReply, ...]:
+    """Return the answers for frames that were kept in a folder within the last day.
+
+    Parameters
+    ----------
+    folder : Path
+        The data folder; need not exist.
+    names : iterable of str
+        Frames.
+    mode : {'Raw2Raw', 'Raw2Master'}
+        The mode that must have been asked for.
+    now : datetime
+        With its time zone.
+    """
+    left = dict.fromkeys(names)
+    found = []
+    for noted in _asked(folder / NAME).values():
+        age = now - datetime.fromisoformat(noted.time)
+        if noted.mode != mode or not timedelta() <= age < FRESH:
+            continue
+        reply = _kept_reply(folder / noted.file, noted, mode)
+        if reply is not None and any(name in left for name in reply.covers):
+            found.append(reply)
+            for name in reply.covers:
+                left.pop(name, None)
+        if not left:
+            break
+    return tuple(found)
+
+
+def _kept_reply(path: Path, noted: TreeRequest, mode: Mode) -> AssociationReply | None:
+    try:
+        tree = read_tree_file(path)
+    except UnreadableTreeError:
+        return None
+    reply = reply_of_tree(tree, path.name, noted.dp_id, mode)
+    return reply if reply is not None and reply.outcome in _FINAL else None
+
+
 def _save(reply: AssociationReply, folder: Path, now: datetime) -> Path:
     assert reply.file_name is not None
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / reply.file_name
     part = path.with_name(path.name + ".part")
-    part.write_bytes(reply.document)
+    with open_beside(part, os.O_WRONLY | os.O_TRUNC) as stream:
+        stream.write(reply.document)
     part.replace(path)
     line = plain(
         TreeRequest(path.name, reply.asked, reply.requested, now.astimezone(UTC).isoformat(timespec="seconds"))
@@ -139,8 +186,9 @@ def _asked(path: Path) -> dict[str, TreeRequest]:
         try:
             values = json.loads(line)
             mode: Mode = "Raw2Master" if values["mode"] == "Raw2Master" else "Raw2Raw"
-            datetime.fromisoformat(values["time"])
+            if datetime.fromisoformat(values["time"]).tzinfo is None:
+                continue
             found[str(values["file"])] = TreeRequest(str(values["file"]), str(values["dp_id"]), mode, values["time"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue
     return found

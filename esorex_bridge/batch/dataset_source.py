@@ -6,7 +6,6 @@ One thread asks the archive and fetches; the driver takes what is ready whenever
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -28,6 +27,7 @@ from esorex_bridge.session import Session, Settings
 
 if TYPE_CHECKING:
     from esorex_bridge.archive.client import ArchiveClient
+    from esorex_bridge.archive.download_list import WantedFile
     from esorex_bridge.archive.report import Event, FileReport
 
 
@@ -251,9 +251,8 @@ class Supply:
 
     def _acquire(self, job: Job) -> None:
         """Ask, and fetch what the answers name. Runs in the fetching thread."""
-        from esorex_bridge.archive.acquisition import ask
+        from esorex_bridge.archive.acquisition import access_of, ask
         from esorex_bridge.archive.download_list import wanted
-        from esorex_bridge.archive.trees import save_trees
 
         if self._client is None:
             self._client = self._client_of()
@@ -261,20 +260,20 @@ class Supply:
         rows = {str(row["dp_id"]): row for query in job.queries for row in client.query(query)}
         if not rows:
             raise UserError("the archive has no frame that meets this; 'esorex-bridge query' shows what there is")
-        replies = ask(client, tuple(rows), job.mode, rows)
         folder = self._session(job).data_folder
-        save_trees(replies, folder, datetime.now(UTC))
-        names: dict[str, None] = {}  # one dataset after the other, so that the first can begin soon
+        replies = ask(client, tuple(rows), job.mode, rows, keep=folder)
+        access = access_of(rows)
+        files: dict[str, WantedFile] = {}  # one dataset after the other, so that the first can begin soon
         for reply in replies:
             if reply.tree is None:
                 said = f" ({'; '.join(reply.messages)})" if reply.messages else ""
                 self._heard.put(Unplanned(job.name, reply.asked, reply.outcome.value.replace("_", " ") + said))
                 continue
-            needed = wanted((), (reply,)).names
-            names.update(dict.fromkeys(needed))
-            self._heard.put(_Awaited(job, reply.tree, set(needed)))
-        self.fetching.files += len(names)
-        client.fetch(names, folder, progress=self._told)
+            needed = wanted((), (reply,), access=access)
+            files.update({file.name: file for file in needed.files})
+            self._heard.put(_Awaited(job, reply.tree, set(needed.names)))
+        self.fetching.files += len(files)
+        client.fetch(files.values(), folder, progress=self._told)
 
     def _told(self, event: Event) -> None:
         from esorex_bridge.archive.report import FileReport

@@ -16,12 +16,9 @@ if TYPE_CHECKING:
 
 def client(args: argparse.Namespace) -> ArchiveClient:
     """Return the client for a command line; it looks for credentials when a service wants them."""
-    from esorex_bridge.archive.client import ArchiveClient
-    from esorex_bridge.archive.saved_login import credentials
-    from esorex_bridge.archive.services import Services
+    from esorex_bridge.archive.opening import open_client
 
-    services = Services.at(args.archive) if args.archive else Services()
-    return ArchiveClient(services, credentials=lambda: credentials(os.environ, keyring=not args.archive))
+    return open_client(args.archive, os.environ)
 
 
 def mode(args: argparse.Namespace) -> Mode:

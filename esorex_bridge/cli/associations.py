@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -11,9 +11,7 @@ from esorex_bridge.cli import archive, options, output
 from esorex_bridge.errors import ArchiveError
 
 if TYPE_CHECKING:
-    from esorex_bridge.archive.calselector import AssociationReply
     from esorex_bridge.archive.client import ArchiveClient, Row
-    from esorex_bridge.datasets.association import Mode
 
 EXAMPLE = "esorex-bridge associations NACO.2016-03-02T00:30:00.076 --mode master"
 
@@ -27,13 +25,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ask, keep the trees, and print the cascades."""
-    from esorex_bridge.archive.calselector import Outcome
+    from esorex_bridge.archive.acquisition import ask
     from esorex_bridge.archive.trees import save_trees
     from esorex_bridge.cli.cascade_text import cascade_lines, document
+    from esorex_bridge.cli.fetch import is_answered
 
     names = archive.checked_names(args.dp_ids)
     with archive.client(args) as client:
-        replies = ask(client, names, archive.mode(args))
+        replies = ask(client, names, archive.mode(args), looked_up(client, names))
     paths = save_trees(replies, archive.data_folder(args), datetime.now(UTC))
     if args.json:
         output.emit_json({"associations": [document(reply) for reply in replies], "trees": [str(p) for p in paths]})
@@ -42,22 +41,14 @@ def run(args: argparse.Namespace) -> int:
             print("\n".join(cascade_lines(reply)))
         for path in paths:
             print(path)
-    return 1 if any(reply.outcome is Outcome.DENIED for reply in replies) else 0
+    return 0 if is_answered(replies) else 1
 
 
-def ask(
-    client: ArchiveClient, names: Sequence[str], mode: Mode, rows: Mapping[str, Row] | None = None
-) -> tuple[AssociationReply, ...]:
-    """Return calSelector's answers for frames; their rows are looked up where they are not known already."""
-    from esorex_bridge.archive import acquisition
-
-    return acquisition.ask(client, names, mode, _looked_up(client, names) if rows is None else rows)
-
-
-def _looked_up(client: ArchiveClient, names: Sequence[str]) -> dict[str, Row]:
+def looked_up(client: ArchiveClient, names: Sequence[str]) -> dict[str, Row]:
+    """Return what the archive says of frames that were named: template, category, release date."""
     from esorex_bridge.archive.query import Constraints
 
-    columns = ("dp_id", "dp_cat", "tpl_start")
+    columns = ("dp_id", "dp_cat", "tpl_start", "release_date")
     try:
         rows = client.query(Constraints(dp_ids=tuple(names), columns=columns, category=None))
     except ArchiveError as error:

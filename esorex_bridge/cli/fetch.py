@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,9 @@ if TYPE_CHECKING:
     from esorex_bridge.archive.download_list import Wanted, WantedFile
     from esorex_bridge.archive.report import FetchReport, FileReport
     from esorex_bridge.archive.unpack import Unpacking
+
+MANY = 100
+"""From so many frames on, fetching begins before all associations are known."""
 
 EXAMPLE = (
     "esorex-bridge fetch NACO.2016-03-02T00:30:00.076 --yes\n"
@@ -55,36 +57,100 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Find out what is needed, show it, and fetch it."""
-    from esorex_bridge.archive.trees import save_trees
-
+    """Find out what is needed, show it, and fetch it; many frames are fetched while calSelector is asked about them."""
     folder = archive.data_folder(args)
+    _refuse_unasked(args)
     with archive.client(args) as client:
-        request = _request(args, client, folder)
-        if args.list_only:
-            return _list(request, args)
-        if not args.json:
-            _show(request.wanted, folder)
-        if not args.yes and not _agreed(args):
+        rows = _rows(args, client)
+        names = tuple(rows) if args.from_query else archive.checked_names(args.dp_ids)
+        result: _Result | None
+        at_once = args.yes and not (args.list_only or args.no_calibrations) and len(names) > MANY
+        if at_once:
+            result = _fetch_while_asking(args, client, folder, names, rows)
+        else:
+            request = _request(args, client, folder, names, rows)
+            if args.list_only:
+                return _list(request, args)
+            result = _fetch_listed(args, client, folder, request)
+        if result is None:
             output.note("nothing was fetched")
             return 1
-        trees = save_trees(request.replies, folder, datetime.now(UTC))
-        report = fetch_watched(client, request.wanted.names, folder, args.parallel, args.unpack)
+        if not args.into and not args.no_calibrations:
+            _keep_breakpoints(client, args.root)
     if args.json:
-        output.emit_json(_document(request, report, folder, trees))
+        output.emit_json(_document(result, folder))
     else:
-        summary(report)
-    return 0 if is_done(report) else 1
+        summary(result.report)
+    return 0 if is_done(result.report) and is_answered(result.replies) else 1
+
+
+class _Result(Struct, frozen=True):
+    replies: tuple[AssociationReply, ...]
+    report: FetchReport
+
+
+def _fetch_listed(args: argparse.Namespace, client: ArchiveClient, folder: Path, request: _Request) -> _Result | None:
+    """Show what is wanted, and fetch it; None where the user does not want to."""
+    from esorex_bridge.archive.sizes import refuse_without_room
+
+    if not args.json:
+        _show(request.wanted, folder)
+    refuse_without_room(folder, (file.size_bytes or 0 for file in request.wanted.files if not file.present))
+    if not args.yes and not _agreed():
+        return None
+    report = fetch_watched(client, request.wanted.files, folder, args.parallel, args.unpack)
+    return _Result(request.replies, report)
+
+
+def _fetch_while_asking(
+    args: argparse.Namespace,
+    client: ArchiveClient,
+    folder: Path,
+    names: Sequence[str],
+    rows: Mapping[str, dict[str, Any]],
+) -> _Result:
+    """Fetch the frames while calSelector is asked what calibrates them, and calibrations as it names them."""
+    from esorex_bridge.archive.acquisition import FileStream
+    from esorex_bridge.archive.sizes import refuse_without_room
+    from esorex_bridge.cli.associations import looked_up
+    from esorex_bridge.cli.progress import FetchProgress
+    from esorex_bridge.cli.transfer_progress import watching
+
+    known = rows or looked_up(client, names)
+    refuse_without_room(folder, (int(row.get("access_estsize") or 0) * 1024 for row in known.values()))
+    output.note(f"{len(names)} science frames; calibrations are fetched as calSelector names them")
+    stream = FileStream(client, names, archive.mode(args), known, folder, FetchProgress(), args.with_night_logs)
+    with watching(len(names)) as progress:
+        report = client.fetch(stream, folder, args.parallel, progress, args.unpack)
+    return _Result(stream.replies, report)
+
+
+def _keep_breakpoints(client: ArchiveClient, root: Path) -> None:
+    from esorex_bridge.archive.breakpoints import FILE, refresh_breakpoints
+
+    if refresh_breakpoints(client.connection, root.absolute()):
+        output.note(f"breakpoints: {root / FILE}")
 
 
 def fetch_watched(
-    client: ArchiveClient, names: Sequence[str], folder: Path, parallel: int, unpacking: Unpacking = "auto"
+    client: ArchiveClient,
+    files: Sequence[str | WantedFile],
+    folder: Path,
+    parallel: int,
+    unpacking: Unpacking = "auto",
 ) -> FetchReport:
     """Fetch files, with progress on stderr."""
     from esorex_bridge.cli.transfer_progress import watching
 
-    with watching(len(names)) as progress:
-        return client.fetch(names, folder, parallel, progress, unpacking)
+    with watching(len(files)) as progress:
+        return client.fetch(files, folder, parallel, progress, unpacking)
+
+
+def is_answered(replies: Sequence[AssociationReply]) -> bool:
+    """Return whether calSelector answered for every frame: without an answer calibrations may be missing."""
+    from esorex_bridge.archive.calselector import Outcome
+
+    return not any(reply.outcome in (Outcome.UNANSWERED, Outcome.DENIED) for reply in replies)
 
 
 def is_done(report: FetchReport) -> bool:
@@ -114,20 +180,27 @@ class _Request(Struct, frozen=True):
     wanted: Wanted
 
 
-def _request(args: argparse.Namespace, client: ArchiveClient, folder: Path) -> _Request:
+def _request(
+    args: argparse.Namespace,
+    client: ArchiveClient,
+    folder: Path,
+    names: Sequence[str],
+    rows: Mapping[str, dict[str, Any]],
+) -> _Request:
+    from esorex_bridge.archive.acquisition import access_of, ask
     from esorex_bridge.archive.download import existing
     from esorex_bridge.archive.download_list import wanted
-    from esorex_bridge.cli.associations import ask
+    from esorex_bridge.cli.associations import looked_up
 
-    rows = _rows(args, client)
-    science = tuple(rows) if args.from_query else archive.checked_names(args.dp_ids)
     replies: tuple[AssociationReply, ...] = ()
+    known = rows or looked_up(client, names)
     if not args.no_calibrations:
-        replies = ask(client, science, archive.mode(args), rows if args.from_query else None)
+        replies = ask(client, names, archive.mode(args), known, None if args.list_only else folder)
     present = existing(folder) if folder.is_dir() else {}
-    first = wanted(science, replies, args.with_night_logs, present=present)
+    first = wanted(names, replies, args.with_night_logs, present=present)
     sizes = _sizes(client, [file.name for file in first.files if not file.present])
-    return _Request(science, replies, wanted(science, replies, args.with_night_logs, sizes, present))
+    access = access_of(known)
+    return _Request(tuple(names), replies, wanted(names, replies, args.with_night_logs, sizes, present, access))
 
 
 def _rows(args: argparse.Namespace, client: ArchiveClient) -> dict[str, dict[str, Any]]:
@@ -143,19 +216,14 @@ def _rows(args: argparse.Namespace, client: ArchiveClient) -> dict[str, dict[str
 
 
 def _sizes(client: ArchiveClient, names: Sequence[str]) -> dict[str, int]:
-    """Return the sizes of raw frames as the archive estimates them; none where it does not tell."""
-    from esorex_bridge.archive.query import Constraints
-    from esorex_bridge.files import is_dp_id, is_processed
+    """Return the sizes of files as the archive tells them; none where it does not."""
+    from esorex_bridge.archive.sizes import estimated_sizes
 
-    raw = tuple(name for name in names if is_dp_id(name) and not is_processed(name))
-    if not raw:
-        return {}
     try:
-        rows = client.query(Constraints(dp_ids=raw, columns=("dp_id", "access_estsize"), category=None))
+        return estimated_sizes(client, names)
     except ArchiveError as error:
         output.note(f"sizes are unknown: {error}")
         return {}
-    return {row["dp_id"]: int(row["access_estsize"]) * 1024 for row in rows if row["access_estsize"]}
 
 
 def _list(request: _Request, args: argparse.Namespace) -> int:
@@ -198,23 +266,28 @@ def _show(wanted: Wanted, folder: Path) -> None:
         output.note(f"warning: {line}")
 
 
-def _agreed(args: argparse.Namespace) -> bool:
-    if args.json or not sys.stdin.isatty():
-        raise UserError("nobody is there to be asked; give --yes to fetch, or --list-only to see the files")
+def _refuse_unasked(args: argparse.Namespace) -> None:
+    if not (args.yes or args.list_only) and (args.json or not sys.stdin.isatty()):
+        raise UserError("cannot prompt: not a terminal; give --yes to fetch, or --list-only to see the files")
+
+
+def _agreed() -> bool:
     print("fetch them? [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _document(request: _Request, report: FetchReport, folder: Path, trees: Sequence[Path]) -> dict[str, Any]:
+def _document(result: _Result, folder: Path) -> dict[str, Any]:
+    from esorex_bridge.archive.download_list import remarks
     from esorex_bridge.cli.cascade_text import document
 
     return {
         "folder": str(folder),
-        "complete": is_done(report),
-        "warnings": list(request.wanted.warnings),
-        "associations": [document(reply) for reply in request.replies],
-        "trees": [str(path) for path in trees],
-        "files": [file_document(file) for file in report.files],
+        "complete": is_done(result.report),
+        "answered": is_answered(result.replies),
+        "warnings": [line for reply in result.replies for line in remarks(reply)],
+        "associations": [document(reply) for reply in result.replies],
+        "trees": [str(folder / reply.file_name) for reply in result.replies if reply.file_name],
+        "files": [file_document(file) for file in result.report.files],
     }
 
 

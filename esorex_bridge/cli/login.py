@@ -24,15 +24,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Ask for what is missing, check it, keep it."""
     from esorex_bridge.archive.auth import PASSWORD_VARIABLE, USER_VARIABLE, Credentials, store_password
-    from esorex_bridge.archive.client import ArchiveClient
-    from esorex_bridge.archive.services import Services
+    from esorex_bridge.archive.opening import open_client
 
     user = args.user or os.environ.get(USER_VARIABLE) or _asked("ESO user: ")
     from_environment = os.environ.get(PASSWORD_VARIABLE) if user == os.environ.get(USER_VARIABLE) else None
     password = from_environment or _asked_secretly(user)
     found = Credentials(user, password, "environment" if from_environment else "prompt")
-    services = Services.at(args.archive) if args.archive else Services()
-    with ArchiveClient(services, credentials=found) as client:
+    with open_client(args.archive, os.environ, found) as client:
         client.whoami()
     keep = not args.no_keyring and not from_environment and not args.archive
     if keep:

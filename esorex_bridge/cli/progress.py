@@ -62,15 +62,20 @@ class FetchProgress:
         """Tell how many frames the query found."""
         output.note(f"query: {len(rows)} science frames")
 
-    def associated(self, replies: Sequence[AssociationReply], files: Sequence[str]) -> None:
-        """Tell what calSelector answered, with what should be known before trusting it."""
+    def associating(self, replies: Sequence[AssociationReply], frames: int, of: int) -> None:
+        """Tell how many frames have their answer, and what should be known before trusting what came just now."""
         from esorex_bridge.archive.download_list import remarks
 
-        trees = sum(reply.tree is not None for reply in replies)
-        output.note(f"calSelector: {trees} association trees, which name {len(files)} files")
+        if frames < of:
+            output.note(f"calSelector: {frames} of {of} frames")
         for reply in replies:
             for remark in remarks(reply):
                 output.note(f"  {remark}")
+
+    def associated(self, replies: Sequence[AssociationReply], files: Sequence[str]) -> None:
+        """Tell what calSelector answered."""
+        trees = sum(reply.tree is not None for reply in replies)
+        output.note(f"calSelector: {trees} association trees, which name {len(files)} files")
 
     def fetching(self, files: int) -> AbstractContextManager[Transfer]:
         """Give what downloads tell their progress to."""

@@ -101,7 +101,9 @@ def test_fetch_lists_what_it_would_fetch(bridge: Bridge) -> None:
     roles = [file["role"] for file in found["files"]]
     assert code == 0 and roles.count("science") == 5 and roles.count("night log") == 5 and "calibration" in roles
     assert all(file["size_bytes"] for file in found["files"] if file["role"] == "science")
-    assert bridge.archive.count("file") == 0
+    asked = [request for request in bridge.archive.requests if request.kind == "file"]
+    assert [request.range for request in asked] == ["bytes=0-0"]  # the size of the static
+    assert all(file["size_bytes"] for file in found["files"] if file["role"] != "night log")
 
 
 def test_fetch_asks_before_it_fetches_and_needs_yes_where_nobody_can_answer(bridge: Bridge) -> None:
@@ -124,7 +126,8 @@ def test_fetch_brings_science_siblings_calibrations_trees_and_night_logs(bridge:
 def test_fetch_from_a_query_asks_calselector_once(bridge: Bridge) -> None:
     code, out, _ = bridge("fetch", "--from-query", "--instrument", "naco", "--night", "2016-03-01", "--yes")
     assert code == 0 and "fetched" in out
-    assert bridge.archive.count("calselector") == 1
+    paths = [request.path for request in bridge.archive.requests if request.kind == "calselector"]
+    assert paths == ["/calselector/v1/associations", "/calselector/v1/breakpoints"]
 
 
 def test_fetch_without_calibrations_brings_the_frames_alone(bridge: Bridge) -> None:

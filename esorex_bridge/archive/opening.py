@@ -1,0 +1,57 @@
+"""Opening: the client that the settings of a command and its environment give."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from esorex_bridge.archive.auth import Credentials
+from esorex_bridge.archive.client import ArchiveClient
+from esorex_bridge.archive.connection import FindCredentials
+from esorex_bridge.archive.exchange import RetryPolicy
+from esorex_bridge.archive.saved_login import credentials
+from esorex_bridge.archive.services import Services
+from esorex_bridge.errors import UserError
+
+PATIENCE_VARIABLE = "ESOREX_BRIDGE_PATIENCE"
+"""A factor for all pauses between tries; 1 where it is not set."""
+
+
+def open_client(
+    address: str | None,
+    environment: Mapping[str, str],
+    known: FindCredentials | Credentials | None = None,
+    patience: RetryPolicy | None = None,
+) -> ArchiveClient:
+    """Return the client for an archive.
+
+    Parameters
+    ----------
+    address : str or None
+        One base address for all services; None for ESO's own.
+    environment : mapping
+        Where user and password may stand, and how patient to be.
+    known : Credentials or callable, optional
+        Who logs in, where that is known; else they are looked for when a service wants them.
+    patience : RetryPolicy, optional
+        How long to bear with a service.
+
+    Raises
+    ------
+    UserError
+        If the address is no address, or a variable is malformed.
+    """
+    services = Services.at(address) if address else Services()
+    found = known or (lambda: credentials(environment, keyring=not address))
+    scaled = (patience or RetryPolicy()).scaled(_factor(environment))
+    return ArchiveClient(services, credentials=found, patience=scaled)
+
+
+def _factor(environment: Mapping[str, str]) -> float:
+    text = environment.get(PATIENCE_VARIABLE, "1")
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = -1.0
+    if not 0 <= factor <= 1000:
+        raise UserError(f"{PATIENCE_VARIABLE}={text} is not a factor for pauses; give a number from 0 to 1000")
+    return factor

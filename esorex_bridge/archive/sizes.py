@@ -1,0 +1,84 @@
+"""Sizes: how much there is to fetch, and whether it fits on the disk, before anything is fetched."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from esorex_bridge.archive.query import Constraints
+from esorex_bridge.errors import ArchiveError, UserError
+from esorex_bridge.files import is_dp_id, is_processed
+
+if TYPE_CHECKING:
+    from esorex_bridge.archive.client import ArchiveClient
+    from esorex_bridge.archive.connection import Connection
+
+MOST_RANGES = 200
+"""Processed files whose size is asked for, by one request each; the archive's tables do not list them."""
+
+_PARALLEL = 4
+_TOTAL = re.compile(r"bytes [0-9]{1,18}-[0-9]{1,18}/([0-9]{1,18})")
+
+
+def estimated_sizes(client: ArchiveClient, names: Sequence[str]) -> dict[str, int]:
+    """Return the sizes of files in bytes, as far as the archive tells them: of raw frames an estimate.
+
+    Raises
+    ------
+    ArchiveError
+        If a service fails.
+    """
+    raw = tuple(name for name in names if is_dp_id(name) and not is_processed(name))
+    found: dict[str, int] = {}
+    if raw:
+        rows = client.query(Constraints(dp_ids=raw, columns=("dp_id", "access_estsize"), category=None))
+        found |= {str(row["dp_id"]): int(row["access_estsize"]) * 1024 for row in rows if row["access_estsize"]}
+    return found | _processed_sizes(client.connection, [name for name in names if is_processed(name)])
+
+
+def _processed_sizes(connection: Connection, names: Sequence[str]) -> dict[str, int]:
+    def size(name: str) -> int | None:
+        try:
+            return size_by_range(connection, name)
+        except ArchiveError:
+            return None
+
+    with ThreadPoolExecutor(_PARALLEL) as pool:
+        sizes = dict(zip(names[:MOST_RANGES], pool.map(size, names[:MOST_RANGES]), strict=True))
+    return {name: bytes_ for name, bytes_ in sizes.items() if bytes_ is not None}
+
+
+def size_by_range(connection: Connection, name: str) -> int | None:
+    """Return the size of a file by asking for its first byte; None where the archive does not tell it so."""
+    url = connection.services.file_url(name)
+    headers = {"Range": "bytes=0-0", "Accept-Encoding": "identity"}
+    with closing(connection.open("GET", url, headers=headers, anonymous=True, attempts=2)) as response:
+        match = _TOTAL.fullmatch(response.headers.get("Content-Range", "").strip())
+        length = response.headers.get("Content-Length", "")
+        if response.status_code == 206 and match is not None:
+            return int(match[1])
+        known = response.status_code == 200 and length.isascii() and length.isdigit() and len(length) <= 18
+        return int(length) if known else None
+
+
+def refuse_without_room(folder: Path, sizes_bytes: Iterable[int]) -> None:
+    """Refuse to fetch what does not fit on the disk.
+
+    Raises
+    ------
+    UserError
+        If the estimate is larger than what is free.
+    """
+    needed = sum(sizes_bytes)
+    place = next((path for path in (folder, *folder.parents) if path.is_dir()), Path("/"))
+    free = shutil.disk_usage(place).free
+    if needed > free:
+        raise UserError(
+            f"about {needed / 1e9:.1f} GB are to be fetched, and {place} has {free / 1e9:.1f} GB free; "
+            "make room, choose another folder, or ask for less"
+        )
