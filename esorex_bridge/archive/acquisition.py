@@ -160,7 +160,8 @@ class FileStream:
 
     def __iter__(self) -> Iterator[WantedFile]:
         """Yield the files."""
-        access = access_of(self._rows)
+        known: dict[str, Row] = dict(self._rows)
+        access = access_of(known)
         given: set[str] = set()
         for file in wanted(self._names, (), self._night_logs, access=access).files:
             given.add(file.name)
@@ -168,6 +169,7 @@ class FileStream:
         answered: set[str] = set()
         for batch in ask_in_batches(self._client, self._names, self._mode, self._rows, self._folder):
             self._replies += batch
+            known.update(rows_of_siblings(known, batch))
             answered.update(name for reply in batch for name in (reply.asked, *reply.covers))
             if self._watcher is not None:
                 done = sum(name in answered for name in self._names)
@@ -176,6 +178,13 @@ class FileStream:
                 if file.name not in given:
                     given.add(file.name)
                     yield file
+
+
+def rows_of_siblings(rows: Mapping[str, Row], replies: Iterable[AssociationReply]) -> dict[str, Row]:
+    """Return rows for the frames that calSelector added: those of one template are released together."""
+    return {
+        name: rows[reply.asked] for reply in replies if reply.asked in rows for name in reply.covers if name not in rows
+    }
 
 
 def access_of(rows: Mapping[str, Row]) -> Callable[[str, str], Access]:

@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
         output.emit_json({"associations": [document(reply) for reply in replies], "trees": [str(p) for p in paths]})
     else:
         for reply in replies:
-            print("\n".join(cascade_lines(reply)))
+            print(output.shown("\n".join(cascade_lines(reply))))
         for path in paths:
             print(path)
     return 0 if is_answered(replies) else 1

@@ -187,7 +187,7 @@ def _request(
     names: Sequence[str],
     rows: Mapping[str, dict[str, Any]],
 ) -> _Request:
-    from esorex_bridge.archive.acquisition import access_of, ask
+    from esorex_bridge.archive.acquisition import access_of, ask, rows_of_siblings
     from esorex_bridge.archive.download import existing
     from esorex_bridge.archive.download_list import wanted
     from esorex_bridge.cli.associations import looked_up
@@ -199,7 +199,7 @@ def _request(
     present = existing(folder) if folder.is_dir() else {}
     first = wanted(names, replies, args.with_night_logs, present=present)
     sizes = _sizes(client, [file.name for file in first.files if not file.present])
-    access = access_of(known)
+    access = access_of({**known, **rows_of_siblings(known, replies)})
     return _Request(tuple(names), replies, wanted(names, replies, args.with_night_logs, sizes, present, access))
 
 

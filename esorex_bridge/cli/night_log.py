@@ -23,6 +23,6 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         output.emit_json({"dp_id": name, "grade": log.grade, "grades": list(log.grades), "text": log.text})
         return 0
-    print(log.text.rstrip())
+    print(output.shown(log.text.rstrip().replace("\t", "    ")))
     output.note(f"grade: {log.grade or 'none given'}")
     return 0

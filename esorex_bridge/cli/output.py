@@ -10,11 +10,17 @@ import traceback
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from esorex_bridge.values import visible
+
 
 def configure(verbose: int) -> None:
-    """Send log messages to stderr: warnings by default, more with each `-v`."""
+    """Send log messages to stderr: warnings by default, more with each `-v`; of other libraries, errors alone."""
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s", force=True)
+    logging.basicConfig(
+        level=logging.ERROR, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s", force=True
+    )
+    for name in ("esorex_bridge", "reflex_actors"):
+        logging.getLogger(name).setLevel(level)
 
 
 def emit_json(document: Any) -> None:
@@ -25,12 +31,17 @@ def emit_json(document: Any) -> None:
 
 def note(text: str) -> None:
     """Tell the user something beside the result (stderr)."""
-    sys.stderr.write(f"{text}\n")  # one write, because threads tell of their progress too
+    sys.stderr.write(f"{shown(text)}\n")  # one write, because threads tell of their progress too
+
+
+def shown(text: str) -> str:
+    """Return a text with everything escaped that a terminal would obey or hide; its lines stay lines."""
+    return "\n".join(map(visible, text.split("\n")))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
     """Print a table: drawn on a terminal, plain aligned columns with nothing cut in a log or a pipe."""
-    texts = [[str(cell) for cell in row] for row in rows]
+    texts = [[visible(str(cell)) for cell in row] for row in rows]
     if sys.stdout.isatty():
         _drawn(columns, texts, title)
         return

@@ -42,9 +42,12 @@ def _patched(fits: bytes) -> bytes:
 
 
 def _with_cards(fits: bytes, *cards: str) -> bytes:
-    """Return a file with cards before the END of its primary header."""
+    """Return a file with cards before the END of its primary header, in the place of those of their names."""
     end = next(at for at in range(0, len(fits), _CARD) if fits[at : at + _CARD] == _END)
-    header = fits[:end] + b"".join(card.encode().ljust(_CARD) for card in cards) + _END
+    names = tuple(card[:9].encode() for card in cards if card[8:9] == "=")
+    kept = (fits[at : at + _CARD] for at in range(0, end, _CARD))
+    header = b"".join(card for card in kept if not card.startswith(names or (b"\0",)))
+    header += b"".join(card.encode().ljust(_CARD) for card in cards) + _END
     data = fits[-(-(end + _CARD) // _BLOCK) * _BLOCK :]
     return header + b" " * (-len(header) % _BLOCK) + data
 
