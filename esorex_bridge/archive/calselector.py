@@ -200,6 +200,11 @@ def read_replies(asked: Sequence[str], mode: Mode, found: Iterable[Document]) ->
     return tuple(first.values())
 
 
+def all_answered(replies: Iterable[AssociationReply]) -> bool:
+    """Return whether the service answered for every frame: where it did not, calibrations may be missing."""
+    return not any(reply.outcome in (Outcome.UNANSWERED, Outcome.DENIED) for reply in replies)
+
+
 def unanswered(asked: Iterable[str], replies: Iterable[AssociationReply]) -> tuple[str, ...]:
     """Return the frames that no reply covers, in their order."""
     covered = {name for reply in replies for name in (reply.asked, *reply.covers)}

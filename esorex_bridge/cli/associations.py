@@ -26,9 +26,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Ask, keep the trees, and print the cascades."""
     from esorex_bridge.archive.acquisition import ask
+    from esorex_bridge.archive.calselector import all_answered
     from esorex_bridge.archive.trees import save_trees
     from esorex_bridge.cli.cascade_text import cascade_lines, document
-    from esorex_bridge.cli.fetch import is_answered
 
     names = archive.checked_names(args.dp_ids)
     with archive.client(args) as client:
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
             print(output.shown("\n".join(cascade_lines(reply))))
         for path in paths:
             print(path)
-    return 0 if is_answered(replies) else 1
+    return 0 if all_answered(replies) else 1
 
 
 def looked_up(client: ArchiveClient, names: Sequence[str]) -> dict[str, Row]:

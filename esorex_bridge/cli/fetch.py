@@ -58,6 +58,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Find out what is needed, show it, and fetch it; many frames are fetched while calSelector is asked about them."""
+    from esorex_bridge.archive.calselector import all_answered
+
     folder = archive.data_folder(args)
     _refuse_unasked(args)
     with archive.client(args) as client:
@@ -81,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
         output.emit_json(_document(result, folder))
     else:
         summary(result.report)
-    return 0 if is_done(result.report) and is_answered(result.replies) else 1
+    return 0 if is_done(result.report) and all_answered(result.replies) else 1
 
 
 class _Result(Struct, frozen=True):
@@ -144,13 +146,6 @@ def fetch_watched(
 
     with watching(len(files)) as progress:
         return client.fetch(files, folder, parallel, progress, unpacking)
-
-
-def is_answered(replies: Sequence[AssociationReply]) -> bool:
-    """Return whether calSelector answered for every frame: without an answer calibrations may be missing."""
-    from esorex_bridge.archive.calselector import Outcome
-
-    return not any(reply.outcome in (Outcome.UNANSWERED, Outcome.DENIED) for reply in replies)
 
 
 def is_done(report: FetchReport) -> bool:
@@ -277,13 +272,14 @@ def _agreed() -> bool:
 
 
 def _document(result: _Result, folder: Path) -> dict[str, Any]:
+    from esorex_bridge.archive.calselector import all_answered
     from esorex_bridge.archive.download_list import remarks
     from esorex_bridge.cli.cascade_text import document
 
     return {
         "folder": str(folder),
         "complete": is_done(result.report),
-        "answered": is_answered(result.replies),
+        "answered": all_answered(result.replies),
         "warnings": [line for reply in result.replies for line in remarks(reply)],
         "associations": [document(reply) for reply in result.replies],
         "trees": [str(folder / reply.file_name) for reply in result.replies if reply.file_name],
