@@ -19,6 +19,10 @@ RECIPE_DEFAULT = "recipe default"
 """The origin of a value that nobody gave."""
 
 
+_LEAST_INT, _MOST_INT = -(2**31), 2**31 - 1
+"""What an `int` of a recipe holds; EsoRex makes -1 of what is larger, and says nothing."""
+
+
 class ParameterError(UserError):
     """A parameter is unknown to its recipe, or its value is not allowed there."""
 
@@ -157,6 +161,9 @@ def checked(schema: ParameterSchema, setting: ParameterSetting) -> Value:
     if schema.choices and value not in schema.choices:
         allowed = ", ".join(map(str, schema.choices))
         raise ParameterError(f"{_place(setting)} is {value}; allowed: {allowed} (from {setting.origin})")
+    if schema.valtype == "int" and not _LEAST_INT <= int(value) <= _MOST_INT:
+        limits = f"{_LEAST_INT} to {_MOST_INT}"
+        raise ParameterError(f"{_place(setting)} is {value}; recipes take {limits} (from {setting.origin})")
     if isinstance(value, int | float) and not isinstance(value, bool):
         low = schema.minimum is not None and value < schema.minimum
         high = schema.maximum is not None and value > schema.maximum

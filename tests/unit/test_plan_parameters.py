@@ -2,7 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from esorex_bridge.definitions.parameters import ParameterError, ParameterSetting, effective, read_schemas
+from esorex_bridge.definitions.parameters import (
+    ParameterError,
+    ParameterSchema,
+    ParameterSetting,
+    effective,
+    read_schemas,
+)
 
 SCHEMAS = read_schemas(
     """[
@@ -56,3 +62,10 @@ def test_the_later_setting_wins_and_full_names_are_understood() -> None:
 def test_a_value_that_the_recipe_would_refuse_is_refused_before_it_runs(name: str, value: str, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         values(**{name: value})
+
+
+@pytest.mark.parametrize("value", ["99999999999999999999", -(2**31) - 1, 2**31])
+def test_a_whole_number_that_a_recipe_cannot_hold_is_refused(value: str | int) -> None:
+    schema = ParameterSchema("toy.n", "n", "int", 4)
+    with pytest.raises(ParameterError, match="recipes take -2147483648 to 2147483647"):
+        effective("toy", (schema,), (ParameterSetting("toy", "n", value, "--set"),))
