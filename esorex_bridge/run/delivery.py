@@ -1,35 +1,101 @@
-"""End products: what a dataset is for, copied under names that people can read.
+"""End products: what a dataset is for, under names that people can read, with a README and where they come from.
 
-Named as Reflex's ProductRenamer does by default, `<OBS NAME>_<PRO CATG>`, in `<time of the run>/<dataset>/`. A product
-that was delivered before and lies there unchanged is not delivered again.
+The one delivery for the command line, batches and the actors. Named as Reflex's ProductRenamer does by default,
+`<OBS NAME>_<PRO CATG>`, in `<time of the run>/<dataset>/`. An end product belongs to the content of a product: what was
+delivered before and still holds that content is not delivered again; what was edited there is left to whoever did it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from itertools import count
 from pathlib import Path
+from typing import Literal, get_args
 
+from msgspec import Struct
 from msgspec.structs import replace
 
-from esorex_bridge.errors import DataError
+from esorex_bridge.disk.atomic import WriteError, copy_whole, write_whole
+from esorex_bridge.disk.digest import Reading
+from esorex_bridge.errors import DataError, UserError
+from esorex_bridge.files import Digest
 from esorex_bridge.fits.header import read_header
+from esorex_bridge.fits.verify import read_fits, verify_fits
 from esorex_bridge.reuse.record import Product, Record
+from esorex_bridge.run.origin import origin_of
 from esorex_bridge.store.step_store import SqliteStore
-from esorex_bridge.workspace.folders import Workspace, copy_whole, free_name, safe_name
+from esorex_bridge.workspace.folders import Workspace, safe_name
 from esorex_bridge.workspace.locks import locked
+
+REFLEX_PATTERN = "HIERARCH.ESO.OBS.NAME,'_',HIERARCH.ESO.PRO.CATG"
+"""How Reflex names end products: keywords, and texts in quotes, by commas."""
+
+PROVENANCE = "provenance.json"
+_PROVENANCE_VERSION = 1
+
+CopyMode = Literal["copy", "link"]
+ExistsMode = Literal["append_version", "overwrite", "stop"]
+
+
+class DeliveryRule(Struct, frozen=True):
+    """How end products are named and placed.
+
+    Parameters
+    ----------
+    pattern : str
+        Names them: keywords, and texts in quotes, by commas.
+    copy : {'copy', 'link'}
+        Whether they are copies or symbolic links.
+    exists : {'append_version', 'overwrite', 'stop'}
+        What to do where another file has the name.
+    """
+
+    pattern: str = REFLEX_PATTERN
+    copy: CopyMode = "copy"
+    exists: ExistsMode = "append_version"
+
+
+class Delivered(Struct, frozen=True):
+    """A product in its place among the end products, with what was read of it there."""
+
+    source: Path
+    target: Path
+    reading: Reading
+
+
+_RULE = DeliveryRule()
+
+
+def delivery_rule(pattern: str, copy: str, exists: str) -> DeliveryRule:
+    """Return a rule from texts, as Reflex's ProductRenamer has them.
+
+    Raises
+    ------
+    UserError
+        If a mode is not known.
+    """
+    found = next((mode for mode in get_args(CopyMode) if mode == copy), None)
+    if found is None:
+        raise UserError(f"copy_mode is '{copy}'; it must be copy or link")
+    known = next((mode for mode in get_args(ExistsMode) if mode == exists), None)
+    if known is None:
+        raise UserError(f"exists_mode is '{exists}'; it must be append_version, overwrite or stop")
+    return DeliveryRule(pattern, found, known)
 
 
 def deliver(
     dataset: str, workflow: str, record: Record, store: SqliteStore, workspace: Workspace, started: datetime
 ) -> tuple[Product, ...]:
-    """Return the end products of a dataset, copied into place where they are not there yet.
+    """Return the end products of a dataset, brought into place where they are not there yet.
 
     Parameters
     ----------
     dataset, workflow : str
-        Names the folder; and whose books they are noted in.
+        Names the folder; and in whose bookkeeping they are recorded.
     record : Record
         Of the step whose products are delivered.
     store : SqliteStore
@@ -38,60 +104,162 @@ def deliver(
         Has the folder of end products.
     started : datetime
         When the run began; names the folder above the dataset's.
+
+    Raises
+    ------
+    DataError
+        If a product is another one than recorded.
+    WriteError
+        If the folder cannot be written.
     """
     with locked(workspace.locks / f"end_{record.key}"):
         earlier = _earlier(dataset, record, store)
         if earlier:
             return earlier
-        delivered = _delivered(dataset, record, store, workspace.end_products / f"{started:%Y-%m-%dT%H:%M:%S}")
-        renamed = {end.path: made.path for end, made in zip(delivered, record.products, strict=True)}
-        _note(workspace.reflex_database(workflow), dataset, renamed, started)
-        return delivered
+        place = workspace.end_products / f"{started:%Y-%m-%dT%H:%M:%S}" / safe_name(dataset)
+        contents = {product.path: product.digest for product in record.products}
+        delivered = place_products(contents, place, dataset)
+        store.record_end_products(dataset, record.key, {each.target: each.reading for each in delivered})
+        record_for_reflex(workspace.reflex_database(workflow), dataset, delivered, started)
+        return tuple(
+            replace(product, file=str(each.target), stamp="")
+            for product, each in zip(record.products, delivered, strict=True)
+        )
 
 
-def _note(database: Path, dataset: str, renamed: Mapping[Path, Path], started: datetime) -> None:
-    """Note the end products in Reflex's bookkeeping, where there is one; what they are does not depend on it."""
+def place_products(
+    contents: Mapping[Path, Digest | None], place: Path, dataset: str, rule: DeliveryRule = _RULE
+) -> tuple[Delivered, ...]:
+    """Bring products into a dataset's folder of end products, with README and provenance beside them.
+
+    Parameters
+    ----------
+    contents : mapping of Path to Digest or None
+        Products, and what they must hold; None where that is not known beforehand.
+    place : Path
+        The dataset's folder; made where it is missing.
+    dataset : str
+        Its name, for the README.
+    rule : DeliveryRule
+        Names and places them.
+
+    Raises
+    ------
+    DataError
+        If a product is damaged or another one than stated, or its name is taken and the rule says `stop`.
+    WriteError
+        If the folder cannot be written.
+    """
+    delivered = tuple(place_product(source, digest, place, rule) for source, digest in contents.items())
+    told = [origin_of(each.target) for each in delivered]
+    _add_to_provenance(place / PROVENANCE, dataset, told)
+    _add_to_readme(place, dataset, (each.target for each in delivered))
+    return delivered
+
+
+def readme_entry(place: Path, dataset: str, names: Iterable[str]) -> str:
+    """Return what the README says of a dataset, in Reflex's words."""
+    listed = "".join(f"    {name}\n" for name in names)
+    return f"{dataset}\n  Dataset has been reduced and saved in {place} with files:\n{listed}"
+
+
+def record_for_reflex(database: Path, dataset: str, delivered: Sequence[Delivered], now: datetime) -> None:
+    """Record end products in Reflex's bookkeeping, where there is one; what they are does not depend on it."""
     from esorex_bridge.reflex.bookkeeping_db import add_final_products
 
     if database.exists():
+        renamed = {each.target: each.source for each in delivered}
         with suppress(DataError):
-            add_final_products(database, dataset, renamed, started.astimezone())
+            add_final_products(database, dataset, renamed, now.astimezone())
+
+
+def end_name(product: Path, pattern: str = REFLEX_PATTERN) -> str:
+    """Return the name of an end product without ending, as Reflex's ProductRenamer gives it."""
+    header = read_header(product)
+    words = []
+    for part in pattern.split(","):
+        text = part.strip()
+        if text[:1] == text[-1:] == "'" and len(text) > 1:
+            words.append(text[1:-1])
+        elif text:
+            value = header.get(text.partition("[")[0].removeprefix("HIERARCH.ESO."))
+            words.append(safe_name(str(value)) if value not in (None, "") else "_UNKNOWN_")
+    return safe_name("".join(words) or product.stem)
 
 
 def _earlier(dataset: str, record: Record, store: SqliteStore) -> tuple[Product, ...]:
-    """Return what was delivered before, where all of it still lies there unchanged."""
-    paths = store.end_products(dataset, record.key)
-    if len(paths) != len(record.products) or not all(map(_is_still, paths, record.products)):
+    """Return what was delivered before, where all of it still lies there with the content of these products."""
+    paths = tuple(map(str, store.end_products(dataset, record.key)))
+    if len(paths) != len(record.products) or not all(map(os.path.exists, paths)):
         return ()
-    return tuple(replace(product, file=str(path)) for product, path in zip(record.products, paths, strict=True))
+    contents = store.digests(paths)
+    if [contents[path] for path in paths] != [product.digest for product in record.products]:
+        return ()
+    return tuple(replace(product, file=path, stamp="") for product, path in zip(record.products, paths, strict=True))
 
 
-def _delivered(dataset: str, record: Record, store: SqliteStore, folder: Path) -> tuple[Product, ...]:
-    products = record.products
-    place = folder / safe_name(dataset)
-    delivered: dict[Path, Product] = {}
-    for product in products:
-        target = free_name(place, _stem(product), ".fits")
-        copy_whole(product.path, target)
-        delivered[target] = replace(product, file=str(target))
-    store.record_end_products(dataset, record.key, {path: product.digest for path, product in delivered.items()})
-    _say(folder, dataset, delivered)
-    return tuple(delivered.values())
+def place_product(source: Path, digest: Digest | None, place: Path, rule: DeliveryRule = _RULE) -> Delivered:
+    """Bring one product into a folder under the name of its contents; parameters and errors as `place_products`.
+
+    A product that is there already, with the same content, is left as it is.
+    """
+    content = digest if digest is not None else verify_fits(source, checksums=False).digest
+    target = _free_place(place, end_name(source, rule.pattern), source, content, rule)
+    if rule.copy == "link":
+        target.unlink(missing_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(source)
+    elif not _holds(target, source, content):
+        copy_whole(source, target)
+        status = source.stat()
+        os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
+    found, stamp = read_fits(target, checksums=False)
+    if found.digest != content:
+        raise DataError(f"{source} is another file than recorded; run again")
+    return Delivered(source, target, Reading(found.digest, stamp))
 
 
-def _stem(product: Product) -> str:
-    header = read_header(product.path)
-    words = (header.get("OBS.NAME"), header.get("PRO.CATG"))
-    return "_".join(safe_name(str(word)) if word else "_UNKNOWN_" for word in words)
+def _free_place(place: Path, stem: str, source: Path, content: Digest, rule: DeliveryRule) -> Path:
+    path = place / f"{stem}.fits"
+    if not os.path.lexists(path) or rule.exists == "overwrite":
+        return path
+    if rule.exists == "stop":
+        raise DataError(f"{path} exists; set exists_mode to append_version or overwrite, or remove it")
+    versions = (place / f"{stem}{f'_{number}' if number else ''}.fits" for number in count())
+    return next(path for path in versions if not os.path.lexists(path) or _holds(path, source, content))
 
 
-def _is_still(path: Path, product: Product) -> bool:
-    return path.exists() and path.stat().st_size == product.size_bytes
+def _holds(target: Path, source: Path, content: Digest) -> bool:
+    """Tell whether a file among the end products already holds the content of a product."""
+    if target.is_symlink():
+        return target.resolve() == source.resolve()
+    if not target.exists():
+        return False
+    with suppress(DataError):
+        return verify_fits(target, checksums=False).digest == content
+    return False
 
 
-def _say(folder: Path, dataset: str, delivered: Iterable[Path]) -> None:
-    with (folder / "README").open("a", encoding="utf-8") as readme:
-        names = "".join(f"    {path.name}\n" for path in delivered)
-        readme.write(
-            f"{dataset}\n  Dataset has been reduced and saved in {folder / safe_name(dataset)} with files:\n{names}"
-        )
+def _add_to_provenance(path: Path, dataset: str, told: Sequence[Mapping[str, object]]) -> None:
+    """Write where the end products of a dataset come from, beside those of its other steps."""
+    here = {str(each["product"]) for each in told}
+    kept = [each for each in _earlier_provenance(path) if each.get("product") not in here]
+    document = {"version": _PROVENANCE_VERSION, "dataset": dataset, "products": [*kept, *told]}
+    write_whole(path, json.dumps(document, indent=1) + "\n")
+
+
+def _earlier_provenance(path: Path) -> list[dict[str, object]]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))["products"]
+        return [each for each in found if isinstance(each, dict)]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _add_to_readme(place: Path, dataset: str, targets: Iterable[Path]) -> None:
+    readme = place.parent / "README"
+    try:
+        with readme.open("a", encoding="utf-8") as stream:
+            stream.write(readme_entry(place, dataset, (path.name for path in targets)))
+    except OSError as error:
+        raise WriteError(f"{readme} cannot be written: {error.strerror or error}; make room and run again") from error

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from esorex_bridge.disk.atomic import written_whole
 from esorex_bridge.plan.plan import FileInput, Plan, Step, StepName
 from esorex_bridge.plan.sof import Link, Sof, of_entries, readable
 from esorex_bridge.reuse.record import Product
-from esorex_bridge.workspace.folders import make_links, safe_name, written_whole
+from esorex_bridge.workspace.folders import make_links, safe_name
 
 Made = Mapping[StepName, tuple[Product, ...]]
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -126,33 +124,6 @@ def make_links(links: tuple[Link, ...]) -> None:
         link.at.parent.mkdir(parents=True, exist_ok=True)
         link.at.unlink(missing_ok=True)
         link.at.symlink_to(link.to)
-
-
-def copy_whole(source: Path, target: Path) -> None:
-    """Copy a file so that the target is there whole or not at all."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(target) as part:
-        shutil.copyfile(source, part)
-
-
-@contextmanager
-def written_whole(target: Path) -> Iterator[Path]:
-    """Give a path to write to, beside the target, that is renamed to it at the end."""
-    part = target.with_name(f".{target.name}.part")
-    try:
-        yield part
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def free_name(folder: Path, stem: str, suffix: str) -> Path:
-    """Return a path in a folder that is not taken, with Reflex's `_1`, `_2` … appended where it must be."""
-    for number in range(_FREE_NAME_TRIES):
-        path = folder / f"{stem}{f'_{number}' if number else ''}{suffix}"
-        if not path.exists():
-            return path
-    raise DataError(f"{folder} holds more than {_FREE_NAME_TRIES} files named {stem}; tidy it up")
 
 
 def safe_name(text: str) -> str:

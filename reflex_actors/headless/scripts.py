@@ -11,12 +11,13 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from esorex_bridge.errors import BridgeError
+from esorex_bridge.run.delivery import delivery_rule, place_product, record_for_reflex
 from reflex_actors.actors import NAMES
-from reflex_actors.end_products import Naming, deliver
 from reflex_actors.headless.director import Fire
 from reflex_actors.headless.network import Node
 from reflex_actors.headless.running import Firing, Running, pairs
@@ -253,22 +254,16 @@ def _rename(node: Node, run: Running) -> None:
         run.account.end(number, "foreseen", sof)
         node.send("sof_out", sof)
         return
-    naming = Naming(node.text("RenameKeywords"), node.text("CopyMode", "copy"), node.text("OutputExistsMode"))
+    rule = delivery_rule(node.text("RenameKeywords"), node.text("CopyMode", "copy"), node.text("OutputExistsMode"))
     place = Path(node.text("FinalProductDirectory"), node.text("SubDir"))
-    targets = {file.name: deliver(Path(file.name), place, naming) for file in sof.files}
-    database = node.text("BookkeepingDB")
-    _note_in_database(Path(database) if database else None, sof.dataset, targets)
-    renamed = sof.with_files(replace(file, name=str(targets[file.name]), checksum=None) for file in sof.files)
+    delivered = [place_product(Path(file.name), None, place, rule) for file in sof.files]
+    if delivered and (database := node.text("BookkeepingDB")):
+        record_for_reflex(Path(database), sof.dataset, delivered, datetime.now())
+    targets = {str(each.source): str(each.target) for each in delivered}
+    renamed = sof.with_files(replace(file, name=targets[file.name], checksum=None) for file in sof.files)
     run.account.end_products.setdefault(sof.dataset, []).extend(pairs(renamed))
     run.account.end(number, "ran", renamed)
     node.send("sof_out", renamed)
-
-
-def _note_in_database(database: Path | None, dataset: str, targets: Mapping[str, Path]) -> None:
-    from reflex_actors.end_products import note_end_products
-
-    if database is not None and targets:
-        note_end_products(database, dataset, {target: Path(source) for source, target in targets.items()})
 
 
 def erases(script: str) -> bool:

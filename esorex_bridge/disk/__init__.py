@@ -1,0 +1,1 @@
+"""What a file looks like, what its bytes are, and how one is written whole."""

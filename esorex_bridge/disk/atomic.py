@@ -1,0 +1,58 @@
+"""Files that are there whole or not at all: written beside their place under a name of their own, then renamed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from esorex_bridge.errors import UserError
+
+
+class WriteError(UserError):
+    """A file cannot be written: the disk is full or read-only, or the folder is somebody else's."""
+
+
+@contextmanager
+def written_whole(target: Path) -> Iterator[Path]:
+    """Give a path to write to, beside the target, that is renamed to it at the end.
+
+    Raises
+    ------
+    WriteError
+        If the system refuses.
+    """
+    part = target.with_name(f".{target.name}.{os.getpid()}-{threading.get_ident()}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        part.replace(target)
+    except OSError as error:
+        raise WriteError(
+            f"{target} cannot be written: {error.strerror or error}; make room or get the right, and run again"
+        ) from error
+    finally:
+        remove_part(part)
+
+
+def remove_part(part: Path) -> None:
+    """Remove what was left of a write, where there is something."""
+    try:
+        part.unlink(missing_ok=True)
+    except OSError:
+        return  # the folder cannot be written, which was said already
+
+
+def write_whole(target: Path, text: str) -> None:
+    """Write a text file; errors as `written_whole`."""
+    with written_whole(target) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy a file; errors as `written_whole`."""
+    with written_whole(target) as part:
+        shutil.copyfile(source, part)
