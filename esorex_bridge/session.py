@@ -242,7 +242,9 @@ class Session:
 
     def learn_digests(self, report: FetchReport) -> None:
         """Remember the digests that were taken while files were fetched, so that nothing is read twice."""
-        self.store.learn({str(file.path): file.digest for file in report.files if file.path and file.digest})
+        from esorex_bridge.archive.report import readings_of
+
+        self.store.learn(readings_of(report.files))
 
     def plans(self, datasets: Iterable[Dataset]) -> tuple[tuple[Dataset, Plan], ...]:
         """Return each dataset with its plan.

@@ -47,6 +47,7 @@ from esorex_bridge.archive.verify_stream import (
     refuse_other_frame,
     verified_file,
 )
+from esorex_bridge.disk.stamp import settled_stamp, stamp_of, steady_stamp
 from esorex_bridge.errors import BridgeError, DataError
 from esorex_bridge.files import Digest, stem
 
@@ -243,6 +244,7 @@ class _Folder(Struct, frozen=True):
         return report if report is not None and report.here else None
 
     def _kept(self, name: str, path: Path) -> FileReport:
+        stamp = stamp_of(path)
         digest = self.manifest.digest(path)
         if digest is None:
             try:
@@ -252,9 +254,9 @@ class _Folder(Struct, frozen=True):
                 return FileReport(name, FileStatus.FAILED, str(error))
             if found.oddities:
                 return FileReport(name, FileStatus.FAILED, f"{path} {found.oddities[0]}")
-            digest = found.digest
-            self.manifest.record(path, digest)
-        return FileReport(name, FileStatus.KEPT, "", path, path.stat().st_size, digest)
+            digest, stamp = found.digest, steady_stamp(path, stamp)
+            self.manifest.record(path, digest, stamp)
+        return FileReport(name, FileStatus.KEPT, "", path, path.stat().st_size, digest, stamp)
 
     def _fetch(self, file: WantedFile, part: Part) -> FileReport:
         failures, furthest = 0, 0
@@ -312,10 +314,10 @@ class _Folder(Struct, frozen=True):
             return _Again(f"{name} {found.oddities[0]}", found.digest)
         if is_fits_name(target.name):
             refuse_other_frame(name, part.path)
-        part.publish(target, time_of(name, _modified_s(begin)))
-        self.manifest.record(target, found.digest)
+        stamp = part.publish(target, time_of(name, _modified_s(begin)))
+        self.manifest.record(target, found.digest, stamp)
         said = f"warning: it came twice like this: {found.oddities[0]}" if found.oddities else ""
-        return FileReport(name, FileStatus.FETCHED, said, target, target.stat().st_size, found.digest)
+        return FileReport(name, FileStatus.FETCHED, said, target, target.stat().st_size, found.digest, stamp)
 
     def _receive(
         self, file: WantedFile, part: Part, partial: Partial | None, arriving: Arriving
@@ -375,8 +377,9 @@ class _Folder(Struct, frozen=True):
         if result is None:
             return report
         path, digest = result
-        self.manifest.record(path, digest)
-        return replace(report, path=path, digest=digest, size_bytes=path.stat().st_size)
+        stamp = settled_stamp(path)
+        self.manifest.record(path, digest, stamp)
+        return replace(report, path=path, digest=digest, size_bytes=path.stat().st_size, stamp=stamp)
 
     def _wait(self) -> None:
         self.connection.check_stopped()

@@ -1,7 +1,7 @@
 """Manifest: the files of a data folder that were verified, so that nothing is read twice.
 
-One JSON object per line, appended; the first line is the version. A file counts as verified as long as size, time and
-inode are those recorded.
+One JSON object per line, appended; the first line is the version. A file counts as verified as long as its
+stamp is the one recorded.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from esorex_bridge.disk.stamp import stamp_of
 from esorex_bridge.files import Digest
 from esorex_bridge.values import plain
 
 NAME = ".esorex_bridge_manifest.jsonl"
-VERSION = 1
+VERSION = 2
 
 _HEAD = json.dumps({"esorex_bridge_manifest": VERSION})
 
@@ -28,16 +29,14 @@ class Entry(Struct, frozen=True):
     ----------
     file : str
         Its name in the folder.
-    size_bytes, mtime_ns, inode : int
+    stamp : str
         As verified.
     digest : Digest
         Of its content.
     """
 
     file: str
-    size_bytes: int
-    mtime_ns: int
-    inode: int
+    stamp: str
     digest: Digest
 
 
@@ -59,25 +58,19 @@ class Manifest:
     def digest(self, path: Path) -> Digest | None:
         """Return the digest of a file of the folder, as long as it is the file that was verified."""
         entry = self._entries.get(path.name)
-        if entry is None:
-            return None
-        try:
-            found = path.stat()
-        except OSError:
-            return None
-        same = (found.st_size, found.st_mtime_ns, found.st_ino) == (entry.size_bytes, entry.mtime_ns, entry.inode)
-        return entry.digest if same else None
+        return entry.digest if entry is not None and entry.stamp == stamp_of(path) else None
 
-    def record(self, path: Path, digest: Digest) -> None:
-        """Record a file that was verified.
+    def record(self, path: Path, digest: Digest, stamp: str) -> None:
+        """Record a file that was verified, under the stamp that it had then; one without a stamp is not recorded.
 
         Raises
         ------
         OSError
             Where the folder cannot be written.
         """
-        found = path.stat()
-        entry = Entry(path.name, found.st_size, found.st_mtime_ns, found.st_ino, digest)
+        if not stamp:
+            return
+        entry = Entry(path.name, stamp, digest)
         line = json.dumps(plain(entry), ensure_ascii=False)
         with self._lock:
             start = _start(self._path)
@@ -103,13 +96,7 @@ def _entry(line: str) -> Entry | None:
     """Return the entry of a line; None for what is none: the head, a line cut off, a line of another version."""
     try:
         found = json.loads(line)
-        return Entry(
-            str(found["file"]),
-            int(found["size_bytes"]),
-            int(found["mtime_ns"]),
-            int(found["inode"]),
-            Digest(str(found["digest"])),
-        )
+        return Entry(str(found["file"]), str(found["stamp"]), Digest(str(found["digest"])))
     except (ValueError, KeyError, TypeError):
         return None
 

@@ -20,6 +20,7 @@ from esorex_bridge.archive.services import is_archive_name
 from esorex_bridge.archive.trees import SavedTree, saved_trees
 from esorex_bridge.archive.verify_stream import digest_of
 from esorex_bridge.datasets.association import distinct_files
+from esorex_bridge.disk.stamp import stamp_of, steady_stamp
 from esorex_bridge.errors import DataError, UserError
 from esorex_bridge.files import is_dp_id
 
@@ -130,11 +131,12 @@ def check(folder: PackageFolder) -> tuple[Checked, ...]:
 def _check(name: str, path: Path, manifest: Manifest) -> Checked:
     if manifest.digest(path) is not None:
         return Checked(name, path)
+    stamp = stamp_of(path)
     try:
         digest = digest_of(path)
     except DataError as error:
         return Checked(name, path, str(error))
-    manifest.record(path, digest)
+    manifest.record(path, digest, steady_stamp(path, stamp))
     return Checked(name, path)
 
 

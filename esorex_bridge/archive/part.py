@@ -18,6 +18,7 @@ from typing import BinaryIO
 from msgspec import Struct
 
 from esorex_bridge.archive.transfer import Begin, Partial
+from esorex_bridge.disk.stamp import settled_stamp, stamp_after
 from esorex_bridge.errors import DataError
 
 VERSION = 1
@@ -97,11 +98,13 @@ class Part(Struct, frozen=True):
         self.stream.seek(0)
         self._notes.unlink(missing_ok=True)
 
-    def publish(self, target: Path, mtime_s: int) -> None:
-        """Give the part its name, in one step."""
+    def publish(self, target: Path, mtime_s: int) -> str:
+        """Give the part its name, in one step, and return the stamp that the file has then."""
         os.utime(self.path, (mtime_s, mtime_s))
         self.path.replace(target)
         self._notes.unlink(missing_ok=True)
+        stamp = settled_stamp(target)
+        return stamp if stamp_after(target, self.stream) == stamp else ""
 
     def remove(self) -> None:
         """Remove the part and its notes."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from msgspec import Struct
 
 from esorex_bridge.archive.transfer import FileStatus
+from esorex_bridge.disk.digest import Reading
 from esorex_bridge.errors import UserError
 from esorex_bridge.files import Digest
 
@@ -29,6 +30,8 @@ class FileReport(Struct, frozen=True):
         On disk.
     digest : Digest or None
         Of its content.
+    stamp : str
+        What it looked like when it was verified; empty where that is not to be relied on.
     """
 
     name: str
@@ -37,6 +40,7 @@ class FileReport(Struct, frozen=True):
     path: Path | None = None
     size_bytes: int = 0
     digest: Digest | None = None
+    stamp: str = ""
 
     @property
     def here(self) -> bool:
@@ -68,6 +72,11 @@ class FetchReport(Struct, frozen=True):
     def paths(self) -> dict[str, Path]:
         """Where each file that is there lies, by archive name."""
         return {file.name: file.path for file in self.files if file.path is not None}
+
+
+def readings_of(files: Iterable[FileReport]) -> dict[str, Reading]:
+    """Return what was read of the files that are there, by path."""
+    return {str(file.path): Reading(file.digest, file.stamp) for file in files if file.path and file.digest}
 
 
 class Received(Struct, frozen=True):

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from esorex_bridge.archive.report import readings_of
 from esorex_bridge.batch.jobs import Job
 from esorex_bridge.datasets.association import AssociationTree, Mode
 from esorex_bridge.datasets.dataset import Dataset
 from esorex_bridge.definitions.workflow import Workflow
+from esorex_bridge.disk.digest import Reading
 from esorex_bridge.errors import BridgeError, UserError
-from esorex_bridge.files import Digest
 from esorex_bridge.fits.header import read_header
 from esorex_bridge.plan.plan import Keywords, Plan
 from esorex_bridge.session import Session, Settings
@@ -51,7 +52,7 @@ class Unplanned(Struct, frozen=True):
 class Downloaded(Struct, frozen=True):
     """Files that ended: with their digests where they are here, with the reason where they are not."""
 
-    digests: dict[str, Digest]
+    readings: dict[str, Reading]
     missing: tuple[tuple[str, str], ...]
 
 
@@ -128,8 +129,9 @@ class Supply:
             items.extend(self.on_disk())
         ready, ended = self._listen(items)
         if ended:
-            digests = {str(file.path): file.digest for file in ended if file.path and file.digest}
-            items.append(Downloaded(digests, tuple((file.name, file.reason) for file in ended if not file.here)))
+            items.append(
+                Downloaded(readings_of(ended), tuple((file.name, file.reason) for file in ended if not file.here))
+            )
         items.extend(self._planned(ready))
         return tuple(items)
 

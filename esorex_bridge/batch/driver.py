@@ -181,7 +181,7 @@ class Driver:
         items = self._supply.take()
         for item in items:
             if isinstance(item, Downloaded):
-                self._store.learn(item.digests)
+                self._store.learn(item.readings)
                 for name, reason in item.missing:
                     self._ledger.note("not fetched", file=name, error=reason)
                     self._watcher.told(f"not fetched: {name}: {reason}")

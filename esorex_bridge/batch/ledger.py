@@ -116,7 +116,7 @@ class Ledger:
         self._records[result.key] = result.record
         self._finished.append((result.record, task.statement, task.dataset, task.step.name))
         if result.verified:
-            self._books.store.learn(dict(result.verified))
+            self._books.store.learn_verified(result.verified)
         self.note_run(result)
 
     def note_run(self, result: Result) -> None:

@@ -32,11 +32,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trace back what was named, and print it."""
+    from esorex_bridge.disk.atomic import written_whole
     from esorex_bridge.provenance.document import document_of, encode
     from esorex_bridge.provenance.header import document_of_header
     from esorex_bridge.provenance.prov_json import prov_document
     from esorex_bridge.provenance.text import render, render_header
-    from esorex_bridge.workspace.folders import written_whole
 
     if args.from_header:
         document = document_of_header(Path(args.what))

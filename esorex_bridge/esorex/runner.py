@@ -24,6 +24,7 @@ from threading import Lock
 from typing import Protocol
 
 from esorex_bridge.definitions.parameters import RECIPE_DEFAULT, Parameter, read_schemas
+from esorex_bridge.disk.digest import Reading, read_digest
 from esorex_bridge.errors import RecipeError
 from esorex_bridge.esorex.recipe import Execution, Job, Output, Recipe
 from esorex_bridge.files import Digest
@@ -53,7 +54,7 @@ class RecipeMemory(Protocol):
     def known_recipe(self, plugin: Path) -> tuple[Digest, str] | None:
         """Return digest and parameters (JSON) of a plugin that did not change."""
 
-    def learn_recipe(self, plugin: Path, digest: Digest, parameters: str) -> None:
+    def learn_recipe(self, plugin: Path, reading: Reading, parameters: str) -> None:
         """Remember them."""
 
 
@@ -104,10 +105,13 @@ class EsoRex:
         known = self._memory.known_recipe(plugin)
         if known is None:
             try:
-                known = _digest(plugin), self._created_config(name, plugin)
+                reading, told = read_digest(plugin), self._created_config(name, plugin)
             except RecipeError as error:
                 return error
-            self._memory.learn_recipe(plugin, *known)
+            except OSError as error:
+                return RecipeError(f"the plugin {plugin} of recipe {name} cannot be read: {error.strerror or error}")
+            self._memory.learn_recipe(plugin, reading, told)
+            known = reading.digest, told
         digest, parameters = known
         return Recipe(name, plugin, pipeline_of(plugin), digest, read_schemas(parameters))
 
@@ -364,10 +368,3 @@ def _write_script(path: Path, command: Sequence[str], variables: Mapping[str, st
     words = " ".join(map(quote, command))
     path.write_text(f"#!/bin/sh\ncd {quote(str(path.parent))} && env -i {settings} {words}\n", encoding="utf-8")
     path.chmod(0o755)
-
-
-def _digest(path: Path) -> Digest:
-    import hashlib
-
-    with path.open("rb") as stream:
-        return Digest(f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}")

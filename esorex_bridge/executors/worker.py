@@ -19,13 +19,15 @@ from pathlib import Path
 from threading import Event, Thread
 from types import FrameType
 
-from esorex_bridge.errors import BridgeError, RecipeError
+from esorex_bridge.disk.digest import Reading, read_digest
+from esorex_bridge.disk.stamp import stamp_of
+from esorex_bridge.errors import BridgeError, DataError, RecipeError
 from esorex_bridge.esorex.recipe import RecipeRunner
 from esorex_bridge.esorex.runner import EsoRex
 from esorex_bridge.executors.batch_folder import BatchFolder
 from esorex_bridge.executors.task import Task
 from esorex_bridge.files import Digest
-from esorex_bridge.fits.verify import verify_fits
+from esorex_bridge.fits.verify import read_fits
 from esorex_bridge.reflex.bookkeeping_writer import FinishedRun, note_in_folder
 from esorex_bridge.reuse.key import Statement, StepKey
 from esorex_bridge.reuse.record import Absent, Record
@@ -51,7 +53,7 @@ class WorkerStore:
     def __init__(self, folder: BatchFolder) -> None:
         self._folder = folder
         self._unverified: frozenset[str] = frozenset()
-        self._known: dict[str, tuple[tuple[int, int, int], Digest]] = {}
+        self._known: dict[str, Reading] = {}
         self.verified: dict[str, Digest] = {}
 
     def expect(self, unverified: Iterable[str]) -> None:
@@ -68,11 +70,24 @@ class WorkerStore:
             The data of a file differ from its DATASUM.
         """
         for file in self._unverified.intersection(files):
-            stamp = _stamp(Path(file))
-            known = self._known.get(file)
-            digest = known[1] if known is not None and known[0] == stamp else verify_fits(Path(file)).digest
-            self._known[file] = stamp, digest
-            self.verified[file] = digest
+            self.verified[file] = self._read(file)
+
+    def digests(self, files: Iterable[str]) -> dict[str, Digest | DataError]:
+        """Return the content digests of files as they are now; the error where one is damaged."""
+        found: dict[str, Digest | DataError] = {}
+        for file in files:
+            try:
+                found[file] = self._read(file)
+            except DataError as error:
+                found[file] = error
+        return found
+
+    def _read(self, file: str) -> Digest:
+        known = self._known.get(file)
+        if known is None or not known.stamp or known.stamp != stamp_of(file):
+            content, stamp = read_fits(Path(file))
+            known = self._known[file] = Reading(content.digest, stamp)
+        return known.digest
 
     def find(self, key: StepKey) -> Record | Absent:
         """Return the record of a key with its products whole and in place, or why there is none."""
@@ -82,7 +97,7 @@ class WorkerStore:
         for product in result.record.products:
             if not product.path.exists():
                 return Absent(f"product {product.category} ({product.path.name}) is missing")
-            if verify_fits(product.path, checksums=False).digest != product.digest:
+            if self._read(product.file) != product.digest:
                 return Absent(f"product {product.category} ({product.path.name}) is damaged")
         return result.record
 
@@ -104,7 +119,7 @@ class Worker:
         self._store = WorkerStore(folder)
         self._workspace = Workspace(folder.root)
         self._runner: RecipeRunner | None = None
-        self._plugins: dict[Path, tuple[tuple[int, int, int], Digest]] = {}
+        self._plugins: dict[Path, Reading] = {}
         self._stopped = Event()
         self._abandoned = False
         self._ran_in: Path | None = None
@@ -188,16 +203,12 @@ class Worker:
             return
         path = task.recipe.plugin_path
         try:
-            stamp = _stamp(path)
-            if self._plugins.get(path, (None,))[0] != stamp:
-                import hashlib
-
-                with path.open("rb") as stream:
-                    digest = Digest(f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}")
-                self._plugins[path] = stamp, digest
+            known = self._plugins.get(path)
+            if known is None or not known.stamp or known.stamp != stamp_of(path):
+                self._plugins[path] = read_digest(path)
         except OSError as error:
             raise RecipeError(f"{_host()} has no {path} ({error.strerror}); install {task.recipe.pipeline}") from None
-        if self._plugins[path][1] != task.recipe.plugin:
+        if self._plugins[path].digest != task.recipe.plugin:
             raise RecipeError(
                 f"{path} on {_host()} is not the plugin that the batch was planned with; "
                 f"install the same {task.recipe.pipeline} on all machines"
@@ -233,7 +244,7 @@ class _NoMemory:
     def known_recipe(self, plugin: Path) -> None:
         """Know nothing."""
 
-    def learn_recipe(self, plugin: Path, digest: Digest, parameters: str) -> None:
+    def learn_recipe(self, plugin: Path, reading: Reading, parameters: str) -> None:
         """Learn nothing."""
 
 
@@ -281,11 +292,6 @@ def _said(problem: BridgeError | OSError) -> str:
     if isinstance(problem, BridgeError):
         return str(problem)
     return f"{problem.strerror or problem}: {problem.filename or 'the data root'}; mend that and run again"
-
-
-def _stamp(path: Path) -> tuple[int, int, int]:
-    state = path.stat()
-    return state.st_size, state.st_mtime_ns, state.st_ino
 
 
 def _host() -> str:

@@ -1,4 +1,4 @@
-"""A cache of header values, keyed by path, size and mtime: a folder that did not change is not read again.
+"""A cache of header values, keyed by path and stamp: a folder that did not change is not read again.
 
 One file of JSON lines per data root. Its first line says what it is; then come lists of keywords, and one line per file
 that refers to such a list. Lines are only ever appended, each in one write, so several processes may share the file; a
@@ -13,9 +13,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from esorex_bridge.disk.stamp import steady_stamp
 from esorex_bridge.fits.card import Value
 
-_FIRST_LINE = '{"file": "header cache of esorex-bridge", "version": 2}'
+_FIRST_LINE = '{"file": "header cache of esorex-bridge", "version": 3}'
 _WORTH_REWRITING = 4
 
 
@@ -40,20 +41,24 @@ class HeaderCache:
         self._lines = 0
         self._load()
 
-    def get(self, path: str, size_bytes: int, mtime_ns: int) -> dict[str, Value] | None:
+    def get(self, path: str, stamp: str) -> dict[str, Value] | None:
         """Return the values stored for a file, None where it changed or was never read for all keywords wanted."""
         entry = self._entries.get(path)
-        if entry is None or entry[2] != size_bytes or entry[3] != mtime_ns:
+        if entry is None or entry[2] != stamp:
             return None
         stored = self._suiting.get(entry[0])
         if stored is None:
             return None
-        values = dict(zip(stored, entry[4], strict=False))
+        values = dict(zip(stored, entry[3], strict=False))
         return values if stored == self._keys else {key: values[key] for key in self._keys}
 
-    def put(self, path: str, size_bytes: int, mtime_ns: int, header: Mapping[str, Value]) -> None:
-        """Remember the values of a file for the next `save`."""
-        self._fresh[path] = [0, path, size_bytes, mtime_ns, [header.get(key) for key in self._keys]]
+    def put(self, path: str, stamp: str, header: Mapping[str, Value]) -> None:
+        """Remember the values of a file for the next `save`, under the stamp that it had before it was read.
+
+        A file that changed meanwhile or a moment ago is not remembered.
+        """
+        if steady_stamp(path, stamp):
+            self._fresh[path] = [0, path, stamp, [header.get(key) for key in self._keys]]
 
     def save(self) -> None:
         """Append what is new; a cache that cannot be written is none, and no error."""
@@ -98,7 +103,7 @@ class HeaderCache:
         for entry in _parsed(lines):
             if entry[0] == "keys":
                 numbers[entry[1]] = tuple(entry[2:])
-            elif entry[0] in numbers and len(entry[4]) == len(numbers[entry[0]]):
+            elif entry[0] in numbers and len(entry[3]) == len(numbers[entry[0]]):
                 self._entries[entry[1]] = entry
         for number, keys in numbers.items():
             self._lists[keys] = number
@@ -133,4 +138,4 @@ def _parsed_line(line: str) -> Any:
 def _is_entry(entry: list[Any]) -> bool:
     if entry[0] == "keys":
         return isinstance(entry[1], int) and all(isinstance(key, str) for key in entry[2:])
-    return isinstance(entry[0], int) and isinstance(entry[1], str) and len(entry) == 5 and isinstance(entry[4], list)
+    return isinstance(entry[0], int) and isinstance(entry[1], str) and len(entry) == 4 and isinstance(entry[3], list)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from esorex_bridge.disk.stamp import stamp_of_status
 from esorex_bridge.errors import DataError
 from esorex_bridge.files import FITS_SUFFIXES
 from esorex_bridge.fits.cache import HeaderCache
@@ -73,8 +74,8 @@ def scan(places: Iterable[Path], keys: tuple[str, ...], cache: HeaderCache | Non
     headers: dict[str, Mapping[str, Value]] = {}
     faults: list[Fault] = []
     others: list[Path] = []
-    for path, size_bytes, mtime_ns in _files(places, faults):
-        known = cache.get(path, size_bytes, mtime_ns) if cache else None
+    for path, stamp in _files(places, faults):
+        known = cache.get(path, stamp) if cache else None
         if known is not None:
             headers[path] = known
             continue
@@ -88,17 +89,17 @@ def scan(places: Iterable[Path], keys: tuple[str, ...], cache: HeaderCache | Non
             continue
         headers[path] = {key: header.get(key) for key in keys}
         if cache:
-            cache.put(path, size_bytes, mtime_ns, header)
+            cache.put(path, stamp, header)
     if cache:
         cache.save()
     return Scan(headers, tuple(faults), tuple(others))
 
 
-_Found = tuple[str, int, int]
+_Found = tuple[str, str]
 
 
 def _files(places: Iterable[Path], faults: list[Fault]) -> list[_Found]:
-    """Return the files of all places once each, by path, with size in bytes and mtime in ns."""
+    """Return the files of all places once each, by path, with their stamps."""
     seen: set[tuple[int, int]] = set()
     found: list[_Found] = []
     for place in places:
@@ -113,7 +114,7 @@ def _look_at(place: Path, found: list[_Found], seen: set[tuple[int, int]], fault
         faults.append(Fault(place, f"{place} cannot be read: {error.strerror}"))
         return
     if not place.is_dir():
-        found.append((str(place), status.st_size, status.st_mtime_ns))
+        found.append((str(place), stamp_of_status(status)))
     elif (status.st_dev, status.st_ino) not in seen:
         seen.add((status.st_dev, status.st_ino))
         _look_into(str(place), found, seen, faults)
@@ -132,7 +133,7 @@ def _look_into(folder: str, found: list[_Found], seen: set[tuple[int, int]], fau
         try:
             if entry.is_file():
                 status = entry.stat()
-                found.append((entry.path, status.st_size, status.st_mtime_ns))
+                found.append((entry.path, stamp_of_status(status)))
             elif entry.is_dir():
                 if entry.name not in OUTPUT_FOLDERS:
                     _look_at(Path(entry.path), found, seen, faults)
@@ -174,7 +175,7 @@ def probe(
     """
     found: dict[str, Mapping[str, Value]] = {}
     tried = 0
-    for path, _, _ in _files(places, []):
+    for path, _ in _files(places, []):
         name = kind(Path(path).name)
         if name in found or tried >= most or not path.lower().endswith(_SUFFIXES):
             continue

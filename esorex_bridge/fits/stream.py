@@ -55,25 +55,41 @@ def open_fits(path: Path) -> Iterator[ByteStream]:
     DataError
         When the file cannot be read, is no FITS, or its packing is damaged (then from `read`).
     """
-    try:
-        raw = path.open("rb")
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
-    with raw:
-        head = _head(raw, path)
-        match packing_of(head):
-            case "fits":
-                yield raw
-            case "gzip":
-                import gzip
+    with open_raw(path) as raw, unpack(raw, path) as stream:
+        yield stream
 
-                with gzip.GzipFile(fileobj=raw, mode="rb") as unpacked:
-                    yield _Gzip(unpacked, path)
-            case "compress":
-                with _uncompress(raw, path) as unpacked:
-                    yield unpacked
-            case None:
-                raise DataError(no_fits(path, head))
+
+def open_raw(path: Path) -> BinaryIO:
+    """Open a file as it lies.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read.
+    """
+    try:
+        return path.open("rb")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+@contextmanager
+def unpack(raw: BinaryIO, path: Path) -> Iterator[ByteStream]:
+    """Give the FITS stream of an open file; errors as `open_fits`."""
+    head = _head(raw, path)
+    match packing_of(head):
+        case "fits":
+            yield raw
+        case "gzip":
+            import gzip
+
+            with gzip.GzipFile(fileobj=raw, mode="rb") as unpacked:
+                yield _Gzip(unpacked, path)
+        case "compress":
+            with _uncompress(raw, path) as unpacked:
+                yield unpacked
+        case None:
+            raise DataError(no_fits(path, head))
 
 
 def no_fits(path: Path, head: bytes) -> str:

@@ -11,19 +11,22 @@ import sys
 from enum import Enum
 from math import prod
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from esorex_bridge.disk.digest import trusted
+from esorex_bridge.disk.stamp import stamp_after, stamp_before
 from esorex_bridge.errors import DataError
 from esorex_bridge.files import Digest
 from esorex_bridge.fits.card import CARD_BYTES
 from esorex_bridge.fits.header import BLOCK_BYTES, Header
-from esorex_bridge.fits.stream import MAGIC_BYTES, no_fits, open_fits, packing_of
+from esorex_bridge.fits.stream import MAGIC_BYTES, ByteStream, no_fits, open_raw, packing_of, unpack
 from esorex_bridge.fits.volatile import stable
 
 _CHUNK_BYTES = 1 << 20
+_TRIES = 3
 _WORTH_NUMPY_BYTES = 50_000_000
 _HEADER_LIMIT = 10_000 * BLOCK_BYTES
 _END = b"END     "
@@ -111,11 +114,46 @@ def verify_fits(path: Path, checksums: bool = True, tolerant: bool = False) -> F
     DataError
         When the file is cut off, is no FITS, has a header that makes no sense, or data that differ from DATASUM.
     """
-    walker = FitsWalker(str(path), checksums, tolerant)
-    with open_fits(path) as stream:
-        while chunk := stream.read(_CHUNK_BYTES):
+    return read_fits(path, checksums, tolerant)[0]
+
+
+def read_fits(path: Path, checksums: bool = True, tolerant: bool = False) -> tuple[FitsContent, str]:
+    """Read a FITS file once, whole, and return what it holds, and the stamp under which that may be remembered.
+
+    The stamp is empty where the file changed so lately that its look says nothing yet. Errors as `verify_fits`.
+
+    Raises
+    ------
+    DataError
+        Also if the file is changed each time it is read.
+    """
+    for _ in range(_TRIES):
+        walker = FitsWalker(str(path), checksums, tolerant)
+        with open_raw(path) as raw:
+            before = stamp_before(raw)
+            try:
+                content = _walk(walker, raw, path)
+            except DataError:
+                if stamp_after(path, raw) == before:
+                    raise
+                continue
+            if stamp_after(path, raw) == before:
+                return content, trusted(path, before)
+    raise DataError(f"{path} changes while it is read; wait until it is whole and run again")
+
+
+def _walk(walker: FitsWalker, raw: BinaryIO, path: Path) -> FitsContent:
+    with unpack(raw, path) as stream:
+        while chunk := _next_chunk(stream, path):
             walker.feed(chunk)
     return walker.close()
+
+
+def _next_chunk(stream: ByteStream, path: Path) -> bytes:
+    try:
+        return stream.read(_CHUNK_BYTES)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 class _Part(Enum):

@@ -15,11 +15,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import IO
 
+from esorex_bridge.disk.digest import UnsteadyError, read_digest
+from esorex_bridge.disk.stamp import stamp_of
 from esorex_bridge.lazy.command import DoubtError
 
-_FORMAT = "1"
+_FORMAT = "2"
 _SEPARATOR = "\t"
-_SETTLED_NS = 50_000_000
 _ABANDONED_SECONDS = 14 * 86400
 
 
@@ -31,15 +32,9 @@ def stamp(path: str) -> str:
     DoubtError
         There is no such file, or it is none.
     """
-    from stat import S_ISREG
-
-    try:
-        state = os.stat(path)
-    except (OSError, ValueError):
-        raise DoubtError(f"{path} is not there") from None
-    if not S_ISREG(state.st_mode):
-        raise DoubtError(f"{path} is no file")
-    return f"{state.st_size}:{state.st_mtime_ns}:{state.st_ctime_ns}:{state.st_ino}"
+    if not os.path.isfile(path):
+        raise DoubtError(f"{path} is no file, or is not there")
+    return stamp_of(path)
 
 
 def default_place(variables: Mapping[str, str]) -> str:
@@ -97,12 +92,10 @@ class LazyStore:
             if earlier is not None and earlier[0] == now:
                 found[path] = earlier[1]
                 continue
-            found[path] = _content_digest(path)
-            if stamp(path) != now:
-                raise DoubtError(f"{path} is being written")
-            known[name] = (now, found[path])
-            if not _is_fresh(path):
-                self._append(folder, f"{now}{_SEPARATOR}{found[path]}{_SEPARATOR}{name}\n")
+            found[path], shown = _read(path)
+            known[name] = (shown or now, found[path])
+            if shown:
+                self._append(folder, f"{shown}{_SEPARATOR}{found[path]}{_SEPARATOR}{name}\n")
         return found
 
     def _digests_below(self, folder: str) -> dict[str, tuple[str, str]]:
@@ -254,32 +247,27 @@ def _taken(stream: IO[bytes]) -> bool:
     return True
 
 
-def _is_fresh(path: str) -> bool:
-    """Tell whether a file changed so lately that one more change might carry the same time."""
-    state = os.stat(path)
-    return time.time_ns() - max(state.st_mtime_ns, state.st_ctime_ns) < _SETTLED_NS
-
-
-def _content_digest(path: str) -> str:
-    """Return the digest of a file's content; of what is packed in it, where it is `.gz` or `.Z`."""
+def _read(path: str) -> tuple[str, str]:
+    """Return the digest of a file's content, or of what is packed in it, and the stamp to remember it under."""
     try:
         with open(path, "rb") as stream:
-            if stream.read(2) not in (b"\x1f\x8b", b"\x1f\x9d"):
-                stream.seek(0)
-                return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
+            packed = stream.read(2) in (b"\x1f\x8b", b"\x1f\x9d")
+        return _read_packed(path) if packed else read_digest(path)
+    except UnsteadyError as error:
+        raise DoubtError(f"{path} is being written") from error
     except OSError as error:
         raise DoubtError(f"{path} cannot be read") from error
-    return _packed_digest(path)
 
 
-def _packed_digest(path: str) -> str:
+def _read_packed(path: str) -> tuple[str, str]:
     from pathlib import Path
 
     from esorex_bridge.errors import DataError
-    from esorex_bridge.fits.verify import verify_fits
+    from esorex_bridge.fits.verify import read_fits
 
     try:
-        return verify_fits(Path(path), checksums=False).digest
+        content, shown = read_fits(Path(path), checksums=False)
+        return content.digest, shown
     except DataError as error:
         raise DoubtError(f"{path} is damaged") from error
 

@@ -22,6 +22,9 @@ from esorex_bridge.version import __version__
 STATEMENT_VERSION = 1
 """Raised when the meaning of a statement changes; earlier products are then made again."""
 
+FILE_WORD = "file "
+"""What stands before the digest where a parameter names a file."""
+
 StepKey = NewType("StepKey", str)
 """64 hex digits: the SHA-256 of the canonical statement."""
 
@@ -137,7 +140,7 @@ def fingerprint(
 
 def _stated(text: str, files: Mapping[str, Digest]) -> str:
     """Return a parameter's value as it is stated: a file that it names counts by its content."""
-    return f"file {files[text]}" if text in files else text
+    return f"{FILE_WORD}{files[text]}" if text in files else text
 
 
 def _inputs(step: Step, digests: Mapping[str, Digest], keys: Mapping[StepName, StepKey]) -> list[InputStatement]:

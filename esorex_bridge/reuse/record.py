@@ -18,12 +18,16 @@ How = Literal["unless_there", "forced", "reflex"]
 
 
 class Product(Struct, frozen=True, gc=False):
-    """A product in the store: where it lies (an absolute path as text), its category, its content."""
+    """A product in the store: where it lies (an absolute path as text), its category, its content.
+
+    `stamp` is what it looked like when it was put there; empty where that is not known.
+    """
 
     file: str = field(name="path")
     category: str
     digest: Digest
     size_bytes: int
+    stamp: str = ""
 
     @property
     def path(self) -> Path:

@@ -6,7 +6,6 @@ from and in the executor that starts steps.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from importlib import import_module
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from msgspec import Struct, field
 
 from esorex_bridge.datasets.dataset import Dataset
+from esorex_bridge.disk.digest import read_digest
 from esorex_bridge.errors import RecipeError
 from esorex_bridge.esorex.recipe import Recipe, RecipeRunner
 from esorex_bridge.files import Digest
@@ -104,7 +104,8 @@ class Engine(Struct, frozen=True):
             else:
                 ahead = plan.with_contents(digests)
                 resolved.append(ahead)
-                if mark and isinstance(ahead, ResolvedPlan):
+                seen = {file: stamps[file] for file in input_files((plan.plan,))}
+                if mark and isinstance(ahead, ResolvedPlan) and self.store.trusts(seen):
                     learnt.append((plan.plan, mark, tuple(ahead.keys.values())))
         self.store.learn_keys(learnt)
         return tuple(resolved)
@@ -193,10 +194,7 @@ def _with_own(installed: Recipes, plan: Plan) -> Recipes:
 def digest_of_named(value: str) -> Digest | None:
     """Return the digest of a file that a parameter names by its absolute path; None where it names none."""
     path = Path(value)
-    if not path.is_absolute() or not path.is_file():
-        return None
-    with path.open("rb") as stream:
-        return Digest(f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}")
+    return read_digest(path).digest if path.is_absolute() and path.is_file() else None
 
 
 class BackgroundCall(Thread, Generic[Answer]):

@@ -96,7 +96,7 @@ def read_result(text: str) -> Result | None:
 
 def _record(found: dict[str, Any]) -> Record:
     products = tuple(
-        Product(each["path"], each["category"], Digest(each["digest"]), each["size_bytes"])
+        Product(each["path"], each["category"], Digest(each["digest"]), each["size_bytes"], each.get("stamp", ""))
         for each in found["products"]
     )
     warnings = tuple(found["warnings"])

@@ -15,14 +15,18 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
+from esorex_bridge.definitions.parameters import Parameter
+from esorex_bridge.disk.digest import read_digest
+from esorex_bridge.disk.stamp import settled_stamp
 from esorex_bridge.errors import DataError, RecipeError
 from esorex_bridge.esorex.products import check_outputs, left_out, refuse_unusable
 from esorex_bridge.esorex.recipe import Execution, Job, RecipeRunner
 from esorex_bridge.esorex.runner import EXIT_CODE, where_to_look
+from esorex_bridge.files import Digest
 from esorex_bridge.fits.signature import altered_headers
 from esorex_bridge.plan.plan import FileInput, ProductInput, Step
 from esorex_bridge.plan.sof import Sof, of_entries, readable
-from esorex_bridge.reuse.key import Statement, StepKey
+from esorex_bridge.reuse.key import FILE_WORD, Statement, StepKey
 from esorex_bridge.reuse.record import Absent, How, Product, Record
 from esorex_bridge.reuse.resolve import ResolvedPlan
 from esorex_bridge.workspace.folders import RunFolders, Workspace, make_links
@@ -37,6 +41,9 @@ class StepStore(Protocol):
 
     def verify(self, files: Iterable[str]) -> None:
         """Hold files against their own CHECKSUM and DATASUM; raise DataError where they differ."""
+
+    def digests(self, files: Iterable[str]) -> Mapping[str, Digest | DataError]:
+        """Return the content digests of files as they are now; the error where one is damaged."""
 
     def find(self, key: StepKey) -> Record | Absent:
         """Return the record of a key with its products whole and in place, or why there is none."""
@@ -120,20 +127,50 @@ class StepRunner(Struct, frozen=True):
         # Files are verified while the recipe runs, because that leaves a processor free.
         with locked(folders.lock), ThreadPoolExecutor(1, "verify") as pool:
             try:
-                verified = pool.submit(self._verify, _files(step))
+                statement = resolved.stated[step.name]
+                verified = pool.submit(self._verify, step)
                 execution = self.runner.execute(job)
                 warnings = (*step.warnings, *lacking, *verified.result())
+                self._refuse_changed(step, statement, job.parameters, made)
                 record = self._publish(resolved, step, sof, folders, execution, warnings)
             except (RecipeError, DataError):
                 self._record_for_reflex(step, job, folders, ())
                 raise
-            self.store.record(record, resolved.stated[step.name], resolved.plan.dataset, step.name)
+            self.store.record(record, statement, resolved.plan.dataset, step.name)
             problems = self._record_for_reflex(step, job, folders, record.products)
             return replace(record, warnings=(*record.warnings, *problems))
 
-    def _verify(self, files: tuple[str, ...]) -> tuple[str, ...]:
+    def _refuse_changed(
+        self, step: Step, statement: Statement, parameters: tuple[Parameter, ...], made: Mapping[StepKey, Record]
+    ) -> None:
+        """Refuse to record products under a statement that was not true all the while.
+
+        Raises
+        ------
+        DataError
+            If an input is another one than stated.
+        """
+        stated = {
+            entry.file: said.content
+            for entry, said in zip(step.inputs, statement.inputs, strict=True)
+            if isinstance(entry, FileInput)
+        }
+        now = self.store.digests(stated)
+        changed = [file for file, content in stated.items() if now[file] != content]
+        changed += _changed_named(parameters, statement)
+        gone = (found.reason for key in made if isinstance(found := self.store.find(key), Absent))
+        changed += [reason for reason in gone if reason]
+        if changed:
+            raise DataError(
+                f"{step.recipe} ran, but its inputs changed meanwhile ({', '.join(changed)}): its products "
+                "are not kept; run again"
+            )
+
+    def _verify(self, step: Step) -> tuple[str, ...]:
         """Hold files against their own checksums; return a warning for each whose header alone differs."""
+        files = _files(step)
         self.store.verify(files)
+        self.store.digests(files)  # A worker reads them now, while the recipe runs, and not in the end.
         return tuple(
             f"the header of {Path(file).name} (HDU {', '.join(map(str, altered))}) was changed after the file was "
             "signed: it differs from its CHECKSUM"
@@ -171,7 +208,7 @@ class StepRunner(Struct, frozen=True):
             raise RecipeError("; ".join((str(error), *others)) + where_to_look(folders.work)) from None
         places = folders.publish(tuple(entry.output.path for entry in checked), execution.log)
         products = tuple(
-            Product(str(place), entry.output.category, entry.digest, entry.size_bytes)
+            Product(str(place), entry.output.category, entry.digest, entry.size_bytes, settled_stamp(place))
             for place, entry in zip(places, checked, strict=True)
         )
         return Record(
@@ -182,6 +219,20 @@ class StepRunner(Struct, frozen=True):
             sof_file=str(folders.work / "data.sof"),
             warnings=(*warnings, *unused, *execution.complaints),
         )
+
+
+def _changed_named(parameters: tuple[Parameter, ...], statement: Statement) -> list[str]:
+    """Return the files that parameters name whose content is another one than stated."""
+    stated = dict(statement.parameters)
+    named = ((parameter.text, stated.get(parameter.schema.name, "")) for parameter in parameters)
+    return [text for text, said in named if said.startswith(FILE_WORD) and said != f"{FILE_WORD}{_content(text)}"]
+
+
+def _content(file: str) -> str:
+    try:
+        return read_digest(file).digest
+    except OSError:
+        return ""
 
 
 def _files(step: Step) -> tuple[str, ...]:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from esorex_bridge.disk.digest import Reading
 from esorex_bridge.errors import DataError
-from esorex_bridge.files import Digest
-from esorex_bridge.fits.verify import verify_fits
+from esorex_bridge.fits.verify import read_fits
 from esorex_bridge.reuse.record import Absent
 from esorex_bridge.store.step_store import SqliteStore
 
@@ -29,18 +29,18 @@ def read_again(store: SqliteStore, told: Callable[[str, int, int], None] = lambd
     made again. `told` is called before each file and step: what they are, the number of those done, and of all.
     """
     known = store.known_files()
-    fresh: dict[str, Digest] = {}
+    fresh: dict[str, Reading] = {}
     problems = []
     for number, (file, (stamp, digest)) in enumerate(known.items()):
         told("files", number, len(known))
         seen = store.stamps((file,))[file]
         try:
-            content = verify_fits(Path(file)).digest
+            content, shown = read_fits(Path(file))
         except DataError as error:
             problems.append(str(error))
             continue
-        fresh[file] = content
-        if seen == stamp and content != digest:
+        fresh[file] = Reading(content.digest, shown)
+        if seen == stamp and content.digest != digest:
             problems.append(f"{file} was changed without a trace: its sha256 differs, its size and time do not")
     store.doubt_all(fresh)
     keys = store.all_keys()

@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
+from esorex_bridge.disk.stamp import stamp_of, stamp_without_ctime
 from esorex_bridge.store.schema import bring_up, is_later
 from esorex_bridge.store.transaction import StoreError, Transaction
 
@@ -26,7 +27,9 @@ class Database:
     path : Path
         The file; made with its folder where it is missing.
     root : Path
-        The data root. Products below it are remembered relative to it, so that a root that was moved still hits.
+        The data root. Files below it are remembered relative to it, so that a root that was moved still hits.
+    trust_ctime : bool
+        Whether a file whose ctime changed is read again; where other programs change it, that can be too often.
 
     Raises
     ------
@@ -34,9 +37,11 @@ class Database:
         The file is no store, or one of a later version of the bridge.
     """
 
-    def __init__(self, path: Path, root: Path) -> None:
+    def __init__(self, path: Path, root: Path, trust_ctime: bool = True) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
+        self._look = stamp_of if trust_ctime else stamp_without_ctime
+        self._trust_ctime = trust_ctime
         self._inside = f"{root}/"
         self._lock = RLock()
         self._db = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
@@ -99,3 +104,7 @@ class Database:
 
     def _relative(self, path: str) -> str:
         return path.removeprefix(self._inside)
+
+    def _kept(self, stamp: str) -> str:
+        """Return a stamp as it is kept: without ctime where that is not trusted."""
+        return stamp if self._trust_ctime else stamp.rpartition(":")[0]

@@ -2,40 +2,75 @@
 
 from __future__ import annotations
 
-import os
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from msgspec import Struct
+
+from esorex_bridge.disk.digest import Reading
+from esorex_bridge.disk.stamp import size_in
 from esorex_bridge.errors import DataError
 from esorex_bridge.files import Digest
 from esorex_bridge.store.database import Database
 
 
+class Rereading(Struct):
+    """Files that were known and had to be read again, because their stamps changed."""
+
+    files: int = 0
+    size_bytes: int = 0
+    seconds: float = 0.0
+
+
 class FileDigests(Database):
     """The part of the store that knows files; a file is read again when it looks other than before."""
 
+    def __init__(self, path: Path, root: Path, trust_ctime: bool = True) -> None:
+        super().__init__(path, root, trust_ctime)
+        self.rereading = Rereading()
+
     def stamps(self, files: Iterable[str]) -> dict[str, str]:
         """Return what changes when the content of files does; an empty text where there is no file."""
-        return {file: stamp_of(file) for file in files}
+        return {file: self._look(file) for file in files}
 
-    def digests(self, files: Iterable[str]) -> dict[str, Digest | DataError]:
-        """Return the content digests of files, reading only those that changed; the error where one is damaged."""
+    def digests(self, files: Iterable[str], known: bool = False) -> dict[str, Digest | DataError]:
+        """Return the content digests of files, reading only those that changed; the error where one is damaged.
+
+        Those that are `known` by other records count as read again, where they must be read.
+        """
         wanted = tuple(dict.fromkeys(files))
-        known = self._known_digests(wanted)
+        remembered = self._known_digests(wanted)
         found: dict[str, Digest | DataError] = {}
-        fresh: dict[str, Digest] = {}
+        fresh: dict[str, Reading] = {}
         for file in wanted:
-            stamp, digest = known.get(file, ("", ""))
-            if stamp and stamp == stamp_of(file):
+            stamp, digest = remembered.get(file, ("", ""))
+            if stamp and stamp == self._look(file):
                 found[file] = Digest(digest)
                 continue
             try:
-                found[file] = fresh[file] = _digest_of(file, checksums=False)
+                fresh[file] = self._read(file, known or bool(stamp), checksums=False)
+                found[file] = fresh[file].digest
             except DataError as error:
                 found[file] = error
         self.learn(fresh, verified=False)
         return found
+
+    def _read(self, file: str, known: bool, checksums: bool = True) -> Reading:
+        """Read a file, and count it where it was known."""
+        began = time.monotonic()
+        reading = _reading_of(file, checksums)
+        if known:
+            self.count_reading(file, time.monotonic() - began)
+        return reading
+
+    def count_reading(self, file: str, seconds: float) -> None:
+        """Count a file that was known and had to be read again."""
+        with self._lock:
+            self.rereading.files += 1
+            self.rereading.size_bytes += max(0, size_in(self._look(file)))
+            self.rereading.seconds += seconds
 
     def read_new(self, files: Iterable[str]) -> None:
         """Read files that are not known, and hold them against their own checksums on the way.
@@ -44,16 +79,17 @@ class FileDigests(Database):
         """
         wanted = tuple(dict.fromkeys(files))
         known = self._known_digests(wanted)
-        fresh: dict[str, Digest] = {}
+        fresh: dict[str, Reading] = {}
         for file in wanted:
-            if file not in known or known[file][0] != stamp_of(file):
+            if file not in known or known[file][0] != self._look(file):
                 with suppress(DataError):
-                    fresh[file] = _digest_of(file)
+                    fresh[file] = self._read(file, file in known)
         self.learn(fresh)
 
     def _known_digests(self, files: Iterable[str]) -> dict[str, tuple[str, str]]:
         query = "SELECT path, stamp, digest FROM digests WHERE path"
-        return {file: (stamp, digest) for file, stamp, digest in self._among(query, files, "path")}
+        rows = self._among(query, map(self._relative, files), "path")
+        return {self._at(file): (stamp, digest) for file, stamp, digest in rows}
 
     def verify(self, files: Iterable[str]) -> None:
         """Hold files against their own CHECKSUM and DATASUM, each once while it does not change.
@@ -63,65 +99,75 @@ class FileDigests(Database):
         DataError
             The data of a file differ from its DATASUM.
         """
-        self.learn({file: _digest_of(file) for file in self.unverified(files)})
+        self.learn({file: _reading_of(file) for file in self.unverified(files)})
 
     def unverified(self, files: Iterable[str]) -> frozenset[str]:
         """Return the files that were not held against their own checksums since they changed."""
         wanted = frozenset(files)
-        done = dict(self._among("SELECT path, stamp FROM digests WHERE verified AND path", wanted, "path"))
-        return frozenset(file for file in wanted if file not in done or done[file] != stamp_of(file))
+        query = "SELECT path, stamp FROM digests WHERE verified AND path"
+        done = {self._at(file): stamp for file, stamp in self._among(query, map(self._relative, wanted), "path")}
+        return frozenset(file for file in wanted if file not in done or done[file] != self._look(file))
 
-    def learn(self, digests: Mapping[str, Digest], verified: bool = True) -> None:
-        """Remember digests, and whether the files were held against their own checksums."""
-        if digests:
+    def trusts(self, stamps: Mapping[str, str]) -> bool:
+        """Tell whether the content of all files is known under these stamps, so that what follows may be remembered."""
+        known = self._known_digests(stamps)
+        return all(file in known and known[file][0] == stamp for file, stamp in stamps.items())
+
+    def learn(self, readings: Mapping[str, Reading], verified: bool = True) -> None:
+        """Remember what was read of files, and whether they were held against their own checksums.
+
+        A file that changed a moment ago is not remembered: its next change might not show.
+        """
+        rows = [
+            (self._relative(file), self._kept(reading.stamp), reading.digest, verified)
+            for file, reading in readings.items()
+            if reading.stamp
+        ]
+        if rows:
             with self._write():
-                self._learn(digests, verified)
+                self._db.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?)", rows)
 
-    def _learn(self, digests: Mapping[str, Digest], verified: bool = True) -> None:
-        rows = [(file, stamp, digest, verified) for file, digest in digests.items() if (stamp := stamp_of(file))]
-        self._db.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?)", rows)
+    def learn_verified(self, digests: Mapping[str, Digest]) -> None:
+        """Remember that files were held against their own checksums elsewhere, where they are the files known here."""
+        if digests:
+            rows = [(self._relative(file), digest) for file, digest in digests.items()]
+            with self._write():
+                self._db.executemany("UPDATE digests SET verified = 1 WHERE path = ? AND digest = ?", rows)
 
     # ----- recipes
 
     def known_recipe(self, plugin: Path) -> tuple[Digest, str] | None:
         """Return the digest and the parameters (JSON) of a plugin, where it is the file that was looked at."""
         row = self._one("SELECT stamp, digest, parameters FROM recipes WHERE plugin = ?", (str(plugin),))
-        return (Digest(row[1]), row[2]) if row is not None and row[0] == stamp_of(plugin) else None
+        return (Digest(row[1]), row[2]) if row is not None and row[0] == self._look(plugin) else None
 
-    def learn_recipe(self, plugin: Path, digest: Digest, parameters: str) -> None:
+    def learn_recipe(self, plugin: Path, reading: Reading, parameters: str) -> None:
         """Remember the digest and the parameters (JSON) of a plugin."""
         with self._write():
-            row = (str(plugin), stamp_of(plugin), digest, parameters)
+            row = (str(plugin), self._kept(reading.stamp), reading.digest, parameters)
             self._db.execute("INSERT OR REPLACE INTO recipes VALUES (?, ?, ?, ?)", row)
 
     # ----- doubt
 
     def known_files(self) -> dict[str, tuple[str, str]]:
         """Return what files that are there, products excepted, looked like when they were read, and their digests."""
-        products = {self._at(path) for (path,) in self._all("SELECT path FROM products", ())}
+        products = {path for (path,) in self._all("SELECT path FROM products", ())}
         rows = self._all("SELECT path, stamp, digest FROM digests ORDER BY path", ())
-        return {file: (stamp, digest) for file, stamp, digest in rows if file not in products and stamp_of(file)}
+        known = {self._at(file): (stamp, digest) for file, stamp, digest in rows if file not in products}
+        return {file: entry for file, entry in known.items() if self._look(file)}
 
-    def doubt_all(self, fresh: Mapping[str, Digest]) -> None:
+    def doubt_all(self, fresh: Mapping[str, Reading]) -> None:
         """Forget what all files look like and contain, and the keys that follow from it, but for what was read anew."""
         with self._write():
             self._db.execute("DELETE FROM foreseen")
             self._db.execute("UPDATE products SET stamp = ''")
             self._db.execute("DELETE FROM digests")
-            self._learn(fresh)
+        self.learn(fresh)
 
 
-def stamp_of(path: str | Path) -> str:
-    """Return what changes when a file's content does, its size first; empty where there is no file."""
-    try:
-        state = os.stat(path)  # noqa: PTH116  (ten thousand times in a no-op: a Path costs more than the call)
-    except OSError:
-        return ""
-    return f"{state.st_size}:{state.st_mtime_ns}:{state.st_ino}"
-
-
-def _digest_of(file: str, checksums: bool = True) -> Digest:
+def _reading_of(file: str, checksums: bool = True) -> Reading:
     """Read a file; what that takes is loaded here, because a run that finds all made reads none."""
-    from esorex_bridge.fits.verify import verify_fits
+    from esorex_bridge.fits.verify import read_fits
 
-    return verify_fits(Path(file), checksums).digest
+    content, stamp = read_fits(Path(file), checksums)
+    return Reading(content.digest, stamp)

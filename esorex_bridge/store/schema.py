@@ -39,6 +39,13 @@ CREATE TABLE foreseen (
 CREATE INDEX foreseen_by_seal ON foreseen (seal);
 ALTER TABLE products ADD COLUMN stamp TEXT NOT NULL DEFAULT '';
 """,
+    # Stamps had no ctime, and paths below the root were kept in full: files are read once more.
+    """
+DELETE FROM digests;
+DELETE FROM recipes;
+DELETE FROM foreseen;
+UPDATE products SET stamp = '';
+""",
 )
 """The commands that lead from each format to the next, the first from an empty file."""
 

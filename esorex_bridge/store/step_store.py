@@ -13,12 +13,13 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from esorex_bridge.disk.digest import Reading
 from esorex_bridge.errors import DataError
 from esorex_bridge.files import Digest
 from esorex_bridge.plan.plan import Plan
 from esorex_bridge.reuse.key import Fingerprint, Statement, StepKey, read_statement
 from esorex_bridge.reuse.record import Absent, Product, Record
-from esorex_bridge.store.file_digests import FileDigests, stamp_of
+from esorex_bridge.store.file_digests import FileDigests
 from esorex_bridge.store.lookup import Lookup
 from esorex_bridge.store.summaries import History
 
@@ -96,7 +97,7 @@ class SqliteStore(FileDigests, History, Lookup):
         for key, position, path, category, digest, size, known in self._among(query, made, "key, position"):
             product = Product(self._at(path), category, digest, size)
             made[key].append(product)
-            if known != (stamp := stamp_of(product.file)):
+            if known != (stamp := self._look(product.file)) or not stamp:
                 doubtful.append(_Doubtful(key, position, product, stamp))
         problems = self._problems(doubtful) if doubtful else {}
         found: dict[StepKey, Record | Absent] = dict.fromkeys(wanted, Absent())
@@ -109,14 +110,16 @@ class SqliteStore(FileDigests, History, Lookup):
 
     def _problems(self, doubtful: Sequence[_Doubtful]) -> dict[str, str]:
         """Return what is wrong with doubtful products, by file, and remember what the whole ones look like."""
-        digests = self.digests(each.product.file for each in doubtful if each.is_size)
+        files = tuple(each.product.file for each in doubtful if each.is_size)
+        digests = self.digests(files, known=True)
+        trusted = self._known_digests(files)
         problems: dict[str, str] = {}
         whole: list[tuple[str, str, int]] = []
         for each in doubtful:
             product = each.product
             if problem := each.problem(digests.get(product.file)):
                 problems[product.file] = f"product {product.category} ({product.path.name}) {problem}"
-            else:
+            elif trusted.get(product.file, ("",))[0] == each.stamp:
                 whole.append((each.stamp, each.key, each.position))
         if whole:
             with self._write():
@@ -163,8 +166,8 @@ class SqliteStore(FileDigests, History, Lookup):
 
     def _product_rows(self, record: Record) -> Iterator[tuple[str | int, ...]]:
         for position, made in enumerate(record.products):
-            file, stamp = self._relative(made.file), stamp_of(made.file)
-            yield record.key, position, file, made.category, made.digest, made.size_bytes, stamp
+            stamp = self._kept(made.stamp)
+            yield record.key, position, self._relative(made.file), made.category, made.digest, made.size_bytes, stamp
 
     # ----- end products
 
@@ -175,10 +178,10 @@ class SqliteStore(FileDigests, History, Lookup):
         )
         return tuple(Path(self._at(path)) for (path,) in rows)
 
-    def record_end_products(self, dataset: str, key: StepKey, ends: Mapping[Path, Digest]) -> None:
+    def record_end_products(self, dataset: str, key: StepKey, ends: Mapping[Path, Reading]) -> None:
         """Remember the end products that a dataset got of a key, in the order of the key's products."""
+        self.learn({str(path): reading for path, reading in ends.items()}, verified=False)
         with self._write():
-            self._learn({str(path): digest for path, digest in ends.items()})
             self._db.execute("DELETE FROM end_products WHERE dataset = ? AND key = ?", (dataset, key))
             self._db.executemany(
                 "INSERT INTO end_products VALUES (?, ?, ?, ?)",
@@ -221,6 +224,6 @@ def _features(statement: Statement) -> set[tuple[str, str]]:
     return contents | labels | set(statement.parameters)
 
 
-def open_store(path: Path, root: Path) -> closing[SqliteStore]:
+def open_store(path: Path, root: Path, trust_ctime: bool = True) -> closing[SqliteStore]:
     """Open a store for a `with` statement."""
-    return closing(SqliteStore(path, root))
+    return closing(SqliteStore(path, root, trust_ctime))

@@ -21,6 +21,7 @@ from esorex_bridge.archive.transfer import (
     request_headers,
     time_of,
 )
+from esorex_bridge.disk.stamp import stamp_of
 from esorex_bridge.files import Digest
 
 NAME_OF_FILE = "NACO.2016-03-02T00:30:00.076"
@@ -186,7 +187,7 @@ def test_a_pause_is_named_in_seconds_or_as_a_date() -> None:
 def test_a_manifest_knows_a_file_as_long_as_it_is_that_file(tmp_path: Path) -> None:
     path, digest = tmp_path / "a.fits", Digest("sha256:0")
     path.write_bytes(b"one")
-    Manifest(tmp_path).record(path, digest)
+    Manifest(tmp_path).record(path, digest, stamp_of(path))
     assert Manifest(tmp_path).digest(path) == digest
     path.write_bytes(b"two!")
     assert Manifest(tmp_path).digest(path) is None
@@ -195,12 +196,11 @@ def test_a_manifest_knows_a_file_as_long_as_it_is_that_file(tmp_path: Path) -> N
 def test_a_manifest_notices_another_file_of_the_same_size_and_time(tmp_path: Path) -> None:
     path = tmp_path / "a.fits"
     path.write_bytes(b"one")
-    Manifest(tmp_path).record(path, Digest("sha256:0"))
+    Manifest(tmp_path).record(path, Digest("sha256:0"), stamp_of(path))
     times = path.stat()
-    other = tmp_path / "b"
-    other.write_bytes(b"two")
-    os.utime(other, ns=(times.st_atime_ns, times.st_mtime_ns))
-    other.replace(path)
+    with path.open("r+b") as stream:
+        stream.write(b"two")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert Manifest(tmp_path).digest(path) is None
 
 
@@ -208,10 +208,10 @@ def test_a_manifest_survives_lines_cut_off_and_lines_of_later_versions(tmp_path:
     one, two = tmp_path / "1.fits", tmp_path / "2.fits"
     for path in (one, two):
         path.write_bytes(b"x")
-    Manifest(tmp_path).record(one, Digest("sha256:1"))
+    Manifest(tmp_path).record(one, Digest("sha256:1"), stamp_of(one))
     with (tmp_path / NAME).open("ab") as stream:
-        stream.write(b'{"later": true}\n[1]\nnull\n{"file": "2.fits", "size')
-    Manifest(tmp_path).record(two, Digest("sha256:2"))
+        stream.write(b'{"later": true}\n[1]\nnull\n{"file": "2.fits", "sta')
+    Manifest(tmp_path).record(two, Digest("sha256:2"), stamp_of(two))
     again = Manifest(tmp_path)
     assert (again.digest(one), again.digest(two)) == ("sha256:1", "sha256:2")
-    assert json.loads((tmp_path / NAME).read_text().splitlines()[0]) == {"esorex_bridge_manifest": 1}
+    assert json.loads((tmp_path / NAME).read_text().splitlines()[0]) == {"esorex_bridge_manifest": 2}

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from esorex_bridge.datasets.dataset import Action, Dataset, Purpose
 from esorex_bridge.definitions.parameters import ParameterSchema, ParameterSetting
+from esorex_bridge.disk.digest import Reading
 from esorex_bridge.errors import DataError
 from esorex_bridge.esorex.recipe import Recipe
 from esorex_bridge.files import Digest
@@ -196,6 +197,10 @@ def test_a_statement_that_is_wanted_of_a_file_that_went_says_so(night: Night) ->
 @pytest.fixture
 def made(night: Night) -> tuple[Record, Path]:
     """A recorded step with one product."""
+    return make_dark(night)
+
+
+def make_dark(night: Night) -> tuple[Record, Path]:
     path = night.root / "products" / "master.fits"
     write_night(path.parent, {"master": {"EXPTIME": 1.0}})
     product = Product(str(path), "MASTER", verify_fits(path).digest, path.stat().st_size)
@@ -239,10 +244,42 @@ def test_a_product_that_was_harmed_is_noticed(
         assert said in found.reason
 
 
-def test_reading_again_finds_what_changed_without_a_trace(
-    made: tuple[Record, Path], night: Night, store: SqliteStore
-) -> None:
+def test_an_edit_in_place_with_the_time_put_back_shows(made: tuple[Record, Path], night: Night) -> None:
     record, path = made
+    before = night.look()
+    assert night.store.find(record.key) == record
+    edit_unseen(path)
+    edit_unseen(night.file(FLAT))
+    assert isinstance(night.store.find(record.key), Absent)
+    assert night.changed(before) == {FLAT, SCIENCE}
+
+
+def test_a_file_that_got_other_rights_is_read_once_and_that_is_counted(night: Night, store: SqliteStore) -> None:
+    before = night.look()
+    night.file(FLAT).chmod(0o600)
+    assert night.changed(before) == set()
+    counted = store.rereading
+    assert (counted.files, counted.size_bytes) == (1, night.file(FLAT).stat().st_size)
+    assert night.changed(before) == set()
+    assert counted.files == 1
+
+
+def test_a_file_that_is_written_while_it_is_read_is_not_remembered(night: Night, store: SqliteStore) -> None:
+    file = str(night.file(FLAT))
+    store.learn({file: Reading(Digest("sha256:old"), "")})
+    assert store.trusts({file: store.stamps([file])[file]}) is False
+
+
+@pytest.fixture
+def careless(tmp_path: Path) -> Iterator[SqliteStore]:
+    """A store that does not look at ctime."""
+    with open_store(tmp_path / "books" / "store.db", tmp_path, trust_ctime=False) as opened:
+        yield opened
+
+
+def test_reading_again_finds_what_changed_without_a_trace(tmp_path: Path, careless: SqliteStore) -> None:
+    store, night = careless, Night(tmp_path, careless)
+    record, path = make_dark(night)
     before = night.look()
     assert read_again(store) == Reread(3, 1, ())
     assert night.changed(before) == set()
