@@ -29,6 +29,7 @@ from esorex_bridge.plan.statics import StaticLibrary, with_statics
 from esorex_bridge.reuse.decide import Policy
 from esorex_bridge.workspace.folders import Workspace
 from esorex_bridge.workspace.scan import scan
+from esorex_bridge.workspace.user_settings import read_user_settings
 
 if TYPE_CHECKING:
     from esorex_bridge.archive.client import ArchiveClient
@@ -116,7 +117,8 @@ class Session:
         """What was made before."""
         from esorex_bridge.store.step_store import open_store
 
-        return self._closing.enter_context(open_store(self.workspace.store, self.workspace.root))
+        trust = read_user_settings(self.workspace.root, user_workflow_folder().parent).trust_ctime
+        return self._closing.enter_context(open_store(self.workspace.store, self.workspace.root, trust))
 
     @cached_property
     def esorex(self) -> EsoRex | None:

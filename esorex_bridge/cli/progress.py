@@ -14,6 +14,7 @@ from esorex_bridge.run.report import DatasetReport, StepReport
 if TYPE_CHECKING:
     from esorex_bridge.archive.calselector import AssociationReply
     from esorex_bridge.archive.report import Progress as Transfer
+    from esorex_bridge.store.file_digests import Rereading
 
 FailureMode = Literal["Continue", "Stop", "Ask"]
 FAILURE_MODES: tuple[FailureMode, ...] = ("Continue", "Stop", "Ask")
@@ -82,6 +83,14 @@ class FetchProgress:
         from esorex_bridge.cli.transfer_progress import watching
 
         return watching(files)
+
+
+def report_rereading(reread: Rereading) -> None:
+    """Report on stderr how much had to be read again only because it looked other than before."""
+    if reread.files:
+        files = "1 file was" if reread.files == 1 else f"{reread.files} files were"
+        size, seconds = f"{reread.size_bytes / 1e6:.1f} MB", f"{reread.seconds:.1f} s"
+        output.note(f"{files} read again ({size}, {seconds}), because their time stamps had changed")
 
 
 def show(reports: Sequence[DatasetReport]) -> None:

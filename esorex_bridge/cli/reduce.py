@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esorex_bridge.cli import archive, constraints, options, output
-from esorex_bridge.cli.progress import FailureMode, FetchProgress, Progress, show
+from esorex_bridge.cli.progress import FailureMode, FetchProgress, Progress, report_rereading, show
 from esorex_bridge.datasets.dataset import missing_files
 from esorex_bridge.errors import UserError
 
@@ -94,6 +94,7 @@ def go(
             return Result(acquired, ())
         planned = session.plans(datasets)
         reports = session.run(planned, Progress(failure_mode), datetime.now(), dry_run)
+        report_rereading(session.store.rereading)
         return Result(acquired, reports, () if dry_run or session.esorex else session.write_sofs(planned))
 
 

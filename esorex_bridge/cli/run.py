@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from esorex_bridge.cli import options, output
-from esorex_bridge.cli.progress import Progress, show
+from esorex_bridge.cli.progress import Progress, report_rereading, show
 from esorex_bridge.run.report import count_started
 
 EXAMPLE = "esorex-bridge run --root night\n  esorex-bridge run --root night --dry-run --set naco_img_twflat.prop=true"
@@ -34,6 +34,7 @@ def run(args: argparse.Namespace) -> int:
         if args.explain:
             return _explain(session.accounts(planned), args.json)
         reports = session.run(planned, Progress(args.recipe_failure_mode), datetime.now(), args.dry_run)
+        report_rereading(session.store.rereading)
     if args.json:
         output.emit_json({"executed": count_started(reports), "datasets": [r.document() for r in reports]})
     else:

@@ -1,0 +1,493 @@
+"""No stale product is ever handed out, and nothing that is right is made again: through the commands, with real recipes.
+
+Each way of changing a file is tried with `run` and with `esorex-lazy`, on a frame that both have taken before.
+"""
+
+from __future__ import annotations
+
+import gzip
+import mmap
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import pytest
+from astropy.io import fits
+
+from esorex_bridge.demo.nights.naco import naco_night
+from esorex_bridge.fits.header import read_header
+from tests.flows.conftest import SMALL, Ended, put_on_disk
+from tests.flows.lazy_calls import Desk, R, darks, desk, night_folder
+
+__all__ = ["darks", "desk", "night_folder"]
+
+pytestmark = pytest.mark.usefixtures("esorex")
+COMMAND = str(Path(sys.executable).with_name("esorex-bridge"))
+NOTHING: dict[str, str] = {recipe: "reuse" for recipe in ("naco_img_dark", "naco_img_twflat", "naco_img_jitter")}
+FROM_DARK = {**NOTHING, "naco_img_dark": "execute", "naco_img_jitter": "execute"}
+FROM_JITTER = {**NOTHING, "naco_img_jitter": "execute"}
+
+_numbers = count(1)
+
+
+# ----- ways of giving a file another content so that it looks like before
+
+
+def other_pixels(path: Path) -> bytes:
+    """Return the content of a frame with some words moved on by one place, so that its DATASUM stays right."""
+    data = path.read_bytes()
+    start, end = words_of(data)
+    moved = data[start + 4 : end] + data[start : start + 4]
+    assert moved != data[start:end]
+    return data[:start] + moved + data[end:]
+
+
+def words_of(data: bytes) -> tuple[int, int]:
+    """Return where some words of the first data lie."""
+    card = next(at for at in range(0, len(data), 80) if data[at : at + 80].rstrip() == b"END")
+    start = -(-(card + 80) // 2880) * 2880
+    return start, start + 20_000
+
+
+def put_times_back(path: Path, state: os.stat_result) -> None:
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (state.st_size, state.st_mtime_ns)
+
+
+def edited_in_place(path: Path) -> None:
+    state, data = path.stat(), other_pixels(path)
+    with path.open("r+b") as stream:
+        stream.write(data)
+    put_times_back(path, state)
+
+
+def edited_through_a_map(path: Path) -> None:
+    state, data = path.stat(), other_pixels(path)
+    with path.open("r+b") as stream, mmap.mmap(stream.fileno(), 0) as view:
+        start, end = words_of(data)
+        view[start:end] = data[start:end]
+    put_times_back(path, state)
+
+
+def copied_over(path: Path) -> None:
+    """As `cp -p corrected raw`."""
+    corrected = make_corrected(path)
+    subprocess.run(["cp", "-p", corrected, path], check=True)
+
+
+def removed_and_copied(path: Path) -> None:
+    """As `rm raw; cp -p corrected raw`, where the number of the removed inode is given away again."""
+    corrected = make_corrected(path)
+    path.unlink()
+    subprocess.run(["cp", "-p", corrected, path], check=True)
+
+
+def renamed_over(path: Path) -> None:
+    """As rsync does."""
+    make_corrected(path).replace(path)
+
+
+def unpacked_from_a_tar(path: Path) -> None:
+    corrected = make_corrected(path)
+    folder = path.parent.parent / "tarred"
+    folder.mkdir(exist_ok=True)
+    corrected.rename(folder / path.name)
+    tar = folder / "corrected.tar"
+    subprocess.run(["tar", "cf", tar, "-C", folder, "--force-local", path.name], check=True)
+    subprocess.run(["tar", "xf", tar, "-C", path.parent, "--force-local"], check=True)
+
+
+def link_switched(path: Path) -> None:
+    """As a data link that is switched to another disk: the link leads to an equal file first, to another one then."""
+    corrected = make_corrected(path)
+    kept = corrected.with_name(f"kept{next(_numbers)}")
+    shutil.copy2(path, kept)
+    path.unlink()
+    path.symlink_to(kept)
+    assert path.stat().st_mtime_ns == corrected.stat().st_mtime_ns
+    path.unlink()
+    path.symlink_to(corrected)
+
+
+def edited_through_a_hard_link(path: Path) -> None:
+    other = make_corrected(path).with_name(f"linked{next(_numbers)}")
+    other.hardlink_to(path.resolve())
+    edited_in_place(other)
+
+
+def edited_and_dated_back(path: Path) -> None:
+    path.write_bytes(other_pixels(path))
+    os.utime(path, ns=(1, 1))
+
+
+def edited_and_dated_ahead(path: Path) -> None:
+    path.write_bytes(other_pixels(path))
+    os.utime(path, (4_000_000_000, 4_000_000_000))
+
+
+def cut_and_written_anew(path: Path) -> None:
+    state, data = path.stat(), other_pixels(path)
+    os.truncate(path, 0)
+    path.write_bytes(data)
+    put_times_back(path, state)
+
+
+def header_corrected(path: Path) -> None:
+    """As when the archive corrects a header: one card, no other size."""
+    state, data = path.stat(), path.read_bytes()
+    at = data.index(b"ORIGIN  =") if b"ORIGIN  =" in data else data.index(b"COMMENT") if b"COMMENT" in data else 0
+    assert at, "the frame has no card to change"
+    changed = data[: at + 60] + f"{next(_numbers):020d}".encode() + data[at + 80 :]
+    with path.open("r+b") as stream:
+        stream.write(changed)
+    put_times_back(path, state)
+
+
+def swapped_back_and_forth(path: Path) -> None:
+    edited_in_place(path)
+    edited_in_place(path)
+
+
+def make_corrected(path: Path) -> Path:
+    """Return another file with other pixels, of the same size and time, outside the data folder."""
+    folder = path.parent.parent / "elsewhere"
+    folder.mkdir(exist_ok=True)
+    corrected = folder / f"corrected{next(_numbers)}"
+    corrected.write_bytes(other_pixels(path))
+    put_times_back(corrected, path.stat())
+    return corrected
+
+
+OTHER_CONTENT = (
+    edited_in_place, edited_through_a_map, copied_over, removed_and_copied, renamed_over, unpacked_from_a_tar,
+    link_switched, edited_through_a_hard_link, edited_and_dated_back, edited_and_dated_ahead, cut_and_written_anew,
+    header_corrected, swapped_back_and_forth,
+)  # fmt: skip
+
+
+# ----- ways of changing how a file looks, and not what it holds
+
+
+def touched(path: Path) -> None:
+    path.touch()
+
+
+def dated_ahead(path: Path) -> None:
+    os.utime(path, (4_000_000_000, 4_000_000_000))
+
+
+def given_other_rights(path: Path) -> None:
+    path.chmod(0o640)
+
+
+def backed_up(path: Path) -> None:
+    """As a backup that restores atime, which changes ctime."""
+    state = path.stat()
+    path.read_bytes()
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+def hard_linked(path: Path) -> None:
+    make_corrected(path).with_name(f"linked{next(_numbers)}").hardlink_to(path.resolve())
+
+
+def written_again(path: Path) -> None:
+    path.write_bytes(path.read_bytes())
+
+
+def copied_and_renamed_back(path: Path) -> None:
+    beside = path.with_name("beside")
+    shutil.copyfile(path, beside)
+    beside.replace(path)
+
+
+def moved_behind_a_link(path: Path) -> None:
+    target = make_corrected(path).with_name(f"moved{next(_numbers)}")
+    path.rename(target)
+    path.symlink_to(target)
+
+
+def made_read_only(path: Path) -> None:
+    path.chmod(0o400)
+
+
+SAME_CONTENT = (
+    touched, dated_ahead, given_other_rights, backed_up, hard_linked, written_again, copied_and_renamed_back,
+    moved_behind_a_link, made_read_only,
+)  # fmt: skip
+
+
+# ----- run
+
+
+@dataclass
+class Root:
+    """A data root in which all is made, and what is done with it."""
+
+    path: Path
+    bridge: Callable[..., Ended]
+    env: dict[str, str] = field(default_factory=dict)
+
+    def run(self, *words: str) -> Ended:
+        ended = self.bridge("run", "--root", self.path, "--json", *SMALL, *words, env=self.env)
+        assert ended.code == 0, ended.err
+        return ended
+
+    @property
+    def data(self) -> Path:
+        return self.path / "reflex_input" / "data_with_raw_calibs"
+
+    def frame(self, kind: str = "DARK") -> Path:
+        return next(path for path in sorted(self.data.glob("*.fits")) if read_header(path).get("DPR.TYPE") == kind)
+
+    def product(self, recipe: str) -> Path:
+        (found,) = list((self.path / "reflex_tmp_products").rglob(f"{recipe}*/*/{recipe}*.fits"))[:1]
+        return found
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, frames_folder: Path, bridge: Callable[..., Ended]) -> Path:
+    root = tmp_path_factory.mktemp("made") / "root"
+    put_on_disk(naco_night(npix=128), frames_folder, root)
+    assert bridge("run", "--root", root, *SMALL).code == 0
+    return root
+
+
+@pytest.fixture(scope="module")
+def shared(made: Path, tmp_path_factory: pytest.TempPathFactory, bridge: Callable[..., Ended]) -> Root:
+    """Return a root that many tests change and run again, one after another."""
+    return copy_of(made, tmp_path_factory.mktemp("shared"), bridge)
+
+
+@pytest.fixture
+def own(made: Path, tmp_path: Path, bridge: Callable[..., Ended]) -> Root:
+    return copy_of(made, tmp_path, bridge)
+
+
+def copy_of(made: Path, folder: Path, bridge: Callable[..., Ended]) -> Root:
+    shutil.copytree(made, folder / "root", symlinks=True)
+    root = Root(folder / "root", bridge)
+    assert root.run().decisions == NOTHING
+    return root
+
+
+def data_of(ended: Ended) -> int:
+    """Return the DATASUM of the one end product that a run handed out."""
+    (product,) = ended.json["datasets"][0]["end_products"]
+    return int(fits.getval(product["path"], "DATASUM"))
+
+
+@pytest.mark.parametrize("change", OTHER_CONTENT, ids=lambda change: change.__name__)
+def test_another_content_is_noticed_by_run(shared: Root, change: Callable[[Path], None]) -> None:
+    shared.run()
+    change(shared.frame())
+    assert shared.run().decisions == FROM_DARK
+
+
+@pytest.mark.parametrize("change", SAME_CONTENT, ids=lambda change: change.__name__)
+def test_the_same_content_is_not_made_again_by_run(shared: Root, change: Callable[[Path], None]) -> None:
+    shared.run()
+    change(shared.frame())
+    assert shared.run().decisions == NOTHING
+
+
+def test_a_frame_that_is_packed_or_renamed_is_not_made_again(own: Root) -> None:
+    frame = own.frame()
+    frame.with_name(f"{frame.name}.gz").write_bytes(gzip.compress(frame.read_bytes()))
+    frame.unlink()
+    assert own.run().decisions == NOTHING
+    other = own.frame()
+    other.rename(other.with_name(other.name.replace(":", "_")))
+    assert own.run().decisions == NOTHING
+
+
+def test_how_much_was_read_again_is_said(own: Root) -> None:
+    frame = own.frame()
+    frame.chmod(0o600)
+    assert f"1 file was read again ({frame.stat().st_size / 1e6:.1f} MB, " in own.run().err
+    assert "read again" not in own.run().err
+
+
+def test_without_trust_in_ctime_nothing_is_read_after_a_backup(own: Root) -> None:
+    (own.path / "settings.yaml").write_text("trust_ctime: false\n")
+    own.run()
+    backed_up(own.frame())
+    ended = own.run()
+    assert ended.decisions == NOTHING and "read again" not in ended.err
+
+
+@pytest.mark.parametrize("change", [edited_in_place, removed_and_copied], ids=lambda change: change.__name__)
+def test_a_master_that_was_changed_unseen_is_made_again(own: Root, change: Callable[[Path], None]) -> None:
+    change(own.product("naco_img_jitter"))
+    ended = own.run()
+    assert ended.decisions == FROM_JITTER
+    assert "is damaged" in ended.step("naco_img_jitter")["reason"]
+
+
+# ----- end products
+
+
+@pytest.mark.parametrize("words", [("--lazy", "off"), ("--from", "naco_img_dark")], ids=["off", "from"])
+def test_a_corrected_raw_gives_another_end_product_also_where_reuse_is_off(own: Root, words: tuple[str, ...]) -> None:
+    before = data_of(own.run())
+    (frame, *_) = [path for path in own.data.glob("*.fits") if read_header(path).get("DPR.CATG") == "SCIENCE"]
+    state = frame.stat()
+    with fits.open(frame, mode="update") as hdus:
+        hdus[0].data[40:80, 40:80] += 200
+    put_times_back(frame, state)
+    ended = own.run(*words)
+    (product,) = ended.json["datasets"][0]["end_products"]
+    made = next(step for step in ended.json["datasets"][0]["steps"] if step["recipe"] == "naco_img_jitter")
+    assert product["sha256"] in {each["sha256"] for each in made["products"]}
+    assert data_of(ended) != before
+
+
+@pytest.mark.parametrize("change", [edited_in_place, removed_and_copied], ids=lambda change: change.__name__)
+def test_an_end_product_that_was_edited_is_not_handed_out(own: Root, change: Callable[[Path], None]) -> None:
+    before = own.run()
+    (product,) = before.json["datasets"][0]["end_products"]
+    change(Path(product["path"]))
+    (now,) = own.run().json["datasets"][0]["end_products"]
+    assert now["path"] != product["path"]
+    assert int(fits.getval(now["path"], "DATASUM")) == data_of(own.run())
+    (again,) = own.run().json["datasets"][0]["end_products"]
+    assert again["path"] == now["path"]
+
+
+# ----- what else a step depends on
+
+
+def test_a_file_that_a_parameter_names_is_looked_at_every_time(own: Root, tmp_path: Path) -> None:
+    table = tmp_path / "offsets.txt"
+    table.write_text("0 0\n8 5\n-6 9\n4 -10\n-8 -5\n")
+    named = ("--set", f"naco_img_jitter.off={table}")
+    assert own.run(*named).decisions == FROM_JITTER
+    assert own.run(*named).decisions == NOTHING
+    state = table.stat()
+    table.write_text("0 0\n7 5\n-6 9\n4 -10\n-8 -5\n")
+    put_times_back(table, state)
+    assert own.run(*named).decisions == FROM_JITTER
+
+
+def own_plugins(folder: Path) -> dict[str, str]:
+    """Return the environment in which recipes come from a copy of the installed plugins."""
+    (installed,) = Path("/usr/lib").glob("*/cpl/plugins/naco-*")
+    copied = folder / "plugins" / installed.name
+    shutil.copytree(installed, copied)
+    return {"ESOREX_PLUGIN_DIR": str(folder / "plugins")}
+
+
+def test_a_plugin_that_was_replaced_in_place_with_equal_size_and_time_is_noticed(own: Root, tmp_path: Path) -> None:
+    own.env = own_plugins(tmp_path)
+    assert own.run().decisions == NOTHING
+    (plugin,) = (tmp_path / "plugins").rglob("naco_img_dark.so")
+    state, data = plugin.stat(), plugin.read_bytes()
+    assert b"Identified %d setting(s)" in data
+    plugin.write_bytes(data.replace(b"Identified %d setting(s)", b"Identified %d Setting(s)"))
+    put_times_back(plugin, state)
+    ended = own.run()
+    assert ended.decisions == FROM_DARK
+    assert "was rebuilt" in ended.step("naco_img_dark")["reason"]
+
+
+def test_an_input_that_is_replaced_while_the_recipe_runs_is_not_recorded(own: Root, tmp_path: Path) -> None:
+    frame = own.frame()
+    corrected = make_corrected(frame)
+    real = shutil.which("esorex")
+    stand_in = tmp_path / "bin" / "esorex"
+    stand_in.parent.mkdir()
+    stand_in.write_text(f'#!/bin/sh\ncase "$*" in *data.sof*) cp -p {corrected} "{frame}";; esac\nexec {real} "$@"\n')
+    stand_in.chmod(0o755)
+    words = ("run", "--root", own.path, "--json", *SMALL, "--set=naco_img_dark.nsamples=77")
+    disturbed = own.bridge(*words, env={"PATH": f"{stand_in.parent}:{os.environ['PATH']}"})
+    assert disturbed.code == 1
+    assert "inputs changed meanwhile" in disturbed.step("naco_img_dark")["error"]
+    quiet = own.bridge(*words)
+    assert quiet.decisions == FROM_DARK
+
+
+# ----- several roots
+
+
+def test_a_copied_root_and_its_original_do_not_disturb_each_other(made: Path, tmp_path: Path, own: Root) -> None:
+    other = copy_of(own.path, tmp_path / "other", own.bridge)
+    edited_in_place(other.frame())
+    assert other.run().decisions == FROM_DARK
+    assert own.run().decisions == NOTHING
+
+
+def test_roots_that_share_raws_by_hard_links_both_notice_an_edit(own: Root, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    subprocess.run(["cp", "-al", own.path, other], check=True)
+    shutil.rmtree(other / "reflex_book_keeping")
+    shutil.copytree(own.path / "reflex_book_keeping", other / "reflex_book_keeping", symlinks=True)
+    twin = Root(other, own.bridge)
+    assert twin.run().decisions == NOTHING
+    edited_in_place(own.frame())
+    assert own.run().decisions == FROM_DARK
+    assert twin.run().decisions == FROM_DARK
+
+
+# ----- what headers say
+
+
+def test_a_corrected_header_is_read_by_organise(own: Root) -> None:
+    def types() -> str:
+        ended = own.bridge("organise", "--root", own.path, "--by", "oca")
+        return ended.out
+
+    before = types()
+    frame = next(path for path in sorted(own.data.glob("*.fits")) if read_header(path).get("DPR.CATG") == "SCIENCE")
+    for path in own.data.glob("*.fits"):
+        if read_header(path).get("DPR.CATG") == "SCIENCE":
+            state, data = path.stat(), path.read_bytes()
+            with path.open("r+b") as stream:
+                stream.write(data.replace(b"'OBJECT  '", b"'DARK    '").replace(b"'SCIENCE '", b"'CALIB   '"))
+            put_times_back(path, state)
+    assert read_header(frame).get("DPR.CATG") != "SCIENCE"
+    assert types() != before
+
+
+# ----- esorex-lazy
+
+
+@dataclass
+class Call:
+    """A call of `esorex-lazy` that was made once."""
+
+    desk: Desk
+    frame: Path
+
+    def runs_again(self) -> bool:
+        before = self.desk.runs
+        self.desk.lazy("here", ("naco_img_dark", R, "data.sof"))
+        return self.desk.runs > before
+
+
+@pytest.fixture
+def call(desk: Desk) -> Iterator[Call]:
+    place = desk.place("here")
+    for number, dark in enumerate(desk.darks):
+        (place / f"dark{number}.fits").unlink()
+        shutil.copyfile(dark, place / f"dark{number}.fits")
+    called = Call(desk, place / "dark1.fits")
+    assert called.runs_again()
+    assert not called.runs_again()
+    yield called
+
+
+@pytest.mark.parametrize("change", OTHER_CONTENT, ids=lambda change: change.__name__)
+def test_another_content_is_noticed_by_esorex_lazy(call: Call, change: Callable[[Path], None]) -> None:
+    change(call.frame)
+    assert call.runs_again()
+
+
+@pytest.mark.parametrize("change", SAME_CONTENT, ids=lambda change: change.__name__)
+def test_the_same_content_is_not_made_again_by_esorex_lazy(call: Call, change: Callable[[Path], None]) -> None:
+    change(call.frame)
+    assert not call.runs_again()
