@@ -56,7 +56,7 @@ class Database:
     def _open(self, path: Path) -> None:
         self._db.execute("PRAGMA foreign_keys = ON")
         with self._write():
-            version = bring_up(self._db)
+            version = bring_up(self._db, self._inside)
         if is_later(version):
             self._db.close()
             raise StoreError(

@@ -39,9 +39,10 @@ CREATE TABLE foreseen (
 CREATE INDEX foreseen_by_seal ON foreseen (seal);
 ALTER TABLE products ADD COLUMN stamp TEXT NOT NULL DEFAULT '';
 """,
-    # Stamps had no ctime, and paths below the root were kept in full: files are read once more.
+    # Stamps had no ctime, so every file is read once more; and paths below the root were kept in full.
     """
-DELETE FROM digests;
+UPDATE OR REPLACE digests SET path = substr(path, length(:inside) + 1)
+    WHERE substr(path, 1, length(:inside)) = :inside;
 DELETE FROM recipes;
 DELETE FROM foreseen;
 UPDATE products SET stamp = '';
@@ -50,15 +51,15 @@ UPDATE products SET stamp = '';
 """The commands that lead from each format to the next, the first from an empty file."""
 
 
-def bring_up(db: sqlite3.Connection) -> int:
+def bring_up(db: sqlite3.Connection, inside: str) -> int:
     """Bring a database up to the present format, within a transaction, and return the format it had.
 
-    One of a later format is left as it is.
+    One of a later format is left as it is. `inside` is the data root with a slash at its end.
     """
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
     if version < len(_FORMATS):
         for command in filter(str.strip, "".join(_FORMATS[version:]).split(";")):
-            db.execute(command)
+            db.execute(command, {"inside": inside})
         db.execute(f"PRAGMA user_version = {len(_FORMATS)}")
     return version
 

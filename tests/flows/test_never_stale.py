@@ -1,4 +1,4 @@
-"""No stale product is ever handed out, and nothing that is right is made again: through the commands, with real recipes.
+"""No stale product is handed out, and nothing that is right is made again: by the commands, with real recipes.
 
 Each way of changing a file is tried with `run` and with `esorex-lazy`, on a frame that both have taken before.
 """
