@@ -1,0 +1,1 @@
+"""EDPS workflow packages: read and planned in a fenced child process, and turned into plans of our own."""

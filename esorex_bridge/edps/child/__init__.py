@@ -1,0 +1,1 @@
+"""What runs in the fenced child process: Python's standard library and nothing else, because nothing else is there."""

@@ -1,0 +1,130 @@
+"""Choosing what a job takes beside its main files: rule by rule, raws or masters first, the nearest in time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from esorex_bridge.edps.child.calls import Calls
+from esorex_bridge.edps.child.files import ClassifiedFile, FitsFile
+from esorex_bridge.edps.child.groups import named_keywords
+from esorex_bridge.edps.child.standin import UNLIMITED, JobParameters, MatchRule, match
+
+PREFERENCES = ("raw_per_quality_level", "master_per_quality_level", "raw", "master")
+"""Which of raws and masters is tried first, at each rule or with all rules."""
+
+
+class Offer(NamedTuple):
+    """What may be taken: a file as it is, or a job by its first main file."""
+
+    header: FitsFile
+    file: ClassifiedFile | None = None
+    job: Any = None
+
+
+class Taken(NamedTuple):
+    """What was taken by which rule: offers, its level, and the days from the trigger to the first of them."""
+
+    offers: tuple[Offer, ...]
+    level: int | None
+    days: float | None
+
+    @property
+    def distance(self) -> float:
+        """How far in time, without sign."""
+        return math.inf if self.days is None else abs(self.days)
+
+
+_ANY_TIME = MatchRule((), None, UNLIMITED, 0)
+
+
+class Choice:
+    """How one input of one job is chosen.
+
+    Parameters
+    ----------
+    trigger : FitsFile
+        The job's first main file.
+    rules : sequence of MatchRule
+        In the order in which they are tried; none: any file will do.
+    least, most : int
+        How many of each kind must be there, and how many are taken at most (negative: all).
+    pool : JobParameters
+        For keywords given by name.
+    calls : Calls
+        Asks match functions.
+    threshold : float
+        Rules of a higher level are not tried.
+    """
+
+    def __init__(
+        self,
+        trigger: FitsFile,
+        rules: Sequence[MatchRule],
+        least: int,
+        most: int,
+        pool: JobParameters,
+        calls: Calls,
+        threshold: float = math.inf,
+    ) -> None:
+        self._trigger, self._pool, self._calls = trigger, pool, calls
+        self._least, self._most = max(1, least), most
+        self._stated = bool(rules)
+        self._rules = [rule for rule in (rules or (_ANY_TIME,)) if rule.level <= threshold]
+
+    def take(self, raws: Sequence[Offer], masters: Sequence[Sequence[Offer]], preference: str) -> Taken | None:
+        """Return what the first rule takes that finds enough.
+
+        Parameters
+        ----------
+        raws : sequence of Offer
+            Files, or jobs that would make them.
+        masters : sequence of sequences of Offer
+            Files that may stand in for the jobs: by class, and all classes are wanted.
+        preference : str
+            One of `PREFERENCES`.
+        """
+        for rule, kind in self._order(preference):
+            found = self._masters(rule, masters) if kind == "master" else self._of(rule, raws)
+            if found:
+                days = self._days(found[0].header)
+                return Taken(tuple(found), rule.level if self._stated else None, days)
+        return None
+
+    def _order(self, preference: str) -> list[tuple[MatchRule, str]]:
+        kinds = ("master", "raw") if preference.startswith("master") else ("raw", "master")
+        if preference.endswith("per_quality_level"):
+            return [(rule, kind) for rule in self._rules for kind in kinds]
+        return [(rule, kind) for kind in kinds for rule in self._rules]
+
+    def _masters(self, rule: MatchRule, masters: Sequence[Sequence[Offer]]) -> list[Offer]:
+        sets = [self._of(rule, offers) for offers in masters]
+        return [offer for each in sets for offer in each] if sets and all(sets) else []
+
+    def _of(self, rule: MatchRule, offers: Iterable[Offer]) -> list[Offer]:
+        fitting = [offer for offer in offers if self._fits(rule, offer.header)]
+        if len(fitting) < self._least:
+            return []
+        fitting.sort(key=lambda offer: (self._far(offer.header), offer.header.name))
+        return fitting if self._most < 0 else fitting[: self._most]
+
+    def _fits(self, rule: MatchRule, file: FitsFile) -> bool:
+        days = self._days(file)
+        if days is None:
+            if not (math.isinf(rule.start) and math.isinf(rule.end)):
+                return False
+        elif not rule.start <= days <= rule.end:
+            return False
+        if rule.function is not None:
+            return self._calls.holds(rule.function, self._trigger, file)
+        return match(self._trigger, file, named_keywords(rule.keywords, self._pool, self._calls))
+
+    def _days(self, file: FitsFile) -> float | None:
+        if file.mjd is None or self._trigger.mjd is None:
+            return None
+        return round(file.mjd - self._trigger.mjd, 9)
+
+    def _far(self, file: FitsFile) -> float:
+        days = self._days(file)
+        return math.inf if days is None else abs(days)

@@ -1,0 +1,397 @@
+"""Files on disk become jobs, by the semantics of EDPS: groups, jobs, associations, down to what the targets need."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from types import ModuleType
+from typing import Any
+
+from esorex_bridge.edps.child.association import PREFERENCES, Choice, Offer, Taken
+from esorex_bridge.edps.child.calls import Calls
+from esorex_bridge.edps.child.files import ClassifiedFile, FitsFile, asked
+from esorex_bridge.edps.child.groups import bears, grouped, members
+from esorex_bridge.edps.child.reading import branches_of, rules_for, tasks_of
+from esorex_bridge.edps.child.standin import (
+    Alternatives,
+    AssociatedInput,
+    ClassificationRule,
+    DataSource,
+    Filter,
+    Inert,
+    Job,
+    JobParameters,
+    Task,
+    tag_of,
+)
+
+
+class Input:
+    """What a job takes for one of its inputs: files under their tags, or jobs with all their products."""
+
+    def __init__(self, branch: AssociatedInput, taken: Taken) -> None:
+        self.branch, self.taken = branch, taken
+        self.files = [offer.file for offer in taken.offers if offer.file is not None]
+        self.jobs: list[PlannedJob] = [offer.job for offer in taken.offers if offer.job is not None]
+
+
+class PlannedJob:
+    """One job: main files or jobs, what was associated, parameters, and what is missing."""
+
+    def __init__(self, task: Task, files: list[ClassifiedFile], upstream: list[PlannedJob]) -> None:
+        self.task, self.files, self.upstream = task, files, upstream
+        self.raws: list[ClassifiedFile] = files or [file for job in upstream for file in job.raws]
+        self.inputs: list[Input] = []
+        self.missing: list[str] = []
+        self.warnings: list[str] = []
+        self.dynamic: dict[str, Any] = {}
+        self.computed: dict[str, Any] = {}
+        self.dropped: set[str] = set()
+        self.number = 0
+
+    @property
+    def reference(self) -> ClassifiedFile:
+        """The first main file: of a job on a job, the first raw file down the chain."""
+        return self.raws[0]
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is missing, here or further down."""
+        return not self.missing
+
+    @property
+    def needs(self) -> list[PlannedJob]:
+        """The jobs whose products it takes."""
+        return [*self.upstream, *(job for given in self.inputs for job in given.jobs)]
+
+    @property
+    def label(self) -> str:
+        """The job in words."""
+        return f"{self.task.name} of {self.reference.name}"
+
+
+class Planner:
+    """Makes the jobs of tasks when they are first asked for."""
+
+    def __init__(self, tasks: list[Task], files: list[FitsFile], request: dict[str, Any]) -> None:
+        self.tasks, self.files = tasks, files
+        self.calls = Calls()
+        self.parameters: dict[str, Any] = dict(request.get("workflow_parameters", {}))
+        self.pool = JobParameters(self.parameters)
+        self.preference = request.get("preference", PREFERENCES[0])
+        self.take_incomplete = request.get("associate_incomplete", True)
+        self.threshold = self._threshold()
+        self._members: dict[int, list[ClassifiedFile]] = {}
+        self._jobs: dict[int, list[PlannedJob]] = {}
+        self._masters: dict[int, list[Offer]] = {}
+
+    def _threshold(self) -> float:
+        given = self.pool.get_workflow_param("quality_threshold")
+        try:
+            return math.inf if given is None else float(given)
+        except (TypeError, ValueError):
+            self.calls.say(f"quality_threshold is '{given}', which is not a number; it does not count")
+            return math.inf
+
+    # ----- jobs
+
+    def jobs_of(self, task: Task) -> list[PlannedJob]:
+        """Return the jobs of a task, by time."""
+        if id(task) not in self._jobs:
+            self._jobs[id(task)] = []
+            made = list(self._make(task))
+            self._jobs[id(task)] = sorted(made, key=lambda job: job.reference.order)
+        return self._jobs[id(task)]
+
+    def members_of(self, source: DataSource) -> list[ClassifiedFile]:
+        """Return the files of a data source."""
+        if id(source) not in self._members:
+            self._members[id(source)] = members(source, self.files, self.calls)
+        return self._members[id(source)]
+
+    def _make(self, task: Task) -> Iterator[PlannedJob]:
+        for job in self._drafts(task):
+            for name, function in task.dynamic.items():
+                job.dynamic[name] = self._plain(self.calls.ask(function, list(job.raws)), function)
+            parameters = JobParameters(self.parameters, job.dynamic)
+            if task.condition is not None and not self.calls.holds(task.condition, parameters):
+                continue
+            for other in job.upstream:
+                if not other.complete:
+                    job.missing.append(f"{other.label} is incomplete: {'; '.join(other.missing)}")
+            for given in task.inputs:
+                self._associate(job, given, parameters)
+            self._process(job)
+            yield job
+
+    def _plain(self, value: Any, function: Any) -> Any:
+        if isinstance(value, Inert):
+            self.calls.say(f"{self.calls.place(function)} uses what is not installed where packages are read")
+            return None
+        return value
+
+    def _drafts(self, task: Task) -> Iterator[PlannedJob]:
+        main = task.main_input
+        if isinstance(main, Task):
+            yield from self._on_jobs(task, main)
+        elif isinstance(main, DataSource):
+            grouping = task.grouping if task.grouping.stated else main.grouping
+            minimum = task.grouping.minimum or main.grouping.minimum or 1
+            for group in grouped(self.members_of(main), lambda file: file, grouping, self.pool, self.calls):
+                if len(group) >= minimum:
+                    self._tell_mixed(main, group)
+                    yield PlannedJob(task, group, [])
+        else:
+            self.calls.say(f"task {task.name} has no main input, so it has no jobs")
+
+    def _on_jobs(self, task: Task, main: Task) -> Iterator[PlannedJob]:
+        upstream = self.jobs_of(main)
+        groups = [[job] for job in upstream]
+        if task.grouping.stated:
+            groups = grouped(upstream, lambda job: job.reference, task.grouping, self.pool, self.calls)
+        for group in groups:
+            if len(group) >= (task.grouping.minimum or 1):
+                yield PlannedJob(task, [], group)
+
+    def _tell_mixed(self, source: DataSource, group: list[ClassifiedFile]) -> None:
+        tags = sorted({file.classification for file in group})
+        if len(tags) > 1:
+            self.calls.say(f"{' and '.join(tags)} share groups of data source {source.name}")
+
+    # ----- associated inputs
+
+    def _associate(self, job: PlannedJob, given: AssociatedInput | Alternatives, parameters: JobParameters) -> None:
+        branches = given.branches if isinstance(given, Alternatives) else [given]
+        left = [
+            branch for branch in branches if branch.condition is None or self.calls.holds(branch.condition, parameters)
+        ]
+        found = self._first(job, left, given.sort_keys if isinstance(given, Alternatives) else [])
+        if found is not None:
+            job.inputs.append(found)
+            for other in found.jobs:
+                if not other.complete:
+                    job.missing.append(f"{other.label} is incomplete: {'; '.join(other.missing)}")
+        elif left and all(branch.min_ret > 0 for branch in left):
+            job.missing.append(_lacking(left))
+        elif left:
+            job.warnings.append(f"made without {_lacking(left)}")
+
+    def _first(self, job: PlannedJob, branches: list[AssociatedInput], sort_keys: list[str]) -> Input | None:
+        for incomplete in (False, True) if self.take_incomplete else (False,):
+            found = [(branch, taken) for branch in branches if (taken := self._take(job, branch, incomplete))]
+            if found and sort_keys:
+                found.sort(key=lambda pair: pair[1].distance)
+            if found:
+                return Input(*found[0])
+        return None
+
+    def _take(self, job: PlannedJob, branch: AssociatedInput, incomplete: bool) -> Taken | None:
+        """Return what a branch finds: among what is complete, or among incomplete jobs."""
+        source = branch.source
+        choice = Choice(
+            job.reference, rules_for(branch), branch.min_ret, branch.max_ret, self.pool, self.calls, self.threshold
+        )
+        if isinstance(source, DataSource):
+            if incomplete:
+                return None
+            offers = [Offer(file, file) for file in self.members_of(source)]
+            if not rules_for(branch) and offers:
+                self.calls.say(f"data source {source.name} has no association rules; the file nearest in time is taken")
+            taken = choice.take(offers, (), "raw")
+            self._tell_cut(branch, source, taken)
+            return taken
+        if incomplete and branch.min_ret < 1:
+            return None
+        raws = [Offer(other.reference, job=other) for other in self.jobs_of(source) if other.complete is not incomplete]
+        masters = [] if incomplete else [self._masters_of(each) for each in branch.classes]
+        return choice.take(raws, masters, self.preference)
+
+    def _tell_cut(self, branch: AssociatedInput, source: DataSource, taken: Taken | None) -> None:
+        if taken is not None and branch.max_ret == 1 and source.grouping.keywords and len(taken.offers) == 1:
+            groups = grouped(self.members_of(source), lambda file: file, source.grouping, self.pool, self.calls)
+            of = next((group for group in groups if taken.offers[0].file in group), [])
+            if len(of) > 1:
+                self.calls.say(f"of data source {source.name} one file is taken, though its groups have more")
+
+    def _masters_of(self, rule: Any) -> list[Offer]:
+        """Return the files on disk that are of a class."""
+        if id(rule) not in self._masters:
+            known = rule if isinstance(rule, ClassificationRule) else ClassificationRule(str(rule))
+            self._masters[id(rule)] = [
+                Offer(file, ClassifiedFile(file, known.classification))
+                for file in self.files
+                if bears(file, known, self.calls)
+            ]
+        return self._masters[id(rule)]
+
+    # ----- what a package's own functions change
+
+    def _process(self, job: PlannedJob) -> None:
+        if not job.task.job_functions:
+            return
+        if job.upstream:
+            self.calls.say(
+                f"{', '.join(map(self.calls.place, job.task.job_functions))}: files of {job.task.name} are products, "
+                "of which no header is known yet; the raw files that they come from are shown instead"
+            )
+        parameters = JobParameters(dict(self.parameters), job.dynamic)
+        associated = [file for given in job.inputs for file in given.files]
+        seen = Job(job.task.command or "", job.task.name, list(job.raws), list(associated), parameters)
+        for function in job.task.job_functions:
+            self.calls.ask(function, seen)
+        job.computed = {
+            str(name): str(value)
+            for name, value in parameters.recipe_parameters.items()
+            if not isinstance(value, Inert)
+        }
+        kept = {getattr(file, "name", "") for file in (*seen.input_files, *seen.associated_files)}
+        job.dropped = {file.name for file in (*job.raws, *associated)} - kept
+
+    # ----- the answer
+
+    def document(self, targets: list[Task]) -> list[dict[str, Any]]:
+        """Return the jobs of targets and all they need, producers first."""
+        gathered: dict[int, PlannedJob] = {}
+        for task in targets:
+            for job in self.jobs_of(task):
+                _gather(job, gathered)
+        wanted = list(gathered.values())
+        for number, job in enumerate(wanted):
+            job.number = number
+        ids = {id(task) for task in targets}
+        return [self._job(job, id(job.task) in ids) for job in wanted]
+
+    def _job(self, job: PlannedJob, target: bool) -> dict[str, Any]:
+        task = job.task
+        keeps = _keeper(task.input_filter)
+        return {
+            "job": job.number,
+            "task": task.name,
+            "recipe": task.command,
+            "runs": "recipe" if task.command else "function" if task.function or task.shell_command else "nothing",
+            "target": target,
+            "reference": job.reference.name,
+            "main": [[file.name, _mapped(task, file.classification)] for file in job.files if self._kept(job, file)],
+            "upstream": [self._products(job, other, [tag_of(each) for each in task.main_classes], None)
+                         for other in job.upstream],
+            "inputs": [self._input(job, given, keeps) for given in job.inputs],
+            "parameters": {str(name): str(value) for name, value in job.computed.items()},
+            "dynamic": {name: _text(value) for name, value in job.dynamic.items()},
+            "complete": job.complete,
+            "missing": job.missing,
+            "warnings": job.warnings,
+        }  # fmt: skip
+
+    def _kept(self, job: PlannedJob, file: ClassifiedFile) -> bool:
+        return file.name not in job.dropped
+
+    def _input(self, job: PlannedJob, given: Input, keeps: Callable[[str], bool]) -> dict[str, Any]:
+        branch = given.branch
+        # The filter works on products and statics; raw frames stay.
+        files = [
+            [file.name, _mapped(job.task, file.classification)]
+            for file in given.files
+            if self._kept(job, file) and (file["pro.catg"] is None or keeps(file.classification))
+        ]
+        categories = [tag_of(each) for each in branch.classes]
+        return {
+            "name": branch.source.name,
+            "level": given.taken.level,
+            "days": given.taken.days,
+            "files": files,
+            "jobs": [self._products(job, other, categories, branch) for other in given.jobs],
+        }
+
+    def _products(
+        self, job: PlannedJob, other: PlannedJob, categories: list[str], branch: AssociatedInput | None
+    ) -> dict[str, Any]:
+        """Return how products of another job come into the SOF: what is expected by name, what is kept, dropped."""
+        task = job.task
+        filters = [each for each in (other.task.output_filter, task.input_filter) if each is not None]
+        keep: list[str] | None = categories if branch is None and categories else None
+        drop: list[str] = []
+        for each in filters:
+            if each.mode == "REJECT":
+                drop.extend(each.tags)
+            else:
+                keep = list(each.tags) if keep is None else [tag for tag in keep if tag in each.tags]
+        expected = self._named_of(other.task) if keep is not None and branch is not None else categories
+        expected = [tag for tag in dict.fromkeys((*categories, *expected)) if tag not in drop]
+        if keep is not None:
+            expected = [tag for tag in expected if tag in keep]
+        return {"job": other.number, "expected": expected, "keep": keep, "drop": drop, "renamed": task.input_map}
+
+    def _named_of(self, task: Task) -> list[str]:
+        """Return the product classes of a task that any task names."""
+        named: list[str] = []
+        for other in self.tasks:
+            if other.main_input is task:
+                named.extend(map(tag_of, other.main_classes))
+            for branch in branches_of(other):
+                if branch.source is task:
+                    named.extend(map(tag_of, branch.classes))
+        return list(dict.fromkeys(named))
+
+
+def _lacking(branches: list[AssociatedInput]) -> str:
+    def words(branch: AssociatedInput) -> str:
+        tags = ", ".join(map(tag_of, branch.classes))
+        return f"{branch.source.name} ({tags})" if tags else branch.source.name
+
+    return " or ".join(dict.fromkeys(map(words, branches)))
+
+
+def _mapped(task: Task, tag: str) -> str:
+    return task.input_map.get(tag, tag)
+
+
+def _keeper(given: Filter | None) -> Callable[[str], bool]:
+    if given is None:
+        return lambda _: True
+    if given.mode == "REJECT":
+        return lambda tag: tag not in given.tags
+    return lambda tag: tag in given.tags
+
+
+def _gather(job: PlannedJob, gathered: dict[int, PlannedJob]) -> None:
+    if id(job) in gathered:
+        return
+    for other in job.needs:
+        _gather(other, gathered)
+    gathered[id(job)] = job
+
+
+def _text(value: Any) -> Any:
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def chosen(tasks: list[Task], names: Iterable[str], labels: Iterable[str], calls: Calls) -> list[Task]:
+    """Return the targets: tasks by name, and those with a label; `ALL` is every task."""
+    wanted, marked = list(names), {label.lower() for label in labels}
+    found = [
+        task
+        for task in tasks
+        if task.name in wanted or "all" in marked or marked.intersection(target.lower() for target in task.meta_targets)
+    ]
+    for name in wanted:
+        if all(task.name != name for task in tasks):
+            known = ", ".join(task.name for task in tasks)
+            raise LookupError(f"there is no task '{name}'; there are: {known}")
+    if not found and marked:
+        labels_there = ", ".join(sorted({target for task in tasks for target in task.meta_targets})) or "none"
+        raise LookupError(f"no task has the meta target {', '.join(sorted(marked))}; there are: {labels_there}")
+    return found
+
+
+def plan(module: ModuleType, request: dict[str, Any]) -> dict[str, Any]:
+    """Return the jobs for a request, and the keywords that were asked for and not sent."""
+    tasks = tasks_of(module)
+    files = [FitsFile(each["name"], each["header"]) for each in request["files"]]
+    files.sort(key=lambda file: file.order)
+    planner = Planner(tasks, files, request)
+    try:
+        targets = chosen(tasks, request.get("targets", ()), request.get("meta_targets", ()), planner.calls)
+    except LookupError as error:
+        return {"no_target": str(error)}
+    jobs = planner.document(targets)
+    return {"jobs": jobs, "messages": planner.calls.messages, "asked": sorted(asked)}
