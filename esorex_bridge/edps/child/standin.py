@@ -122,12 +122,12 @@ class Inert:
 
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __neg__ = _same
     __lt__ = __le__ = __gt__ = __ge__ = __and__ = __or__ = __mod__ = __pow__ = __abs__ = _same
-    __eq__ = __ne__ = _same
+    __eq__ = __ne__ = _same  # type: ignore[assignment]
 
     def __float__(self) -> float:
         raise TypeError(f"{self._inert_name} is not installed where packages are read")
 
-    __int__ = __index__ = __float__  # type: ignore[assignment]
+    __int__ = __index__ = __float__
 
 
 # ----- classification
