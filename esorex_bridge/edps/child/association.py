@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from esorex_bridge.edps.child.calls import Calls
 from esorex_bridge.edps.child.files import ClassifiedFile, FitsFile
 from esorex_bridge.edps.child.groups import named_keywords
-from esorex_bridge.edps.child.standin import UNLIMITED, JobParameters, MatchRule, match
+from esorex_bridge.edps.child.rules import UNLIMITED, MatchRule, match
+from esorex_bridge.edps.child.standin import JobParameters
 
 PREFERENCES = ("raw_per_quality_level", "master_per_quality_level", "raw", "master")
 """Which of raws and masters is tried first, at each rule or with all rules."""

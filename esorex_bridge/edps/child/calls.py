@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from esorex_bridge.edps.child import standin
+from esorex_bridge.edps.child.inert import Inert, site_of
 
 
 class Calls:
@@ -20,24 +20,24 @@ class Calls:
 
     def place(self, function: Any) -> str:
         """Return a function's name with file and line."""
-        found = standin.site_of(function)
+        found = site_of(function)
         return f"{getattr(function, '__name__', 'a function')} ({found.file.rpartition('/')[2]}:{found.line})"
 
     def ask(self, function: Any, *arguments: Any) -> Any:
         """Return what a function answers; None where it raises."""
-        standin.Inert.evaluating = True
+        Inert.evaluating = True
         try:
             return function(*arguments)
         except Exception as error:
             self.say(f"{self.place(function)} failed: {type(error).__name__}: {error}; taken as no")
             return None
         finally:
-            standin.Inert.evaluating = False
+            Inert.evaluating = False
 
     def holds(self, function: Any, *arguments: Any) -> bool:
         """Return a function's answer as yes or no."""
         answer = self.ask(function, *arguments)
-        if isinstance(answer, standin.Inert):
+        if isinstance(answer, Inert):
             self.say(f"{self.place(function)} uses what is not installed where packages are read; taken as no")
             return False
         return bool(answer)

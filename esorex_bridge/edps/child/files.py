@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from esorex_bridge.edps.child.standin import keyword
+from esorex_bridge.edps.child.rules import keyword
 
 NIGHT_BEGINS = 2 / 3
 """Fraction of the day (UT) at which it is noon in Chile: what comes later belongs to the night that follows."""

@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 
 from esorex_bridge.edps.child.calls import Calls
 from esorex_bridge.edps.child.files import ClassifiedFile, FitsFile
-from esorex_bridge.edps.child.standin import ClassificationRule, DataSource, JobParameters, same
+from esorex_bridge.edps.child.rules import ClassificationRule, same
+from esorex_bridge.edps.child.sources import DataSource
+from esorex_bridge.edps.child.standin import JobParameters
 
 Member = TypeVar("Member")
 

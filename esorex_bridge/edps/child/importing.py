@@ -11,6 +11,8 @@ from types import ModuleType
 from typing import Any
 
 from esorex_bridge.edps.child import standin
+from esorex_bridge.edps.child.inert import Inert, note_unknown, site
+from esorex_bridge.edps.child.rules import TIME_RANGES
 
 inert: list[str] = []
 """Modules that are not installed here, in the order in which they were asked for."""
@@ -71,15 +73,15 @@ class StandInFinder(MetaPathFinder, Loader):
         known = standin.names()
         name = module.__name__
         if name == "edps.generator.time_range":
-            known = {each: known[each] for each in (*standin.TIME_RANGES, "RelativeTimeRange", "NEGATIVE_INF", "INF")}
+            known = {each: known[each] for each in (*TIME_RANGES, "RelativeTimeRange", "NEGATIVE_INF", "INF")}
         module.__dict__.update(known)
         module.__dict__["__all__"] = list(known)
 
         def ask(attribute: str) -> Any:
             if attribute.startswith("__"):
                 raise AttributeError(attribute)
-            standin.note_unknown(attribute, name)
-            return standin.Inert(attribute)
+            note_unknown(attribute, name)
+            return Inert(attribute)
 
         module.__dict__["__getattr__"] = ask
 
@@ -90,7 +92,7 @@ class _InertModule(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return standin.Inert(f"{self.__name__}.{name}")
+        return Inert(f"{self.__name__}.{name}")
 
 
 class InertFinder(MetaPathFinder, Loader):
@@ -104,7 +106,7 @@ class InertFinder(MetaPathFinder, Loader):
 
         A module of the standard library that is left out on this system is not replaced: its importers expect an error.
         """
-        if not standin.site().file.startswith(self._root):
+        if not site().file.startswith(self._root):
             return None
         inert.append(name)
         return importlib.util.spec_from_loader(name, self, is_package=True)

@@ -23,11 +23,13 @@ def _stub(name: str, folder: str) -> None:
     sys.modules[name] = module
 
 
-_parts = ("esorex_bridge", "edps", "child")
-for _depth in range(len(_parts), 0, -1):
-    _stub(".".join(_parts[:_depth]), os.path.normpath(os.path.join(_FOLDER, *[".."] * (len(_parts) - _depth))))
+if __name__ == "__main__":
+    _parts = ("esorex_bridge", "edps", "child")
+    for _depth in range(len(_parts), 0, -1):
+        _stub(".".join(_parts[:_depth]), os.path.normpath(os.path.join(_FOLDER, *[".."] * (len(_parts) - _depth))))
 
-from esorex_bridge.edps.child import confine, importing, planning, reading, standin  # noqa: E402
+from esorex_bridge.edps.child import confine, importing, planning, reading  # noqa: E402
+from esorex_bridge.edps.child.inert import Site, site  # noqa: E402
 
 refused: list[str] = []
 """What the package tried that a package may not do."""
@@ -77,7 +79,7 @@ def _watch(event: str, arguments: tuple[Any, ...]) -> None:
     writing = event == "open" and _is_for_writing(arguments)
     if not writing and event not in _REFUSED_EVENTS:
         return
-    frame = standin.site()
+    frame = site()
     what = f"{event}{f' of {arguments[0]}' if writing else ''} ({frame.file}:{frame.line})"
     if len(refused) < 100 and what not in refused:
         refused.append(what)
@@ -93,14 +95,14 @@ def _is_for_writing(arguments: tuple[Any, ...]) -> bool:
 
 def _told(error: BaseException, root: str) -> dict[str, Any]:
     """Return an error with the innermost place in the package."""
-    place = standin.Site("", 0)
+    place = Site("", 0)
     trace = error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_filename.startswith(root):
-            place = standin.Site(trace.tb_frame.f_code.co_filename, trace.tb_lineno)
+            place = Site(trace.tb_frame.f_code.co_filename, trace.tb_lineno)
         trace = trace.tb_next
     if isinstance(error, SyntaxError) and (error.filename or "").startswith(root):
-        place = standin.Site(str(error.filename), error.lineno or 0)
+        place = Site(str(error.filename), error.lineno or 0)
     text = f"{type(error).__name__}: {error}"[:2000]
     return {"text": text, "file": place.file, "line": place.line}
 

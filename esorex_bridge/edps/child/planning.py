@@ -11,19 +11,12 @@ from esorex_bridge.edps.child.association import PREFERENCES, Choice, Offer, Tak
 from esorex_bridge.edps.child.calls import Calls
 from esorex_bridge.edps.child.files import ClassifiedFile, FitsFile, asked
 from esorex_bridge.edps.child.groups import bears, grouped, members
+from esorex_bridge.edps.child.inert import Inert
 from esorex_bridge.edps.child.reading import branches_of, rules_for, tasks_of
-from esorex_bridge.edps.child.standin import (
-    Alternatives,
-    AssociatedInput,
-    ClassificationRule,
-    DataSource,
-    Filter,
-    Inert,
-    Job,
-    JobParameters,
-    Task,
-    tag_of,
-)
+from esorex_bridge.edps.child.rules import ClassificationRule, tag_of
+from esorex_bridge.edps.child.sources import DataSource
+from esorex_bridge.edps.child.standin import Job, JobParameters
+from esorex_bridge.edps.child.tasks import Alternatives, AssociatedInput, Filter, Task
 
 
 class Input:

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from esorex_bridge.edps.child import importing, standin
-from esorex_bridge.edps.child.standin import Alternatives, AssociatedInput, DataSource, MatchRule, Task, tag_of
+from esorex_bridge.edps.child import importing, rules, sources, tasks
+from esorex_bridge.edps.child.inert import Site, site_of, unknown
+from esorex_bridge.edps.child.rules import ClassificationRule, MatchRule, tag_of
+from esorex_bridge.edps.child.sources import DataSource
+from esorex_bridge.edps.child.tasks import Alternatives, AssociatedInput, Filter, Task
 
 
 def tasks_of(module: ModuleType) -> list[Task]:
@@ -21,7 +24,7 @@ def tasks_of(module: ModuleType) -> list[Task]:
     _collect(module, found, set())
     for task in tuple(found):
         _follow(task, found)
-    order = {id(task): number for number, task in enumerate(standin.tasks_built)}
+    order = {id(task): number for number, task in enumerate(tasks.tasks_built)}
     return sorted(found, key=lambda task: order.get(id(task), len(order)))
 
 
@@ -64,23 +67,22 @@ def branches_of(task: Task) -> Iterator[AssociatedInput]:
 
 def describe(module: ModuleType) -> dict[str, Any]:
     """Return all that a workflow says, as values of JSON."""
-    tasks = tasks_of(module)
-    names = [task.name for task in tasks]
+    found = tasks_of(module)
+    names = [task.name for task in found]
     remarks = [f"there are two tasks '{name}'" for name in dict.fromkeys(names) if names.count(name) > 1]
     remarks += [f"module {name} is not installed where packages are read; it means nothing here"
                 for name in dict.fromkeys(importing.inert)]  # fmt: skip
-    sources = standin.sources_built
-    remarks += [text for source in sources for text in _odd_rules(source)]
-    labels = [source.label for source in sources if source.label]
+    built = sources.sources_built
+    remarks += [text for source in built for text in _odd_rules(source)]
+    labels = [source.label for source in built if source.label]
     remarks += [f"there are two data sources '{each}'" for each in dict.fromkeys(labels) if labels.count(each) > 1]
     return {
         "title": str(module.__dict__.get("__title__", "")),
-        "tasks": [_task(task) for task in tasks],
-        "sources": [_source(source) for source in sources],
-        "classes": [_class(rule) for rule in standin.rules_built],
+        "tasks": [_task(task) for task in found],
+        "sources": [_source(source) for source in built],
+        "classes": [_class(rule) for rule in rules.rules_built],
         "not_understood": [
-            {"name": each.name, "where": each.where, "file": each.site.file, "line": each.site.line}
-            for each in standin.unknown
+            {"name": each.name, "where": each.where, "file": each.site.file, "line": each.site.line} for each in unknown
         ],
         "remarks": remarks,
     }
@@ -186,7 +188,7 @@ def _grouping(grouping: Any) -> dict[str, Any]:
     }
 
 
-def _class(rule: standin.ClassificationRule) -> dict[str, Any]:
+def _class(rule: ClassificationRule) -> dict[str, Any]:
     keywords = None if rule.keywords is None else {str(key): _plain(value) for key, value in rule.keywords.items()}
     return {
         "tag": rule.classification,
@@ -207,13 +209,13 @@ def _plain(value: Any) -> Any:
 def _function(function: Any) -> dict[str, Any] | None:
     if function is None:
         return None
-    place = standin.site_of(function)
+    place = site_of(function)
     return {"name": str(getattr(function, "__name__", type(function).__name__)), **_place(place)}
 
 
-def _filter(given: standin.Filter | None) -> dict[str, Any] | None:
+def _filter(given: Filter | None) -> dict[str, Any] | None:
     return None if given is None else {"mode": given.mode, "tags": list(given.tags)}
 
 
-def _place(found: standin.Site) -> dict[str, Any]:
+def _place(found: Site) -> dict[str, Any]:
     return {"file": found.file, "line": found.line}
