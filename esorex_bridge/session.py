@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from esorex_bridge.datasets.association import AssociationTree, Mode
 from esorex_bridge.datasets.build import dataset_from_tree
 from esorex_bridge.datasets.dataset import Dataset, files_of
+from esorex_bridge.definitions.edps.options import PREFIX, EdpsOptions
 from esorex_bridge.definitions.folders import Definitions, user_workflow_folder, workflow_folder
 from esorex_bridge.definitions.parameters import ParameterSetting
 from esorex_bridge.definitions.workflow import Workflow
@@ -34,6 +35,7 @@ from esorex_bridge.workspace.user_settings import read_user_settings
 if TYPE_CHECKING:
     from esorex_bridge.archive.client import ArchiveClient
     from esorex_bridge.archive.report import FetchReport
+    from esorex_bridge.edps.workflow import EdpsWorkflow
     from esorex_bridge.organise.from_disk import By
     from esorex_bridge.reuse.key import StepKey
     from esorex_bridge.reuse.record import Product
@@ -74,6 +76,10 @@ class Settings(Struct, frozen=True):
         What datasets are made by: trees, rules, or trees with the gaps filled by rules.
     oca, breakpoints : Path or None
         Rule file and breakpoints to organise by, instead of the pipeline's own and those in the data root.
+    data : tuple of Path
+        Where the data for an EDPS workflow lie; empty for the data root.
+    edps : EdpsOptions
+        Targets and parameters of an EDPS workflow.
     """
 
     root: Path
@@ -88,6 +94,8 @@ class Settings(Struct, frozen=True):
     by: By = "calselector"
     oca: Path | None = None
     breakpoints: Path | None = None
+    data: tuple[Path, ...] = ()
+    edps: EdpsOptions = EdpsOptions()
 
 
 class Session:
@@ -143,11 +151,35 @@ class Session:
         return Definitions((user_workflow_folder(), workflow_folder()))
 
     @cached_property
+    def edps(self) -> EdpsWorkflow | None:
+        """The workflow package that the settings name; None where they name none."""
+        given = str(self.settings.workflow or "")
+        if not given.startswith(PREFIX):
+            return None
+        from esorex_bridge.edps.workflow import EdpsWorkflow
+
+        return EdpsWorkflow(given, self.settings.edps)
+
+    @cached_property
+    def _edps_plans(self) -> dict[str, tuple[Dataset, Plan]]:
+        """What the workflow package makes of the data, by dataset."""
+        from esorex_bridge.edps.plan import DataFolder
+        from esorex_bridge.organise.from_disk import EDPS_CACHE_FILE, default_places
+
+        if self.edps is None:
+            return {}
+        places = self.settings.data or default_places(self.workspace.root)
+        folder = DataFolder(places, self.workspace.bookkeeping / EDPS_CACHE_FILE)
+        return {dataset.name: (dataset, plan) for dataset, plan in self.edps.plans(folder, self.settings.parameters)}
+
+    @cached_property
     def workflows(self) -> tuple[Workflow, ...]:
         """All workflow definitions, or the one that the settings name by its file or its name."""
         given = self.settings.workflow
         if given is None:
             return self.definitions.all()
+        if self.edps is not None:
+            return (self.edps.workflow,)
         if not given.exists() and str(given) in self.definitions.paths:
             return (self.definitions.named(str(given)),)
         return (self.definitions.read(given),)
@@ -200,11 +232,15 @@ class Session:
         from esorex_bridge.workspace.tree_files import read_tree_file
 
         folder = self.data_folder
-        if self.settings.by != "calselector":
+        if self.edps is not None:
+            listed = tuple(dataset for dataset, _ in self._edps_plans.values())
+        elif self.settings.by != "calselector":
             listed = self._organised()
         else:
             listed = self.datasets_of(read_tree_file(path) for path in scan(folder).trees)
         found = {dataset.name: dataset for dataset in listed}
+        if not found and self.edps is not None:
+            raise DataError(f"workflow {self.settings.workflow} makes no job of the data for its targets")
         if not found and self.settings.by == "calselector":
             raise DataError(
                 f"no association tree (*.xml) in {folder}; fetch data first (esorex-bridge fetch), "
@@ -259,6 +295,8 @@ class Session:
             If no workflow takes a dataset, a `--set` names a recipe that none of their workflows has, or a folder of
             static calibrations is missing.
         """
+        if self.edps is not None:
+            return tuple(self._edps_plans[dataset.name] for dataset in datasets)
         header = cache(read_header)
         listed = tuple((dataset, self.workflow_for(dataset)) for dataset in datasets)
         refuse_idle_settings(self.settings.parameters, (workflow for _, workflow in listed))

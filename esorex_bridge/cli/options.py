@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from esorex_bridge.errors import UserError
 
 if TYPE_CHECKING:
+    from esorex_bridge.definitions.edps.options import EdpsOptions
     from esorex_bridge.definitions.parameters import ParameterSetting
     from esorex_bridge.organise.from_disk import Request
     from esorex_bridge.reuse.decide import Policy
@@ -52,8 +53,8 @@ def organising(parser: argparse.ArgumentParser, by: str = "both") -> None:
     group.add_argument("--oca", type=Path, metavar="FILE", help="a rule file to use instead of the pipeline's own")
     group.add_argument(
         "--workflow",
-        metavar="NAME|FILE",
-        help="a workflow definition to use instead of the one for the instrument",
+        metavar="NAME|FILE|edps:PATH",
+        help="a workflow definition, or a workflow package of EDPS, to use instead of the one for the instrument",
     )
     group.add_argument(
         "--breakpoints",
@@ -61,19 +62,98 @@ def organising(parser: argparse.ArgumentParser, by: str = "both") -> None:
         metavar="FILE",
         help="breakpoints of calSelector, dates that calibrations must not cross (default: ROOT/breakpoints.json)",
     )
+    edps(parser)
+
+
+def edps(parser: argparse.ArgumentParser) -> None:
+    """Add what is said about a workflow package of EDPS."""
+    from esorex_bridge.definitions.edps.options import PREFERENCES
+
+    group = parser.add_argument_group("EDPS workflow packages (--workflow edps:…)")
+    # Where frames are queried, --target is an object.
+    free = "--target" not in parser._option_string_actions
+    group.add_argument(
+        *(("--target", "--target-task") if free else ("--target-task",)),
+        dest="target_tasks",
+        action="append",
+        default=[],
+        metavar="TASK",
+        help="make the jobs of this task and what they need; may be repeated",
+    )
+    group.add_argument(
+        "--meta-target",
+        action="append",
+        default=[],
+        metavar="LABEL",
+        help="make the jobs of all tasks with this label, such as science or qc1calib (default: science)",
+    )
+    group.add_argument("--parameter-set", metavar="NAME", help="parameter set of the package (default: its default)")
+    group.add_argument(
+        "--workflow-parameter",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a workflow parameter of the package; may be repeated",
+    )
+    group.add_argument(
+        "--association-preference",
+        choices=PREFERENCES,
+        default=PREFERENCES[0],
+        help=f"whether raws or masters are tried first (default: {PREFERENCES[0]})",
+    )
+    group.add_argument(
+        "--trust-package",
+        action="store_true",
+        help="execute the package even where the kernel cannot fence it in",
+    )
+
+
+def edps_options(args: argparse.Namespace) -> EdpsOptions:
+    """Return what a command line says about a workflow package.
+
+    Raises
+    ------
+    UserError
+        If a workflow parameter is not of its form.
+    """
+    from esorex_bridge.definitions.edps.options import PREFERENCES, EdpsOptions
+
+    return EdpsOptions(
+        tuple(getattr(args, "target_tasks", ())),
+        tuple(getattr(args, "meta_target", ())),
+        getattr(args, "parameter_set", None),
+        tuple(map(_workflow_parameter, getattr(args, "workflow_parameter", ()))),
+        getattr(args, "association_preference", PREFERENCES[0]),
+        bool(getattr(args, "trust_package", False)),
+    )
+
+
+def _workflow_parameter(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise UserError(f"--workflow-parameter {text} is not of the form NAME=VALUE")
+    return name, value
 
 
 def request(args: argparse.Namespace) -> Request:
     """Return what to organise by, as a command line says."""
     from esorex_bridge.organise.from_disk import Request
 
-    return Request(args.root, args.by, args.oca, args.workflow, args.breakpoints)
+    return Request(args.root, args.by, args.oca, args.workflow, args.breakpoints, edps_options(args))
 
 
 def planning(parser: argparse.ArgumentParser) -> None:
     """Add what a plan depends on: what datasets are made by, `--mode`, `--set`, `--parameters`."""
     organising(parser, by="calselector")
     group = parser.add_argument_group("planning")
+    group.add_argument(
+        "--data",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="DIR",
+        help="where the data for an EDPS workflow lie; may be repeated (default: reflex_input/ of the data root)",
+    )
     group.add_argument(
         "--mode", choices=("raw", "master"), default="raw", help="calibrations as raw frames or as processed masters"
     )
@@ -160,6 +240,8 @@ def settings(args: argparse.Namespace) -> Settings:
         by=getattr(args, "by", "calselector"),
         oca=getattr(args, "oca", None),
         breakpoints=getattr(args, "breakpoints", None),
+        data=tuple(getattr(args, "data", None) or ()),
+        edps=edps_options(args),
         parameters=(
             *(read_settings(read_text(file), str(file)) if file else ()),
             *map(setting, getattr(args, "set", ())),

@@ -32,7 +32,12 @@ def run(args: argparse.Namespace) -> int:
             return _check(session, args.json)
         plans = [plan for _, plan in session.plans(session.datasets(args.datasets))]
     if args.json:
-        output.emit_json({"datasets": [document(plan) for plan in plans]})
+        whole = {"datasets": [document(plan) for plan in plans]}
+        if session.edps is not None:
+            # Jobs have one name in all plans, so all of them stand here once, producers first.
+            steps = {step.name: step for plan in plans for step in plan.steps}
+            whole["steps"] = [_step(step) for step in steps.values()]
+        output.emit_json(whole)
         return 0
     for plan in plans:
         print(f"{plan.dataset} (workflow {plan.workflow})")
@@ -61,6 +66,7 @@ def document(plan: Plan) -> dict[str, Any]:
 def _step(step: Step) -> dict[str, Any]:
     return {
         "step": step.name,
+        "task": step.actor,
         "recipe": step.recipe,
         "purpose": step.purpose,
         "target": step.target,
@@ -68,6 +74,10 @@ def _step(step: Step) -> dict[str, Any]:
         "parameters": {setting.name: setting.value for setting in step.settings},
         "products": list(step.products),
         "gaps": list(step.gaps),
+        "complete": not step.gaps,
+        "missing": list(step.gaps),
+        "levels": {each.input: each.level for each in step.levels if each.level is not None},
+        "days": {each.input: each.days for each in step.levels if each.days is not None},
         "warnings": list(step.warnings),
         "inputs": [
             {"category": entry.category, "file": str(entry.path)}
@@ -86,7 +96,8 @@ def _inputs(step: Step) -> str:
 
 
 def _remarks(step: Step) -> str:
-    return "; ".join((*(f"cannot run: {gap}" for gap in step.gaps), *step.warnings)) or "-"
+    levels = (f"{each.input} of level {each.level} ({each.days:+g} days)" for each in step.levels if each.level)
+    return "; ".join((*(f"cannot run: {gap}" for gap in step.gaps), *step.warnings, *levels)) or "-"
 
 
 def _check(session: Any, as_json: bool) -> int:

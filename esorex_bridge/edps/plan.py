@@ -7,43 +7,25 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
+from esorex_bridge.definitions.edps.as_workflow import canonical
+from esorex_bridge.definitions.edps.options import EdpsOptions
 from esorex_bridge.definitions.edps.package import Description, Jobs, Package
 from esorex_bridge.definitions.edps.parameters import choose_set
 from esorex_bridge.edps.process import PackageError, ask_child, refuse_failures
 from esorex_bridge.edps.read import request_for
 from esorex_bridge.edps.sources import Sources
 from esorex_bridge.errors import UserError
+from esorex_bridge.fits.cache import HeaderCache
+from esorex_bridge.fits.copies import Copies, find_copies
+from esorex_bridge.fits.scan import Fault, scan
 
 PLANNING_SECONDS = 300
-_ALWAYS = ("MJD-OBS", "PRO.CATG", "INSTRUME", "DPR.CATG", "DPR.TYPE", "DPR.TECH", "RA", "DEC", "OBJECT", "TPL.START")
+_ALWAYS = ("MJD-OBS", "DATE-OBS", "PRO.CATG", "INSTRUME", "ARCFILE", "RA", "DEC")
 _ROUNDS = 8
 
 Headers = Callable[[tuple[str, ...]], Mapping[str, Mapping[str, Any]]]
 """Returns the values of keywords of all files, by path."""
-
-
-class Wishes(Struct, frozen=True):
-    """What a user wants of a package.
-
-    Parameters
-    ----------
-    targets, meta_targets : tuple of str
-        Tasks by name, and labels of tasks; neither: `science`.
-    parameter_set : str or None
-        The set of parameters; None for the default one.
-    workflow_parameters : tuple of (str, str)
-        Win over those of the set.
-    preference : str
-        Whether raws or masters are tried first.
-    """
-
-    targets: tuple[str, ...] = ()
-    meta_targets: tuple[str, ...] = ()
-    parameter_set: str | None = None
-    workflow_parameters: tuple[tuple[str, str], ...] = ()
-    preference: str = "raw_per_quality_level"
 
 
 def keywords_of(description: Description) -> tuple[str, ...]:
@@ -60,15 +42,7 @@ def keywords_of(description: Description) -> tuple[str, ...]:
     return tuple(dict.fromkeys(canonical(key) for key in found if not key.startswith("$")))
 
 
-def canonical(key: str) -> str:
-    """Return a keyword in our form: `ins.wlen.id` and `HIERARCH ESO INS WLEN ID` become `INS.WLEN.ID`."""
-    text = key.strip().upper()
-    for prefix in ("HIERARCH ESO ", "HIERARCH ", "ESO "):
-        text = text.removeprefix(prefix)
-    return text.replace(" ", ".")
-
-
-def plan_jobs(sources: Sources, package: Package, headers: Headers, wishes: Wishes, trusted: bool = False) -> Jobs:
+def plan_jobs(sources: Sources, package: Package, headers: Headers, options: EdpsOptions) -> Jobs:
     """Return the jobs that a package makes of files, producers first, with all that targets need and nothing else.
 
     Parameters
@@ -79,10 +53,8 @@ def plan_jobs(sources: Sources, package: Package, headers: Headers, wishes: Wish
         What it says.
     headers : callable
         Returns header values of the files; asked again where the package wants keywords that it does not state.
-    wishes : Wishes
+    options : EdpsOptions
         What the user wants.
-    trusted : bool
-        Plan without a fence where the kernel has none.
 
     Raises
     ------
@@ -91,8 +63,8 @@ def plan_jobs(sources: Sources, package: Package, headers: Headers, wishes: Wish
     UserError
         If a target, parameter set or workflow parameter is not there.
     """
-    chosen = choose_set(package.sets, wishes.parameter_set, package.name)
-    _refuse_unknown_parameters(package, wishes.workflow_parameters)
+    chosen = choose_set(package.sets, options.parameter_set, package.name)
+    _refuse_unknown_parameters(package, options.workflow_parameters)
     keys = keywords_of(package.description)
     for _ in range(_ROUNDS):
         found = headers(keys)
@@ -100,12 +72,14 @@ def plan_jobs(sources: Sources, package: Package, headers: Headers, wishes: Wish
             sources,
             "plan",
             files=[{"name": name, "header": header} for name, header in found.items()],
-            workflow_parameters=_merged(chosen.workflow, wishes.workflow_parameters),
-            targets=wishes.targets,
-            meta_targets=wishes.meta_targets or (() if wishes.targets else ("science",)),
-            preference=wishes.preference,
+            workflow_parameters=_merged(chosen.workflow, options.workflow_parameters),
+            targets=options.targets,
+            meta_targets=options.meta_targets or (() if options.targets else ("science",)),
+            preference=options.preference,
         )
-        jobs = _decode(ask_child(request, sources.module, trusted, PLANNING_SECONDS), sources.module, set(found))
+        jobs = _decode(
+            ask_child(request, sources.module, options.trusted, PLANNING_SECONDS), sources.module, set(found)
+        )
         if jobs.no_target:
             raise UserError(f"workflow package {package.name}: {jobs.no_target}")
         more = tuple(key for key in jobs.asked if key not in keys)
@@ -160,16 +134,35 @@ def _refuse_strange(jobs: Jobs, label: str, names: set[str]) -> None:
             raise PackageError(f"workflow package {label} answered with jobs of files that it was not given")
 
 
-def data_headers(places: Iterable[Path], cache_file: Path | None = None) -> Headers:
-    """Return what reads the headers of all FITS files in places."""
-    from esorex_bridge.fits.cache import HeaderCache
-    from esorex_bridge.fits.scan import scan
+class DataFolder:
+    """The headers of all FITS files in places, each content once; read again only where more keywords are wanted.
 
-    listed = tuple(places)
+    Parameters
+    ----------
+    places : iterable of Path
+        Folders or files.
+    cache_file : Path, optional
+        Remembers headers from one run to the next.
+    """
 
-    def read(keys: tuple[str, ...]) -> Mapping[str, Mapping[str, Any]]:
-        wanted = tuple(sorted(keys))
-        cache = HeaderCache(cache_file, wanted) if cache_file is not None else None
-        return scan(listed, wanted, cache).found
+    def __init__(self, places: Iterable[Path], cache_file: Path | None = None) -> None:
+        self._places, self._cache_file = tuple(places), cache_file
+        self._known: dict[str, Mapping[str, Any]] = {}
+        self._keys: tuple[str, ...] = ()
+        self.faults: tuple[Fault, ...] = ()
+        self.copies: tuple[Copies, ...] = ()
 
-    return read
+    def __call__(self, keys: tuple[str, ...]) -> Mapping[str, Mapping[str, Any]]:
+        """Return header values by path."""
+        if not set(keys) <= set(self._keys):
+            self._keys = tuple(sorted({*keys, *self._keys}))
+            self._read()
+        return self._known
+
+    def _read(self) -> None:
+        cache = HeaderCache(self._cache_file, self._keys) if self._cache_file is not None else None
+        found = scan(self._places, self._keys, cache)
+        headers = found.headers
+        self.faults, self.copies = found.faults, find_copies(headers)
+        again = {str(path) for copy in self.copies for path in copy.others}
+        self._known = {name: header for name, header in found.found.items() if name not in again}

@@ -86,7 +86,7 @@ class Task(Struct, frozen=True):
     def document(self) -> str:
         """Return it as JSON text; `read_task` reads it back."""
         step = plain(self.step)
-        del step["settings"], step["setup"]  # The statement has what counts.
+        del step["settings"], step["setup"], step["levels"]  # The statement has what counts.
         recipe = plain(self.recipe)
         del recipe["parameters"]
         whole = {
@@ -181,7 +181,14 @@ def _task(found: dict[str, Any]) -> Task:
 def _input(entry: dict[str, Any]) -> StepInput:
     if "path" in entry:
         return FileInput(entry["name"], entry["path"], entry["category"])
-    return ProductInput(StepName(entry["step"]), entry["product"], entry["category"])
+    return ProductInput(
+        StepName(entry["step"]),
+        entry["product"],
+        entry["category"],
+        tuple(entry.get("drop", ())),
+        tuple((old, new) for old, new in entry.get("renamed", ())),
+        entry.get("optional", False),
+    )
 
 
 def _parameter(entry: dict[str, Any]) -> Parameter:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from esorex_bridge.definitions.edps.options import PREFIX, EdpsOptions
 from esorex_bridge.errors import DataError, UserError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ WAYS: tuple[By, ...] = ("both", "calselector", "oca")
 """By trees with gaps filled by rules, by trees alone, or by rules alone."""
 
 CACHE_FILE = "headers.jsonl"
+EDPS_CACHE_FILE = "headers_edps.jsonl"
 BREAKPOINTS_FILE = "breakpoints.json"
 _PROBES = 50
 
@@ -90,6 +92,8 @@ class Request(Struct, frozen=True):
         for the one for the instrument.
     breakpoints : Path or None
         calSelector's breakpoints; by default those in the data root, if they are there.
+    edps : EdpsOptions
+        Targets and parameters, where the workflow is a package of EDPS.
     """
 
     root: Path
@@ -97,6 +101,7 @@ class Request(Struct, frozen=True):
     oca: Path | None = None
     workflow: str | None = None
     breakpoints: Path | None = None
+    edps: EdpsOptions = EdpsOptions()
 
 
 def load(request: Request, places: Iterable[Path], more_keywords: tuple[str, ...] = ()) -> OrganisedData:
@@ -117,6 +122,8 @@ def load(request: Request, places: Iterable[Path], more_keywords: tuple[str, ...
     from esorex_bridge.organise.frames import ALWAYS_READ, wanted_keywords
 
     folders = tuple(places) or default_places(request.root)
+    if (request.workflow or "").startswith(PREFIX):
+        return _load_by_package(request, folders)
     workflows, unreadable = _workflows(request)
     rules, without = ({}, ()) if request.by == "calselector" else _rules(request, _instruments(folders), workflows)
     keys = (*ALWAYS_READ, *SETTINGS, *more_keywords)
@@ -143,6 +150,21 @@ def load(request: Request, places: Iterable[Path], more_keywords: tuple[str, ...
         {},
     )
     return _with_choices(data)
+
+
+def _load_by_package(request: Request, folders: tuple[Path, ...]) -> OrganisedData:
+    """Organise files by an EDPS workflow package: a dataset for each job that is a target."""
+    from esorex_bridge.edps.plan import DataFolder
+    from esorex_bridge.edps.workflow import EdpsWorkflow
+
+    data = DataFolder(folders, request.root.absolute() / "reflex_book_keeping" / EDPS_CACHE_FILE)
+    package = EdpsWorkflow(str(request.workflow), request.edps)
+    plans = package.plans(data)
+    headers = {Path(name): header for name, header in data(("MJD-OBS",)).items()}
+    messages = dict.fromkeys(text for _, plan in plans for text in plan.messages)
+    told = (*map(str, data.copies), *messages)
+    datasets = tuple(dataset for dataset, _ in plans)
+    return OrganisedData(datasets, (), headers, data.faults, told, (package.workflow,), {}, {})
 
 
 def default_places(root: Path) -> tuple[Path, ...]:

@@ -37,15 +37,70 @@ class FileInput(Struct, frozen=True, gc=False):
         return Path(self.file)
 
 
+ALL_PRODUCTS = "*"
+"""In the place of a category: all products of a step, each under its own."""
+
+
 class ProductInput(Struct, frozen=True, gc=False):
-    """All products of one category of an earlier step, under the tag they have in the SOF."""
+    """Products of an earlier step: all of one category, under the tag they have in the SOF, or all there are.
+
+    Parameters
+    ----------
+    step : StepName
+        Makes them.
+    product : str
+        Their category, or `ALL_PRODUCTS`.
+    category : str
+        Their tag; of all products, a word for people.
+    drop : tuple of str
+        Of all products: categories that stay out.
+    renamed : tuple of (str, str)
+        Of all products: categories that have another tag in the SOF.
+    optional : bool
+        Whether nothing need be said where the step made none.
+    """
 
     step: StepName
     product: str
     category: str
+    drop: tuple[str, ...] = ()
+    renamed: tuple[tuple[str, str], ...] = ()
+    optional: bool = False
+
+    def tag_of(self, made: str) -> str | None:
+        """Return the tag in the SOF of a product of a category; None where it stays out."""
+        if self.product != ALL_PRODUCTS:
+            return self.category if made == self.product else None
+        return None if made in self.drop else dict(self.renamed).get(made, made)
+
+    @property
+    def words(self) -> str:
+        """What is taken, for statements and messages."""
+        if self.product != ALL_PRODUCTS:
+            return self.product
+        renamed = "".join(f",{old}={new}" for old, new in sorted(self.renamed))
+        return ALL_PRODUCTS + "".join(f"-{category}" for category in sorted(self.drop)) + renamed
 
 
 StepInput = FileInput | ProductInput
+
+
+class StepLevel(Struct, frozen=True, gc=False):
+    """The quality of one association.
+
+    Parameters
+    ----------
+    input : str
+        The task or data source that it is with.
+    level : int or None
+        0: as the calibration plan wants it; higher is worse; None where the rules do not say.
+    days : float or None
+        From the step's first main file to what was associated.
+    """
+
+    input: str
+    level: int | None
+    days: float | None
 
 
 class Step(Struct, frozen=True, gc=False):
@@ -85,6 +140,8 @@ class Step(Struct, frozen=True, gc=False):
         Processors that it keeps busy.
     memory_mb : int or None
         Memory that it needs at most, where that is known.
+    levels : tuple of StepLevel
+        How good each association is, where the rules grade it.
     """
 
     name: StepName
@@ -103,6 +160,7 @@ class Step(Struct, frozen=True, gc=False):
     command: tuple[str, ...] = ()
     threads: int = 1
     memory_mb: int | None = None
+    levels: tuple[StepLevel, ...] = ()
 
     @property
     def needs(self) -> tuple[StepName, ...]:

@@ -149,8 +149,8 @@ def _inputs(step: Step, digests: Mapping[str, Digest], keys: Mapping[StepName, S
         if isinstance(entry, FileInput):
             stated.append(InputStatement(entry.category, digests[entry.file], entry.name))
         else:
-            origin = f"step:{keys[entry.step]}/{entry.product}"
-            stated.append(InputStatement(entry.category, origin, f"{entry.product} of {entry.step}"))
+            origin = f"step:{keys[entry.step]}/{entry.words}"
+            stated.append(InputStatement(entry.category, origin, f"{entry.words} of {entry.step}"))
     return stated
 
 

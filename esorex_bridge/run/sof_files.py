@@ -89,9 +89,10 @@ def _foreseen(dataset: str, step: Step, made: Made, place: Path) -> SofFile:
         if isinstance(entry, FileInput):
             entries.append((entry.path, entry.category))
             continue
-        found = [product.path for product in made.get(entry.step, ()) if product.category == entry.product]
-        entries.extend((path, entry.category) for path in found)
-        if not found:
+        tagged = ((product.path, entry.tag_of(product.category)) for product in made.get(entry.step, ()))
+        found = [(path, tag) for path, tag in tagged if tag is not None]
+        entries.extend(found)
+        if not found and not entry.optional:
             lacking.append(f"{entry.product} of {entry.step} is not made yet")
     sof, links = readable(of_entries(entries), place / f"{step.name}.links")
     options = tuple(f"--{setting.name}={_option(setting.value)}" for setting in step.settings)

@@ -254,13 +254,14 @@ def sof_of(resolved: ResolvedPlan, step: Step, made: Mapping[StepKey, Record]) -
             entries.append((entry.path, entry.category))
             continue
         found = _products(entry, made[resolved.keys[entry.step]])
-        entries.extend((path, entry.category) for path in found)
+        entries.extend(found)
         if not found and entry.category in step.required:
             raise RecipeError(f"{entry.step} made no {entry.product}, which {step.recipe} needs as {entry.category}")
-        if not found:
+        if not found and not entry.optional:
             lacking.append(f"made without {entry.category}: {entry.step} made no {entry.product}")
     return of_entries(entries), tuple(lacking)
 
 
-def _products(entry: ProductInput, record: Record) -> list[Path]:
-    return [product.path for product in record.products if product.category == entry.product]
+def _products(entry: ProductInput, record: Record) -> list[tuple[Path, str]]:
+    tagged = ((product.path, entry.tag_of(product.category)) for product in record.products)
+    return [(path, tag) for path, tag in tagged if tag is not None]

@@ -264,7 +264,21 @@ class Package(Struct, frozen=True):
 
 
 class JobInput(Struct, frozen=True):
-    """Products of another job: named, kept (None: all), dropped, and renamed in the SOF."""
+    """Products of another job.
+
+    Parameters
+    ----------
+    job : int
+        Its number.
+    expected : tuple of str
+        Categories that the package names.
+    keep : tuple of str or None
+        The categories that come into the SOF: the expected ones, and others that are welcome; None: all.
+    drop : tuple of str
+        Categories that stay out.
+    renamed : dict of str to str
+        Other tags in the SOF, by category.
+    """
 
     job: int
     expected: tuple[str, ...] = ()

@@ -165,7 +165,7 @@ class Planner:
                 if not other.complete:
                     job.missing.append(f"{other.label} is incomplete: {'; '.join(other.missing)}")
         elif left and all(branch.min_ret > 0 for branch in left):
-            job.missing.append(_lacking(left))
+            job.missing.append(f"needs {_lacking(left)}: nothing fits")
         elif left:
             job.warnings.append(f"made without {_lacking(left)}")
 
@@ -312,6 +312,9 @@ class Planner:
         expected = [tag for tag in dict.fromkeys((*categories, *expected)) if tag not in drop]
         if keep is not None:
             expected = [tag for tag in expected if tag in keep]
+            # A class that belongs to another task need not be looked for here.
+            elsewhere = {tag for each in self.tasks if each is not other.task for tag in self._named_of(each)}
+            keep = [tag for tag in keep if tag in expected or (tag not in elsewhere and tag not in drop)]
         return {"job": other.number, "expected": expected, "keep": keep, "drop": drop, "renamed": task.input_map}
 
     def _named_of(self, task: Task) -> list[str]:

@@ -1,0 +1,232 @@
+"""Jobs of a workflow package become datasets and plans: one plan for each job that is a target."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, Purpose
+from esorex_bridge.definitions.edps.package import Job, JobInput, Jobs, Package, ParameterSet
+from esorex_bridge.definitions.parameters import ParameterSetting
+from esorex_bridge.plan.plan import (
+    ALL_PRODUCTS,
+    FileInput,
+    Plan,
+    ProductInput,
+    Step,
+    StepInput,
+    StepLevel,
+    StepName,
+    UnusedGroup,
+)
+from esorex_bridge.workspace.scan import archive_name
+
+_THREADS = "OMP_NUM_THREADS"
+
+
+class JobPlanner:
+    """Makes plans of the jobs of one request; equal jobs have equal names in all plans.
+
+    Parameters
+    ----------
+    package : Package
+        What the jobs are of.
+    jobs : Jobs
+        Producers first.
+    chosen : ParameterSet
+        The set of parameters.
+    settings : iterable of ParameterSetting
+        Recipe parameters of the user, by recipe or by task; they win.
+    instruments : mapping of str to str
+        INSTRUME by file.
+    """
+
+    def __init__(
+        self,
+        package: Package,
+        jobs: Jobs,
+        chosen: ParameterSet,
+        settings: Iterable[ParameterSetting],
+        instruments: Mapping[str, str],
+    ) -> None:
+        self._package, self._jobs, self._chosen = package, jobs, chosen
+        self._settings, self._instruments = tuple(settings), instruments
+        self._names = _names(jobs.jobs)
+
+    def plans(self) -> tuple[tuple[Dataset, Plan], ...]:
+        """Return each target job as a dataset with its plan, by time."""
+        found: dict[str, tuple[Dataset, Plan]] = {}
+        for job in self._jobs.jobs:
+            if job.target and job.runs == "recipe":
+                name = self._dataset_name(job, found)
+                found[name] = (self._dataset(job, name), self._plan(job, name))
+        return tuple(found.values())
+
+    def messages(self) -> tuple[str, ...]:
+        """Return what is worth telling about the request."""
+        unknown = (
+            f"parameter set {name}: there is no task '{task}', so its parameters have no effect"
+            for name, task in self._package.unknown_tasks()
+            if name == self._chosen.name
+        )
+        idle = (text for job in self._jobs.jobs if job.runs != "recipe" for text in (self._why_not(job),))
+        return tuple(dict.fromkeys((*self._jobs.messages, *unknown, *idle)))
+
+    def _why_not(self, job: Job) -> str:
+        task = self._package.description.task(job.task)
+        if job.runs == "nothing":
+            return f"task {job.task} runs no recipe: its groups are there for reports and associations"
+        what = str(task.function) if task and task.function else "a command of the package"
+        return f"task {job.task} runs {what} instead of a recipe, which is not run here"
+
+    def _dataset_name(self, job: Job, taken: Mapping[str, object]) -> str:
+        """Return the name of the first main file; with the task where several targets start from it."""
+        name = archive_name(Path(job.reference))
+        others = [each for each in self._jobs.jobs if each.target and each.runs == "recipe"]
+        alone = sum(each.reference == job.reference for each in others) == 1
+        stem = name if alone else f"{name}_{job.task}"
+        return stem if stem not in taken else f"{stem}_{job.job}"
+
+    # ----- the dataset
+
+    def _dataset(self, job: Job, name: str) -> Dataset:
+        return Dataset(name, self._instruments.get(job.reference, ""), self._action(job))
+
+    def _action(self, job: Job) -> Action:
+        children = dict.fromkeys(given.job for given in _needs(job))
+        files = [_file(*pair) for pair in job.main]
+        statics = [_file(*pair) for given in job.inputs for pair in given.files]
+        return Action(
+            job.task,
+            tuple(files),
+            tuple(dict.fromkeys(statics)),
+            tuple(self._action(self._jobs.jobs[number]) for number in children),
+            complete=job.complete,
+            messages=tuple(f"{job.task} lacks {text}" for text in job.missing),
+        )
+
+    # ----- the plan
+
+    def _plan(self, target: Job, name: str) -> Plan:
+        steps: dict[int, Step] = {}
+        self._add(target, Purpose(target.task), steps)
+        last = steps[target.job]
+        steps[target.job] = _with_target(last)
+        unused = tuple(
+            UnusedGroup(Purpose(job.task), None, self._why_not(job))
+            for job in self._closure(target)
+            if job.runs != "recipe"
+        )
+        return Plan(name, self._package.name, tuple(steps.values()), unused, self.messages())
+
+    def _closure(self, job: Job) -> Iterator[Job]:
+        for given in _needs(job):
+            yield from self._closure(self._jobs.jobs[given.job])
+        yield job
+
+    def _add(self, job: Job, purpose: Purpose, steps: dict[int, Step]) -> None:
+        if job.job in steps:
+            return
+        for given in _needs(job):
+            other = self._jobs.jobs[given.job]
+            if other.runs == "recipe":
+                self._add(other, Purpose(f"{other.task}/{purpose}"), steps)
+        steps[job.job] = self._step(job, purpose)
+
+    def _step(self, job: Job, purpose: Purpose) -> Step:
+        settings, threads = self._parameters(job)
+        return Step(
+            name=self._names[job.job],
+            actor=job.task,
+            recipe=job.recipe or job.task,
+            inputs=tuple(dict.fromkeys(self._inputs(job))),
+            settings=settings,
+            products=self._products(job),
+            purpose=purpose,
+            setup=tuple((name, str(value)) for name, value in job.dynamic.items()),
+            gaps=tuple((*job.missing, *self._not_made(job))),
+            warnings=job.warnings,
+            threads=threads,
+            levels=tuple(StepLevel(given.name, given.level, given.days) for given in job.inputs),
+        )
+
+    def _not_made(self, job: Job) -> Iterator[str]:
+        for given in _needs(job):
+            other = self._jobs.jobs[given.job]
+            if other.runs != "recipe" and (other.runs == "function" or given in job.upstream):
+                yield self._why_not(other)
+
+    def _products(self, job: Job) -> tuple[str, ...]:
+        """Return the categories that other jobs, or other tasks, name of its products."""
+        description = self._package.description
+        named = [category for other in self._jobs.jobs for given in _needs(other) if given.job == job.job
+                 for category in given.expected]  # fmt: skip
+        for task in description.tasks:
+            named += [tag for branch in task.branches() if (branch.kind, branch.name) == ("task", job.task)
+                      for tag in branch.categories]  # fmt: skip
+        return tuple(dict.fromkeys(named))
+
+    def _parameters(self, job: Job) -> tuple[tuple[ParameterSetting, ...], int]:
+        """Return settings, later ones winning: job function, set, user; and the processors that a run keeps busy."""
+        recipe = job.recipe or job.task
+        computed = [ParameterSetting(recipe, *pair, f"job function of {job.task}") for pair in job.parameters.items()]
+        stated = self._chosen.recipes.get(job.task, {})
+        chosen = [ParameterSetting(recipe, *pair, f"parameter set {self._chosen.name}") for pair in stated.items()]
+        own = [
+            ParameterSetting(recipe, each.name, each.value, each.origin)
+            for each in self._settings
+            if each.recipe in (recipe, job.task)
+        ]
+        listed = [*computed, *chosen, *own]
+        threads = next((str(each.value) for each in reversed(listed) if each.name == _THREADS), "1")
+        settings = tuple(each for each in listed if each.name != _THREADS)
+        return settings, int(threads) if threads.isdigit() and int(threads) else 1
+
+    # ----- inputs
+
+    def _inputs(self, job: Job) -> Iterator[StepInput]:
+        for name, tag in job.main:
+            yield FileInput(archive_name(Path(name)), name, tag)
+        for given in job.upstream:
+            yield from self._of_job(given)
+        for association in job.inputs:
+            for name, tag in association.files:
+                yield FileInput(archive_name(Path(name)), name, tag)
+            for given in association.jobs:
+                yield from self._of_job(given)
+
+    def _of_job(self, given: JobInput) -> Iterator[ProductInput]:
+        if self._jobs.jobs[given.job].runs != "recipe":
+            return
+        step = self._names[given.job]
+        if given.keep is None:
+            words = ", ".join(given.expected) or "all products"
+            yield ProductInput(step, ALL_PRODUCTS, words, given.drop, tuple(given.renamed.items()), True)
+            return
+        for category in given.keep:
+            tag = given.renamed.get(category, category)
+            yield ProductInput(step, category, tag, optional=category not in given.expected)
+
+
+def _needs(job: Job) -> tuple[JobInput, ...]:
+    return (*job.upstream, *(given for each in job.inputs for given in each.jobs))
+
+
+def _names(jobs: Iterable[Job]) -> dict[int, StepName]:
+    counts: Counter[str] = Counter()
+    found = {}
+    for job in jobs:
+        counts[job.task] += 1
+        found[job.job] = StepName(f"{job.task}_{counts[job.task]}")
+    return found
+
+
+def _file(name: str, tag: str) -> DatasetFile:
+    return DatasetFile(archive_name(Path(name)), tag, Path(name))
+
+
+def _with_target(step: Step) -> Step:
+    from msgspec.structs import replace
+
+    return replace(step, target=True)

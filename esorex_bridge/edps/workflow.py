@@ -1,0 +1,84 @@
+"""A workflow package as a session uses it: read when first asked for, and planned over files on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+
+from esorex_bridge.datasets.dataset import Dataset
+from esorex_bridge.definitions.edps.as_workflow import workflow_of
+from esorex_bridge.definitions.edps.options import EdpsOptions
+from esorex_bridge.definitions.edps.package import Jobs, Package
+from esorex_bridge.definitions.edps.parameters import choose_set
+from esorex_bridge.definitions.parameters import ParameterSetting
+from esorex_bridge.definitions.workflow import Workflow
+from esorex_bridge.edps.find import locate_package
+from esorex_bridge.edps.jobs import JobPlanner
+from esorex_bridge.edps.plan import Headers, plan_jobs
+from esorex_bridge.edps.read import read_package
+from esorex_bridge.edps.sources import Sources, gather_sources
+from esorex_bridge.errors import UserError
+from esorex_bridge.plan.plan import Plan
+
+
+class EdpsWorkflow:
+    """A workflow package.
+
+    Parameters
+    ----------
+    given : str
+        As on a command line: `edps:` and a folder, a file `*_wkf.py`, or a name.
+    options : EdpsOptions
+        Targets, parameters, and whether the package is trusted.
+    """
+
+    def __init__(self, given: str, options: EdpsOptions | None = None) -> None:
+        self._given, self._options = given, options or EdpsOptions()
+
+    @cached_property
+    def sources(self) -> Sources:
+        """Its text; UserError where it is not there."""
+        found = locate_package(self._given)
+        return gather_sources(found.folder, found.module)
+
+    @cached_property
+    def package(self) -> Package:
+        """What it says; errors as `read_package`."""
+        return read_package(self.sources, self._options.trusted)
+
+    @cached_property
+    def workflow(self) -> Workflow:
+        """The same in the form of our definitions."""
+        return workflow_of(self.package, self._options.parameter_set)
+
+    def jobs(self, headers: Headers) -> Jobs:
+        """Return the jobs that it makes of files; errors as `plan_jobs`."""
+        return plan_jobs(self.sources, self.package, headers, self._options)
+
+    def plans(self, headers: Headers, settings: Iterable[ParameterSetting] = ()) -> tuple[tuple[Dataset, Plan], ...]:
+        """Return a dataset with its plan for each target.
+
+        Raises
+        ------
+        UserError
+            If a setting is for what is neither a recipe nor a task, or a target or parameter set is not there.
+        PackageError
+            If the package failed or was ended.
+        """
+        listed = tuple(settings)
+        self._refuse_idle(listed)
+        jobs = self.jobs(headers)
+        instruments = {name: str(header.get("INSTRUME") or "") for name, header in headers(("INSTRUME",)).items()}
+        chosen = choose_set(self.package.sets, self._options.parameter_set, self.package.name)
+        return JobPlanner(self.package, jobs, chosen, listed, instruments).plans()
+
+    def _refuse_idle(self, settings: tuple[ParameterSetting, ...]) -> None:
+        tasks = self.package.description.tasks
+        known = {name for task in tasks for name in (task.name, task.recipe)}
+        for setting in settings:
+            if setting.origin == "--set" and setting.recipe not in known:
+                recipes = ", ".join(dict.fromkeys(task.recipe for task in tasks if task.recipe))
+                raise UserError(
+                    f"--set {setting.recipe}.{setting.name}: {self.package.name} has no recipe or task "
+                    f"{setting.recipe}; its recipes: {recipes}"
+                )
