@@ -53,7 +53,7 @@ def read_package(sources: Sources, trusted: bool = False, cache: Path | None = N
     known = _remembered(place)
     if known is not None:
         return known
-    description = _decode(ask_child(request_for(sources, "read"), sources.module, trusted), sources.module)
+    description = decode_description(ask_child(request_for(sources, "read"), sources.module, trusted), sources.module)
     # Only who plans needs YAML, and a package that is remembered needs none.
     from esorex_bridge.definitions.edps.parameters import read_parameter_sets
 
@@ -79,7 +79,8 @@ def request_for(sources: Sources, do: str, **others: Any) -> dict[str, Any]:
     }
 
 
-def _decode(answer: bytes, label: str) -> Description:
+def decode_description(answer: bytes, label: str) -> Description:
+    """Return what a child says of a package; errors as `read_package`."""
     try:
         document = msgspec.json.decode(answer)
     except msgspec.DecodeError as error:
