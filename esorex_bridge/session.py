@@ -35,6 +35,7 @@ from esorex_bridge.workspace.user_settings import read_user_settings
 if TYPE_CHECKING:
     from esorex_bridge.archive.client import ArchiveClient
     from esorex_bridge.archive.report import FetchReport
+    from esorex_bridge.edps.plan import DataFolder
     from esorex_bridge.edps.workflow import EdpsWorkflow
     from esorex_bridge.organise.from_disk import By
     from esorex_bridge.reuse.key import StepKey
@@ -161,16 +162,37 @@ class Session:
         return EdpsWorkflow(given, self.settings.edps)
 
     @cached_property
-    def _edps_plans(self) -> dict[str, tuple[Dataset, Plan]]:
-        """What the workflow package makes of the data, by dataset."""
+    def _data(self) -> DataFolder:
+        """The files that a workflow package works on."""
         from esorex_bridge.edps.plan import DataFolder
         from esorex_bridge.organise.from_disk import EDPS_CACHE_FILE, default_places
 
+        places = self.settings.data or default_places(self.workspace.root)
+        return DataFolder(places, self.workspace.bookkeeping / EDPS_CACHE_FILE)
+
+    @cached_property
+    def _packaged(self) -> dict[str, tuple[Dataset, Plan]]:
+        """What the workflow package makes of all files, by dataset."""
         if self.edps is None:
             return {}
-        places = self.settings.data or default_places(self.workspace.root)
-        folder = DataFolder(places, self.workspace.bookkeeping / EDPS_CACHE_FILE)
-        return {dataset.name: (dataset, plan) for dataset, plan in self.edps.plans(folder, self.settings.parameters)}
+        return {
+            dataset.name: (dataset, plan) for dataset, plan in self.edps.plans(self._data, self.settings.parameters)
+        }
+
+    def _plan_by_package(
+        self, package: EdpsWorkflow, asked: Dataset, more: Sequence[ParameterSetting]
+    ) -> tuple[Dataset, Plan]:
+        """Return a dataset with its plan: one that the package made of all files, or one of an association tree.
+
+        The tree says which files there are, and the package what is made of them.
+        """
+        settings = (*self.settings.parameters, *more)
+        known, plan = self._packaged.get(asked.name, (None, None)) if "_packaged" in self.__dict__ else (None, None)
+        if known != asked or plan is None:
+            return asked, package.plan_of(asked, settings)
+        if not more:
+            return asked, plan
+        return next(pair for pair in package.plans(self._data, settings) if pair[0].name == asked.name)
 
     @cached_property
     def workflows(self) -> tuple[Workflow, ...]:
@@ -192,6 +214,8 @@ class Session:
         UserError
             If none is for its instrument, or the one that the settings name is not.
         """
+        if self.edps is not None:
+            return self.edps.workflow
         header = _first_header(dataset)
         if self.settings.workflow is None:
             return self.definitions.choose(dataset.instrument, header)
@@ -233,7 +257,7 @@ class Session:
 
         folder = self.data_folder
         if self.edps is not None:
-            listed = tuple(dataset for dataset, _ in self._edps_plans.values())
+            listed = tuple(dataset for dataset, _ in self._packaged.values())
         elif self.settings.by != "calselector":
             listed = self._organised()
         else:
@@ -296,7 +320,8 @@ class Session:
             static calibrations is missing.
         """
         if self.edps is not None:
-            return tuple(self._edps_plans[dataset.name] for dataset in datasets)
+            package = self.edps
+            return tuple(self._plan_by_package(package, dataset, ()) for dataset in datasets)
         header = cache(read_header)
         listed = tuple((dataset, self.workflow_for(dataset)) for dataset in datasets)
         refuse_idle_settings(self.settings.parameters, (workflow for _, workflow in listed))
@@ -322,6 +347,8 @@ class Session:
         more : sequence of ParameterSetting
             Added to those of the settings; a later one wins.
         """
+        if self.edps is not None:
+            return self._plan_by_package(self.edps, asked, more)
         dataset = with_statics(asked, workflow, self.shelf, header)
         headers = {file.path: header(file.path) for file in files_of(dataset) if file.path is not None}
         return dataset, make_plan(dataset, workflow, headers, (*self.settings.parameters, *more))

@@ -19,6 +19,7 @@ from esorex_bridge.batch.jobs import read_jobs
 from esorex_bridge.batch.ledger import BatchStores, earlier_runs
 from esorex_bridge.batch.refusals import refuse_misspelt
 from esorex_bridge.batch.report import BatchReport, read_report
+from esorex_bridge.definitions.edps.options import EdpsOptions
 from esorex_bridge.definitions.parameters import ParameterSetting
 from esorex_bridge.errors import RecipeError, UserError
 from esorex_bridge.executors.batch_folder import BatchFolder, batches, batches_folder
@@ -94,6 +95,8 @@ class BatchRequest(Struct, frozen=True):
                 "breakpoints": str(settings.breakpoints) if settings.breakpoints else None,
                 "parameters": [plain(setting) for setting in settings.parameters],
                 "policy": plain(settings.policy),
+                "data": [str(path) for path in settings.data],
+                "edps": plain(settings.edps),
             },
         }
 
@@ -112,6 +115,8 @@ def read_request(found: dict[str, Any], root: Path) -> BatchRequest:
         breakpoints=_path(kept["breakpoints"]),
         parameters=tuple(ParameterSetting(**each) for each in kept["parameters"]),
         policy=convert(kept.get("policy", {}), Policy),
+        data=tuple(map(Path, kept.get("data", ()))),
+        edps=convert(kept.get("edps", {}), EdpsOptions),
     )
     names = ("engine", "site", "source", "processors", "memory_mb", "keep_going", "detach", "retries")
     return BatchRequest(settings, **{name: found[name] for name in names})

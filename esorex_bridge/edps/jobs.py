@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, Purpose
 from esorex_bridge.definitions.edps.package import Job, JobInput, Jobs, Package, ParameterSet
 from esorex_bridge.definitions.parameters import ParameterSetting
@@ -53,6 +55,7 @@ class JobPlanner:
         self._package, self._jobs, self._chosen = package, jobs, chosen
         self._settings, self._instruments = tuple(settings), instruments
         self._names = _names(jobs.jobs)
+        self._actions: dict[int, Action] = {}
 
     def plans(self) -> tuple[tuple[Dataset, Plan], ...]:
         """Return each target job as a dataset with its plan, by time."""
@@ -62,6 +65,20 @@ class JobPlanner:
                 name = self._dataset_name(job, found)
                 found[name] = (self._dataset(job, name), self._plan(job, name))
         return tuple(found.values())
+
+    def plan_together(self, name: str) -> Plan:
+        """Return one plan of all target jobs."""
+        steps: dict[int, Step] = {}
+        idle: dict[str, UnusedGroup] = {}
+        for job in self._jobs.jobs:
+            if not job.target:
+                continue
+            if job.runs != "recipe":
+                idle[job.task] = UnusedGroup(Purpose(job.task), None, self._why_not(job))
+                continue
+            self._add(job, Purpose(job.task), steps)
+            steps[job.job] = replace(steps[job.job], target=True)
+        return Plan(name, self._package.name, tuple(steps.values()), tuple(idle.values()), self.messages())
 
     def messages(self) -> tuple[str, ...]:
         """Return what is worth telling about the request."""
@@ -94,6 +111,12 @@ class JobPlanner:
         return Dataset(name, self._instruments.get(job.reference, ""), self._action(job))
 
     def _action(self, job: Job) -> Action:
+        """Return a job as an action for views; equal jobs are one value, however often others take them."""
+        if job.job not in self._actions:
+            self._actions[job.job] = self._new_action(job)
+        return self._actions[job.job]
+
+    def _new_action(self, job: Job) -> Action:
         children = dict.fromkeys(given.job for given in _needs(job))
         files = [_file(*pair) for pair in job.main]
         statics = [_file(*pair) for given in job.inputs for pair in given.files]
@@ -111,19 +134,14 @@ class JobPlanner:
     def _plan(self, target: Job, name: str) -> Plan:
         steps: dict[int, Step] = {}
         self._add(target, Purpose(target.task), steps)
-        last = steps[target.job]
-        steps[target.job] = _with_target(last)
-        unused = tuple(
-            UnusedGroup(Purpose(job.task), None, self._why_not(job))
-            for job in self._closure(target)
-            if job.runs != "recipe"
-        )
-        return Plan(name, self._package.name, tuple(steps.values()), unused, self.messages())
-
-    def _closure(self, job: Job) -> Iterator[Job]:
-        for given in _needs(job):
-            yield from self._closure(self._jobs.jobs[given.job])
-        yield job
+        steps[target.job] = replace(steps[target.job], target=True)
+        idle = {
+            other.task: UnusedGroup(Purpose(other.task), None, self._why_not(other))
+            for number in steps
+            for given in _needs(self._jobs.jobs[number])
+            if (other := self._jobs.jobs[given.job]).runs != "recipe"
+        }
+        return Plan(name, self._package.name, tuple(steps.values()), tuple(idle.values()), self.messages())
 
     def _add(self, job: Job, purpose: Purpose, steps: dict[int, Step]) -> None:
         if job.job in steps:
@@ -224,9 +242,3 @@ def _names(jobs: Iterable[Job]) -> dict[int, StepName]:
 
 def _file(name: str, tag: str) -> DatasetFile:
     return DatasetFile(archive_name(Path(name)), tag, Path(name))
-
-
-def _with_target(step: Step) -> Step:
-    from msgspec.structs import replace
-
-    return replace(step, target=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
+from typing import Any
 
-from esorex_bridge.datasets.dataset import Dataset
+from esorex_bridge.datasets.dataset import Dataset, files_of
 from esorex_bridge.definitions.edps.as_workflow import workflow_of
 from esorex_bridge.definitions.edps.options import EdpsOptions
 from esorex_bridge.definitions.edps.package import Jobs, Package
@@ -18,6 +19,7 @@ from esorex_bridge.edps.plan import Headers, plan_jobs
 from esorex_bridge.edps.read import read_package
 from esorex_bridge.edps.sources import Sources, gather_sources
 from esorex_bridge.errors import UserError
+from esorex_bridge.fits.header import read_header
 from esorex_bridge.plan.plan import Plan
 
 
@@ -34,6 +36,7 @@ class EdpsWorkflow:
 
     def __init__(self, given: str, options: EdpsOptions | None = None) -> None:
         self._given, self._options = given, options or EdpsOptions()
+        self._jobs: dict[int, tuple[Headers, Jobs]] = {}
 
     @cached_property
     def sources(self) -> Sources:
@@ -52,8 +55,12 @@ class EdpsWorkflow:
         return workflow_of(self.package, self._options.parameter_set)
 
     def jobs(self, headers: Headers) -> Jobs:
-        """Return the jobs that it makes of files; errors as `plan_jobs`."""
-        return plan_jobs(self.sources, self.package, headers, self._options)
+        """Return the jobs that it makes of files, worked out once for the same files; errors as `plan_jobs`."""
+        known = self._jobs.get(id(headers))
+        if known is None or known[0] is not headers:
+            known = headers, plan_jobs(self.sources, self.package, headers, self._options)
+            self._jobs[id(headers)] = known
+        return known[1]
 
     def plans(self, headers: Headers, settings: Iterable[ParameterSetting] = ()) -> tuple[tuple[Dataset, Plan], ...]:
         """Return a dataset with its plan for each target.
@@ -65,12 +72,24 @@ class EdpsWorkflow:
         PackageError
             If the package failed or was ended.
         """
+        return self._planner(self.jobs(headers), headers, settings).plans()
+
+    def plan_of(self, dataset: Dataset, settings: Iterable[ParameterSetting] = ()) -> Plan:
+        """Return one plan of all targets that the files of a dataset give; errors as `plans`."""
+        paths = tuple(dict.fromkeys(file.path for file in files_of(dataset) if file.path is not None))
+
+        def headers(keys: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+            return {str(path): dict.fromkeys(keys) | read_header(path).select(keys) for path in paths}
+
+        jobs = plan_jobs(self.sources, self.package, headers, self._options)
+        return self._planner(jobs, headers, settings).plan_together(dataset.name)
+
+    def _planner(self, jobs: Jobs, headers: Headers, settings: Iterable[ParameterSetting]) -> JobPlanner:
         listed = tuple(settings)
         self._refuse_idle(listed)
-        jobs = self.jobs(headers)
         instruments = {name: str(header.get("INSTRUME") or "") for name, header in headers(("INSTRUME",)).items()}
         chosen = choose_set(self.package.sets, self._options.parameter_set, self.package.name)
-        return JobPlanner(self.package, jobs, chosen, listed, instruments).plans()
+        return JobPlanner(self.package, jobs, chosen, listed, instruments)
 
     def _refuse_idle(self, settings: tuple[ParameterSetting, ...]) -> None:
         tasks = self.package.description.tasks
