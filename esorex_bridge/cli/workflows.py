@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from esorex_bridge.cli import output
+from esorex_bridge.definitions.edps.options import PREFIX
 from esorex_bridge.errors import UserError
 
 if TYPE_CHECKING:
@@ -29,11 +30,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("action", nargs="?", choices=ACTIONS, default="list", help="what to do (default: list)")
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="names or files of definitions (default: all); for import, an OCA file"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="names or files of definitions, or edps:PATH; for import, an OCA file",
     )
     parser.add_argument("--instrument", metavar="I", help="for import: INSTRUME (default: by the name of the OCA file)")
     parser.add_argument("--pipeline", metavar="P", help="for import: pipeline (default: the name of the OCA file)")
     parser.add_argument("--oca", type=Path, metavar="FILE", help="rules to check against, instead of the installed")
+    parser.add_argument(
+        "--trust-package",
+        action="store_true",
+        help="execute a package of EDPS even where the kernel cannot fence it in",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document on stdout, and nothing else there")
     parser.add_argument(
         "-v", "--verbose", action="count", default=0, help="with 'check': show what is worth a look too"
@@ -44,17 +53,43 @@ def run(args: argparse.Namespace) -> int:
     """Do what was asked."""
     if args.action == "import":
         return _import(args)
+    packages = [name for name in args.names if name.startswith(PREFIX)]
+    if packages:
+        return _packages(args, packages)
     chosen = _chosen(args.names)
     if args.action == "check":
         return _check(args, chosen)
+    from esorex_bridge.cli import edps_workflows
+
     if args.json:
-        output.emit_json({"workflows": [_document(workflow, steps=args.action == "show") for workflow in chosen]})
+        documents = [_document(workflow, steps=args.action == "show") for workflow in chosen]
+        output.emit_json({"workflows": documents, "packages": [] if args.names else edps_workflows.listed()})
     elif args.action == "show":
         for workflow in chosen:
             _show(workflow)
     else:
         columns = ("name", "instruments", "what", "state", "versions", "sources")
-        output.table(columns, map(_row, chosen))
+        output.table(columns, (*map(_row, chosen), *(() if args.names else edps_workflows.rows())))
+    return 0
+
+
+def _packages(args: argparse.Namespace, names: list[str]) -> int:
+    """List, show or check workflow packages of EDPS."""
+    from esorex_bridge.cli import edps_workflows
+    from esorex_bridge.session import Session, Settings
+
+    others = [name for name in args.names if name not in names]
+    if others:
+        raise UserError(f"give packages of EDPS and definitions apart: {', '.join(others)} is not a package")
+    packages = edps_workflows.open_packages(names, args)
+    if args.action == "check":
+        with tempfile.TemporaryDirectory(prefix="esorex-bridge-") as scratch, Session(Settings(Path(scratch))) as here:
+            return 1 if edps_workflows.check(packages, here.esorex, args.json) else 0
+    if args.json:
+        documents = [edps_workflows.document(each.package) for each in packages]
+        output.emit_json({**documents[0], "workflows": documents})
+    else:
+        edps_workflows.show(packages)
     return 0
 
 

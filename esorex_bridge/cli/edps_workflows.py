@@ -1,0 +1,202 @@
+"""EDPS packages in `esorex-bridge workflows`: which there are, what they say, and what is odd about them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from esorex_bridge.cli import output
+from esorex_bridge.definitions.edps.options import PREFIX, EdpsOptions
+from esorex_bridge.definitions.inspection import Finding
+
+if TYPE_CHECKING:
+    from esorex_bridge.definitions.edps.package import AssociatedInput, Branch, Function, Package, Task
+    from esorex_bridge.edps.workflow import EdpsWorkflow
+    from esorex_bridge.esorex.recipe import RecipeRunner
+
+
+def open_packages(names: Iterable[str], args: argparse.Namespace) -> list[EdpsWorkflow]:
+    """Return the packages that are named, not read yet."""
+    from esorex_bridge.edps.workflow import EdpsWorkflow
+
+    return [EdpsWorkflow(name, EdpsOptions(trusted=args.trust_package)) for name in names]
+
+
+def rows() -> Iterator[tuple[str, ...]]:
+    """Yield a row of the list for each package that is found; none is executed for that."""
+    from esorex_bridge.edps.find import find_packages
+
+    for found in find_packages():
+        yield (f"{PREFIX}{found.name}", "-", "workflow package of EDPS", "not read", "-", f"{found.folder}")
+
+
+def listed() -> list[dict[str, Any]]:
+    """Return the packages that are found as JSON values."""
+    from esorex_bridge.edps.find import find_packages
+
+    return [
+        {"name": f"{PREFIX}{each.name}", "folder": str(each.folder), "origin": each.origin} for each in find_packages()
+    ]
+
+
+# ----- show
+
+
+def show(packages: Iterable[EdpsWorkflow]) -> None:
+    """Print tasks, inputs, levels and conditions."""
+    for each in packages:
+        package = each.package
+        print(f"{PREFIX}{package.name}: {package.description.title or 'no title'} ({package.root})")
+        for task in package.description.tasks:
+            for line in _task_lines(task):
+                print(line)
+        for line in remarks(package):
+            print(f"  note: {line}")
+
+
+def _task_lines(task: Task) -> Iterator[str]:
+    main = f"{task.main_input.kind} {task.main_input.name}" if task.main_input else "nothing"
+    classes = f" ({', '.join(task.main_classes)})" if task.main_classes else ""
+    runs = task.recipe or (f"function {task.function}" if task.function else "runs nothing")
+    labels = f" [{', '.join(task.meta_targets)}]" if task.meta_targets else ""
+    yield f"  {task.name}: {runs}, on {main}{classes}{labels}"
+    if task.condition:
+        yield f"      only where {task.condition}"
+    for given in task.inputs:
+        if given.alternatives:
+            yield "      one of, the first that finds something:"
+        for branch in given.branches:
+            yield from _branch_lines(branch, "        " if given.alternatives else "      ")
+    for name, function in task.dynamic_parameters.items():
+        yield f"      parameter {name} by {function}"
+    for function in task.job_functions:
+        yield f"      changed by {function}"
+    for words, chosen in (("takes", task.input_filter), ("gives", task.output_filter)):
+        if chosen:
+            yield f"      {words} {'only' if chosen.mode == 'SELECT' else 'all but'} {', '.join(chosen.tags)}"
+
+
+def _branch_lines(branch: Branch, indent: str) -> Iterator[str]:
+    most = "all" if branch.max_ret < 0 else str(branch.max_ret)
+    number = f"{branch.min_ret} to {most}"
+    categories = f": {', '.join(branch.categories)}" if branch.categories else ""
+    condition = f", where {branch.condition}" if branch.condition else ""
+    yield f"{indent}{branch.kind} {branch.name}{categories} ({number}{condition})"
+    for rule in branch.rules:
+        yield f"{indent}  {rule}"
+
+
+def remarks(package: Package) -> Iterator[str]:
+    """Yield what was not understood, what is odd, and what is asked of the package's own functions."""
+    said = package.description
+    yield from map(str, said.not_understood)
+    yield from said.remarks
+    for name, task in package.unknown_tasks():
+        yield f"parameter set {name}: there is no task '{task}', so its parameters have no effect"
+    for tried in said.refused:
+        yield f"the package tried what it may not do: {tried}"
+    called = ", ".join(map(str, said.call_backs()))
+    if called:
+        yield f"functions that planning asks: {called}"
+    reports = ", ".join(dict.fromkeys(name for task in said.tasks for name in task.reports))
+    if reports:
+        yield f"quality reports, which are not made: {reports}"
+
+
+def document(package: Package) -> dict[str, Any]:
+    """Return a package as JSON values."""
+    said = package.description
+    return {
+        "name": f"{PREFIX}{package.name}",
+        "title": said.title,
+        "root": package.root,
+        "digest": package.digest,
+        "tasks": [_task(task) for task in said.tasks],
+        "sources": msgspec.to_builtins(said.sources),
+        "classes": msgspec.to_builtins(said.classes),
+        "parameter_sets": msgspec.to_builtins(package.sets),
+        "not_understood": msgspec.to_builtins(said.not_understood),
+        "unknown_tasks": [{"set": name, "task": task} for name, task in package.unknown_tasks()],
+        "call_backs": msgspec.to_builtins(said.call_backs()),
+        "remarks": list(said.remarks),
+        "refused": list(said.refused),
+    }
+
+
+def _task(task: Task) -> dict[str, Any]:
+    plain: dict[str, Any] = msgspec.to_builtins(task)
+    return {
+        **plain,
+        "main_input": task.main_input.name if task.main_input else None,
+        "main_input_kind": task.main_input.kind if task.main_input else None,
+        "condition": _name(task.condition),
+        "inputs": [_branch(given, branch) for given in task.inputs for branch in given.branches],
+    }
+
+
+def _branch(given: AssociatedInput, branch: Branch) -> dict[str, Any]:
+    """Return an input; `match`, `days` and `level` are those of its first rule, `rules` has all."""
+    first = branch.rules[0] if branch.rules else None
+    return {
+        "name": branch.name,
+        "kind": branch.kind,
+        "categories": list(branch.categories),
+        "match": list(first.match) if first else [],
+        "days": list(first.days) if first else [None, None],
+        "level": first.level if first else None,
+        "rules": msgspec.to_builtins(branch.rules),
+        "condition": _name(branch.condition),
+        "minimum": branch.min_ret,
+        "maximum": None if branch.max_ret < 0 else branch.max_ret,
+        "alternatives": given.alternatives,
+    }
+
+
+def _name(function: Function | None) -> str | None:
+    return function.name if function else None
+
+
+# ----- check
+
+
+def findings(package: Package, each: EdpsWorkflow, runner: RecipeRunner | None) -> Iterator[Finding]:
+    """Yield what was not understood, which recipes are not installed, and what names nothing."""
+    from esorex_bridge.errors import RecipeError
+    from esorex_bridge.esorex.check import check_recipes
+
+    for unknown in package.description.not_understood:
+        place = f" of {unknown.where}" if unknown.where else ""
+        yield Finding(f"{unknown.file}:{unknown.line}", f"'{unknown.name}'{place} is not known", False)
+    for line in remarks(package):
+        if not any(line == str(unknown) for unknown in package.description.not_understood):
+            yield Finding(f"{PREFIX}{package.name}", line, False)
+    recipes = dict.fromkeys(task.recipe for task in package.description.tasks if task.recipe)
+    known = runner.recipes(recipes) if runner is not None else {}
+    missing = [name for name in recipes if isinstance(known.get(name), RecipeError)]
+    if missing:
+        yield Finding(f"{PREFIX}{package.name}", f"recipes that are not installed: {', '.join(missing)}", False)
+    for finding in check_recipes(each.workflow, runner):
+        if not any(name in finding.problem for name in missing) and "not installed" not in finding.problem:
+            yield finding
+
+
+def check(packages: list[EdpsWorkflow], runner: RecipeRunner | None, as_json: bool) -> bool:
+    """Print what is odd about packages, and return whether something is wrong."""
+    found = [(each, finding) for each in packages for finding in findings(each.package, each, runner)]
+    grave = [finding for _, finding in found if finding.grave]
+    if as_json:
+        output.emit_json(
+            {
+                "checked": [f"{PREFIX}{each.package.name}" for each in packages],
+                "findings": [{"place": f.place, "problem": f.problem, "grave": f.grave} for _, f in found],
+                "packages": [document(each.package) for each in packages],
+            }
+        )
+        return bool(grave)
+    for _, finding in found:
+        print(f"{finding.place}: {'' if finding.grave else 'worth a look: '}{finding.problem}")
+    print(f"packages checked: {len(packages)}; mistakes: {len(grave)}; worth a look: {len(found) - len(grave)}")
+    return bool(grave)

@@ -1,0 +1,208 @@
+"""A workflow package planned and run through the command line, on frames that real recipes take."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+from esorex_bridge.cli import main
+from esorex_bridge.demo.nights.naco import naco_night
+from esorex_bridge.demo.nights.night import FrameFolder
+from tests.edps.packages import TOY, write_package
+
+CAMERA = """
+    from edps import ONE_DAY, QC1_CALIB, SCIENCE, classification_rule, data_source, match, match_rules, task
+    raw = {"instrume": "NAOS+CONICA", "pro.catg": None}
+    darks = (data_source("DARKS").with_classification_rule(classification_rule("CAL_DARK", {**raw, "dpr.type": "DARK"}))
+             .with_grouping_keywords(["tpl.start"]).with_min_group_size(2)
+             .with_match_keywords(["det.dit"], time_range=ONE_DAY, level=0).build())
+    objects = (data_source("OBJECTS").with_classification_rule(
+                   classification_rule("IM_JITTER_OBJ", {**raw, "dpr.type": "OBJECT", "dpr.catg": "SCIENCE"}))
+               .with_grouping_keywords(["tpl.start"]).build())
+    twilight = (data_source("TWILIGHT").with_classification_rule(
+                    classification_rule("CAL_FLAT_TW", lambda f: f["dpr.type"] == "FLAT,SKY" and f["pro.catg"] is None))
+                .with_grouping_keywords(["tpl.start"])
+                .with_match_keywords(["ins.opti6.name"], level=0).build())
+    DARK = classification_rule("NACO_IMG_DARK_AVG")
+    FLAT = classification_rule("MASTER_IMG_FLAT")
+    def near(ref, f): return match(ref, f, ["det.dit"]) and abs(f["mjd-obs"] - ref["mjd-obs"]) < 1
+    def with_mask(job): job.parameters.recipe_parameters["naco.naco_img_twflat.bpm"] = "TRUE"
+    dark = task("dark").with_recipe("naco_img_dark").with_main_input(darks).with_meta_targets([QC1_CALIB]).build()
+    flat = (task("flat").with_recipe("naco_img_twflat").with_main_input(twilight)
+            .with_associated_input(darks, min_ret=0, match_rules=match_rules().with_match_function(near))
+            .with_job_processing(with_mask).build())
+    image = (task("image").with_recipe("naco_img_jitter").with_main_input(objects)
+             .with_associated_input(flat, [FLAT]).with_associated_input(dark, [DARK])
+             .with_input_filter(FLAT, DARK).with_meta_targets([SCIENCE]).build())
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = FrameFolder(tmp_path / "root" / "reflex_input")
+    night = naco_night(npix=128)
+    for file in night.files:
+        folder.fits(night, file)
+    return tmp_path / "root"
+
+
+def camera(tmp_path: Path) -> str:
+    folder = tmp_path / "packages" / "camera"
+    folder.mkdir(parents=True)
+    (folder / "camera_wkf.py").write_text(dedent(CAMERA))
+    return f"edps:{folder}"
+
+
+def call(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
+    assert main([*words, "--json"]) == 0, capsys.readouterr()
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_a_plan_has_tasks_levels_parameters_and_what_is_missing(
+    tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = call(capsys, "plan", "--root", str(root), "--workflow", camera(tmp_path))
+    steps = {step["step"]: step for step in found["steps"]}
+    assert [(step["task"], step["recipe"], step["complete"]) for step in found["steps"]] == [
+        ("flat", "naco_img_twflat", True),
+        ("dark", "naco_img_dark", True),
+        ("image", "naco_img_jitter", True),
+    ]
+    assert steps["image_1"]["levels"] == {"flat": 0, "dark": 0} and steps["image_1"]["missing"] == []
+    assert steps["flat_1"]["parameters"] == {"naco.naco_img_twflat.bpm": "TRUE"}
+    assert [entry["category"] for entry in steps["image_1"]["inputs"]][-2:] == ["MASTER_IMG_FLAT", "NACO_IMG_DARK_AVG"]
+
+
+def test_data_may_lie_elsewhere_and_targets_be_chosen(
+    tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--root", str(tmp_path / "new"), "--data", str(root / "reflex_input"), "--workflow", camera(tmp_path))
+    by_label = call(capsys, "plan", *words, "--meta-target", "qc1calib")
+    by_name = call(capsys, "plan", *words, "--target", "dark")
+    assert by_label == by_name
+    assert {step["task"] for step in by_name["steps"]} == {"dark"}
+
+
+def test_organise_lists_the_jobs_of_targets(tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = call(capsys, "organise", "--root", str(root), "--workflow", camera(tmp_path))
+    assert [(dataset["name"], dataset["complete"]) for dataset in found["datasets"]] == [
+        ("NACO.2016-03-02T00:30:00.076", True)
+    ]
+
+
+def test_a_package_runs_and_its_second_run_starts_nothing(
+    tmp_path: Path, root: Path, esorex: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = (
+        "run",
+        "--root",
+        str(root),
+        "--workflow",
+        camera(tmp_path),
+        "--set",
+        "dark.r=8 8 8 8",
+        "--set",
+        "naco_img_twflat.r=8 8 8 8",
+    )
+    first = call(capsys, *words)
+    assert first["executed"] == 3
+    (dataset,) = first["datasets"]
+    assert [product["category"] for product in dataset["end_products"]] == ["COADDED_IMG"]
+    assert call(capsys, *words)["executed"] == 0
+
+
+def test_an_association_tree_says_which_files_and_the_package_what_is_made(tmp_path: Path, root: Path) -> None:
+    from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile
+    from esorex_bridge.session import Session, Settings
+
+    files = [DatasetFile(path.stem, "ANY", path) for path in sorted((root / "reflex_input").rglob("*.fits"))]
+    few = [file for file in files if "T16:10" not in file.name and "T16:11" not in file.name]
+    asked = Dataset("tree", "NAOS+CONICA", Action("SCIENCE", tuple(few)))
+    with Session(Settings(root, workflow=Path(camera(tmp_path)))) as session:
+        ((_, plan),) = session.plans((asked,))
+    assert [step.name for step in plan.steps] == ["flat_1", "dark_1", "image_1"]
+    assert [step.name for step in plan.steps if step.target] == ["image_1"]
+
+
+def test_packages_in_our_folder_are_listed_and_not_executed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    root = tmp_path / "esorex-bridge" / "edps"
+    write_package(root, "raise SystemExit('executed')")
+    found = call(capsys, "workflows")
+    assert {"name": "edps:toy.toy_wkf", "folder": str(root / "toy"), "origin": "configuration"} in found["packages"]
+    write_package(root, TOY)
+    assert call(capsys, "workflows", "show", "edps:toy")["tasks"][0]["name"] == "bias"
+
+
+def test_workflow_dir_of_edps_is_searched(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".edps").mkdir()
+    (tmp_path / ".edps" / "application.properties").write_text(f"[application]\nworkflow_dir=/none, {tmp_path}/w\n")
+    write_package(tmp_path / "w", TOY)
+    assert [each["origin"] for each in call(capsys, "workflows")["packages"]] == ["application.properties"]
+
+
+def test_show_has_inputs_with_their_rules_and_what_was_not_understood(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_package(tmp_path, TOY + "\n    from edps import teleport\n")
+    found = call(capsys, "workflows", "show", f"edps:{tmp_path}/toy")
+    star = found["tasks"][-1]
+    assert (star["main_input"], star["recipe"]) == ("STARS", "toy_star")
+    first, second = star["inputs"]
+    assert (first["categories"], first["match"], first["days"], first["level"]) == (
+        ["MASTER_BIAS"],
+        ["det.read"],
+        [-1.0, 1.0],
+        0,
+    )
+    assert (first["minimum"], first["maximum"], second["minimum"], first["condition"]) == (1, 1, 0, None)
+    assert [each["name"] for each in found["not_understood"]] == ["teleport"]
+    assert [source["name"] for source in found["sources"]] == ["BIASES", "LAMPS", "STARS"]
+    assert found["classes"][0]["tag"] == "BIAS"
+
+
+def test_check_says_which_recipes_are_not_installed_and_what_names_nothing(
+    tmp_path: Path, esorex: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_package(tmp_path, TOY, parameters="default_parameters: {recipe_parameters: {sky: {a: 1}}}\n")
+    found = call(capsys, "workflows", "check", f"edps:{tmp_path}/toy")
+    problems = [finding["problem"] for finding in found["findings"]]
+    assert "recipes that are not installed: toy_bias, toy_lamp, toy_star" in problems
+    assert any("there is no task 'sky'" in problem for problem in problems)
+
+
+def test_a_target_or_a_package_that_is_not_there_is_refused(
+    tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = camera(tmp_path)
+    assert main(["plan", "--root", str(root), "--workflow", name, "--target", "moon"]) == 1
+    assert "no task 'moon'; there are: dark, flat, image" in capsys.readouterr().err
+    assert main(["plan", "--root", str(root), "--workflow", "edps:moon"]) == 1
+    assert "there is no workflow package 'moon'" in capsys.readouterr().err
+    assert main(["plan", "--root", str(root), "--workflow", name, "--set", "moon.x=1"]) == 1
+    assert "has no recipe or task moon" in capsys.readouterr().err
+
+
+@pytest.mark.real
+def test_the_real_package_makes_coadded_images_and_its_second_run_starts_nothing(
+    tmp_path: Path, real: Path, esorex: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = FrameFolder(tmp_path / "reflex_input")
+    night = naco_night()
+    for file in night.files:
+        folder.fits(night, file)
+    words = ("run", "--root", str(tmp_path), "--workflow", f"edps:{real.parent}/edps/naco")
+    first = call(capsys, *words)
+    assert first["executed"] == 3
+    assert [product["category"] for product in first["datasets"][0]["end_products"]] == ["COADDED_IMG"]
+    assert call(capsys, *words)["executed"] == 0
