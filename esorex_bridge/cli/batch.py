@@ -58,7 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--retries", type=int, default=2, metavar="N", help="for steps whose worker was lost (2)")
     group.add_argument("--detach", action="store_true", help="leave when all is handed in (with --on slurm)")
     options.dry_run(parser)
-    options.planning(parser)
+    options.planning(parser, objects=True)
     constraints.configure(parser, dp_ids=False)
     options.common(parser)
 

@@ -41,8 +41,11 @@ def dry_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and change nothing")
 
 
-def organising(parser: argparse.ArgumentParser, by: str = "both") -> None:
-    """Add what datasets are made by: `--by`, `--oca`, `--workflow`, `--breakpoints`."""
+def organising(parser: argparse.ArgumentParser, by: str = "both", objects: bool = False) -> None:
+    """Add what datasets are made by: `--by`, `--oca`, `--workflow`, `--breakpoints`, and for packages of EDPS.
+
+    `objects` says that `--target` is an object on the sky, because frames are queried.
+    """
     group = parser.add_argument_group("organising")
     group.add_argument(
         "--by",
@@ -62,18 +65,16 @@ def organising(parser: argparse.ArgumentParser, by: str = "both") -> None:
         metavar="FILE",
         help="breakpoints of calSelector, dates that calibrations must not cross (default: ROOT/breakpoints.json)",
     )
-    edps(parser)
+    edps(parser, objects)
 
 
-def edps(parser: argparse.ArgumentParser) -> None:
-    """Add what is said about a workflow package of EDPS."""
+def edps(parser: argparse.ArgumentParser, objects: bool = False) -> None:
+    """Add what is said about a workflow package of EDPS; `objects` as in `organising`."""
     from esorex_bridge.definitions.edps.options import PREFERENCES
 
     group = parser.add_argument_group("EDPS workflow packages (--workflow edps:…)")
-    # Where frames are queried, --target is an object.
-    free = "--target" not in parser._option_string_actions
     group.add_argument(
-        *(("--target", "--target-task") if free else ("--target-task",)),
+        *(("--target-task",) if objects else ("--target", "--target-task")),
         dest="target_tasks",
         action="append",
         default=[],
@@ -142,9 +143,9 @@ def request(args: argparse.Namespace) -> Request:
     return Request(args.root, args.by, args.oca, args.workflow, args.breakpoints, edps_options(args))
 
 
-def planning(parser: argparse.ArgumentParser) -> None:
+def planning(parser: argparse.ArgumentParser, objects: bool = False) -> None:
     """Add what a plan depends on: what datasets are made by, `--mode`, `--set`, `--parameters`."""
-    organising(parser, by="calselector")
+    organising(parser, "calselector", objects)
     group = parser.add_argument_group("planning")
     group.add_argument(
         "--data",

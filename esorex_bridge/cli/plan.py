@@ -32,12 +32,7 @@ def run(args: argparse.Namespace) -> int:
             return _check(session, args.json)
         plans = [plan for _, plan in session.plans(session.datasets(args.datasets))]
     if args.json:
-        whole = {"datasets": [document(plan) for plan in plans]}
-        if session.edps is not None:
-            # Jobs have one name in all plans, so all of them stand here once, producers first.
-            steps = {step.name: step for plan in plans for step in plan.steps}
-            whole["steps"] = [_step(step) for step in steps.values()]
-        output.emit_json(whole)
+        output.emit_json(_jobs(plans) if session.edps is not None else {"datasets": list(map(document, plans))})
         return 0
     for plan in plans:
         print(f"{plan.dataset} (workflow {plan.workflow})")
@@ -63,10 +58,28 @@ def document(plan: Plan) -> dict[str, Any]:
     }
 
 
+def _jobs(plans: list[Plan]) -> dict[str, Any]:
+    """Return plans of an EDPS package as JSON values: by dataset, and as jobs, each once, producers first."""
+    # A job has one name in all plans.
+    steps = {step.name: step for plan in plans for step in plan.steps}
+    datasets = [{**document(plan), "steps": list(map(_job, plan.steps))} for plan in plans]
+    return {"datasets": datasets, "steps": list(map(_job, steps.values()))}
+
+
+def _job(step: Step) -> dict[str, Any]:
+    return {
+        **_step(step),
+        "task": step.actor,
+        "levels": {each.input: each.level for each in step.levels if each.level is not None},
+        "days": {each.input: each.days for each in step.levels if each.days is not None},
+        "complete": not step.gaps,
+        "missing": list(step.gaps),
+    }
+
+
 def _step(step: Step) -> dict[str, Any]:
     return {
         "step": step.name,
-        "task": step.actor,
         "recipe": step.recipe,
         "purpose": step.purpose,
         "target": step.target,
@@ -74,10 +87,6 @@ def _step(step: Step) -> dict[str, Any]:
         "parameters": {setting.name: setting.value for setting in step.settings},
         "products": list(step.products),
         "gaps": list(step.gaps),
-        "complete": not step.gaps,
-        "missing": list(step.gaps),
-        "levels": {each.input: each.level for each in step.levels if each.level is not None},
-        "days": {each.input: each.days for each in step.levels if each.days is not None},
         "warnings": list(step.warnings),
         "inputs": [
             {"category": entry.category, "file": str(entry.path)}
