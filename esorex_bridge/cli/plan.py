@@ -6,7 +6,8 @@ import argparse
 from typing import Any
 
 from esorex_bridge.cli import options, output
-from esorex_bridge.plan.plan import FileInput, Plan, Step
+from esorex_bridge.plan.accounting import summarise
+from esorex_bridge.plan.plan import AssociatedInput, FileInput, Plan, Step, StepInput
 
 EXAMPLE = "esorex-bridge plan --root night\n  esorex-bridge plan --check --workflow my_naco.yaml"
 
@@ -33,16 +34,19 @@ def run(args: argparse.Namespace) -> int:
         plans = [plan for _, plan in session.plans(session.datasets(args.datasets))]
     if args.json:
         output.emit_json(_jobs(plans) if session.edps is not None else {"datasets": list(map(document, plans))})
-        return 0
-    for plan in plans:
+    for plan in () if args.json else plans:
         print(f"{plan.dataset} (workflow {plan.workflow})")
         rows = ((step.name, _inputs(step), ", ".join(step.needs) or "-", _remarks(step)) for step in plan.steps)
         output.table(("step", "inputs", "after", "remarks"), rows)
-        for group in plan.unused:
+        for line in summarise(plan.not_used):
+            print(f"  not used: {line}")
+        for group in () if plan.not_used else plan.unused:
             print(f"  not needed: {group.purpose}: {group.reason}")
         for message in plan.messages:
             print(f"  message: {message}")
-    return 0
+        for text in plan.incomplete:
+            print(f"  incomplete: {text}")
+    return 1 if any(plan.incomplete for plan in plans) else 0
 
 
 def document(plan: Plan) -> dict[str, Any]:
@@ -54,6 +58,18 @@ def document(plan: Plan) -> dict[str, Any]:
         "steps": [_step(step) for step in plan.steps],
         "not_needed": [
             {"purpose": group.purpose, "recipe": group.recipe, "reason": group.reason} for group in plan.unused
+        ],
+        "complete": not plan.incomplete,
+        "incomplete": list(plan.incomplete),
+        "not_used": [
+            {
+                "file": each.file,
+                "category": each.category,
+                "purpose": each.purpose,
+                "reason": each.reason,
+                "detail": each.detail,
+            }
+            for each in plan.not_used
         ],
     }
 
@@ -88,13 +104,28 @@ def _step(step: Step) -> dict[str, Any]:
         "products": list(step.products),
         "gaps": list(step.gaps),
         "warnings": list(step.warnings),
-        "inputs": [
-            {"category": entry.category, "file": str(entry.path)}
-            if isinstance(entry, FileInput)
-            else {"category": entry.category, "step": entry.step, "product": entry.product}
-            for entry in step.inputs
+        "inputs": [_input(step, entry) for entry in step.inputs],
+        "associations": [
+            {"category": each.category, "source": each.source, **_quality(each)} for each in step.associations
         ],
     }
+
+
+def _input(step: Step, entry: StepInput) -> dict[str, Any]:
+    """Return an input as JSON values; a calibration with how well it fits."""
+    source = entry.name if isinstance(entry, FileInput) else entry.step
+    fits = (each for each in step.associations if (each.category, each.source) == (entry.category, source))
+    where = (
+        {"category": entry.category, "file": entry.file}
+        if isinstance(entry, FileInput)
+        else {"category": entry.category, "step": entry.step, "product": entry.product}
+    )
+    found = next(fits, None)
+    return where if found is None else {**where, **_quality(found)}
+
+
+def _quality(each: AssociatedInput) -> dict[str, Any]:
+    return {"days": each.days, "level": each.level, "match": each.match, "certified": each.certified}
 
 
 def _inputs(step: Step) -> str:

@@ -39,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Look everywhere for the name, and print what is known."""
     data = from_disk.load(options.request(args), args.data)
-    lines = explain(data, args.what) or _about_step(args)
+    lines = (*explain(data, args.what), *_in_plans(args)) or _about_step(args)
     if not lines:
         names = ", ".join(dataset.name for dataset in data.datasets) or "none"
         raise UserError(f"no dataset, file, category or step '{args.what}' here; datasets: {names}")
@@ -48,6 +48,20 @@ def run(args: argparse.Namespace) -> int:
     else:
         print("\n".join(lines))
     return 0
+
+
+def _in_plans(args: argparse.Namespace) -> tuple[str, ...]:
+    """Return which steps take a file, or why none does; nothing where no plan knows it."""
+    from esorex_bridge.plan.accounting import explain_file
+    from esorex_bridge.session import Session
+
+    name = stem(Path(args.what).name)
+    try:
+        with Session(options.settings(args)) as session:
+            plans = [plan for _, plan in session.plans(session.datasets())]
+    except BridgeError:
+        return ()  # what cannot be planned has been explained already
+    return tuple(line for plan in plans for line in explain_file(plan, name))
 
 
 def _about_step(args: argparse.Namespace) -> tuple[str, ...]:

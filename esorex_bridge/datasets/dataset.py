@@ -100,6 +100,8 @@ class Dataset(Struct, frozen=True):
         Files that the user's choices name, to use them, to leave them out or to replace others by them.
     parameters : tuple of (str, str, value)
         (recipe, parameter, value): what the user chose for the recipes of this dataset.
+    dropped : tuple of (DatasetFile, Purpose)
+        Files that the user's choices took out, and where they were.
     """
 
     name: str
@@ -110,6 +112,7 @@ class Dataset(Struct, frozen=True):
     descriptors: tuple[tuple[str, str], ...] = field(default=())
     chosen: tuple[str, ...] = ()
     parameters: tuple[tuple[str, str, str | int | float | bool], ...] = ()
+    dropped: tuple[tuple[DatasetFile, Purpose], ...] = ()
 
     @property
     def complete(self) -> bool:

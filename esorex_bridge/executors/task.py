@@ -86,7 +86,7 @@ class Task(Struct, frozen=True):
     def document(self) -> str:
         """Return it as JSON text; `read_task` reads it back."""
         step = plain(self.step)
-        del step["settings"], step["setup"], step["levels"]  # The statement has what counts.
+        del step["settings"], step["setup"], step["levels"], step["associations"]  # The statement has what counts.
         recipe = plain(self.recipe)
         del recipe["parameters"]
         whole = {

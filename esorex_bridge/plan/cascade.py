@@ -10,15 +10,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, Purpose, walk_actions
 from esorex_bridge.definitions.parameters import ParameterSetting
 from esorex_bridge.definitions.workflow import Calibration, StepDefinition, Workflow
-from esorex_bridge.plan.groups import Group, absent, following, keywords_of, split
-from esorex_bridge.plan.matching import Choice, choose
+from esorex_bridge.plan.accounting import Fate, account_for, find_unreduced
+from esorex_bridge.plan.groups import Group, absent, following, split
+from esorex_bridge.plan.matching import Choice, Judged, choose
+from esorex_bridge.plan.offers import Offer, distinct, offers_for
 from esorex_bridge.plan.plan import (
+    AssociatedInput,
     FileInput,
     HeadersByPath,
     Keywords,
@@ -32,9 +34,13 @@ from esorex_bridge.plan.plan import (
 
 
 def make_plan(
-    dataset: Dataset, workflow: Workflow, headers: HeadersByPath, settings: Iterable[ParameterSetting] = ()
+    dataset: Dataset,
+    workflow: Workflow,
+    headers: HeadersByPath,
+    settings: Iterable[ParameterSetting] = (),
+    quality: int | None = None,
 ) -> Plan:
-    """Return the steps that reduce a dataset.
+    """Return the steps that reduce a dataset, and an account of every file that is in none of them.
 
     Parameters
     ----------
@@ -47,51 +53,75 @@ def make_plan(
     settings : iterable of ParameterSetting
         Recipe parameters given for this run; they win over those chosen for the dataset in a review, and these over
         those of the workflow.
+    quality : int, optional
+        Calibrations of a higher level are not taken; no limit by default.
     """
     reviewed = tuple(ParameterSetting(recipe, name, value, "review") for recipe, name, value in dataset.parameters)
-    planner = _Planner(workflow, headers, (*reviewed, *settings))
+    planner = _Planner(workflow, headers, (*reviewed, *settings), quality)
     planner.plan_targets(dataset.action)
     used = {step.recipe for step in planner.steps}
     told = dict.fromkeys(text for action, _ in walk_actions(dataset.action) for text in action.messages)
     idle = (f"no step runs {each.recipe}, whose {each.name} was chosen" for each in reviewed if each.recipe not in used)
-    unused = tuple(planner.unused(dataset.action))
-    return Plan(dataset.name, workflow.name, tuple(planner.steps), unused, (*told, *idle))
-
-
-class _Offer(Struct, frozen=True):
-    """Something that could serve under a calibration tag: files as they are, or the products of a group's run."""
-
-    label: str
-    category: str
-    keywords: Keywords
-    files: tuple[DatasetFile, ...] = ()
-    group: Group | None = None
-    action: Action | None = None
+    steps = tuple(planner.steps)
+    not_used = account_for(dataset, workflow, steps, planner.refusals(dataset.action))
+    return Plan(
+        dataset.name,
+        workflow.name,
+        steps,
+        unused=tuple(planner.unused(dataset.action)),
+        messages=(*told, *idle),
+        not_used=not_used,
+        incomplete=find_unreduced(dataset, steps, not_used),
+    )
 
 
 class _Planner:
     """Makes steps on demand and gives equal ones one name."""
 
-    def __init__(self, workflow: Workflow, headers: HeadersByPath, settings: tuple[ParameterSetting, ...]) -> None:
+    def __init__(
+        self, workflow: Workflow, headers: HeadersByPath, settings: tuple[ParameterSetting, ...], quality: int | None
+    ) -> None:
         self.workflow = workflow
         self.headers = headers
         self.settings = settings
+        self.quality = quality
         self.steps: list[Step] = []
         self._names: dict[Step, StepName] = {}
         self._counts: Counter[str] = Counter()
         self._groups: dict[Action, tuple[Group, ...]] = {}
         self._taken: set[Action] = set()
+        self._refused: dict[tuple[str, str], Fate] = {}
 
     def plan_targets(self, action: Action) -> None:
-        """Plan what the dataset is for."""
+        """Plan what the dataset is for: first what takes most of its files, then what takes those that are left."""
         first = self.workflow.step_for(file.category for file in action.files)
-        for group in self._groups_of(action, Purpose(action.name)):
-            if first is not None and group.comes_from(first):
+        groups = self._groups_of(action, Purpose(action.name))
+        for group in groups:
+            if first is not None and group.comes_from(first) and not group.shortage:
+                self._step(group, target=True)
+        for group in groups:
+            if group.source is None and not group.shortage and not self._is_placed(group):
                 self._step(group, target=True)
         for other, purpose in walk_actions(action):
             for group in () if other.auxiliary else self._groups_of(other, purpose):
-                if group.definition.always:
+                if group.definition.always and not group.shortage:
                     self._step(group, target=True)
+
+    def _is_placed(self, group: Group) -> bool:
+        """Tell whether every file of a group is in a step already."""
+        used = {entry.name for step in self.steps for entry in step.inputs if isinstance(entry, FileInput)}
+        return all(file.name in used for file in group.files if file.path is not None)
+
+    def refusals(self, root: Action) -> dict[tuple[str, str], Fate]:
+        """Return why choices went against files, by name and category."""
+        found: dict[tuple[str, str], Fate] = {}
+        for action, purpose in walk_actions(root):
+            for group in () if action.auxiliary else self._groups_of(action, purpose):
+                if group.shortage and group.source is None:
+                    found.update(dict.fromkeys(_keys(group.files), ("group too small", group.shortage)))
+                most = f"{group.definition.recipe} takes {group.definition.maximum}"
+                found.update(dict.fromkeys(_keys(group.surplus), ("over the limit", most)))
+        return {**self._refused, **found}
 
     def unused(self, root: Action) -> Iterator[UnusedGroup]:
         """Yield the actions from which no step took anything, equal ones once."""
@@ -129,12 +159,16 @@ class _Planner:
     def _step(self, group: Group, target: bool = False) -> StepName:
         self._taken.add(group.action)
         inputs = list(self._main(group))
-        gaps, warnings = list(group.gaps), []
+        gaps, warnings = list(group.gaps), list[str]()
+        associations: list[AssociatedInput] = []
         for calibration in group.definition.calibrations:
             choice = self._choose(calibration, group)
-            for offer in choice.taken:
-                inputs.extend(self._inputs(offer, calibration))
-                gaps.extend(absent(offer.files))
+            for judged in choice.taken:
+                found = tuple(self._inputs(judged.offer, calibration))
+                inputs.extend(found)
+                gaps.extend(absent((judged.offer.file,)) if judged.offer.file is not None else ())
+                associations += [_associated(entry, judged, calibration) for entry in found]
+                warnings.extend(_remarks(judged, calibration))
             if not choice.taken and calibration.required:
                 gaps.append(f"{group.definition.recipe} needs {calibration.category}: {choice.reason}")
             elif not choice.taken:
@@ -157,6 +191,7 @@ class _Planner:
                 command=group.definition.command,
                 threads=group.definition.threads,
                 memory_mb=group.definition.memory_mb,
+                associations=tuple(dict.fromkeys(associations)),
             )
         )
 
@@ -170,7 +205,7 @@ class _Planner:
 
     def _named(self, draft: Step) -> StepName:
         # What a run is does not depend on the purpose it was first met under, nor on what else it is for.
-        identity = replace(draft, purpose=Purpose(""), target=False)
+        identity = replace(draft, purpose=Purpose(""), target=False, associations=())
         if identity not in self._names:
             self._counts[draft.recipe] += 1
             self._names[identity] = StepName(f"{draft.recipe}_{self._counts[draft.recipe]}")
@@ -187,62 +222,58 @@ class _Planner:
 
     # ----- calibrations
 
-    def _choose(self, calibration: Calibration, group: Group) -> Choice[_Offer]:
-        return choose(self._offers(calibration, group), group.keywords(self.headers), calibration)
+    def _choose(self, calibration: Calibration, group: Group) -> Choice[Offer]:
+        offers = distinct(offers_for(calibration, group, self.headers, self._groups_of))
+        choice = choose(offers, group.keywords(self.headers), calibration, self._siblings(group), self.quality)
+        for refused in choice.refused:
+            for key in _keys(refused.offer.files):
+                if self._refused.get(key, ("its maker is not needed", ""))[0] == "its maker is not needed":
+                    self._refused[key] = refused.reason, f"{calibration.category}: {refused.detail}"
+        return choice
 
-    def _offers(self, calibration: Calibration, group: Group) -> Iterator[_Offer]:
-        """Yield what offers itself under a tag.
+    def _siblings(self, group: Group) -> tuple[Keywords, ...]:
+        """Return the keywords of the other groups that a step makes of the same action."""
+        groups = self._groups_of(group.action, group.purpose)
+        return tuple(
+            other.keywords(self.headers)
+            for other in groups
+            if other.definition == group.definition and other.setup != group.setup
+        )
 
-        That are other files of the action, what other steps make of its files, and the nearest level below that has
-        any; where the user replaced what would be made, that alone.
-        """
-        action, purpose = group.action, group.purpose
-        accepted = [file for file in (*action.statics, *action.files) if file.category in calibration.accepted]
-        own = [file for file in accepted if file.category in action.replaced]
-        for file in own or accepted:
-            if file.category not in group.definition.main:
-                yield _Offer(file.name, file.category, keywords_of(file, self.headers), files=(file,))
-        if own:
-            return
-        beside = [other for other in self._groups_of(action, purpose) if not other.comes_from(group.definition)]
-        made = [offer for other in beside for offer in self._products(calibration, other)]
-        yield from made
-        if made:
-            return
-        level = [(child, Purpose(f"{child.name}/{purpose}")) for child in action.actions if not child.auxiliary]
-        while level:
-            found = [offer for child, path in level for offer in self._offers_of(calibration, child, path)]
-            yield from found
-            if found:
-                return
-            level = [
-                (child, Purpose(f"{child.name}/{path}"))
-                for above, path in level
-                for child in above.actions
-                if not child.auxiliary
-            ]
-
-    def _offers_of(self, calibration: Calibration, child: Action, purpose: Purpose) -> Iterator[_Offer]:
-        for file in child.files:
-            if file.category in calibration.accepted:
-                yield _Offer(file.name, file.category, keywords_of(file, self.headers), files=(file,), action=child)
-        for group in self._groups_of(child, purpose):
-            yield from self._products(calibration, group)
-
-    def _products(self, calibration: Calibration, group: Group) -> Iterator[_Offer]:
-        for product in group.definition.products:
-            if product in calibration.accepted:
-                yield _Offer(group.label, product, group.keywords(self.headers), group=group, action=group.action)
-
-    def _inputs(self, offer: _Offer, calibration: Calibration) -> Iterator[StepInput]:
+    def _inputs(self, offer: Offer, calibration: Calibration) -> Iterator[StepInput]:
         if offer.action is not None:
             self._taken.add(offer.action)
         if offer.group is not None:
             name = self._step(offer.group)
             yield ProductInput(name, offer.category, calibration.category)
-        for file in offer.files:
-            if file.path is not None:
-                yield FileInput(file.name, str(file.path), calibration.category)
+        elif offer.file is not None and offer.file.path is not None:
+            yield FileInput(offer.file.name, str(offer.file.path), calibration.category)
+
+
+def _keys(files: Iterable[DatasetFile]) -> Iterator[tuple[str, str]]:
+    return ((file.name, file.category) for file in files)
+
+
+def _associated(entry: StepInput, judged: Judged[Offer], calibration: Calibration) -> AssociatedInput:
+    source = entry.name if isinstance(entry, FileInput) else entry.step
+    days = None if judged.days is None else round(judged.days, 4)
+    offer = judged.offer
+    return AssociatedInput(calibration.category, source, days, judged.level, offer.match, offer.certified)
+
+
+def _remarks(judged: Judged[Offer], calibration: Calibration) -> Iterator[str]:
+    """Yield what a reader of the products should know of a calibration that was taken."""
+    offer, category = judged.offer, calibration.category
+    away = "" if judged.days is None else f", {judged.days:.1f} days away"
+    if judged.differences:
+        unlike = ", ".join(judged.differences)
+        yield f"{category} from {offer.label} differs ({unlike}), kept as calSelector put it there"
+    elif not judged.fits(calibration):
+        yield f"{category} from {offer.label}{away} is outside all ranges of time, kept as calSelector put it there"
+    elif offer.match == "extended":
+        yield f"{category} from {offer.label}{away} is of the extended calibration plan"
+    elif judged.level is not None and judged.level > 0:
+        yield f"{category} from {offer.label}{away} is of level {judged.level}"
 
 
 def _unnoted(definition: StepDefinition) -> tuple[str, ...]:

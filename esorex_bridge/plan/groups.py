@@ -29,6 +29,10 @@ class Group(Struct, frozen=True):
         The keywords in which they agree.
     gaps : tuple of str
         Why the run is not possible.
+    shortage : str
+        `2 < 3` where it has fewer files than the recipe needs; no step is made of it then.
+    surplus : tuple of DatasetFile
+        Files over the most that the recipe takes.
     source : Group or None
         The run whose products are the main files of this one, where they are not files.
     product : str
@@ -41,6 +45,8 @@ class Group(Struct, frozen=True):
     files: tuple[DatasetFile, ...]
     setup: tuple[tuple[str, str], ...]
     gaps: tuple[str, ...] = ()
+    shortage: str = ""
+    surplus: tuple[DatasetFile, ...] = ()
     source: Group | None = None
     product: str = ""
 
@@ -74,10 +80,11 @@ def split(definition: StepDefinition, action: Action, purpose: Purpose, headers:
         if file.path is not None:
             found.setdefault(setting_of(keywords_of(file, headers), definition.group_by), []).append(file)
     for setup, files in sorted(found.items()) or [((), [])]:
-        ordered = sorted(files, key=lambda file: _place(file, definition, headers))[: definition.maximum]
-        gaps = missing + _too_few(definition, ordered)
-        for run in [(file,) for file in ordered] if definition.each and ordered else [tuple(ordered)]:
-            yield Group(definition, action, purpose, run, setup, gaps)
+        ordered = sorted(files, key=lambda file: _place(file, definition, headers))
+        taken, surplus = ordered[: definition.maximum], tuple(ordered[len(ordered[: definition.maximum]) :])
+        shortage = "" if missing else _shortage(definition, taken)
+        for run in [(file,) for file in taken] if definition.each and taken else [tuple(taken)]:
+            yield Group(definition, action, purpose, run, setup, missing, shortage, surplus)
 
 
 def following(group: Group, steps: Iterable[StepDefinition]) -> Iterator[Group]:
@@ -87,7 +94,14 @@ def following(group: Group, steps: Iterable[StepDefinition]) -> Iterator[Group]:
         product = next((category for category in step.main if category in group.definition.products), None)
         if product is not None and not group.comes_from(step):
             next_group = Group(
-                step, group.action, group.purpose, group.files, group.setup, source=group, product=product
+                step,
+                group.action,
+                group.purpose,
+                group.files,
+                group.setup,
+                shortage=group.shortage,
+                source=group,
+                product=product,
             )
             yield next_group
             yield from following(next_group, listed)
@@ -104,8 +118,10 @@ def _place(file: DatasetFile, definition: StepDefinition, headers: HeadersByPath
     return definition.main.index(file.category), time, file.name
 
 
-def _too_few(definition: StepDefinition, files: list[DatasetFile]) -> tuple[str, ...]:
-    if len(files) >= definition.minimum:
-        return ()
-    wanted = " or ".join(definition.main)
-    return (f"{definition.recipe} needs at least {definition.minimum} {wanted} of one setting, and has {len(files)}",)
+def _shortage(definition: StepDefinition, files: list[DatasetFile]) -> str:
+    """Return how many files there are and are needed, `IFU_ARC_SPECTRUM 0 < 1`; empty where there are enough."""
+    for category, least in definition.minima:
+        there = sum(file.category == category for file in files)
+        if there < least:
+            return f"{category} {there} < {least}"
+    return f"{len(files)} < {definition.minimum}" if len(files) < definition.minimum else ""

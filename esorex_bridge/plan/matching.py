@@ -1,4 +1,4 @@
-"""Which of several calibrations to take: those whose headers match, and of these the nearest in time."""
+"""Which of several calibrations to take: those that fit by header and time, and of these the nearest."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from typing import Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
-from esorex_bridge.definitions.steps import Calibration
-from esorex_bridge.plan.plan import Keywords
+from esorex_bridge.datasets.association import Match
+from esorex_bridge.definitions.steps import Calibration, Validity
+from esorex_bridge.plan.plan import Keywords, Reason
+
+LEVELS: dict[Match | None, int] = {"calib_plan": 0, "extended": 1}
+"""Levels of calSelector's associations, where a definition gives no validity."""
 
 
 class Offered(Protocol):
-    """What a choice looks at: a label for messages, and the keywords of the (first) file."""
+    """What a choice looks at."""
 
     @property
     def label(self) -> str:
@@ -23,50 +27,202 @@ class Offered(Protocol):
     def keywords(self) -> Keywords:
         """Keywords of its first file."""
 
+    @property
+    def bound(self) -> bool:
+        """Whether calSelector, or rules that are final, put it where it is: then it is not refused for its setting."""
+
+    @property
+    def depth(self) -> int | None:
+        """How far below the action it stands; None for the files of the action itself."""
+
+    @property
+    def match(self) -> Match | None:
+        """What calSelector says of it."""
+
+    @property
+    def shortage(self) -> str:
+        """Why it cannot be made, where its raws are too few."""
+
 
 Offer = TypeVar("Offer", bound=Offered)
 
 
-class Choice(Struct, Generic[Offer], frozen=True):
-    """What was taken under a tag, and the reason in words where nothing was."""
+class Judged(Struct, Generic[Offer], frozen=True):
+    """An offer, held against what it is for.
 
-    taken: tuple[Offer, ...]
+    Parameters
+    ----------
+    offer : Offer
+        What is judged.
+    differences : tuple of str
+        `DET.DIT 10 ≠ 2` for each keyword in which it does not agree.
+    days : float or None
+        Days from it to the file that it is for; None where a time is not known.
+    rank : int
+        Which of the calibration's ranges of time it fulfils, counted from 0; their number where none.
+    level : int or None
+        Of that range; calSelector's where the definition has no ranges.
+    """
+
+    offer: Offer
+    differences: tuple[str, ...]
+    days: float | None
+    rank: int
+    level: int | None
+
+    def fits(self, calibration: Calibration) -> bool:
+        """Tell whether it agrees in the setting and lies in one of the ranges of time."""
+        return not self.differences and self.rank < max(1, len(calibration.validity))
+
+
+class Refused(Struct, Generic[Offer], frozen=True):
+    """An offer that was not taken, and why."""
+
+    offer: Offer
+    reason: Reason
+    detail: str
+
+
+class Choice(Struct, Generic[Offer], frozen=True):
+    """What was taken under a tag, what was not, and the reason in words where nothing was."""
+
+    taken: tuple[Judged[Offer], ...]
+    refused: tuple[Refused[Offer], ...] = ()
     reason: str = ""
 
 
-def choose(offers: Iterable[Offer], wanted: Keywords, calibration: Calibration) -> Choice[Offer]:
-    """Choose among offers: header match first, distance in MJD-OBS second, label last.
+def choose(
+    offers: Iterable[Offer],
+    wanted: Keywords,
+    calibration: Calibration,
+    siblings: Iterable[Keywords] = (),
+    quality: int | None = None,
+) -> Choice[Offer]:
+    """Choose among offers: what fits, the least far down, by range of time, then by distance in MJD-OBS, label last.
 
-    An offer whose header lacks a keyword to match comes after those that have it.
+    An offer whose header lacks a keyword to match comes after those that have it. What calSelector put there is taken
+    even where it does not fit, unless something fits, or it is for other frames of the same action.
+
+    Parameters
+    ----------
+    offers : iterable of Offer
+        What offers itself.
+    wanted : mapping
+        Keywords of the first main file.
+    calibration : Calibration
+        What must agree, in which time, and how many are taken.
+    siblings : iterable of mapping
+        Keywords of the other groups of the same action, by which offers are told apart.
+    quality : int, optional
+        The highest level to take.
     """
     offered = tuple(offers)
     if not offered:
-        return Choice((), "the dataset has none")
-    fitting = []
-    against = []
-    for offer in offered:
-        differences = tuple(mismatches(offer.keywords, wanted, calibration.match))
-        if differences:
-            against.append(f"{offer.label}: {', '.join(differences)}")
+        return Choice((), reason="the dataset has none")
+    judged = [judge(offer, wanted, calibration) for offer in offered]
+    others = tuple(siblings)
+    refused = []
+    open_to: list[Judged[Offer]] = []
+    for each in judged:
+        refusal = _refusal(each, calibration, others, quality)
+        if refusal is None:
+            open_to.append(each)
         else:
-            fitting.append(offer)
-    if not fitting:
-        return Choice((), "; ".join(against))
-    fitting.sort(
-        key=lambda offer: (
-            sum(offer.keywords.get(key) is None for key in calibration.match),
-            time_distance(offer.keywords, wanted),
-            offer.label,
-        )
+            refused.append(refusal)
+    best = _best(open_to, calibration)
+    taken = tuple(best[: calibration.limit])
+    refused += [_left_over(each, taken[0], calibration) for each in open_to if not any(each is one for one in taken)]
+    words = "; ".join(f"{each.offer.label}: {each.detail}" for each in refused)
+    return Choice(taken, tuple(refused), "" if taken else words)
+
+
+def judge(offer: Offer, wanted: Keywords, calibration: Calibration) -> Judged[Offer]:
+    """Hold an offer against the file that it is for."""
+    apart = _signed_days(offer.keywords, wanted)
+    days = None if apart is None else abs(apart)
+    differences: tuple[str, ...] | None = None
+    for rank, validity in enumerate(calibration.validity or (Validity(),)):
+        found = tuple(_differences(offer.keywords, wanted, calibration, validity))
+        differences = found if differences is None else differences
+        if not found and (apart is None or validity.days[0] <= apart <= validity.days[1]):
+            level = validity.level if calibration.validity else LEVELS.get(offer.match)
+            return Judged(offer, (), days, rank, level)
+    return Judged(offer, differences or (), days, len(calibration.validity), LEVELS.get(offer.match))
+
+
+def _differences(one: Keywords, other: Keywords, calibration: Calibration, validity: Validity) -> Iterator[str]:
+    keys = calibration.match if validity.match is None else validity.match
+    yield from mismatches(one, other, keys, calibration.strict)
+
+
+def _refusal(
+    judged: Judged[Offer], calibration: Calibration, siblings: tuple[Keywords, ...], quality: int | None
+) -> Refused[Offer] | None:
+    offer = judged.offer
+    if offer.shortage:
+        return Refused(offer, "group too small", offer.shortage)
+    outside = not judged.differences and not judged.fits(calibration)
+    if quality is not None and (outside or (judged.level is not None and judged.level > quality)):
+        far = "outside all ranges of time" if outside else f"level {judged.level} is above {quality}"
+        return Refused(offer, "outside validity", f"{_apart(judged)}{far}")
+    if judged.fits(calibration):
+        return None
+    if offer.bound and not any(judge(offer, each, calibration).fits(calibration) for each in siblings):
+        return None
+    if outside:
+        return Refused(offer, "outside validity", f"{_apart(judged)}outside all ranges of time")
+    return Refused(offer, "setting differs", ", ".join(judged.differences))
+
+
+def _best(judged: list[Judged[Offer]], calibration: Calibration) -> list[Judged[Offer]]:
+    """Return those to take from, the best first: what fits, else what is bound.
+
+    Of what lies below the action the nearest level counts that has any; the files of the action itself always do.
+    """
+    pool = [each for each in judged if each.fits(calibration)] or judged
+    nearest = min((each.offer.depth for each in pool if each.offer.depth is not None), default=None)
+    kept = (each for each in pool if each.offer.depth in (None, nearest))
+    return sorted(kept, key=lambda each: _goodness(each, calibration))
+
+
+def _goodness(judged: Judged[Offer], calibration: Calibration) -> tuple[int, int, int, float, str]:
+    offer = judged.offer
+    unknown = sum(offer.keywords.get(key) is None for key in calibration.match)
+    return (
+        len(judged.differences),
+        judged.rank,
+        unknown,
+        math.inf if judged.days is None else judged.days,
+        offer.label,
     )
-    return Choice(tuple(fitting[: calibration.limit]))
 
 
-def mismatches(one: Keywords, other: Keywords, keys: Iterable[str]) -> Iterator[str]:
-    """Yield `DET.DIT 10 ≠ 2` for each keyword in which two headers differ; one absent in either does not count."""
+def _left_over(judged: Judged[Offer], taken: Judged[Offer], calibration: Calibration) -> Refused[Offer]:
+    if not judged.fits(calibration):
+        detail = ", ".join(judged.differences)
+        if judged.differences:
+            return Refused(judged.offer, "setting differs", detail)
+        return Refused(judged.offer, "outside validity", f"{_apart(judged)}outside all ranges of time")
+    if judged.offer.depth not in (None, taken.offer.depth):
+        return Refused(judged.offer, "its maker is not needed", f"nearer in the cascade is {taken.offer.label}")
+    most = "all" if calibration.limit is None else calibration.limit
+    return Refused(judged.offer, "over the limit", f"{most} taken, nearest {taken.offer.label}")
+
+
+def _apart(judged: Judged[Offer]) -> str:
+    return "" if judged.days is None else f"{judged.days:.1f} days away, "
+
+
+def mismatches(one: Keywords, other: Keywords, keys: Iterable[str], strict: Iterable[str] = ()) -> Iterator[str]:
+    """Yield `DET.DIT 10 ≠ 2` for each keyword in which a calibration (`one`) differs from what it is for.
+
+    One absent in either does not count, but where it is strict and the calibration's header, which is known, lacks it.
+    """
     for key in keys:
         mine, theirs = one.get(key), other.get(key)
-        if mine is not None and theirs is not None and not same(mine, theirs):
+        if mine is None and theirs is not None and key in strict and one:
+            yield f"{key} missing ≠ {theirs}"
+        elif mine is not None and theirs is not None and not same(mine, theirs):
             yield f"{key} {mine} ≠ {theirs}"
 
 
@@ -79,12 +235,12 @@ def same(one: object, other: object) -> bool:
     return str(one).strip() == str(other).strip()
 
 
-def time_distance(one: Keywords, other: Keywords) -> float:
-    """Return the distance in days between two files; infinite where one has no MJD-OBS."""
+def _signed_days(one: Keywords, other: Keywords) -> float | None:
+    """Return MJD-OBS of one less that of the other; None where one has none."""
     mine, theirs = one.get("MJD-OBS"), other.get("MJD-OBS")
     if isinstance(mine, int | float) and isinstance(theirs, int | float):
-        return abs(mine - theirs)
-    return math.inf
+        return mine - theirs
+    return None
 
 
 def setting_of(keywords: Keywords, keys: Iterable[str]) -> tuple[tuple[str, str], ...]:

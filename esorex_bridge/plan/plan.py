@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NewType
+from typing import Literal, NewType
 
 from msgspec import Struct, field
 
+from esorex_bridge.datasets.association import Match
 from esorex_bridge.datasets.dataset import Purpose
 from esorex_bridge.definitions.parameters import ParameterSetting
 
@@ -19,6 +20,26 @@ HeadersByPath = Mapping[Path, Keywords]
 
 StepName = NewType("StepName", str)
 """`<recipe>_<n>`: the n-th run of a recipe in a plan."""
+
+
+Reason = Literal[
+    "no recipe for the category",
+    "setting differs",
+    "group too small",
+    "over the limit",
+    "outside validity",
+    "its maker is not needed",
+    "same content",
+    "chosen by the user",
+    "unsupported",
+    "auxiliary",
+    "not on this machine",
+]
+"""Why a file is in no step; there is no reason but these.
+
+`its maker is not needed` is said of raws from which nothing is made that a step takes, and `auxiliary` of groups alone
+that calSelector calls so.
+"""
 
 
 class FileInput(Struct, frozen=True, gc=False):
@@ -103,6 +124,34 @@ class StepLevel(Struct, frozen=True, gc=False):
     days: float | None
 
 
+class AssociatedInput(Struct, frozen=True, gc=False):
+    """How well a calibration fits the step that takes it.
+
+    Parameters
+    ----------
+    category : str
+        The tag under which the step takes it.
+    source : str
+        Name of the file, or of the step that makes it.
+    days : float or None
+        Days between it and the first main file; None where a time is not known.
+    level : int or None
+        How well it keeps to the calibration plan: by the definition's validity, else by calSelector's `match` (0 for
+        `calib_plan`, 1 for `extended`); None where neither says anything.
+    match : {'calib_plan', 'extended', 'N/A'} or None
+        What calSelector says.
+    certified : bool
+        Whether ESO certified the association.
+    """
+
+    category: str
+    source: str
+    days: float | None = None
+    level: int | None = None
+    match: Match | None = None
+    certified: bool = True
+
+
 class Step(Struct, frozen=True, gc=False):
     """One run of one recipe.
 
@@ -142,6 +191,8 @@ class Step(Struct, frozen=True, gc=False):
         Memory that it needs at most, where that is known.
     levels : tuple of StepLevel
         How good each association is, where the rules grade it.
+    associations : tuple of AssociatedInput
+        How well its calibrations fit, in the order of the inputs.
     """
 
     name: StepName
@@ -161,6 +212,7 @@ class Step(Struct, frozen=True, gc=False):
     threads: int = 1
     memory_mb: int | None = None
     levels: tuple[StepLevel, ...] = ()
+    associations: tuple[AssociatedInput, ...] = ()
 
     @property
     def needs(self) -> tuple[StepName, ...]:
@@ -186,6 +238,31 @@ class UnusedGroup(Struct, frozen=True):
     reason: str
 
 
+class UnusedFile(Struct, frozen=True):
+    """A file of the dataset that no step takes.
+
+    Parameters
+    ----------
+    name, category : str
+        Of the file.
+    file : str
+        Its path as text; its name where it is not on this machine.
+    purpose : Purpose
+        Its place in the cascade, the first where it has several.
+    reason : Reason
+        Why no step takes it.
+    detail : str
+        The particulars: `INS.FILT1.NAME H ≠ Ks`, `2 < 3`, the file or step that is used instead.
+    """
+
+    name: str
+    category: str
+    file: str
+    purpose: Purpose
+    reason: Reason
+    detail: str = ""
+
+
 class Plan(Struct, frozen=True):
     """The steps of one dataset, producers first.
 
@@ -199,6 +276,10 @@ class Plan(Struct, frozen=True):
         What the dataset holds and no step takes, with the reason.
     messages : tuple of str
         What calSelector or the rules said is missing or odd.
+    not_used : tuple of UnusedFile
+        Every file of the dataset that is in no step, with the reason.
+    incomplete : tuple of str
+        Science files that are not reduced, and why; empty where all are.
     """
 
     dataset: str
@@ -206,6 +287,8 @@ class Plan(Struct, frozen=True):
     steps: tuple[Step, ...]
     unused: tuple[UnusedGroup, ...] = ()
     messages: tuple[str, ...] = ()
+    not_used: tuple[UnusedFile, ...] = ()
+    incomplete: tuple[str, ...] = ()
 
     def step(self, name: StepName) -> Step:
         """Return a step by its name."""

@@ -92,4 +92,5 @@ def _of_steps(dataset: Dataset, plan: Plan, steps: tuple[StepReport, ...]) -> Da
         mode=dataset.mode,
         requested=dataset.requested,
         messages=plan.messages,
+        unreduced=plan.incomplete,
     )

@@ -88,6 +88,8 @@ class DatasetReport(Struct, frozen=True):
         What calSelector executed, and what was asked.
     messages : tuple of str
         What calSelector or the rules said.
+    unreduced : tuple of str
+        Science files that no step reduces, and why.
     """
 
     dataset: str
@@ -99,11 +101,12 @@ class DatasetReport(Struct, frozen=True):
     mode: str | None = None
     requested: str | None = None
     messages: tuple[str, ...] = ()
+    unreduced: tuple[str, ...] = ()
 
     @property
     def failed(self) -> bool:
-        """Whether a step failed or could not run."""
-        return any(step.outcome in ("failed", "blocked") for step in self.steps)
+        """Whether a step failed or could not run, or science files are not reduced."""
+        return bool(self.unreduced) or any(step.outcome in ("failed", "blocked") for step in self.steps)
 
     def document(self) -> dict[str, Any]:
         """Return the record as JSON values."""
@@ -115,6 +118,7 @@ class DatasetReport(Struct, frozen=True):
             "complete": self.complete,
             "certified": self.certified,
             "messages": list(self.messages),
+            "unreduced": list(self.unreduced),
             "steps": [step.document() for step in self.steps],
             "end_products": [_product(product) for product in self.end_products],
         }

@@ -160,14 +160,15 @@ def test_a_file_that_is_not_on_this_machine_holds_up_its_step_and_is_named() -> 
     assert any(f"{lost.name} (OBJECT) is not on this machine" in gap for gap in plan.steps[-1].gaps)
 
 
-def test_too_few_frames_are_a_gap() -> None:
+def test_too_few_frames_make_no_step_and_the_reason_is_told() -> None:
     night = Night()
     action = cascade(night)
     few = Action("DARK", night.darks("ONE", 10, number=1))
     others = tuple(child for child in action.actions if child.name == "FLAT")
     plan = night.plan(replace(action, actions=(*others, few)))
-    gaps = [gap for step in plan.steps if step.recipe == "toy_dark" for gap in step.gaps]
-    assert gaps == ["toy_dark needs at least 2 DARK of one setting, and has 1"]
+    assert [step.name for step in plan.steps] == ["toy_dark_1", "toy_flat_1", "toy_science_1"]
+    assert [(each.name, each.reason, each.detail) for each in plan.not_used] == [("ONE.0", "group too small", "1 < 2")]
+    assert any("made without MASTER_DARK" in text and "1 < 2" in text for text in plan.steps[-1].warnings)
 
 
 def test_the_order_of_files_and_groups_in_the_tree_does_not_matter() -> None:

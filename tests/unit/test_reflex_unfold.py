@@ -96,7 +96,7 @@ def test_a_gap_makes_a_dataset_incomplete_and_says_why() -> None:
     found = unfolded(night, make_plan(night, workflow(), headers))[0]
     assert not found.complete
     assert any(
-        "at least 2 DARK" in text
+        "DARK: 1 < 2" in text
         for action in found.action.actions
         for child in (action, *action.actions)
         for text in child.messages

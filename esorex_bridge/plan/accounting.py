@@ -1,0 +1,158 @@
+"""Where every file of a dataset ends: in a step, or not used, with a reason."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+
+from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, Purpose
+from esorex_bridge.definitions.workflow import Workflow
+from esorex_bridge.plan.plan import FileInput, Plan, Reason, Step, StepName, UnusedFile
+
+Fate = tuple[Reason, str]
+"""A reason and its particulars."""
+
+EXCUSED: frozenset[Reason] = frozenset(
+    {"unsupported", "chosen by the user", "same content", "auxiliary", "its maker is not needed"}
+)
+"""Reasons for which a science file may be left out of a complete plan.
+
+Of a science file, `its maker is not needed` is said where it is a calibration of others alone: darks of the science.
+"""
+
+_STANDARD = re.compile(r"(^|_)(STD|STANDARD)(_|$)")
+
+
+def account_for(
+    dataset: Dataset, workflow: Workflow, steps: Iterable[Step], refusals: Mapping[tuple[str, str], Fate]
+) -> tuple[UnusedFile, ...]:
+    """Return every file of a dataset that is in no step, once for each category, with the reason.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Whose files are to be accounted for.
+    workflow : Workflow
+        Tells what recipes take.
+    steps : iterable of Step
+        Of the plan.
+    refusals : mapping of (str, str) to (Reason, str)
+        By name and category: why a choice went against a file.
+    """
+    used = {entry.name for step in steps for entry in step.inputs if isinstance(entry, FileInput)}
+    found: dict[tuple[str, str], UnusedFile] = {}
+    told: set[str] = set()
+    for file, action, purpose in _needed_first(dataset.action):
+        key = (file.name, file.category)
+        # A file may be auxiliary here and needed there; then the need counts.
+        if file.name in used or key in found or (action.auxiliary and file.name in told):
+            continue
+        told.add(file.name)
+        reason, detail = _fate(file, action, workflow, refusals)
+        place = str(file.path) if file.path is not None else file.name
+        found[key] = UnusedFile(file.name, file.category, place, purpose, reason, detail)
+    return (*found.values(), *_dropped(dataset))
+
+
+def _dropped(dataset: Dataset) -> Iterator[UnusedFile]:
+    for file, purpose in dataset.dropped:
+        place = str(file.path) if file.path is not None else file.name
+        yield UnusedFile(file.name, file.category, place, purpose, "chosen by the user", "left out in a review")
+
+
+def _needed_first(root: Action) -> Iterator[tuple[DatasetFile, Action, Purpose]]:
+    """Yield all files with their places, those of auxiliary groups last: a file may be both."""
+    walked = list(_walk(root, False))
+    yield from ((file, action, purpose) for file, action, purpose, auxiliary in walked if not auxiliary)
+    yield from ((file, action, purpose) for file, action, purpose, auxiliary in walked if auxiliary)
+
+
+def _walk(
+    action: Action, above: bool, path: tuple[str, ...] = ()
+) -> Iterator[tuple[DatasetFile, Action, Purpose, bool]]:
+    here, auxiliary = (action.name, *path), above or action.auxiliary
+    marked = action if auxiliary == action.auxiliary else _as_auxiliary(action)
+    for file in (*action.files, *action.statics):
+        yield file, marked, Purpose("/".join(here)), auxiliary
+    for child in action.actions:
+        yield from _walk(child, auxiliary, here)
+
+
+def _as_auxiliary(action: Action) -> Action:
+    """Return an action below an auxiliary one, which is auxiliary too."""
+    return Action(action.name, action.files, auxiliary=True)
+
+
+def _fate(file: DatasetFile, action: Action, workflow: Workflow, refusals: Mapping[tuple[str, str], Fate]) -> Fate:
+    """Return why a file is in no step."""
+    if action.auxiliary:
+        return "auxiliary", "calSelector calls the group auxiliary: it is for a person to look at"
+    unsupported = dict(workflow.unsupported)
+    if file.category in unsupported:
+        return "unsupported", unsupported[file.category]
+    if file.path is None:
+        return "not on this machine", "fetch it"
+    refusal = refusals.get((file.name, file.category))
+    if refusal is not None:
+        return refusal
+    makers = [step for step in workflow.steps if file.category in step.main]
+    if makers:
+        made = ", ".join(dict.fromkeys(product for step in makers for product in step.products)) or "what it makes"
+        return "its maker is not needed", f"no step takes {made} from here"
+    takers = [step.name for step in workflow.steps for each in step.calibrations if file.category in each.accepted]
+    if takers:
+        names = ", ".join(dict.fromkeys(takers))
+        return "its maker is not needed", f"{names} would take it, and nothing here needs that"
+    return "no recipe for the category", f"workflow {workflow.name} has none for {file.category}"
+
+
+def find_unreduced(dataset: Dataset, steps: tuple[Step, ...], not_used: Iterable[UnusedFile]) -> tuple[str, ...]:
+    """Return, in words, which science files no step takes, or only a step that cannot run; standards count too."""
+    science = {(file.name, file.category) for file in dataset.action.files}
+    left = Counter(
+        (unused.category, unused.reason, unused.detail)
+        for unused in not_used
+        if unused.reason not in EXCUSED and ((unused.name, unused.category) in science or _is_unplaced_standard(unused))
+    )
+    words = (f"{number} {named[0]} in no step: {say(named[1], named[2])}" for named, number in left.items())
+    return (*words, *_blocked_targets(dataset, steps))
+
+
+def _is_unplaced_standard(unused: UnusedFile) -> bool:
+    return unused.reason == "group too small" and _STANDARD.search(unused.category) is not None
+
+
+def _blocked_targets(dataset: Dataset, steps: tuple[Step, ...]) -> Iterator[str]:
+    blocked: dict[StepName, str] = {}
+    for step in steps:
+        lacking = [f"{name} cannot run" for name in step.needs if name in blocked]
+        if step.gaps or lacking:
+            blocked[step.name] = "; ".join((*step.gaps, *lacking))
+    for step in steps:
+        if step.name in blocked and step.target and step.purpose == dataset.action.name:
+            yield f"{step.name} cannot run: {blocked[step.name]}"
+
+
+def say(reason: Reason, detail: str) -> str:
+    """Return a reason with its particulars, in words."""
+    return f"{reason} ({detail})" if detail else reason
+
+
+def summarise(not_used: Iterable[UnusedFile]) -> Iterator[str]:
+    """Yield a line for all files of one category and place that share a reason."""
+    counts = Counter((each.category, each.purpose, each.reason, each.detail) for each in not_used)
+    for (category, purpose, reason, detail), number in counts.items():
+        yield f"{number} {category} ({purpose}): {say(reason, detail)}"
+
+
+def explain_file(plan: Plan, name: str) -> Iterator[str]:
+    """Yield what a plan does with a file: the steps that take it, or why none does."""
+    for step in plan.steps:
+        for entry in step.inputs:
+            if isinstance(entry, FileInput) and entry.name == name:
+                yield f"{plan.dataset}: in {step.name} as {entry.category}"
+    for unused in plan.not_used:
+        if unused.name == name:
+            why = say(unused.reason, unused.detail)
+            yield f"{plan.dataset}: not used ({unused.category} of {unused.purpose}): {why}"
