@@ -34,6 +34,7 @@ setup: $(VENV)/.ready
 # What only tests need; the demonstration does without.
 test-tools: setup
 	@sh tools/validator.sh $(VENV)
+	@sh tools/browser.sh
 
 # One stamp for the virtual environment: made again only when its requirements change.
 $(VENV)/.ready: pyproject.toml tools/environment.sh

@@ -190,6 +190,7 @@ def _run(args: argparse.Namespace, folder: BatchFolder, asked: BatchRequest) -> 
     with _ended_in_order(), watching() as watcher:
         report = carry_out(folder, asked, watcher, retry)
     _print(report, args)
+    output.leave_report(asked.settings, report.steps.get("made", 0))
     return 1 if report.failed and report.state != "detached" else 0
 
 

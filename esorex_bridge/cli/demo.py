@@ -82,6 +82,7 @@ def _demonstrate(args: argparse.Namespace) -> int:
         output.emit_json({"archive": archive.url, "runs": documents})
     else:
         _conclude(documents, args.root)
+    output.leave_report(settings, documents[0]["executed"])
     return 1 if failed else 0
 
 

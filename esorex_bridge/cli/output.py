@@ -8,7 +8,10 @@ import os
 import sys
 import traceback
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from esorex_bridge.session import Settings
 
 from esorex_bridge.values import visible
 
@@ -64,6 +67,16 @@ def _drawn(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | N
     for row in rows:
         drawn.add_row(*map(Text, row))
     Console().print(drawn)
+
+
+def leave_report(settings: Settings, executed: int) -> None:
+    """Write the page of a run into its data root where something ran, and name its address on stderr."""
+    if executed:
+        from esorex_bridge.pages.report_file import leave_report
+
+        page = leave_report(settings, executed)
+        if page is not None:
+            note(f"report: {page.as_uri()}")
 
 
 def failed(message: str, kind: str, code: int, as_json: bool) -> int:

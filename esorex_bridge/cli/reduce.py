@@ -13,6 +13,7 @@ from esorex_bridge.cli import archive, constraints, options, output
 from esorex_bridge.cli.progress import FailureMode, FetchProgress, Progress, report_rereading, show
 from esorex_bridge.datasets.dataset import missing_files
 from esorex_bridge.errors import UserError
+from esorex_bridge.run.report import count_started
 
 if TYPE_CHECKING:
     from esorex_bridge.archive.acquisition import Acquisition
@@ -57,12 +58,15 @@ def run(args: argparse.Namespace) -> int:
     """Go the whole road, and print what came of it."""
     given = constraints.given(args)
     wanted = replace(given, dp_ids=archive.checked_names(args.dp_ids))
-    result = go(options.settings(args), wanted, args.dry_run, args.recipe_failure_mode)
+    settings = options.settings(args)
+    result = go(settings, wanted, args.dry_run, args.recipe_failure_mode)
     if args.json:
         output.emit_json(document(result))
     else:
         show(result.reports)
         say_what_is_missing(result)
+    if not args.dry_run:
+        output.leave_report(settings, count_started(result.reports))
     return 1 if has_failed(result) else 0
 
 
@@ -126,7 +130,7 @@ def has_failed(result: Result) -> bool:
 
 def document(result: Result) -> dict[str, Any]:
     """Return all that came of the road as JSON values."""
-    from esorex_bridge.run.report import count, count_started
+    from esorex_bridge.run.report import count
 
     acquired = result.acquired
     files = acquired.report.files if acquired.report is not None else ()

@@ -21,6 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     options.planning(parser)
     options.running(parser)
+    parser.add_argument("--report", action="store_true", help="write the page of the report afterwards")
     options.dry_run(parser)
     options.common(parser)
 
@@ -29,7 +30,8 @@ def run(args: argparse.Namespace) -> int:
     """Run what must run and print one line a step."""
     from esorex_bridge.session import Session
 
-    with Session(options.settings(args)) as session:
+    settings = options.settings(args)
+    with Session(settings) as session:
         planned = session.plans(session.datasets(args.datasets))
         if args.explain:
             return _explain(session.accounts(planned), args.json)
@@ -39,6 +41,8 @@ def run(args: argparse.Namespace) -> int:
         output.emit_json({"executed": count_started(reports), "datasets": [r.document() for r in reports]})
     else:
         show(reports)
+    if args.report and not args.dry_run:
+        output.leave_report(settings, count_started(reports))
     return 1 if any(report.failed for report in reports) else 0
 
 

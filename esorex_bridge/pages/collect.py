@@ -1,0 +1,351 @@
+"""From a data root to the values of the report: plans and decisions, the store, folders of runs, products' headers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from esorex_bridge.errors import BridgeError, DataError
+from esorex_bridge.esorex.diagnosis import explain_exit, first_error
+from esorex_bridge.fits.header import Header, read_header
+from esorex_bridge.pages.draw import draw_cascade
+from esorex_bridge.pages.model import (
+    Bar,
+    DatasetView,
+    InputView,
+    ProductView,
+    ReflexRow,
+    ReportView,
+    Series,
+    State,
+    StepView,
+)
+from esorex_bridge.pages.preview import preview
+from esorex_bridge.plan.plan import FileInput, Plan, ProductInput, Step, StepInput, StepName
+from esorex_bridge.provenance.lineage import kind_of
+from esorex_bridge.provenance.trace import parameter_origins
+from esorex_bridge.reuse.decide import Decision, NotNeeded, Reuse
+from esorex_bridge.reuse.record import Product, Record
+from esorex_bridge.reuse.resolve import Unresolvable
+
+if TYPE_CHECKING:
+    from esorex_bridge.datasets.dataset import Dataset
+    from esorex_bridge.session import Session
+    from esorex_bridge.store.summaries import RunSummary
+
+_LOG_LINES = 25
+_MOST_QC = 24
+_MOST_SERIES = 60
+_LEAST_POINTS = 2
+_MOST_PREVIEWS = 250
+_SMALL = 72
+"""Pixels of the previews of inputs."""
+
+
+class Limits(Struct, frozen=True):
+    """How much a page holds: previews at most, whether inputs get some, lines of each log."""
+
+    previews: int = _MOST_PREVIEWS
+    inputs: bool = True
+    log_lines: int = _LOG_LINES
+
+
+class _Collector:
+    """Collects the values of one report; remembers previews, so that a file is drawn once."""
+
+    def __init__(self, session: Session, limits: Limits) -> None:
+        self._session = session
+        self._limits = limits
+        self._previews: dict[tuple[str, int], str] = {}
+        self._latest = _latest_run(session.store.runs())
+        self._anchors: dict[str, str] = {}
+
+    def collect(self) -> ReportView:
+        """Return the report."""
+        session = self._session
+        notes: list[str] = []
+        datasets: tuple[DatasetView, ...] = ()
+        try:
+            datasets = tuple(self._datasets())
+        except BridgeError as error:
+            notes.append(str(error))
+        return ReportView(
+            title=f"esorex-bridge: {session.workspace.root.name}",
+            root=str(session.workspace.root),
+            written=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+            datasets=datasets,
+            bars=tuple(self._bars(datasets)),
+            series=tuple(_series(session))[:_MOST_SERIES],
+            reflex=tuple(_reflex_rows(session)),
+            notes=tuple(notes),
+        )
+
+    # ----- datasets
+
+    def _datasets(self) -> Iterator[DatasetView]:
+        session = self._session
+        planned = session.plans(session.datasets())
+        if session.engine is None:
+            for dataset, plan in planned:
+                yield self._dataset(dataset, plan, {}, "EsoRex is not installed: what was made cannot be told")
+            return
+        resolved = session.engine.resolve(planned)
+        decided = session.engine.decide(plan for plan in resolved if not isinstance(plan, Unresolvable))
+        by_name = {plan.resolved.plan.dataset: plan.decisions for plan in decided}
+        for ahead in resolved:
+            reason = ahead.reason if isinstance(ahead, Unresolvable) else ""
+            decisions = {decision.step.name: decision for decision in by_name.get(ahead.plan.dataset, ())}
+            yield self._dataset(ahead.dataset, ahead.plan, decisions, reason)
+
+    def _dataset(
+        self, dataset: Dataset, plan: Plan, decisions: Mapping[StepName, Decision], problem: str
+    ) -> DatasetView:
+        anchor = f"d{len(self._anchors)}"
+        self._anchors[dataset.name] = anchor
+        names = {step.name: f"{anchor}-s{number}" for number, step in enumerate(plan.steps)}
+        steps = tuple(self._step(step, plan, decisions.get(step.name), names, problem) for step in plan.steps)
+        header = _science_header(dataset)
+        reasons = tuple(dict.fromkeys(step.reason for step in steps if step.state in ("failed", "missing")))
+        return DatasetView(
+            anchor=anchor,
+            name=dataset.name,
+            target=str(header.get("OBS.TARG.NAME") or header.get("OBJECT") or ""),
+            night=str(header.get("DATE-OBS") or "")[:10],
+            instrument=dataset.instrument,
+            setup=_setup(plan),
+            state=_state_of(steps),
+            reasons=(problem, *reasons) if problem else reasons,
+            steps=steps,
+            end_products=tuple(self._end_products(dataset.name)),
+            messages=plan.messages,
+            drawing=draw_cascade(steps) if steps else "",
+        )
+
+    def _end_products(self, dataset: str) -> Iterator[ProductView]:
+        store = self._session.store
+        for key in store.delivered_keys(dataset):
+            made = store.products(key)
+            for position, path in store.delivered_paths(key)[dataset]:
+                yield self._product(replace(made[position], file=path))
+
+    # ----- steps
+
+    def _step(
+        self, step: Step, plan: Plan, decision: Decision | None, names: Mapping[StepName, str], problem: str
+    ) -> StepView:
+        record = decision.record if isinstance(decision, Reuse) else None
+        folder, failure = self._run_folder(step, plan, record)
+        state, reason = self._state(step, decision, record, failure, problem)
+        origins = parameter_origins(folder / f"{step.recipe}.rc") if folder else {}
+        return StepView(
+            anchor=names[step.name],
+            name=step.name,
+            recipe=step.recipe,
+            pipeline=self._pipeline(record),
+            state=state,
+            reason=reason,
+            made=record.made if record else "",
+            seconds=record.seconds if record else 0.0,
+            parameters=tuple(
+                (each.name, str(each.value), origins.get(each.name, each.origin)) for each in step.settings
+            ),
+            inputs=tuple(self._input(entry, names) for entry in step.inputs),
+            products=tuple(self._product(product) for product in record.products) if record else (),
+            needs=tuple(names[need] for need in step.needs if need in names),
+            log=_tail(folder / "esorex.log", self._limits.log_lines) if folder else "",
+            warnings=record.warnings if record else step.warnings,
+            folder=str(folder) if folder else "",
+        )
+
+    def _pipeline(self, record: Record | None) -> str:
+        if record is None:
+            return ""
+        row = self._session.store.step_rows((record.key,)).get(record.key)
+        return row.statement.pipeline if row else ""
+
+    def _state(
+        self, step: Step, decision: Decision | None, record: Record | None, failure: str, problem: str
+    ) -> tuple[State, str]:
+        if record is not None:
+            first, last = self._latest
+            ran = first <= _moment(record.made) <= last
+            return ("ran" if ran else "reused"), "" if decision is None else decision.reason
+        if isinstance(decision, NotNeeded):
+            return "unneeded", decision.reason
+        if step.gaps:
+            return "missing", "; ".join(step.gaps)
+        if failure:
+            return "failed", failure
+        return "planned", problem or (decision.reason if decision is not None else "")
+
+    def _run_folder(self, step: Step, plan: Plan, record: Record | None) -> tuple[Path | None, str]:
+        """Return the folder of a step's run, and what went wrong in the latest one where that was the end of it."""
+        if record is not None:
+            return record.sof.parent, ""
+        place = self._session.workspace.bookkeeping / plan.workflow / step.actor
+        folders = [path.parent for path in place.glob("*/exitcode.txt")] if place.is_dir() else []
+        latest = max(folders, key=lambda folder: (folder / "exitcode.txt").stat().st_mtime_ns, default=None)
+        return (latest, _failure(latest)) if latest is not None else (None, "")
+
+    def _input(self, entry: StepInput, names: Mapping[StepName, str]) -> InputView:
+        if isinstance(entry, FileInput):
+            drawn = self._preview(entry.path, _SMALL) if self._limits.inputs else ""
+            return InputView(entry.category, entry.name, kind_of(entry.name), preview=drawn)
+        assert isinstance(entry, ProductInput)
+        return InputView(entry.category, f"{entry.product} of {entry.step}", "product", names.get(entry.step, ""))
+
+    # ----- files
+
+    def _product(self, product: Product) -> ProductView:
+        header = _header(product.path)
+        return ProductView(
+            name=product.path.name,
+            category=product.category,
+            path=product.file,
+            size_bytes=product.size_bytes,
+            preview=self._preview(product.path),
+            qc=tuple((key, str(value)) for key, value in _qc(header))[:_MOST_QC],
+        )
+
+    def _preview(self, path: Path, widest: int = 180) -> str:
+        key = str(path), widest
+        if key not in self._previews:
+            if len(self._previews) >= self._limits.previews or not path.is_file():
+                return ""
+            self._previews[key] = preview(path, widest)
+        return self._previews[key]
+
+    # ----- time
+
+    def _bars(self, datasets: Iterable[DatasetView]) -> Iterator[Bar]:
+        """Yield the steps of the latest run, once each."""
+        ran = {}
+        for dataset in datasets:
+            for step in dataset.steps:
+                if step.state == "ran" and step.folder not in ran:
+                    ran[step.folder] = step
+        begun = {folder: _moment(step.made) - step.seconds for folder, step in ran.items()}
+        first = min(begun.values(), default=0.0)
+        for folder, step in ran.items():
+            yield Bar(step.name, step.recipe, round(begun[folder] - first, 3), step.seconds, step.anchor)
+
+
+def collect(session: Session, limits: Limits | None = None) -> ReportView:
+    """Return what the report of a data root shows.
+
+    Parameters
+    ----------
+    session : Session
+        Of the data root; nothing is changed.
+    limits : Limits, optional
+        How much the page holds.
+    """
+    return _Collector(session, limits or Limits()).collect()
+
+
+def _state_of(steps: Iterable[StepView]) -> State:
+    states = {step.state for step in steps} - {"unneeded"}
+    order: tuple[State, ...] = ("failed", "missing", "planned", "ran", "reused")
+    return next((state for state in order if state in states), "unneeded")
+
+
+def _setup(plan: Plan) -> str:
+    targets = [step for step in plan.steps if step.target] or list(plan.steps[-1:])
+    return ", ".join(f"{key} {value}" for key, value in targets[0].setup) if targets else ""
+
+
+def _science_header(dataset: Dataset) -> Header:
+    path = next((file.path for file in dataset.action.files if file.path is not None), None)
+    return _header(path) if path is not None else Header.of({})
+
+
+def _header(path: Path) -> Header:
+    with suppress(DataError, OSError):
+        return read_header(path)
+    return Header.of({})
+
+
+def _qc(header: Header) -> Iterator[tuple[str, object]]:
+    return ((key, header[key]) for key in header if key.startswith("QC."))
+
+
+def _tail(log: Path, lines: int) -> str:
+    try:
+        return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+    except OSError:
+        return ""
+
+
+def _failure(folder: Path) -> str:
+    """Return what went wrong in a run, as its folder tells; empty where nothing did."""
+    try:
+        code = int((folder / "exitcode.txt").read_text().strip() or 0)
+    except (OSError, ValueError):
+        return ""
+    if code == 0:
+        return ""
+    texts = [_tail(folder / name, 400) for name in ("stdout.txt", "stderr.txt", "esorex.log")]
+    return first_error(*texts) or explain_exit(code)
+
+
+def _series(session: Session) -> Iterator[Series]:
+    """Yield quality values that a recipe's products have at two times or more."""
+    store = session.store
+    points: dict[tuple[str, str, str], dict[tuple[float, str], float]] = {}
+    for key, row in store.step_rows(store.all_keys()).items():
+        for product in store.products(key):
+            header = _header(product.path)
+            time = header.get("MJD-OBS")
+            if not isinstance(time, int | float):
+                continue
+            setup = " ".join(str(header[name]) for name in ("INS.MODE", "INS.FILT1.NAME", "DET.DIT") if name in header)
+            for keyword, value in _qc(header):
+                if isinstance(value, int | float) and not isinstance(value, bool):
+                    where = (row.statement.recipe, f"{product.category} {setup}".strip(), keyword)
+                    points.setdefault(where, {})[float(time), product.path.name] = float(value)
+    for (recipe, setup, keyword), values in sorted(points.items()):
+        if len({time for time, _ in values}) >= _LEAST_POINTS:
+            listed = tuple((time, value, name) for (time, name), value in sorted(values.items()))
+            yield Series(recipe, setup, keyword, listed)
+
+
+def _reflex_rows(session: Session) -> Iterator[ReflexRow]:
+    """Yield what ESO Reflex noted in the root and what is not ours: the latest last."""
+    from esorex_bridge.reflex.history import read_history
+
+    ours = {str(folder) for key in session.store.all_keys() for folder in session.store.places(key)}
+    if not session.workspace.bookkeeping.is_dir():
+        return
+    with suppress(BridgeError, OSError):
+        for history in read_history(session.workspace.bookkeeping):
+            for execution in history.executions:
+                if str(execution.folder) not in ours:
+                    state = "success" if execution.exit_code == 0 else explain_exit(execution.exit_code)
+                    made = f"{execution.made.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+                    yield ReflexRow(history.folder.name, execution.recipe, made, state, len(execution.outputs))
+
+
+def _latest_run(runs: Sequence[RunSummary]) -> tuple[float, float]:
+    """Return when the latest run that made something began and ended, in Unix time; an empty span where none did.
+
+    Records are dated to the second: the end is rounded up.
+    """
+    run = next((run for run in reversed(runs) if run.executed), None)
+    if run is None:
+        return 1.0, 0.0
+    begun = _moment(run.started)
+    return begun, begun + math.ceil(run.seconds) + 1
+
+
+def _moment(text: str) -> float:
+    """Return a time in Unix time; one without a zone is local time, as version 0.1.0 wrote it."""
+    with suppress(ValueError):
+        return datetime.fromisoformat(text).timestamp()
+    return 0.0

@@ -1,0 +1,133 @@
+"""A look at a FITS file: an image in grey, a spectrum with its wavelengths, or nothing where there is no picture."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from esorex_bridge.errors import DataError
+from esorex_bridge.fits.stream import open_fits
+
+_WIDEST = 180
+_LINE = (420, 110)
+_MOST_POINTS = 420
+_LOW, _HIGH = 1.0, 99.5
+_WAVELENGTHS = ("WAVE", "WAVELENGTH", "LAMBDA", "AWAV", "WLEN")
+_FLUXES = ("FLUX", "FLUX_REDUCED", "SPC_EXTRACTED", "SIGNAL", "DATA", "VIS2DATA")
+
+
+def preview(path: Path, widest: int = _WIDEST) -> str:
+    """Return a look at a FITS file as HTML; empty where there is nothing to draw or the file cannot be read.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    widest : int
+        Pixels to which an image is made smaller.
+    """
+    import warnings
+
+    from astropy.io import fits
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with fits.open(_unpacked(path), memmap=False) as hdus:
+                return next((found for hdu in hdus if (found := _draw(hdu, path.name, widest))), "")
+    except (DataError, OSError, ValueError, TypeError, KeyError, IndexError, MemoryError):
+        return ""
+
+
+def _unpacked(path: Path) -> io.BytesIO | Path:
+    """Return what astropy reads: it has no `.Z` of its own."""
+    if path.suffix != ".Z":
+        return path
+    with open_fits(path) as stream:
+        return io.BytesIO(stream.read())
+
+
+def _draw(hdu: Any, name: str, widest: int) -> str:
+    import numpy as np
+
+    if hasattr(hdu, "columns"):
+        return _draw_table(hdu, name)
+    if not getattr(hdu, "is_image", False) or hdu.data is None:
+        return ""
+    data = np.asarray(hdu.data, dtype=float)
+    while data.ndim > 2:
+        data = data[data.shape[0] // 2]
+    if data.ndim == 2 and min(data.shape) > 3:
+        return _draw_image(data, name, widest)
+    line = data.ravel()
+    return _draw_line(_axis(hdu.header, line.size), line, name) if line.size > 3 else ""
+
+
+def _draw_image(data: Any, name: str, widest: int) -> str:
+    import numpy as np
+    from PIL import Image
+
+    step = max(1, math.ceil(max(data.shape) / widest))
+    small = data[::step, ::step]
+    finite = small[np.isfinite(small)]
+    if finite.size == 0:
+        return ""
+    low, high = np.percentile(finite, (_LOW, _HIGH))
+    scaled = np.nan_to_num((small - low) / ((high - low) or 1.0), nan=0.0, posinf=1.0, neginf=0.0)
+    grey = (np.clip(scaled, 0.0, 1.0) * 255).astype(np.uint8)[::-1]
+    stream = io.BytesIO()
+    Image.fromarray(grey, mode="L").quantize(64).save(stream, "PNG", optimize=True)
+    text = base64.b64encode(stream.getvalue()).decode()
+    size = f'width="{grey.shape[1]}" height="{grey.shape[0]}"'
+    return f'<img loading="lazy" alt="preview of {escape(name)}" {size} src="data:image/png;base64,{text}">'
+
+
+def _axis(header: Any, size: int) -> tuple[Any, str]:
+    """Return the coordinate of each element along the first axis, and its unit; the pixel where none is stated."""
+    import numpy as np
+
+    start, step = header.get("CRVAL1"), header.get("CDELT1", header.get("CD1_1"))
+    if start is None or not step:
+        return np.arange(size, dtype=float), "pixel"
+    pixels = np.arange(size) + 1 - float(header.get("CRPIX1", 1.0))
+    return float(start) + pixels * float(step), str(header.get("CUNIT1", "")).strip()
+
+
+def _draw_table(hdu: Any, name: str) -> str:
+    import numpy as np
+
+    columns = {column.name.upper(): column.name for column in hdu.columns}
+    wave = next((columns[each] for each in _WAVELENGTHS if each in columns), None)
+    flux = next((columns[each] for each in _FLUXES if each in columns), None)
+    if wave is None or flux is None or hdu.data is None:
+        return ""
+    x, y = np.asarray(hdu.data[wave], dtype=float).ravel(), np.asarray(hdu.data[flux], dtype=float).ravel()
+    unit = str(hdu.columns[wave].unit or "")
+    return _draw_line((x, unit), y, name) if x.size == y.size and x.size > 3 else ""
+
+
+def _draw_line(axis: tuple[Any, str], values: Any, name: str) -> str:
+    import numpy as np
+
+    x, unit = axis
+    good = np.isfinite(values) & np.isfinite(x)
+    if good.sum() < 2:
+        return ""
+    step = max(1, int(good.sum()) // _MOST_POINTS)
+    x, y = x[good][::step], values[good][::step]
+    low, high = np.percentile(y, (0.5, 99.5))
+    width, height = _LINE
+    across = (x - x.min()) / ((x.max() - x.min()) or 1.0) * (width - 2) + 1
+    up = height - 18 - (np.clip(y, low, high) - low) / ((high - low) or 1.0) * (height - 24)
+    points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(across, up, strict=True))
+    first, last = (f"{value:.5g} {escape(unit)}".strip() for value in (x[0], x[-1]))
+    return (
+        f'<svg class="spectrum" role="img" aria-label="spectrum of {escape(name)} from {first} to {last}" '
+        f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"><polyline points="{points}"/>'
+        f'<text class="small" x="2" y="{height - 3}">{first}</text>'
+        f'<text class="small" x="{width - 2}" y="{height - 3}" text-anchor="end">{last}</text></svg>'
+    )

@@ -1,0 +1,107 @@
+"""The report of a data root, in a real browser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from esorex_bridge.demo.nights.naco import naco_night
+from tests.browser import browser_path, open_page
+from tests.flows.conftest import SMALL, Ended, put_on_disk
+
+pytestmark = pytest.mark.usefixtures("esorex")
+
+DATASET = "NACO.2016-03-02T00:30:00.076_tpl"
+
+CHECKS = (Path(__file__).parents[1] / "page_checks.js").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory, frames_folder: Path, bridge: Callable[..., Ended]) -> Path:
+    """Return the page of a small NACO night that was reduced."""
+    root = tmp_path_factory.mktemp("report")
+    put_on_disk(naco_night(npix=128), frames_folder, root)
+    assert bridge("run", "--root", root, "--report", *SMALL).code == 0
+    return root / "reflex_book_keeping" / "report.html"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_opens_without_complaint_and_asks_nobody(report: Path, scheme: str) -> None:
+    browser_path()
+    with open_page(color_scheme=scheme) as (page, complaints, requests):
+        page.goto(report.as_uri())
+        page.wait_for_load_state("networkidle")
+        assert complaints == []
+        assert [url for url in requests if not url.startswith("data:")] == [report.as_uri()]
+        page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+        assert page.evaluate(f"{CHECKS}; poorContrast()") == []
+        assert page.evaluate(f"{CHECKS}; withoutName()") == []
+
+
+def test_an_end_product_is_reached_from_the_table_with_its_picture(report: Path) -> None:
+    browser_path()
+    with open_page() as (page, complaints, _):
+        page.goto(report.as_uri())
+        page.get_by_role("link", name="COADDED_IMG", exact=True).first.click()
+        picture = page.get_by_alt_text("preview of SYNTH-001_COADDED_IMG.fits")
+        picture.first.scroll_into_view_if_needed()
+        assert picture.first.is_visible()
+        assert picture.first.evaluate("image => image.naturalWidth") > 50
+        assert complaints == []
+
+
+def test_a_click_on_a_box_opens_its_step_with_the_raws_by_name(report: Path) -> None:
+    browser_path()
+    with open_page() as (page, _, _):
+        page.goto(report.as_uri())
+        page.get_by_label("naco_img_jitter_1: ran").click()
+        assert page.get_by_text("NACO.2016-03-02T00:31:20.350", exact=True).first.is_visible()
+        page.get_by_role("link", name="MASTER_IMG_FLAT of naco_img_twflat_1").click()
+        assert page.get_by_text("NACO.2016-03-01T22:40:00.076", exact=True).first.is_visible()
+
+
+def test_the_filter_hides_what_does_not_fit_and_is_reached_by_the_keyboard(report: Path) -> None:
+    browser_path()
+    with open_page() as (page, _, _):
+        page.goto(report.as_uri())
+        row = page.locator("tr[data-dataset]")
+        page.keyboard.press("/")
+        page.keyboard.type("no such night")
+        assert row.is_hidden()
+        page.keyboard.press("Escape")
+        assert row.is_visible()
+        page.keyboard.type("synth-field naco_img_dark")
+        assert row.is_visible()
+
+
+def test_the_page_of_a_night_is_small(report: Path) -> None:
+    assert report.stat().st_size < 1_000_000
+
+
+def test_a_failed_recipe_and_a_missing_master_are_shown_with_their_reasons(
+    tmp_path: Path, frames_folder: Path, bridge: Callable[..., Ended]
+) -> None:
+    put_on_disk(naco_night(npix=128), frames_folder, tmp_path)
+    assert bridge("run", "--root", tmp_path).code == 1  # the default border is larger than the frames
+    told = bridge("report", "--root", tmp_path, "--json")
+    assert told.json["datasets"] == {DATASET: "failed"}
+    page = Path(told.json["report"]).read_text()
+    assert 'class="state failed"' in page
+    assert "naco_img_dark" in page
+
+
+def test_a_run_that_made_nothing_leaves_no_report(
+    tmp_path: Path, frames_folder: Path, bridge: Callable[..., Ended]
+) -> None:
+    put_on_disk(naco_night(npix=128), frames_folder, tmp_path)
+    bridge("run", "--root", tmp_path, *SMALL)
+    assert bridge("run", "--root", tmp_path, "--report", *SMALL).code == 0
+    assert not (tmp_path / "reflex_book_keeping" / "report.html").exists()
+
+
+def test_a_folder_that_is_no_data_root_is_refused_and_left_alone(tmp_path: Path, bridge: Callable[..., Ended]) -> None:
+    ended = bridge("report", "--root", tmp_path / "typo")
+    assert (ended.code, "is not a data root" in ended.err) == (1, True)
+    assert list(tmp_path.iterdir()) == []
