@@ -81,6 +81,8 @@ class Settings(Struct, frozen=True):
         Where the data for an EDPS workflow lie; empty for the data root.
     edps : EdpsOptions
         Targets and parameters of an EDPS workflow.
+    trace : Path or None
+        A folder that every exchange with the archive is written into.
     """
 
     root: Path
@@ -97,6 +99,7 @@ class Settings(Struct, frozen=True):
     breakpoints: Path | None = None
     data: tuple[Path, ...] = ()
     edps: EdpsOptions = EdpsOptions()
+    trace: Path | None = None
 
 
 class Session:
@@ -139,7 +142,7 @@ class Session:
         """The archive."""
         from esorex_bridge.archive.opening import open_client
 
-        return self._closing.enter_context(open_client(self.settings.archive, os.environ))
+        return self._closing.enter_context(open_client(self.settings.archive, os.environ, trace=self.settings.trace))
 
     @property
     def data_folder(self) -> Path:

@@ -22,6 +22,7 @@ from esorex_bridge.archive.nightlog import NightLog, read_night_log
 from esorex_bridge.archive.query import Constraints, adql, product_files_adql
 from esorex_bridge.archive.report import FetchReport, Progress
 from esorex_bridge.archive.services import Services
+from esorex_bridge.archive.trace import Trace
 from esorex_bridge.archive.unpack import Unpacking
 from esorex_bridge.archive.votable import Links, read_links
 from esorex_bridge.datasets.association import Mode
@@ -50,6 +51,8 @@ class ArchiveClient:
         Used where a service asks for a login, and only there; a callable is asked for them then.
     patience : RetryPolicy, optional
         How long to bear with a service.
+    trace : Path, optional
+        A folder that every exchange is written into; see `trace`.
 
     Attributes
     ----------
@@ -69,8 +72,11 @@ class ArchiveClient:
         session: requests.Session | None = None,
         credentials: FindCredentials | Credentials | None = None,
         patience: RetryPolicy | None = None,
+        trace: Path | None = None,
     ) -> None:
-        self.connection = Connection(services or Services(), session, credentials, patience)
+        there = services or Services()
+        kept = Trace(trace, there) if trace is not None else None
+        self.connection = Connection(there, session, credentials, patience, kept)
         self.unknown_columns: dict[str, None] = {}
 
     def __enter__(self) -> Self:

@@ -41,6 +41,8 @@ from esorex_bridge.archive.exchange import (
 from esorex_bridge.archive.services import Services
 from esorex_bridge.archive.sockets import OpenSockets, StoppableAdapter
 from esorex_bridge.archive.speed import SpeedWatch
+from esorex_bridge.archive.trace import Trace
+from esorex_bridge.errors import DataError
 from esorex_bridge.version import PROJECT_URL, __version__
 
 __all__ = ["Connection", "FindCredentials", "RetryPolicy"]
@@ -108,8 +110,10 @@ class Connection:
         One of the caller's (proxies, certificates, pools); an Authorization header of its own goes to the archive.
     credentials : Credentials or callable, optional
         Used where a service answers 401; a callable is asked then, once (it may look into a keyring).
-    patience : Patience
+    patience : RetryPolicy
         When to give up.
+    trace : Trace, optional
+        Where every exchange is written down.
     """
 
     def __init__(
@@ -118,8 +122,10 @@ class Connection:
         session: requests.Session | None = None,
         credentials: FindCredentials | Credentials | None = None,
         patience: RetryPolicy | None = None,
+        trace: Trace | None = None,
     ) -> None:
         self.services = services
+        self._trace = trace
         self.patience = patience or RetryPolicy()
         self._sockets = OpenSockets()
         self.session = session or _session(self._sockets)
@@ -164,9 +170,18 @@ class Connection:
         return self._patiently(Question(method, url, params, form, **manner), _unread)
 
     def close(self) -> None:
-        """Close the connections of our own session; one of the caller's stays open."""
+        """Close the connections of our own session; one of the caller's stays open. A trace ends here.
+
+        Raises
+        ------
+        DataError
+            If the trace held a secret: what held it was removed.
+        """
         if self._own_session:
             self.session.close()
+        if self._trace is not None and (removed := self._trace.close()):
+            names = ", ".join(path.name for path in removed)
+            raise DataError(f"{self._trace.folder}: {names} held a password, a token or a user's name; removed")
 
     def login(self) -> Login:
         """Return the login.
@@ -372,10 +387,32 @@ class Connection:
             )
         )
         read_s = max(self.patience.read_s, self.patience.slow_read_s) if question.thinks_long else self.patience.read_s
-        timeout = (self.patience.connect_s, read_s)
-        return self.session.send(
-            prepared, stream=True, allow_redirects=False, timeout=timeout, **self._settings(question.url)
-        )
+        began = time.time()
+        try:
+            response = self.session.send(
+                prepared,
+                stream=True,
+                allow_redirects=False,
+                timeout=(self.patience.connect_s, read_s),
+                **self._settings(question.url),
+            )
+        except Exception as error:
+            if self._trace is not None:
+                self._hide_secrets(prepared)
+                self._trace.failed(prepared, began, error)
+            raise
+        if self._trace is not None:
+            self._hide_secrets(prepared)
+            self._trace.watch(prepared, response, began)
+        return response
+
+    def _hide_secrets(self, request: requests.PreparedRequest) -> None:
+        """Tell the trace what it must not hold."""
+        if self._trace is None:
+            return
+        known = self._found_login.credentials if self._found_login is not None else None
+        sent = str(request.headers.get("Authorization", "")).partition(" ")[2]
+        self._trace.hide(known.user if known else "", (sent, known.password if known else ""))
 
     def _settings(self, url: str) -> dict[str, Any]:
         """Return proxies and certificates for an address; looked up once per host, which costs a millisecond."""

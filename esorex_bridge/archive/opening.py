@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 
 from esorex_bridge.archive.auth import Credentials
 from esorex_bridge.archive.client import ArchiveClient
@@ -15,12 +17,19 @@ from esorex_bridge.errors import UserError
 PATIENCE_VARIABLE = "ESOREX_BRIDGE_PATIENCE"
 """A factor for all pauses between tries; 1 where it is not set."""
 
+TRACE_VARIABLE = "ESOREX_BRIDGE_TRACE_HTTP"
+"""A folder that all exchanges with the archive are written into; as `--trace-http`."""
+
+REPLAY_VARIABLE = "ESOREX_BRIDGE_REPLAY_HTTP"
+"""A trace to take all answers from, and data folders with the files that it names, separated by colons."""
+
 
 def open_client(
     address: str | None,
     environment: Mapping[str, str],
     known: FindCredentials | Credentials | None = None,
     patience: RetryPolicy | None = None,
+    trace: Path | None = None,
 ) -> ArchiveClient:
     """Return the client for an archive.
 
@@ -29,21 +38,33 @@ def open_client(
     address : str or None
         One base address for all services; None for ESO's own.
     environment : mapping
-        Where user and password may stand, and how patient to be.
+        Where user and password may stand, how patient to be, and where a trace goes or comes from.
     known : Credentials or callable, optional
         Who logs in, where that is known; else they are looked for when a service wants them.
     patience : RetryPolicy, optional
         How long to bear with a service.
+    trace : Path, optional
+        A folder that all exchanges are written into, also where the environment names another.
 
     Raises
     ------
     UserError
         If the address is no address, or a variable is malformed.
+    DataError
+        If a trace cannot be written or read.
     """
     services = Services.at(address) if address else Services()
     found = known or (lambda: credentials(environment, keyring=not address))
     scaled = (patience or RetryPolicy()).scaled(_factor(environment))
-    return ArchiveClient(services, credentials=found, patience=scaled)
+    named = environment.get(TRACE_VARIABLE)
+    kept = trace or (Path(named) if named else None)
+    session = None
+    if replayed := environment.get(REPLAY_VARIABLE):
+        from esorex_bridge.archive.replay import replay_session
+
+        folder, *files = map(Path, replayed.split(os.pathsep))
+        session = replay_session(folder, files)
+    return ArchiveClient(services, session, found, scaled, kept)
 
 
 def _factor(environment: Mapping[str, str]) -> float:

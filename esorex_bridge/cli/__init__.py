@@ -16,7 +16,7 @@ from esorex_bridge.version import __version__
 DONE, REFUSED, USAGE, INTERNAL_ERROR, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes: done, refused or failed with a reason, usage, internal error, interrupted."""
 
-SHARED_OPTIONS = frozenset(("--root", "--archive", "--cache"))
+SHARED_OPTIONS = frozenset(("--root", "--archive", "--cache", "--trace-http"))
 """Options with a value that may stand before the verb."""
 
 

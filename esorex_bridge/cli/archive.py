@@ -18,7 +18,7 @@ def client(args: argparse.Namespace) -> ArchiveClient:
     """Return the client for a command line; it looks for credentials when a service wants them."""
     from esorex_bridge.archive.opening import open_client
 
-    return open_client(args.archive, os.environ)
+    return open_client(args.archive, os.environ, trace=args.trace_http)
 
 
 def mode(args: argparse.Namespace) -> Mode:

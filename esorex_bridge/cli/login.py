@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     from_environment = os.environ.get(PASSWORD_VARIABLE) if user == os.environ.get(USER_VARIABLE) else None
     password = from_environment or _asked_secretly(user)
     found = Credentials(user, password, "environment" if from_environment else "prompt")
-    with open_client(args.archive, os.environ, found) as client:
+    with open_client(args.archive, os.environ, found, trace=args.trace_http) as client:
         client.whoami()
     keep = not args.no_keyring and not from_environment and not args.archive
     if keep:

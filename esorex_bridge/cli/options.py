@@ -32,6 +32,12 @@ def common(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="one base for all archive services, such as an embedded archive (default: ESO's hosts)",
     )
+    group.add_argument(
+        "--trace-http",
+        type=Path,
+        metavar="DIR",
+        help="write every exchange with the archive into a folder, without passwords and tokens, for a report",
+    )
     group.add_argument("--json", action="store_true", help="print one JSON document on stdout, and nothing else there")
     group.add_argument("-v", "--verbose", action="count", default=0, help="say more on stderr; twice for all")
 
@@ -236,6 +242,7 @@ def settings(args: argparse.Namespace) -> Settings:
     return Settings(
         root=args.root,
         archive=args.archive,
+        trace=getattr(args, "trace_http", None),
         mode="Raw2Master" if getattr(args, "mode", "raw") == "master" else "Raw2Raw",
         workflow=Path(args.workflow) if getattr(args, "workflow", None) else None,
         by=getattr(args, "by", "calselector"),

@@ -24,7 +24,7 @@ from esorex_bridge.demo.archive.faults import Fault, FaultBoard, Kind, faults_na
 from esorex_bridge.demo.archive.holdings import Holdings
 from esorex_bridge.demo.archive.jobs import Jobs
 from esorex_bridge.demo.archive.links import ID_PREFIX, answer_links
-from esorex_bridge.demo.archive.login import Login
+from esorex_bridge.demo.archive.login import DEMO_PASSWORD, DEMO_USER, Login
 from esorex_bridge.demo.archive.portal import NIGHT_LOG_SUFFIX, deliver, header_page
 from esorex_bridge.demo.archive.rows import archive_tables
 from esorex_bridge.demo.archive.selector import answer_associations, answer_breakpoints
@@ -104,7 +104,8 @@ class EmbeddedArchive:
     ) -> None:
         self.holdings = Holdings(nights, folder, proprietary)
         self.requests: list[LoggedRequest] = []
-        self._login = Login(time.time)
+        self.accounts = {DEMO_USER: DEMO_PASSWORD}
+        self._login = Login(time.time, self.accounts)
         self._faults = FaultBoard()
         self._latency_s = latency_s
         self._delivery = Delivery(bytes_per_s=bytes_per_s)
