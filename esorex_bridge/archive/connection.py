@@ -211,6 +211,10 @@ class Connection:
                 self._found_login = Login(found, self._ask_token) if found else None
             return self._found_login
 
+    def login_of(self, credentials: Credentials) -> Login:
+        """Return the login of a given user, who is not used for anything else."""
+        return Login(credentials, self._ask_token)
+
     def use_token_for(self, url: str) -> None:
         """Send the token to a service from now on; without a login, nothing changes."""
         self._protected.add(_service(url))

@@ -132,7 +132,8 @@ class Trace:
         whole = not response.url.startswith(self._services.files) or _is_page(response)
         auth = _auth(request)
         limit = None if whole else EXCERPT_BYTES
-        if auth != "none" or response.url.startswith(self._services.token):
+        is_token = response.url.startswith(self._services.token) and response.status_code == 200
+        if auth != "none" or is_token:
             limit = 0
 
         def done(body: _Body, broke_off: str) -> None:

@@ -99,6 +99,7 @@ STAGES: dict[str, dict[str, Verb]] = {
         "reflex": Verb("reflex_actors.verb", "install, inspect, generate and validate actors and workflows"),
     },
     "try it": {
+        "doctor": Verb("doctor", "check what is installed, and whether the archive can be reached"),
         "demo": Verb("demo", "reduce a synthetic night from an embedded archive"),
     },
 }

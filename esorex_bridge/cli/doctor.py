@@ -1,0 +1,185 @@
+"""`esorex-bridge doctor`: what is installed, what can be reached, and what to do about what is missing."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from msgspec import Struct
+
+from esorex_bridge.cli import archive, options, output
+from esorex_bridge.errors import BridgeError
+from esorex_bridge.values import plain, visible
+from esorex_bridge.version import __version__
+
+EXAMPLE = "esorex-bridge doctor\n  esorex-bridge doctor --archive-probe --trace-http report"
+
+_LITTLE_BYTES = 5 * 10**9
+_PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
+_CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+
+class Check(Struct, frozen=True):
+    """What one look showed.
+
+    Parameters
+    ----------
+    name : str
+        What was looked at.
+    result : {'ok', 'missing', 'optional'}
+        `missing` where something will not work; `optional` where something that not everybody needs is not there.
+    said : str
+        What is there, or what to do.
+    """
+
+    name: str
+    result: str
+    said: str
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument(
+        "--archive-probe",
+        action="store_true",
+        help="ask the archive about a dozen small questions, and say whether it behaves as this program assumes",
+    )
+    options.common(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Look, and print a line for each look."""
+    if args.archive_probe:
+        return _probe(args)
+    checks = list(_checks(args))
+    if args.json:
+        output.emit_json({"checks": [plain(check) for check in checks]})
+    else:
+        output.table(("what", "result", "details"), ((check.name, check.result, check.said) for check in checks))
+    return 1 if any(check.result == "missing" for check in checks) else 0
+
+
+def _probe(args: argparse.Namespace) -> int:
+    from esorex_bridge.archive.probe import probe
+
+    findings = []
+    with archive.client(args) as client:
+        for finding in probe(client):
+            findings.append(finding)
+            if not args.json:
+                said = visible(finding.said.replace("\n", " "), 200)
+                print(f"{finding.result:<13} {finding.name}: {said} ({finding.seconds:.1f} s)", flush=True)
+    counts = Counter(finding.result for finding in findings)
+    if args.json:
+        output.emit_json({"findings": [plain(finding) for finding in findings]})
+    else:
+        print(", ".join(f"{number} {result}" for result, number in counts.items()))
+    if counts["different"]:
+        again = "run again with --trace-http DIR, and send DIR"
+        where = f"send the folder {args.trace_http}" if args.trace_http else again
+        output.note(f"the archive behaves otherwise than this program assumes; please {where} with a report")
+    return 1 if counts["different"] else 0
+
+
+def _checks(args: argparse.Namespace) -> Iterator[Check]:
+    yield Check("esorex-bridge", "ok", f"{__version__}, Python {platform.python_version()}")
+    yield _esorex()
+    yield _pipelines()
+    yield _archive(args)
+    yield _network()
+    yield _login(args)
+    yield _disk(args.root)
+    yield _browser()
+    yield _slurm()
+
+
+def _esorex() -> Check:
+    found = shutil.which("esorex")
+    if found is None:
+        return Check("EsoRex", "missing", "not on the search path; on Debian: apt-get install esorex")
+    said = _said(found, "--version")
+    version = next((word for word in said.replace("*", " ").split() if word[:1].isdigit()), "of unknown version")
+    return Check("EsoRex", "ok", f"{version} ({found})")
+
+
+def _pipelines() -> Check:
+    from esorex_bridge.esorex.runner import PLUGIN_FOLDERS, find_plugins, pipeline_of
+
+    own = filter(None, os.environ.get("ESOREX_PLUGIN_DIR", "").split(":"))
+    counts = Counter(pipeline_of(plugin) for plugin in find_plugins((*own, *PLUGIN_FOLDERS)).values())
+    if not counts:
+        return Check("pipelines", "missing", "none found; on Debian: apt-get install cpl-plugin-naco and the like")
+    listed = ", ".join(f"{name.replace('/', ' ')}" for name in sorted(counts))
+    return Check("pipelines", "ok", f"{len(counts)} with {counts.total()} recipes: {listed}")
+
+
+def _archive(args: argparse.Namespace) -> Check:
+    try:
+        with archive.client(args) as client:
+            url = f"{client.services.tap}/capabilities"
+            answer = client.connection.get(url, attempts=1)
+    except BridgeError as error:
+        return Check("archive", "missing", str(error))
+    if answer.status != 200:
+        return Check("archive", "missing", f"{url} answers HTTP {answer.status}")
+    return Check("archive", "ok", f"{client.services.tap} answers")
+
+
+def _network() -> Check:
+    from esorex_bridge.archive.exchange import bare
+
+    proxies = [f"{name}={bare(os.environ[name])}" for name in _PROXIES if os.environ.get(name)]
+    bundles = [f"{name}={os.environ[name]}" for name in _CERTIFICATES if os.environ.get(name)]
+    lost = [text for text in bundles if not Path(text.partition("=")[2]).exists()]
+    if lost:
+        return Check("proxy, certificates", "missing", f"no such file: {', '.join(lost)}")
+    return Check("proxy, certificates", "ok", ", ".join((*proxies, *bundles)) or "none set")
+
+
+def _login(args: argparse.Namespace) -> Check:
+    from esorex_bridge.archive import saved_login
+
+    found = saved_login.credentials(os.environ, keyring=not args.archive)
+    if found is None:
+        return Check("login", "optional", "none; public data need none ('esorex-bridge login' for proprietary data)")
+    return Check("login", "ok", f"user {found.user}, password from {found.source} ('esorex-bridge whoami' tries it)")
+
+
+def _disk(root: Path) -> Check:
+    absolute = root.absolute()
+    place = next(path for path in (absolute, *absolute.parents) if path.is_dir())
+    if not os.access(place, os.W_OK):
+        return Check("disk", "missing", f"{place} cannot be written; choose another --root")
+    free = shutil.disk_usage(place).free
+    said = f"{free / 1e9:.1f} GB free at {place}"
+    return Check("disk", "ok", said) if free >= _LITTLE_BYTES else Check("disk", "missing", f"only {said}")
+
+
+def _browser() -> Check:
+    import webbrowser
+
+    try:
+        name = getattr(webbrowser.get(), "name", "")
+    except webbrowser.Error:
+        return Check("browser", "optional", "none; pages can be opened on another machine")
+    return Check("browser", "ok", str(name or "the system's own"))
+
+
+def _slurm() -> Check:
+    found = shutil.which("sbatch")
+    if found is None:
+        return Check("Slurm", "optional", "not here; 'batch' uses this machine")
+    return Check("Slurm", "ok", _said(found, "--version").strip() or found)
+
+
+def _said(command: str, option: str) -> str:
+    try:
+        return subprocess.run([command, option], capture_output=True, text=True, timeout=20, errors="replace").stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
