@@ -29,8 +29,11 @@ def unfolded(dataset: Dataset, plan: Plan, marked: Collection[str] = ()) -> tupl
     marked : collection of str
         Step definitions whose main files are also those of others; their actions carry their names (`FLAT.recipe_1`).
     """
-    # A step that always runs is a target of the plan too; its purpose tells that it stands below the science.
+    # A step that always runs is a target of the plan too; its purpose tells that it stands below the science. One whose
+    # products another target takes stands below that.
     targets = [step for step in plan.steps if step.target and "/" not in step.purpose]
+    below_others = {name for step in targets for name in _reached(plan, step)}
+    targets = [step for step in targets if step.name not in below_others]
     needed = {name for step in targets for name in (step.name, *_reached(plan, step))}
     extras = [step for step in plan.steps if step.target and step.name not in needed]
     names = {file.path: file.name for file in files_of(dataset) if file.path is not None}

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from reflex_actors.dataset_json import read_datasets
 from reflex_actors.folder import root_of
 from reflex_actors.protocol import Actor, Inputs, Port
-from reflex_actors.sof_json import SetOfFiles
+from reflex_actors.sof_json import SetOfFiles, read_sof
+
+if TYPE_CHECKING:
+    from esorex_bridge.definitions.workflow import StepDefinition, Workflow
 
 ACTOR = Actor(
     "collect_products",
@@ -21,7 +26,11 @@ ACTOR = Actor(
         Port("name", "keywords and 'texts', by commas", default="HIERARCH.ESO.OBS.NAME,'_',HIERARCH.ESO.PRO.CATG"),
         Port("copy_mode", "copy or link", default="copy"),
         Port("exists_mode", "append_version, overwrite or stop", default="append_version"),
-        Port("categories", "products to collect; default: all"),
+        Port("categories", "products to collect; default: what the dataset is for, or all"),
+        Port("dataset", "the dataset, by whose own files what it is for is known", kind="json"),
+        Port("workflow", "workflow definition, which says what is made of it"),
+        Port("messages", "what was left out on the way"),
+        Port("bookkeeping_db", "Reflex's database, to note end products in; default: by the products' place"),
     ),
     (
         Port("out_sof", "the products in their place", kind="sof"),
@@ -35,34 +44,104 @@ def work(inputs: Inputs) -> dict[str, Any]:
     """Name, place, and write README and provenance, by the delivery that the command line has."""
     from esorex_bridge.run.delivery import delivery_rule, place_products, readme_entry, record_for_reflex
 
-    sof = _wanted(inputs.sof("in_sof"), inputs.text("categories"))
+    sof = _wanted(inputs, inputs.sof("in_sof"))
+    sof = replace(sof, dataset=sof.dataset or _dataset(inputs).dataset)
     if not sof.files:
-        return {"message": f"{sof.dataset}: no products", "out_sof": sof}
+        message = f"{sof.dataset}: no products\n{_notes(inputs)}"
+        _append(_stage(inputs, sof) / "README", message)
+        return {"message": message.rstrip(), "out_sof": sof}
     place = _place(inputs, sof)
     rule = delivery_rule(inputs.text("name"), inputs.text("copy_mode"), inputs.text("exists_mode"))
     delivered = place_products({Path(file.name): None for file in sof.files}, place, sof.dataset, rule)
     targets = {str(each.source): str(each.target) for each in delivered}
     files = [replace(file, name=targets[file.name], checksum=None) for file in sof.files]
-    database = _database_of_product(Path(sof.files[0].name))
+    given = inputs.text("bookkeeping_db")
+    database = Path(given) if given else _database_of_product(Path(sof.files[0].name))
     if database is not None:
         record_for_reflex(database, sof.dataset, delivered, datetime.now())
-    message = readme_entry(place, sof.dataset, (each.target.name for each in delivered))
+    message = readme_entry(place, sof.dataset, (each.target.name for each in delivered)) + _notes(inputs)
+    _append(place.parent / "README", _notes(inputs))
     return {"out_sof": sof.with_files(files), "end_dir": str(place), "message": message}
 
 
-def _wanted(sof: SetOfFiles, categories: str) -> SetOfFiles:
-    words = categories.replace(",", " ").split()
-    return sof.with_files(file for file in sof.files if file.category in words) if words else sof
+def _wanted(inputs: Inputs, products: SetOfFiles) -> SetOfFiles:
+    """Return the products to deliver."""
+    words, dataset = inputs.text("categories").replace(",", " ").split(), _dataset(inputs)
+    if words:
+        return products.with_files(file for file in products.files if file.category in words)
+    if not inputs.text("workflow") or not dataset.files:
+        return products
+    from reflex_actors.definitions import definition_named
+
+    steps = target_steps(definition_named(inputs.text("workflow")), dataset)
+    categories = {category for step in steps for category in step.products}
+    names = {step.name for step in steps}
+    return products.with_files(
+        file for file in products.files if file.category in categories or _actor(Path(file.name)) in names
+    )
+
+
+def _actor(product: Path) -> str:
+    """Return the actor that made a product: Reflex files it below `<actor>/<time>`."""
+    return product.parent.parent.name
+
+
+def _dataset(inputs: Inputs) -> SetOfFiles:
+    """Return the files of a dataset, which comes as such or as a set of files."""
+    value = inputs.json("dataset")
+    if not value:
+        return SetOfFiles()
+    return read_datasets(value)[0].sof() if "rawFiles" in value else read_sof(value)
+
+
+def target_steps(workflow: Workflow, dataset: SetOfFiles) -> tuple[StepDefinition, ...]:
+    """Return the steps whose products a dataset is for: that of its own files, those that follow, those always made.
+
+    Its own files have purposes of one name: `SCIENCE`, or `SCIENCE/SCIENCE` where one step follows another.
+    """
+    own = [file.category for file in dataset.files if any(map(_is_own, file.purposes))]
+    first = workflow.step_for(own)
+    found = [] if first is None else [first]
+    for step in found:
+        made = set(step.products)
+        found += [each for each in workflow.steps if each not in found and made.intersection(each.main)]
+    return (*found, *(step for step in workflow.steps if step.always and step not in found))
+
+
+def _is_own(purpose: str) -> bool:
+    return len({re.sub(r"\..*$", "", section) for section in purpose.split("/")}) == 1
+
+
+def _notes(inputs: Inputs) -> str:
+    return "".join(f"  {line.strip()}\n" for line in inputs.text("messages").splitlines() if line.strip())
+
+
+def _append(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as readme:
+        readme.write(text)
 
 
 def _place(inputs: Inputs, sof: SetOfFiles) -> Path:
     from esorex_bridge.workspace.folders import safe_name
 
+    return _stage(inputs, sof) / safe_name(sof.dataset or "dataset")
+
+
+def _stage(inputs: Inputs, sof: SetOfFiles) -> Path:
+    """Return the folder of this run's end products."""
+    from esorex_bridge.workspace.folders import safe_name
+
     given = inputs.text("end_products_dir")
-    first = Path(sof.files[0].name)
-    top = Path(given).expanduser().absolute() if given else _root_of_product(first) / "reflex_end_products"
+    if not given and not sof.files:
+        given = str(inputs.products_dir)
+    top = (
+        Path(given).expanduser().absolute()
+        if given
+        else _root_of_product(Path(sof.files[0].name)) / "reflex_end_products"
+    )
     stamp = inputs.text("timestamp") or f"{datetime.now():%Y-%m-%dT%H:%M:%S}"
-    return top / safe_name(stamp) / safe_name(sof.dataset or "dataset")
+    return top / safe_name(stamp)
 
 
 def _root_of_product(path: Path) -> Path:

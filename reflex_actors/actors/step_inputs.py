@@ -9,8 +9,9 @@ This actor takes all of that out.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from esorex_bridge.errors import UserError
@@ -29,6 +30,7 @@ ACTOR = Actor(
         *(Port(name, "main files of a step that takes the same files directly", kind="sof") for name in OTHERS),
         Port("names", "tags to change: OLD=NEW, separated by blanks or commas"),
         Port("step", "name of the step, where other steps have main files of the same category"),
+        Port("takes", "tags that the recipe takes; a product of another tag gets that of its header, where it is one"),
         Port("required", "tags without which the recipe must not run"),
     ),
     (Port("out_sof", "what the step takes", kind="sof"), Port("messages", "what was left out")),
@@ -41,7 +43,7 @@ def work(inputs: Inputs) -> dict[str, Any]:
     sof = own_purposes(of_step(inputs.sof("in_sof"), inputs.text("step")), others)
     if "main_sof" in inputs:
         sof = with_main_files(sof, own_purposes(of_step(inputs.sof("main_sof"), inputs.text("step")), others))
-    sof = renamed(sof, names_in(inputs.text("names")))
+    sof = by_header(renamed(sof, names_in(inputs.text("names"))), patterns_of(inputs.text("takes")))
     required = patterns_of(inputs.text("required"))
     lacking = {purpose: missing for purpose in sof.purposes if (missing := _missing(sof, purpose, required))}
     messages = [f"{purpose} is left out: it has no {' and no '.join(tags)}" for purpose, tags in lacking.items()]
@@ -75,6 +77,26 @@ def with_main_files(sof: SetOfFiles, main: SetOfFiles) -> SetOfFiles:
 def renamed(sof: SetOfFiles, names: Mapping[str, str]) -> SetOfFiles:
     """Return a SoF with other tags."""
     return sof.with_files(replace(file, category=names.get(file.category, file.category)) for file in sof.files)
+
+
+def by_header(sof: SetOfFiles, takes: Collection[str]) -> SetOfFiles:
+    """Return a SoF in which a product has the category of its header where a recipe takes that and not its tag.
+
+    EsoRex lists what `amber_trf` makes under the category of the frames that it was made of.
+    """
+    return sof.with_files(
+        replace(file, category=stated)
+        if file.category not in takes and (stated := _stated(file.name)) in takes
+        else file
+        for file in sof.files
+    )
+
+
+def _stated(name: str) -> str:
+    from esorex_bridge.fits.header import read_header
+
+    path = Path(name)
+    return str(read_header(path).get("PRO.CATG") or "").strip() if path.is_file() else ""
 
 
 def names_in(text: str) -> dict[str, str]:

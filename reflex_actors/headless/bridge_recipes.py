@@ -91,7 +91,8 @@ class BridgeRecipes:
             for each in request.parameters
         )
         name, purpose = StepName(request.actor), Purpose(" ".join(request.sof.purposes))
-        step = Step(name, request.actor, request.recipe, inputs, settings, (), purpose, target=True)
+        products = self._products.get(request.recipe, ())
+        step = Step(name, request.actor, request.recipe, inputs, settings, products, purpose, target=True)
         return Plan(request.sof.dataset or "reflex", self._workflow, (step,))
 
     def _foreseen(self, request: RecipeRequest) -> RecipeResult:
@@ -100,15 +101,25 @@ class BridgeRecipes:
         return RecipeResult(tuple(products), request.parameters, "foreseen")
 
 
-def known_products() -> dict[str, tuple[str, ...]]:
-    """Return the categories that recipes make, by recipe, as the workflow definitions say."""
-    from reflex_actors.definitions import definitions
+def known_products(workflow: str) -> dict[str, tuple[str, ...]]:
+    """Return the categories that recipes make, by recipe, as the workflow definitions say.
 
+    Parameters
+    ----------
+    workflow : str
+        A definition of that name is enough; without it all are looked through.
+    """
+    from esorex_bridge.definitions.folders import own_definitions
+
+    known = own_definitions()
     try:
-        steps = [step for definition in definitions() for step in definition.steps]
+        found = (known.named(workflow),) if workflow in known.paths else known.all()
     except BridgeError:
         return {}
-    return {step.recipe: step.products for step in steps}
+    made: dict[str, tuple[str, ...]] = {}
+    for step in (step for definition in found for step in definition.steps):
+        made[step.recipe] = tuple(dict.fromkeys((*made.get(step.recipe, ()), *step.products)))
+    return made
 
 
 def _log_of(record: Record) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,7 +34,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--datasets", type=Path, metavar="FILE", help="a datasets.json, instead of organising")
     parser.add_argument("--interactive", action="store_true", help="open the windows that the workflow has")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="recipes that may run at a time (default: 1)")
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="recipes at a time (default: processors)"
+    )
     parser.add_argument("--dry-run", action="store_true", help="list the recipes with their SOFs; run nothing")
     parser.add_argument("--json", action="store_true", help="print one JSON document on stdout, and nothing else there")
     parser.add_argument("-v", "--verbose", action="count", default=0, help="say more on stderr")
@@ -97,6 +100,5 @@ def carry_out(root: Entity, values: dict[str, str], options: RunOptions) -> RunR
     folder = Path(variables.text("ROOT_DATA_DIR") or ".").expanduser().absolute()
     place = Path(variables.text("TMP_PRODUCTS_DIR") or root.name)
     with Session(Settings(folder, jobs=options.jobs)) as session:
-        products = known_products() if options.dry_run else {}
-        recipes = BridgeRecipes(session, place.name, options.dry_run, products)
+        recipes = BridgeRecipes(session, place.name, options.dry_run, known_products(root.name))
         return run_workflow(root, values, recipes, options)

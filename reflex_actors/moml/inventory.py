@@ -82,7 +82,7 @@ ACTORS = {
     "org.eso.FitsRouter": KnownActor((*_in("in!", "sof"), *_out("sof rejected*")), (), own_ports=True),
     "org.eso.SofSplitter": KnownActor((*_in("sof in*!"), *_out("sof out*!", "#groups!")), ("Group purposes",)),
     "org.eso.SofAccumulator": KnownActor((*_in("sof in*!", "#groups!"), *_out("sof out*!")), ("same dataset",)),
-    "org.eso.SofCombiner": KnownActor((*_in("sof in*!", "sof in opt*"), *_out("sof out*!"))),
+    "org.eso.SofCombiner": KnownActor((*_in("sof in*", "sof in opt*"), *_out("sof out*!"))),
     "org.eso.RecipeExecuter": KnownActor(
         (
             *_in("sof in*!", "sop in"),

@@ -16,6 +16,7 @@ from reflex_actors.moml.blocks import (
     actor,
     constant,
     director,
+    joined,
     placed,
     port_out,
     python_actor,
@@ -70,7 +71,7 @@ def reduction(
     steps = places(workflow)
     before = _before(workflow, steps, reflex_organises)
     made = [_step_parts(place, number, tunable or {}) for number, place in enumerate(steps)]
-    after = _after(steps)
+    after = _after(workflow, steps)
     wires = (*before.wires, *(wire for parts in made for wire in parts.wires), *after.wires)
     relations, links = wiring(_fanned_out(_named(wire, steps) for wire in wires))
     return Entity(
@@ -184,6 +185,7 @@ def _told(place: Place) -> dict[str, tuple[str, str]]:
     """Return what the actor before a step is told: port and value, by the name of the constant."""
     said = {
         "Tags": ("names", place.names),
+        "Takes": ("takes", ",".join(place.tags) if place.makers else ""),
         "Needs": ("required", place.needed),
         "Step": ("step", place.step.name if place.shared else ""),
     }
@@ -203,22 +205,26 @@ def _rival_wires(place: Place, guard: str) -> Iterator[Wire]:
         yield f"{place.name} {word}.output", f"{guard}.{port}"
 
 
-def _after(steps: tuple[Place, ...]) -> Parts:
-    """Return how the products that no step takes come together, are filed and shown."""
-    taken = {maker for place in steps for maker in place.makers}
-    ends = [place for place in steps if place.port not in taken]
-    close = placed(stages.close_dataset(), 6.5, _ROW + 3.4)
-    entities = [close, placed(stages.product_explorer(), 7.5, _ROW + 3.4)]
+def _after(workflow: Workflow, steps: tuple[Place, ...]) -> Parts:
+    """Return how the products of all steps come together; those that the dataset is for are filed and shown."""
+    guards = [f"{place.name} Inputs" for place in steps if place.guarded]
+    entities = [
+        placed(actor("All Products", "org.eso.SofCombiner"), 5.5, _ROW + 3.4),
+        placed(stages.close_dataset(workflow.name, bool(guards)), 6.5, _ROW + 3.4),
+        placed(stages.product_explorer(), 7.5, _ROW + 3.4),
+    ]
     wires: list[Wire] = [
+        # Optional inputs do not restrict each other: a calibration and the science serve different purposes.
+        *((f"{place.port}.sof_out", "All Products.sof in opt") for place in steps),
+        ("All Products.sof out", "Close DataSet.final_files"),
+        ("Initialise Current Dataset.dataset", "Close DataSet.dataset"),
         ("Close DataSet.global_timestamp", "ProductExplorer.start date"),
         ("Close DataSet.trigger_product_explorer", "ProductExplorer.trigger"),
     ]
-    if len(ends) == 1:
-        wires.append((f"{ends[0].port}.sof_out", "Close DataSet.final_files"))
-    else:
-        entities.insert(0, placed(actor("End Products", "org.eso.SofCombiner"), 5.5, _ROW + 3.4))
-        wires += [(f"{place.port}.sof_out", "End Products.sof in") for place in ends]
-        wires.append(("End Products.sof out", "Close DataSet.final_files"))
+    if guards:
+        entities.append(placed(joined("Messages", "\\n"), 5.5, _ROW + 4.4))
+        wires += [(f"{guard}.messages", "Messages.parts") for guard in guards]
+        wires.append(("Messages.whole", "Close DataSet.messages"))
     return Parts(tuple(entities), tuple(wires))
 
 

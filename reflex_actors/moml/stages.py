@@ -154,12 +154,22 @@ def current_dataset() -> Entity:
     return composite("Initialise Current Dataset", ports, entities, wires)
 
 
-def close_dataset() -> Entity:
-    """Return the stage that files the end products and asks for the Product Explorer after the last dataset."""
+def close_dataset(workflow: str, with_messages: bool = False) -> Entity:
+    """Return the stage that files the end products and asks for the Product Explorer after the last dataset.
+
+    Parameters
+    ----------
+    workflow : str
+        Name of the definition, which says what a dataset is for.
+    with_messages : bool
+        Whether actors before it say what they left out.
+    """
     comparison = Property("comparison", "ptolemy.kernel.util.StringAttribute", ">=")
     entities = (
         placed(constant("End Products Dir", "$END_PRODUCTS_DIR"), 1, 1),
         placed(constant("Time", "$GLOBAL_TIMESTAMP"), 1, 2),
+        placed(constant("Workflow", workflow), 1, 5),
+        placed(constant("Database", "$BOOKKEEPING_DB"), 1, 6),
         placed(python_actor("Collect Products", collect_products.ACTOR), 2, 1),
         placed(joined("Message", ": "), 3, 1),
         placed(display("Finished Datasets", "Finished Datasets"), 4, 1),
@@ -170,12 +180,17 @@ def close_dataset() -> Entity:
             actor("Comparator", "ptolemy.actor.lib.logic.Comparator", (comparison, parameter("tolerance", "0.0"))), 3, 3
         ),
     )
-    triggered = ("End Products Dir.trigger", "Time.trigger", "Selected.trigger", "Counter.increment")
+    constants = ("End Products Dir", "Time", "Selected", "Workflow", "Database")
+    triggered = (*(f"{name}.trigger" for name in constants), "Counter.increment")
     wires = (
         ("final_files", "Collect Products.in_sof", *triggered),
         ("current_dataset", "Message.parts"),
         ("End Products Dir.output", "Collect Products.end_products_dir"),
         ("Time.output", "Collect Products.timestamp", "global_timestamp"),
+        ("dataset", "Collect Products.dataset"),
+        ("Workflow.output", "Collect Products.workflow"),
+        ("Database.output", "Collect Products.bookkeeping_db"),
+        *((("messages", "Collect Products.messages"),) if with_messages else ()),
         ("Collect Products.message", "Message.parts"),
         ("Message.whole", "Finished Datasets.input"),
         ("Counter.output", "Comparator.left"),
@@ -186,6 +201,8 @@ def close_dataset() -> Entity:
     ports = (
         port_in("current_dataset"),
         port_in("final_files"),
+        port_in("dataset"),
+        *((port_in("messages"),) if with_messages else ()),
         port_out("global_timestamp"),
         port_out("trigger_product_explorer"),
     )

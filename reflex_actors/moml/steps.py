@@ -43,7 +43,7 @@ class Place:
     makers : tuple of str
         Ports of the steps whose products it takes.
     required : tuple of str
-        Those of them that it cannot do without.
+        Those of them that alone make what it cannot do without: a group that they do not serve is left out.
     rivals : tuple of str
         Ports of the steps that take its raw categories directly.
     shared : bool
@@ -101,25 +101,19 @@ def places(workflow: Workflow) -> tuple[Place, ...]:
         A renamed product serves under two tags of one step.
     """
     ports = _ports(workflow.steps)
-    maker = {category: step for step in workflow.steps for category in step.products}
     shared = shared_steps(workflow)
     found = []
     for step in _ordered(workflow.steps):
         _refuse_ambiguous(step)
-        taken = [
-            (maker[category], need.required)
-            for need in step.calibrations
-            for category in need.accepted
-            if category in maker and maker[category] is not step
-        ]
-        main = [(maker[category], True) for category in step.main if category in maker and maker[category] is not step]
-        taken = [*main, *taken]
+        main = [(each, True) for each in makers_of(step.main, step, workflow.steps)]
+        needs = [(need, makers_of(need.accepted, step, workflow.steps)) for need in step.calibrations]
+        taken = [*main, *((each, need.required and len(makers) == 1) for need, makers in needs for each in makers)]
         found.append(
             Place(
                 step=step,
                 port=ports[step.name],
                 makers=tuple(dict.fromkeys(ports[made.name] for made, _ in taken)),
-                required=tuple(dict.fromkeys(ports[made.name] for made, required in taken if required)),
+                required=tuple(dict.fromkeys(ports[made.name] for made, alone in taken if alone)),
                 rivals=tuple(
                     ports[other.name] for other in workflow.steps if other is not step and _shares(other, step)
                 ),
@@ -128,6 +122,14 @@ def places(workflow: Workflow) -> tuple[Place, ...]:
             )
         )
     return tuple(found)
+
+
+def makers_of(
+    categories: Iterable[str], step: StepDefinition, steps: Iterable[StepDefinition]
+) -> tuple[StepDefinition, ...]:
+    """Return all steps, but for one, that make any of some categories; which of them serves shows by purposes."""
+    wanted = set(categories)
+    return tuple(each for each in steps if each is not step and wanted.intersection(each.products))
 
 
 def _shares(other: StepDefinition, step: StepDefinition) -> bool:
@@ -162,15 +164,14 @@ def _ports(steps: Iterable[StepDefinition]) -> dict[str, str]:
 
 def _ordered(steps: tuple[StepDefinition, ...]) -> Iterator[StepDefinition]:
     """Yield steps, each after those whose products it takes (a definition has no circles)."""
-    maker = {category: step for step in steps for category in step.products}
     done: dict[str, StepDefinition] = {}
 
     def visit(step: StepDefinition) -> None:
         if step.name in done:
             return
-        for category in (*step.main, *(each for need in step.calibrations for each in need.accepted)):
-            if category in maker and maker[category] is not step:
-                visit(maker[category])
+        taken = (*step.main, *(each for need in step.calibrations for each in need.accepted))
+        for maker in makers_of(taken, step, steps):
+            visit(maker)
         done[step.name] = step
 
     for step in steps:

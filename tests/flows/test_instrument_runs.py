@@ -35,6 +35,7 @@ from esorex_bridge.demo.nights.naco_spectra import nod_offset
 from esorex_bridge.demo.nights.uves_echelle import Echelle
 from tests.flows.conftest import Ended
 from tests.flows.instrument_runs import Reduction, assert_told, reduce_twice, run_without
+from tests.flows.reflex_runs import assert_same_by_reflex
 
 SMALL = (
     "naco",
@@ -417,3 +418,26 @@ def peak(image: np.ndarray) -> tuple[int, int]:
 def flux(image: np.ndarray, column: int, row: int, reach: int = 8) -> float:
     """Return the sum of pixels about a place."""
     return float(image[row - reach : row + reach + 1, column - reach : column + reach + 1].sum())
+
+
+@pytest.mark.parametrize(
+    ("name", "workflow"),
+    [
+        ("naco", "naco"),
+        ("naco_spectra", "naco"),
+        ("hawki", "hawki"),
+        ("visir", "visir"),
+        ("uves", "uves"),
+        ("giraf", "giraf"),
+        ("amber", "amber"),
+        ("vimos", "vimos_spectra"),
+        pytest.param("uves_red", "uves", marks=pytest.mark.slow),
+        pytest.param("amber_full", "amber", marks=pytest.mark.slow),
+        pytest.param("muse", "muse", marks=pytest.mark.slow),
+        pytest.param("muse_sky", "muse", marks=pytest.mark.slow),
+    ],
+)
+def test_a_workflow_file_run_without_kepler_gives_the_same_products(
+    name: str, workflow: str, run: Callable[[str], Reduction], bridge: Callable[..., Ended], tmp_path: Path
+) -> None:
+    assert_same_by_reflex(run(name), workflow, bridge, tmp_path)

@@ -13,6 +13,7 @@ from esorex_bridge.cli import main
 from esorex_bridge.definitions.folders import read_workflow, workflow_folder
 from esorex_bridge.definitions.workflow import Workflow, parse_workflow
 from reflex_actors.moml.check import check, ends_of
+from reflex_actors.moml.describe import edges
 from reflex_actors.moml.inventory import ACTORS, IN
 from reflex_actors.moml.kar import kar
 from reflex_actors.moml.model import COMPOSITE, Entity
@@ -72,6 +73,28 @@ def test_every_step_of_a_definition_has_its_recipe_actor(workflow: Workflow, roo
         assert {str(value).partition("=")[0] for value in values} == {name for name, _ in step.parameters}
         tags = str(actors[step.name].value("Input Files Category")).split(",")
         assert set(step.main) <= set(tags)
+
+
+def test_every_maker_of_a_category_has_a_path_to_every_step_that_takes_it(workflow: Workflow, root: Entity) -> None:
+    onward: dict[str, set[str]] = {}
+    for source, sink in edges(root):
+        onward.setdefault(source.partition(".")[0], set()).add(sink.partition(".")[0])
+    names = {place.step.name: place.name for place in places(workflow)}
+    for taker in workflow.steps:
+        taken = {*taker.main, *(category for need in taker.calibrations for category in need.accepted)}
+        for maker in workflow.steps:
+            if maker is not taker and taken.intersection(maker.products):
+                assert reaches(onward, names[maker.name], names[taker.name]), (maker.name, taker.name)
+
+
+def reaches(onward: dict[str, set[str]], start: str, end: str) -> bool:
+    """Tell whether tokens get from one actor to another on the canvas."""
+    seen, waiting = {start}, [start]
+    while waiting:
+        for name in onward.get(waiting.pop(), set()) - seen:
+            seen.add(name)
+            waiting.append(name)
+    return end in seen
 
 
 def composites(root: Entity) -> Iterator[Entity]:

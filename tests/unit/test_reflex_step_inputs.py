@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from esorex_bridge.errors import UserError
-from reflex_actors.actors.step_inputs import ACTOR, work
+from reflex_actors.actors.step_inputs import ACTOR, by_header, work
 from reflex_actors.protocol import Inputs
 from reflex_actors.sof_json import FitsFile, SetOfFiles
+from tests.tiny_fits import fits_of
 
 
 def sof(*files: tuple[str, str, str]) -> SetOfFiles:
@@ -79,3 +81,12 @@ def test_no_actor_has_an_input_and_an_output_of_one_name() -> None:
         assert inputs.isdisjoint(outputs), name
         assert len(inputs) == len(face.inputs) and len(outputs) == len(face.outputs)
     assert ACTOR.name in NAMES
+
+
+def test_a_product_that_is_listed_under_another_category_gets_that_of_its_header(tmp_path: Path) -> None:
+    transfer = tmp_path / "trf.fits"
+    transfer.write_bytes(fits_of({"PRO.CATG": "AMBER_TRF_K"}))
+    listed = SetOfFiles("night", (FitsFile(str(transfer), "CALIB_REDUCED", ("SCI",)),))
+    assert [file.category for file in by_header(listed, ("AMBER_TRF_K",)).files] == ["AMBER_TRF_K"]
+    assert by_header(listed, ("CALIB_REDUCED", "AMBER_TRF_K")) == listed
+    assert by_header(listed, ("SCIENCE_REDUCED",)) == listed

@@ -101,3 +101,21 @@ def test_a_gap_makes_a_dataset_incomplete_and_says_why() -> None:
         for child in (action, *action.actions)
         for text in child.messages
     )
+
+
+CHAIN = """
+workflow: w
+instruments: [W]
+pipeline: w
+state: from documentation
+steps:
+  - {recipe: w_science, main: [OBJECT], products: [IMAGE]}
+  - {recipe: w_tile, main: [IMAGE], products: [TILE]}
+"""
+
+
+def test_a_step_whose_products_another_target_takes_is_no_dataset_of_its_own() -> None:
+    definition = parse_workflow(CHAIN, "w.yaml")
+    science = Dataset("night", "W", Action("SCI", files("object", "OBJECT")))
+    (found,) = unfolded(science, make_plan(science, definition, HEADERS))
+    assert told(found) == {"object_J OBJECT": ("SCI/SCI",), "object_K OBJECT": ("SCI/SCI",)}

@@ -1,0 +1,64 @@
+"""Generated workflow files run without Kepler on the nights that `esorex-bridge run` has reduced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from astropy.io import fits
+from msgspec.structs import replace
+
+from esorex_bridge.definitions.folders import read_workflow, workflow_folder
+from esorex_bridge.definitions.steps import StepDefinition
+from esorex_bridge.definitions.workflow import Workflow
+from esorex_bridge.demo.nights.catalogue import NIGHTS
+from reflex_actors.moml.reduction import reduction
+from reflex_actors.moml.text import write
+from tests.flows.conftest import Ended
+from tests.flows.instrument_runs import Reduction
+
+DATA = "reflex_input/data_with_raw_calibs"
+Contents = list[tuple[str, tuple[str, ...]]]
+
+
+def contents(products: Iterable[tuple[str, str]]) -> Contents:
+    """Return categories with the DATASUMs of all extensions, sorted."""
+    found = []
+    for path, category in products:
+        with fits.open(path) as hdus:
+            found.append((category, tuple(str(hdu.header.get("DATASUM")) for hdu in hdus)))
+    return sorted(found)
+
+
+def assert_same_by_reflex(
+    night: Reduction, workflow: str, bridge: Callable[..., Ended], root: Path, seconds: float = 300
+) -> None:
+    """Run the workflow file of a definition on a night, and hold its products against those of `run`."""
+    file = root / f"{workflow}.xml"
+    file.write_text(write(reduction(_with_settings(workflow, NIGHTS[night.name].settings))))
+    folders = ("-ROOT_DATA_DIR", root, "-RAW_DATA_DIR", night.root / DATA, "-CALIB_MODE", "none")
+    ended = bridge("reflex", "run", file, "--json", *folders, seconds=seconds)
+    assert ended.code == 0, ended.out + ended.err
+    report = ended.json
+    made = [pair for firing in report["firings"] if firing.get("recipe") for pair in firing.get("products", ())]
+    wanted = [(product["path"], product["category"]) for step in night.steps for product in step["products"]]
+    assert contents(made) == contents(wanted)
+    delivered = [pair for products in report["end_products"].values() for pair in products]
+    ends = [product for dataset in night.runs[0]["datasets"] for product in dataset["end_products"]]
+    assert contents(delivered) == contents((each["path"], each["category"]) for each in ends)
+
+
+def _with_settings(workflow: str, settings: Iterable[str]) -> Workflow:
+    """Return a definition with the parameters that small frames need."""
+    definition = read_workflow(workflow_folder() / f"{workflow}.yaml")
+    return replace(definition, steps=tuple(_with(step, tuple(settings)) for step in definition.steps))
+
+
+def _with(step: StepDefinition, settings: Iterable[str]) -> StepDefinition:
+    own = [text.removeprefix(f"{step.recipe}.") for text in settings if text.startswith(f"{step.recipe}.")]
+    return replace(step, parameters=tuple({**dict(step.parameters), **dict(_pair(text) for text in own)}.items()))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    return name, value
