@@ -411,7 +411,9 @@ class Session:
             here = Session(replace(self.settings, mode=mode))
             if not here.data_folder.is_dir():
                 continue
-            for ahead in self.engine.resolve(self.plans(here.datasets())):
+            resolved = self.engine.resolve(self.plans(here.datasets()))
+            self.engine.find(ahead for ahead in resolved if not isinstance(ahead, Unresolvable))  # takes over old keys
+            for ahead in resolved:
                 if isinstance(ahead, Unresolvable):
                     raise UserError(f"what {ahead.dataset.name} needs cannot be told: {ahead.reason}")
                 keys.update(ahead.keys.values())

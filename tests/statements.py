@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -74,17 +75,41 @@ def _text(value: object, kind: str) -> str:
     return repr(float(str(value))) if kind == "double" else str(value)
 
 
+@cache
+def libraries_of(recipe: str) -> tuple[tuple[str, str], ...]:
+    """Return the libraries of a recipe that count: those of pipelines and CPL by digest, general ones by file name."""
+    plugin = plugin_of(recipe)
+    assert plugin is not None, recipe
+    said = subprocess.run(["ldd", plugin, "/usr/bin/esorex"], check=True, capture_output=True, text=True).stdout
+    found = dict(re.findall(r"^\s*(lib\S+) => (/\S+)", said, re.MULTILINE))
+    stated = {}
+    for name, path in found.items():
+        if name.startswith(("libcfitsio.", "libwcs.", "libgsl", "libfftw3")):
+            stated[name] = Path(path).resolve().name
+        elif name.startswith(("libcpl", "libcext.", "libqfits.")) or path.count("/") > 4:
+            stated[name] = digest_of(Path(path))
+    return tuple(sorted(stated.items()))
+
+
 def key_of(
-    recipe: str, parameters: Iterable[tuple[str, str]], inputs: Iterable[tuple[str, str]], pipeline: str = ""
+    recipe: str,
+    parameters: Iterable[tuple[str, str]],
+    inputs: Iterable[tuple[str, str]],
+    pipeline: str = "",
+    libraries: tuple[tuple[str, str], ...] = (),
 ) -> str:
-    """Return the key of a step of which every parameter (full name) and every input (tag, content) is given."""
+    """Return the key of a step of which every parameter (full name) and every input (tag, content) is given.
+
+    Without libraries it is the key that version 0.1.0 had.
+    """
     statement = {
-        "version": 1,
+        "version": 2 if libraries else 1,
         "recipe": recipe,
         "pipeline": pipeline or pipeline_of(recipe),
         "plugin": plugin_digest(recipe),
         "parameters": sorted(list(pair) for pair in parameters),
         "inputs": [list(pair) for pair in inputs],
+        **({"libraries": [list(pair) for pair in libraries]} if libraries else {}),
     }
     text = json.dumps(statement, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()

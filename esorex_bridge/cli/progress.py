@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from esorex_bridge.cli import output
 from esorex_bridge.esorex.diagnosis import WARNED
+from esorex_bridge.reuse.record import TAKEN_OVER
 from esorex_bridge.run.report import DatasetReport, StepReport
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def _warnings(step: StepReport) -> Iterator[str]:
     """Yield our own warnings about a step; those of its recipe are counted, because recipes warn of much."""
     said = [text for text in step.warnings if WARNED in text]
     for text in step.warnings:
-        if text not in said:
+        if text not in said and text != TAKEN_OVER:
             yield f"warning: {text} ({step.step})"
     if said and step.sof is not None:
         yield f"note: {step.recipe} gave {len(said)} warnings, which --json shows; its log is in {step.sof.parent}"

@@ -60,7 +60,7 @@ def read_digest(path: str | Path) -> Reading:
         If it changes while it is read, time and again.
     """
     for _ in range(_TRIES):
-        with open(path, "rb") as stream:  # noqa: PTH123  (no pathlib where start-up counts)
+        with open(path, "rb") as stream:
             before = stamp_before(stream)
             digest = digest_of_stream(stream)
             if stamp_after(path, stream) == before:

@@ -35,7 +35,7 @@ _FINE = frozenset({"ext4", "xfs", "btrfs", "tmpfs"})
 def stamp_of(path: str | Path) -> str:
     """Return the stamp of a file, its size first; empty where there is no file."""
     try:
-        state = os.stat(path)  # noqa: PTH116  (ten thousand times in a no-op: a Path costs more than the call)
+        state = os.stat(path)
     except (OSError, ValueError):
         return ""
     return f"{state.st_size}:{state.st_mtime_ns}:{state.st_ino}:{state.st_ctime_ns}"
@@ -80,7 +80,7 @@ def steady_stamp(path: str | Path, before: str) -> str:
 def is_settled(path: str | Path) -> bool:
     """Tell whether any later change of a file is sure to change its stamp."""
     try:
-        return not _unsettled_ns(os.stat(path))  # noqa: PTH116
+        return not _unsettled_ns(os.stat(path))
     except OSError:
         return False
 
@@ -90,7 +90,7 @@ def settled_stamp(path: str | Path) -> str:
 
     Empty where that would take longer, on a network file system: the file is read again when it is first wanted.
     """
-    state = os.stat(path)  # noqa: PTH116
+    state = os.stat(path)
     wait_ns = _unsettled_ns(state)
     if wait_ns > _TICK_NS:
         return ""
@@ -120,7 +120,7 @@ def _file_system(device: int) -> str:
     if device not in _file_systems:
         name = f"{os.major(device)}:{os.minor(device)}"
         try:
-            with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:  # noqa: PTH123
+            with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:
                 found = (line.split() for line in mounts)
                 kinds = [words[words.index("-") + 1] for words in found if words[2:3] == [name] and "-" in words]
         except OSError:

@@ -29,6 +29,10 @@ class Recipe(Struct, frozen=True):
         Of the plugin file.
     parameters : tuple of ParameterSchema
         With types, ranges and defaults.
+    libraries : tuple of (str, str)
+        The shared libraries that the plugin runs with: name, and digest or name of the file.
+    changed_ns : int
+        When the last of these, or the plugin, was changed or put there; 0 where that is not known.
     """
 
     name: str
@@ -36,6 +40,8 @@ class Recipe(Struct, frozen=True):
     pipeline: str
     plugin: Digest
     parameters: tuple[ParameterSchema, ...]
+    libraries: tuple[tuple[str, str], ...] = ()
+    changed_ns: int = 0
 
 
 class Job(Struct, frozen=True):

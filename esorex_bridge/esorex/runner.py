@@ -26,6 +26,7 @@ from typing import Protocol
 from esorex_bridge.definitions.parameters import RECIPE_DEFAULT, Parameter, read_schemas
 from esorex_bridge.disk.digest import Reading, read_digest
 from esorex_bridge.errors import RecipeError
+from esorex_bridge.esorex.libraries import Libraries, find_libraries, libraries_in, question_of, read_libraries
 from esorex_bridge.esorex.recipe import Execution, Job, Output, Recipe
 from esorex_bridge.files import Digest
 
@@ -56,6 +57,12 @@ class RecipeMemory(Protocol):
 
     def learn_recipe(self, plugin: Path, reading: Reading, parameters: str) -> None:
         """Remember them."""
+
+    def known_libraries(self, question: str) -> str | None:
+        """Return what the dynamic linker answered to a question (JSON)."""
+
+    def learn_libraries(self, question: str, answer: str) -> None:
+        """Remember it."""
 
 
 class EsoRex:
@@ -113,7 +120,24 @@ class EsoRex:
             self._memory.learn_recipe(plugin, reading, told)
             known = reading.digest, told
         digest, parameters = known
-        return Recipe(name, plugin, pipeline_of(plugin), digest, read_schemas(parameters))
+        try:
+            libraries = self._libraries(plugin)
+        except OSError as error:
+            return RecipeError(f"a library of recipe {name} cannot be read: {error}")
+        schemas = read_schemas(parameters)
+        return Recipe(name, plugin, pipeline_of(plugin), digest, schemas, libraries.stated, libraries.changed_ns)
+
+    def _libraries(self, plugin: Path) -> Libraries:
+        """Return the libraries that a plugin runs with, asking the dynamic linker where anything changed."""
+        variables = environment(Path())
+        question = question_of(str(self._command), str(plugin), variables)
+        kept = self._memory.known_libraries(question)
+        known = read_libraries(kept) if kept is not None else None
+        if known is not None:
+            return known
+        answer = find_libraries(str(self._command), str(plugin), variables)
+        self._memory.learn_libraries(question, answer)
+        return libraries_in(answer)
 
     def _created_config(self, name: str, plugin: Path) -> str:
         with tempfile.TemporaryDirectory(prefix="esorex-bridge-") as made:

@@ -88,7 +88,7 @@ class Task(Struct, frozen=True):
         step = plain(self.step)
         del step["settings"], step["setup"], step["levels"], step["associations"]  # The statement has what counts.
         recipe = plain(self.recipe)
-        del recipe["parameters"]
+        del recipe["parameters"], recipe["libraries"]
         whole = {
             "version": VERSION,
             "key": self.key,

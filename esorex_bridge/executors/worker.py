@@ -22,6 +22,7 @@ from types import FrameType
 from esorex_bridge.disk.digest import Reading, read_digest
 from esorex_bridge.disk.stamp import stamp_of
 from esorex_bridge.errors import BridgeError, DataError, RecipeError
+from esorex_bridge.esorex.libraries import find_libraries, libraries_in, read_libraries
 from esorex_bridge.esorex.recipe import RecipeRunner
 from esorex_bridge.esorex.runner import EsoRex
 from esorex_bridge.executors.batch_folder import BatchFolder
@@ -120,6 +121,7 @@ class Worker:
         self._workspace = Workspace(folder.root)
         self._runner: RecipeRunner | None = None
         self._plugins: dict[Path, Reading] = {}
+        self._libraries: dict[str, str] = {}
         self._stopped = Event()
         self._abandoned = False
         self._ran_in: Path | None = None
@@ -196,6 +198,20 @@ class Worker:
                 raise RecipeError(f"an earlier step ({key[:12]}…) has no products in {self._folder.path}")
             time.sleep(_LOOK_S)
 
+    def _refuse_other_libraries(self, task: Task) -> None:
+        """Refuse to run a plugin with other libraries than the batch was planned with."""
+        esorex, plugin = task.esorex, str(task.recipe.plugin_path)
+        known = read_libraries(self._libraries.get(plugin, ""))
+        if known is None:
+            self._libraries[plugin] = find_libraries(esorex, plugin, os.environ)
+            known = libraries_in(self._libraries[plugin])
+        others = sorted(name for name, _ in set(known.stated) ^ set(task.statement.libraries))
+        if others and task.statement.libraries:
+            raise RecipeError(
+                f"{', '.join(dict.fromkeys(others))} on {_host()}: not the libraries that the batch was planned with; "
+                f"install the same {task.recipe.pipeline} and CPL on all machines, with the same LD_LIBRARY_PATH"
+            )
+
     def _refuse_other_pipeline(self, task: Task) -> None:
         """Refuse to make with one pipeline what is to be recorded as made with another."""
         if task.step.command:
@@ -208,6 +224,7 @@ class Worker:
                 self._plugins[path] = read_digest(path)
         except OSError as error:
             raise RecipeError(f"{_host()} has no {path} ({error.strerror}); install {task.recipe.pipeline}") from None
+        self._refuse_other_libraries(task)
         if self._plugins[path].digest != task.recipe.plugin:
             raise RecipeError(
                 f"{path} on {_host()} is not the plugin that the batch was planned with; "
@@ -245,6 +262,12 @@ class _NoMemory:
         """Know nothing."""
 
     def learn_recipe(self, plugin: Path, reading: Reading, parameters: str) -> None:
+        """Learn nothing."""
+
+    def known_libraries(self, question: str) -> None:
+        """Know nothing."""
+
+    def learn_libraries(self, question: str, answer: str) -> None:
         """Learn nothing."""
 
 

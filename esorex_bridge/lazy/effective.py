@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from esorex_bridge.esorex.libraries import Libraries, find_libraries, libraries_in, question_of, read_libraries
 from esorex_bridge.lazy.command import Call, DoubtError
 from esorex_bridge.lazy.lazy_store import LazyStore, stamp
 from esorex_bridge.lazy.real import ask
@@ -40,12 +41,16 @@ class RecipeParameter(NamedTuple):
     is_string: bool
 
 
+_NO_LIBRARIES = Libraries()
+
+
 class Plugin(NamedTuple):
-    """The plugin file of a recipe, and the folder that holds nothing but a link to it."""
+    """The plugin file of a recipe, the folder that holds nothing but a link to it, and the libraries it runs with."""
 
     path: str
     digest: str
     narrow: str
+    libraries: Libraries = _NO_LIBRARIES
 
     @property
     def pipeline(self) -> str:
@@ -116,7 +121,7 @@ def parameters_of(call: Call, settings: Settings, plugin: Plugin, real: str, she
     ]
 
 
-def plugin_of(recipe: str, settings: Settings, shelf: LazyStore) -> Plugin:
+def plugin_of(recipe: str, settings: Settings, real: str, shelf: LazyStore) -> Plugin:
     """Return the plugin of a recipe: the one file of its name below the recipe folders.
 
     Raises
@@ -134,7 +139,23 @@ def plugin_of(recipe: str, settings: Settings, shelf: LazyStore) -> Plugin:
     if len(found) != 1:
         raise DoubtError(f"{len(found)} plugins are called {recipe}.so")
     (path,) = found
-    return Plugin(path, shelf.digest_of(path), shelf.narrow(recipe, path))
+    return Plugin(path, shelf.digest_of(path), shelf.narrow(recipe, path), _libraries(real, path, shelf))
+
+
+def _libraries(real: str, plugin: str, shelf: LazyStore) -> Libraries:
+    """Return the libraries that a plugin runs with, asking the dynamic linker where anything changed."""
+    question = question_of(real, plugin, os.environ)
+    name = f"libraries-{hashlib.sha256(question.encode('utf-8', 'surrogateescape')).hexdigest()}"
+    kept = shelf.answer(name)
+    known = read_libraries(kept) if kept is not None else None
+    if known is not None:
+        return known
+    try:
+        answer = find_libraries(real, plugin, os.environ)
+    except OSError as error:
+        raise DoubtError(f"a library cannot be read ({error})") from error
+    shelf.keep_answer(name, answer)
+    return libraries_in(answer)
 
 
 def _below(folder: str, name: str, depth: int) -> list[str]:

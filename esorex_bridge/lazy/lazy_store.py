@@ -212,6 +212,17 @@ class LazyStore:
         for folder in old:
             rmtree(folder, ignore_errors=True)
 
+    def rename(self, older: str, key: str, manifest: Mapping[str, object]) -> None:
+        """Put a step under another key, with the manifest that says so."""
+        import json
+
+        place, folder = self.step(key), self.step(older)
+        with open(f"{folder}/manifest.part", "w", encoding="utf-8") as stream:
+            json.dump(manifest, stream, indent=1)
+        os.replace(f"{folder}/manifest.part", f"{folder}/manifest.json")
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        os.rename(folder, place)
+
     def remove(self, key: str) -> None:
         """Take a step away: first out of sight, then off the disk."""
         with self.scratch() as folder, suppress(FileNotFoundError):

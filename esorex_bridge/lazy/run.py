@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
+import time
+from calendar import timegm
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -17,7 +19,7 @@ from esorex_bridge.lazy.effective import Plugin, Settings, parameters_of, plugin
 from esorex_bridge.lazy.lazy_store import LazyStore, default_place
 from esorex_bridge.lazy.real import become, die_of, run, without_line
 from esorex_bridge.lazy.replay import DamagedError, leave, read_manifest
-from esorex_bridge.lazy.statement import key_of, stated_parameters, statement_of
+from esorex_bridge.lazy.statement import key_of, older_key_of, stated_parameters, statement_of
 
 _NO_LIST = b"Writing of output sof omitted due to previous errors"
 """What EsoRex says of a failed run that was asked for a list of products."""
@@ -62,6 +64,7 @@ def carry_out(real: str, words: Sequence[str]) -> int:
         if _reused(wanted):
             return 0
         with wanted.shelf.locked(wanted.key):
+            _take_over(wanted)
             if _reused(wanted):
                 return 0
             return die_of(_made(real, wanted))
@@ -76,7 +79,7 @@ def _wanted(real: str, words: Sequence[str]) -> Wanted:
     call = take_apart(words)
     shelf = LazyStore(default_place(os.environ))
     settings = settings_of(call, real, shelf)
-    plugin = plugin_of(call.recipe, settings, shelf)
+    plugin = plugin_of(call.recipe, settings, real, shelf)
     parameters = parameters_of(call, settings, plugin, real, shelf)
     frames = frames_of(call.sofs)
     inputs = inputs_of(frames, shelf)
@@ -97,6 +100,22 @@ def _reused(wanted: Wanted) -> bool:
         return False
     _say(f"reused {wanted.call.recipe}, made {manifest['made']} (key {wanted.key[:12]})")
     return True
+
+
+def _take_over(wanted: Wanted) -> None:
+    """Put a run that version 0.1.0 kept under its present key, if all libraries of the recipe are older than it."""
+    statement, changed_ns = wanted.document["statement"], wanted.plugin.libraries.changed_ns
+    older = older_key_of(statement)
+    try:
+        manifest = None if older == wanted.key else read_manifest(wanted.shelf, older)
+    except DamagedError:
+        return
+    if manifest is None or not changed_ns or read_manifest(wanted.shelf, wanted.key) is not None:
+        return
+    made = timegm(time.strptime(manifest["made"], "%Y-%m-%dT%H:%M:%SZ"))
+    if changed_ns < made * 1_000_000_000:
+        wanted.shelf.rename(older, wanted.key, {**manifest, "key": wanted.key, "statement": statement})
+        _say(f"taken over from version 0.1.0 (key {wanted.key[:12]})")
 
 
 def _made(real: str, wanted: Wanted) -> int:

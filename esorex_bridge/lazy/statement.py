@@ -15,7 +15,7 @@ from esorex_bridge.lazy.content import Input
 from esorex_bridge.lazy.effective import Plugin, RecipeParameter, Settings
 from esorex_bridge.lazy.lazy_store import LazyStore
 
-STATEMENT_VERSION = 1
+STATEMENT_VERSION = 2
 """The same number as `run.key.STATEMENT_VERSION`; a test holds both together."""
 
 _SIGNING = ("no-checksum", "no-datamd5")
@@ -26,14 +26,23 @@ def statement_of(
     recipe: str, plugin: Plugin, parameters: Iterable[tuple[str, str]], inputs: Iterable[Input]
 ) -> dict[str, Any]:
     """Return the statement of a run as a document that JSON can hold."""
-    return {
-        "version": STATEMENT_VERSION,
+    libraries = plugin.libraries.stated
+    stated: dict[str, Any] = {
+        "version": STATEMENT_VERSION if libraries else 1,
         "recipe": recipe,
         "pipeline": plugin.pipeline,
         "plugin": plugin.digest,
         "parameters": sorted([name, text] for name, text in parameters),
         "inputs": [[entry.tag, entry.digest] for entry in inputs],
     }
+    if libraries:
+        stated["libraries"] = [list(entry) for entry in libraries]
+    return stated
+
+
+def older_key_of(statement: dict[str, Any]) -> str:
+    """Return the key that a statement had in version 0.1.0, without libraries."""
+    return key_of({**{name: value for name, value in statement.items() if name != "libraries"}, "version": 1})
 
 
 def key_of(statement: dict[str, Any]) -> str:

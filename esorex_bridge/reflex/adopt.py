@@ -152,7 +152,7 @@ def adopted_alike(
 
 
 def _but_inputs(statement: Statement) -> Statement:
-    return replace(statement, inputs=(), parameters=tuple(sorted(statement.parameters)))
+    return replace(statement, inputs=(), parameters=tuple(sorted(statement.parameters)), libraries=())
 
 
 def _contents(statement: Statement, find: Callable[[StepKey], Record | Absent]) -> Counter[tuple[str, str]] | None:

@@ -11,7 +11,7 @@ from esorex_bridge.errors import UserError
 from esorex_bridge.plan.plan import Plan, Step, StepName
 from esorex_bridge.reuse.explain import difference
 from esorex_bridge.reuse.key import Statement
-from esorex_bridge.reuse.record import Absent, How, Record
+from esorex_bridge.reuse.record import TAKEN_OVER, Absent, How, Record
 
 LazyMode = Literal["on", "off", "reflex"]
 """`on`: reuse what was made of the same content, parameters and versions. `off`: run everything. `reflex`: reuse what
@@ -57,7 +57,8 @@ class Reuse(Struct, frozen=True, gc=False):
     @property
     def reason(self) -> str:
         """In words."""
-        return f"made {self.record.made} from the same content, parameters and pipeline"
+        taken_over = f"; {TAKEN_OVER}" if TAKEN_OVER in self.record.warnings else ""
+        return f"made {self.record.made} from the same content, parameters and pipeline{taken_over}"
 
 
 class Execute(Struct, frozen=True, gc=False):

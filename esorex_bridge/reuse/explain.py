@@ -23,6 +23,8 @@ def difference(now: Statement, earlier: Statement | None, chosen: Collection[str
         by_review = f"chosen by review: {_names(mine)}; " if mine else ""
         return f"{by_review}no earlier run of this recipe on these data"
     parts = [*_versions(now, earlier), *_parameters(now, earlier), *_inputs(now, earlier, chosen)]
+    if not parts and now.libraries != earlier.libraries:
+        return "a library of the recipe is later than the earlier run, which does not say what it ran with"
     return "; ".join(parts) or "the order of the inputs differs"
 
 
@@ -31,6 +33,9 @@ def _versions(now: Statement, earlier: Statement) -> Iterator[str]:
         yield f"pipeline {earlier.pipeline} → {now.pipeline}"
     elif now.plugin != earlier.plugin:
         yield f"pipeline {now.pipeline} was rebuilt"
+    elif earlier.libraries and now.libraries != earlier.libraries:
+        other = sorted({name for name, _ in set(now.libraries) ^ set(earlier.libraries)})
+        yield f"{', '.join(other)}: another library"
 
 
 def _parameters(now: Statement, earlier: Statement) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import NewType
 
 from msgspec import Struct
 from msgspec.json import Decoder, Encoder
+from msgspec.structs import replace
 
 from esorex_bridge.definitions.parameters import Parameter
 from esorex_bridge.esorex.recipe import Recipe
@@ -19,11 +20,13 @@ from esorex_bridge.files import Digest
 from esorex_bridge.plan.plan import FileInput, Plan, Step, StepName
 from esorex_bridge.version import __version__
 
-STATEMENT_VERSION = 1
-"""Raised when the meaning of a statement changes; earlier products are then made again."""
+STATEMENT_VERSION = 2
+"""Raised when the meaning of a statement changes. A statement without libraries has the meaning of version 1."""
 
 FILE_WORD = "file "
 """What stands before the digest where a parameter names a file."""
+
+_STEP_WORD = "step:"
 
 StepKey = NewType("StepKey", str)
 """64 hex digits: the SHA-256 of the canonical statement."""
@@ -55,6 +58,9 @@ class Statement(Struct, frozen=True, gc=False):
         Every parameter of the recipe, full name and value, defaults included.
     inputs : tuple of InputStatement
         In the order of the SOF: the first frame gives products their header.
+    libraries : tuple of (str, str)
+        The shared libraries that the plugin runs with, by name: digest, or the name of the file. Empty where they are
+        not known: in records of version 0.1.0 and of Reflex, and for steps of your own.
     """
 
     recipe: str
@@ -62,19 +68,19 @@ class Statement(Struct, frozen=True, gc=False):
     plugin: Digest
     parameters: tuple[tuple[str, str], ...]
     inputs: tuple[InputStatement, ...]
+    libraries: tuple[tuple[str, str], ...] = ()
 
     def canonical(self) -> bytes:
         """Return the text (JSON) that is hashed; labels are for people and are not in it."""
-        return _encode(
-            {
-                "version": STATEMENT_VERSION,
-                "recipe": self.recipe,
-                "pipeline": self.pipeline,
-                "plugin": self.plugin,
-                "parameters": sorted(self.parameters),
-                "inputs": [(entry.category, entry.content) for entry in self.inputs],
-            }
-        )
+        stated = {
+            "version": STATEMENT_VERSION if self.libraries else 1,
+            "recipe": self.recipe,
+            "pipeline": self.pipeline,
+            "plugin": self.plugin,
+            "parameters": sorted(self.parameters),
+            "inputs": [(entry.category, entry.content) for entry in self.inputs],
+        }
+        return _encode({**stated, "libraries": self.libraries} if self.libraries else stated)
 
     def key(self) -> StepKey:
         """Return the hash of the canonical text."""
@@ -112,9 +118,28 @@ def statements(
                 (parameter.schema.name, _stated(parameter.text, files)) for parameter in parameters[step.name]
             ),
             inputs=tuple(_inputs(step, digests, keys)),
+            libraries=recipes[step.recipe].libraries,
         )
         keys[step.name] = found[step.name].key()
     return found, keys
+
+
+def older_keys(stated: Mapping[StepName, Statement], keys: Mapping[StepName, StepKey]) -> dict[StepName, StepKey]:
+    """Return the keys that the steps of a plan had in version 0.1.0, whose statements had no libraries."""
+    older: dict[StepName, StepKey] = {}
+    contents: dict[str, str] = {}
+    for name, statement in stated.items():
+        inputs = tuple(replace(entry, content=_older(entry.content, contents)) for entry in statement.inputs)
+        older[name] = replace(statement, inputs=inputs, libraries=()).key()
+        contents[keys[name]] = older[name]
+    return older
+
+
+def _older(content: str, keys: Mapping[str, str]) -> str:
+    if not content.startswith(_STEP_WORD):
+        return content
+    key, slash, product = content.removeprefix(_STEP_WORD).partition("/")
+    return f"{_STEP_WORD}{keys.get(key, key)}{slash}{product}"
 
 
 def fingerprint(
@@ -134,7 +159,10 @@ def fingerprint(
         Of the files that the plan takes: what changes with their content.
     """
     steps = [(step.name, step.recipe, step.inputs, step.settings) for step in plan.steps]
-    used = [(recipe.name, recipe.pipeline, recipe.plugin, recipe.parameters) for recipe in recipes.values()]
+    used = [
+        (recipe.name, recipe.pipeline, recipe.plugin, recipe.parameters, recipe.libraries)
+        for recipe in recipes.values()
+    ]
     return Fingerprint(sha256(_encode((__version__, STATEMENT_VERSION, steps, used, named, list(stamps)))).hexdigest())
 
 
@@ -149,7 +177,7 @@ def _inputs(step: Step, digests: Mapping[str, Digest], keys: Mapping[StepName, S
         if isinstance(entry, FileInput):
             stated.append(InputStatement(entry.category, digests[entry.file], entry.name))
         else:
-            origin = f"step:{keys[entry.step]}/{entry.words}"
+            origin = f"{_STEP_WORD}{keys[entry.step]}/{entry.words}"
             stated.append(InputStatement(entry.category, origin, f"{entry.words} of {entry.step}"))
     return stated
 

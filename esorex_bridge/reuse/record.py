@@ -13,6 +13,9 @@ from esorex_bridge.reuse.key import StepKey
 ADOPTED = "made by Reflex"
 """How the warning of a record begins that was taken over from a history of Reflex."""
 
+TAKEN_OVER = "recorded by version 0.1.0, and taken over: all libraries of the recipe are older than this record"
+"""Said of a record whose statement had no libraries."""
+
 How = Literal["unless_there", "forced", "reflex"]
 """When to run a step: unless its products are there; in any case; or as Reflex's own rule says."""
 

@@ -117,6 +117,10 @@ class Engine(Struct, frozen=True):
         listed = tuple(resolved)
         there = self.store.find_all(key for ahead in listed for key in ahead.keys.values())
         found = tuple({name: there[key] for name, key in ahead.keys.items()} for ahead in listed)
+        if self.store.has_older():
+            from esorex_bridge.run.takeover import take_over
+
+            found = tuple(take_over(ahead, each, self.store) for ahead, each in zip(listed, found, strict=True))
         if not self.store.has_adopted():
             return found
         return tuple(

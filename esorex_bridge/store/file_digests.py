@@ -147,6 +147,16 @@ class FileDigests(Database):
             row = (str(plugin), self._kept(reading.stamp), reading.digest, parameters)
             self._db.execute("INSERT OR REPLACE INTO recipes VALUES (?, ?, ?, ?)", row)
 
+    def known_libraries(self, question: str) -> str | None:
+        """Return what the dynamic linker answered to a question (JSON)."""
+        row = self._one("SELECT answer FROM libraries WHERE question = ?", (question,))
+        return None if row is None else str(row[0])
+
+    def learn_libraries(self, question: str, answer: str) -> None:
+        """Remember what the dynamic linker answered."""
+        with self._write():
+            self._db.execute("INSERT OR REPLACE INTO libraries VALUES (?, ?)", (question, answer))
+
     # ----- doubt
 
     def known_files(self) -> dict[str, tuple[str, str]]:

@@ -47,6 +47,13 @@ DELETE FROM recipes;
 DELETE FROM foreseen;
 UPDATE products SET stamp = '';
 """,
+    # Statements had no libraries: which records are to be taken over under their new keys, and who answers what.
+    """
+CREATE TABLE older_steps (key TEXT PRIMARY KEY) WITHOUT ROWID;
+INSERT INTO older_steps SELECT key FROM steps;
+CREATE TABLE libraries (question TEXT PRIMARY KEY, answer TEXT NOT NULL) WITHOUT ROWID;
+DELETE FROM foreseen;
+""",
 )
 """The commands that lead from each format to the next, the first from an empty file."""
 

@@ -169,6 +169,26 @@ class SqliteStore(FileDigests, History, Lookup):
             stamp = self._kept(made.stamp)
             yield record.key, position, self._relative(made.file), made.category, made.digest, made.size_bytes, stamp
 
+    # ----- records of version 0.1.0
+
+    def has_older(self) -> bool:
+        """Tell whether there are records of version 0.1.0, whose statements have no libraries."""
+        return bool(self._one("SELECT EXISTS (SELECT 1 FROM older_steps)", ())[0])
+
+    def take_over(self, older: StepKey, record: Record, statement: Statement) -> None:
+        """Put a record of version 0.1.0 under the key that it has now, with its products and end products."""
+        with self._write():
+            self._db.execute("DELETE FROM steps WHERE key = ?", (record.key,))
+            columns = "recipe, dataset, step, ?, made, seconds, sof, ?"
+            self._db.execute(
+                f"INSERT INTO steps SELECT ?, {columns} FROM steps WHERE key = ?",
+                (record.key, statement.document(), json.dumps(record.warnings), older),
+            )
+            for table in ("products", "end_products"):
+                self._db.execute(f"UPDATE OR REPLACE {table} SET key = ? WHERE key = ?", (record.key, older))
+            for table in ("steps", "older_steps"):
+                self._db.execute(f"DELETE FROM {table} WHERE key = ?", (older,))
+
     # ----- end products
 
     def end_products(self, dataset: str, key: StepKey) -> tuple[Path, ...]:

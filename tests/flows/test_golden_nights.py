@@ -18,7 +18,7 @@ from esorex_bridge.cli import main
 from esorex_bridge.demo.archive.tree_xml import tree_document
 from esorex_bridge.demo.nights.catalogue import NIGHTS, make_night
 from tests.golden_files import Golden
-from tests.statements import digest_of, installed_pipelines, key_of, pipeline_of, stated_parameters
+from tests.statements import digest_of, installed_pipelines, key_of, libraries_of, pipeline_of, stated_parameters
 from tests.tiny_fits import fits_of
 
 FOLDERS = {"Raw2Raw": "data_with_raw_calibs", "Raw2Master": "data_with_processed_calibs"}
@@ -173,4 +173,5 @@ def test_every_key_is_the_hash_of_what_the_rule_says(bare: BareNight, esorex: st
         for entry in step["inputs"]:
             if entry["content"].startswith("sha256:"):
                 assert entry["content"] == digest_of(bare.data / f"{entry['name']}.fits")
-        assert step["key"] == key_of(step["recipe"], stated, inputs), step["step"]
+        libraries = libraries_of(step["recipe"])
+        assert step["key"] == key_of(step["recipe"], stated, inputs, libraries=libraries), step["step"]

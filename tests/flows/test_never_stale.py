@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import mmap
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -395,6 +396,46 @@ def test_a_plugin_that_was_replaced_in_place_with_equal_size_and_time_is_noticed
     assert "was rebuilt" in ended.step("naco_img_dark")["reason"]
 
 
+def patched_library(folder: Path) -> dict[str, str]:
+    """Return the environment in which NACO's recipes run with a library of their own that was patched."""
+    (library,) = Path("/usr/lib").glob("*/naco-*/libnaco.so.0")
+    folder.mkdir()
+    shutil.copyfile(library, folder / library.name)
+    change_a_word(folder / library.name)
+    return {"LD_LIBRARY_PATH": str(folder)}
+
+
+def change_a_word(library: Path) -> None:
+    """Change a message in a library, so that it has the same size and time."""
+    state, data = library.stat(), library.read_bytes()
+    changed, times = re.subn(rb"Inter(nal|\d{3}) error", f"Inter{next(_numbers):03d} error".encode(), data)
+    assert times and changed != data
+    with library.open("r+b") as stream:
+        stream.write(changed)
+    put_times_back(library, state)
+
+
+def test_a_patched_library_of_the_pipeline_neither_takes_nor_gives_what_others_made(own: Root, tmp_path: Path) -> None:
+    own.env = patched_library(tmp_path / "patched")
+    ended = own.run()
+    assert set(ended.decisions.values()) == {"execute"}
+    assert "libnaco.so.0: another library" in ended.step("naco_img_dark")["reason"]
+    assert own.run().decisions == NOTHING
+    change_a_word(tmp_path / "patched" / "libnaco.so.0")
+    assert set(own.run("--lazy", "off").decisions.values()) == {"execute"}
+    own.env = {}
+    assert own.run().decisions == NOTHING
+
+
+def test_a_library_that_comes_into_a_folder_of_the_path_is_noticed(own: Root, tmp_path: Path) -> None:
+    (tmp_path / "early").mkdir()
+    own.env = {"LD_LIBRARY_PATH": str(tmp_path / "early")}
+    assert own.run().decisions == NOTHING
+    patched_library(tmp_path / "patched")
+    (tmp_path / "patched" / "libnaco.so.0").rename(tmp_path / "early" / "libnaco.so.0")
+    assert set(own.run().decisions.values()) == {"execute"}
+
+
 def test_an_input_that_is_replaced_while_the_recipe_runs_is_not_recorded(own: Root, tmp_path: Path) -> None:
     frame = own.frame()
     corrected = make_corrected(frame)
@@ -485,6 +526,16 @@ def call(desk: Desk) -> Iterator[Call]:
 def test_another_content_is_noticed_by_esorex_lazy(call: Call, change: Callable[[Path], None]) -> None:
     change(call.frame)
     assert call.runs_again()
+
+
+def test_a_patched_library_is_noticed_by_esorex_lazy(call: Call, tmp_path: Path) -> None:
+    call.desk.env |= patched_library(tmp_path / "patched")
+    assert call.runs_again()
+    assert not call.runs_again()
+    change_a_word(tmp_path / "patched" / "libnaco.so.0")
+    assert call.runs_again()
+    del call.desk.env["LD_LIBRARY_PATH"]
+    assert not call.runs_again()
 
 
 @pytest.mark.parametrize("change", SAME_CONTENT, ids=lambda change: change.__name__)

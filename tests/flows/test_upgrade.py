@@ -95,11 +95,25 @@ def test_a_change_is_explained_by_the_statements_of_old(here: Path, bridge: Brid
     assert re.fullmatch("parameter nsamples (50|100) → 60", ended.step("naco_img_dark")["reason"])
 
 
-def test_keys_of_old_are_the_keys_of_today(left: Path, bridge: Bridge) -> None:
-    steps = bridge("run", "--root", left / "night", "--explain", "--json", *SMALL).json["steps"]
-    with closing(sqlite3.connect(left / "night" / DATABASE)) as db:
+def test_records_of_old_are_put_under_the_keys_of_today_and_that_is_said(here: Path, bridge: Bridge) -> None:
+    steps = bridge("run", "--root", here / "night", "--explain", "--json", *SMALL).json["steps"]
+    with closing(sqlite3.connect(here / "night" / DATABASE)) as db:
         recorded = {key for (key,) in db.execute("SELECT key FROM steps")}
+        older = {key for (key,) in db.execute("SELECT key FROM older_steps")}
     assert {step["key"] for step in steps} < recorded
+    assert len(recorded) == 6 and len(older) == 3
+    assert all("taken over" in step["reason"] for step in steps)
+
+
+def test_with_a_library_that_was_replaced_since_every_recipe_runs(here: Path, bridge: Bridge, tmp_path: Path) -> None:
+    (library,) = Path("/usr/lib").glob("*/naco-*/libnaco.so.0")
+    (tmp_path / "patched").mkdir()
+    shutil.copyfile(library, tmp_path / "patched" / library.name)
+    ended = bridge(
+        "run", "--root", here / "night", "--json", *SMALL, env={"LD_LIBRARY_PATH": str(tmp_path / "patched")}
+    )
+    assert ended.decisions == dict.fromkeys(RECIPES, "execute")
+    assert "a library of the recipe is later than the earlier run" in ended.step("naco_img_dark")["reason"]
 
 
 def test_everything_is_verified_and_the_history_is_told(here: Path, bridge: Bridge) -> None:

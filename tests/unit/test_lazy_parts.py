@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from esorex_bridge.esorex.libraries import Libraries
 from esorex_bridge.esorex.runner import pipeline_of
 from esorex_bridge.files import Digest
 from esorex_bridge.lazy import runs_recipe
@@ -16,22 +18,25 @@ from esorex_bridge.lazy.effective import Plugin
 from esorex_bridge.lazy.lazy_store import LazyStore
 from esorex_bridge.lazy.messages import at_least, filled, with_gaps
 from esorex_bridge.lazy.real import find_real
-from esorex_bridge.lazy.statement import STATEMENT_VERSION, key_of, statement_of
+from esorex_bridge.lazy.statement import STATEMENT_VERSION, key_of, older_key_of, statement_of
 from esorex_bridge.reuse import key as run_key
 from esorex_bridge.reuse.key import InputStatement, Statement
 
-PLUGIN = Plugin("/plugins/naco-4.4.11/naco_img_dark.so", "sha256:1", "/narrow")
+LIBRARIES = (("libcplcore.so.26", "sha256:4"), ("libwcs.so.7", "libwcs.so.7.12"))
+PLUGIN = Plugin("/plugins/naco-4.4.11/naco_img_dark.so", "sha256:1", "/narrow", Libraries(LIBRARIES, 1))
 
 
 def test_the_key_is_the_one_that_the_bridge_takes_for_the_same_run() -> None:
     parameters = (("naco.b", "TRUE"), ("naco.a", "5"))
     inputs = (("CAL_DARK", "sha256:2", "b.fits"), ("CAL_DARK", "sha256:1", "a – copy.fits"))
     statement = Statement(
-        "naco_img_dark", "naco/4.4.11", Digest("sha256:1"), parameters, tuple(InputStatement(*each) for each in inputs)
-    )
+        "naco_img_dark", "naco/4.4.11", Digest("sha256:1"), parameters,
+        tuple(InputStatement(*each) for each in inputs), LIBRARIES,
+    )  # fmt: skip
     mine = statement_of("naco_img_dark", PLUGIN, parameters, [Input(*each) for each in inputs])
     assert key_of(mine) == statement.key()
     assert run_key.STATEMENT_VERSION == STATEMENT_VERSION
+    assert older_key_of(mine) == replace(statement, libraries=()).key()
 
 
 def test_the_pipeline_is_named_as_the_bridge_names_it(tmp_path: Path) -> None:

@@ -1,0 +1,145 @@
+"""The shared libraries that a recipe's plugin runs with: a pipeline's code lies in them, not in the thin plugin.
+
+Which files they are follows from `LD_LIBRARY_PATH`, `ld.so.cache` and the folders that the plugin names, so the dynamic
+linker is asked, once, and its answer is kept with all that it depends on. Libraries of pipelines and of CPL count by
+their digest; general ones (CFITSIO, WCSLIB, GSL, FFTW) by the name of their file, which holds the version; the system's
+own do not count, nor what CFITSIO needs for the network.
+
+Nothing here takes time to load: `esorex-lazy` needs it too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from esorex_bridge.disk.digest import read_digest
+from esorex_bridge.disk.stamp import stamp_of
+
+_VERSION = 1
+_BY_NAME = re.compile(r"lib(cfitsio|wcs|gsl|gslcblas|fftw3[fl]?(_\w+)?)\.so")
+_SYSTEM = re.compile(r"(ld-|linux-|lib(c|m|dl|pthread|rt|util|resolv|gomp|gcc_s|stdc\+\+|ltdl|z|bz2)\.so)")
+_LINKERS = ("/lib64", "/lib", "/libx32", "/lib32")
+_CACHE = "/etc/ld.so.cache"
+_COUNTING = ("LD_LIBRARY_PATH", "LD_PRELOAD")
+_LISTED = re.compile(r"\s*(\S+) => (/.*) \(0x")
+
+
+class Libraries(NamedTuple):
+    """The libraries of a plugin.
+
+    Parameters
+    ----------
+    stated : tuple of (str, str)
+        Name, and digest or name of the file, by name; what a statement holds.
+    changed_ns : int
+        When the last of them, or the plugin, was changed or put there (ctime in ns); 0 where it is not known.
+    """
+
+    stated: tuple[tuple[str, str], ...] = ()
+    changed_ns: int = 0
+
+
+def question_of(esorex: str, plugin: str, variables: Mapping[str, str]) -> str:
+    """Return what the choice of libraries depends on, as text: the same text, the same answer."""
+    counting = {name: variables.get(name, "") for name in _COUNTING}
+    return json.dumps([_VERSION, esorex, plugin, counting], sort_keys=True)
+
+
+def find_libraries(esorex: str, plugin: str, variables: Mapping[str, str]) -> str:
+    """Ask the dynamic linker for the libraries of a plugin, and return the answer as a document to be kept.
+
+    Parameters
+    ----------
+    esorex, plugin : str
+        Paths of both: what EsoRex itself has loaded is not loaded again for the plugin.
+    variables : mapping
+        The environment in which the recipe runs.
+
+    Raises
+    ------
+    OSError
+        If a library cannot be read.
+    """
+    found = {**_listed(plugin, variables), **_listed(esorex, variables)}
+    general = {name: path for name, path in found.items() if _BY_NAME.match(name)}
+    beneath: set[str] = set()
+    for path in general.values():
+        beneath.update(_listed(path, variables))
+    counting = {
+        name: path for name, path in found.items() if name in general or not (_SYSTEM.match(name) or name in beneath)
+    }
+    files = [(name, path, *_stated(name, path, name in general)) for name, path in sorted(counting.items())]
+    folders = {*variables.get("LD_LIBRARY_PATH", "").split(":"), *(os.path.dirname(path) for path in counting.values())}
+    looked_at = [_CACHE, esorex, plugin, *sorted(filter(None, folders))]
+    return json.dumps({"looked_at": [[path, stamp_of(path)] for path in looked_at], "files": files})
+
+
+def read_libraries(document: str) -> Libraries | None:
+    """Return what a kept answer says; None where anything that it depends on has changed since."""
+    try:
+        found: dict[str, Any] = json.loads(document)
+        changed = 0
+        for path, stamp in found["looked_at"]:
+            if stamp_of(path) != stamp:
+                return None
+        for _, path, stamp, _ in found["files"]:
+            if not stamp or stamp_of(path) != stamp:
+                return None
+            changed = max(changed, int(stamp.rpartition(":")[2]))
+        plugin = found["looked_at"][2][1]
+        changed = max(changed, int(plugin.rpartition(":")[2] or 0))
+        return Libraries(tuple((name, content) for name, _, _, content in found["files"]), changed)
+    except (ValueError, KeyError, TypeError, IndexError):
+        return None
+
+
+def libraries_in(document: str) -> Libraries:
+    """Return what an answer says that was given a moment ago."""
+    files = json.loads(document)["files"]
+    times = [int(stamp.rpartition(":")[2]) for _, path, _, _ in files if (stamp := stamp_of(path))]
+    return Libraries(tuple((name, content) for name, _, _, content in files), max(times, default=0))
+
+
+def _stated(name: str, path: str, by_name: bool) -> tuple[str, str]:
+    """Return the stamp of a library, and what is stated of it."""
+    if by_name:
+        return stamp_of(path), os.path.basename(os.path.realpath(path))
+    reading = read_digest(path)
+    return reading.stamp, reading.digest
+
+
+def _listed(program: str, variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the libraries that a program or plugin is loaded with, by name; none where there is no such linker."""
+    linker = _linker()
+    if linker is None or not _is_elf(program):
+        return {}
+    import subprocess
+
+    kept = {name: variables[name] for name in _COUNTING if name in variables}
+    try:
+        done = subprocess.run([linker, "--list", program], env=kept, capture_output=True, timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return {}
+    lines = done.stdout.decode("utf-8", "surrogateescape").splitlines()
+    return {match[1]: match[2] for line in lines if (match := _LISTED.match(line))}
+
+
+def _linker() -> str | None:
+    for folder in _LINKERS:
+        if os.path.isdir(folder):
+            names = sorted(name for name in os.listdir(folder) if re.fullmatch(r"ld-linux.*\.so\.\d+", name))
+            if names:
+                return f"{folder}/{names[0]}"
+    return None
+
+
+def _is_elf(path: str) -> bool:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(4) == b"\x7fELF"
+    except OSError:
+        return False
