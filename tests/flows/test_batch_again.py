@@ -42,6 +42,7 @@ def survive(root: Path, kills: int, seed: int) -> None:
         if (batch_folder(root, "b") / "batch.json").exists():
             words = ("batch", "resume", "b", "--root", root)
     report = report_of(run(*words, "--json"))
+    assert "error" not in report, report
     assert {each["outcome"] for each in report["datasets"]} <= {"done", "reused"}
     assert recorded(root) == {"naco_img_dark": 1, "naco_img_twflat": 1, "naco_img_jitter": DATASETS}
     products = list((root / "reflex_end_products").glob("*/*/*.fits"))
