@@ -22,6 +22,7 @@ from esorex_bridge.definitions.folders import Definitions, user_workflow_folder,
 from esorex_bridge.definitions.parameters import ParameterSetting
 from esorex_bridge.definitions.workflow import Workflow
 from esorex_bridge.errors import DataError, RecipeError, UserError
+from esorex_bridge.esorex.recipe import Recipe
 from esorex_bridge.esorex.runner import EsoRex, find_esorex
 from esorex_bridge.fits.header import read_header
 from esorex_bridge.plan.cascade import make_plan
@@ -165,7 +166,7 @@ class Session:
         return EdpsWorkflow(given, self.settings.edps)
 
     @cached_property
-    def _data(self) -> DataFolder:
+    def data(self) -> DataFolder:
         """The files that a workflow package works on."""
         from esorex_bridge.edps.plan import DataFolder
         from esorex_bridge.organise.from_disk import EDPS_CACHE_FILE, default_places
@@ -178,9 +179,7 @@ class Session:
         """What the workflow package makes of all files, by dataset."""
         if self.edps is None:
             return {}
-        return {
-            dataset.name: (dataset, plan) for dataset, plan in self.edps.plans(self._data, self.settings.parameters)
-        }
+        return {dataset.name: (dataset, plan) for dataset, plan in self.edps.plans(self.data, self.settings.parameters)}
 
     def _plan_by_package(
         self, package: EdpsWorkflow, asked: Dataset, more: Sequence[ParameterSetting]
@@ -195,7 +194,7 @@ class Session:
             return asked, package.plan_of(asked, settings)
         if not more:
             return asked, plan
-        return next(pair for pair in package.plans(self._data, settings) if pair[0].name == asked.name)
+        return next(pair for pair in package.plans(self.data, settings) if pair[0].name == asked.name)
 
     @cached_property
     def workflows(self) -> tuple[Workflow, ...]:
@@ -409,9 +408,9 @@ class Session:
         keys: set[StepKey] = set()
         for mode in DATA_FOLDERS:
             here = Session(replace(self.settings, mode=mode))
-            if not here.data_folder.is_dir():
+            if here.edps is None and not here.data_folder.is_dir():
                 continue
-            resolved = self.engine.resolve(self.plans(here.datasets()))
+            resolved = self.engine.resolve(here.plans(here.datasets()))
             self.engine.find(ahead for ahead in resolved if not isinstance(ahead, Unresolvable))  # takes over old keys
             for ahead in resolved:
                 if isinstance(ahead, Unresolvable):
@@ -424,7 +423,32 @@ class Session:
         from esorex_bridge.run.sof_files import write_sofs
 
         place = folder or self.workspace.root / "sof"
-        return tuple(sof for data, plan in planned for sof in write_sofs(plan, self.made(data, plan), place))
+        return tuple(
+            sof for data, plan in planned for sof in write_sofs(self._with_options(plan), self.made(data, plan), place)
+        )
+
+    def _with_options(self, plan: Plan) -> Plan:
+        """Return a plan with parameters under their names on EsoRex' command line, where they are given in full."""
+        full = {step.recipe for step in plan.steps for setting in step.settings if "." in setting.name}
+        if self.esorex is None or not full:
+            return plan
+        recipes = self.esorex.recipes(full)
+        short = {
+            (name, schema.name): schema.display_name
+            for name, recipe in recipes.items()
+            if isinstance(recipe, Recipe)
+            for schema in recipe.parameters
+        }
+        steps = (
+            replace(
+                step,
+                settings=tuple(
+                    replace(each, name=short.get((step.recipe, each.name), each.name)) for each in step.settings
+                ),
+            )
+            for step in plan.steps
+        )
+        return replace(plan, steps=tuple(steps))
 
     def run(
         self, planned: Iterable[tuple[Dataset, Plan]], reporter: Reporter, started: datetime, dry_run: bool = False
@@ -467,8 +491,10 @@ def refuse_idle_settings(settings: Iterable[ParameterSetting], workflows: Iterab
     """
     by_name = {workflow.name: workflow for workflow in workflows}
     recipes = dict.fromkeys(step.recipe for workflow in by_name.values() for step in workflow.steps)
+    packages = (workflow for workflow in by_name.values() if workflow.source.startswith(PREFIX))
+    tasks = {step.name for workflow in packages for step in workflow.steps}
     for setting in settings:
-        if setting.origin == "--set" and by_name and setting.recipe not in recipes:
+        if setting.origin == "--set" and by_name and setting.recipe not in recipes and setting.recipe not in tasks:
             raise UserError(
                 f"--set {setting.recipe}.{setting.name}: workflow {', '.join(by_name)} has no recipe "
                 f"{setting.recipe}; it has: {', '.join(recipes)}"

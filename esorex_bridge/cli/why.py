@@ -39,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Look everywhere for the name, and print what is known."""
     data = from_disk.load(options.request(args), args.data)
-    lines = (*explain(data, args.what), *_in_plans(args)) or _about_step(args)
+    lines = _about_job(args) or (*explain(data, args.what), *_in_plans(args)) or _about_step(args)
     if not lines:
         names = ", ".join(dataset.name for dataset in data.datasets) or "none"
         raise UserError(f"no dataset, file, category or step '{args.what}' here; datasets: {names}")
@@ -62,6 +62,14 @@ def _in_plans(args: argparse.Namespace) -> tuple[str, ...]:
     except BridgeError:
         return ()  # what cannot be planned has been explained already
     return tuple(line for plan in plans for line in explain_file(plan, name))
+
+
+def _about_job(args: argparse.Namespace) -> tuple[str, ...]:
+    """Return what a workflow package of EDPS makes of a file, dataset or task; nothing where none is used."""
+    from esorex_bridge.session import Session
+
+    with Session(options.settings(args)) as session:
+        return session.edps.explain(session.data, args.what) if session.edps is not None else ()
 
 
 def _about_step(args: argparse.Namespace) -> tuple[str, ...]:

@@ -127,6 +127,8 @@ def _decode(answer: bytes, label: str, names: set[str]) -> Jobs:
 
 def _refuse_strange(jobs: Jobs, label: str, names: set[str]) -> None:
     """Refuse jobs of files that were not named, or on jobs that do not come before: the answer is foreign."""
+    if not names.issuperset(jobs.classified):
+        raise PackageError(f"workflow package {label} answered with files that it was not given")
     for number, job in enumerate(jobs.jobs):
         inputs = [*job.upstream, *(given for each in job.inputs for given in each.jobs)]
         files = [name for name, _ in (*job.main, *(pair for each in job.inputs for pair in each.files))]

@@ -18,6 +18,7 @@ from esorex_bridge.edps.jobs import JobPlanner
 from esorex_bridge.edps.plan import Headers, plan_jobs
 from esorex_bridge.edps.read import read_package
 from esorex_bridge.edps.sources import Sources, gather_sources
+from esorex_bridge.edps.why import explain
 from esorex_bridge.errors import UserError
 from esorex_bridge.fits.header import read_header
 from esorex_bridge.plan.plan import Plan
@@ -73,6 +74,10 @@ class EdpsWorkflow:
             If the package failed or was ended.
         """
         return self._planner(self.jobs(headers), headers, settings).plans()
+
+    def explain(self, headers: Headers, what: str) -> tuple[str, ...]:
+        """Return why a file, dataset, job or task is what it is; nothing where it is none; errors as `plan_jobs`."""
+        return explain(self.jobs(headers), what)
 
     def plan_of(self, dataset: Dataset, settings: Iterable[ParameterSetting] = ()) -> Plan:
         """Return one plan of all targets that the files of a dataset give; errors as `plans`."""

@@ -206,3 +206,39 @@ def test_the_real_package_makes_coadded_images_and_its_second_run_starts_nothing
     assert first["executed"] == 3
     assert [product["category"] for product in first["datasets"][0]["end_products"]] == ["COADDED_IMG"]
     assert call(capsys, *words)["executed"] == 0
+
+
+def test_sof_files_come_with_options_that_esorex_knows(
+    tmp_path: Path, root: Path, esorex: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["sof", "--root", str(root), "--workflow", camera(tmp_path)]) == 0
+    assert "esorex naco_img_twflat --bpm=TRUE " in capsys.readouterr().out
+
+
+def test_why_tells_of_files_and_tasks(tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("why", "--root", str(root), "--workflow", camera(tmp_path))
+    task = "\n".join(call(capsys, *words, "image")["lines"])
+    assert "image of NACO.2016-03-02T00:30:00.076: naco_img_jitter on 5 files, complete" in task
+    assert "dark: dark of NACO.2016-03-01T16:00:00.076, level 0, -0.354" in task
+    used = call(capsys, *words, "NACO.2016-03-01T22:40:40.213")["lines"]
+    assert used == [
+        "NACO.2016-03-01T22:40:40.213: CAL_FLAT_TW in TWILIGHT",
+        "NACO.2016-03-01T22:40:40.213: used by flat of NACO.2016-03-01T22:40:00.076",
+    ]
+    other = call(capsys, *words, "NACO.2016-03-02T00:28:20.076")["lines"]
+    assert other[0].endswith("no rule of the workflow's data sources or masters fits it")
+
+
+SMALL = ("--set", "dark.r=8 8 8 8", "--set", "naco_img_twflat.r=8 8 8 8")
+
+
+def test_clean_keeps_what_a_package_needs_and_a_batch_reuses_it(
+    tmp_path: Path, root: Path, esorex: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = ("--root", str(root), "--workflow", camera(tmp_path), *SMALL)
+    call(capsys, "run", *named)
+    assert call(capsys, "clean", *named, "--dry-run")["folders"] == []
+    jobs = tmp_path / "jobs.yaml"
+    jobs.write_text("batch: all\njobs:\n  - name: all\n    datasets: all\n")
+    batch = call(capsys, "batch", str(jobs), *named)
+    assert batch["steps"]["reused"] == 3, batch["steps"]

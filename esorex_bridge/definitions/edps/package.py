@@ -317,10 +317,27 @@ class Job(Struct, frozen=True):
 
 
 class Jobs(Struct, frozen=True):
-    """All jobs for a request, producers first; `asked` are keywords that were not sent."""
+    """All jobs for a request, producers first.
+
+    Parameters
+    ----------
+    jobs : tuple of Job
+        Those of the targets, and all they need.
+    messages : tuple of str
+        What is worth telling.
+    asked : tuple of str
+        Keywords that were wanted and not sent.
+    no_target : str
+        Why there is no target; empty where there is one.
+    refused : tuple of str
+        What the package tried that it may not do.
+    classified : dict of str to tuple of (str, str)
+        Of each file, the data sources (or `masters`) that it is in, with the tag that it has there.
+    """
 
     jobs: tuple[Job, ...] = ()
     messages: tuple[str, ...] = ()
     asked: tuple[str, ...] = ()
     no_target: str = ""
     refused: tuple[str, ...] = ()
+    classified: dict[str, tuple[tuple[str, str], ...]] = {}

@@ -240,6 +240,27 @@ class Planner:
         kept = {getattr(file, "name", "") for file in (*seen.input_files, *seen.associated_files)}
         job.dropped = {file.name for file in (*job.raws, *associated)} - kept
 
+    def classified(self) -> dict[str, list[tuple[str, str]]]:
+        """Return the data sources that each file is in, and the classes that it may stand in for as a master."""
+        found: dict[str, list[tuple[str, str]]] = {file.name: [] for file in self.files}
+        sources: dict[int, DataSource] = {}
+        rules: dict[int, Any] = {}
+        for task in self.tasks:
+            branches = list(branches_of(task))
+            for source in (task.main_input, *(branch.source for branch in branches)):
+                if isinstance(source, DataSource):
+                    sources[id(source)] = source
+            rules.update({id(rule): rule for branch in branches if isinstance(branch.source, Task)
+                          for rule in branch.classes})  # fmt: skip
+        for source in sources.values():
+            for file in self.members_of(source):
+                found[file.name].append((source.name, file.classification))
+        for rule in rules.values():
+            for offer in self._masters_of(rule):
+                if ("masters", tag_of(rule)) not in found[offer.header.name]:
+                    found[offer.header.name].append(("masters", tag_of(rule)))
+        return found
+
     # ----- the answer
 
     def document(self, targets: list[Task]) -> list[dict[str, Any]]:
@@ -390,4 +411,5 @@ def plan(module: ModuleType, request: dict[str, Any]) -> dict[str, Any]:
     except LookupError as error:
         return {"no_target": str(error)}
     jobs = planner.document(targets)
-    return {"jobs": jobs, "messages": planner.calls.messages, "asked": sorted(asked)}
+    classified = planner.classified()
+    return {"jobs": jobs, "messages": planner.calls.messages, "asked": sorted(asked), "classified": classified}
