@@ -242,3 +242,23 @@ def test_clean_keeps_what_a_package_needs_and_a_batch_reuses_it(
     jobs.write_text("batch: all\njobs:\n  - name: all\n    datasets: all\n")
     batch = call(capsys, "batch", str(jobs), *named)
     assert batch["steps"]["reused"] == 3, batch["steps"]
+
+
+def test_all_products_but_those_rejected_come_in_by_run_and_batch_alike(
+    tmp_path: Path, root: Path, esorex: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = camera(tmp_path)
+    workflow = tmp_path / "packages" / "camera" / "camera_wkf.py"
+    others = '"NACO_IMG_DARK_HOT", "NACO_IMG_DARK_COLD", "NACO_IMG_DARK_DEV", "MASTER_IMG_FLAT_ERRMAP", mode="REJECT"'
+    workflow.write_text(workflow.read_text().replace("with_input_filter(FLAT, DARK)", f"with_input_filter({others})"))
+    jobs = tmp_path / "jobs.yaml"
+    jobs.write_text("batch: all\njobs:\n  - name: all\n    datasets: all\n")
+    named = ("--root", str(root), "--workflow", name, *SMALL)
+    image = next(step for step in call(capsys, "plan", *named)["steps"] if step["task"] == "image")
+    assert [entry.get("product") for entry in image["inputs"]][-2:] == ["*", "*"]
+    call(capsys, "batch", str(jobs), *named)
+    again = call(capsys, "run", *named)
+    assert again["executed"] == 0
+    sof = next(Path(step["sof"]) for step in again["datasets"][0]["steps"] if step["recipe"] == "naco_img_jitter")
+    tags = [line.split()[1] for line in sof.read_text().splitlines()]
+    assert sorted(tags[5:]) == ["MASTER_IMG_FLAT", "MASTER_IMG_FLAT_BADPIX", "NACO_IMG_DARK_AVG"]
