@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from esorex_bridge.cli import output
 from esorex_bridge.definitions.edps.options import PREFIX
@@ -13,6 +16,7 @@ from esorex_bridge.errors import UserError
 
 if TYPE_CHECKING:
     from esorex_bridge.definitions.comparison import ComparedAssociation
+    from esorex_bridge.definitions.differences import ComparedField
     from esorex_bridge.definitions.inspection import Finding
     from esorex_bridge.definitions.oca.rules import Rules
     from esorex_bridge.definitions.workflow import Workflow
@@ -21,7 +25,7 @@ EXAMPLE = (
     "esorex-bridge workflows\n  esorex-bridge workflows check naco my_hawki.yaml\n"
     "  esorex-bridge workflows import /usr/share/cpl-plugins/naco-4.4.11/gasgano/config/naco.oca > naco.yaml"
 )
-ACTIONS = ("list", "show", "check", "import")
+ACTIONS = ("list", "show", "check", "compare", "import")
 INSTRUMENTS = {"naco": ["NAOS+CONICA", "NACO"], "giraf": ["GIRAFFE", "GIRAF"]}
 """INSTRUME where it is not the name of the rule file in capitals."""
 
@@ -53,6 +57,8 @@ def run(args: argparse.Namespace) -> int:
     """Do what was asked."""
     if args.action == "import":
         return _import(args)
+    if args.action == "compare":
+        return _compare(args)
     packages = [name for name in args.names if name.startswith(PREFIX)]
     if packages:
         return _packages(args, packages)
@@ -71,6 +77,42 @@ def run(args: argparse.Namespace) -> int:
         columns = ("name", "instruments", "what", "state", "versions", "sources")
         output.table(columns, (*map(_row, chosen), *(() if args.names else edps_workflows.rows())))
     return 0
+
+
+def _compare(args: argparse.Namespace) -> int:
+    """Print where two definitions, or a definition and a package of EDPS, differ."""
+    from esorex_bridge.definitions.differences import compare_workflows
+
+    if len(args.names) != 2:
+        raise UserError("compare takes two definitions, such as: esorex-bridge workflows compare naco edps:naco")
+    (left, by_left), (right, by_right) = (_side(name, args) for name in args.names)
+    compared = compare_workflows(left, right, (by_left, by_right))
+    differing = [each for each in compared if not each.same]
+    if args.json:
+        rows = [{"same": each.same, **msgspec.to_builtins(each)} for each in compared]
+        output.emit_json({"left": left.name, "right": right.name, "differ": len(differing), "compared": rows})
+        return 0
+    output.table(
+        ("recipe", "steps", "calibration", "what", left.name, right.name),
+        map(_compared_row, compared if args.verbose else differing),
+    )
+    print(f"compared: {len(compared)}; different: {len(differing)}{'' if args.verbose else ' (all with -v)'}")
+    return 0
+
+
+def _side(name: str, args: argparse.Namespace) -> tuple[Workflow, Mapping[tuple[str, str], str]]:
+    """Return a definition or package, and what of it functions decide."""
+    from esorex_bridge.cli import edps_workflows
+    from esorex_bridge.definitions.edps.as_workflow import functions_of
+
+    if not name.startswith(PREFIX):
+        return _chosen([name])[0], {}
+    (package,) = edps_workflows.open_packages([name], args)
+    return package.workflow, functions_of(package.package)
+
+
+def _compared_row(each: ComparedField) -> tuple[str, ...]:
+    return (each.recipe, " / ".join(dict.fromkeys(each.steps)), each.category or "-", each.field, each.left, each.right)
 
 
 def _packages(args: argparse.Namespace, names: list[str]) -> int:

@@ -39,6 +39,18 @@ def workflow_of(package: Package, parameter_set: str | None = None) -> Workflow:
     )
 
 
+def functions_of(package: Package) -> dict[tuple[str, str], str]:
+    """Return, by task and category, the functions that decide about an association, which a definition cannot hold."""
+    converter = _Converter(package, None)
+    found: dict[tuple[str, str], dict[str, None]] = {}
+    for task in package.description.tasks:
+        for branch in task.branches():
+            for category in converter.categories(branch):
+                names = {f"function {rule.function}": None for rule in branch.rules if rule.function}
+                found.setdefault((task.name, category), {}).update(names)
+    return {place: ", ".join(names) for place, names in found.items() if names}
+
+
 class _Converter:
     def __init__(self, package: Package, parameter_set: str | None) -> None:
         self._description = package.description
@@ -107,11 +119,12 @@ class _Converter:
     def _calibrations(self, given: AssociatedInput) -> Iterator[Calibration]:
         required = all(branch.min_ret > 0 and branch.condition is None for branch in given.branches)
         for place, branch in enumerate(given.branches):
-            for category in self._categories(branch):
+            for category in self.categories(branch):
                 # What only a later branch has is wanted where the first finds nothing.
                 yield self._calibration(category, branch, required and place == 0 and not given.alternatives)
 
-    def _categories(self, branch: Branch) -> tuple[str, ...]:
+    def categories(self, branch: Branch) -> tuple[str, ...]:
+        """Return the categories that an input brings."""
         if branch.kind == "task":
             return branch.categories
         source = self._description.source(branch.name)
