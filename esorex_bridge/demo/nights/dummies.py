@@ -38,11 +38,11 @@ def _dummy(number: int, size_bytes: int) -> ArchiveFile:
         ("MJD-OBS", mjd(start)),
         ("ARCFILE", f"{dp_id}.fits"),
     )
-    build: Callable[[], bytes] = partial(_content, dp_id, size_bytes)
+    build: Callable[[], bytes] = partial(dummy_content, dp_id, size_bytes)
     return ArchiveFile(dp_id, "DUMMY", keywords, build, estimated_bytes=size_bytes)
 
 
-def _content(dp_id: DpId, size_bytes: int) -> bytes:
+def dummy_content(dp_id: DpId, size_bytes: int) -> bytes:
     """Return a header of one block that names the file, and bytes that are the same in all files of that size."""
     data_blocks = max(1, size_bytes // BLOCK - 1)
     values = {
