@@ -391,6 +391,8 @@ def test_a_full_disk_stops_with_a_clear_error_and_keeps_what_was_verified(frames
                 client.fetch(names, disk, parallel=1)
             assert caught.value.report.files
             assert all(file.here for file in caught.value.report.files)
+            verified = {file.name for file in caught.value.report.files}
+            assert verified == set(existing(disk)) and f"the {len(verified)} files verified so far" in str(caught.value)
             for file in existing(disk).values():
                 verify_fits(file)
     finally:
