@@ -7,7 +7,6 @@ delivered before and still holds that content is not delivered again; what was e
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -19,23 +18,20 @@ from typing import Literal, get_args
 from msgspec import Struct
 from msgspec.structs import replace
 
-from esorex_bridge.disk.atomic import WriteError, copy_whole, write_whole
+from esorex_bridge.disk.atomic import WriteError, copy_whole
 from esorex_bridge.disk.digest import Reading
 from esorex_bridge.errors import DataError, UserError
 from esorex_bridge.files import Digest
 from esorex_bridge.fits.header import read_header
 from esorex_bridge.fits.verify import read_fits, verify_fits
+from esorex_bridge.provenance.beside import add_provenance
 from esorex_bridge.reuse.record import Product, Record
-from esorex_bridge.run.origin import origin_of
 from esorex_bridge.store.step_store import SqliteStore
 from esorex_bridge.workspace.folders import Workspace, safe_name
 from esorex_bridge.workspace.locks import locked
 
 REFLEX_PATTERN = "HIERARCH.ESO.OBS.NAME,'_',HIERARCH.ESO.PRO.CATG"
 """How Reflex names end products: keywords, and texts in quotes, by commas."""
-
-PROVENANCE = "provenance.json"
-_PROVENANCE_VERSION = 1
 
 CopyMode = Literal["copy", "link"]
 ExistsMode = Literal["append_version", "overwrite", "stop"]
@@ -118,7 +114,7 @@ def deliver(
             return earlier
         place = workspace.end_products / f"{started:%Y-%m-%dT%H:%M:%S}" / safe_name(dataset)
         contents = {product.path: product.digest for product in record.products}
-        delivered = place_products(contents, place, dataset)
+        delivered = place_products(contents, place, dataset, store=store)
         store.record_end_products(dataset, record.key, {each.target: each.reading for each in delivered})
         record_for_reflex(workspace.reflex_database(workflow), dataset, delivered, started)
         return tuple(
@@ -128,7 +124,11 @@ def deliver(
 
 
 def place_products(
-    contents: Mapping[Path, Digest | None], place: Path, dataset: str, rule: DeliveryRule = _RULE
+    contents: Mapping[Path, Digest | None],
+    place: Path,
+    dataset: str,
+    rule: DeliveryRule = _RULE,
+    store: SqliteStore | None = None,
 ) -> tuple[Delivered, ...]:
     """Bring products into a dataset's folder of end products, with README and provenance beside them.
 
@@ -142,6 +142,8 @@ def place_products(
         Its name, for the README.
     rule : DeliveryRule
         Names and places them.
+    store : SqliteStore, optional
+        Knows how they were made; without it their headers tell, as far as they do.
 
     Raises
     ------
@@ -151,8 +153,7 @@ def place_products(
         If the folder cannot be written.
     """
     delivered = tuple(place_product(source, digest, place, rule) for source, digest in contents.items())
-    told = [origin_of(each.target) for each in delivered]
-    _add_to_provenance(place / PROVENANCE, dataset, told)
+    add_provenance(place, {each.target: each.reading.digest for each in delivered}, store)
     _add_to_readme(place, dataset, (each.target for each in delivered))
     return delivered
 
@@ -238,22 +239,6 @@ def _holds(target: Path, source: Path, content: Digest) -> bool:
     with suppress(DataError):
         return verify_fits(target, checksums=False).digest == content
     return False
-
-
-def _add_to_provenance(path: Path, dataset: str, told: Sequence[Mapping[str, object]]) -> None:
-    """Write where the end products of a dataset come from, beside those of its other steps."""
-    here = {str(each["product"]) for each in told}
-    kept = [each for each in _earlier_provenance(path) if each.get("product") not in here]
-    document = {"version": _PROVENANCE_VERSION, "dataset": dataset, "products": [*kept, *told]}
-    write_whole(path, json.dumps(document, indent=1) + "\n")
-
-
-def _earlier_provenance(path: Path) -> list[dict[str, object]]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))["products"]
-        return [each for each in found if isinstance(each, dict)]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
 
 
 def _add_to_readme(place: Path, dataset: str, targets: Iterable[Path]) -> None:

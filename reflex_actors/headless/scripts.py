@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from esorex_bridge.errors import BridgeError
+from esorex_bridge.provenance.beside import add_provenance, store_above
 from esorex_bridge.run.delivery import delivery_rule, place_product, record_for_reflex
 from reflex_actors.actors import NAMES
 from reflex_actors.headless.director import Fire
@@ -257,6 +258,9 @@ def _rename(node: Node, run: Running) -> None:
     rule = delivery_rule(node.text("RenameKeywords"), node.text("CopyMode", "copy"), node.text("OutputExistsMode"))
     place = Path(node.text("FinalProductDirectory"), node.text("SubDir"))
     delivered = [place_product(Path(file.name), None, place, rule) for file in sof.files]
+    if delivered:
+        with store_above(delivered[0].source) as store:
+            add_provenance(place, {each.target: each.reading.digest for each in delivered}, store)
     if delivered and (database := node.text("BookkeepingDB")):
         record_for_reflex(Path(database), sof.dataset, delivered, datetime.now())
     targets = {str(each.source): str(each.target) for each in delivered}

@@ -417,14 +417,12 @@ def test_end_products_of_run_are_in_the_bookkeeping(root: Path, bridge: Bridge) 
     assert delivered(root) == {(DATASET, "SYNTH-001_COADDED_IMG.fits")}
 
 
-@seen("the actor that collects products notes none in Reflex's bookkeeping")
 def test_end_products_of_actors_are_in_the_bookkeeping(root: Path, data: Path, actors: Actors) -> None:
     answers = cascade(actors, data, RECIPES, in_sop=SOP)
     assert all(answer.status == 0 for each in answers.values() for answer in each)
     assert delivered(root) == {(DATASET, "SYNTH-001_COADDED_IMG.fits")}
 
 
-@seen("run delivers without provenance.json")
 def test_end_products_of_run_have_their_provenance(root: Path, bridge: Bridge) -> None:
     assert bridge("run", "--root", root, *SMALL).code == 0
     (end,) = (root / "reflex_end_products").glob("*/*/*.fits")
