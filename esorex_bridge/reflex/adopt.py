@@ -188,7 +188,7 @@ def _reusable(
     inputs = tuple(_stated(file, execution, store) for file in execution.inputs)
     products = _products(execution, recipe)
     parameters = tuple((each.schema.name, each.text) for each in _parameters(execution, recipe))
-    statement = Statement(recipe.name, recipe.pipeline, recipe.plugin, parameters, inputs)
+    statement = Statement(recipe.name, recipe.pipeline, recipe.plugin, parameters, inputs, recipe.libraries)
     record = Record(
         key=statement.key(),
         products=products,
