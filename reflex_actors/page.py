@@ -6,16 +6,26 @@ elsewhere, and all texts are escaped.
 
 from __future__ import annotations
 
+import os
 import secrets
+import shutil
+import socket
+import subprocess
 import sys
 import threading
 import webbrowser
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Generic, TypeVar
 from urllib.parse import parse_qs
+
+from reflex_actors.ports import ActorError
 
 LARGEST_ANSWER_BYTES = 1_000_000
 
@@ -27,10 +37,35 @@ body { font: 15px sans-serif; margin: 2em auto; max-width: 70em; padding: 0 1em;
 table { border-collapse: collapse; margin: 1em 0 }
 td, th { border: 1px solid #ccc; padding: .3em .6em; text-align: left } th { background: #f2f2f2 }
 .used { background: #eaf5e4 } .said { background: #fff3cd; padding: .6em; border-radius: .3em }
+.stop { border-top: 1px solid #ccc; margin-top: 2em; padding-top: 1em }
 button { font-size: 1em; padding: .5em 1.2em; margin-right: 1em } img { image-rendering: pixelated; max-width: 100% }
 input[type=text], input[type=number] { width: 14em } pre { background: #f8f8f8; padding: .8em; overflow-x: auto }
 """
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; frame-ancestors 'none'"
+
+
+STOP = "stop the workflow"
+_X_PORT = 6000
+_OPENER = "open" if sys.platform == "darwin" else "xdg-open"
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a page is waited for, in seconds.
+
+    Parameters
+    ----------
+    first_s : float
+        Until a browser asks for it.
+    answer_s : float
+        From then on, until the answer comes.
+    """
+
+    first_s: float
+    answer_s: float
+
+
+PATIENCE = Patience(first_s=120, answer_s=4 * 3600)
 
 
 class InvalidFormError(Exception):
@@ -57,41 +92,117 @@ class Question(Generic[Answer]):
 
 
 def can_show(environment: Mapping[str, str]) -> bool:
-    """Tell whether a window can be opened."""
-    return bool(environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY") or sys.platform == "darwin")
+    """Tell whether a window can be opened: a display is named, and somebody answers there."""
+    if sys.platform == "darwin":
+        return True
+    wayland = environment.get("WAYLAND_DISPLAY", "")
+    if wayland and _answers(str(Path(environment.get("XDG_RUNTIME_DIR", "/"), wayland))):
+        return True
+    host, colon, number = environment.get("DISPLAY", "").rpartition(":")
+    number = number.partition(".")[0]
+    if not colon or not number.isdigit():
+        return False
+    if host in ("", "unix"):
+        return any(map(_answers, (f"/tmp/.X11-unix/X{number}", f"\0/tmp/.X11-unix/X{number}")))
+    return _answers((host, _X_PORT + int(number)))
 
 
-def ask(question: Question[Answer], show: Callable[[str], object] = webbrowser.open) -> Answer | None:
-    """Show a page and wait for the answer.
+def _answers(place: str | tuple[str, int]) -> bool:
+    family = socket.AF_UNIX if isinstance(place, str) else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(place)
+        except OSError:
+            return False
+    return True
+
+
+def open_browser(page: Path) -> bool:
+    """Open a file in the user's browser; return whether one could be started, which does not say that it shows it."""
+    words = os.environ.get("BROWSER", "").partition(os.pathsep)[0].split() or [_OPENER]
+    command = shutil.which(words[0])
+    if command is None:
+        return webbrowser.open(page.as_uri())
+    # In a thread, because some browsers stay in the foreground until their window is closed.
+    start = partial(subprocess.run, [command, *words[1:], page.as_uri()], stdin=subprocess.DEVNULL, capture_output=True)
+    threading.Thread(target=start, kwargs={"check": False, "start_new_session": True}, daemon=True).start()
+    return True
+
+
+class StoppedError(ActorError):
+    """The user stopped the workflow on a page."""
+
+
+def ask(
+    question: Question[Answer],
+    show: Callable[[Path], object] = open_browser,
+    patience: Patience = PATIENCE,
+) -> Answer | None:
+    """Show a page and wait for the answer, but not for ever.
+
+    The address holds a secret, so it stands in a file that only the user can read, and the browser is given that file:
+    what stands on a command line, everybody on the machine can read.
 
     Parameters
     ----------
     question : Question
         What to ask.
     show : callable
-        Opens an address, and returns false where it cannot.
+        Opens a file, and returns false where it cannot.
+    patience : Patience
+        How long to wait.
 
     Returns
     -------
     answer or None
-        None where no page could be shown.
+        None where no page could be shown, or no answer came in time; a line on stderr says so.
+
+    Raises
+    ------
+    StoppedError
+        If the user stops the workflow.
     """
     desk: _Desk[Answer] = _Desk(question)
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(desk))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
-    address = f"http://127.0.0.1:{server.server_port}/{desk.secret}"
     desk.host = f"127.0.0.1:{server.server_port}"
     try:
-        if not show(address):
-            return None
-        sys.stderr.write("waiting for the answer in the browser window …\n")
-        desk.answered.wait()
-        return desk.answer
+        with _redirection(f"http://{desk.host}/{desk.secret}") as page:
+            if not show(page):
+                return None
+            sys.stderr.write(f"waiting for the answer in the browser; if no page opens, open {page}\n")
+            answer = _wait(desk, patience)
+        if desk.stopped:
+            raise StoppedError("stopped by the user")
+        return answer
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def _wait(desk: _Desk[Answer], patience: Patience) -> Answer | None:
+    if not desk.seen.wait(patience.first_s):
+        sys.stderr.write(f"no browser came within {patience.first_s:g} s, so the workflow goes on without an answer\n")
+    elif not desk.answered.wait(patience.answer_s):
+        sys.stderr.write(f"no answer came within {patience.answer_s:g} s, so the workflow goes on without it\n")
+    return desk.answer
+
+
+@contextmanager
+def _redirection(address: str) -> Iterator[Path]:
+    """Write a page that leads to an address, for the user's eyes alone, and remove it at the end."""
+    with TemporaryDirectory(prefix="esorex-bridge-page-") as folder:
+        page = Path(folder, "page.html")
+        page.touch(mode=0o600, exist_ok=False)
+        page.write_text(
+            '<!doctype html><meta charset="utf-8"><meta name="referrer" content="no-referrer">'
+            f'<meta http-equiv="refresh" content="0;url={address}"><a href="{address}">Continue</a>\n',
+            encoding="utf-8",
+        )
+        yield page
 
 
 class _Desk(Generic[Answer]):
@@ -101,17 +212,23 @@ class _Desk(Generic[Answer]):
         self.question = question
         self.secret = secrets.token_urlsafe(24)
         self.host = ""
+        self.seen = threading.Event()
         self.answered = threading.Event()
+        self.stopped = False
         self.answer: Answer | None = None
 
     def page(self, form: Form, problem: str = "") -> str:
         """Return the page."""
         said = f'<p class="said">{escape(problem)}</p>' if problem else ""
         inside = self.question.body(form, problem)
-        return _document(self.question.title, f'{said}<form method="post" autocomplete="off">{inside}</form>')
+        stop = f'<p class="stop"><button name="do" value="{STOP}">Stop the workflow</button></p>'
+        return _document(self.question.title, f'{said}<form method="post" autocomplete="off">{inside}{stop}</form>')
 
     def take(self, form: Form) -> str:
         """Take what was filled in, and return the page to show."""
+        if form.get("do") == STOP:
+            self.stopped = True
+            return _document(self.question.title, "<p>The workflow is stopped. This window can be closed.</p>")
         try:
             self.answer = self.question.read(form)
         except InvalidFormError as error:
@@ -130,11 +247,13 @@ def _handler(desk: _Desk[Answer]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if self._is_meant():
+                desk.seen.set()
                 self._send(200, desk.page({}))
 
         def do_POST(self) -> None:
             if not self._is_meant():
                 return
+            desk.seen.set()
             length = self.headers.get("Content-Length", "0")
             if not length.isdigit() or int(length) > LARGEST_ANSWER_BYTES:
                 self._send(413, "too much")
@@ -142,7 +261,7 @@ def _handler(desk: _Desk[Answer]) -> type[BaseHTTPRequestHandler]:
             sent = parse_qs(self.rfile.read(int(length)).decode(errors="replace"), keep_blank_values=True)
             page = desk.take({key: values[-1] for key, values in sent.items()})
             self._send(200, page)
-            if desk.answer is not None:
+            if desk.answer is not None or desk.stopped:
                 desk.answered.set()
 
         def log_message(self, format: str, *args: object) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,11 +14,19 @@ from tests.flows.reflex_driver import ReflexDriver
 
 BROWSER = """#!/usr/bin/python3
 import html, re, sys, urllib.parse, urllib.request
-page = urllib.request.urlopen(sys.argv[1]).read().decode()
+address = re.search('url=([^"]*)', urllib.request.urlopen(sys.argv[1]).read().decode()).group(1)
+page = urllib.request.urlopen(address).read().decode()
 open({seen!r}, "w").write(page)
 form = {form}
-urllib.request.urlopen(sys.argv[1], urllib.parse.urlencode(form).encode()).read()
+urllib.request.urlopen(address, urllib.parse.urlencode(form).encode()).read()
 """
+
+
+@pytest.fixture
+def display() -> Iterator[str]:
+    """Return a display where somebody answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"127.0.0.1:{server.getsockname()[1] - 6000}"
 
 
 @pytest.fixture
@@ -25,14 +35,14 @@ def reflex(tmp_path: Path, empty_home: Path) -> ReflexDriver:
     return ReflexDriver(install(tmp_path / "actors").folder, tmp_path / "scratch", empty_home)
 
 
-def with_browser(reflex: ReflexDriver, folder: Path, form: str) -> Path:
+def with_browser(reflex: ReflexDriver, folder: Path, form: str, display: str) -> Path:
     """Give Reflex a display and a browser that fills in a form; return where the browser keeps what it saw."""
     place = folder / "bin"
     place.mkdir()
     seen = folder / "seen.html"
     (place / "xdg-open").write_text(BROWSER.format(seen=str(seen), form=form))
     (place / "xdg-open").chmod(0o755)
-    reflex.variables.update({"DISPLAY": ":99", "PATH": f"{place}:/usr/bin:/bin"})
+    reflex.variables.update({"DISPLAY": display, "PATH": f"{place}:/usr/bin:/bin"})
     return seen
 
 
@@ -65,8 +75,8 @@ def test_the_contract_of_an_interactive_script(reflex: ReflexDriver) -> None:
     assert "in_sof_rec_orig" in ended.stderr
 
 
-def test_a_user_runs_a_recipe_again(reflex: ReflexDriver, tmp_path: Path) -> None:
-    seen = with_browser(reflex, tmp_path, '{"do": "again", "p.hot_t": "12", "quiet": "1"}')
+def test_a_user_runs_a_recipe_again(reflex: ReflexDriver, tmp_path: Path, display: str) -> None:
+    seen = with_browser(reflex, tmp_path, '{"do": "again", "p.hot_t": "12", "quiet": "1"}', display)
     found = reflex.ok("tune_recipe.py", **TUNING, enable="true")
     assert "hot_t" in seen.read_text()
     assert (found["iteration_complete"], found["set_enable"]) == ("false", "false")
@@ -74,8 +84,8 @@ def test_a_user_runs_a_recipe_again(reflex: ReflexDriver, tmp_path: Path) -> Non
     assert "out_sof" not in found
 
 
-def test_a_window_is_not_opened_where_nobody_wants_it(reflex: ReflexDriver, tmp_path: Path) -> None:
-    seen = with_browser(reflex, tmp_path, "{}")
+def test_a_window_is_not_opened_where_nobody_wants_it(reflex: ReflexDriver, tmp_path: Path, display: str) -> None:
+    seen = with_browser(reflex, tmp_path, "{}", display)
     assert reflex.ok("tune_recipe.py", **TUNING)["set_enable"] == "false"
     assert not seen.exists()
 
@@ -86,13 +96,13 @@ CHOOSE_OTHER = r"""dict(
 
 
 def test_a_choice_among_calibrations_is_kept_and_counts(
-    reflex: ReflexDriver, small_archive: EmbeddedArchive, tmp_path: Path
+    reflex: ReflexDriver, small_archive: EmbeddedArchive, tmp_path: Path, display: str
 ) -> None:
     data = tmp_path / "root" / "reflex_input" / "naco"
     reflex.ok(
         "calselector_fetch.py", data_dir=str(data), dp_ids="NACO.2016-03-02T00:30:00.076", archive=small_archive.url
     )
-    seen = with_browser(reflex, tmp_path, CHOOSE_OTHER)
+    seen = with_browser(reflex, tmp_path, CHOOSE_OTHER, display)
     found = reflex.ok("review_association.py", data_dir=str(data), enable="true")
     assert "NACO.2016-03-02T00:30:00.076_tpl" in seen.read_text()
     assert found["out_data_dir"] == str(data)
@@ -100,3 +110,9 @@ def test_a_choice_among_calibrations_is_kept_and_counts(
     kept = (tmp_path / "root" / "choices.yaml").read_text()
     assert "DARK: NACO" in kept
     assert "Chosen by you" in reflex.ok("organise_datasets.py", data_dir=str(data))["messages"]
+
+
+def test_a_display_without_a_server_never_holds_a_workflow_up(reflex: ReflexDriver, tmp_path: Path) -> None:
+    seen = with_browser(reflex, tmp_path, "{}", ":4711")
+    assert reflex.ok("tune_recipe.py", **TUNING, enable="true")["iteration_complete"] == "true"
+    assert not seen.exists()

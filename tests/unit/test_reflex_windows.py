@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import socket
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -15,7 +17,16 @@ import pytest
 from astropy.io import fits
 
 from reflex_actors.actors.tune_recipe import Verdict, outputs, question
-from reflex_actors.page import Form, InvalidFormError, Question, ask, can_show
+from reflex_actors.page import (
+    Form,
+    InvalidFormError,
+    Patience,
+    Question,
+    StoppedError,
+    ask,
+    can_show,
+    open_browser,
+)
 from reflex_actors.preview import png, preview
 from reflex_actors.sof_json import FitsFile, RecipeParameter, SetOfFiles
 
@@ -26,6 +37,11 @@ SOP = (
 )
 
 
+def address_in(page: Path) -> str:
+    """Return where a page leads to."""
+    return page.read_text().partition("url=")[2].partition('"')[0]
+
+
 class Browser:
     """A browser that fills in what a test tells it."""
 
@@ -33,8 +49,8 @@ class Browser:
         self.answers, self.also, self.pages = answers, also, []
         self.thread = threading.Thread(target=self._work)
 
-    def __call__(self, address: str) -> bool:
-        self.address = address
+    def __call__(self, page: Path) -> bool:
+        self.address = address_in(page)
         self.thread.start()
         return True
 
@@ -87,9 +103,61 @@ def test_nobody_else_can_look_or_answer() -> None:
     assert len(browser.address.rsplit("/", 1)[1]) >= 30
 
 
-def test_a_window_needs_a_display() -> None:
-    assert can_show({"DISPLAY": ":0"})
+def test_a_window_needs_a_display_where_somebody_answers() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        number = server.getsockname()[1] - 6000
+        assert can_show({"DISPLAY": f"127.0.0.1:{number}.0"})
+    assert not can_show({"DISPLAY": f"127.0.0.1:{number}"})
+    assert not can_show({"DISPLAY": ":4711"})
+    assert not can_show({"WAYLAND_DISPLAY": "wayland-4711", "XDG_RUNTIME_DIR": "/tmp"})
     assert not can_show({})
+
+
+def test_the_address_stands_in_a_file_that_only_the_user_can_read_and_goes_with_the_question() -> None:
+    seen = []
+
+    def look(page: Path) -> bool:
+        seen.append((page, page.stat().st_mode & 0o777, page.parent.stat().st_mode & 0o777))
+        return False
+
+    assert ask(yes_or_no(), look) is None
+    ((page, own, folder),) = seen
+    assert (own, folder) == (0o600, 0o700)
+    assert not page.exists()
+
+
+def test_a_browser_is_started_with_the_file_and_not_with_the_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = tmp_path / "words"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$@" > {words}.part; mv {words}.part {words}\n')
+    browser.chmod(0o755)
+    monkeypatch.setenv("BROWSER", str(browser))
+    page = tmp_path / "page.html"
+    assert open_browser(page)
+    while not words.exists():
+        time.sleep(0.01)
+    assert words.read_text() == f"{page.as_uri()}\n"
+
+
+@pytest.mark.parametrize("comes", [False, True])
+def test_nobody_waits_for_ever(comes: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    browser = Browser() if comes else lambda page: True
+    assert ask(yes_or_no(), browser, Patience(5 if comes else 0.05, 0.05)) is None
+    if isinstance(browser, Browser):
+        browser.thread.join()
+    said = capsys.readouterr().err
+    assert ("no answer came within 0.05 s" if comes else "no browser came within 0.05 s") in said
+    assert "if no page opens, open /" in said
+
+
+def test_a_workflow_can_be_stopped_on_the_page() -> None:
+    browser = Browser({"do": "stop the workflow"})
+    with pytest.raises(StoppedError, match="stopped by the user"):
+        ask(yes_or_no(), browser)
+    browser.thread.join()
+    assert "The workflow is stopped" in browser.pages[1]
 
 
 @pytest.fixture
