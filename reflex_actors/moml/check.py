@@ -16,6 +16,9 @@ from reflex_actors.moml.model import COMPOSITE, PARAMETER, Entity, Link, Relatio
 
 PLACEHOLDER = re.compile(r"@(?:prefix|VERSION)@|\w+_PATH_TO_REPLACE")
 
+DEFAULT_WIDTHS = (None, "", "0", "1", "-1", "Auto", "auto")
+"""Widths by which one token passes, or as many as the ports settle among themselves."""
+
 Names = Mapping[str, tuple[str, ...]]
 """Parameters that a recipe has, by recipe."""
 
@@ -118,6 +121,53 @@ def _check_root(root: Entity) -> Iterator[Finding]:
         yield Finding("director", place, "runUntilDeadlockInOneIteration is true, which the engine refuses at the top")
 
 
+def _held_back(entity: Entity) -> Iterator[str]:
+    """Yield that nothing keeps the next dataset back until one is closed.
+
+    The engine opens a dataset early unless a token of the one before waits: in the actor that closes it.
+    """
+    opening = next((each for each in entity.entities if _holds(each, "org.eso.CurrentDataSet")), None)
+    router = next((each for each in entity.entities if each.cls == "org.eso.FitsRouter"), None)
+    if opening is None or router is None:
+        return
+    onward = _onward(entity)
+    behind = _reached(onward, router.name)
+    if router.name in onward.get(opening.name, set()) and not behind.intersection(onward[opening.name]):
+        yield (
+            f"nothing links {opening.name} to the actor that closes a dataset, so the next dataset is opened while "
+            "one is still under way, and products are filed under the wrong one"
+        )
+
+
+def _holds(entity: Entity, cls: str) -> bool:
+    return any(each.cls == cls for _, each in entity.walk())
+
+
+def _onward(composite: Entity) -> dict[str, set[str]]:
+    """Return for each actor of a composite those that it sends to."""
+    one = composite.one_relation()
+    senders: dict[str, set[str]] = {}
+    readers: dict[str, set[str]] = {}
+    for end in ends_of(composite):
+        side = senders if end.source else readers
+        side.setdefault(one.get(end.link.relation, end.link.relation), set()).add(end.link.ends[0] or "")
+    found: dict[str, set[str]] = {}
+    for relation, names in senders.items():
+        for name in names:
+            found.setdefault(name, set()).update(readers.get(relation, set()))
+    return found
+
+
+def _reached(onward: Mapping[str, set[str]], start: str) -> set[str]:
+    seen: set[str] = set()
+    waiting = [start]
+    while waiting:
+        for name in onward.get(waiting.pop(), set()) - seen:
+            seen.add(name)
+            waiting.append(name)
+    return seen
+
+
 def _director(entity: Entity) -> Iterator[str]:
     if entity.director is None or entity.attribute("entityId") is not None:
         return
@@ -169,12 +219,13 @@ def _must_declare(owner: Entity, port: str) -> bool:
 
 def _relations(entity: Entity) -> Iterator[str]:
     ends = ends_of(entity)
-    one = dict(entity.joined)
+    one = entity.one_relation()
     by_relation: dict[str, list[End]] = {}
     for end in ends:
         by_relation.setdefault(one.get(end.link.relation, end.link.relation), []).append(end)
     for relation in entity.relations:
-        yield from _relation(relation, by_relation.get(relation.name, []))
+        if one[relation.name] == relation.name:
+            yield from _relation(relation, by_relation.get(relation.name, []))
     yield from _crowded(ends)
 
 
@@ -185,7 +236,7 @@ def _relation(relation: Relation, ends: list[End]) -> Iterator[str]:
         yield f"{', '.join(sinks)} is linked to no source ({relation.name}), so its actor waits for ever"
     if len(sources) > 1:
         yield f"{' and '.join(sources)} send into one channel ({relation.name}); the reader fires once for each"
-    if relation.width not in (None, "1", "-1") and ends and not any(end.multiport for end in ends):
+    if relation.width not in DEFAULT_WIDTHS and ends and not any(end.multiport for end in ends):
         yield f"{relation.name} has width {relation.width}, and no port on it is a multiport"
 
 
@@ -230,8 +281,9 @@ def _loop(entity: Entity) -> Iterator[str]:
 
 
 def _before(composite: Entity, port: str) -> list[Entity]:
-    relations = {link.relation for link in composite.links if link.port == port}
-    names = {link.ends[0] for link in composite.links if link.relation in relations and link.port != port}
+    one = composite.one_relation()
+    relations = {one.get(link.relation) for link in composite.links if link.port == port}
+    names = {link.ends[0] for link in composite.links if one.get(link.relation) in relations and link.port != port}
     return [each for each in composite.entities if each.name in names]
 
 
@@ -284,4 +336,5 @@ _RULES: tuple[Callable[[Entity], Iterator[str]], ...] = (
     _loop,
     _expressions,
     _placeholders,
+    _held_back,
 )

@@ -38,7 +38,7 @@ def recipes(root: Entity) -> dict[str, dict[str, str]]:
 
 def edges(composite: Entity) -> Iterator[tuple[str, str]]:
     """Yield which port of a composite sends to which."""
-    one = dict(composite.joined)
+    one = composite.one_relation()
     by_relation: dict[str, list[tuple[str, bool]]] = {}
     for end in ends_of(composite):
         name = one.get(end.link.relation, end.link.relation)

@@ -134,6 +134,19 @@ class Entity:
         for each in self.entities:
             yield from each.walk(here)
 
+    def one_relation(self) -> dict[str, str]:
+        """Return for each relation the name that stands for all that it is joined to; joined ones are one."""
+        names = {relation.name: relation.name for relation in self.relations}
+
+        def top(name: str) -> str:
+            while names.get(name, name) != name:
+                name = names[name]
+            return name
+
+        for one, other in self.joined:
+            names[top(one)] = top(other)
+        return {name: top(name) for name in names}
+
     @property
     def director(self) -> Property | None:
         """Its director, if it has one of its own."""

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from esorex_bridge.cli import main
+from esorex_bridge.definitions.folders import read_workflow, workflow_folder
 from reflex_actors.moml.blocks import actor, composite, constant, parameter, port_in, port_out
 from reflex_actors.moml.check import check
 from reflex_actors.moml.describe import document, edges, lines, picture
 from reflex_actors.moml.model import Entity, Link, Port, Property, Relation
 from reflex_actors.moml.read import UnreadableWorkflowError, read, read_file
+from reflex_actors.moml.reduction import reduction
 from reflex_actors.moml.text import write
 
 
@@ -77,6 +79,31 @@ def test_an_input_without_a_source_waits_for_ever() -> None:
 def test_two_sources_on_one_relation() -> None:
     root = small(("Start.output", "Step.sof_out", "End.input"))
     assert "send into one channel" in texts(root)
+
+
+def test_relations_that_are_joined_in_a_row_are_one() -> None:
+    root = small(("Start.output",), ("Step.sof_in",), ("Step.sof_out", "End.input"))
+    assert "linked to no source" in texts(root)
+    row = (Relation("vertex"), Relation("vertex2"))
+    joined = (("relation", "vertex"), ("vertex2", "relation2"), ("vertex", "vertex2"))
+    whole = replace(root, relations=(*root.relations, *row), joined=joined)
+    assert texts(whole) == ""
+    assert ("Start.output", "Step.sof_in") in set(edges(whole))
+
+
+@pytest.mark.parametrize(("width", "found"), [("Auto", False), ("0", False), (None, False), ("2", True)])
+def test_a_width_that_is_left_open_is_the_default(width: str | None, found: bool) -> None:
+    root = small()
+    wide = replace(root, relations=tuple(replace(each, width=width) for each in root.relations))
+    assert ("has width" in texts(wide)) == found
+
+
+def test_a_workflow_in_which_nothing_keeps_the_next_dataset_back() -> None:
+    root = reduction(read_workflow(workflow_folder() / "naco.yaml"))
+    assert check(root) == ()
+    closing = ("Close DataSet.current_dataset", "Close DataSet.dataset")
+    loose = replace(root, links=tuple(link for link in root.links if link.port not in closing))
+    assert "nothing links Initialise Current Dataset to the actor that closes" in texts(loose)
 
 
 def test_a_single_port_takes_one_relation() -> None:
