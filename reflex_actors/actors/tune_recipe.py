@@ -30,6 +30,7 @@ ACTOR = Actor(
         Port("iteration_complete", "true or false", short="c"),
         Port("set_enable", "whether to show anything from now on", kind="flag", short="s"),
         Port("set_init_sop", "parameters to begin with from now on", kind="sop", short="n"),
+        Port("set_init_text", "the same as text for SopCreator, where the user wants that", silent=True),
     ),
 )
 
@@ -59,21 +60,26 @@ class Verdict:
 def work(inputs: Inputs) -> dict[str, Any]:
     """Ask, where a window can be opened and the user wants one; else hand the products on."""
     products, parameters = inputs.sof("in_sof"), inputs.sop("in_sop")
-    enabled = inputs.flag("enable")
-    verdict = ask(question(products, parameters)) if enabled and can_show(os.environ) else None
+    enabled, original = inputs.flag("enable"), inputs.sof("in_sof_rec_orig")
+    # A dataset that does not need the step has no input for it.
+    wanted = enabled and original.files and can_show(os.environ)
+    verdict = ask(question(products, parameters)) if wanted else None
     if verdict is None:
         verdict = Verdict(False, parameters, enabled)
-    return outputs(verdict, products, parameters, inputs.sof("in_sof_rec_orig"))
+    return outputs(verdict, products, parameters, original)
 
 
 def outputs(
     verdict: Verdict, products: SetOfFiles, parameters: tuple[RecipeParameter, ...], original: SetOfFiles
 ) -> dict[str, Any]:
     """Return what goes to RecipeLooper, or on to the next step."""
-    common = {
+    common: dict[str, Any] = {
         "set_enable": verdict.show_more,
         "set_init_sop": verdict.parameters if verdict.keep else parameters,
     }
+    if verdict.keep:
+        # Whoever sets a parameter of a workflow writes an expression, in which a dollar begins a name.
+        common["set_init_text"] = "\n".join(each.text() for each in verdict.parameters).replace("$", "$$")
     if verdict.again:
         loop = {"out_sof_loop": original, "out_sop_loop": verdict.parameters}
         return {**common, **loop, "iteration_complete": "false"}

@@ -39,6 +39,8 @@ def set_variable(node: Node, run: Running) -> Fire:
         place, name = node.variables.outer, node.text("variableName")
         if place is None:
             raise WorkflowError("it stands in no workflow")
+        if isinstance(value, str):
+            value = place.substituted(value)
         if node.flag("delayed", True):
             run.delayed.append((place, name, value))
         else:

@@ -88,12 +88,12 @@ def _run_own(node: Node, run: Running, name: str) -> None:
     tokens = {port: first(node.take(port)) for port in node.inputs}
     module = importlib.import_module(f"reflex_actors.actors.{name}")
     face = module.ACTOR
+    known = {port.name: port for port in face.inputs}
+    plain = {port: _plain(token, known[port].kind) for port, token in tokens.items()}
     number = run.account.begin(Firing(node.path, _dataset_of(tokens.values(), run)))
     try:
-        known = {port.name: port for port in face.inputs}
         given = {port.name: port.default for port in face.inputs if port.default is not None}
-        given |= {port: _plain(token, known[port].kind) for port, token in tokens.items()}
-        values = {port: value_of(known[port], value) for port, value in given.items()}
+        values = {port: value_of(known[port], value) for port, value in {**given, **plain}.items()}
         if run.options.dry_run:
             # What is only foreseen has no files that could be looked at.
             answer = _foreseen(name, values) if name in EFFECTS else module.work(Inputs(values))

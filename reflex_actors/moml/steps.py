@@ -20,10 +20,14 @@ from reflex_actors.moml.blocks import (
     port_in,
     port_out,
     python_actor,
+    setter,
     text,
 )
 from reflex_actors.moml.model import Entity, Property
 from reflex_actors.unfold import shared_steps
+
+ENABLE, INITIAL = "EnableInteractivity", "InitialParameters"
+"""Parameters of a step with a window: whether to open it, and the parameters that a recipe begins with."""
 
 
 class UnsupportedError(UserError):
@@ -249,14 +253,18 @@ def tuned_step(place: Place, initial: Iterable[tuple[str, Scalar]]) -> Entity:
         (text("Actor name", "Tune"),),
         {"sof in": 1, "sop in": 1, "iteration complete": 0, "sof loop": 0, "sop loop": 0},
     )
+    delay = actor("SampleDelay", "ptolemy.domains.sdf.lib.SampleDelay", (parameter("initialOutputs", "{0}"),))
     entities = (
         *_around(5),
-        placed(constant("Initial Parameters", first.replace("$", "$$")), 1, 3),
+        placed(constant("Initial Parameters", f"${INITIAL}"), 1, 3),
         placed(actor("SopCreator", "org.eso.SopCreator"), 2, 3),
         placed(looper, 2, 1),
         placed(executer(place, [name for name, _ in values]), 3, 1),
-        placed(constant("Enable", "$GlobalPlotInteractivity"), 3, 3),
+        placed(constant("Enable", f"${ENABLE}"), 3, 3),
         placed(python_actor("Tune", tune_recipe.ACTOR), 4, 2),
+        placed(setter("Remember Windows", ENABLE), 5, 3),
+        placed(setter("Remember Parameters", INITIAL), 5, 4),
+        placed(delay, 2, 4),
     )
     wires = (
         ("sof_in", "SofSplitter.sof in"),
@@ -272,10 +280,16 @@ def tuned_step(place: Place, initial: Iterable[tuple[str, Scalar]]) -> Entity:
         ("Tune.iteration_complete", "RecipeLooper.iteration complete"),
         ("Tune.out_sof_loop", "RecipeLooper.sof loop"),
         ("Tune.out_sop_loop", "RecipeLooper.sop loop"),
+        ("Tune.set_enable", "Remember Windows.input"),
+        ("Tune.set_init_text", "Remember Parameters.input"),
+        # The next group begins when the user has gone on from this one, so with what was remembered.
+        ("Tune.out_sop", "SampleDelay.input"),
+        ("SampleDelay.output", "Initial Parameters.trigger"),
         ("Tune.out_sof", "SofAccumulator.sof in"),
         ("SofAccumulator.sof out", "sof_out"),
     )
-    return composite(place.name, (port_in("sof_in"), port_out("sof_out")), entities, wires)
+    remembered = (text(ENABLE, "$GlobalPlotInteractivity"), text(INITIAL, first.replace("$", "$$")))
+    return composite(place.name, (port_in("sof_in"), port_out("sof_out")), entities, wires, remembered)
 
 
 def _around(last: int = 3) -> tuple[Entity, Entity]:

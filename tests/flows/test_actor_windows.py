@@ -46,7 +46,7 @@ def with_browser(reflex: ReflexDriver, folder: Path, form: str, display: str) ->
     return seen
 
 
-TUNING = {"in_sof": "night|", "in_sop": "naco_img_dark:hot_t=10", "in_sof_rec_orig": "night|"}
+TUNING = {"in_sof": "night|", "in_sop": "naco_img_dark:hot_t=10", "in_sof_rec_orig": "night|/dev/null;RAW;"}
 
 
 def test_without_a_display_products_pass_through(reflex: ReflexDriver) -> None:
@@ -69,6 +69,7 @@ def test_the_contract_of_an_interactive_script(reflex: ReflexDriver) -> None:
         "iteration_complete",
         "set_enable",
         "set_init_sop",
+        "set_init_text",
     }
     ended = reflex.run("tune_recipe.py", {"in_sof": "night|"})
     assert ended.status != 0
@@ -115,4 +116,13 @@ def test_a_choice_among_calibrations_is_kept_and_counts(
 def test_a_display_without_a_server_never_holds_a_workflow_up(reflex: ReflexDriver, tmp_path: Path) -> None:
     seen = with_browser(reflex, tmp_path, "{}", ":4711")
     assert reflex.ok("tune_recipe.py", **TUNING, enable="true")["iteration_complete"] == "true"
+    assert not seen.exists()
+
+
+def test_a_dataset_that_does_not_need_the_step_opens_no_window(
+    reflex: ReflexDriver, tmp_path: Path, display: str
+) -> None:
+    seen = with_browser(reflex, tmp_path, "{}", display)
+    found = reflex.ok("tune_recipe.py", **{**TUNING, "in_sof_rec_orig": "night|"}, enable="true")
+    assert (found["iteration_complete"], found["set_enable"]) == ("true", "true")
     assert not seen.exists()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from esorex_bridge.definitions.workflow import parse_workflow
 from esorex_bridge.errors import UserError
 from reflex_actors.dataset_json import read_datasets
 from reflex_actors.headless.command import parameters_first
@@ -24,7 +27,9 @@ from reflex_actors.headless.variables import Variables
 from reflex_actors.headless.workflow_run import UnknownPartsError, run_workflow
 from reflex_actors.moml.blocks import actor, composite, constant, director, parameter, port_in, port_out, text, wiring
 from reflex_actors.moml.model import COMPOSITE, Entity, Property, Relation
-from tests.stand_in_recipes import StandInRecipes
+from reflex_actors.moml.steps import places, tuned_step
+from reflex_actors.sof_json import FitsFile
+from tests.stand_in_recipes import StandInRecipes, product
 
 
 def entity(*properties: Property) -> Entity:
@@ -249,3 +254,55 @@ def test_a_wide_relation_keeps_tokens_side_by_side() -> None:
     )
     network, _ = build(root, {})
     assert len(network.nodes[3].inputs["input"].channels) == 2
+
+
+BROWSER = """#!{python}
+import re, sys, urllib.parse, urllib.request
+address = re.search('url=([^"]*)', urllib.request.urlopen(sys.argv[1]).read().decode()).group(1)
+page = urllib.request.urlopen(address).read().decode()
+open({seen!r}, "a").write(re.search("<h1>(.*?)</h1>", page).group(1) + "\\n")
+form = dict(do="continue", keep="1", quiet="1") | {{"p.kappa": "12"}}
+urllib.request.urlopen(address, urllib.parse.urlencode(form).encode()).read()
+"""
+
+TUNED = """
+workflow: w
+instruments: [W]
+pipeline: w
+state: from documentation
+steps:
+  - {recipe: w_dark, main: [DARK], products: [MASTER_DARK]}
+"""
+
+
+def test_what_a_user_says_on_the_page_counts_for_the_next_dataset_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, browser = tmp_path / "seen", tmp_path / "browser"
+    browser.write_text(BROWSER.format(python=sys.executable, seen=str(seen)))
+    browser.chmod(0o755)
+    monkeypatch.setenv("BROWSER", str(browser))
+    (place,) = places(parse_workflow(TUNED, "w.yaml"))
+    tuned = tuned_step(place, [("kappa", 3), ("text", "$x")])
+    root = reduction()
+    wires = tuple(replace(each, port=each.port.replace("dark.", f"{place.name}.")) for each in root.links)
+    entities = tuple(tuned if each.name == "dark" else each for each in root.entities)
+    extra = (text("BRIDGE_ACTORS", "/actors"), text("GlobalPlotInteractivity", "true"), text("TMP_PRODUCTS_DIR", ""))
+    names = ("LOGS_DIR", "BOOKKEEPING_DIR", "BOOKKEEPING_DB", "RecipeFailureMode")
+    properties = (*root.properties, *extra, *(text(name, "") for name in names))
+    root = replace(root, entities=entities, links=wires, properties=properties)
+    empty = dataset("c", [file("c", "OBJECT", "SCI")])
+    listed = tmp_path / "datasets.json"
+    made = [FitsFile(str(tmp_path / "d.fits"), "DARK")]
+    Path(made[0].name).write_bytes(product("DARK"))
+    night = json.dumps([empty, *NIGHT]).replace("/data/d.fits", made[0].name)
+    listed.write_text(night)
+    recipes = StandInRecipes(tmp_path / "made")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("DISPLAY", f"127.0.0.1:{server.getsockname()[1] - 6000}")
+        report = run_workflow(root, {}, recipes, RunOptions(datasets=listed, interactive=True))
+    assert report.done, (report.problem, report.left, report.failed)
+    darks = [request for request in recipes.requests if request.recipe == "w_dark"]
+    values = [{each.display_name: each.value for each in request.parameters} for request in darks]
+    assert values == [{"kappa": "3", "text": "$x"}, {"kappa": "12", "text": "$x"}]
+    assert seen.read_text() == "w_dark: a\n"
