@@ -57,6 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--keep-going", action="store_true", help="after a failure, make what does not need it")
     group.add_argument("--retries", type=int, default=2, metavar="N", help="for steps whose worker was lost (2)")
     group.add_argument("--detach", action="store_true", help="leave when all is handed in (with --on slurm)")
+    options.reuse(parser.add_argument_group("reuse"))
     options.dry_run(parser)
     options.planning(parser, objects=True)
     constraints.configure(parser, dp_ids=False)
@@ -169,10 +170,14 @@ def _asked(args: argparse.Namespace, source: str) -> BatchRequest:
 def _kept(args: argparse.Namespace, folder: BatchFolder) -> BatchRequest:
     """Return what a batch was asked to do, with what the command line adds."""
     from esorex_bridge.batch.start import read_request
+    from esorex_bridge.reuse.decide import Policy
 
     asked = read_request(folder.about(), args.root.absolute())
     going = asked.keep_going or args.keep_going or args.words[0] == "retry"
-    return replace(asked, processors=args.jobs, keep_going=going, detach=args.detach)
+    given = options.policy(args)
+    policy = given if given != Policy() else asked.settings.policy
+    settings = replace(asked.settings, policy=policy)
+    return replace(asked, settings=settings, processors=args.jobs, keep_going=going, detach=args.detach)
 
 
 def _fresh_name(stem: str) -> str:

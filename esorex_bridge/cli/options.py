@@ -181,13 +181,24 @@ def parameters(group: argparse._ActionsContainer) -> None:
     )
 
 
-def running(parser: argparse.ArgumentParser, start: str = "--from") -> None:
-    """Add what carrying a plan out depends on.
-
-    `start` names the option for the step to start from, because `--from` is a date where frames are queried.
-    """
+def running(parser: argparse.ArgumentParser, *start: str) -> None:
+    """Add what carrying a plan out depends on; `start` as in `reuse`."""
     group = parser.add_argument_group("running")
     _jobs(group)
+    reuse(group, *start)
+    group.add_argument(
+        "--recipe-failure-mode",
+        choices=("Continue", "Stop", "Ask"),
+        default="Continue",
+        help="after a failure: make what does not need the failed step, stop, or ask (default: Continue)",
+    )
+
+
+def reuse(group: argparse._ArgumentGroup, *start: str) -> None:
+    """Add what runs although its products are there: `--lazy`, `--force`, `--from-step`.
+
+    `start` are more names for the last one; `--from` is one where it is not the date of a query.
+    """
     group.add_argument(
         "--lazy",
         action="append",
@@ -200,18 +211,13 @@ def running(parser: argparse.ArgumentParser, start: str = "--from") -> None:
         "--force", action="append", default=[], metavar="RECIPE|STEP", help="run it although its products are there"
     )
     group.add_argument(
-        start,
+        "--from-step",
+        *start,
         action="append",
         default=[],
         dest="start",
         metavar="RECIPE|STEP",
         help="run it, and all that depends on it, although their products are there",
-    )
-    group.add_argument(
-        "--recipe-failure-mode",
-        choices=("Continue", "Stop", "Ask"),
-        default="Continue",
-        help="after a failure: make what does not need the failed step, stop, or ask (default: Continue)",
     )
 
 
@@ -255,12 +261,19 @@ def settings(args: argparse.Namespace) -> Settings:
             *map(setting, getattr(args, "set", ())),
         ),
         jobs=getattr(args, "jobs", os.cpu_count() or 1),
-        policy=_policy(args),
+        policy=policy(args),
         messages=output.note if args.verbose else None,
     )
 
 
-def _policy(args: argparse.Namespace) -> Policy:
+def policy(args: argparse.Namespace) -> Policy:
+    """Return what a command line says about reuse.
+
+    Raises
+    ------
+    UserError
+        If a `--lazy` is not of its form.
+    """
     from esorex_bridge.reuse.decide import LAZY_MODES, LazyMode, Policy
 
     general: LazyMode = "on"

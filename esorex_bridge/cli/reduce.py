@@ -31,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dp_ids", nargs="*", metavar="DP_ID", help="science frames by their archive names")
     constraints.configure(parser, dp_ids=False)
     options.planning(parser, objects=True)
-    options.running(parser, start="--from-step")
+    options.running(parser)
     options.dry_run(parser)
     options.common(parser)
 

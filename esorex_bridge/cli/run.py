@@ -20,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--explain", action="store_true", help="tell of every step what it depends on and why it would run; run nothing"
     )
     options.planning(parser)
-    options.running(parser)
+    options.running(parser, "--from")
     parser.add_argument("--report", action="store_true", help="write the page of the report afterwards")
     options.dry_run(parser)
     options.common(parser)

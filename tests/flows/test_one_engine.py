@@ -81,7 +81,6 @@ def taken_by_plan(root: Path, bridge: Bridge, *words: str) -> set[str]:
     return {Path(entry["file"]).stem for entry in inputs}
 
 
-@seen("where choices.yaml exists, everything is organised by trees and rules, whatever was asked for")
 def test_a_choice_for_another_dataset_changes_no_plan(root: Path, data: Path, bridge: Bridge) -> None:
     cut_the_dark_group(data)
     before = bridge("plan", "--root", root, "--json", "--by", "calselector").json
@@ -89,7 +88,6 @@ def test_a_choice_for_another_dataset_changes_no_plan(root: Path, data: Path, br
     assert bridge("plan", "--root", root, "--json", "--by", "calselector").json == before
 
 
-@seen("organise goes by trees and rules by default, plan and run by trees alone")
 def test_what_organise_shows_is_what_run_takes(root: Path, data: Path, bridge: Bridge) -> None:
     cut_the_dark_group(data)
     (dataset,) = bridge("organise", "--root", root, "--json").json["datasets"]
@@ -97,7 +95,6 @@ def test_what_organise_shows_is_what_run_takes(root: Path, data: Path, bridge: B
     assert (dataset["complete"], messages_in(dataset["action"])) == (report["complete"], set(report["messages"]))
 
 
-@seen("why and review go by trees and rules by default, plan and run by trees alone")
 def test_why_and_review_speak_of_the_dataset_that_run_takes(root: Path, data: Path, bridge: Bridge) -> None:
     cut_the_dark_group(data)
     taken = taken_by_plan(root, bridge)
@@ -111,7 +108,6 @@ def test_why_and_review_speak_of_the_dataset_that_run_takes(root: Path, data: Pa
     assert "Missing NACO_IMG_DARK_AVG" in told
 
 
-@seen("frames without a tree are organised by rules only where --by says so")
 def test_science_that_no_tree_names_is_organised_by_rules(tmp_path: Path, frames_folder: Path, bridge: Bridge) -> None:
     data = put_on_disk(naco_night(npix=128, templates=2), frames_folder, tmp_path / "root")
     first, second = sorted(data.glob("*.xml"))
@@ -260,7 +256,6 @@ def test_a_batch_refuses_a_misspelt_recipe(root: Path, bridge: Bridge) -> None:
     assert "workflow naco has no recipe naco_img_drak" in ended.err
 
 
-@seen("batch has no option --force")
 def test_a_batch_forces_a_step(root: Path, bridge: Bridge) -> None:
     assert batch(root, bridge, "--name", "first").code == 0
     ended = batch(root, bridge, "--name", "second", "--force", "naco_img_dark")
@@ -268,7 +263,6 @@ def test_a_batch_forces_a_step(root: Path, bridge: Bridge) -> None:
     assert ended.json["executed"] == 1
 
 
-@seen("batch has no option --lazy")
 def test_a_batch_runs_everything_where_lazy_mode_is_off(root: Path, bridge: Bridge) -> None:
     assert batch(root, bridge, "--name", "first").code == 0
     ended = batch(root, bridge, "--name", "second", "--lazy", "off")
@@ -276,7 +270,6 @@ def test_a_batch_runs_everything_where_lazy_mode_is_off(root: Path, bridge: Brid
     assert ended.json["executed"] == 3
 
 
-@seen("batch has no option --from-step")
 def test_a_batch_starts_from_a_step(root: Path, bridge: Bridge) -> None:
     assert batch(root, bridge, "--name", "first").code == 0
     ended = batch(root, bridge, "--name", "second", "--from-step", "naco_img_twflat")
@@ -393,7 +386,6 @@ def test_the_actor_knows_the_statics_of_a_kit(
 # ----- one place of the data, one delivery
 
 
-@seen("commands look into reflex_input/data_with_raw_calibs only")
 def test_commands_find_the_data_where_a_reflex_workflow_fetches_them(root: Path, data: Path, bridge: Bridge) -> None:
     before = bridge("run", "--root", root, "--json", "--dry-run", *SMALL).decisions
     made = bridge("reflex", "workflow", "naco").out
