@@ -17,6 +17,9 @@ Digest = NewType("Digest", str)
 FITS_SUFFIXES = (".fits", ".fits.Z", ".fits.gz", ".fits.fz", ".fit", ".fit.gz", ".tfits", ".fts")
 """Endings of the FITS files that ESO delivers or its pipelines write."""
 
+OUTPUT_FOLDERS = frozenset({"reflex_book_keeping", "reflex_tmp_products", "reflex_logs", "reflex_end_products"})
+"""Folders of results below a data root: what lies there is no input, unless it is named itself."""
+
 _DP_ID = re.compile(r"(?:M\.)?[A-Z][A-Z0-9_]*\.\d{4}-\d\d-\d\dT\d\d[:_]\d\d[:_]\d\d\.\d{1,4}")
 
 

@@ -15,7 +15,6 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from esorex_bridge.datasets.association import AssociationTree, Mode
-from esorex_bridge.datasets.build import dataset_from_tree
 from esorex_bridge.datasets.dataset import Dataset, files_of
 from esorex_bridge.definitions.edps.options import PREFIX, EdpsOptions
 from esorex_bridge.definitions.folders import Definitions, user_workflow_folder, workflow_folder
@@ -25,6 +24,7 @@ from esorex_bridge.errors import DataError, RecipeError, UserError
 from esorex_bridge.esorex.recipe import Recipe
 from esorex_bridge.esorex.runner import EsoRex, find_esorex
 from esorex_bridge.fits.header import read_header
+from esorex_bridge.organise.places import DATA_FOLDERS, data_folder, data_places
 from esorex_bridge.plan.cascade import make_plan
 from esorex_bridge.plan.plan import Keywords, Plan, StepName
 from esorex_bridge.plan.statics import StaticLibrary, with_statics
@@ -47,8 +47,17 @@ if TYPE_CHECKING:
     from esorex_bridge.run.sof_files import SofFile
     from esorex_bridge.store.step_store import SqliteStore
 
-DATA_FOLDERS: dict[Mode, str] = {"Raw2Raw": "data_with_raw_calibs", "Raw2Master": "data_with_processed_calibs"}
-"""Folders of the data, by the mode that was asked for, as ESO's download scripts name them."""
+
+_FETCH = "fetch data first (esorex-bridge fetch), or "
+_NO_TREE = "no association tree (*.xml) in {}"
+_BY_ALL = f"{_NO_TREE}, and nothing there makes a dataset by rules; {_FETCH}see 'esorex-bridge organise'"
+_NOTHING = {
+    "calselector": f"{_NO_TREE}; {_FETCH}organise by rules (--by oca)",
+    "oca": "nothing in {} makes a dataset; 'esorex-bridge organise' tells why",
+    "auto": _BY_ALL,
+    "both": _BY_ALL,
+}
+"""What is said where there is no dataset, by what datasets are made by."""
 
 
 class Settings(Struct, frozen=True):
@@ -74,12 +83,13 @@ class Settings(Struct, frozen=True):
         What the user says about reuse.
     messages : callable or None
         Is given EsoRex's own messages, line by line; None to keep them in the folder of the run.
-    by : {'calselector', 'oca', 'both'}
-        What datasets are made by: trees, rules, or trees with the gaps filled by rules.
+    by : {'auto', 'both', 'calselector', 'oca'}
+        What datasets are made by: trees, and rules for frames that no tree names; the same with the gaps of trees
+        filled by rules; trees alone; or rules alone.
     oca, breakpoints : Path or None
         Rule file and breakpoints to organise by, instead of the pipeline's own and those in the data root.
     data : tuple of Path
-        Where the data for an EDPS workflow lie; empty for the data root.
+        Where the data lie; empty for the data root.
     edps : EdpsOptions
         Targets and parameters of an EDPS workflow.
     trace : Path or None
@@ -95,7 +105,7 @@ class Settings(Struct, frozen=True):
     jobs: int = 1
     policy: Policy = field(default_factory=Policy)
     messages: Callable[[str], None] | None = None
-    by: By = "calselector"
+    by: By = "auto"
     oca: Path | None = None
     breakpoints: Path | None = None
     data: tuple[Path, ...] = ()
@@ -147,8 +157,8 @@ class Session:
 
     @property
     def data_folder(self) -> Path:
-        """Where data of this session's mode lie."""
-        return self.workspace.input / DATA_FOLDERS[self.settings.mode]
+        """Where data of this session's mode are fetched to."""
+        return data_folder(self.workspace.root, self.settings.mode)
 
     @cached_property
     def definitions(self) -> Definitions:
@@ -169,9 +179,9 @@ class Session:
     def data(self) -> DataFolder:
         """The files that a workflow package works on."""
         from esorex_bridge.edps.plan import DataFolder
-        from esorex_bridge.organise.from_disk import EDPS_CACHE_FILE, default_places
+        from esorex_bridge.organise.from_disk import EDPS_CACHE_FILE
 
-        places = self.settings.data or default_places(self.workspace.root)
+        places = self.settings.data or data_places(self.workspace.root)
         return DataFolder(places, self.workspace.bookkeeping / EDPS_CACHE_FILE)
 
     @cached_property
@@ -255,54 +265,48 @@ class Session:
         DataError
             There is no dataset at all.
         """
-        from esorex_bridge.workspace.tree_files import read_tree_file
-
-        folder = self.data_folder
-        if self.edps is not None:
-            listed = tuple(dataset for dataset, _ in self._packaged.values())
-        elif self.settings.by != "calselector":
-            listed = self._organised()
-        else:
-            listed = self.datasets_of(read_tree_file(path) for path in scan(folder).trees)
-        found = {dataset.name: dataset for dataset in listed}
+        places = ", ".join(map(str, self.places))
+        found = {dataset.name: dataset for dataset in self._organise()}
         if not found and self.edps is not None:
             raise DataError(f"workflow {self.settings.workflow} makes no job of the data for its targets")
-        if not found and self.settings.by == "calselector":
-            raise DataError(
-                f"no association tree (*.xml) in {folder}; fetch data first (esorex-bridge fetch), "
-                "or organise by rules (--by oca)"
-            )
         if not found:
-            raise DataError(f"nothing in {folder} makes a dataset; 'esorex-bridge organise' tells why")
+            raise DataError(_NOTHING[self.settings.by].format(places))
         for name in names:
             if name not in found:
-                raise UserError(f"there is no dataset '{name}' in {folder}; there are: {', '.join(sorted(found))}")
+                raise UserError(f"there is no dataset '{name}' in {places}; there are: {', '.join(sorted(found))}")
         return tuple(found[name] for name in names or sorted(found))
 
     def datasets_of(self, trees: Iterable[AssociationTree]) -> tuple[Dataset, ...]:
         """Return the datasets that association trees mean, one a name, with the user's choices applied."""
         from esorex_bridge.organise.choices_file import CHOICES_FILE
+        from esorex_bridge.organise.tree_datasets import tree_datasets
 
-        files = scan(self.data_folder).files
-        found: dict[str, Dataset] = {}
-        for tree in trees:
-            dataset = dataset_from_tree(tree, files, requested=self.settings.mode)
-            if dataset.name not in found:
-                found[dataset.name] = _with_instrument(dataset)
-        if (self.workspace.root / CHOICES_FILE).exists():
-            found.update({dataset.name: dataset for dataset in self._organised() if dataset.name in found})
-        return tuple(found.values())
+        found = tree_datasets(trees, scan(*self.places).files, read_header, self.settings.mode)
+        chosen = (self.workspace.root / CHOICES_FILE).exists()
+        if self.edps is not None or (self.settings.by in ("auto", "calselector") and not chosen):
+            return found
+        science = {file.name for dataset in found for file in dataset.action.files}
+        return tuple(
+            dataset for dataset in self._organise() if any(file.name in science for file in dataset.action.files)
+        )
 
-    def _organised(self) -> tuple[Dataset, ...]:
-        """Return the datasets that trees and rules make of the data folder; of the whole input where there is none."""
-        from esorex_bridge.organise.from_disk import Request, load
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """Where data of this session's mode lie."""
+        return self.settings.data or data_places(self.workspace.root, self.settings.mode)
 
-        settings = self.settings
-        by = "both" if settings.by == "calselector" else settings.by
+    def _organise(self) -> tuple[Dataset, ...]:
+        """Return all datasets that there are."""
+        from esorex_bridge.organise.from_disk import Request, datasets_on_disk
+
+        if self.edps is not None:
+            return tuple(dataset for dataset, _ in self._packaged.values())
+        settings, mode = self.settings, self.settings.mode
         workflow = str(settings.workflow) if settings.workflow is not None else None
-        folder = self.data_folder if self.data_folder.is_dir() else self.workspace.input
-        request = Request(self.workspace.root, by, settings.oca, workflow, settings.breakpoints)
-        return load(request, (folder if folder.is_dir() else self.workspace.root,)).datasets
+        request = Request(
+            self.workspace.root, settings.by, settings.oca, workflow, settings.breakpoints, mode=mode, requested=mode
+        )
+        return datasets_on_disk(request, self.places)
 
     def learn_digests(self, report: FetchReport) -> None:
         """Remember the digests that were taken while files were fetched, so that nothing is read twice."""
@@ -400,22 +404,24 @@ class Session:
         ------
         UserError
             If that is not known: EsoRex is missing, or a plan cannot be resolved.
+        DataError
+            If there is no dataset.
         """
         from esorex_bridge.reuse.resolve import Unresolvable
 
         if self.engine is None:
             raise UserError("what is needed cannot be told without EsoRex, because the keys depend on its recipes")
+        sessions = [Session(replace(self.settings, mode=mode)) for mode in DATA_FOLDERS]
+        planned = [pair for session in sessions for pair in session.plans(session._organise())]
+        if not planned:
+            raise DataError(f"{self.workspace.root} has no datasets, so what is needed is not known")
         keys: set[StepKey] = set()
-        for mode in DATA_FOLDERS:
-            here = Session(replace(self.settings, mode=mode))
-            if here.edps is None and not here.data_folder.is_dir():
-                continue
-            resolved = self.engine.resolve(here.plans(here.datasets()))
-            self.engine.find(ahead for ahead in resolved if not isinstance(ahead, Unresolvable))  # takes over old keys
-            for ahead in resolved:
-                if isinstance(ahead, Unresolvable):
-                    raise UserError(f"what {ahead.dataset.name} needs cannot be told: {ahead.reason}")
-                keys.update(ahead.keys.values())
+        resolved = self.engine.resolve(planned)
+        self.engine.find(ahead for ahead in resolved if not isinstance(ahead, Unresolvable))  # takes over old keys
+        for ahead in resolved:
+            if isinstance(ahead, Unresolvable):
+                raise UserError(f"what {ahead.dataset.name} needs cannot be told: {ahead.reason}")
+            keys.update(ahead.keys.values())
         return frozenset(keys)
 
     def write_sofs(self, planned: Iterable[tuple[Dataset, Plan]], folder: Path | None = None) -> tuple[SofFile, ...]:
@@ -499,12 +505,6 @@ def refuse_idle_settings(settings: Iterable[ParameterSetting], workflows: Iterab
                 f"--set {setting.recipe}.{setting.name}: workflow {', '.join(by_name)} has no recipe "
                 f"{setting.recipe}; it has: {', '.join(recipes)}"
             )
-
-
-def _with_instrument(dataset: Dataset) -> Dataset:
-    """Return a dataset with INSTRUME of its first file that is here: the dp_id's prefix is not always unique."""
-    name = _first_header(dataset).get("INSTRUME")
-    return replace(dataset, instrument=str(name).strip()) if name else dataset
 
 
 def _first_header(dataset: Dataset) -> Keywords:

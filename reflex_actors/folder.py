@@ -62,7 +62,7 @@ def mode_of(text: str) -> Mode:
 
 
 def organised(
-    folders: Sequence[Path], root: Path, by: str = "both", oca: str = "", workflow: str = ""
+    folders: Sequence[Path], root: Path, by: str = "auto", oca: str = "", workflow: str = ""
 ) -> OrganisedData:
     """Organise what lies in folders, with the choices kept in the data root.
 
@@ -72,8 +72,8 @@ def organised(
         Where the data lie.
     root : Path
         The data root.
-    by : {'both', 'calselector', 'oca'}
-        Trees with gaps filled by rules, trees alone, or rules alone.
+    by : {'auto', 'both', 'calselector', 'oca'}
+        As `organise --by` has it.
     oca, workflow : str
         A rule file and a workflow definition to use instead of those for the instrument.
 

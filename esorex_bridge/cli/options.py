@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from esorex_bridge.errors import UserError
 
 if TYPE_CHECKING:
+    from esorex_bridge.datasets.association import Mode
     from esorex_bridge.definitions.edps.options import EdpsOptions
     from esorex_bridge.definitions.parameters import ParameterSetting
     from esorex_bridge.organise.from_disk import Request
@@ -47,7 +48,7 @@ def dry_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and change nothing")
 
 
-def organising(parser: argparse.ArgumentParser, by: str = "both", objects: bool = False) -> None:
+def organising(parser: argparse.ArgumentParser, objects: bool = False) -> None:
     """Add what datasets are made by: `--by`, `--oca`, `--workflow`, `--breakpoints`, and for packages of EDPS.
 
     `objects` says that `--target` is an object on the sky, because frames are queried.
@@ -55,9 +56,10 @@ def organising(parser: argparse.ArgumentParser, by: str = "both", objects: bool 
     group = parser.add_argument_group("organising")
     group.add_argument(
         "--by",
-        choices=("calselector", "oca", "both"),
-        default=by,
-        help=f"association trees, OCA rules, or trees with the gaps filled by rules (default: {by})",
+        choices=("auto", "both", "calselector", "oca"),
+        default="auto",
+        help="auto: association trees, and OCA rules for frames that no tree names; both: also fill the gaps of trees "
+        "by rules; calselector: trees alone; oca: rules alone (default: auto)",
     )
     group.add_argument("--oca", type=Path, metavar="FILE", help="a rule file to use instead of the pipeline's own")
     group.add_argument(
@@ -145,13 +147,16 @@ def _workflow_parameter(text: str) -> tuple[str, str]:
 def request(args: argparse.Namespace) -> Request:
     """Return what to organise by, as a command line says."""
     from esorex_bridge.organise.from_disk import Request
+    from esorex_bridge.organise.places import data_folder
 
-    return Request(args.root, args.by, args.oca, args.workflow, args.breakpoints, edps_options(args))
+    here = not (getattr(args, "places", None) or getattr(args, "data", None))
+    mode: Mode | None = "Raw2Raw" if here and data_folder(args.root, "Raw2Raw").is_dir() else None
+    return Request(args.root, args.by, args.oca, args.workflow, args.breakpoints, edps_options(args), mode)
 
 
 def planning(parser: argparse.ArgumentParser, objects: bool = False) -> None:
     """Add what a plan depends on: what datasets are made by, `--mode`, `--set`, `--parameters`."""
-    organising(parser, "calselector", objects)
+    organising(parser, objects)
     group = parser.add_argument_group("planning")
     group.add_argument(
         "--data",
@@ -159,7 +164,7 @@ def planning(parser: argparse.ArgumentParser, objects: bool = False) -> None:
         type=Path,
         default=[],
         metavar="DIR",
-        help="where the data for an EDPS workflow lie; may be repeated (default: reflex_input/ of the data root)",
+        help="where the data lie; may be repeated (default: reflex_input/ of the data root)",
     )
     group.add_argument(
         "--mode", choices=("raw", "master"), default="raw", help="calibrations as raw frames or as processed masters"
@@ -251,7 +256,7 @@ def settings(args: argparse.Namespace) -> Settings:
         trace=getattr(args, "trace_http", None),
         mode="Raw2Master" if getattr(args, "mode", "raw") == "master" else "Raw2Raw",
         workflow=Path(args.workflow) if getattr(args, "workflow", None) else None,
-        by=getattr(args, "by", "calselector"),
+        by=getattr(args, "by", "auto"),
         oca=getattr(args, "oca", None),
         breakpoints=getattr(args, "breakpoints", None),
         data=tuple(getattr(args, "data", None) or ()),

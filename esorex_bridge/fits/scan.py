@@ -10,15 +10,13 @@ from msgspec import Struct
 
 from esorex_bridge.disk.stamp import stamp_of_status
 from esorex_bridge.errors import DataError
-from esorex_bridge.files import FITS_SUFFIXES
+from esorex_bridge.files import FITS_SUFFIXES, OUTPUT_FOLDERS
 from esorex_bridge.fits.cache import HeaderCache
 from esorex_bridge.fits.card import Value
 from esorex_bridge.fits.header import read_header
 from esorex_bridge.fits.stream import MAGIC_BYTES, packing_of
 
 _SUFFIXES = tuple(suffix.lower() for suffix in FITS_SUFFIXES)
-OUTPUT_FOLDERS = frozenset({"reflex_book_keeping", "reflex_tmp_products", "reflex_logs", "reflex_end_products"})
-"""Folders of results below a data root: what lies there is no input, unless it is named itself."""
 
 
 class Fault(Struct, frozen=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from msgspec.structs import replace
 
@@ -42,6 +42,25 @@ def combined(trees: Iterable[Dataset], organised: Iterable[Organised]) -> tuple[
         datasets.append(_combined(dataset, *match) if match else dataset)
     datasets += [dataset for _, dataset in by_rules if covered.isdisjoint(_identities(dataset.action))]
     return tuple(sorted(datasets, key=lambda dataset: dataset.name))
+
+
+def side_by_side(
+    trees: Iterable[Dataset], named: Collection[str], organised: Iterable[Organised]
+) -> tuple[Dataset, ...]:
+    """Return the datasets of trees as they are, and those that rules make of frames that no tree names.
+
+    Parameters
+    ----------
+    trees : iterable of Dataset
+        From calSelector.
+    named : collection of str
+        Archive names of all files that trees name.
+    organised : iterable of Organised
+        All files by rules, one per instrument.
+    """
+    by_rules = (dataset for known in organised for dataset in known.datasets)
+    others = (dataset for dataset in by_rules if not any(file.name in named for file in dataset.action.files))
+    return tuple(sorted((*trees, *others), key=lambda dataset: dataset.name))
 
 
 def _combined(dataset: Dataset, known: Organised, by_rules: Dataset) -> Dataset:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,9 +12,11 @@ from msgspec.structs import replace
 
 from esorex_bridge.definitions.edps.options import PREFIX, EdpsOptions
 from esorex_bridge.errors import DataError, UserError
+from esorex_bridge.organise.places import data_places
 
 if TYPE_CHECKING:
     from esorex_bridge.archive.client import ArchiveClient
+    from esorex_bridge.datasets.association import AssociationTree, Mode
     from esorex_bridge.datasets.choices import Choices
     from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile
     from esorex_bridge.definitions.oca.evaluate import Keywords
@@ -25,9 +27,13 @@ if TYPE_CHECKING:
     from esorex_bridge.organise.breakpoints import Breakpoint
     from esorex_bridge.organise.organiser import Organised
 
-By = Literal["both", "calselector", "oca"]
-WAYS: tuple[By, ...] = ("both", "calselector", "oca")
-"""By trees with gaps filled by rules, by trees alone, or by rules alone."""
+By = Literal["auto", "both", "calselector", "oca"]
+WAYS: tuple[By, ...] = ("auto", "both", "calselector", "oca")
+"""By trees, and by rules for frames that no tree names; the same with the gaps of trees filled by rules; by trees
+alone; or by rules alone."""
+
+_SUFFIXES = frozenset({"raw2raw", "raw2master"})
+"""Ends of the names under which calSelector gives trees."""
 
 CACHE_FILE = "headers.jsonl"
 EDPS_CACHE_FILE = "headers_edps.jsonl"
@@ -83,8 +89,9 @@ class Request(Struct, frozen=True):
     ----------
     root : Path
         The data root: its choices, breakpoints and header cache count.
-    by : {'both', 'calselector', 'oca'}
-        Trees with the gaps filled by rules, trees alone, or rules alone.
+    by : {'auto', 'both', 'calselector', 'oca'}
+        Trees, and rules for frames that no tree names; the same with the gaps of trees filled by rules; trees alone;
+        or rules alone.
     oca : Path or None
         A rule file to use instead of the pipeline's own.
     workflow : str or None
@@ -94,14 +101,20 @@ class Request(Struct, frozen=True):
         calSelector's breakpoints; by default those in the data root, if they are there.
     edps : EdpsOptions
         Targets and parameters, where the workflow is a package of EDPS.
+    mode : {'Raw2Raw', 'Raw2Master'} or None
+        The mode whose data count: those of the other one are left out. None for all there are.
+    requested : {'Raw2Raw', 'Raw2Master'} or None
+        The mode that was asked for, where one was.
     """
 
     root: Path
-    by: By = "both"
+    by: By = "auto"
     oca: Path | None = None
     workflow: str | None = None
     breakpoints: Path | None = None
     edps: EdpsOptions = EdpsOptions()
+    mode: Mode | None = None
+    requested: Mode | None = None
 
 
 def load(request: Request, places: Iterable[Path], more_keywords: tuple[str, ...] = ()) -> OrganisedData:
@@ -120,12 +133,17 @@ def load(request: Request, places: Iterable[Path], more_keywords: tuple[str, ...
     from esorex_bridge.organise.alternatives import SETTINGS
     from esorex_bridge.organise.choices_file import read_choices_file
     from esorex_bridge.organise.frames import ALWAYS_READ, wanted_keywords
+    from esorex_bridge.organise.tree_datasets import files_named, tree_datasets
+    from esorex_bridge.workspace.scan import by_archive_name
 
-    folders = tuple(places) or default_places(request.root)
+    folders = tuple(places) or data_places(request.root, request.mode)
     if (request.workflow or "").startswith(PREFIX):
         return _load_by_package(request, folders)
+    choices = read_choices_file(request.root)
     workflows, unreadable = _workflows(request)
-    rules, without = ({}, ()) if request.by == "calselector" else _rules(request, _instruments(folders), workflows)
+    # Choices may name what rules alone offer, also where datasets are made by trees alone.
+    ruled = request.by != "calselector" or choices
+    rules, without = _rules(request, _instruments(folders), workflows) if ruled else ({}, ())
     keys = (*ALWAYS_READ, *SETTINGS, *more_keywords)
     for known in rules.values():
         keys += wanted_keywords(known)
@@ -137,19 +155,12 @@ def load(request: Request, places: Iterable[Path], more_keywords: tuple[str, ...
     for path in {path for copy in copies for path in copy.others}:
         del headers[path]
     organised = tuple(_organised(headers, rules, _breakpoints(request)))
-    trees, odd = ((), ()) if request.by == "oca" else _trees(found.others, headers)
+    trees, odd = ((), ()) if request.by == "oca" else _trees(found.others, request.mode)
+    found_by_trees = tree_datasets(trees, by_archive_name(headers), headers.__getitem__, request.requested)
+    described = tuple(_describe(dataset, headers) for dataset in found_by_trees)
     told = (*unreadable, *without, *map(str, copies), *odd, *(text for known in organised for text in known.warnings))
-    data = OrganisedData(
-        _joined(trees, organised),
-        organised,
-        headers,
-        found.faults,
-        told,
-        workflows,
-        read_choices_file(request.root),
-        {},
-    )
-    return _with_choices(data)
+    datasets = _join(described, files_named(trees), organised, request.by)
+    return _with_choices(OrganisedData(datasets, organised, headers, found.faults, told, workflows, choices, {}))
 
 
 def _load_by_package(request: Request, folders: tuple[Path, ...]) -> OrganisedData:
@@ -167,10 +178,35 @@ def _load_by_package(request: Request, folders: tuple[Path, ...]) -> OrganisedDa
     return OrganisedData(datasets, (), headers, data.faults, told, (package.workflow,), {}, {})
 
 
-def default_places(root: Path) -> tuple[Path, ...]:
-    """Return where data lie in a data root: its input folder, or the root itself where there is none."""
-    below = root / "reflex_input"
-    return (below if below.is_dir() else root,)
+def datasets_on_disk(request: Request, places: tuple[Path, ...]) -> tuple[Dataset, ...]:
+    """Return the datasets of places, with the user's choices applied: those of `load`, as fast as may be.
+
+    Where trees name every file and nothing was chosen, no rules and no headers but those of science files are read.
+
+    Raises
+    ------
+    UserError
+        If a rule file, workflow definition or choice is wrong.
+    DataError
+        If a document is not an association tree.
+    """
+    from esorex_bridge.fits.header import read_header
+    from esorex_bridge.organise.choices_file import CHOICES_FILE
+    from esorex_bridge.organise.tree_datasets import files_named, tree_datasets
+    from esorex_bridge.workspace.scan import scan
+    from esorex_bridge.workspace.tree_files import read_tree_file
+
+    if request.by in ("auto", "calselector") and not (request.root / CHOICES_FILE).exists():
+        found = scan(*places)
+        trees = [read_tree_file(path) for path in found.trees if _is_of_mode(path, request.mode)]
+        if request.by == "calselector" or (trees and found.files.keys() <= files_named(trees)):
+            return tree_datasets(trees, found.files, read_header, request.requested)
+    return load(request, places).datasets
+
+
+def _is_of_mode(path: Path, mode: Mode | None) -> bool:
+    """Tell whether a tree was asked for in a mode, as far as its file's name tells."""
+    return mode is None or path.stem.lower().rpartition("_")[2] not in _SUFFIXES - {mode.lower()}
 
 
 def _workflows(request: Request) -> tuple[tuple[Workflow, ...], tuple[str, ...]]:
@@ -267,45 +303,49 @@ def _breakpoints(request: Request) -> tuple[Breakpoint, ...]:
     return read_breakpoints(_text(path), str(path))
 
 
-def _trees(others: Iterable[Path], headers: Mapping[Path, Keywords]) -> tuple[tuple[Dataset, ...], tuple[str, ...]]:
-    """Return the datasets of the association trees among files, whole templates together, and what cannot be read."""
-    from esorex_bridge.datasets.build import dataset_from_tree
-    from esorex_bridge.organise.regroup import regrouped
-    from esorex_bridge.workspace.scan import archive_name
+def _trees(others: Iterable[Path], mode: Mode | None) -> tuple[tuple[AssociationTree, ...], tuple[str, ...]]:
+    """Return the association trees among files, and what is wrong with those that cannot be used."""
     from esorex_bridge.workspace.tree_files import read_tree_file
 
-    paths = {archive_name(path): path for path in headers}
-    datasets: dict[str, Dataset] = {}
+    trees = []
     odd = []
     for path in others:
-        if path.suffix != ".xml":
+        if path.suffix != ".xml" or not _is_of_mode(path, mode):
             continue
         try:
-            dataset = dataset_from_tree(read_tree_file(path), paths)
+            tree = read_tree_file(path)
         except DataError as error:
             odd.append(f"Not used: {error}")
             continue
-        datasets.setdefault(dataset.name, _described(dataset, headers))
-    return regrouped(datasets.values(), headers), tuple(odd)
+        if tree.root.files:
+            trees.append(tree)
+        else:
+            odd.append(f"Not used: {path}: the association tree names no science file")
+    return tuple(trees), tuple(odd)
 
 
-def _described(dataset: Dataset, headers: Mapping[Path, Keywords]) -> Dataset:
-    """Give a dataset of a tree its instrument and the keywords displayed, from the first science file that is here."""
+def _describe(dataset: Dataset, headers: Mapping[Path, Keywords]) -> Dataset:
+    """Give a dataset of a tree the keywords displayed, from the first science file that is here."""
     from esorex_bridge.definitions.oca.evaluate import shown
     from esorex_bridge.organise.organiser import DESCRIPTORS
     from esorex_bridge.organise.selection import science_header
 
     header = science_header(dataset, headers)
     descriptors = tuple((key, "UNDEFINED" if header.get(key) is None else shown(header[key])) for key in DESCRIPTORS)
-    return replace(dataset, instrument=str(header.get("INSTRUME")), descriptors=descriptors)
+    return replace(dataset, descriptors=descriptors)
 
 
-def _joined(trees: tuple[Dataset, ...], organised: tuple[Organised, ...]) -> tuple[Dataset, ...]:
-    from esorex_bridge.organise.combine import combined
+def _join(
+    trees: tuple[Dataset, ...], named: Collection[str], organised: tuple[Organised, ...], by: By
+) -> tuple[Dataset, ...]:
+    """Return the datasets of trees and rules, as `by` says; `named` are the files that trees name."""
+    from esorex_bridge.organise.combine import combined, side_by_side
 
-    if trees:
-        return combined(trees, organised)
-    return tuple(dataset for known in organised for dataset in known.datasets)
+    if by == "calselector":
+        return trees
+    if not trees:
+        return tuple(dataset for known in organised for dataset in known.datasets)
+    return combined(trees, organised) if by == "both" else side_by_side(trees, named, organised)
 
 
 def _with_choices(data: OrganisedData) -> OrganisedData:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
 
 from esorex_bridge.datasets.dataset import Action, Dataset
-from esorex_bridge.definitions.oca.evaluate import NOTHING, Keywords
+
+if TYPE_CHECKING:
+    from esorex_bridge.definitions.oca.evaluate import Keywords
 
 _T = TypeVar("_T")
 
@@ -36,9 +38,9 @@ def regrouped(datasets: Iterable[Dataset], headers: Mapping[Path, Keywords]) -> 
 
 def _template(dataset: Dataset, headers: Mapping[Path, Keywords]) -> tuple[object, ...]:
     first = min(dataset.action.files, key=lambda file: file.name, default=None)
-    header = headers.get(first.path, NOTHING) if first and first.path else NOTHING
-    start = header.get("TPL.START")
-    if start is None:
+    header = headers.get(first.path) if first and first.path else None
+    start = header.get("TPL.START") if header else None
+    if header is None or start is None:
         return (dataset.name,)
     return dataset.instrument, dataset.action.name, dataset.mode, start, header.get("TPL.ID")
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from msgspec import Struct
 
-from esorex_bridge.files import FITS_SUFFIXES, stem
+from esorex_bridge.files import FITS_SUFFIXES, OUTPUT_FOLDERS, stem
 
 _UNDERSCORED = re.compile(r"^(.+\.\d{4}-\d\d-\d\dT\d\d)_(\d\d)_(\d\d)")
 
@@ -27,24 +29,41 @@ class Inputs(Struct, frozen=True):
     trees: tuple[Path, ...]
 
 
-def scan(folder: Path) -> Inputs:
-    """Return what lies in a folder and below; hidden files and half-fetched ones are passed over.
+def scan(*places: Path) -> Inputs:
+    """Return what lies in folders and below, and files that are named themselves.
 
-    Where a file is there both packed and unpacked, the unpacked one counts, because every recipe reads it. Underscores
-    that stand for the colons of a dp_id (as on systems that forbid colons) are read as colons.
+    Hidden and half-fetched files and folders of results are passed over. Where a file is there both packed and
+    unpacked, the unpacked one counts, because every recipe reads it. Underscores that stand for the colons of a dp_id
+    (as on systems that forbid colons) are read as colons.
     """
+    paths = [path for place in places for path in _files_below(place)]
+    trees = tuple(path for path in paths if path.suffix == ".xml")
+    return Inputs(by_archive_name(path for path in paths if path.name.endswith(FITS_SUFFIXES)), trees)
+
+
+def by_archive_name(paths: Iterable[Path]) -> dict[str, Path]:
+    """Return files by their archive names: of several of one name the first, or else an unpacked one."""
     files: dict[str, Path] = {}
-    trees: list[Path] = []
-    for path in sorted(folder.rglob("*")):
-        if path.name.startswith("."):
+    for path in paths:
+        name = archive_name(path)
+        if name not in files or (path.name.endswith(".fits") and not files[name].name.endswith(".fits")):
+            files[name] = path
+    return files
+
+
+def _files_below(place: Path) -> list[Path]:
+    if place.is_file():
+        return [place]
+    found: list[Path] = []
+    seen: set[str] = set()
+    for folder, folders, names in os.walk(place, followlinks=True):
+        if (real := os.path.realpath(folder)) in seen:
+            folders.clear()  # a link that leads back
             continue
-        if path.name.endswith(FITS_SUFFIXES):
-            name = archive_name(path)
-            if name not in files or path.name.endswith(".fits"):
-                files[name] = path
-        elif path.suffix == ".xml":
-            trees.append(path)
-    return Inputs(files, tuple(trees))
+        seen.add(real)
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in OUTPUT_FOLDERS]
+        found += (Path(folder, name) for name in names if not name.startswith("."))
+    return sorted(found)
 
 
 def archive_name(path: Path) -> str:

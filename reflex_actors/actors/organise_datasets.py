@@ -20,7 +20,7 @@ ACTOR = Actor(
     "Organises data by calSelector's trees and OCA rules.",
     (
         Port("data_dir", "data folder, or a JSON list of folders", required=True),
-        Port("by", "calselector, oca or both", default="both"),
+        Port("by", "auto, both, calselector or oca", default="auto"),
         Port("oca", "rule file instead of the pipeline's own"),
         Port("workflow", "workflow definition instead of the instrument's own"),
         Port("root_dir", "data root; default: the folder above reflex_input"),

@@ -84,10 +84,10 @@ def test_files_without_a_tree_are_reduced_by_the_rules_of_the_pipeline(
 ) -> None:
     for tree in (root / "reflex_input").rglob("*.xml"):
         tree.unlink()
-    refused = bridge("run", "--root", root, *SMALL)
+    refused = bridge("run", "--root", root, "--by", "calselector", *SMALL)
     assert refused.code == 1
     assert "--by oca" in refused.err
-    ended = bridge("run", "--root", root, "--json", "--by", "oca", *SMALL)
+    ended = bridge("run", "--root", root, "--json", *SMALL)
     assert ended.code == 0, ended.err
     assert ended.decisions["naco_img_jitter"] == "execute"
     assert {"COADDED_IMG"} == {

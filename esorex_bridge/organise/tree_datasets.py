@@ -1,0 +1,72 @@
+"""Association trees become datasets: whole templates together, with the instrument that their headers name.
+
+Loaded by every run, so it loads little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from esorex_bridge.datasets.association import AssociationTree, Mode, distinct_files
+from esorex_bridge.datasets.build import dataset_from_tree
+from esorex_bridge.datasets.dataset import Dataset
+from esorex_bridge.organise.regroup import regrouped
+
+if TYPE_CHECKING:
+    from esorex_bridge.plan.plan import Keywords
+
+_KEYWORDS = ("INSTRUME", "TPL.START", "TPL.ID")
+
+
+def tree_datasets(
+    trees: Iterable[AssociationTree],
+    paths: Mapping[str, Path],
+    header: Callable[[Path], Keywords],
+    requested: Mode | None = None,
+) -> tuple[Dataset, ...]:
+    """Return the datasets that association trees mean, one a name.
+
+    Parameters
+    ----------
+    trees : iterable of AssociationTree
+        Of several of one dataset the first counts.
+    paths : mapping of str to Path
+        Where the files lie, by dp_id.
+    header : callable
+        Returns the keywords of a file.
+    requested : {'Raw2Raw', 'Raw2Master'}, optional
+        The mode that was asked for.
+    """
+    datasets: dict[str, Dataset] = {}
+    headers: dict[Path, Keywords] = {}
+    for tree in trees:
+        dataset = dataset_from_tree(tree, paths, requested=requested)
+        if dataset.name in datasets:
+            continue
+        for path in {path for path in _first_files(dataset) if path is not None}:
+            found = header(path)
+            headers[path] = {key: found.get(key) for key in _KEYWORDS}
+        datasets[dataset.name] = _with_instrument(dataset, headers)
+    return regrouped(datasets.values(), headers)
+
+
+def files_named(trees: Iterable[AssociationTree]) -> frozenset[str]:
+    """Return the names of all files that trees name, in whatever role."""
+    return frozenset(file.name for tree in trees for file in distinct_files(tree.root))
+
+
+def _first_files(dataset: Dataset) -> tuple[Path | None, Path | None]:
+    """Return the science file by which templates are told apart, and the first one that is here."""
+    files = dataset.action.files
+    return min(files, key=lambda file: file.name).path, next((file.path for file in files if file.path), None)
+
+
+def _with_instrument(dataset: Dataset, headers: Mapping[Path, Keywords]) -> Dataset:
+    """Return a dataset with INSTRUME of its first file that is here: the dp_id's prefix is not always unique."""
+    path = _first_files(dataset)[1]
+    name = headers[path].get("INSTRUME") if path is not None else None
+    return replace(dataset, instrument=str(name).strip()) if name else dataset
