@@ -88,11 +88,14 @@ def split(definition: StepDefinition, action: Action, purpose: Purpose, headers:
 
 
 def following(group: Group, steps: Iterable[StepDefinition]) -> Iterator[Group]:
-    """Yield the groups whose main files are products of a group's run, and of the runs that follow it."""
+    """Yield the groups whose main files are products of a group's run, and of the runs that follow it.
+
+    A step that needs more products than the run has raws gets none: one exposure is not combined with itself.
+    """
     listed = tuple(steps)
     for step in listed:
         product = next((category for category in step.main if category in group.definition.products), None)
-        if product is not None and not group.comes_from(step):
+        if product is not None and len(group.files) >= step.minimum and not group.comes_from(step):
             next_group = Group(
                 step,
                 group.action,

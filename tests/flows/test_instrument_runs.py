@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from esorex_bridge.demo.nights import (
     giraf,
     hawki_sky,
     muse,
+    muse_field,
     naco,
     naco_arc,
     naco_spectra,
@@ -47,7 +49,7 @@ SMALL = (
     "uves",
     "uves_red",
     "muse",
-    "muse_sky",
+    "muse_dark",
     "giraf",
     "vimos",
     "amber",
@@ -94,8 +96,8 @@ CASCADES = {
     "uves_red": {
         f"uves_{name}" for name in ("cal_mbias", "cal_mdark", "cal_orderpos", "cal_mflat", "cal_wavecal", "obs_scired")
     },
-    "muse": {"muse_bias", "muse_dark"},
-    "muse_sky": {"muse_bias", "muse_dark", "muse_flat", "muse_scibasic"},
+    "muse": {f"muse_{name}" for name in ("bias", "dark", "flat", "scibasic", "standard", "scipost", "exp_combine")},
+    "muse_dark": {"muse_bias", "muse_dark"},
     "giraf": {"gimasterbias", "gimasterdark", "gimasterflat", "giwavecalibration", "giscience"},
     "vimos": {"vmbias", "vmdark"},
 }
@@ -285,7 +287,7 @@ def test_uves_marks_the_cosmic_rays_and_nothing_else(run: Callable[[str], Reduct
 
 
 def test_muse_reduces_all_24_ifus_at_once_and_finds_the_dark_current(run: Callable[[str], Reduction]) -> None:
-    night = run("muse")
+    night = run("muse_dark")
     darks = night.products("MASTER_DARK")
     assert len(night.products("MASTER_BIAS")) == len(darks) == 24
     electrons = muse.DARK_COUNTS_PER_HOUR * muse.GAIN_E_PER_COUNT
@@ -294,17 +296,69 @@ def test_muse_reduces_all_24_ifus_at_once_and_finds_the_dark_current(run: Callab
 
 
 def test_muse_traces_every_slice_and_gives_every_pixel_its_wavelength(run: Callable[[str], Reduction]) -> None:
-    night = run("muse_sky")
+    night = run("muse")
     trace = fits.getdata(night.product("TRACE_TABLE"), 1)
     places = [muse.slice_centre(muse.FULL_WIDTH, number) for number in trace["SliceNo"]]
     assert np.abs(trace["tc0_00"] - places).max() < 0.2
     assert np.abs(trace["Width"] - muse.SLICE_WIDTH_PIX).max() < 0.5
-    with fits.open(night.product("PIXTABLE_OBJECT")) as table:
+    with fits.open(night.products("PIXTABLE_OBJECT")[0]) as table:
         waves, sky = (np.asarray(table[name].data).ravel() for name in ("lambda", "data"))
-    assert (waves.min(), waves.max()) == pytest.approx((4750, 9350), abs=60)
+    true = muse_field.wavelengths_angstrom(384)
+    assert (waves.min(), waves.max()) == pytest.approx((true[0], true[-1]), abs=0.2 * muse_field.STEP_ANGSTROM)
     # The flat is 1 on average, gaps between slices included.
     lit = muse.SLICES * muse.SLICE_WIDTH_PIX / (2 * muse.FULL_WIDTH)
     assert np.median(sky) == pytest.approx(muse.SKY_COUNTS * muse.GAIN_E_PER_COUNT * lit, rel=0.03)
+
+
+def test_muse_gives_the_star_the_flux_that_it_has_in_cubes_and_white_light(
+    run: Callable[[str], Reduction], tmp_path: Path
+) -> None:
+    night = run("muse")
+    cubes = night.products("DATACUBE_FINAL")
+    assert len(cubes) == 2
+    for cube in cubes:
+        spectrum = star_spectrum(cube)
+        continuum = np.abs(spectrum.waves - muse_field.LINE_ANGSTROM) > 30
+        true = muse_field.RELATIVE_FLUX * muse_field.STANDARD_FLUX
+        assert np.median(spectrum.flux[continuum]) == pytest.approx(true, rel=0.03)
+        assert abs(rise(spectrum, continuum)) < 0.03
+        assert line_centre(spectrum) == pytest.approx(muse_field.LINE_ANGSTROM, abs=0.2 * muse_field.STEP_ANGSTROM)
+    counts = star_spectrum(run_without(night, "muse_scipost", "STD_RESPONSE", tmp_path)["DATACUBE_FINAL"])
+    assert rise(counts, continuum) > 0.3
+    white = np.nan_to_num(fits.getdata(night.products("IMAGE_FOV")[0], "DATA"))
+    assert peak(white) == spectrum.place
+
+
+class Spectrum(NamedTuple):
+    """A spectrum of a star in a cube, in erg/s/cm**2/Angstrom."""
+
+    waves: np.ndarray
+    flux: np.ndarray
+    place: tuple[int, int]
+
+
+def star_spectrum(path: Path) -> Spectrum:
+    """Return the spectrum of the brightest star in a cube."""
+    cube, header = fits.getdata(path, "DATA"), fits.getheader(path, "DATA")
+    filled = np.nan_to_num(cube)
+    column, row = peak(np.median(filled, axis=0))
+    flux = filled[:, row - 16 : row + 17, column - 16 : column + 17].sum(axis=(1, 2)) * 1e-20
+    waves = header["CRVAL3"] + header["CD3_3"] * (np.arange(len(flux)) + 1 - header["CRPIX3"])
+    inside = slice(10, -10)
+    return Spectrum(waves[inside], flux[inside], (column, row))
+
+
+def rise(spectrum: Spectrum, where: np.ndarray) -> float:
+    """Return by which part a spectrum is brighter at its end than at its beginning."""
+    slope, level = np.polyfit(spectrum.waves[where] - spectrum.waves[0], spectrum.flux[where], 1)
+    return float(slope * (spectrum.waves[-1] - spectrum.waves[0]) / level)
+
+
+def line_centre(spectrum: Spectrum) -> float:
+    """Return the wavelength of the emission line."""
+    near = np.abs(spectrum.waves - muse_field.LINE_ANGSTROM) < 15
+    above = spectrum.flux[near] - np.median(spectrum.flux)
+    return float((above * spectrum.waves[near]).sum() / above.sum())
 
 
 def test_giraffe_finds_bias_level_and_dark_current(run: Callable[[str], Reduction]) -> None:

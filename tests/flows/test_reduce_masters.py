@@ -22,14 +22,14 @@ PROGRAM = "60.A-9999(A)"
 def test_hawki_reduces_science_with_nothing_but_masters(
     bridge: Callable[..., Ended], tmp_path: Path, esorex: str
 ) -> None:
-    only_recipe(reduce_twice("hawki_masters", tmp_path, bridge), "hawki_science_process")
+    only_recipes(reduce_twice("hawki_masters", tmp_path, bridge), "hawki_science_process", "hawki_science_postprocess")
 
 
 def test_naco_takes_the_masters_of_the_archive_and_finds_the_stars(
     bridge: Callable[..., Ended], tmp_path: Path, esorex: str
 ) -> None:
     night = reduce_twice("naco_masters", tmp_path, bridge)
-    only_recipe(night, "naco_img_jitter")
+    only_recipes(night, "naco_img_jitter")
     assert {file["name"].split(".")[0] for file in night.runs[0]["files"]} == {"M", "NACO"}
     header, image = (read(night.product("COADDED_IMG")) for read in (fits.getheader, fits.getdata))
     taken = {header[f"ESO PRO REC1 CAL{number} CATG"] for number in (1, 2)}
@@ -42,9 +42,17 @@ def test_naco_takes_the_masters_of_the_archive_and_finds_the_stars(
         assert box.sum() == pytest.approx(star.flux, rel=0.1)
 
 
-@pytest.mark.parametrize("name", ["naco", "visir", "uves", "muse_sky"])
+@pytest.mark.parametrize(
+    ("name", "recipes"),
+    [
+        ("naco", ["naco_img_jitter"]),
+        ("visir", ["visir_old_img_combine"]),
+        ("uves", ["uves_obs_scired"]),
+        ("muse", ["muse_scibasic", "muse_scipost", "muse_exp_combine"]),
+    ],
+)
 def test_masters_of_the_archive_give_the_same_pixels_as_the_raws_they_were_made_of(
-    name: str, bridge: Callable[..., Ended], tmp_path: Path, esorex: str
+    name: str, recipes: list[str], bridge: Callable[..., Ended], tmp_path: Path, esorex: str
 ) -> None:
     by_raws = reduce_twice(name, tmp_path / "raws", bridge)
     sets = (word for text in NIGHTS[name].settings for word in ("--set", text))
@@ -55,17 +63,19 @@ def test_masters_of_the_archive_give_the_same_pixels_as_the_raws_they_were_made_
         )  # fmt: skip
     assert done.code == 0, done.out + done.err
     by_masters = Reduction(name, done.code, (done.json,), tmp_path / "masters")
-    assert len(by_masters.recipes) == 1
+    assert by_masters.recipes == recipes
     compared = 0
-    for product in by_masters.steps[0]["products"]:
-        compared += same_pixels(Path(product["path"]), by_raws.product(product["category"]))
+    # What follows from products is not compared: muse_scipost leaves some rows of its tables as the memory was.
+    for category in {product["category"] for product in by_masters.steps[0]["products"]}:
+        for one, other in zip(by_masters.products(category), by_raws.products(category), strict=True):
+            compared += same_pixels(one, other)
     assert compared > 0
 
 
-def only_recipe(night: Reduction, recipe: str) -> None:
-    """Hold a night against what must be: one recipe the first time, none the second, and so in the table."""
+def only_recipes(night: Reduction, *recipes: str) -> None:
+    """Hold a night against what must be: these recipes the first time, none the second, and so in the table."""
     assert night.code == 0, night.runs
-    assert night.recipes == [recipe]
+    assert night.recipes == list(recipes)
     assert night.decisions(1) == {"reuse"}
     assert_told([night])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from msgspec.structs import replace
 
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile
@@ -169,6 +170,37 @@ def test_too_few_frames_make_no_step_and_the_reason_is_told() -> None:
     assert [step.name for step in plan.steps] == ["toy_dark_1", "toy_flat_1", "toy_science_1"]
     assert [(each.name, each.reason, each.detail) for each in plan.not_used] == [("ONE.0", "group too small", "1 < 2")]
     assert any("made without MASTER_DARK" in text and "1 < 2" in text for text in plan.steps[-1].warnings)
+
+
+@pytest.mark.parametrize(("frames", "recipes"), [(1, ["toy_first"]), (2, ["toy_first", "toy_combine"])])
+def test_what_combines_products_of_several_frames_runs_only_where_there_are_several(
+    frames: int, recipes: list[str]
+) -> None:
+    workflow = parse_workflow(
+        """
+workflow: toy
+title: Toy
+instruments: [TOY]
+pipeline: toy
+versions: [1.0]
+state: from documentation
+sources: [made up]
+steps:
+  - recipe: toy_first
+    main: [OBJECT]
+    products: [TABLE]
+  - recipe: toy_combine
+    main: [TABLE]
+    minimum: 2
+    products: [CUBE]
+""",
+        "toy.yaml",
+    )
+    night = Night()
+    action = Action("SCI", tuple(night.file(f"S.{number}", "OBJECT", number) for number in range(frames)))
+    plan = make_plan(Dataset("D", "TOY", action), workflow, night.headers)
+    assert [step.recipe for step in plan.steps] == recipes
+    assert [gap for step in plan.steps for gap in step.gaps] == []
 
 
 def test_the_order_of_files_and_groups_in_the_tree_does_not_matter() -> None:

@@ -22,7 +22,7 @@ INSTRUMENTS = (
 )  # fmt: skip
 
 
-MONITORING = {"muse": {"muse_lsf_1"}}
+MONITORING: dict[str, set[str]] = {}
 """Steps beside others on the same raws, whose products no step takes."""
 
 
@@ -51,19 +51,25 @@ class Archive:
         kin = [other for other in self.workflow.steps if set(other.main) & set(step.main)]
         names = (*above, *(each.name for each in kin))
         if step.name not in self.groups:
-            number = max(*(each.minimum for each in kin), len(step.main))
+            after = [other for each in kin for other in self.following(each)]
+            number = max(*(each.minimum for each in (*kin, *after)), len(step.main))
             files = tuple(self.file(step.main[place % len(step.main)]) for place in range(number))
             below: dict[str, Association] = {}
-            for calibration in (each for other in kin for each in other.calibrations):
+            for calibration in (each for other in (*kin, *after) for each in other.calibrations):
                 origin = next((self.origins[each] for each in calibration.accepted if each in self.origins), None)
                 if origin is None or origin.name in above:
                     static = (self.file(calibration.category, processed=True),)
                     below[calibration.category] = Association(calibration.category, static, match="N/A")
-                elif origin not in kin:
+                elif origin not in (*kin, *after):
                     below[origin.name] = self.group(origin, names)
             found = Association(step.name.upper(), files, tuple(below.values()), match="calib_plan")
             self.groups.update(dict.fromkeys((each.name for each in kin), found))
         return self.groups[step.name]
+
+    def following(self, step: StepDefinition) -> list[StepDefinition]:
+        """Return the steps that process what a step makes, and what these make."""
+        after = [other for other in self.workflow.steps if other != step and set(other.main) & set(step.products)]
+        return [each for other in after for each in (other, *self.following(other))]
 
     def file(self, category: str, processed: bool = False) -> AssociatedFile:
         self.seconds += 1

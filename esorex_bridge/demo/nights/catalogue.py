@@ -86,12 +86,11 @@ NIGHTS = {
         ("uves_obs_scired.reduce.extract.method=average",),
     ),
     "uves_red": Listed("uves", "uves_red_night", "red arm with its two chips: bias, dark, orders, flat, arc, science"),
-    "muse": Listed("muse", "muse_night", "bias and dark of all 24 IFUs in parallel"),
-    "muse_sky": Listed(
+    "muse": Listed(
         "muse",
-        "muse_sky_night",
-        "one IFU: bias, dark, flat, science to a table of pixels",
-        # One IFU of 24, and too few rows for the defaults of the trace.
+        "muse_cube_night",
+        "one IFU from raws to a cube: bias, dark, flat, standard star, two exposures, both combined",
+        # One IFU of 24, too few rows for the defaults of the trace, and a sky without lines.
         (
             "muse_bias.nifu=1",
             "muse_dark.nifu=1",
@@ -99,8 +98,10 @@ NIGHTS = {
             "muse_flat.order=1",
             "muse_flat.nsum=16",
             "muse_scibasic.nifu=1",
+            "muse_scipost.skymethod=simple",
         ),
     ),
+    "muse_dark": Listed("muse", "muse_night", "bias and dark of all 24 IFUs in parallel"),
     "amber": Listed("amber", "amber_night", "three telescopes: fringes of the lamp, calibrator, star to visibilities"),
     "amber_full": Listed(
         "amber_detector", "amber_full_night", "all from raws: bad pixels and flat field of the detector, then as amber"

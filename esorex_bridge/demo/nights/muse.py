@@ -1,4 +1,4 @@
-"""A synthetic MUSE night: bias, dark and flat of some or all of its 24 spectrographs (IFUs), and an even sky.
+"""Synthetic MUSE nights: biases and darks of all 24 spectrographs (IFUs), and a star from raws to a cube for one.
 
 The recipes take quadrants of any size. Bias and dark want nothing of the image; the flat is searched for 48 slices,
 each some 76 pixels wide, so it needs the full width of a detector but few of its rows.
@@ -16,9 +16,17 @@ from msgspec import Struct
 
 from esorex_bridge.datasets.association import Association, AssociationTree
 from esorex_bridge.demo.nights.frames import Exposure, Instrument, Keywords, Template, counts, fill_header, fits_bytes
-from esorex_bridge.demo.nights.muse_statics import geometry_table, wavelength_table
+from esorex_bridge.demo.nights.muse_field import (
+    STANDARD,
+    STANDARD_FLUX,
+    TARGET,
+    slice_place,
+    star_counts,
+    wavelengths_angstrom,
+)
+from esorex_bridge.demo.nights.muse_statics import extinction_table, flux_table, geometry_table, wavelength_table
 from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
-from esorex_bridge.demo.nights.series import Series, frames, noise
+from esorex_bridge.demo.nights.series import FIELD, Series, frames, noise
 
 if TYPE_CHECKING:
     from esorex_bridge.demo.nights.frames import Image
@@ -35,11 +43,14 @@ TEMPLATES = {
     "BIAS": "MUSE_wfm_cal_bias",
     "DARK": "MUSE_wfm_cal_dark",
     "FLAT": "MUSE_wfm_cal_specflat",
+    "STD": "MUSE_wfm_cal_specphot",
     "OBJECT": "MUSE_wfm-noao_obs_genericoffset",
 }
 """Names of the templates, by the category of the frames: rules tell flats apart by them."""
 FLAT_COUNTS = 20000.0
 SKY_COUNTS = 800.0
+STANDARD_SKY_COUNTS = 40.0
+STANDARD_S, SCIENCE_S = 30.0, 600.0
 SLICES = 48
 SLICE_WIDTH_PIX = 76.0
 MARGIN_PIX = 24
@@ -92,38 +103,46 @@ def muse_night(ifus: int = 24, columns: int = 64, rows: int = 64, seed: int = 9)
     return Night(f"muse-{ifus}x{columns}x{rows}-seed{seed}", MUSE.name, (*biases, *darks), (tree,), kept=False)
 
 
-def muse_sky_night(ifus: int = 1, columns: int = FULL_WIDTH, rows: int = 96, seed: int = 9) -> Night:
-    """Return a night with all that takes an exposure of the sky to a table of pixels.
+def muse_cube_night(exposures: int = 2, rows: int = 192, seed: int = 9) -> Night:
+    """Return a night of one IFU with all that takes exposures of a star to a cube in units of flux.
 
     Parameters
     ----------
-    ifus : int
-        The first so many of the 24; with fewer than 24 the recipes must be told which (`nifu`).
-    columns, rows : int
-        Size of a quadrant; all slices must lie within twice the columns.
+    exposures : int
+        Of the star; two and more are combined.
+    rows : int
+        Of a quadrant.
     seed : int
         Nights of different seeds differ in every pixel.
     """
-    spectrographs = Spectrographs(ifus, columns, rows, seed)
-    noon = datetime(2018, 3, 8, 12, 0)
+    spectrographs = Spectrographs(1, FULL_WIDTH, rows, seed)
+    noon = datetime(2018, 3, 15, 12, 0)
     biases, darks = _biases(spectrographs, noon), _darks(spectrographs, noon)
     flats = _series(spectrographs, "FLAT", ("CALIB", "FLAT,LAMP", "IFU"), noon + timedelta(hours=3), 3, 3.0)
-    science = _series(spectrographs, "OBJECT", ("SCIENCE", "OBJECT", "IFU"), noon + timedelta(hours=15), 1, 600.0)
-    statics = (
-        geometry_table(ifus, SLICES),
-        *(wavelength_table(ifu, SLICES, 2 * rows) for ifu in range(1, ifus + 1)),
+    standard = _series(spectrographs, "STD", ("CALIB", "STD", "IFU"), noon + timedelta(hours=13), 1, STANDARD_S)
+    science = _series(
+        spectrographs,
+        "OBJECT",
+        ("SCIENCE", "OBJECT", "IFU"),
+        noon + timedelta(hours=15),
+        exposures,
+        SCIENCE_S,
     )
+    first, *_, last = wavelengths_angstrom(2 * rows).tolist()
+    statics = (
+        geometry_table(1, SLICES, 4, slice_place),
+        wavelength_table(1, SLICES, 2 * rows, first, last),
+    )
+    extinction, flux = extinction_table(), flux_table(*FIELD, STANDARD_FLUX)
+    tables = tuple(group(file.category, (file,), match="N/A") for file in statics)
+    air, known = (group(file.category, (file,), match="N/A") for file in (extinction, flux))
     bias = group("BIAS", biases)
     dark = group("DARK", darks, bias)
-    tables = tuple(
-        group(category, tuple(file for file in statics if file.category == category), match="N/A")
-        for category in dict.fromkeys(file.category for file in statics)
-    )
-    names = tuple(file.associated for file in science)
-    root = Association("OBJECT", names, (bias, dark, group("FLAT", flats, bias, dark), *tables))
-    files = (*biases, *darks, *flats, *science, *statics)
-    name = f"muse_sky-{ifus}x{columns}x{rows}-seed{seed}"
-    return Night(name, MUSE.name, files, (AssociationTree(root, "Raw2Raw"),), kept=False)
+    basic = (bias, dark, group("FLAT", flats, bias, dark), *tables)
+    cascade = (*basic, air, group("STD", standard, *basic, air, known))
+    tree = AssociationTree(Association("OBJECT", tuple(file.associated for file in science), cascade), "Raw2Raw")
+    files = (*biases, *darks, *flats, *standard, *science, *statics, extinction, flux)
+    return Night(f"muse_cube-{exposures}x{rows}-seed{seed}", MUSE.name, files, (tree,), kept=False)
 
 
 def slice_centre(columns: int, number: int) -> float:
@@ -141,10 +160,15 @@ def _darks(spectrographs: Spectrographs, noon: datetime) -> tuple[ArchiveFile, .
 
 
 def _series(
-    spectrographs: Spectrographs, category: str, dpr: tuple[str, str, str], start: datetime, count: int, dit_s: float
+    spectrographs: Spectrographs,
+    category: str,
+    dpr: tuple[str, str, str],
+    start: datetime,
+    count: int,
+    dit_s: float,
 ) -> tuple[ArchiveFile, ...]:
     template = Template(TEMPLATES[category], start, count, 200700001, "MUSE_SYNTH")
-    target = "SYNTH-SKY" if dpr[0] == "SCIENCE" else ""
+    target = "SYNTH-STAR" if dpr[0] == "SCIENCE" else ""
     series = Series(MUSE, template, category, dpr, dit_s, target, dit_s + 60)
     size = spectrographs.ifus * 8 * spectrographs.columns * spectrographs.rows
     return frames(series, partial(_primary, spectrographs), partial(_stream, spectrographs), size)
@@ -183,7 +207,7 @@ def _raw_image(spectrographs: Spectrographs, exposure: Exposure, ifu: int) -> Im
     import numpy as np
 
     rng = noise(spectrographs.seed, exposure, ifu)
-    light = _light(spectrographs, exposure)
+    light = _light(spectrographs, exposure, ifu)
     light = rng.poisson(light * GAIN_E_PER_COUNT) / GAIN_E_PER_COUNT
     columns, rows = spectrographs.columns, spectrographs.rows
     full = bias_level(ifu) + rng.normal(0, READ_NOISE_COUNTS, (2 * rows + 4 * EDGE, 2 * columns + 4 * EDGE))
@@ -197,12 +221,18 @@ def _raw_image(spectrographs: Spectrographs, exposure: Exposure, ifu: int) -> Im
     return image
 
 
-def _light(spectrographs: Spectrographs, exposure: Exposure) -> Any:
+def _light(spectrographs: Spectrographs, exposure: Exposure, ifu: int) -> Any:
     import numpy as np
 
     light = np.full((2 * spectrographs.rows, 2 * spectrographs.columns), DARK_COUNTS_PER_HOUR * exposure.dit_s / 3600)
-    level = {"FLAT,LAMP": FLAT_COUNTS, "OBJECT": SKY_COUNTS}.get(exposure.dpr[1], 0.0)
-    return light + level * _slices(spectrographs.columns) if level else light
+    level = {"FLAT,LAMP": FLAT_COUNTS, "OBJECT": SKY_COUNTS, "STD": STANDARD_SKY_COUNTS}.get(exposure.dpr[1], 0.0)
+    if level:
+        light += level * _slices(spectrographs.columns)
+    source = {"OBJECT": TARGET, "STD": STANDARD}.get(exposure.dpr[1])
+    if source is not None:
+        centre = partial(slice_centre, spectrographs.columns)
+        light += exposure.dit_s * star_counts(source, light.shape, ifu, centre)
+    return light
 
 
 @lru_cache(maxsize=2)
