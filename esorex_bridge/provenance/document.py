@@ -51,18 +51,18 @@ class FileEntry(Struct, frozen=True):
 
 
 class InputEntry(Struct, frozen=True, omit_defaults=True):
-    """What a step took under one tag: a file, or the products of a category of an earlier step.
+    """What a step took under one tag: a file, or products of an earlier step; both where a product came as a file.
 
     Parameters
     ----------
     category : str
         Tag in the SOF.
     file, sha256 : str
-        Of a file; empty for products of a step.
+        Of a file; empty where the plan names products of a step.
     step : str
-        Key of the step that made it; empty for a file.
+        Key of the step that made it; empty for a file that no recorded step made.
     product : str
-        Category under which that step made it; empty for a file.
+        Category under which that step made it; empty for such a file.
     """
 
     category: str
@@ -187,9 +187,8 @@ def _parameter_entry(value: ParameterValue) -> ParameterEntry:
 
 
 def _input_entry(entry: Input) -> InputEntry:
-    if entry.source is None:
-        return InputEntry(entry.category, step=entry.key or "", product=entry.product)
-    return InputEntry(entry.category, entry.source.name, hex_of(entry.source.digest))
+    file, content = ("", "") if entry.source is None else (entry.source.name, hex_of(entry.source.digest))
+    return InputEntry(entry.category, file, content, entry.key or "", entry.product)
 
 
 def _product_entry(product: Product) -> FileEntry:

@@ -159,7 +159,7 @@ def _portable_sof(lineage: Lineage, activity: Activity) -> str:
     """Return the SOF with files by their names alone: `raws/` and `products/` are where a crate has them."""
     lines = []
     for entry in activity.inputs:
-        if entry.source is not None:
+        if entry.source is not None and entry.key is None:
             lines.append(f"raws/{safe_name(entry.source.name)}{_suffix(entry.source.file)} {entry.category}")
             continue
         maker = lineage.activity(entry.key) if entry.key is not None else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from msgspec import Struct
@@ -13,6 +13,9 @@ from esorex_bridge.reuse.record import Product
 
 SourceKind = Literal["raw", "master", "static"]
 """A raw frame, a processed calibration of the archive (`M.…`), or any other file that no recorded step made."""
+
+Makers = dict[Digest, tuple[StepKey, str]]
+"""The step that made a product, by its content, and the category under which it did."""
 
 _STEP = "step:"
 
@@ -64,11 +67,11 @@ class Input(Struct, frozen=True):
     category : str
         Its tag in the SOF.
     source : Source or None
-        The file; None for products of a step.
+        The file; None where the plan names products of a step instead.
     key : StepKey or None
-        The step that made it; None for a file.
+        The step that made it; None for a file that no recorded step made.
     product : str
-        The category under which that step made it; empty for a file.
+        The category under which that step made it; empty for such a file.
     """
 
     category: str
@@ -149,7 +152,8 @@ class Lineage(Struct, frozen=True):
     @property
     def sources(self) -> tuple[Source, ...]:
         """Every file that no recorded step made, once each, by name."""
-        found = {entry.source for activity in self.activities for entry in activity.inputs if entry.source}
+        entries = (entry for activity in self.activities for entry in activity.inputs)
+        found = {entry.source for entry in entries if entry.source is not None and entry.key is None}
         return tuple(sorted(found, key=lambda source: (source.name, source.digest)))
 
     @property
@@ -167,21 +171,25 @@ class Lineage(Struct, frozen=True):
         return next(made, None)
 
 
-def input_of(entry: InputStatement, place: Callable[[Digest], str]) -> Input:
+def input_of(entry: InputStatement, places: Mapping[Digest, str], makers: Makers) -> Input:
     """Return an input as its statement describes it.
 
     Parameters
     ----------
     entry : InputStatement
         Tag, content and label.
-    place : callable
-        Gives the path of a file by its content, empty where none is known.
+    places : mapping of Digest to str
+        The path of a file by its content, where one is known.
+    makers : dict of Digest to (StepKey, str)
+        The step that made a file by its content, and under which category, where one is recorded.
     """
     if entry.content.startswith(_STEP):
         key, _, product = entry.content.removeprefix(_STEP).partition("/")
         return Input(entry.category, key=StepKey(key), product=product)
     digest = Digest(entry.content)
-    return Input(entry.category, Source(entry.label, digest, kind_of(entry.label), place(digest)))
+    source = Source(entry.label, digest, kind_of(entry.label), places.get(digest, ""))
+    key_of_maker, product = makers.get(digest, (None, ""))
+    return Input(entry.category, source, key_of_maker, product)
 
 
 def kind_of(name: str) -> SourceKind:

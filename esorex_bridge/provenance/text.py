@@ -50,7 +50,7 @@ def _step(lineage: Lineage, activity: Activity, depth: int, seen: set[StepKey]) 
 
 def _input(lineage: Lineage, entry: Input, depth: int, seen: set[StepKey]) -> Iterator[str]:
     pad = "  " * depth
-    if entry.source is not None:
+    if entry.source is not None and entry.key is None:
         yield f"{pad}{entry.category}  {entry.source.name}  ({entry.source.kind})"
         return
     yield f"{pad}{entry.category}  {entry.product}"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esorex_bridge.definitions.parameters import RECIPE_DEFAULT
 from esorex_bridge.files import Digest
-from esorex_bridge.provenance.lineage import Activity, Lineage, ParameterValue, in_order, input_of, needs_of
+from esorex_bridge.provenance.lineage import Activity, Lineage, Makers, ParameterValue, in_order, input_of, needs_of
 from esorex_bridge.reuse.key import StepKey
 from esorex_bridge.reuse.record import Product
 
@@ -34,32 +34,39 @@ def trace(targets: Iterable[Product], keys: Iterable[StepKey], store: SqliteStor
     store : SqliteStore
         Of the data root.
     """
-    rows, lost = _collect(keys, store)
-    places = store.paths_by_content(
-        Digest(entry.content)
-        for row in rows.values()
-        for entry in row.statement.inputs
-        if not entry.content.startswith(_STEP)
-    )
-    activities = (_activity(row, store.products(key), places) for key, row in rows.items())
+    rows, makers, lost = _collect(keys, store)
+    places = store.paths_by_content(digest for row in rows.values() for digest in _contents(row))
+    activities = (_activity(row, store.products(key), places, makers) for key, row in rows.items())
     return Lineage(tuple(targets), in_order(activities), lost)
 
 
-def _collect(keys: Iterable[StepKey], store: SqliteStore) -> tuple[dict[StepKey, StepRow], tuple[StepKey, ...]]:
-    """Return the recorded steps from these backwards, and the keys on the way that are not recorded."""
+def _collect(keys: Iterable[StepKey], store: SqliteStore) -> tuple[dict[StepKey, StepRow], Makers, tuple[StepKey, ...]]:
+    """Return the recorded steps from these backwards, who made files among their inputs, and keys not recorded.
+
+    An input that is stated by its content may be a product all the same: Reflex hands files on, not steps.
+    """
     found: dict[StepKey, StepRow] = {}
+    makers: Makers = {}
     lost: list[StepKey] = []
     wanted = tuple(dict.fromkeys(keys))
     while wanted:
         rows = store.step_rows(wanted)
         lost += [key for key in wanted if key not in rows]
         found |= rows
-        needs = (need for row in rows.values() for need in needs_of(row.statement))
+        made = store.makers_by_content(digest for row in rows.values() for digest in _contents(row))
+        makers |= made
+        needs = [need for row in rows.values() for need in needs_of(row.statement)]
+        needs += [key for key, _ in made.values()]
         wanted = tuple(dict.fromkeys(need for need in needs if need not in found and need not in lost))
-    return found, tuple(lost)
+    return found, makers, tuple(lost)
 
 
-def _activity(row: StepRow, products: tuple[Product, ...], places: dict[Digest, str]) -> Activity:
+def _contents(row: StepRow) -> Iterator[Digest]:
+    entries = (entry.content for entry in row.statement.inputs)
+    return (Digest(content) for content in entries if not content.startswith(_STEP))
+
+
+def _activity(row: StepRow, products: tuple[Product, ...], places: dict[Digest, str], makers: Makers) -> Activity:
     statement = row.statement
     origins = parameter_origins(Path(row.sof).with_name(f"{statement.recipe}.rc"))
     return Activity(
@@ -71,7 +78,7 @@ def _activity(row: StepRow, products: tuple[Product, ...], places: dict[Digest, 
         plugin=statement.plugin,
         libraries=dict(getattr(statement, "libraries", ())),
         parameters=tuple(ParameterValue(name, value, origins.get(name, "")) for name, value in statement.parameters),
-        inputs=tuple(input_of(entry, lambda digest: places.get(digest, "")) for entry in statement.inputs),
+        inputs=tuple(input_of(entry, places, makers) for entry in statement.inputs),
         products=products,
         made=row.made,
         seconds=row.seconds,

@@ -10,6 +10,8 @@ from esorex_bridge.files import Digest
 from esorex_bridge.reuse.key import Statement, StepKey, read_statement
 from esorex_bridge.store.database import Database
 
+_VALUES_A_QUERY = 500
+
 
 class StepRow(Struct, frozen=True):
     """All that is recorded of a step but its products; times in ISO 8601 and UTC, the SOF by its absolute path."""
@@ -41,6 +43,19 @@ class Lookup(Database):
         """Return the steps that made a product of this content, the latest first."""
         query = "SELECT DISTINCT key FROM products JOIN steps USING (key) WHERE digest = ? ORDER BY made DESC"
         return tuple(StepKey(key) for (key,) in self._all(query, (digest,)))
+
+    def makers_by_content(self, digests: Iterable[Digest]) -> dict[Digest, tuple[StepKey, str]]:
+        """Return the step that made a product of each content, the latest of several, and under which category."""
+        wanted = sorted(set(digests))
+        found: dict[Digest, tuple[StepKey, str]] = {}
+        for start in range(0, len(wanted), _VALUES_A_QUERY):
+            part = wanted[start : start + _VALUES_A_QUERY]
+            query = (
+                "SELECT digest, key, category FROM products JOIN steps USING (key) "
+                f"WHERE digest IN ({','.join('?' * len(part))}) ORDER BY made"
+            )
+            found.update({Digest(digest): (StepKey(key), tag) for digest, key, tag in self._all(query, part)})
+        return found
 
     def keys_by_path(self, path: str) -> tuple[tuple[StepKey, int], ...]:
         """Return the step, and the product's position, that a path was recorded for, as product or as end product."""
@@ -89,8 +104,8 @@ class Lookup(Database):
         """Return where files of these contents were last seen (absolute paths); those never seen are left out."""
         wanted = sorted(set(digests))
         found: dict[Digest, str] = {}
-        for start in range(0, len(wanted), 500):
-            part = wanted[start : start + 500]
+        for start in range(0, len(wanted), _VALUES_A_QUERY):
+            part = wanted[start : start + _VALUES_A_QUERY]
             marks = ",".join("?" * len(part))
             rows = self._all(f"SELECT digest, path FROM digests WHERE digest IN ({marks}) ORDER BY path DESC", part)
             found.update({Digest(digest): self._at(path) for digest, path in rows})
