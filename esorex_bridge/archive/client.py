@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import requests
 from msgspec.structs import replace
@@ -18,6 +18,7 @@ from esorex_bridge.archive.connection import Connection, FindCredentials
 from esorex_bridge.archive.download import PARALLEL, fetch
 from esorex_bridge.archive.download_list import WantedFile
 from esorex_bridge.archive.exchange import AccessDeniedError, RetryPolicy, ServiceError
+from esorex_bridge.archive.names import resolved
 from esorex_bridge.archive.nightlog import NightLog, read_night_log
 from esorex_bridge.archive.query import Constraints, adql, product_files_adql
 from esorex_bridge.archive.report import FetchReport, Progress
@@ -36,6 +37,7 @@ _IDS_PER_QUERY = 400
 _log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
+_Found = TypeVar("_Found")
 
 
 class ArchiveClient:
@@ -116,17 +118,27 @@ class ArchiveClient:
         ArchiveError
             Where the service fails, or cut the table off without a limit.
         """
-        tables = self._tables(constraints, job, watch)
+        found: list[Row] = []
+        for part in _parts(self.placed(constraints)):
+            found += self._without_unknown_columns(
+                part, lambda wanted: tap.ask_rows(self.connection, adql(wanted), wanted.limit, job, watch)
+            )
         lacking = dict.fromkeys(column for column in constraints.columns if column in self.unknown_columns)
-        found = tuple({**lacking, **row} for table in tables for row in tap.rows(table))
-        return found[: constraints.limit]
+        return tuple({**lacking, **row} for row in found[: constraints.limit])
 
     def query_table(self, constraints: Constraints, job: bool = False, watch: tap.Watch | None = None) -> Table:
         """Return the raw frames that meet constraints as an astropy table, with units and descriptions; as `query`."""
         from astropy.table import vstack
 
-        tables = self._tables(constraints, job, watch)
+        tables = [
+            self._without_unknown_columns(part, lambda wanted: self.ask(adql(wanted), wanted.limit, job, watch))
+            for part in _parts(self.placed(constraints))
+        ]
         return vstack(tables, metadata_conflicts="silent")[: constraints.limit] if len(tables) > 1 else tables[0]
+
+    def placed(self, constraints: Constraints) -> Constraints:
+        """Return constraints with the position of their target, where a name service knows it."""
+        return resolved(self.connection, constraints)
 
     def ask(self, adql_text: str, limit: int | None = None, job: bool = False, watch: tap.Watch | None = None) -> Table:
         """Return the answer to any ADQL query as an astropy table; errors as `query`."""
@@ -234,18 +246,10 @@ class ArchiveClient:
         login = self.connection.login()
         return login.credentials.user, login.token().expires_at
 
-    def _tables(self, constraints: Constraints, job: bool, watch: Callable[[str], None] | None) -> list[Table]:
-        names = constraints.dp_ids
-        parts = [
-            replace(constraints, dp_ids=names[start : start + _IDS_PER_QUERY])
-            for start in range(0, max(len(names), 1), _IDS_PER_QUERY)
-        ]
-        return [self._ask_without_unknown_columns(part, job, watch) for part in parts]
-
-    def _ask_without_unknown_columns(self, wanted: Constraints, job: bool, watch: tap.Watch | None) -> Table:
+    def _without_unknown_columns(self, wanted: Constraints, asking: Callable[[Constraints], _Found]) -> _Found:
         """Return the answer to a query; columns that the archive does not have any more are left out, with a note."""
         try:
-            return self.ask(adql(wanted), wanted.limit, job, watch)
+            return asking(wanted)
         except UserError as error:
             unknown = tap.unknown_columns(error, wanted.columns)
             left = tuple(column for column in wanted.columns if column not in unknown)
@@ -253,4 +257,13 @@ class ArchiveClient:
                 raise
         self.unknown_columns.update(dict.fromkeys(unknown))
         _log.warning("the archive has no column %s (any more); asked without", ", ".join(unknown))
-        return self._ask_without_unknown_columns(replace(wanted, columns=left), job, watch)
+        return self._without_unknown_columns(replace(wanted, columns=left), asking)
+
+
+def _parts(constraints: Constraints) -> list[Constraints]:
+    """Return constraints for several queries, where they name more frames than one query may."""
+    names = constraints.dp_ids
+    return [
+        replace(constraints, dp_ids=names[start : start + _IDS_PER_QUERY])
+        for start in range(0, max(len(names), 1), _IDS_PER_QUERY)
+    ]

@@ -67,9 +67,10 @@ class Constraints(Struct, frozen=True):
     Parameters
     ----------
     program : str or None
-        Programme or run, such as `098.C-0739(C)`; a `%` stands for any text.
+        Run, such as `098.C-0739(C)`, or programme with all its runs (`098.C-0739`, `110.23XY`); a `%` stands for any
+        text.
     target : str or None
-        Name of the object, compared with `target` and `object` in upper case.
+        Name of the object, compared with `target` and `object` in upper case where no name service knows it.
     ra, dec, radius : float or None
         A cone on the sky, degrees (ICRS); all three or none.
     instrument : str or None
@@ -185,7 +186,7 @@ def instrument_name(name: str) -> str:
 def _names(wanted: Constraints) -> list[str]:
     found = []
     if wanted.program:
-        found.append(_like("prog_id", wanted.program))
+        found.append(_program(wanted.program.strip().upper()))
     if wanted.target:
         spellings = ", ".join(quoted(name) for name in _spellings(wanted.target))
         found.append(f"(target IN ({spellings}) OR object IN ({spellings}))")
@@ -205,6 +206,8 @@ def _times(wanted: Constraints) -> list[str]:
     if wanted.night:
         dusk = datetime.combine(_date(wanted.night), datetime.min.time()) + _NIGHT_BEGINS
         found += [f"exp_start >= '{_stamp(dusk)}'", f"exp_start < '{_stamp(dusk + timedelta(days=1))}'"]
+    if wanted.begin and wanted.end and _time(wanted.begin) > _time(wanted.end):
+        raise UserError(f"--from {wanted.begin} is later than --to {wanted.end}; exchange them")
     if wanted.begin:
         found.append(f"exp_start >= '{_stamp(_time(wanted.begin))}'")
     if wanted.end:
@@ -216,7 +219,7 @@ def _times(wanted: Constraints) -> list[str]:
 
 def _cone(wanted: Constraints) -> list[str]:
     given = [value for value in (wanted.ra, wanted.dec, wanted.radius) if value is not None]
-    if not given:
+    if not given or (wanted.target and wanted.ra is None and wanted.dec is None):
         return []
     if len(given) < 3 or wanted.ra is None or wanted.dec is None or wanted.radius is None:
         raise UserError("a position on the sky needs --ra, --dec and --radius, all in degrees")
@@ -224,6 +227,13 @@ def _cone(wanted: Constraints) -> list[str]:
         raise UserError(f"no such cone: ra {wanted.ra}, dec {wanted.dec}, radius {wanted.radius} (degrees)")
     # As ESO's own clients ask: a chain of CONTAINS does not use the index.
     return [f"INTERSECTS(s_region, CIRCLE('ICRS', {wanted.ra!r}, {wanted.dec!r}, {wanted.radius!r})) = 1"]
+
+
+def _program(name: str) -> str:
+    """Return the condition for a run, or for all runs of a programme: `prog_id` is the run."""
+    if "%" in name or "(" in name or re.fullmatch(r"[0-9]+\.[0-9A-Z]+\.[0-9]+", name):
+        return _like("prog_id", name)
+    return f"({_like('prog_id', name)} OR {_like('prog_id', f'{name}(%')} OR {_like('prog_id', f'{name}.%')})"
 
 
 def _like(column: str, value: str) -> str:

@@ -27,6 +27,8 @@ class Services(Struct, frozen=True):
         Downloads; the name of a file is appended after a slash.
     token : str
         Where user and password are exchanged for a token.
+    sesame : str
+        CDS's name service; no credentials go there.
     """
 
     tap: str = "https://archive.eso.org/tap_obs"
@@ -34,6 +36,7 @@ class Services(Struct, frozen=True):
     datalink: str = "https://archive.eso.org/datalink/links"
     files: str = "https://dataportal.eso.org/dataPortal/file"
     token: str = "https://www.eso.org/sso/oidc/token"
+    sesame: str = "https://cds.unistra.fr/cgi-bin/nph-sesame"
 
     @classmethod
     def at(cls, base: str) -> Services:
@@ -54,6 +57,7 @@ class Services(Struct, frozen=True):
             f"{root}/datalink/links",
             f"{root}/dataPortal/file",
             f"{root}/sso/oidc/token",
+            f"{root}/sesame",
         )
 
     def file_url(self, name: str) -> str:

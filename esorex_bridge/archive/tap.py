@@ -19,6 +19,7 @@ import requests
 
 from esorex_bridge.archive.connection import Connection
 from esorex_bridge.archive.exchange import Form, ServiceError, TooLongError, speaks_of_time, what_came
+from esorex_bridge.archive.table_rows import Rows, read_rows
 from esorex_bridge.errors import ArchiveError, BridgeError, UserError
 from esorex_bridge.values import visible
 
@@ -159,11 +160,60 @@ def ask(
         status, said = results.status
         table = results.to_table()
     if status == "OVERFLOW" and limit is None:
-        raise TruncatedError(
-            f"the archive cut the table off after {len(table)} rows{f' ({said})' if said else ''}; "
-            "narrow the query, or give --max to accept a part"
-        )
+        raise _truncated(len(table), said)
     return table
+
+
+def ask_rows(
+    connection: Connection, adql: str, limit: int | None = None, job: bool = False, watch: Watch | None = None
+) -> tuple[dict[str, Any], ...]:
+    """Return the rows of an ADQL query as plain values; as `ask`, in a fraction of the time."""
+    found = None if job else _sync_rows(connection, adql, limit)
+    if found is None:
+        return rows(ask(connection, adql, limit, True, watch))
+    if found is _OTHER_FORM:
+        return rows(ask(connection, adql, limit, False, watch))
+    if found.status == "OVERFLOW" and limit is None:
+        raise _truncated(len(found.rows), found.message)
+    return found.rows
+
+
+_OTHER_FORM = Rows("", "")
+
+
+def _sync_rows(connection: Connection, adql: str, limit: int | None) -> Rows | None:
+    """Return what a sync query gives; None where it takes too long for one, `_OTHER_FORM` where pyvo has to read it.
+
+    Raises
+    ------
+    QueryError
+        If the service does not understand the query.
+    """
+    form = [("REQUEST", "doQuery"), ("LANG", "ADQL"), ("MAXREC", str(limit or MAX_ROWS)), ("QUERY", adql)]
+    try:
+        answer = connection.post(f"{connection.services.tap}/sync", form, slow_is_final=True, thinks_long=True)
+    except ServiceError as error:
+        if not error.slow:
+            raise
+        _log.info("the synchronous query takes too long (%s); it becomes a job", error.reason)
+        return None
+    if answer.status == _TRY_AS_JOB:
+        return None
+    found = read_rows(answer.body)
+    if found is None:
+        return _OTHER_FORM
+    if found.status in ("OK", "OVERFLOW"):
+        return found if answer.status == 200 else _OTHER_FORM
+    if speaks_of_time(found.message):
+        return None
+    raise QueryError(visible(found.message, 2000), adql)
+
+
+def _truncated(rows_there: int, said: str) -> TruncatedError:
+    return TruncatedError(
+        f"the archive cut the table off after {rows_there} rows{f' ({said})' if said else ''}; "
+        "narrow the query, or give --max to accept a part"
+    )
 
 
 def unknown_columns(error: UserError, columns: Iterable[str]) -> tuple[str, ...]:

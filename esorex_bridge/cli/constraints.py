@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser, dp_ids: bool = True) -> None:
     """Add the options of a query."""
     group = parser.add_argument_group("which frames")
-    group.add_argument("--program", metavar="P", help="programme or run, such as '098.C-0739(C)'; %% for any text")
-    group.add_argument("--target", metavar="NAME", help="name of the object, as in the header")
+    group.add_argument("--program", metavar="P", help="run '098.C-0739(C)', or programme '098.C-0739' with all runs")
+    group.add_argument("--target", metavar="NAME", help="object, found by its position, or by its name in the header")
     group.add_argument("--ra", type=float, metavar="DEG", help="right ascension of a position (ICRS, degrees)")
     group.add_argument("--dec", type=float, metavar="DEG", help="declination (degrees)")
-    group.add_argument("--radius", type=float, metavar="DEG", help="radius about the position (degrees)")
+    group.add_argument("--radius", type=float, metavar="DEG", help="radius about position or target (degrees)")
     group.add_argument("--instrument", metavar="I", help="common name (naco, sphere, …), dp_id prefix or INSTRUME")
     group.add_argument("--night", metavar="YYYY-MM-DD", help="date at dusk: noon UT to noon UT of the next day")
     group.add_argument("--from", dest="begin", metavar="DATE", help="not before this date or time (UT)")

@@ -5,12 +5,17 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from esorex_bridge.cli import archive, constraints, options, output
+from esorex_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
     from astropy.table import Table
+
+    from esorex_bridge.archive.client import ArchiveClient, Row
+    from esorex_bridge.archive.query import Constraints
 
 EXAMPLE = (
     "esorex-bridge query --program '098.C-0739(C)' --night 2016-09-25\n  esorex-bridge query --instrument naco "
@@ -48,28 +53,53 @@ def run(args: argparse.Namespace) -> int:
     with archive.client(args) as client:
         if args.login:
             client.authenticate()
-        table = client.query_table(wanted, args.job, lambda phase: output.note(f"job: {phase.lower()}"))
-    if args.max and len(table) == args.max:
+        placed = client.placed(wanted)
+        if placed != wanted and placed.ra is not None:
+            output.note(f"{wanted.target}: {placed.ra:.5f} {placed.dec:+.5f}, within {placed.radius:g} degrees")
+        if args.votable:
+            _write_votable(client.query_table(placed, args.job, _tell_phase))
+            return 0
+        rows = client.query(placed, args.job, _tell_phase)
+        if not rows:
+            _say_why(client, wanted)
+    if args.max and len(rows) == args.max:
         output.note(f"stopped at --max {args.max}; there may be more")
-    _print(table, text, args)
+    _print(rows, wanted.columns, adql(placed), args)
     return 0
 
 
-def _print(table: Table, text: str, args: argparse.Namespace) -> None:
-    from esorex_bridge.archive.tap import rows
+def _tell_phase(phase: str) -> None:
+    output.note(f"job: {phase.lower()}")
 
+
+def _say_why(client: ArchiveClient, wanted: Constraints) -> None:
+    """Say which constraint it is that nothing meets, where one alone is."""
+    from esorex_bridge.archive.empty import likely_reason
+
+    try:
+        reason = likely_reason(client, wanted)
+    except BridgeError:
+        return
+    if reason:
+        output.note(reason)
+
+
+def _write_votable(table: Table) -> None:
+    table.write(sys.stdout.buffer, format="votable")
+    sys.stdout.flush()
+
+
+def _print(rows: Sequence[Row], asked: Sequence[str], text: str, args: argparse.Namespace) -> None:
+    names = list(rows[0]) if rows else [] if asked == ("*",) else list(asked)
     if args.json:
-        output.emit_json({"adql": text, "rows": [dict(row) for row in rows(table)]})
-    elif args.votable:
-        table.write(sys.stdout.buffer, format="votable")
-        sys.stdout.flush()
+        output.emit_json({"adql": text, "rows": [dict(row) for row in rows]})
     elif args.csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(table.colnames)
-        writer.writerows([_cell(value) for value in row.values()] for row in rows(table))
+        writer.writerow(names)
+        writer.writerows([_cell(row[name]) for name in names] for row in rows)
     else:
-        output.table(table.colnames, ([_cell(value) for value in row.values()] for row in rows(table)))
-        print(f"{len(table)} frames")
+        output.table(names, ([_cell(row[name]) for name in names] for row in rows))
+        print(f"{len(rows)} frames")
 
 
 def _cell(value: Any) -> Any:

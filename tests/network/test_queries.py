@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -10,10 +12,12 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from esorex_bridge.archive.client import ArchiveClient
+from esorex_bridge.archive.empty import likely_reason
 from esorex_bridge.archive.exchange import AccessDeniedError
 from esorex_bridge.archive.query import Constraints
 from esorex_bridge.archive.services import Services
 from esorex_bridge.archive.tap import TruncatedError
+from esorex_bridge.archive.tap import rows as rows_of
 from esorex_bridge.archive.votable import CALIBRATION, NIGHT_LOG, THIS
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 from esorex_bridge.demo.archive.faults import Fault
@@ -61,6 +65,68 @@ def test_a_cone_finds_what_lies_in_it(client: ArchiveClient) -> None:
     }
     assert client.query(Constraints(ra=ra, dec=dec, radius=0.1))
     assert not client.query(Constraints(ra=ra, dec=-dec, radius=0.1))
+
+
+@pytest.mark.parametrize("program", ["60.A-9999", "60.a-9999(a)", "60.A-9999(A)", "60.A-%"])
+def test_a_programme_stands_for_all_its_runs_in_any_case(client: ArchiveClient, program: str) -> None:
+    assert len(client.query(Constraints(program=program))) == 5
+    assert not client.query(Constraints(program="60.A-999"))
+
+
+def test_a_target_is_found_by_its_position_where_the_name_service_knows_it(
+    client: ArchiveClient, small_archive: EmbeddedArchive
+) -> None:
+    frame = small_archive.holdings.nights[0].science[0]
+    small_archive.positions["MYSTAR"] = (float(frame.keyword("RA")), float(frame.keyword("DEC")))
+    assert len(client.query(Constraints(target="My Star"))) == 5
+    assert client.placed(Constraints(target="Sgr A*")).ra == 266.41682
+    assert not client.query(Constraints(target="NGC1365"))
+    assert len(client.query(Constraints(target="synth-field-1"))) == 5
+    assert small_archive.count("sesame") == 4
+
+
+def test_a_name_service_that_fails_leaves_the_name(
+    client: ArchiveClient, small_archive: EmbeddedArchive, caplog: pytest.LogCaptureFixture
+) -> None:
+    small_archive.fault(Fault.HTTP_503, "sesame")
+    assert len(client.query(Constraints(target="synth-field-1", radius=0.1))) == 5
+    assert "by its name alone" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("constraints", "reason"),
+    [
+        (Constraints(program="60.A-9999(B)", instrument="naco"), "there is one of 60.A-9999(A)"),
+        (Constraints(instrument="nacco"), "did you mean NACO?"),
+        (Constraints(instrument="naco", night="2016-03-02"), "a night is named by its date at dusk"),
+        (Constraints(instrument="naco", type="DARK"), "no frame meets --type DARK"),
+        (Constraints(instrument="naco", category="ACQUIRE", type="OBJECT%"), "no frame meets --cat ACQUIRE"),
+        (Constraints(instrument="naco", where="exposure > 1e9"), "no frame meets --where"),
+        (Constraints(program="1.A-1(A)"), ""),
+    ],
+)
+def test_an_empty_result_has_a_likely_reason(client: ArchiveClient, constraints: Constraints, reason: str) -> None:
+    assert not client.query(constraints)
+    found = likely_reason(client, constraints)
+    assert reason in found and bool(found) is bool(reason)
+
+
+def test_dates_that_are_exchanged_are_said(client: ArchiveClient) -> None:
+    with pytest.raises(UserError, match="is later than --to"):
+        client.query(Constraints(instrument="naco", begin="2016-03-03", end="2016-03-01"))
+
+
+def test_rows_and_table_are_the_same_values(client: ArchiveClient) -> None:
+    wanted = Constraints(instrument="naco", category=None, columns=("*",))
+    assert list(client.query(wanted)) == list(rows_of(client.query_table(wanted)))
+
+
+def test_a_query_needs_neither_astropy_nor_pyvo(small_archive: EmbeddedArchive) -> None:
+    words = ["query", "--instrument", "naco", "--archive", small_archive.url]
+    heavy = "{'astropy', 'pyvo', 'numpy'}"
+    code = f"import sys; from esorex_bridge.cli import main; main({words!r}); print({heavy} & set(sys.modules))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "5 frames" in ended.stdout and ended.stdout.endswith("set()\n")
 
 
 def test_many_frames_are_asked_for_in_several_queries(client: ArchiveClient, small_archive: EmbeddedArchive) -> None:

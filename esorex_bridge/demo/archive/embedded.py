@@ -25,6 +25,7 @@ from esorex_bridge.demo.archive.holdings import Holdings
 from esorex_bridge.demo.archive.jobs import Jobs
 from esorex_bridge.demo.archive.links import ID_PREFIX, answer_links
 from esorex_bridge.demo.archive.login import DEMO_PASSWORD, DEMO_USER, Login
+from esorex_bridge.demo.archive.name_service import POSITIONS, answer_name
 from esorex_bridge.demo.archive.portal import NIGHT_LOG_SUFFIX, deliver, header_page
 from esorex_bridge.demo.archive.rows import archive_tables
 from esorex_bridge.demo.archive.selector import answer_associations, answer_breakpoints
@@ -41,6 +42,7 @@ _KINDS: tuple[tuple[str, Kind], ...] = (
     ("/dataportal_new/", "file"),
     ("/hdr", "header"),
     ("/sso/", "token"),
+    ("/sesame/", "sesame"),
 )
 
 
@@ -104,6 +106,7 @@ class EmbeddedArchive:
     ) -> None:
         self.holdings = Holdings(nights, folder, proprietary)
         self.requests: list[LoggedRequest] = []
+        self.positions = dict(POSITIONS)
         self.accounts = {DEMO_USER: DEMO_PASSWORD}
         self._login = Login(time.time, self.accounts)
         self._faults = FaultBoard()
@@ -188,6 +191,8 @@ class EmbeddedArchive:
                 return deliver(self.holdings, self._login, request)
             case "header":
                 return header_page(self.holdings, request)
+            case "sesame":
+                return answer_name(self.positions, request)
             case "token":
                 return self._login.answer(request)
             case "tap":

@@ -30,6 +30,8 @@ class Request(Struct, frozen=True):
         URL under which the client reached this archive, without a slash at the end.
     faults : frozenset of Fault
         Faults that this request meets.
+    query : str
+        Of the address, as sent.
     """
 
     method: str
@@ -38,6 +40,7 @@ class Request(Struct, frozen=True):
     headers: Mapping[str, str]
     base: str
     faults: frozenset[Fault] = frozenset()
+    query: str = ""
 
     def first(self, name: str, default: str = "") -> str:
         """Return the first value of a parameter; names are compared without case, as the services do."""
@@ -102,7 +105,7 @@ def parse_request(method: str, target: str, headers: Mapping[str, str], body: by
     parameters = parse_qsl(parts.query, keep_blank_values=True)
     if body and headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         parameters += parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
-    return Request(method, parts.path, tuple(parameters), headers, base)
+    return Request(method, parts.path, tuple(parameters), headers, base, query=parts.query)
 
 
 def text_reply(status: int, text: str, content_type: str = "text/plain; charset=utf-8") -> Reply:

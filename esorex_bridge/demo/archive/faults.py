@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from esorex_bridge.errors import UserError
 
-Kind = Literal["tap", "calselector", "datalink", "file", "header", "token"]
+Kind = Literal["tap", "calselector", "datalink", "file", "header", "token", "sesame"]
 """The services, as faults and the request log name them."""
 
 
