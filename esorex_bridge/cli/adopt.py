@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from esorex_bridge.cli import options, output
 from esorex_bridge.errors import UserError
 
 if TYPE_CHECKING:
     from esorex_bridge.archive.package import Checked, PackageFolder
+    from esorex_bridge.reflex.adopt_edps import AdoptedRun
 
 EXAMPLE = (
     "esorex-bridge adopt ~/Downloads/request_123456 --root night\n"
@@ -29,15 +30,62 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="a history of ESO Reflex instead (its BOOKKEEPING_DIR): what it made is reused",
     )
+    parser.add_argument(
+        "--edps",
+        type=Path,
+        metavar="DIR",
+        help="the data folder of EDPS instead (~/EDPS_data): its jobs are listed, and what they made is reused",
+    )
     options.dry_run(parser)
     options.common(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Verify what is there, link it into the data root, and say what is missing; or adopt a history."""
-    if (args.folder is None) == (args.bookkeeping is None):
-        raise UserError("name a folder of files, or a history of Reflex with --bookkeeping")
+    if sum(each is not None for each in (args.folder, args.bookkeeping, args.edps)) != 1:
+        raise UserError("name a folder of files, a history of Reflex with --bookkeeping, or jobs of EDPS with --edps")
+    if args.edps is not None:
+        return _edps(args)
     return _history(args) if args.folder is None else _package(args)
+
+
+def _edps(args: argparse.Namespace) -> int:
+    """List the jobs of EDPS, take what they made into the store, and say what came of each."""
+    from esorex_bridge.reflex.adopt_edps import adopt_edps
+    from esorex_bridge.session import Session
+
+    with Session(options.settings(args)) as session:
+        if session.esorex is None:
+            raise UserError("jobs can be adopted only where EsoRex and its recipes are installed")
+        found = adopt_edps(args.edps.absolute(), session.store, session.esorex, args.dry_run)
+    adopted = sum(each.adopted for each in found)
+    if args.json:
+        output.emit_json({"adopted": adopted, "jobs": list(map(_job, found))})
+        return 0
+    rows = (
+        (each.run.task, each.run.folder.name, each.run.recipe or "-", f"{len(each.run.sof)} → {len(each.run.products)}",
+         "adopted" if each.adopted else "not adopted", each.reason)
+        for each in found
+    )  # fmt: skip
+    output.table(("task", "job", "recipe", "files", "result", "why"), rows)
+    print(f"{adopted} of {len(found)} jobs were adopted")
+    return 0
+
+
+def _job(each: AdoptedRun) -> dict[str, Any]:
+    run = each.run
+    return {
+        "instrument": run.instrument,
+        "task": run.task,
+        "folder": str(run.folder),
+        "made": f"{run.made:%Y-%m-%dT%H:%M:%SZ}",
+        "recipe": run.recipe or None,
+        "sof": [{"file": str(path), "category": tag} for path, tag in run.sof],
+        "parameters": dict(run.given),
+        "products": [{"file": str(path), "category": category} for path, category in run.products],
+        "result": "adopted" if each.adopted else "not adopted",
+        "reason": each.reason or None,
+    }
 
 
 def _history(args: argparse.Namespace) -> int:

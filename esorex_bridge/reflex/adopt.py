@@ -107,6 +107,16 @@ def adopt_bookkeeping(place: Path, store: AdoptionStore, runner: RecipeRunner, d
     executions = [execution for history in histories for execution in history.executions]
     names = dict.fromkeys(each.recipe for each in executions if each.recipe and each.exit_code == 0)
     recipes = runner.recipes(names)
+    return AdoptionReport(histories, adopt_executions(executions, recipes, store, dry_run))
+
+
+def adopt_executions(
+    executions: Iterable[NotedExecution],
+    recipes: Mapping[str, Recipe | RecipeError],
+    store: AdoptionStore,
+    dry_run: bool = False,
+) -> tuple[Adoption, ...]:
+    """Take executions into the store, as far as they can be trusted; parameters as `adopt_bookkeeping`."""
     adoptions = []
     for execution in executions:
         try:
@@ -117,7 +127,7 @@ def adopt_bookkeeping(place: Path, store: AdoptionStore, runner: RecipeRunner, d
         if not dry_run and isinstance(store.find(record.key), Absent):
             store.record(record, statement, "", execution.actor)
         adoptions.append(Adoption(execution, record.key))
-    return AdoptionReport(histories, tuple(adoptions))
+    return tuple(adoptions)
 
 
 def adopted_alike(

@@ -123,17 +123,27 @@ class Engine(Struct, frozen=True):
             found = tuple(take_over(ahead, each, self.store) for ahead, each in zip(listed, found, strict=True))
         if not self.store.has_adopted():
             return found
-        return tuple(
-            {name: self._adopted(ahead.stated[name], record) for name, record in each.items()}
-            for ahead, each in zip(listed, found, strict=True)
-        )
+        return tuple(self._adopt(ahead, each) for ahead, each in zip(listed, found, strict=True))
 
-    def _adopted(self, statement: Statement, found: Record | Absent) -> Record | Absent:
-        if isinstance(found, Record):
-            return found
+    def _adopt(self, ahead: ResolvedPlan, found: Mapping[StepName, Record | Absent]) -> dict[StepName, Record | Absent]:
+        """Return records of a plan's steps with adopted ones of the same content, producers first."""
         from esorex_bridge.reflex.adopt import adopted_alike
 
-        return adopted_alike(statement, self.store.nearest(statement), self.store.find) or found
+        taken: dict[StepKey, Record] = {}
+        adopted: dict[StepName, Record | Absent] = {}
+        for step in ahead.plan.steps:
+            record = found[step.name]
+            if isinstance(record, Absent):
+                statement = ahead.stated[step.name]
+                # What was adopted for an earlier step is not in the store under its key.
+                alike = adopted_alike(
+                    statement, self.store.nearest(statement), lambda key: taken.get(key) or self.store.find(key)
+                )
+                record = alike or record
+            if isinstance(record, Record):
+                taken[ahead.keys[step.name]] = record
+            adopted[step.name] = record
+        return adopted
 
     def decide(
         self,
