@@ -115,12 +115,13 @@ def adopt_executions(
     recipes: Mapping[str, Recipe | RecipeError],
     store: AdoptionStore,
     dry_run: bool = False,
+    maker: str = ADOPTED,
 ) -> tuple[Adoption, ...]:
-    """Take executions into the store, as far as they can be trusted; parameters as `adopt_bookkeeping`."""
+    """Take executions into the store, as far as they can be trusted; `maker` begins with `ADOPTED`."""
     adoptions = []
     for execution in executions:
         try:
-            record, statement = _reusable(execution, recipes, store)
+            record, statement = _reusable(execution, recipes, store, maker)
         except BridgeError as problem:
             adoptions.append(Adoption(execution, None, str(problem)))
             continue
@@ -183,7 +184,7 @@ def _contents(statement: Statement, find: Callable[[StepKey], Record | Absent]) 
 
 
 def _reusable(
-    execution: NotedExecution, recipes: Mapping[str, Recipe | RecipeError], store: AdoptionStore
+    execution: NotedExecution, recipes: Mapping[str, Recipe | RecipeError], store: AdoptionStore, maker: str
 ) -> tuple[Record, Statement]:
     """Return what the store shall know of an execution; raise a BridgeError with the reason where it cannot be used."""
     if execution.kind != "ESOREX":
@@ -204,8 +205,8 @@ def _reusable(
         products=products,
         seconds=0.0,
         made=f"{execution.made.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        sof_file=str(execution.folder / "data.sof"),
-        warnings=(f"{ADOPTED}, adopted from {execution.folder}",),
+        sof_file=str(execution.folder / execution.sof_name),
+        warnings=(f"{maker}, adopted from {execution.folder}",),
     )
     return record, statement
 

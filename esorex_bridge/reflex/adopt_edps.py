@@ -15,11 +15,14 @@ from esorex_bridge.definitions.parameters import (
     Value,
     checked,
 )
-from esorex_bridge.edps.data_folder import EdpsRun, read_data_folder
+from esorex_bridge.edps.data_folder import SOF_NAME, EdpsRun, read_data_folder
 from esorex_bridge.errors import RecipeError
 from esorex_bridge.esorex.recipe import Recipe, RecipeRunner
 from esorex_bridge.reflex.adopt import Adoption, AdoptionStore, adopt_executions
 from esorex_bridge.reflex.bookkeeping_records import NotedExecution, NotedFile, noted_parameter
+from esorex_bridge.reuse.record import ADOPTED
+
+_MAKER = f"{ADOPTED}'s successor EDPS"
 
 
 class AdoptedRun(Struct, frozen=True):
@@ -61,7 +64,7 @@ def adopt_edps(
         except (RecipeError, ParameterError) as problem:
             found.append(AdoptedRun(run, False, str(problem)))
             continue
-        (adoption,) = adopt_executions((execution,), recipes, store, dry_run)
+        (adoption,) = adopt_executions((execution,), recipes, store, dry_run, _MAKER)
         found.append(AdoptedRun(run, adoption.key is not None, _reason(adoption)))
     return tuple(found)
 
@@ -88,6 +91,7 @@ def _execution(run: EdpsRun, recipe: Recipe | RecipeError | None) -> NotedExecut
         exit_code=0,
         parameters=parameters,
         inputs=tuple(NotedFile(path, tag, "") for path, tag in run.sof),
+        sof_name=SOF_NAME,
         outputs=tuple(NotedFile(path, category, "") for path, category in run.products),
     )
 

@@ -88,6 +88,8 @@ class NotedExecution(Struct, frozen=True):
         In the order of the set of files and of the products.
     kind : str
         `ESOREX` for recipes.
+    sof_name : str
+        Name of its set of files in the folder.
     """
 
     actor: str
@@ -100,6 +102,7 @@ class NotedExecution(Struct, frozen=True):
     inputs: tuple[NotedFile, ...] = ()
     outputs: tuple[NotedFile, ...] = ()
     kind: str = "ESOREX"
+    sof_name: str = "data.sof"
 
     @property
     def values(self) -> dict[str, str]:

@@ -64,6 +64,9 @@ def test_what_edps_made_is_not_made_again(night: dict[str, Any], capsys: pytest.
     again = call(capsys, "run", "--root", str(night["new"]), *night["words"])
     assert again["executed"] == 0
     assert [product["category"] for product in again["datasets"][0]["end_products"]] == ["COADDED_IMG"]
+    first = again["datasets"][0]["steps"][0]
+    assert first["sof"] == str(night["folders"]["flat"] / "input.sof")
+    assert first["warnings"][0].startswith("made by Reflex's successor EDPS, adopted from ")
 
 
 def reasons(found: dict[str, Any]) -> dict[str, str | None]:
