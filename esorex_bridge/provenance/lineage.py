@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from esorex_bridge.files import Digest, is_dp_id, is_processed
+from esorex_bridge.files import Digest, is_dp_id, is_processed, stem
 from esorex_bridge.reuse.key import InputStatement, Statement, StepKey
 from esorex_bridge.reuse.record import Product
 
@@ -187,7 +187,8 @@ def input_of(entry: InputStatement, places: Mapping[Digest, str], makers: Makers
         key, _, product = entry.content.removeprefix(_STEP).partition("/")
         return Input(entry.category, key=StepKey(key), product=product)
     digest = Digest(entry.content)
-    source = Source(entry.label, digest, kind_of(entry.label), places.get(digest, ""))
+    name = stem(entry.label)
+    source = Source(name, digest, kind_of(name), places.get(digest, ""))
     key_of_maker, product = makers.get(digest, (None, ""))
     return Input(entry.category, source, key_of_maker, product)
 
