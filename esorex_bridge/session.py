@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from functools import cache, cached_property
@@ -358,6 +358,40 @@ class Session:
         dataset = with_statics(asked, workflow, self.shelf, header)
         headers = {file.path: header(file.path) for file in files_of(dataset) if file.path is not None}
         return dataset, make_plan(dataset, workflow, headers, (*self.settings.parameters, *more))
+
+    def export_for_reflex(
+        self, datasets: Iterable[Dataset], headers: Mapping[Path, Keywords]
+    ) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+        """Return datasets as Reflex's DataOrganizer writes them, and what is said of those that are left out.
+
+        Where a workflow is known for the instrument, the tree is that of its plan: what the plan decides by headers
+        (which dark for which flat, settings never mixed, statics of a kit) then stands in the purposes, and Reflex does
+        the same. Otherwise the tree is that of the dataset, with the best of several alternatives. Where a workflow is
+        named, datasets of other instruments are left out.
+        """
+        from esorex_bridge.organise.alternatives import best_alternatives
+        from esorex_bridge.plan.unfold import shared_steps, unfolded
+        from esorex_bridge.reflex.checksum import reflex_checksum
+        from esorex_bridge.reflex.datasets_json import datasets_json
+
+        header = cache(read_header)
+        named = self.settings.workflow is not None and str(self.settings.workflow) != "none"
+        found: list[Dataset] = []
+        left_out: list[str] = []
+        for dataset in datasets:
+            workflow = None
+            try:
+                workflow = self.workflow_for(dataset) if named or self.settings.workflow is None else None
+            except UserError as error:
+                if named:
+                    left_out.append(str(error))
+                    continue
+            planned, plan = self.plan(dataset, workflow, header) if workflow else (dataset, None)
+            if workflow is not None and plan is not None and plan.steps:
+                found += unfolded(planned, plan, shared_steps(workflow))
+            else:
+                found.append(best_alternatives(dataset, headers))
+        return datasets_json(found, reflex_checksum), tuple(left_out)
 
     @cached_property
     def engine(self) -> Engine | None:

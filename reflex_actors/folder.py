@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,6 @@ from esorex_bridge.errors import DataError, UserError
 if TYPE_CHECKING:
     from esorex_bridge.datasets.association import Mode
     from esorex_bridge.datasets.dataset import Dataset
-    from esorex_bridge.definitions.workflow import Workflow
     from esorex_bridge.organise.from_disk import OrganisedData
 
 INPUT_FOLDER = "reflex_input"
@@ -90,47 +89,20 @@ def organised(
     return load(Request(root, way, Path(oca) if oca else None, workflow or None), folders)
 
 
-def reflex_datasets(data: OrganisedData, datasets: Sequence[Dataset]) -> list[dict[str, Any]]:
-    """Return the document with datasets as Reflex's DataOrganizer writes them.
+def reflex_datasets(
+    datasets: Sequence[Dataset], data: OrganisedData, root: Path, workflow: str = ""
+) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    """Return the document with datasets as Reflex's DataOrganizer writes them, and what is left out; as `organise`.
 
-    Where a workflow is known for the instrument, the tree is that of its plan: what the plan decides by headers (which
-    dark for which flat, settings never mixed) then stands in the purposes, and Reflex does the same. Otherwise the tree
-    is that of the dataset, with the best of several alternatives.
+    Raises
+    ------
+    UserError
+        If a workflow definition or a folder of static calibrations is wrong.
     """
-    from esorex_bridge.datasets.dataset import files_of
-    from esorex_bridge.fits.header import read_header
-    from esorex_bridge.organise.alternatives import best_alternatives
-    from esorex_bridge.plan.cascade import make_plan
-    from esorex_bridge.reflex.checksum import reflex_checksum
-    from esorex_bridge.reflex.datasets_json import datasets_json
-    from reflex_actors.unfold import shared_steps, unfolded
+    from esorex_bridge.session import Session, Settings
 
-    # The organised headers hold the keywords of the rules alone; a plan compares others, too.
-    paths = {file.path for dataset in datasets for file in files_of(dataset) if file.path is not None}
-    headers = {path: read_header(path) for path in sorted(paths)}
-    found: list[Dataset] = []
-    for dataset in datasets:
-        workflow = workflow_for(data.workflows, dataset, headers)
-        if workflow is not None and (plan := make_plan(dataset, workflow, headers)).steps:
-            found += unfolded(dataset, plan, shared_steps(workflow))
-        else:
-            found.append(best_alternatives(dataset, data.headers))
-    return datasets_json(found, reflex_checksum)
-
-
-def workflow_for(
-    workflows: Sequence[Workflow], dataset: Dataset, headers: Mapping[Path, Mapping[str, object]]
-) -> Workflow | None:
-    """Return the workflow for a dataset's instrument and mode; the only one where one was named; None without any."""
-    from esorex_bridge.definitions.workflow import choose_workflow
-
-    if len(workflows) == 1:
-        return workflows[0]
-    known = (headers[file.path] for file in dataset.action.files if file.path is not None and file.path in headers)
-    try:
-        return choose_workflow(workflows, dataset.instrument, next(iter(known), {}))
-    except UserError:
-        return None
+    with Session(Settings(root, workflow=Path(workflow) if workflow else None)) as session:
+        return session.export_for_reflex(datasets, data.headers)
 
 
 def require_datasets(datasets: Sequence[Any], folders: Sequence[Path], warnings: Sequence[str] = ()) -> None:

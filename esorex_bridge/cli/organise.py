@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from esorex_bridge.cli import archive, options, output
-from esorex_bridge.errors import DataError
 from esorex_bridge.organise import from_disk
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         with archive.client(args) as client:
             chosen = from_disk.filled(options.request(args), data, chosen, args.ask_archive, client)
     if args.reflex_json:
-        output.emit_json(_reflex(chosen, data))
+        output.emit_json(_reflex(args, chosen, data))
     elif args.json:
         output.emit_json(document(chosen, data))
     else:
@@ -137,23 +136,14 @@ def _file_document(file: DatasetFile) -> dict[str, Any]:
     }
 
 
-def _reflex(datasets: tuple[Dataset, ...], data: OrganisedData) -> list[dict[str, Any]]:
-    from esorex_bridge.organise.alternatives import best_alternatives
-    from esorex_bridge.reflex.datasets_json import datasets_json
+def _reflex(args: argparse.Namespace, datasets: tuple[Dataset, ...], data: OrganisedData) -> list[dict[str, Any]]:
+    from esorex_bridge.session import Session
 
-    return datasets_json((best_alternatives(dataset, data.headers) for dataset in datasets), _checksum)
-
-
-def _checksum(path: Path) -> str | None:
-    from esorex_bridge.fits.verify import verify_fits
-    from esorex_bridge.reflex.datasets_json import reflex_checksum
-
-    try:
-        sums = [text for hdu in verify_fits(path, checksums=False).hdus for text in hdu.sums]
-        status = path.stat()
-    except (DataError, OSError):
-        return None
-    return reflex_checksum(status.st_mtime_ns, status.st_size, sums)
+    with Session(options.settings(args)) as session:
+        document, left_out = session.export_for_reflex(datasets, data.headers)
+    for text in left_out:
+        output.note(f"left out: {text}")
+    return document
 
 
 def _print(datasets: tuple[Dataset, ...], data: OrganisedData) -> None:

@@ -7,7 +7,6 @@ other steps; with united purposes both ways of flattening give the same.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -92,26 +91,3 @@ def _night_log(dataset: Dataset) -> str:
     """Return where the archive's night log of the first science file lies, if the user asked for it."""
     first = next((file.path for file in dataset.action.files if file.path), None)
     return str(first.with_name(f"{dataset.action.files[0].name}.NL.txt")) if first else ""
-
-
-def reflex_checksum(mtime_ns: int, size_bytes: int, sums: Iterable[str]) -> str:
-    """Return the checksum by which Reflex's lazy mode knows a file.
-
-    It is the MD5 of the time of modification in ms, the size and the checksum keywords, written one after the other:
-    verified on files of a real run that carry DATAMD5 alone. Where a file has CHECKSUM and DATASUM as well, their order
-    is not known for sure.
-
-    Parameters
-    ----------
-    mtime_ns, size_bytes : int
-        Of the file as it lies on disk.
-    sums : iterable of str
-        Values of the checksum keywords, HDU by HDU.
-
-    Returns
-    -------
-    str
-        32 hexadecimal digits in capitals.
-    """
-    text = f"{mtime_ns // 1_000_000}{size_bytes}{''.join(sums)}"
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest().upper()

@@ -48,9 +48,10 @@ def work(inputs: Inputs) -> dict[str, Any]:
     for line in foreign:
         sys.stderr.write(f"{line}\n")
     require_datasets(datasets, folders, (*data.warnings, *foreign))
-    document = reflex_datasets(data, datasets)
+    document, left_out = reflex_datasets(datasets, data, root, inputs.text("workflow"))
+    require_datasets(document, folders, left_out)
     said = [f"{dataset['datasetName']}: {text}" for dataset in document for text in dataset["messages"]]
-    said += foreign
+    said += (*foreign, *left_out)
     return {
         "datasets": document,
         "out_data_dir": str(_with_trees(folders[0]) if form == "folder" else folders[0]),

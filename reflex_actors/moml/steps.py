@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from esorex_bridge.definitions.located import Scalar
 from esorex_bridge.definitions.workflow import StepDefinition, Workflow
 from esorex_bridge.errors import UserError
+from esorex_bridge.plan.unfold import shared_steps
 from reflex_actors.actors import run_command, tune_recipe
 from reflex_actors.moml.blocks import (
     actor,
@@ -24,7 +25,6 @@ from reflex_actors.moml.blocks import (
     text,
 )
 from reflex_actors.moml.model import Entity, Property
-from reflex_actors.unfold import shared_steps
 
 ENABLE, INITIAL = "EnableInteractivity", "InitialParameters"
 """Parameters of a step with a window: whether to open it, and the parameters that a recipe begins with."""

@@ -354,7 +354,6 @@ def exports(root: Path, data: Path, bridge: Bridge, actors: Actors) -> tuple[lis
     )
 
 
-@seen("the command writes the tree of the dataset, the actor that of its plan")
 def test_command_and_actor_give_reflex_the_same_trees(exports: tuple[list[Any], list[Any]]) -> None:
     command, actor = exports
     assert places(command) == places(actor)
@@ -367,7 +366,6 @@ def test_command_and_actor_give_reflex_the_same_checksums(exports: tuple[list[An
     assert {name: command[name] for name in shared} == {name: actor[name] for name in shared}
 
 
-@seen("the actor does not look into the folders of statics.yaml")
 def test_the_actor_knows_the_statics_of_a_kit(
     tmp_path: Path, frames_folder: Path, bridge: Bridge, actors: Actors
 ) -> None:

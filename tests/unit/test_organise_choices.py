@@ -18,7 +18,8 @@ from esorex_bridge.organise.combine import combined
 from esorex_bridge.organise.regroup import regrouped
 from esorex_bridge.organise.selection import Method, State, select
 from esorex_bridge.organise.why import held_up, why_category, why_dataset, why_file, why_tree
-from esorex_bridge.reflex.datasets_json import datasets_json, reflex_checksum
+from esorex_bridge.reflex.checksum import checksum_of
+from esorex_bridge.reflex.datasets_json import datasets_json
 from tests.night_by_rules import RULES, night, organised
 
 
@@ -410,7 +411,7 @@ def test_a_file_that_is_not_here_is_left_out_and_told() -> None:
 
 
 def test_the_checksum_is_that_of_a_real_file_of_a_real_run() -> None:
-    found = reflex_checksum(1524236760000_000_000, 3104640, ["746bcc5170c7cc51064714e4f44655bd"])
+    found = checksum_of(1524236760000, 3104640, "746bcc5170c7cc51064714e4f44655bd")
     assert found == "3881D4032BDC8FD60B8ED8CE404F2B9E"
     text = b"15242367600003104640746bcc5170c7cc51064714e4f44655bd"
     assert found == hashlib.md5(text).hexdigest().upper()

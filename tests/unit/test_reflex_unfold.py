@@ -7,9 +7,9 @@ from pathlib import Path
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, purposes
 from esorex_bridge.definitions.workflow import Workflow, parse_workflow
 from esorex_bridge.plan.cascade import make_plan
+from esorex_bridge.plan.unfold import shared_steps, unfolded
 from reflex_actors.purposes import of_step
 from reflex_actors.sof_json import FitsFile, SetOfFiles
-from reflex_actors.unfold import shared_steps, unfolded
 
 STEPS = """
 workflow: w
