@@ -5,7 +5,7 @@ PYTHON     ?= python3
 VENV       := .venv
 BIN        := $(VENV)/bin
 
-.PHONY: demo test test-all coverage setup test-tools clean
+.PHONY: demo test test-all coverage tables setup test-tools clean
 
 demo: setup
 	$(BIN)/esorex-bridge demo --instrument $(INSTRUMENT) --root $(DEMO_ROOT)
@@ -19,6 +19,13 @@ test: setup test-tools
 
 test-all: setup test-tools
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
+
+# Reduces all synthetic nights; takes a quarter of an hour.
+tables: export WRITE_INSTRUMENT_TABLE := 1
+tables: setup test-tools
+	$(BIN)/python -m tests.pipeline_table
+	$(BIN)/python -m pytest tests/flows/test_instrument_runs.py tests/flows/test_instrument_slow.py \
+		tests/flows/test_reduce_masters.py
 
 # Subprocesses count too: most tests start the commands as a user does.
 coverage: export COVERAGE_FILE := $(CURDIR)/.coverage
