@@ -131,6 +131,7 @@ def load(request: Request, places: Iterable[Path], more_keywords: tuple[str, ...
     from esorex_bridge.fits.copies import find_copies
     from esorex_bridge.fits.scan import scan
     from esorex_bridge.organise.alternatives import SETTINGS
+    from esorex_bridge.organise.breakpoints import with_breakpoint_messages
     from esorex_bridge.organise.choices_file import read_choices_file
     from esorex_bridge.organise.frames import ALWAYS_READ, wanted_keywords
     from esorex_bridge.organise.tree_datasets import files_named, tree_datasets
@@ -154,10 +155,13 @@ def load(request: Request, places: Iterable[Path], more_keywords: tuple[str, ...
     copies = find_copies(headers)
     for path in {path for copy in copies for path in copy.others}:
         del headers[path]
-    organised = tuple(_organised(headers, rules, _breakpoints(request)))
+    breakpoints = _breakpoints(request)
+    organised = tuple(_organised(headers, rules, breakpoints))
     trees, odd = ((), ()) if request.by == "oca" else _trees(found.others, request.mode)
     found_by_trees = tree_datasets(trees, by_archive_name(headers), headers.__getitem__, request.requested)
-    described = tuple(_describe(dataset, headers) for dataset in found_by_trees)
+    described = tuple(
+        with_breakpoint_messages(_describe(dataset, headers), headers, breakpoints) for dataset in found_by_trees
+    )
     told = (*unreadable, *without, *map(str, copies), *odd, *(text for known in organised for text in known.warnings))
     datasets = _join(described, files_named(trees), organised, request.by)
     return _with_choices(OrganisedData(datasets, organised, headers, found.faults, told, workflows, choices, {}))

@@ -19,7 +19,7 @@ from esorex_bridge.definitions.oca.classify import Classifier
 from esorex_bridge.definitions.oca.evaluate import Keywords, shown
 from esorex_bridge.definitions.oca.rules import Rules
 from esorex_bridge.organise.association import Associator
-from esorex_bridge.organise.breakpoints import Breakpoint
+from esorex_bridge.organise.breakpoints import Breakpoint, concerning
 from esorex_bridge.organise.frames import Frame, frames_of
 from esorex_bridge.organise.grouping import Candidate, Group, Pool, groups_of, products_of
 
@@ -93,6 +93,7 @@ def organise(headers: Mapping[Path, Keywords], rules: Rules, breakpoints: tuple[
     products = [product for group in groups for product in products_of(group, classify)]
     pool = Pool([*(Candidate(frame) for frame in frames), *products])
     targets = _targets(groups, rules)
+    breakpoints = concerning(breakpoints, frames)
     associator = Associator(pool, breakpoints)
     datasets = tuple(_dataset(group, associator) for group in targets)
     warnings = (*_general_warnings(frames, groups, targets, rules), *associator.warnings)
