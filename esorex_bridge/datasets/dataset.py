@@ -102,6 +102,8 @@ class Dataset(Struct, frozen=True):
         (recipe, parameter, value): what the user chose for the recipes of this dataset.
     dropped : tuple of (DatasetFile, Purpose)
         Files that the user's choices took out, and where they were.
+    final : bool
+        Whether rules made for Reflex associated it: then nothing is added to it, and nothing chosen again.
     """
 
     name: str
@@ -113,6 +115,7 @@ class Dataset(Struct, frozen=True):
     chosen: tuple[str, ...] = ()
     parameters: tuple[tuple[str, str, str | int | float | bool], ...] = ()
     dropped: tuple[tuple[DatasetFile, Purpose], ...] = ()
+    final: bool = False
 
     @property
     def complete(self) -> bool:

@@ -28,17 +28,20 @@ class Chosen(Struct, frozen=True):
         Those that would do as well, but are further away.
     cyclic : tuple of Candidate
         Those that would need the group's own product.
+    lacking : tuple of Frame
+        First frames of the settings for which fewer than `minRet` were found.
     """
 
     selection: Selection
     taken: tuple[Candidate, ...]
     surplus: tuple[Candidate, ...] = ()
     cyclic: tuple[Candidate, ...] = ()
+    lacking: tuple[Frame, ...] = ()
 
     @property
     def is_enough(self) -> bool:
-        """Whether at least `minRet` were found."""
-        return len(self.taken) >= self.selection.least
+        """Whether at least `minRet` were found for every setting."""
+        return not self.lacking
 
 
 class Associator(Struct):
@@ -78,35 +81,43 @@ class Associator(Struct):
         return action
 
     def choose(self, group: Group, selection: Selection, above: tuple[Group, ...] = ()) -> Chosen:
-        """Return what one rule of an action takes for a group; no further than that is looked."""
+        """Return what one rule of an action takes for a group, for each setting by itself; it looks no further."""
+        return _united(selection, [self._choose(group, trigger, selection, above) for trigger in group.triggers])
+
+    def _choose(self, group: Group, trigger: Frame, selection: Selection, above: tuple[Group, ...]) -> Chosen:
         taken: list[Candidate] = []
         cyclic: list[Candidate] = []
         if selection.most > 0:
-            for candidate in self._suiting(group, selection):
+            for candidate in self._suiting(group, trigger, selection):
                 if candidate.maker in (*above, group):
                     cyclic.append(candidate)
                     continue
                 taken.append(candidate)
                 if len(taken) == selection.most:
                     break
-        return Chosen(selection, tuple(taken), (), tuple(cyclic))
+        lacking = (trigger,) if len(taken) < selection.least else ()
+        return Chosen(selection, tuple(taken), (), tuple(cyclic), lacking)
 
     def survey(self, group: Group, selection: Selection, above: tuple[Group, ...] = ()) -> Chosen:
         """Return what one rule of an action takes for a group, and all that would do as well."""
-        suiting = tuple(self._suiting(group, selection))
+        return _united(selection, [self._survey(group, trigger, selection, above) for trigger in group.triggers])
+
+    def _survey(self, group: Group, trigger: Frame, selection: Selection, above: tuple[Group, ...]) -> Chosen:
+        suiting = tuple(self._suiting(group, trigger, selection))
         cyclic = tuple(candidate for candidate in suiting if candidate.maker in (*above, group))
         free = [candidate for candidate in suiting if candidate not in cyclic]
-        return Chosen(selection, tuple(free[: selection.most]), tuple(free[selection.most :]), cyclic)
+        taken, surplus = tuple(free[: selection.most]), tuple(free[selection.most :])
+        return Chosen(selection, taken, surplus, cyclic, (trigger,) if len(taken) < selection.least else ())
 
-    def _suiting(self, group: Group, selection: Selection) -> Iterator[Candidate]:
-        """Yield what fulfils a rule, the nearest in time first."""
+    def _suiting(self, group: Group, trigger: Frame, selection: Selection) -> Iterator[Candidate]:
+        """Yield what fulfils a rule for one setting of a group, the nearest in time first."""
         own = set(map(id, group.frames))
-        for candidate in self.pool.nearest(selection.condition, group.trigger.time):
+        for candidate in self.pool.nearest(selection.condition, trigger.time):
             if id(candidate.frame) in own or (candidate.maker is not None and selection.source != "calibFiles"):
                 continue
-            if separating(self.breakpoints, candidate.frame, group.trigger) is not None:
+            if separating(self.breakpoints, candidate.frame, trigger) is not None:
                 continue
-            if holds(selection.condition, candidate.frame.keywords, group.trigger.keywords):
+            if holds(selection.condition, candidate.frame.keywords, trigger.keywords):
                 yield candidate
 
     def _built(self, group: Group, chosen: list[Chosen], above: tuple[Group, ...]) -> Action:
@@ -139,7 +150,8 @@ class Associator(Struct):
         )
 
     def _warn(self, group: Group, choice: Chosen) -> None:
-        selection, name = choice.selection, group.trigger.name
+        selection = choice.selection
+        name = ", ".join(frame.name for frame in choice.lacking) or group.trigger.name
         if not choice.is_enough:
             self.warnings[
                 f"Could not find enough products of type {selection.category} for {name}. "
@@ -153,6 +165,17 @@ class Associator(Struct):
                 f"{selection.category} for {name} would need itself: it comes from {makers}, which needs "
                 f"{group.execution.action}; this cycle in the rules is refused."
             ] = None
+
+
+def _united(selection: Selection, parts: list[Chosen]) -> Chosen:
+    """Return what was chosen for all settings of a group as one."""
+    if len(parts) == 1:
+        return parts[0]
+    taken = dict.fromkeys(candidate for part in parts for candidate in part.taken)
+    surplus = dict.fromkeys(candidate for part in parts for candidate in part.surplus if candidate not in taken)
+    cyclic = dict.fromkeys(candidate for part in parts for candidate in part.cyclic)
+    lacking = tuple(frame for part in parts for frame in part.lacking)
+    return Chosen(selection, tuple(taken), tuple(surplus), tuple(cyclic), lacking)
 
 
 def as_file(frame: Frame, category: str) -> DatasetFile:

@@ -277,9 +277,10 @@ def _facts(instrument: str, workflows: tuple[Workflow, ...]) -> Iterator[RecipeF
             continue
         for step in workflow.steps:
             needs = (
-                Need(need.category, need.required, need.match, need.limit, need.sources) for need in step.calibrations
+                Need(need.category, need.required, need.match, need.limit, need.sources, need.strict)
+                for need in step.calibrations
             )
-            yield RecipeFacts(step.recipe, step.products, tuple(needs), step.main)
+            yield RecipeFacts(step.recipe, step.products, tuple(needs), step.main, step.group_by)
 
 
 def _organised(

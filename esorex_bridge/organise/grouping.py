@@ -46,6 +46,14 @@ class Group(Struct, frozen=True, eq=False):
         return self.frames[0]
 
     @property
+    def triggers(self) -> tuple[Frame, ...]:
+        """The first frame of each setting: what its recipe does not take in one run is associated by itself."""
+        found: dict[tuple[Value, ...], Frame] = {}
+        for frame in self.frames:
+            found.setdefault(tuple(map(frame.keywords.get, self.action.settings)), frame)
+        return tuple(found.values())
+
+    @property
     def is_target(self) -> bool:
         """Whether it is the seed of a dataset."""
         return any(frame.is_target for frame in self.frames)
@@ -118,14 +126,17 @@ def _sharing(execution: Execution) -> _Sharing:
 def products_of(group: Group, classify: Classifier) -> tuple[Candidate, ...]:
     """Return the products that a group's action will make, with the keywords that later rules will find in them.
 
-    A product inherits the header of the group's first file, differs from it as the rule says, and is classified like
-    any file that says what product it is.
+    A product inherits the header of the group's first file, or of the first of each setting, differs from it as the
+    rule says, and is classified like any file that says what product it is.
     """
-    return tuple(Candidate(_product(group, product, classify), group) for product in group.action.products)
+    return tuple(
+        Candidate(_product(first, product, classify), group)
+        for first in group.triggers
+        for product in group.action.products
+    )
 
 
-def _product(group: Group, product: Product, classify: Classifier) -> Frame:
-    first = group.trigger
+def _product(first: Frame, product: Product, classify: Classifier) -> Frame:
     stated = {assigned.name: evaluate(assigned.value, first.keywords) for assigned in product.assignments}
     category = stated.get("PRO.CATG") or product.name
     raw = {name: value for name, value in first.keywords.items() if name not in first.classified.given}

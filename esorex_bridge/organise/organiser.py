@@ -95,8 +95,8 @@ def organise(headers: Mapping[Path, Keywords], rules: Rules, breakpoints: tuple[
     targets = _targets(groups, rules)
     breakpoints = concerning(breakpoints, frames)
     associator = Associator(pool, breakpoints)
-    datasets = tuple(_dataset(group, associator) for group in targets)
-    warnings = (*_general_warnings(frames, groups, targets, rules), *associator.warnings)
+    datasets = tuple(_dataset(group, associator, rules.is_final) for group in targets)
+    warnings = (*rules.remarks, *_general_warnings(frames, groups, targets, rules), *associator.warnings)
     return Organised(_distinctly_named(datasets), frames, groups, targets, rules, pool, breakpoints, warnings)
 
 
@@ -109,7 +109,7 @@ def _targets(groups: Iterable[Group], rules: Rules) -> tuple[Group, ...]:
     return tuple(sorted(found, key=lambda group: (group.trigger.time, group.trigger.name, group.execution.action)))
 
 
-def _dataset(group: Group, associator: Associator) -> Dataset:
+def _dataset(group: Group, associator: Associator, final: bool) -> Dataset:
     science = group.trigger
     keys = dict.fromkeys((*DESCRIPTORS, *group.execution.keys))
     return Dataset(
@@ -117,6 +117,7 @@ def _dataset(group: Group, associator: Associator) -> Dataset:
         instrument=science.instrument or science.name.split(".")[0],
         action=associator.action(group),
         descriptors=tuple((key, _descriptor(science, key)) for key in keys),
+        final=final,
     )
 
 

@@ -117,6 +117,8 @@ def verdict(organised: Organised, group: Group, selection: Selection, candidate:
 
 def _reason(organised: Organised, group: Group, selection: Selection, candidate: Candidate) -> str:
     days = days_between(candidate.frame, group.trigger)
+    if candidate in organised.associator.choose(group, selection).taken:
+        return "taken" if not isfinite(days) else f"taken, {days:.1f} days away"
     refused = objections(selection.condition, candidate.frame.keywords, group.trigger.keywords)
     if refused:
         return "; ".join(refused)
@@ -125,8 +127,6 @@ def _reason(organised: Organised, group: Group, selection: Selection, candidate:
     if selection.most == 0:
         return "the rule asks for none (maxRet 0)"
     chosen = organised.associator.survey(group, selection)
-    if candidate in chosen.taken:
-        return "taken" if not isfinite(days) else f"taken, {days:.1f} days away"
     if candidate in chosen.cyclic:
         return "it would need itself"
     nearer = ", ".join(taken.frame.name for taken in chosen.taken)

@@ -57,7 +57,7 @@ def make_plan(
         Calibrations of a higher level are not taken; no limit by default.
     """
     reviewed = tuple(ParameterSetting(recipe, name, value, "review") for recipe, name, value in dataset.parameters)
-    planner = _Planner(workflow, headers, (*reviewed, *settings), quality)
+    planner = _Planner(workflow, headers, (*reviewed, *settings), quality, dataset.final)
     planner.plan_targets(dataset.action)
     used = {step.recipe for step in planner.steps}
     told = dict.fromkeys(text for action, _ in walk_actions(dataset.action) for text in action.messages)
@@ -79,12 +79,18 @@ class _Planner:
     """Makes steps on demand and gives equal ones one name."""
 
     def __init__(
-        self, workflow: Workflow, headers: HeadersByPath, settings: tuple[ParameterSetting, ...], quality: int | None
+        self,
+        workflow: Workflow,
+        headers: HeadersByPath,
+        settings: tuple[ParameterSetting, ...],
+        quality: int | None,
+        final: bool,
     ) -> None:
         self.workflow = workflow
         self.headers = headers
         self.settings = settings
         self.quality = quality
+        self.final = final
         self.steps: list[Step] = []
         self._names: dict[Step, StepName] = {}
         self._counts: Counter[str] = Counter()
@@ -223,7 +229,7 @@ class _Planner:
     # ----- calibrations
 
     def _choose(self, calibration: Calibration, group: Group) -> Choice[Offer]:
-        offers = distinct(offers_for(calibration, group, self.headers, self._groups_of))
+        offers = distinct(offers_for(calibration, group, self.headers, self._groups_of, self.final))
         choice = choose(offers, group.keywords(self.headers), calibration, self._siblings(group), self.quality)
         for refused in choice.refused:
             for key in _keys(refused.offer.files):

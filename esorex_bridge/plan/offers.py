@@ -67,18 +67,20 @@ class Offer(Struct, frozen=True):
         return self.group.files if self.group is not None else ()
 
 
-def offers_for(calibration: Calibration, group: Group, headers: HeadersByPath, groups_of: GroupsOf) -> Iterator[Offer]:
+def offers_for(
+    calibration: Calibration, group: Group, headers: HeadersByPath, groups_of: GroupsOf, final: bool = False
+) -> Iterator[Offer]:
     """Yield what offers itself under a tag of a group's step.
 
     That are other files of the action, what other steps make of its files, and what lies below, however far; where the
-    user replaced what would be made, that alone.
+    user replaced what would be made, that alone. Of associations that are `final` what lies directly below.
     """
     action, purpose = group.action, group.purpose
     accepted = [file for file in (*action.statics, *action.files) if file.category in calibration.accepted]
     own = [file for file in accepted if file.category in action.replaced]
     for file in own or accepted:
         if file.category not in group.definition.main:
-            yield _of_file(file, headers, bound=bool(own) or file.match is not None)
+            yield _of_file(file, headers, bound=final or bool(own) or file.match is not None)
     if own:
         return
     for other in groups_of(action, purpose):
@@ -88,7 +90,10 @@ def offers_for(calibration: Calibration, group: Group, headers: HeadersByPath, g
     depth = 1
     while level:
         for child, path in dict.fromkeys(level):
-            yield from _of_action(calibration, child, path, headers, groups_of, depth)
+            bound = depth == 1 and (final or child.match is not None)
+            yield from _of_action(calibration, child, path, headers, groups_of, depth, bound)
+        if final:
+            return
         level = [
             (child, Purpose(f"{child.name}/{path}"))
             for above, path in level
@@ -99,9 +104,14 @@ def offers_for(calibration: Calibration, group: Group, headers: HeadersByPath, g
 
 
 def _of_action(
-    calibration: Calibration, child: Action, purpose: Purpose, headers: HeadersByPath, groups_of: GroupsOf, depth: int
+    calibration: Calibration,
+    child: Action,
+    purpose: Purpose,
+    headers: HeadersByPath,
+    groups_of: GroupsOf,
+    depth: int,
+    bound: bool,
 ) -> Iterator[Offer]:
-    bound = depth == 1 and child.match is not None
     for file in child.files:
         if file.category in calibration.accepted:
             yield _of_file(file, headers, bound, child, depth)

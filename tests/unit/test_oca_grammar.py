@@ -219,3 +219,12 @@ def test_the_rule_file_is_chosen_by_instrume(instrument: str, chosen: str | None
     ]
     found = rule_file(instrument, files)
     assert (found.name if found else None) == chosen
+
+
+def test_a_semicolon_that_real_files_leave_out_is_read_as_if_it_were_there_and_named() -> None:
+    select = 'select file as FLAT from calibFiles where PRO.CATG == "FLAT";'
+    text = f"action A\n{{\n// minRet = 3\nminRet = 1 maxRet = 2;\n{select}\n}}\n"
+    rules = parse_rules(text, "real.oca")
+    (selection,) = rules.actions[0].selections
+    assert (selection.min_ret, selection.max_ret) == (1, 2)
+    assert rules.remarks == ("real.oca:4: ';' is missing after minRet = 1; read as if it were there",)

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from esorex_bridge.datasets.dataset import Dataset, files_of, purposes, walk_actions
 from esorex_bridge.definitions.oca.classify import Classified
 from esorex_bridge.definitions.oca.grammar import parse_expression, parse_rules
+from esorex_bridge.definitions.oca.supplement import Need, RecipeFacts, supplemented
 from esorex_bridge.errors import DataError
 from esorex_bridge.organise.breakpoints import Breakpoint, read_breakpoints
 from esorex_bridge.organise.frames import Frame, time_of
@@ -286,3 +287,26 @@ def test_candidates_come_in_the_order_of_their_distance(files: list[tuple[float,
 
     assert sorted(found) == sorted(files)
     assert [(distance(file), file[1]) for file in found] == sorted((distance(file), file[1]) for file in files)
+
+
+def test_files_of_one_group_that_differ_in_a_setting_are_associated_each_by_its_own() -> None:
+    facts = (
+        RecipeFacts("r_flat", ("MASTER_FLAT",), main=("FLAT",), group_by=("INS.FILT1.NAME",)),
+        RecipeFacts("r_sci", main=("OBJECT",), group_by=("INS.FILT1.NAME",)),
+    )
+    text = RULES.replace("group by INS.FILT1.NAME, TPL.START as", "group by OBS.ID as")
+    files = {Path(f"/n/{name}.fits"): {**header, "OBS.ID": 1} for name, header in night().items()}
+    (dataset,) = organise(files, supplemented(parse_rules(text, "on_line.oca"), facts)).datasets
+    names = (file.name for action in dataset.action.actions if action.name == "FLAT" for file in action.files)
+    flats = {name.split(".")[1] for name in names}
+    assert flats == {"J", "K"}
+
+
+def test_rules_made_for_reflex_are_final_and_nothing_is_added_to_them() -> None:
+    facts = (RecipeFacts("r_sci", ("IMAGE",), (Need("CATALOGUE", True),), ("OBJECT",), ("DET.DIT",)),)
+    rules = parse_rules(RULES, "toy_wkf.oca")
+    assert rules.is_final
+    assert supplemented(rules, facts) == rules
+    assert not parse_rules(RULES, "toy.oca").is_final
+    headers = {Path(f"/n/{name}.fits"): header for name, header in night().items()}
+    assert all(dataset.final for dataset in organise(headers, rules).datasets)

@@ -396,6 +396,19 @@ def test_what_calselector_put_there_is_taken_with_a_warning_though_it_differs() 
     assert any("FILTER Ks ≠ H" in text and "kept as calSelector put it there" in text for text in science.warnings)
 
 
+def test_what_final_rules_associate_is_not_chosen_again() -> None:
+    night = Night()
+    deeper = Action("FLAT", night.files("FLAT", 2), actions=(Action("DARK", night.files("DARK", 2)),))
+    other = Action("FLAT", night.files("FLAT", 2, filter_name="Ks"))
+    science = Action(
+        "SCI", night.files("OBJECT"), actions=(other, Action("STD", night.files("STD"), actions=(deeper,)))
+    )
+    plan = make_plan(Dataset("D", "TOY", science, final=True), TOY, night.headers)
+    (step,) = (each for each in plan.steps if each.recipe == "toy_science")
+    assert dict(plan.step(maker(step, "MASTER_FLAT")).setup)["FILTER"] == "Ks"
+    assert not any(each.category == "MASTER_DARK" for each in step.inputs)
+
+
 def test_what_rules_associate_is_refused_where_it_differs() -> None:
     night = Night()
     plan = night.plan(night.flats("Ks"))

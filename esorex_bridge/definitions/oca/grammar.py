@@ -5,7 +5,8 @@ The language is known from the files themselves: those of ESO's pipelines, and t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any as AnyType
 from typing import Final
@@ -35,8 +36,8 @@ recipe: RECIPE NAME (";" | "{" (STRING ";"?)* "}" ";"?)
 product: PRODUCT NAME "{" assignment* "}" ";"?
 priority: PRIORITY "=" INT ";"
 limit: min_ret | max_ret
-min_ret: MINRET "=" INT ";"
-max_ret: MAXRET "=" INT ";"
+min_ret: MINRET "=" INT ";"?
+max_ret: MAXRET "=" INT ";"?
 source: INPUTFILES | RAWFILES | CALIBFILES
 
 expression: _or
@@ -131,6 +132,8 @@ _WORDS: Final = {
     "a value": "a keyword or a value",
     "an operator": "an operator",
 }
+_COMMENT: Final = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+_UNENDED_LIMIT: Final = re.compile(r"\b(?:minRet|maxRet)\s*=\s*\d+\b(?!\s*;)")
 _VALUE: Final = {"NAME", "STRING", "INT", "REAL", "FLAG", "SIGN", "LPAR", "NOT"}
 _OPERATORS: Final = {"COMPARISON", "SIGN", "TIMES", "IS", "LIKE", "REGEXP", "BETWEEN"}
 
@@ -176,7 +179,16 @@ def parse_rules(text: str, source: str) -> ru.Rules:
         tuple(part for part in parts if isinstance(part, ru.Execution)),
         tuple(part for part in parts if isinstance(part, ru.ActionRule)),
         source,
+        tuple(_remarks(text, source)),
     )
+
+
+def _remarks(text: str, source: str) -> Iterator[str]:
+    """Yield where real files leave out a `;` that Reflex does without."""
+    bare = _COMMENT.sub(lambda comment: re.sub(r"[^\n]", " ", comment.group()), text)
+    for found in _UNENDED_LIMIT.finditer(bare):
+        line = bare.count("\n", 0, found.start()) + 1
+        yield f"{source}:{line}: ';' is missing after {' '.join(found.group().split())}; read as if it were there"
 
 
 def parse_expression(text: str, source: str = "expression") -> ex.Expression:

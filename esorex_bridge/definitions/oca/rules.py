@@ -178,6 +178,9 @@ class ActionRule:
         As stated.
     line : int
         Where it stands in its file.
+    settings : tuple of str
+        Keywords in which files of one run agree, beside those that group them; where files of a group differ in these,
+        each setting is associated by itself. No part of the file: it is known of the recipes.
     """
 
     name: str
@@ -186,6 +189,7 @@ class ActionRule:
     products: tuple[Product, ...] = ()
     priority: int | None = None
     line: int = field(default=0, compare=False)
+    settings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         inner = [str(part) for part in (*self.selections, *self.recipes, *self.products)]
@@ -204,12 +208,20 @@ class Rules:
         Each kind in the order of the file; the order counts among classifications, where the last match wins.
     name : str
         Of the file, for messages.
+    remarks : tuple of str
+        What is odd in the file, and was read all the same.
     """
 
     classifications: tuple[Classification, ...] = ()
     executions: tuple[Execution, ...] = ()
     actions: tuple[ActionRule, ...] = ()
     name: str = field(default="", compare=False)
+    remarks: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether they are made for Reflex and declare products: then nothing is added to what they associate."""
+        return self.name.endswith("_wkf.oca") and any(action.products for action in self.actions)
 
     def __str__(self) -> str:
         return "\n\n".join(map(str, (*self.classifications, *self.executions, *self.actions))) + "\n"
@@ -242,6 +254,7 @@ def _keywords_of(rules: Rules) -> Iterator[str]:
         yield from _names(execution.condition)
         yield from execution.keys
     for action in rules.actions:
+        yield from action.settings
         for selection in action.selections:
             yield from _names(selection.condition)
         for product in action.products:

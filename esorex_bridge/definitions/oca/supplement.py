@@ -6,12 +6,22 @@ already: they name no products, so that alone no dark would ever join a science 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from msgspec import Struct
 
-from esorex_bridge.definitions.oca.expressions import All, Any, Compared, Constant, Expression, Keyword, parts_of
+from esorex_bridge.definitions.oca.expressions import (
+    All,
+    Any,
+    Compared,
+    Constant,
+    Expression,
+    Keyword,
+    Operator,
+    keywords_in,
+    parts_of,
+)
 from esorex_bridge.definitions.oca.rules import ActionRule, Assignment, Product, Rules, Selection
 
 
@@ -30,6 +40,8 @@ class Need(Struct, frozen=True):
         Most files taken; None for all.
     sources : tuple of str
         Other categories that serve.
+    strict : tuple of str
+        Keywords of `match` that it must have where the main file has them.
     """
 
     category: str
@@ -37,6 +49,7 @@ class Need(Struct, frozen=True):
     match: tuple[str, ...] = ()
     limit: int | None = 1
     sources: tuple[str, ...] = ()
+    strict: tuple[str, ...] = ()
 
 
 class RecipeFacts(Struct, frozen=True):
@@ -52,12 +65,15 @@ class RecipeFacts(Struct, frozen=True):
         Calibrations that it takes.
     main : tuple of str
         Categories of the files that it processes; empty where that is not known.
+    group_by : tuple of str
+        Keywords in which the files of one run agree.
     """
 
     recipe: str
     products: tuple[str, ...] = ()
     needs: tuple[Need, ...] = ()
     main: tuple[str, ...] = ()
+    group_by: tuple[str, ...] = ()
 
 
 _CATEGORY_KEYWORDS = ("DO.CATG", "RAW.TYPE", "REFLEX.CATG", "CATG")
@@ -69,9 +85,12 @@ EVERY = 10_000
 def supplemented(rules: Rules, facts: Iterable[RecipeFacts]) -> Rules:
     """Return rules whose actions name the products of their recipes and select all calibrations these take.
 
-    What the rules say themselves stays as it is, but for one thing: a calibration that they call optional and that the
-    recipe cannot do without is needed.
+    What the rules say themselves stays as it is, but for two things: a calibration that they call optional and that the
+    recipe cannot do without is needed; and it agrees in all that the recipe wants, so that what is found is of use.
+    Rules made for Reflex that declare products are final: nothing is added to them.
     """
+    if rules.is_final:
+        return rules
     known = tuple(facts)
     actions = (_supplemented(action, _facts_for(action, rules, known)) for action in rules.actions)
     return replace(rules, actions=tuple(actions))
@@ -112,11 +131,29 @@ def _supplemented(action: ActionRule, known: tuple[RecipeFacts, ...]) -> ActionR
     required = {need.category for fact in known for need in fact.needs if need.required}
     mentioned = {selection.category for selection in action.selections}
     needs = [need for fact in known for need in fact.needs if mentioned.isdisjoint((need.category, *need.sources))]
+    wanted = {name: need for fact in known for need in fact.needs for name in (need.category, *need.sources)}
+    stated_first = (_at_least_one(_agreeing(each, wanted), required) for each in action.selections)
     return replace(
         action,
         products=(*action.products, *products),
-        selections=(*(_at_least_one(selection, required) for selection in action.selections), *map(_selection, needs)),
+        selections=(*stated_first, *map(_selection, needs)),
+        settings=tuple(dict.fromkeys(key for fact in known for key in fact.group_by)),
     )
+
+
+def _agreeing(selection: Selection, wanted: Mapping[str, Need]) -> Selection:
+    """Return a selection that compares what its recipe wants to agree too, where both headers have it."""
+    need = wanted.get(selection.category)
+    compared = {keyword.name for keyword in keywords_in(selection.condition) if keyword.of_input}
+    missing = [name for name in (need.match if need else ()) if name not in compared]
+    if not missing:
+        return selection
+    parts = selection.condition.parts if isinstance(selection.condition, All) else (selection.condition,)
+    return replace(selection, condition=All((*parts, *(_compared(name, "?=") for name in missing))))
+
+
+def _compared(name: str, operator: Operator) -> Compared:
+    return Compared(Keyword(name, of_input=True), operator, Keyword(name))
 
 
 def _at_least_one(selection: Selection, required: set[str]) -> Selection:
@@ -139,7 +176,7 @@ def _product(category: str) -> Product:
 def _selection(need: Need) -> Selection:
     categories = (need.category, *need.sources)
     of_category = tuple(Compared(Keyword("DO.CATG"), "==", Constant(category)) for category in categories)
-    matching = tuple(Compared(Keyword(name, of_input=True), "?=", Keyword(name)) for name in need.match)
+    matching = tuple(_compared(name, "==" if name in need.strict else "?=") for name in need.match)
     wanted: Expression = of_category[0] if len(of_category) == 1 else Any(of_category)
     return Selection(
         category=need.category,
