@@ -94,6 +94,8 @@ class Settings(Struct, frozen=True):
         Targets and parameters of an EDPS workflow.
     trace : Path or None
         A folder that every exchange with the archive is written into.
+    quality : int or None
+        Calibrations of a higher level are not taken; None for no limit.
     """
 
     root: Path
@@ -111,6 +113,7 @@ class Settings(Struct, frozen=True):
     data: tuple[Path, ...] = ()
     edps: EdpsOptions = EdpsOptions()
     trace: Path | None = None
+    quality: int | None = None
 
 
 class Session:
@@ -357,7 +360,7 @@ class Session:
             return self._plan_by_package(self.edps, asked, more)
         dataset = with_statics(asked, workflow, self.shelf, header)
         headers = {file.path: header(file.path) for file in files_of(dataset) if file.path is not None}
-        return dataset, make_plan(dataset, workflow, headers, (*self.settings.parameters, *more))
+        return dataset, make_plan(dataset, workflow, headers, (*self.settings.parameters, *more), self.settings.quality)
 
     def export_for_reflex(
         self, datasets: Iterable[Dataset], headers: Mapping[Path, Keywords]

@@ -169,6 +169,13 @@ def planning(parser: argparse.ArgumentParser, objects: bool = False) -> None:
     group.add_argument(
         "--mode", choices=("raw", "master"), default="raw", help="calibrations as raw frames or as processed masters"
     )
+    group.add_argument(
+        "--quality",
+        type=int,
+        metavar="N",
+        help="refuse calibrations of a level above N: 0 is the calibration plan, 1 good, 2 probably acceptable, 3 a "
+        "significant risk (default: no limit)",
+    )
     parameters(group)
 
 
@@ -261,6 +268,7 @@ def settings(args: argparse.Namespace) -> Settings:
         breakpoints=getattr(args, "breakpoints", None),
         data=tuple(getattr(args, "data", None) or ()),
         edps=edps_options(args),
+        quality=getattr(args, "quality", None),
         parameters=(
             *(read_settings(read_text(file), str(file)) if file else ()),
             *map(setting, getattr(args, "set", ())),

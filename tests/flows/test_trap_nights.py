@@ -228,12 +228,12 @@ def tree_of(templates: tuple[Template, ...]) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{group(templates[0], top=True)}'
 
 
-def planned(trap: Trap, by: By, root: Path) -> Plan:
-    """Return the plan of the trap's science."""
+def planned(trap: Trap, by: By, root: Path, match: str = "calib_plan", quality: int | None = None) -> Plan:
+    """Return the plan of the trap's science; `match` is what the tree says of all calibrations."""
     folder = root / "reflex_input" / "data_with_raw_calibs"
     write_night(folder, {name: header for template in trap.templates for name, _, header in template.frames()})
-    (folder / "NACO.science.0.xml").write_text(tree_of(trap.templates))
-    with Session(Settings(root, by=by)) as session:
+    (folder / "NACO.science.0.xml").write_text(tree_of(trap.templates).replace("calib_plan", match))
+    with Session(Settings(root, by=by, quality=quality)) as session:
         plans = [plan for _, plan in session.plans(session.datasets())]
     (found,) = (plan for plan in plans if plan.dataset.startswith("NACO.science"))
     return found
@@ -299,3 +299,14 @@ def test_a_standard_gets_the_flat_of_its_own_filter(tmp_path: Path) -> None:
     plan = planned(TRAPS["a standard in another filter"], "calselector", tmp_path)
     (step,) = (each for each in plan.steps if each.recipe == "naco_img_zpoint")
     assert taken(plan, step, "MASTER_IMG_FLAT") == ["flat-ks"]
+
+
+def test_an_extended_association_is_told_and_refused_above_the_quality_asked_for(tmp_path: Path) -> None:
+    trap = TRAPS["no darks"]
+    told = planned(trap, "calselector", tmp_path, "extended")
+    (step,) = (each for each in told.steps if each.target)
+    assert [(each.match, each.level) for each in step.associations] == [("extended", 1)] * 2
+    assert any("0.3 days away is of the extended calibration plan" in text for text in step.warnings)
+    assert any(
+        "level 1 is above 0" in text for text in planned(trap, "calselector", tmp_path, "extended", 0).incomplete
+    )
