@@ -25,7 +25,7 @@ EXAMPLE = (
     "esorex-bridge workflows\n  esorex-bridge workflows check naco my_hawki.yaml\n"
     "  esorex-bridge workflows import /usr/share/cpl-plugins/naco-4.4.11/gasgano/config/naco.oca > naco.yaml"
 )
-ACTIONS = ("list", "show", "check", "compare", "import")
+ACTIONS = ("list", "show", "check", "compare", "import", "export")
 INSTRUMENTS = {"naco": ["NAOS+CONICA", "NACO"], "giraf": ["GIRAFFE", "GIRAF"]}
 """INSTRUME where it is not the name of the rule file in capitals."""
 
@@ -42,6 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--instrument", metavar="I", help="for import: INSTRUME (default: by the name of the OCA file)")
     parser.add_argument("--pipeline", metavar="P", help="for import: pipeline (default: the name of the OCA file)")
     parser.add_argument("--oca", type=Path, metavar="FILE", help="rules to check against, instead of the installed")
+    parser.add_argument("--edps", type=Path, metavar="DIR", help="for export: the folder for packages")
     parser.add_argument(
         "--trust-package",
         action="store_true",
@@ -57,6 +58,8 @@ def run(args: argparse.Namespace) -> int:
     """Do what was asked."""
     if args.action == "import":
         return _import(args)
+    if args.action == "export":
+        return _export(args)
     if args.action == "compare":
         return _compare(args)
     packages = [name for name in args.names if name.startswith(PREFIX)]
@@ -76,6 +79,20 @@ def run(args: argparse.Namespace) -> int:
     else:
         columns = ("name", "instruments", "what", "state", "versions", "sources")
         output.table(columns, (*map(_row, chosen), *(() if args.names else edps_workflows.rows())))
+    return 0
+
+
+def _export(args: argparse.Namespace) -> int:
+    """Write definitions as workflow packages of EDPS."""
+    from esorex_bridge.edps.export import export_definition
+
+    if args.edps is None or not args.names:
+        raise UserError("export takes definitions and a folder: esorex-bridge workflows export naco --edps DIR")
+    written = [export_definition(workflow, args.edps, args.oca) for workflow in _chosen(args.names)]
+    if args.json:
+        output.emit_json({"packages": [str(path) for path in written]})
+    else:
+        print("\n".join(map(str, written)))
     return 0
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from esorex_bridge.definitions.edps.extras import EXTRAS_FILE
 from esorex_bridge.definitions.edps.package import Description, Package
 from esorex_bridge.edps.process import PackageError, ask_child, refuse_failures
 from esorex_bridge.edps.sources import Sources
@@ -60,9 +61,11 @@ def read_package(sources: Sources, trusted: bool = False, cache: Path | None = N
     sets = tuple(
         each
         for path, text in sources.parameters.items()
+        if not path.endswith(EXTRAS_FILE)
         for each in read_parameter_sets(text, str(sources.root / path))
     )
-    package = Package(sources.module, str(sources.root), digest, description, sets)
+    extras = next((text for path, text in sources.parameters.items() if path.endswith(EXTRAS_FILE)), "")
+    package = Package(sources.module, str(sources.root), digest, description, sets, extras)
     _remember(place, package)
     return package
 

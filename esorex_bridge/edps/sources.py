@@ -9,6 +9,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from esorex_bridge.definitions.edps.extras import EXTRAS_FILE
 from esorex_bridge.errors import UserError
 
 MOST_BYTES = 32 << 20
@@ -28,7 +29,8 @@ class Sources(Struct, frozen=True):
     texts : mapping of str to str
         Python sources by path relative to the root.
     parameters : mapping of str to str
-        Files of parameter sets of the package's own folder, by path relative to the root.
+        Files of parameter sets of the package's own folder, and what an exported definition has beside it, by path
+        relative to the root.
     """
 
     root: Path
@@ -78,7 +80,8 @@ def gather_sources(folder: Path, module: str) -> Sources:
             raise UserError(f"{root} holds more Python than a workflow package has; give the package's own folder")
         for text in found.values():
             waiting.extend(other for other in _imported(text) if _is_beside(root, other))
-    parameters = {str(path.relative_to(root)): _text(path) for path in sorted(folder.glob("*parameters.yaml"))}
+    beside = [*sorted(folder.glob("*parameters.yaml")), *folder.glob(EXTRAS_FILE)]
+    parameters = {str(path.relative_to(root)): _text(path) for path in beside}
     return Sources(root, f"{folder.name}.{module}", texts, parameters)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import inf
 
+from esorex_bridge.definitions.edps.extras import with_extras
 from esorex_bridge.definitions.edps.package import AssociatedInput, Branch, MatchRule, Package, Task
 from esorex_bridge.definitions.edps.parameters import choose_set
 from esorex_bridge.definitions.steps import Calibration, StepDefinition, Validity
@@ -27,7 +28,7 @@ def workflow_of(package: Package, parameter_set: str | None = None) -> Workflow:
     converter = _Converter(package, parameter_set)
     folder = package.name.partition(".")[0]
     steps = tuple(converter.step(task) for task in package.description.tasks if task.recipe)
-    return Workflow(
+    workflow = Workflow(
         name=package.name,
         title=package.description.title or f"EDPS workflow {package.name}",
         instruments=tuple(converter.instruments()) or (folder.upper(),),
@@ -37,6 +38,7 @@ def workflow_of(package: Package, parameter_set: str | None = None) -> Workflow:
         sources=(f"EDPS workflow package {package.root}/{folder}",),
         source=f"edps:{package.root}/{folder}",
     )
+    return with_extras(workflow, package.extras) if package.extras else workflow
 
 
 def functions_of(package: Package) -> dict[tuple[str, str], str]:
@@ -74,7 +76,7 @@ class _Converter:
             grouping = source.grouping if source else grouping
         calibrations: dict[str, Calibration] = {}
         for given in task.inputs:
-            for calibration in self._calibrations(given):
+            for calibration in self._calibrations(given, task.input_map):
                 calibrations.setdefault(calibration.category, calibration)
         return StepDefinition(
             name=task.name,
@@ -116,12 +118,14 @@ class _Converter:
                     named.extend(branch.categories)
         return tuple(dict.fromkeys(named))
 
-    def _calibrations(self, given: AssociatedInput) -> Iterator[Calibration]:
+    def _calibrations(self, given: AssociatedInput, renamed: Mapping[str, str]) -> Iterator[Calibration]:
         required = all(branch.min_ret > 0 and branch.condition is None for branch in given.branches)
         for place, branch in enumerate(given.branches):
             for category in self.categories(branch):
                 # What only a later branch has is wanted where the first finds nothing.
-                yield self._calibration(category, branch, required and place == 0 and not given.alternatives)
+                yield self._calibration(
+                    renamed.get(category, category), branch, required and place == 0 and not given.alternatives
+                )
 
     def categories(self, branch: Branch) -> tuple[str, ...]:
         """Return the categories that an input brings."""

@@ -249,6 +249,8 @@ class Package(Struct, frozen=True):
         What it says.
     sets : tuple of ParameterSet
         From `*parameters.yaml`.
+    extras : str
+        What stands beside the package of a definition that was exported; empty for others.
     """
 
     name: str
@@ -256,6 +258,7 @@ class Package(Struct, frozen=True):
     digest: str
     description: Description
     sets: tuple[ParameterSet, ...] = ()
+    extras: str = ""
 
     def unknown_tasks(self) -> tuple[tuple[str, str], ...]:
         """Return (set, task) for each entry of recipe parameters that names no task."""
