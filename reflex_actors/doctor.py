@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Literal
 
 from reflex_actors.actors import NAMES
+from reflex_actors.rc_file import RcFile, esoreflex_command, rc_in_force
 
 State = Literal["ok", "note", "mend"]
 _SECONDS = 20
-_SETTINGS_FILES = (Path(".esoreflex/esoreflex.rc"), Path("/etc/esoreflex.rc"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,11 @@ def examine(folder: Path, home: Path, environment: Mapping[str, str], workflows:
     workflows : iterable of Path
         Workflow files to look at.
     """
-    settings = read_settings(home)
+    rc = rc_in_force(home, environment)
+    settings = rc.settings
     return (
         *_launchers(folder),
+        *_reflex(environment, rc),
         _python(settings),
         *_esorex(settings),
         _login(environment),
@@ -63,15 +65,38 @@ def examine(folder: Path, home: Path, environment: Mapping[str, str], workflows:
     )
 
 
-def read_settings(home: Path) -> dict[str, str]:
-    """Return the settings of Reflex, the user's over the system's."""
-    found: dict[str, str] = {}
-    for name in reversed(_SETTINGS_FILES):
-        path = home / name
-        if path.is_file():
-            text = path.read_text(encoding="utf-8", errors="replace")
-            found.update(re.findall(r"^\s*(esoreflex\.[\w-]+)\s*=\s*(.*?)\s*$", text, re.MULTILINE))
-    return found
+def read_settings(home: Path, environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the settings of Reflex that are in force."""
+    return rc_in_force(home, os.environ if environment is None else environment).settings
+
+
+def _reflex(environment: Mapping[str, str], rc: RcFile) -> Iterator[Check]:
+    command = esoreflex_command(environment)
+    if command is None:
+        text = "esoreflex is not found on PATH; workflow files run without it: esorex-bridge reflex run FILE"
+        yield Check("Reflex", "note", text)
+    else:
+        yield Check("Reflex", "ok", str(command))
+    yield Check(
+        "settings", "ok" if rc.path else "note", str(rc.path or "there is no esoreflex.rc; Reflex has defaults")
+    )
+    if rc.value("esorex-config").upper() == "TRUE":
+        yield Check(
+            "settings",
+            "mend",
+            f"esoreflex.esorex-config is TRUE in {rc.path}, where the path of a file belongs, so EsoRex finds no "
+            "recipes; remove the line",
+        )
+
+
+def _interpreters(folder: Path) -> Iterator[Check]:
+    """Yield each interpreter of a launcher that is not there."""
+    for name in NAMES:
+        path = folder / f"{name}.py"
+        found = re.search(r"^INTERPRETER = '([^']*)'", path.read_text(encoding="utf-8"), re.MULTILINE)
+        if found and not os.access(found.group(1), os.X_OK):
+            text = f"{path} starts {found.group(1)}, which is not there; run 'esorex-bridge reflex install' again"
+            yield Check("actors", "mend", text)
 
 
 def _launchers(folder: Path) -> Iterator[Check]:
@@ -83,6 +108,7 @@ def _launchers(folder: Path) -> Iterator[Check]:
             f"not installed in {folder}: {', '.join(missing)}; run 'esorex-bridge reflex install --into {folder}'",
         )
         return
+    yield from _interpreters(folder)
     status, said = _run([str(folder / "query_archive.py"), "--help"])
     if status != 0 or "outputs:" not in said:
         last = said.strip().splitlines()[-1:] or ["no answer"]

@@ -6,14 +6,16 @@ that has the bridge, and becomes it. Arguments, status and signals pass, because
 
 from __future__ import annotations
 
+import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from esorex_bridge.errors import UserError
 from esorex_bridge.version import __version__
 from reflex_actors.actors import NAMES
+from reflex_actors.rc_file import rc_in_force, wanted_settings
 
 DEFAULT_FOLDER = ".esoreflex/esorex_bridge"
 """Below the home directory."""
@@ -69,14 +71,11 @@ class Installed:
         Where.
     launchers, workflows : tuple of Path
         The files.
-    settings : tuple of str
-        Lines for `esoreflex.rc`.
     """
 
     folder: Path
     launchers: tuple[Path, ...]
     workflows: tuple[Path, ...]
-    settings: tuple[str, ...]
 
 
 def install(folder: Path, interpreter: str = sys.executable) -> Installed:
@@ -99,19 +98,12 @@ def install(folder: Path, interpreter: str = sys.executable) -> Installed:
         raise UserError(str(error)) from None
     except OSError as error:
         raise UserError(f"{folder} cannot be written: {error.strerror}; choose another with --into") from None
-    return Installed(folder, launchers, workflows, settings(folder))
+    return Installed(folder, launchers, workflows)
 
 
-def settings(folder: Path) -> tuple[str, ...]:
-    """Return the lines that `esoreflex.rc` should have; the actors themselves need none."""
-    from shutil import which
-
-    esorex = which("esorex")
-    lines = [f"esoreflex.workflow-path=~/KeplerData/workflows/MyWorkflows:{folder / 'workflows'}"]
-    if esorex:
-        lines.append(f"esoreflex.esorex-command={esorex}")
-        lines.append(f"esoreflex.path={Path(esorex).parent}")
-    return tuple(lines)
+def settings(folder: Path, home: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings that `esoreflex.rc` lacks, by name; the actors themselves need none."""
+    return wanted_settings(rc_in_force(home, environment), folder, shutil.which("esorex"))
 
 
 def launcher_text(actor: str, interpreter: str) -> str:

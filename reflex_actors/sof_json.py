@@ -191,6 +191,8 @@ def read_file(value: Any) -> FitsFile:
     """Read one file of a SoF from JSON values."""
     try:
         purposes, checksum = value.get("purposes") or (), value.get("checksum")
+        if not isinstance(purposes, (list, tuple)) or value["name"] is None or value["category"] is None:
+            raise TypeError
         return FitsFile(str(value["name"]), str(value["category"]), tuple(map(str, purposes)), checksum)
     except (AttributeError, KeyError, TypeError):
         raise EncodingError(f"this is no file of a set of files: {_shown(value)}") from None

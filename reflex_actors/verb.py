@@ -38,6 +38,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def _configure_install(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--into", type=Path, metavar="DIR", help="where to (default: ~/.esoreflex/esorex_bridge)")
+    parser.add_argument(
+        "--write-rc", action="store_true", help="add what is missing to ~/.esoreflex/esoreflex.rc; a copy is kept"
+    )
     _common(parser)
 
 
@@ -97,22 +100,33 @@ def _folder(args: argparse.Namespace) -> Path:
 
 
 def _install(args: argparse.Namespace) -> int:
-    from reflex_actors.install import install
+    from reflex_actors.install import install, settings
+    from reflex_actors.rc_file import rc_in_force, write_rc
 
     done = install(_folder(args))
+    wanted = settings(done.folder, Path.home(), os.environ)
+    lines = [f"esoreflex.{name}={value}" for name, value in wanted.items()]
+    written, backup = None, None
+    if args.write_rc and wanted:
+        written, backup = write_rc(rc_in_force(Path.home(), os.environ), wanted, Path.home())
     if args.json:
         output.emit_json(
             {
                 "folder": str(done.folder),
                 "actors": [str(path) for path in done.launchers],
                 "workflows": [str(path) for path in done.workflows],
-                "esoreflex.rc": list(done.settings),
+                "esoreflex.rc": lines,
+                "written": str(written) if written else None,
+                "backup": str(backup) if backup else None,
             }
         )
         return 0
     print(f"{len(done.launchers)} actors and {len(done.workflows)} workflows are in {done.folder}")
-    print("The actors need no settings. For ~/.esoreflex/esoreflex.rc, so that Reflex lists the workflows:")
-    for line in done.settings:
+    if written:
+        print(f"{written} has {len(lines)} more settings" + (f"; the earlier one is {backup}" if backup else ""))
+    elif lines:
+        print("The actors need no settings. So that Reflex lists the workflows, give --write-rc, or set:")
+    for line in lines:
         print(f"  {line}")
     return 0
 

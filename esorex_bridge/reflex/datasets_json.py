@@ -88,6 +88,7 @@ def _absent(action: Action) -> bool:
 
 
 def _night_log(dataset: Dataset) -> str:
-    """Return where the archive's night log of the first science file lies, if the user asked for it."""
-    first = next((file.path for file in dataset.action.files if file.path), None)
-    return str(first.with_name(f"{dataset.action.files[0].name}.NL.txt")) if first else ""
+    """Return the archive's night log of the first science file that is here, where it was fetched; else nothing."""
+    beside = (file.path.with_name(f"{file.name}.NL.txt") for file in dataset.action.files if file.path)
+    first = next(beside, None)
+    return str(first) if first is not None and first.is_file() else ""

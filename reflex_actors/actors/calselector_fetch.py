@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from esorex_bridge.errors import DataError, UserError
+from esorex_bridge.errors import ArchiveError, DataError, UserError
 from reflex_actors.actors.query_archive import names_in
 from reflex_actors.folder import mode_of
 from reflex_actors.protocol import Actor, Inputs, Port
@@ -17,6 +18,8 @@ from reflex_actors.sof_json import FitsFile, SetOfFiles
 
 if TYPE_CHECKING:
     from esorex_bridge.archive.calselector import AssociationReply
+    from esorex_bridge.archive.client import ArchiveClient
+    from esorex_bridge.archive.unpack import Unpacking
     from esorex_bridge.datasets.association import AssociationTree, Mode
 
 ACTOR = Actor(
@@ -28,6 +31,8 @@ ACTOR = Actor(
         Port("mode", "calibrations: raw or master; none: fetch nothing", default="raw"),
         Port("lazy", "ask nobody where all is there", kind="flag", default="true"),
         Port("unpack", "unpack .Z files", kind="flag", default="true"),
+        Port("max_frames", "fetch nothing where more files than this are missing"),
+        Port("max_gb", "fetch nothing where they are larger than this together, as far as the archive tells"),
         Port("archive", "base address of an archive that is not ESO's"),
     ),
     (
@@ -143,14 +148,19 @@ def sof_of(trees: Iterable[AssociationTree], folder: Path) -> SetOfFiles:
 def _fetch(inputs: Inputs, folder: Path, science: Sequence[str], mode: Mode) -> Associated:
     from esorex_bridge.archive.download_list import wanted
     from esorex_bridge.archive.trees import save_trees
+    from esorex_bridge.cli.transfer_progress import watching
     from reflex_actors.archive import client
 
     with client(inputs.text("archive"), os.environ) as archive:
         replies = archive.associations(science, mode)
         _refuse_without_trees(replies)
         files = wanted(science, replies)
+        missing = _not_in(folder, files.names)
+        _refuse_too_much(inputs, missing, _sizes(archive, missing))
         save_trees(replies, folder, datetime.now(UTC))
-        report = archive.fetch(files.names, folder, unpacking="always" if inputs.flag("unpack") else "auto")
+        unpacking: Unpacking = "always" if inputs.flag("unpack") else "auto"
+        with watching(len(files.names)) as progress:
+            report = archive.fetch(files.names, folder, progress=progress, unpacking=unpacking)
     absent = [f"{file.name}: {file.reason or file.status.value}" for file in report.files if not file.here]
     if absent:
         raise DataError(
@@ -159,6 +169,43 @@ def _fetch(inputs: Inputs, folder: Path, science: Sequence[str], mode: Mode) -> 
         )
     trees = tuple(reply.tree for reply in replies if reply.tree is not None)
     return Associated(trees, (*files.warnings, *_messages(trees)))
+
+
+def _not_in(folder: Path, names: Iterable[str]) -> tuple[str, ...]:
+    from esorex_bridge.workspace.scan import scan
+
+    here = scan(folder).files if folder.is_dir() else {}
+    return tuple(name for name in names if name not in here)
+
+
+def _sizes(archive: ArchiveClient, names: Sequence[str]) -> dict[str, int]:
+    from esorex_bridge.archive.sizes import estimated_sizes
+
+    try:
+        return estimated_sizes(archive, names)
+    except ArchiveError as error:
+        sys.stderr.write(f"sizes are unknown: {error}\n")
+        return {}
+
+
+def _refuse_too_much(inputs: Inputs, names: Sequence[str], sizes: Mapping[str, int]) -> None:
+    """Say how much there is to fetch, and refuse more than the user wants."""
+    gigabytes = sum(sizes.get(name, 0) for name in names) / 1e9
+    unknown = sum(name not in sizes for name in names)
+    of_unknown = f", {unknown} of unknown size" if unknown else ""
+    estimate = f"{len(names)} files to fetch, about {gigabytes:.2f} GB{of_unknown}"
+    sys.stderr.write(f"{estimate}\n")
+    for port, number in (("max_frames", float(len(names))), ("max_gb", gigabytes)):
+        most = inputs.text(port)
+        if most and number > _limit(port, most):
+            raise UserError(f"{estimate}, and {port.upper()} is {most}: ask for less, or set {port.upper()} higher")
+
+
+def _limit(port: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UserError(f"{port} is '{text}'; it must be a number") from None
 
 
 def _refuse_without_trees(replies: Iterable[AssociationReply]) -> None:

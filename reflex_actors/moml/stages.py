@@ -69,6 +69,8 @@ def get_data(instrument: str, workflow: str, reflex_organises: bool = False) -> 
         "Instrument": instrument,
         "Mode": "$CALIB_MODE",
         "Archive": "$ARCHIVE",
+        "Most Frames": "$MAX_FRAMES",
+        "Most Gigabytes": "$MAX_GB",
         "Review": "$ReviewAssociations",
         "Root": "$ROOT_DATA_DIR",
         "Workflow": workflow,
@@ -93,6 +95,8 @@ def get_data(instrument: str, workflow: str, reflex_organises: bool = False) -> 
         ("Instrument.output", "Query Archive.instrument"),
         ("Archive.output", "Query Archive.archive", "Fetch.archive"),
         ("Mode.output", "Fetch.mode"),
+        ("Most Frames.output", "Fetch.max_frames"),
+        ("Most Gigabytes.output", "Fetch.max_gb"),
         ("Query Archive.out_dp_ids", "Fetch.dp_ids"),
         ("Fetch.out_data_dir", "Review Associations.data_dir"),
         ("Review.output", "Review Associations.enable"),
@@ -237,6 +241,8 @@ def global_parameters(name: str, actors: str) -> tuple[Property, ...]:
         text("DP_IDS", ""),
         text("CALIB_MODE", "raw"),
         text("ARCHIVE", ""),
+        text("MAX_FRAMES", ""),
+        text("MAX_GB", ""),
     )
     where = (
         folder("ROOT_DATA_DIR", "$HOME/reflex_data"),

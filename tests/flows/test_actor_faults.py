@@ -48,7 +48,7 @@ def test_no_network(reflex: ReflexDriver) -> None:
 @pytest.mark.parametrize(
     ("fault", "service", "text"),
     [
-        ("login_page", "file", "a web page instead of the file, as it does when a login has run out"),
+        ("login_page", "file", "instead of the file, as it does when a login has run out"),
         ("http_401", "file", "run 'esorex-bridge login'"),
         ("http_404", "file", "of 20 files could not be fetched; what came is kept"),
     ],
@@ -171,3 +171,17 @@ def test_a_script_in_any_language_can_be_a_step(reflex: ReflexDriver, tmp_path: 
     assert "cannot be started" in said(reflex, "run_command.py", command="/no/such/command", **given)
     assert "left no product" in said(reflex, "run_command.py", command="true", **given)
     assert reflex.ok("run_command.py", in_sof="d|", command="/no/such/command")["out_sof"]["files"] == []
+
+
+def test_more_than_the_user_wants_is_not_fetched(
+    reflex: ReflexDriver, small_archive: EmbeddedArchive, tmp_path: Path
+) -> None:
+    words = {"data_dir": str(tmp_path / "data"), "dp_ids": SCIENCE, "archive": small_archive.url}
+    refused = said(reflex, "calselector_fetch.py", **words, max_frames="3")
+    assert "20 files to fetch, about 0.00 GB" in refused
+    assert "MAX_FRAMES is 3" in refused
+    assert "it must be a number" in said(reflex, "calselector_fetch.py", **words, max_gb="many")
+    assert not list((tmp_path / "data").glob("*.fits*")) if (tmp_path / "data").exists() else True
+    found = reflex.run("calselector_fetch.py", {**words, "max_frames": "20", "max_gb": "1"})
+    assert found.status == 0, found.stderr
+    assert "[20/20] fetched" in found.stderr

@@ -191,3 +191,13 @@ def evaluated_types(node: ast.AST) -> Iterator[str]:
 def test_types_that_older_interpreters_cannot_evaluate_are_noticed() -> None:
     assert list(evaluated_types(ast.parse("Work = Callable[[int], str]"))) == ["Callable[[int], str]"]
     assert list(evaluated_types(ast.parse("def f(x: tuple[int, ...]) -> list[int]: ..."))) == []
+
+
+@pytest.mark.parametrize(
+    "odd", [{"purposes": "A/B"}, {"category": None}, {"name": None}, {"purposes": {"A/B": 1}}], ids=str
+)
+def test_a_file_with_a_field_of_another_type_is_refused(odd: dict[str, object]) -> None:
+    file = {"name": "/d/a.fits", "category": "DARK", "purposes": ["A/B"], "checksum": None}
+    assert read_sof({"files": [file]}).purposes == ("A/B",)
+    with pytest.raises(EncodingError):
+        read_sof({"files": [{**file, **odd}]})
