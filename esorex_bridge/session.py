@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from functools import cache, cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from esorex_bridge.datasets.association import AssociationTree, Mode
-from esorex_bridge.datasets.dataset import Dataset, files_of
+from esorex_bridge.datasets.dataset import Dataset, files_of, missing_files
 from esorex_bridge.definitions.edps.options import PREFIX, EdpsOptions
 from esorex_bridge.definitions.folders import Definitions, user_workflow_folder, workflow_folder
 from esorex_bridge.definitions.parameters import ParameterSetting
@@ -311,6 +311,32 @@ class Session:
         )
         return datasets_on_disk(request, self.places)
 
+    def require_root(self) -> None:
+        """Refuse a root that is not there: nothing is made in it by asking.
+
+        Raises
+        ------
+        UserError
+            If it is no folder.
+        """
+        root = self.workspace.root
+        if not root.is_dir():
+            what = "is not a folder" if root.exists() else "does not exist"
+            raise UserError(f"{root} {what}; give the data root with --root")
+
+    def named_files(self) -> dict[str, Path | None]:
+        """Return the files that the datasets of this root name, in both modes, and where they are."""
+        named: dict[str, Path | None] = {}
+        for dataset in self._all_datasets():
+            named.update({file.name: file.path for file in files_of(dataset)})
+        return named
+
+    def _all_datasets(self) -> Iterator[Dataset]:
+        """Yield the datasets of this root in both modes; none of a folder that makes none."""
+        for mode in DATA_FOLDERS:
+            with suppress(DataError, UserError):
+                yield from Session(replace(self.settings, mode=mode))._organise()
+
     def learn_digests(self, report: FetchReport) -> None:
         """Remember the digests that were taken while files were fetched, so that nothing is read twice."""
         from esorex_bridge.archive.report import readings_of
@@ -459,6 +485,9 @@ class Session:
             if isinstance(ahead, Unresolvable):
                 raise UserError(f"what {ahead.dataset.name} needs cannot be told: {ahead.reason}")
             keys.update(ahead.keys.values())
+        for dataset, _ in planned:
+            if missing_files(dataset):  # its steps have other keys for the moment
+                keys.update(self.store.keys_of_dataset(dataset.name))
         return frozenset(keys)
 
     def write_sofs(self, planned: Iterable[tuple[Dataset, Plan]], folder: Path | None = None) -> tuple[SofFile, ...]:

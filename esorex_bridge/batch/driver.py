@@ -25,6 +25,8 @@ from esorex_bridge.run.executor import Executor
 from esorex_bridge.run.graph import Graph, Node, NodeState
 from esorex_bridge.run.result import Result
 from esorex_bridge.run.schedule import Schedule
+from esorex_bridge.workspace.folders import Workspace
+from esorex_bridge.workspace.locks import shared
 
 _PATIENCE_S = 0.25
 _LOOK_FOR_DATASETS_S = 0.25
@@ -133,7 +135,8 @@ class Driver:
         try:
             self._ledger.take_in(self._earlier.booked)
             self._ledger.write()
-            ended = self._loop()
+            with shared(Workspace(self._folder.root).going_on):
+                ended = self._loop()
         finally:
             self._close(ended)
         return ended

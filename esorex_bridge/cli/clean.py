@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import nullcontext
 
 from esorex_bridge.cli import options, output
+
+_GOING_ON = "a run is going on in this root, which may need what would be removed; clean it when that has ended"
 
 EXAMPLE = "esorex-bridge clean --root night\n  esorex-bridge clean --root night --yes"
 
@@ -21,12 +24,15 @@ def run(args: argparse.Namespace) -> int:
     """Print what may go, and remove it where told to."""
     from esorex_bridge.run.cleaning import removable, remove
     from esorex_bridge.session import Session
+    from esorex_bridge.workspace.locks import locked_at_once
 
     doing = args.yes and not args.dry_run
     with Session(options.settings(args)) as session:
-        removals = removable(session.store, session.workspace, session.needed_keys())
-        if doing:
-            remove(removals, session.store, session.workspace)
+        session.require_root()
+        with locked_at_once(session.workspace.going_on, _GOING_ON) if doing else nullcontext():
+            removals = removable(session.store, session.workspace, session.needed_keys())
+            if doing:
+                remove(removals, session.store, session.workspace)
     size = sum(removal.size_bytes for removal in removals)
     if args.json:
         listed = [{"path": str(r.path), "size_bytes": r.size_bytes, "reason": r.reason} for r in removals]

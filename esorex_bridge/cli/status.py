@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from esorex_bridge.cli import options, output
 from esorex_bridge.values import plain
+
+if TYPE_CHECKING:
+    from esorex_bridge.session import Session
 
 EXAMPLE = "esorex-bridge status --root night --verify"
 
@@ -14,7 +18,10 @@ _TELL_EVERY = 100
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("--verify", action="store_true", help="read every file again and tell which are damaged")
+    parser.add_argument("--verify", action="store_true", help="read every file again and say what is not whole")
+    parser.add_argument(
+        "--rebuild", action="store_true", help="make a lost or damaged database again from the folders of runs"
+    )
     options.common(parser)
 
 
@@ -22,11 +29,14 @@ def run(args: argparse.Namespace) -> int:
     """Print the state of a root."""
     from esorex_bridge.run.cleaning import disk_use
     from esorex_bridge.session import Session
-    from esorex_bridge.store.audit import Reread, read_again
+    from esorex_bridge.store.audit import Audit, audit
 
     with Session(options.settings(args)) as session:
+        session.require_root()
+        if args.rebuild:
+            _rebuild(session)
         store = session.store
-        read = read_again(store, _told) if args.verify else Reread(0, 0, ())
+        read = audit(store, session.named_files(), _told) if args.verify else Audit()
         runs, recipes, disk = store.runs(), store.recipes_made(), disk_use(session.workspace)
         adopted = store.adopted()
     if args.json:
@@ -39,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
                 "disk_bytes": disk,
                 "verified": read.steps if args.verify else None,
                 "verified_files": read.files if args.verify else None,
+                "files": read.counts() if args.verify else None,
                 "damaged": list(read.problems),
             }
         )
@@ -58,9 +69,20 @@ def run(args: argparse.Namespace) -> int:
     hits = sum(run.reused for run in runs)
     print(f"{hits} of {hits + sum(run.executed for run in runs)} steps were reused")
     if args.verify:
-        print(f"{read.files} files and the products of {read.steps} steps were read again")
-        print("\n".join(read.problems) or "all are whole")
+        for kind, states in read.counts().items():
+            print(f"{kind}s: " + ", ".join(f"{number} {state}" for state, number in states.items() if number))
+        print("\n".join(read.problems) or "everything that is recorded is whole")
     return 1 if read.problems else 0
+
+
+def _rebuild(session: Session) -> None:
+    """Make the database again, and say what came of it."""
+    from esorex_bridge.store.rebuild import rebuild
+
+    rebuilt = rebuild(session.workspace.store, session.workspace.root, session.workspace.end_products)
+    output.note(f"{rebuilt.steps} steps and {rebuilt.end_products} end products are recorded again")
+    for text in rebuilt.left_out:
+        output.note(f"left out: {text}")
 
 
 def _told(what: str, done: int, of: int) -> None:

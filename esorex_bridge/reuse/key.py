@@ -96,6 +96,12 @@ def read_statement(document: str) -> Statement:
     return _decode(document)
 
 
+def steps_in(statement: Statement) -> tuple[StepKey, ...]:
+    """Return the keys of the steps whose products a statement names."""
+    origins = (entry.content for entry in statement.inputs if entry.content.startswith(_STEP_WORD))
+    return tuple(StepKey(content.removeprefix(_STEP_WORD).partition("/")[0]) for content in origins)
+
+
 def statements(
     plan: Plan,
     digests: Mapping[str, Digest],

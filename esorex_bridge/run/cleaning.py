@@ -11,7 +11,10 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from esorex_bridge.errors import DataError
+from esorex_bridge.esorex.runner import EXIT_CODE
 from esorex_bridge.reuse.key import StepKey
+from esorex_bridge.store.rebuild import read_statement_key
 from esorex_bridge.store.step_store import SqliteStore
 from esorex_bridge.workspace.folders import LOCK_NAME, Workspace
 from esorex_bridge.workspace.locks import is_locked, locked
@@ -53,11 +56,12 @@ def removable(store: SqliteStore, workspace: Workspace, needed: Collection[StepK
         else:
             removals += [Removal(path, _size(path), "no dataset needs it", key) for path in places if path.is_dir()]
     going = {removal.path for removal in removals}
-    for folder in (workspace.tmp_products, workspace.bookkeeping, workspace.logs):
+    for folder in _trees(workspace):
         for path in _run_folders(folder):
             if path not in kept and path not in going and not _goes_on(path, folder, workspace):
-                removals.append(Removal(path, _size(path), "left by a run that failed or was killed"))
-    return tuple(removal for removal in removals if removal.path.is_relative_to(workspace.root))
+                reason = _left_by(workspace.bookkeeping / path.relative_to(folder), store)
+                removals += [Removal(path, _size(path), reason)] if reason else []
+    return tuple(removal for removal in removals if _is_run_folder(removal.path, workspace))
 
 
 def remove(removals: Collection[Removal], store: SqliteStore, workspace: Workspace) -> None:
@@ -92,6 +96,37 @@ def _goes_on(path: Path, folder: Path, workspace: Workspace) -> bool:
     """Tell whether the run that a folder belongs to still goes on."""
     place = path.relative_to(folder)
     return is_locked(workspace.bookkeeping / place.with_name(place.name.removesuffix(".part")) / LOCK_NAME)
+
+
+def _trees(workspace: Workspace) -> tuple[Path, ...]:
+    return workspace.tmp_products, workspace.bookkeeping, workspace.logs
+
+
+def _is_run_folder(path: Path, workspace: Workspace) -> bool:
+    """Tell whether a path is the folder of a run below the root itself, whatever a record says and links lead to."""
+    tree = next((tree for tree in _trees(workspace) if path.is_relative_to(tree)), None)
+    if tree is None or len(path.relative_to(tree).parts) != _DEPTH or ".." in path.parts:
+        return False
+    return not path.is_symlink() and path.resolve() == tree.resolve() / path.relative_to(tree)
+
+
+def _left_by(folder: Path, store: SqliteStore) -> str:
+    """Return why the folder of a run that is not recorded may go; empty where it may not."""
+    if not _has_succeeded(folder):
+        return "left by a run that failed or was killed"
+    try:
+        key = read_statement_key(folder)
+    except DataError:
+        return ""
+    return "made again since" if key in store.all_keys() else ""
+
+
+def _has_succeeded(folder: Path) -> bool:
+    """Tell whether a run ended well, by what it left: its exit code, and products in their place."""
+    try:
+        return (folder / EXIT_CODE).read_text().strip() == "0" and (folder / "products_dir").is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def _run_folders(folder: Path) -> list[Path]:

@@ -17,6 +17,7 @@ from esorex_bridge.run.schedule import Schedule, run_to_end
 from esorex_bridge.run.step import StepRunner
 from esorex_bridge.store.step_store import SqliteStore
 from esorex_bridge.workspace.folders import Workspace
+from esorex_bridge.workspace.locks import shared
 
 _PATIENCE_S = 0.5
 """Not without end: Python sees no Ctrl-C that came a moment before such a wait."""
@@ -36,12 +37,13 @@ def execute(
     executor = InProcessExecutor(execution.make, runner.stop, jobs)
     schedule = Schedule(executor, executor.result, execution)
     execution.nodes = schedule.graph.nodes
-    try:
-        for plan in decided:
-            schedule.add(plan.resolved, plan.executes)
-        run_to_end(schedule, _PATIENCE_S)
-    finally:
-        executor.close()
+    with shared(workspace.going_on):
+        try:
+            for plan in decided:
+                schedule.add(plan.resolved, plan.executes)
+            run_to_end(schedule, _PATIENCE_S)
+        finally:
+            executor.close()
     return execution.executed()
 
 

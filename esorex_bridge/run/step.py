@@ -29,8 +29,10 @@ from esorex_bridge.plan.sof import Sof, of_entries, readable
 from esorex_bridge.reuse.key import FILE_WORD, Statement, StepKey
 from esorex_bridge.reuse.record import Absent, How, Product, Record
 from esorex_bridge.reuse.resolve import ResolvedPlan
+from esorex_bridge.store.rebuild import VERSION as STATEMENT_FORMAT
+from esorex_bridge.store.rebuild import RunStatement, write_statement
 from esorex_bridge.workspace.folders import RunFolders, Workspace, make_links
-from esorex_bridge.workspace.locks import locked
+from esorex_bridge.workspace.locks import locked, shared
 
 if TYPE_CHECKING:
     from esorex_bridge.reflex.bookkeeping_writer import FinishedRun
@@ -96,7 +98,7 @@ class StepRunner(Struct, frozen=True):
             The step's folder or its SOF cannot be written.
         """
         key = resolved.keys[step.name]
-        with locked(self.workspace.locks / key):
+        with shared(self.workspace.going_on), locked(self.workspace.locks / key):
             found = self._by_reflex(resolved, step, made) if how == "reflex" else self.store.find(key)
             if isinstance(found, Record) and how != "forced":
                 return found, False
@@ -136,6 +138,8 @@ class StepRunner(Struct, frozen=True):
             except (RecipeError, DataError):
                 self._record_for_reflex(step, job, folders, ())
                 raise
+            done = RunStatement(STATEMENT_FORMAT, resolved.plan.dataset, step.name, statement, record)
+            write_statement(folders.work, self.workspace.root, done)
             self.store.record(record, statement, resolved.plan.dataset, step.name)
             problems = self._record_for_reflex(step, job, folders, record.products)
             return replace(record, warnings=(*record.warnings, *problems))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
 from threading import RLock
@@ -12,11 +13,23 @@ from typing import Any
 
 from esorex_bridge.disk.stamp import stamp_of, stamp_without_ctime
 from esorex_bridge.store.schema import bring_up, is_later
-from esorex_bridge.store.transaction import StoreError, Transaction
+from esorex_bridge.store.transaction import StoreError, Transaction, damaged, is_damage
 
 _WAIT_SECONDS = 60.0
 _VALUES_A_QUERY = 10_000
 _MANY = 1000
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+    except (OSError, sqlite3.Error) as error:
+        what = "is a folder" if path.is_dir() else f"cannot be opened ({getattr(error, 'strerror', None) or error})"
+        raise StoreError(
+            f"the database {path} {what}; move it away and run 'esorex-bridge status --rebuild', or get the right to "
+            "read and write it"
+        ) from None
 
 
 class Database:
@@ -38,20 +51,20 @@ class Database:
     """
 
     def __init__(self, path: Path, root: Path, trust_ctime: bool = True) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
         self._look = stamp_of if trust_ctime else stamp_without_ctime
         self._trust_ctime = trust_ctime
         self._inside = f"{root}/"
         self._lock = RLock()
-        self._db = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+        self._db = _connect(path)
         try:
             self._open(path)
         except sqlite3.DatabaseError as error:
             self._db.close()
-            raise StoreError(
-                f"{path} cannot be read as the bridge's store ({error}); move it away to start anew"
-            ) from None
+            raise damaged(path, error) from None
+        except BaseException:
+            self._db.close()
+            raise
 
     def _open(self, path: Path) -> None:
         self._db.execute("PRAGMA foreign_keys = ON")
@@ -67,12 +80,21 @@ class Database:
         return Transaction(self._db, self._lock, self._path)
 
     def _one(self, query: str, values: tuple[str, ...]) -> Any:
-        with self._lock:
+        with self._lock, self._reading():
             return self._db.execute(query, values).fetchone()
 
     def _all(self, query: str, values: Sequence[str]) -> list[Any]:
-        with self._lock:
+        with self._lock, self._reading():
             return self._db.execute(query, values).fetchall()
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            if is_damage(error):
+                raise damaged(self._path, error) from None
+            raise StoreError(f"{self._path} cannot be read: {error}; run again") from None
 
     def _among(self, query: str, values: Iterable[str], order: str) -> Iterator[Any]:
         """Yield the rows of a query that ends in the name of its first column, where that has one of these values.

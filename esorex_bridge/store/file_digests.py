@@ -161,7 +161,8 @@ class FileDigests(Database):
 
     def known_files(self) -> dict[str, tuple[str, str]]:
         """Return what files that are there, products excepted, looked like when they were read, and their digests."""
-        products = {path for (path,) in self._all("SELECT path FROM products", ())}
+        query = "SELECT path FROM products UNION SELECT path FROM end_products"
+        products = {path for (path,) in self._all(query, ())}
         rows = self._all("SELECT path, stamp, digest FROM digests ORDER BY path", ())
         known = {self._at(file): (stamp, digest) for file, stamp, digest in rows if file not in products}
         return {file: entry for file, entry in known.items() if self._look(file)}

@@ -13,6 +13,18 @@ class StoreError(UserError):
     """The store cannot be read or written: the disk is full or read-only, or it is no store of ours."""
 
 
+def is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Tell whether an error says that the file itself is not as it should be."""
+    return type(error) is sqlite3.DatabaseError or "malformed" in str(error)
+
+
+def damaged(path: Path, error: Exception) -> StoreError:
+    """Return what to say of a database that cannot be read."""
+    return StoreError(
+        f"{path} is damaged ({error}); 'esorex-bridge status --rebuild' makes it again from the folders of runs"
+    )
+
+
 class Transaction:
     """A write transaction, whole or not there; one at a time among the threads that share a connection."""
 
@@ -38,6 +50,8 @@ class Transaction:
             raise self._told(error) from None
 
     def _told(self, error: BaseException) -> BaseException:
+        if isinstance(error, sqlite3.DatabaseError) and is_damage(error):
+            return damaged(self._path, error)
         if not isinstance(error, sqlite3.OperationalError):
             return error
         return StoreError(

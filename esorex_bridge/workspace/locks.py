@@ -11,6 +11,9 @@ import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
+
+from esorex_bridge.errors import UserError
 
 
 def is_locked(path: Path) -> bool:
@@ -25,10 +28,69 @@ def is_locked(path: Path) -> bool:
     return False
 
 
+class LockError(UserError):
+    """A lock cannot be had: somebody holds it, or the file system has none."""
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a lock; wait while another process holds it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+    """Hold a lock; wait while another process holds it.
+
+    Raises
+    ------
+    LockError
+        If the file system has no locks, or the folder cannot be written.
+    """
+    with _opened(path) as stream:
+        _lock(path, stream, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def shared(path: Path) -> Iterator[None]:
+    """Hold a lock together with others who share it; errors as `locked`."""
+    with _opened(path) as stream:
+        _lock(path, stream, fcntl.LOCK_SH)
+        yield
+
+
+@contextmanager
+def locked_at_once(path: Path, refusal: str) -> Iterator[None]:
+    """Hold a lock without waiting for it.
+
+    Raises
+    ------
+    LockError
+        With the refusal, if another process holds or shares it; else as `locked`.
+    """
+    with _opened(path) as stream:
+        try:
+            _lock(path, stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LockError(refusal) from None
+        yield
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stream = path.open("wb")
+    except OSError as error:
+        raise LockError(
+            f"the lock {path} cannot be made: {error.strerror or error}; get the right to write there"
+        ) from error
+    with stream:
+        yield stream
+
+
+def _lock(path: Path, stream: BinaryIO, kind: int) -> None:
+    try:
+        fcntl.flock(stream, kind)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        raise LockError(
+            f"{path} cannot be locked: {error.strerror or error}; the file system has no locks that count for all "
+            "processes: put the data root on one that has (a local disk, or NFS with its lock service)"
+        ) from error

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -80,3 +83,117 @@ def test_the_script_of_a_run_repeats_it(root: Path, bridge: Callable[..., Ended]
     folder = Path(ended.step("naco_img_jitter")["sof"]).parent
     subprocess.run(["sh", str(folder / "cmdline.sh")], check=True, capture_output=True)
     assert (folder / "naco_img_jitter.fits").is_file()
+
+
+# ----- what verification finds
+
+
+def verified(root: Path, bridge: Callable[..., Ended]) -> tuple[int, dict[str, dict[str, int]], list[str]]:
+    ended = bridge("status", "--root", root, "--json", "--verify")
+    return ended.code, ended.json["files"], ended.json["damaged"]
+
+
+def raw(root: Path) -> Path:
+    return next(iter(sorted((root / "reflex_input").rglob("*.fits"))))
+
+
+def test_verification_counts_what_is_absent_and_changed_also_in_copied_and_moved_roots(
+    root: Path, bridge: Callable[..., Ended]
+) -> None:
+    bridge("run", "--root", root, *SMALL)
+    code, counts, problems = verified(root, bridge)
+    assert (code, problems) == (0, [])
+    assert counts["end product"] == {"whole": 1, "unknown": 0, "changed": 0, "absent": 0}
+    copied, moved = root.with_name("copied"), root.with_name("moved")
+    shutil.copytree(root, copied, symlinks=True)
+    raw(copied).write_bytes(raw(copied).read_bytes()[:-2880])
+    code, counts, problems = verified(copied, bridge)
+    assert (code, counts["input"]["changed"]) == (1, 1)
+    assert str(raw(copied)) in problems[0]
+    root.rename(moved)
+    code, again, problems = verified(moved, bridge)
+    assert (code, problems) == (0, [])
+    assert again["input"]["whole"] >= 10
+    raw(moved).unlink()
+    next((moved / "reflex_end_products").rglob("*.fits")).unlink()
+    code, counts, problems = verified(moved, bridge)
+    assert code == 1
+    assert (counts["input"]["absent"], counts["end product"]["absent"]) == (1, 1)
+
+
+def test_a_lost_database_is_made_again_from_the_folders_of_runs(root: Path, bridge: Callable[..., Ended]) -> None:
+    bridge("run", "--root", root, *SMALL)
+    (end,) = bridge("run", "--root", root, *SMALL, "--json").json["datasets"][0]["end_products"]
+    database = root / "reflex_book_keeping" / "esorex_bridge.db"
+    data = bytearray(database.read_bytes())
+    data[4096:] = b"\xff" * (len(data) - 4096)
+    database.write_bytes(data)
+    refused = bridge("run", "--root", root, *SMALL)
+    assert refused.code == 1
+    assert "status --rebuild" in refused.err
+    rebuilt = bridge("status", "--root", root, "--rebuild")
+    assert rebuilt.code == 0, rebuilt.err
+    assert "3 steps and 1 end products are recorded again" in rebuilt.err
+    ended = bridge("run", "--root", root, *SMALL, "--json")
+    assert ended.json["executed"] == 0
+    assert [each["path"] for each in ended.json["datasets"][0]["end_products"]] == [end["path"]]
+
+
+@pytest.mark.parametrize("kind", ["missing", "file"])
+def test_status_of_what_is_no_root_is_refused_and_makes_nothing(
+    kind: str, tmp_path: Path, bridge: Callable[..., Ended]
+) -> None:
+    place = tmp_path / "typo"
+    if kind == "file":
+        place.write_text("x")
+    for verb in ("status", "clean"):
+        ended = bridge(verb, "--root", place)
+        assert ended.code == 1
+        assert str(place) in ended.err and "bug" not in ended.err
+    assert place.exists() is (kind == "file")
+
+
+# ----- what cleaning leaves alone
+
+
+def test_clean_leaves_what_was_made_for_a_dataset_whose_raws_are_missing(
+    root: Path, bridge: Callable[..., Ended]
+) -> None:
+    bridge("run", "--root", root, *SMALL)
+    path = raw(root)
+    path.rename(root / "away")
+    assert bridge("clean", "--root", root, *SMALL, "--json", "--yes").json["folders"] == []
+    (root / "away").rename(path)
+    assert bridge("run", "--root", root, *SMALL, "--json").json["executed"] == 0
+
+
+def test_clean_never_leaves_the_root_whatever_a_record_says(
+    root: Path, tmp_path: Path, bridge: Callable[..., Ended]
+) -> None:
+    bridge("run", "--root", root, *SMALL, "--set", "naco_img_dark.nsamples=50")
+    outside = tmp_path / "outside" / "a" / "b"
+    outside.mkdir(parents=True)
+    (outside / "precious.fits").write_text("x")
+    with closing(sqlite3.connect(root / "reflex_book_keeping" / "esorex_bridge.db")) as db:
+        db.execute("UPDATE products SET path = '../outside/a/b/precious.fits'")
+        db.execute("UPDATE steps SET sof = 'reflex_tmp_products/../../outside/a/data.sof'")
+        db.commit()
+    bridge("run", "--root", root, *SMALL)
+    told = bridge("clean", "--root", root, *SMALL, "--json", "--yes").json
+    assert all(Path(entry["path"]).resolve().is_relative_to(root) for entry in told["folders"])
+    assert (outside / "precious.fits").exists()
+
+
+def test_clean_waits_for_no_run_but_says_that_one_goes_on(root: Path, bridge: Callable[..., Ended]) -> None:
+    bridge("run", "--root", root, *SMALL)
+    with locked(root / "reflex_book_keeping" / "locks" / "going_on"):
+        refused = bridge("clean", "--root", root, *SMALL, "--yes")
+    assert refused.code == 1
+    assert "a run is going on" in refused.err
+
+
+def test_a_run_that_was_made_again_is_not_called_failed(root: Path, bridge: Callable[..., Ended]) -> None:
+    bridge("run", "--root", root, *SMALL)
+    bridge("run", "--root", root, *SMALL, "--force", "naco_img_dark")
+    reasons = {each["reason"] for each in bridge("clean", "--root", root, *SMALL, "--json").json["folders"]}
+    assert reasons == {"made again since"}

@@ -27,7 +27,7 @@ from esorex_bridge.reuse.record import Absent, Product, Record
 from esorex_bridge.reuse.resolve import ResolvedPlan, Unresolvable
 from esorex_bridge.run.engine import Engine
 from esorex_bridge.store import schema
-from esorex_bridge.store.audit import Reread, read_again
+from esorex_bridge.store.audit import audit
 from esorex_bridge.store.step_store import SqliteStore, open_store
 from esorex_bridge.store.transaction import StoreError
 from esorex_bridge.workspace.folders import Workspace
@@ -281,26 +281,28 @@ def test_reading_again_finds_what_changed_without_a_trace(tmp_path: Path, carele
     store, night = careless, Night(tmp_path, careless)
     record, path = make_dark(night)
     before = night.look()
-    assert read_again(store) == Reread(3, 1, ())
+    found = audit(store, {})
+    assert (found.files, found.steps, found.problems) == (3, 1, ())
     assert night.changed(before) == set()
     edit_unseen(path)
     edit_unseen(night.file(FLAT))
     assert store.find(record.key) == record
     assert night.changed(before) == set()
-    raw, product = read_again(store).problems
+    raw, product = sorted(audit(store, {}).problems)
     assert raw.startswith(f"{night.file(FLAT)} was changed without a trace")
-    assert product == "product MASTER (master.fits) is damaged: its sha256 differs"
+    assert product == f"product {path} is damaged: its sha256 differs"
     assert night.changed(before) == {FLAT, SCIENCE}
 
 
-def test_reading_again_passes_over_files_that_are_gone(night: Night, store: SqliteStore) -> None:
+def test_reading_again_tells_what_datasets_name_and_is_gone(night: Night, store: SqliteStore) -> None:
     night.look()
     night.file(FLAT).unlink()
     night.file(DARK).write_bytes(night.file(DARK).read_bytes()[:1000])
-    found = read_again(store)
-    assert found.files == 2
-    (problem,) = found.problems
-    assert "dark.fits" in problem
+    found = audit(store, {"dark": night.file(DARK), "flat": None, "science": night.file(SCIENCE)})
+    assert found.counts() == {"input": {"whole": 1, "unknown": 0, "changed": 1, "absent": 1}}
+    dark, flat = found.problems
+    assert "dark.fits" in dark
+    assert flat.startswith("flat is missing")
 
 
 def test_products_of_a_root_that_moved_are_found(made: tuple[Record, Path], night: Night, tmp_path: Path) -> None:
