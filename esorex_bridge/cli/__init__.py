@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import signal
 import sys
 from collections.abc import Sequence
+from threading import current_thread, main_thread
+from types import FrameType
 from typing import Protocol
 
 from msgspec import Struct
@@ -178,15 +181,35 @@ def _unknown(words: Sequence[str], name: str | None) -> str:
     return f"unknown verb '{name}'" + (f", did you mean '{close[0]}'?" if close else "")
 
 
+class StopRequest(KeyboardInterrupt):
+    """Somebody asked us to stop, by a signal: all is put in order as after Ctrl-C."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)  # A second one would disturb what the first one set going.
+    raise StopRequest(number)
+
+
 def _guarded(module: VerbModule, args: argparse.Namespace) -> int:
     from esorex_bridge.cli import output
 
     output.configure(getattr(args, "verbose", 0))
     as_json = bool(getattr(args, "json", False))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL and current_thread() is main_thread():
+            signal.signal(number, _stop)
     try:
         return module.run(args)
     except BridgeError as error:
         return output.failed(str(error), type(error).__name__, REFUSED, as_json)
+    except StopRequest as stop:
+        name = signal.Signals(stop.number).name
+        said = f"stopped by {name}; what was finished is kept, the next run goes on from there"
+        return output.failed(said, "Interrupted", 128 + stop.number, as_json)
     except KeyboardInterrupt:
         return output.failed(
             "interrupted; what was finished is kept, the next run goes on from there",

@@ -28,6 +28,7 @@ from esorex_bridge.disk.digest import Reading, read_digest
 from esorex_bridge.errors import RecipeError
 from esorex_bridge.esorex.libraries import Libraries, find_libraries, libraries_in, question_of, read_libraries
 from esorex_bridge.esorex.recipe import Execution, Job, Output, Recipe
+from esorex_bridge.esorex.watchdog import watchdog
 from esorex_bridge.files import Digest
 
 PLUGIN_FOLDERS = (
@@ -221,6 +222,7 @@ class EsoRex:
 
     def _run(self, command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> int:
         (folder / "home").mkdir()
+        dog = watchdog()
         with (folder / "stdout.txt").open("wb") as out, (folder / "stderr.txt").open("wb") as err:
             with self._lock:
                 if self._stopped:
@@ -234,6 +236,7 @@ class EsoRex:
                     stderr=err,
                     start_new_session=True,
                 )
+                dog.watch(process.pid)
                 self._running.add(process)
             try:
                 return process.wait() if self._messages is None else self._followed(process, folder / "stdout.txt")
@@ -242,6 +245,7 @@ class EsoRex:
                 raise
             finally:
                 self._running.discard(process)
+                dog.release(process.pid)
 
     def stop(self) -> None:
         """End what runs, with all that it started, and start nothing more."""

@@ -139,6 +139,50 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing_running(pristine: Path, tmp_pat
     assert children_of(root) == []
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_run_that_is_asked_to_stop_ends_in_order(
+    pristine: Path, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    root = tmp_path / "root"
+    shutil.copytree(pristine, root)
+    process = start_run(root)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert f"stopped by {number.name}; what was finished is kept" in err
+    assert children_of(root) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_wrapper_around_esorex_leaves_no_orphan(
+    pristine: Path, tmp_path: Path, esorex: str, number: signal.Signals
+) -> None:
+    root, wrapper = tmp_path / "root", tmp_path / "bin" / "esorex"
+    shutil.copytree(pristine, root)
+    wrapper.parent.mkdir()
+    wrapper.write_text(f'#!/bin/sh\ncase "$*" in *data.sof*) sleep 300;; esac\n{esorex} "$@"\n')
+    wrapper.chmod(0o755)
+    process = start_run(root, {**os.environ, "PATH": f"{wrapper.parent}:{os.environ['PATH']}"})
+    time.sleep(0.3)
+    process.send_signal(number)
+    process.communicate(timeout=30)
+    deadline = time.monotonic() + 10
+    while children_of(root) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert children_of(root) == []
+
+
+def start_run(root: Path, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+    """Start a run and wait until a recipe of it runs."""
+    process = subprocess.Popen(
+        [COMMAND, "run", "--root", str(root), *SMALL], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True, env=env,
+    )  # fmt: skip
+    while not children_of(root) and process.poll() is None:
+        time.sleep(0.005)
+    return process
+
+
 def test_a_full_disk_gives_a_clear_error_and_the_next_run_completes(
     pristine: Path, truth: dict[str, str], tmp_path: Path, bridge: Callable[..., Ended]
 ) -> None:
