@@ -181,6 +181,15 @@ def _unknown(words: Sequence[str], name: str | None) -> str:
     return f"unknown verb '{name}'" + (f", did you mean '{close[0]}'?" if close else "")
 
 
+def _refusal_of_system(error: OSError) -> str:
+    """Return what the system refused, and what to do."""
+    import logging
+
+    logging.getLogger(__name__).info("traceback", exc_info=error)
+    what = f"{error.filename}: " if error.filename is not None else ""
+    return f"{what}{error.strerror or error}; make room, get the right, or name another place, and run again"
+
+
 class StopRequest(KeyboardInterrupt):
     """Somebody asked us to stop, by a signal: all is put in order as after Ctrl-C."""
 
@@ -219,5 +228,10 @@ def _guarded(module: VerbModule, args: argparse.Namespace) -> int:
         )
     except BrokenPipeError:
         return output.abandoned()
+    except OSError as error:
+        return output.failed(_refusal_of_system(error), "SystemRefusal", REFUSED, as_json)
+    except UnicodeEncodeError as error:
+        said = f"a path or a text cannot be written as UTF-8 ({error.object!r:.200}); rename it and run again"
+        return output.failed(said, "SystemRefusal", REFUSED, as_json)
     except Exception as error:
         return output.crashed(error, INTERNAL_ERROR, as_json)

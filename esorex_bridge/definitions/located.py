@@ -132,6 +132,12 @@ class Located(Struct, frozen=True):
         return tuple(element.text(f"an element of {what}") for element in self.sequence(what))
 
 
+_PLAIN_TAGS = tuple(
+    f"tag:yaml.org,2002:{name}"
+    for name in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge", "value")
+)
+
+
 def read_yaml(text: str, source: str) -> Located:
     """Read a YAML document with its lines.
 
@@ -147,6 +153,26 @@ def read_yaml(text: str, source: str) -> Located:
         raise DefinitionError(source, mark.line + 1 if mark else 1, f"this is no YAML: {error.problem}") from None
     except yaml.YAMLError as error:
         raise DefinitionError(source, 1, f"this is no YAML: {error}") from None
+    except RecursionError:
+        raise DefinitionError(source, 1, "it is nested too deeply; write it in fewer levels") from None
     if node is None:
         raise DefinitionError(source, 1, "the file is empty")
+    _refuse_tags(node, source)
     return Located(source, node)
+
+
+def _refuse_tags(top: yaml.Node, source: str) -> None:
+    """Refuse tags (`!name`): nothing here has types of its own, so one is a mistake that must not pass unseen."""
+    waiting, seen = [top], set()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if not node.tag.startswith(_PLAIN_TAGS):
+            line = node.start_mark.line + 1
+            raise DefinitionError(source, line, f"the tag {node.tag} is not allowed; write the value without it")
+        if isinstance(node, yaml.MappingNode):
+            waiting += [part for pair in node.value for part in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += node.value

@@ -18,6 +18,8 @@ from esorex_bridge.store.transaction import StoreError, Transaction, damaged, is
 _WAIT_SECONDS = 60.0
 _VALUES_A_QUERY = 10_000
 _MANY = 1000
+_LONGEST_PATH = 500
+"""SQLite takes 512 bytes, with the ending of its journal."""
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -25,6 +27,8 @@ def _connect(path: Path) -> sqlite3.Connection:
         path.parent.mkdir(parents=True, exist_ok=True)
         return sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
     except (OSError, sqlite3.Error) as error:
+        if len(str(path)) > _LONGEST_PATH:
+            raise StoreError(f"{path} is too long a path for a database; use a data root with a shorter one") from None
         what = "is a folder" if path.is_dir() else f"cannot be opened ({getattr(error, 'strerror', None) or error})"
         raise StoreError(
             f"the database {path} {what}; move it away and run 'esorex-bridge status --rebuild', or get the right to "
