@@ -232,8 +232,13 @@ def from_links(asked: str, mode: Mode, links: Links) -> AssociationReply:
         listed=tuple(dict.fromkeys((AssociatedFile(asked, this.category), *siblings, *calibrations))),
         complete=stated.complete,
         certified=stated.certified,
-        messages=tuple(filter(None, (stated.messages,))),
+        messages=tuple(filter(None, (stated.messages, _of_unknown_kind(links)))),
     )
+
+
+def _of_unknown_kind(links: Links) -> str:
+    listed = ", ".join(f"{row.target or row.access_url} ({row.semantics})" for row in links.unknown)
+    return f"links of a kind that is not known here are left out: {listed}" if listed else ""
 
 
 def without_tree(asked: str, mode: Mode, outcome: Outcome, message: str = "") -> AssociationReply:

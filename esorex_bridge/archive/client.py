@@ -17,7 +17,7 @@ from esorex_bridge.archive.calselector import AssociationReply
 from esorex_bridge.archive.connection import Connection, FindCredentials
 from esorex_bridge.archive.download import PARALLEL, fetch
 from esorex_bridge.archive.download_list import WantedFile
-from esorex_bridge.archive.exchange import AccessDeniedError, RetryPolicy, ServiceError
+from esorex_bridge.archive.exchange import AccessDeniedError, RetryPolicy, ServiceError, what_came
 from esorex_bridge.archive.names import resolved
 from esorex_bridge.archive.nightlog import NightLog, read_night_log
 from esorex_bridge.archive.query import Constraints, adql, product_files_adql
@@ -25,7 +25,7 @@ from esorex_bridge.archive.report import FetchReport, Progress
 from esorex_bridge.archive.services import Services
 from esorex_bridge.archive.trace import Trace
 from esorex_bridge.archive.unpack import Unpacking
-from esorex_bridge.archive.votable import Links, read_links
+from esorex_bridge.archive.votable import Links, UnreadableTableError, read_links
 from esorex_bridge.datasets.association import Mode
 from esorex_bridge.errors import UserError
 
@@ -206,7 +206,11 @@ class ArchiveClient:
             raise AccessDeniedError(f"{dp_id}: the archive wants a login; run 'esorex-bridge login'")
         if answer.status != 200:
             raise ServiceError(self.services.datalink, answer.status, f"it answers HTTP {answer.status}")
-        links = read_links(answer.body)
+        try:
+            links = read_links(answer.body)
+        except UnreadableTableError:
+            came = what_came(answer.headers.get("Content-Type", ""), answer.body)
+            raise ServiceError(self.services.datalink, 200, f"it answers with {came} instead of links") from None
         refused = next((row.error for row in links.rows if row.error and not row.access_url), "")
         if refused or links.status == "ERROR" or not links.rows:
             said = refused or links.message or "no rows"

@@ -19,6 +19,7 @@ import requests
 from msgspec import Struct
 from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError
+from urllib3.response import BaseHTTPResponse
 
 from esorex_bridge.archive.auth import PASSWORD_VARIABLE, USER_VARIABLE, Credentials, Login
 from esorex_bridge.archive.causes import SLOW, is_slow, reason_of
@@ -45,7 +46,7 @@ from esorex_bridge.archive.trace import Trace
 from esorex_bridge.errors import DataError
 from esorex_bridge.version import PROJECT_URL, __version__
 
-__all__ = ["Connection", "FindCredentials", "RetryPolicy"]
+__all__ = ["Connection", "FindCredentials", "RetryPolicy", "pieces_of"]
 
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _PASSING = frozenset((429, 500, 502, 503, 504))
@@ -456,7 +457,7 @@ class Connection:
         longest, watch = self.patience.longest_document_bytes, self.watch_speed()
         with response:
             pieces, size = [], 0
-            for piece in _pieces(response):
+            for piece in pieces_of(response, _CHUNK, decoded=True):
                 size += len(piece)
                 if size > longest:
                     raise TooLongError(response.url, longest)
@@ -470,13 +471,22 @@ def _unread(response: requests.Response) -> requests.Response:
     return response
 
 
-def _pieces(response: requests.Response) -> Iterator[bytes]:
-    """Yield a body as it comes, so that what is slow can be told from what stands still."""
-    read1 = getattr(response.raw, "read1", None)
-    if read1 is None or not hasattr(response.raw, "stream"):
-        yield from response.iter_content(_CHUNK)
+def pieces_of(response: requests.Response, size_bytes: int, decoded: bool) -> Iterator[bytes]:
+    """Yield a body as it comes, so that what is slow can be told from what stands still, and nothing is lost.
+
+    Parameters
+    ----------
+    response : requests.Response
+        Not read yet. That of a session which plays answers again may be of any kind.
+    size_bytes : int
+        Longest piece.
+    decoded : bool
+        Whether a Content-Encoding is undone.
+    """
+    if not isinstance(getattr(response.raw, "inner", response.raw), BaseHTTPResponse):
+        yield from response.iter_content(size_bytes)
         return
-    while piece := read1(_CHUNK, decode_content=True):
+    while piece := response.raw.read1(size_bytes, decode_content=decoded):
         yield piece
 
 

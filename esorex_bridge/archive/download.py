@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from urllib3.exceptions import HTTPError
 
 from esorex_bridge.archive.access import expected_access
-from esorex_bridge.archive.connection import Connection
+from esorex_bridge.archive.connection import Connection, pieces_of
 from esorex_bridge.archive.download_list import WantedFile
 from esorex_bridge.archive.exchange import ServiceError, StoppedError, is_page, what_came
 from esorex_bridge.archive.manifest import Manifest
@@ -312,12 +312,14 @@ class _Folder(Struct, frozen=True):
         if found.oddities and found.digest != odd:
             part.forget()
             return _Again(f"{name} {found.oddities[0]}", found.digest)
-        if is_fits_name(target.name):
-            refuse_other_frame(name, part.path)
+        version = refuse_other_frame(name, part.path) if is_fits_name(target.name) else ""
+        said = [f"warning: it came twice like this: {found.oddities[0]}"] if found.oddities else []
+        if (before := self.manifest.header_version(target)) and version != before:
+            said.append(f"its header is of version {version or 'unknown'} now, and was of {before}")
         stamp = part.publish(target, time_of(name, _modified_s(begin)))
-        self.manifest.record(target, found.digest, stamp)
-        said = f"warning: it came twice like this: {found.oddities[0]}" if found.oddities else ""
-        return FileReport(name, FileStatus.FETCHED, said, target, target.stat().st_size, found.digest, stamp)
+        self.manifest.record(target, found.digest, stamp, version)
+        size = target.stat().st_size
+        return FileReport(name, FileStatus.FETCHED, "; ".join(said), target, size, found.digest, stamp)
 
     def _receive(
         self, file: WantedFile, part: Part, partial: Partial | None, arriving: Arriving
@@ -349,10 +351,8 @@ class _Folder(Struct, frozen=True):
     ) -> _Again | None:
         size = begin.offset
         watch = self.connection.watch_speed()
-        # What has come is taken as it comes: a slow connection that breaks loses nothing.
-        read = getattr(response.raw, "read1", response.raw.read)
         try:
-            while chunk := read(_CHUNK, decode_content=False):
+            for chunk in pieces_of(response, _CHUNK, decoded=False):
                 part.write(chunk)
                 arriving.feed(chunk)
                 size += len(chunk)

@@ -33,11 +33,14 @@ class Entry(Struct, frozen=True):
         As verified.
     digest : Digest
         Of its content.
+    header_version : str
+        HDRVER of its header, where the archive corrected it on the way.
     """
 
     file: str
     stamp: str
     digest: Digest
+    header_version: str = ""
 
 
 class Manifest:
@@ -60,7 +63,12 @@ class Manifest:
         entry = self._entries.get(path.name)
         return entry.digest if entry is not None and entry.stamp == stamp_of(path) else None
 
-    def record(self, path: Path, digest: Digest, stamp: str) -> None:
+    def header_version(self, path: Path) -> str:
+        """Return the HDRVER of a file of that name when it was verified last; empty where it had none."""
+        entry = self._entries.get(path.name)
+        return entry.header_version if entry is not None else ""
+
+    def record(self, path: Path, digest: Digest, stamp: str, header_version: str = "") -> None:
         """Record a file that was verified, under the stamp that it had then; one without a stamp is not recorded.
 
         Raises
@@ -70,7 +78,7 @@ class Manifest:
         """
         if not stamp:
             return
-        entry = Entry(path.name, stamp, digest)
+        entry = Entry(path.name, stamp, digest, header_version)
         line = json.dumps(plain(entry), ensure_ascii=False)
         with self._lock:
             start = _start(self._path)
@@ -96,7 +104,8 @@ def _entry(line: str) -> Entry | None:
     """Return the entry of a line; None for what is none: the head, a line cut off, a line of another version."""
     try:
         found = json.loads(line)
-        return Entry(str(found["file"]), str(found["stamp"]), Digest(str(found["digest"])))
+        version = str(found.get("header_version", ""))
+        return Entry(str(found["file"]), str(found["stamp"]), Digest(str(found["digest"])), version)
     except (ValueError, KeyError, TypeError):
         return None
 

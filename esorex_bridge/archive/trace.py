@@ -229,6 +229,11 @@ class _Body:
         self.hash = hashlib.sha256()
         self.size = 0
 
+    @property
+    def inner(self) -> Any:
+        """The body that is watched."""
+        return self._raw
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._raw, name)
 

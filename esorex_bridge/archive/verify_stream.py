@@ -14,6 +14,7 @@ from esorex_bridge.files import Digest, is_dp_id, is_processed, stem
 from esorex_bridge.fits.header import read_header
 from esorex_bridge.fits.stream import MAGIC_BYTES, no_fits, packing_of
 from esorex_bridge.fits.verify import FitsContent, FitsWalker, verify_fits
+from esorex_bridge.values import visible
 
 _HEAD_BYTES = 512
 
@@ -107,8 +108,10 @@ def _verified(content: FitsContent) -> Verified:
     return Verified(content.digest, content.oddities)
 
 
-def refuse_other_frame(name: str, path: Path) -> None:
-    """Refuse a raw frame whose header says that it is another one.
+def refuse_other_frame(name: str, path: Path) -> str:
+    """Refuse a raw frame whose header says that it is another one; return the version of its header.
+
+    That is HDRVER, which the archive writes where it corrects a header on the way; empty where it did not.
 
     Parameters
     ----------
@@ -124,12 +127,13 @@ def refuse_other_frame(name: str, path: Path) -> None:
         If its header names another frame; one that names none passes.
     """
     if not is_dp_id(name) or is_processed(name) or name.startswith("ADP."):
-        return
+        return ""
     header = read_header(path)
     for keyword in ("ARCFILE", "DP.ID"):
         stated = stem(str(header.get(keyword) or "").strip())
         if is_dp_id(stated) and stated.replace("_", ":") != name.replace("_", ":"):
             raise DataError(f"{name}: the file that came is another frame ({keyword} in its header is {stated})")
+    return visible(str(header.get("HDRVER") or "").strip(), 40)
 
 
 def verified_file(path: Path) -> Verified:

@@ -27,7 +27,7 @@ from esorex_bridge.plan.plan import Keywords, Plan
 from esorex_bridge.session import Session, Settings
 
 if TYPE_CHECKING:
-    from esorex_bridge.archive.client import ArchiveClient
+    from esorex_bridge.archive.client import ArchiveClient, Row
     from esorex_bridge.archive.download_list import WantedFile
     from esorex_bridge.archive.report import Event, FileReport
 
@@ -252,10 +252,7 @@ class Supply:
             self._heard.put(_Fetched(job))
 
     def _acquire(self, job: Job) -> None:
-        """Ask, and fetch what the answers name. Runs in the fetching thread."""
-        from esorex_bridge.archive.acquisition import access_of, ask
-        from esorex_bridge.archive.download_list import wanted
-
+        """Ask, and fetch what the answers name while asking goes on. Runs in the fetching thread."""
         if self._client is None:
             self._client = self._client_of()
         client = self._client
@@ -263,19 +260,26 @@ class Supply:
         if not rows:
             raise UserError("the archive has no frame that meets this; 'esorex-bridge query' shows what there is")
         folder = self._session(job).data_folder
-        replies = ask(client, tuple(rows), job.mode, rows, keep=folder)
+        client.fetch(self._files_of(job, client, rows, folder), folder, progress=self._told)
+
+    def _files_of(self, job: Job, client: ArchiveClient, rows: dict[str, Row], folder: Path) -> Iterator[WantedFile]:
+        """Yield the files of a job, one dataset after the other, so that the first can begin soon."""
+        from esorex_bridge.archive.acquisition import access_of, ask_in_batches
+        from esorex_bridge.archive.download_list import wanted
+
         access = access_of(rows)
-        files: dict[str, WantedFile] = {}  # one dataset after the other, so that the first can begin soon
-        for reply in replies:
+        given: set[str] = set()
+        for reply in (each for batch in ask_in_batches(client, tuple(rows), job.mode, rows, folder) for each in batch):
             if reply.tree is None:
                 said = f" ({'; '.join(reply.messages)})" if reply.messages else ""
                 self._heard.put(Unplanned(job.name, reply.asked, reply.outcome.value.replace("_", " ") + said))
                 continue
             needed = wanted((), (reply,), access=access)
-            files.update({file.name: file for file in needed.files})
             self._heard.put(_Awaited(job, reply.tree, set(needed.names)))
-        self.fetching.files += len(files)
-        client.fetch(files.values(), folder, progress=self._told)
+            new = [file for file in needed.files if file.name not in given]
+            given.update(file.name for file in new)
+            self.fetching.files += len(new)
+            yield from new
 
     def _told(self, event: Event) -> None:
         from esorex_bridge.archive.report import FileReport

@@ -148,6 +148,18 @@ def test_two_downloads_whose_headers_were_patched_are_one_content(
     assert files[0].digest == files[1].digest is not None
 
 
+def test_a_new_version_of_a_header_is_told(
+    client: ArchiveClient, small_archive: EmbeddedArchive, tmp_path: Path
+) -> None:
+    small_archive.fault(Fault.HOTFLY, "file")
+    (file,) = client.fetch([SCIENCE], tmp_path).files
+    assert file.path is not None and not file.reason
+    file.path.unlink()
+    small_archive.clear_faults()
+    (again,) = client.fetch([SCIENCE], tmp_path).files
+    assert "its header is of version unknown now, and was of 1.0" in again.reason
+
+
 def test_another_frame_under_the_name_is_refused_also_where_it_lies_there_already(
     client: ArchiveClient, small_archive: EmbeddedArchive, tmp_path: Path
 ) -> None:

@@ -138,3 +138,23 @@ def test_a_question_that_is_not_in_the_trace_is_not_made_up(small_archive: Embed
     assert client.links(SCIENCE).rows
     with pytest.raises(ServiceError):
         client.night_log(SCIENCE)
+
+
+def test_a_session_of_vcrpy_records_and_plays_too(small_archive: EmbeddedArchive, tmp_path: Path) -> None:
+    import vcr
+
+    cassette = str(tmp_path / "cassette.yaml")
+
+    def work(into: Path) -> list[object]:
+        with requests.Session() as session:
+            client = ArchiveClient(Services.at(small_archive.url), session=session)
+            found: list[object] = [client.query(Constraints(instrument="naco"))]
+            found.append(client.associations([SCIENCE], "Raw2Raw")[0].tree)
+            return [*found, client.fetch([SCIENCE], into).files[0].digest]
+
+    with vcr.use_cassette(cassette):
+        first = work(tmp_path / "first")
+    asked = len(small_archive.requests)
+    with vcr.use_cassette(cassette, record_mode="none"):
+        assert work(tmp_path / "again") == first
+    assert len(small_archive.requests) == asked
