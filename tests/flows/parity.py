@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -140,6 +140,8 @@ class Wish:
         Another PATH, in which EsoRex is found.
     surprising : bool
         Whether something fails that nobody can foresee.
+    plan : mapping
+        The plan of the night as it was fetched, as `plan --json` has it.
     """
 
     root: Path
@@ -149,6 +151,23 @@ class Wish:
     forced: tuple[str, ...] = ()
     path: str = ""
     surprising: bool = False
+    plan: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The recipes that end products come from."""
+        return tuple(dict.fromkeys(step["recipe"] for step in self.plan["steps"] if step["target"]))
+
+    @property
+    def first(self) -> Mapping[str, Any]:
+        """The first step that a target takes a product of."""
+        found: Mapping[str, Any] = next(step for step in self.plan["steps"] if self.needing(step["step"]))
+        return found
+
+    def needing(self, name: str) -> tuple[str, ...]:
+        """Return the targets that take a product of a step."""
+        targets = (step for step in self.plan["steps"] if step["target"])
+        return tuple(step["step"] for step in targets if any(entry.get("step") == name for entry in step["inputs"]))
 
     @property
     def data(self) -> Path:
@@ -185,7 +204,7 @@ class Outcome:
     reasons : mapping
         By recipe: why.
     keys : mapping
-        By recipe.
+        By recipe; of `run`, those under which the products that it tells of are recorded.
     made : mapping
         By recipe: the categories of the products that are new on disk.
     ends : tuple of str
@@ -209,8 +228,11 @@ class Outcome:
     def differences(self, reference: Outcome) -> tuple[str, ...]:
         """Return the names of what is not as in another outcome."""
         mine, theirs = vars(self), vars(reference)
-        compared = ("failed", "decisions", "reached", "reasons", "keys", "made", "ends")
+        compared = ("failed", "decisions", "reached", "reasons", "made", "ends")
         found = [name for name in compared if None not in (mine[name], theirs[name]) and mine[name] != theirs[name]]
+        if self.keys is not None and reference.keys is not None:
+            both = self.keys.keys() & reference.keys.keys()
+            found += ["keys"] if any(not set(reference.keys[name]) <= set(self.keys[name]) for name in both) else []
         untold = self.failed is not None and not all(error in self.said for error in reference.errors)
         return (*found, *(("errors",) if untold else ()))
 
@@ -282,6 +304,13 @@ def products(root: Path) -> dict[str, tuple[str, str, str]]:
         return {path: (recipe, category, key) for path, recipe, category, key in db.execute(query)}
 
 
+def recorded(root: Path, made: Iterable[tuple[str, Path]]) -> set[tuple[str, str]]:
+    """Return recipe and key of products (recipe, path), as far as they are recorded in a root."""
+    known = products(root)
+    places = ((recipe, str(path).removeprefix(f"{root}/")) for recipe, path in made)
+    return {(recipe, known[place][2]) for recipe, place in places if place in known}
+
+
 def observed(wish: Wish, carry_out: Callable[[], Outcome]) -> Outcome:
     """Carry a wish out and add what is new on disk."""
     before = products(wish.root)
@@ -295,9 +324,7 @@ def observed(wish: Wish, carry_out: Callable[[], Outcome]) -> Outcome:
 
 def run(wish: Wish) -> Outcome:
     """Use the command `run`."""
-    keys = explained(wish)
-    outcome = observed(wish, lambda: reported(wish, command(wish, "run", *wish.words)))
-    return replace(outcome, keys=keys)
+    return observed(wish, lambda: reported(wish, command(wish, "run", *wish.words)))
 
 
 def dry_run(wish: Wish) -> Outcome:
@@ -319,11 +346,14 @@ def reported(wish: Wish, ended: Ended) -> Outcome:
     reached = [step for step in planned if step["outcome"] in ("done", "failed")]
     wrong = [step for step in planned if step["outcome"] in ("failed", "blocked")]
     ends = (end for dataset in ended.json["datasets"] for end in dataset["end_products"])
+    own = [step for step in reached if not any(text.startswith("made by Reflex") for text in step["warnings"])]
+    made = ((step["recipe"], Path(product["path"])) for step in own for product in step["products"])
     return Outcome(
         failed=bool(ended.code),
         decisions=by_recipe((step["recipe"], step["decision"]) for step in planned),
         reached=by_recipe((step["recipe"], step["decision"]) for step in reached),
         reasons=by_recipe((step["recipe"], portable(step["reason"], wish.root)) for step in planned),
+        keys=by_recipe(recorded(wish.root, made)),
         ends=tuple(sorted(Path(end["path"]).name for end in ends)),
         errors=frozenset(error for step in wrong for error in errors_in(portable(step["error"], wish.root))),
         said=said.replace('\\"', '"'),
@@ -404,16 +434,19 @@ class Workflow:
     def _reduced(self) -> tuple[str, ...]:
         given_by_user = {"workflow": self.wish.workflow} if self.wish.workflow else {}
         listed = self._ask("organise_datasets", data_dir=str(self.wish.data), **given_by_user)
-        workflow = workflow_of(self.wish) if listed else ""
+        workflow = self.wish.workflow or self.wish.plan["workflow"]
         chosen = self._ask("select_dataset", datasets=listed["datasets"], rule="first") if listed else {}
-        files, delivered, targets = SetOfFiles(), SetOfFiles(), targets_of(self.wish) if chosen else ()
-        for step in definition_of(self.wish) if chosen else ():
+        files, delivered = SetOfFiles(), SetOfFiles()
+        for step in definition_of(workflow) if chosen else ():
+            there = {file.category for file in (*read_sof(chosen["out_sof"]).files, *files.files)}
+            if there.isdisjoint(step["main"]):
+                continue
             given = {"dataset": chosen["out_dataset"], "products": files.document()}
             taken = self._ask("sof_for_recipe", recipe=step["step"], workflow=workflow, **given)
             groups = [group for group in split(read_sof(taken["out_sof"])) if group.files] if taken else []
             made = accumulate(self._recipe(step, group) for group in groups)
             files = accumulate((files, made), same_dataset=False)
-            if step["recipe"] in targets:
+            if step["recipe"] in self.wish.targets:
                 delivered = accumulate((delivered, made), same_dataset=False)
         ended = self._ask("collect_products", in_sof=delivered.document()) if delivered.files else {}
         return tuple(sorted(Path(file.name).name for file in read_sof(ended["out_sof"]).files)) if ended else ()
@@ -434,9 +467,8 @@ class Workflow:
             self.told.append((recipe, "execute" if started(root) - before else "reuse"))
         if not answer:
             return group.with_files(())
-        made, recorded = read_sof(answer["out_sof"]), products(root)
-        places = (file.name.removeprefix(f"{root}/") for file in made.files)
-        self.keys += {(recipe, recorded[place][2]) for place in places if place in recorded}
+        made = read_sof(answer["out_sof"])
+        self.keys += recorded(root, ((recipe, Path(file.name)) for file in made.files))
         return made
 
     def _ask(self, actor: str, **inputs: Any) -> dict[str, Any]:
@@ -468,29 +500,11 @@ ENTRANCES: dict[str, Callable[[Wish], Outcome]] = {"batch": batch, "actors": act
 """All but `run`, which they are compared with."""
 
 
-def plans_of(wish: Wish) -> list[dict[str, Any]]:
-    """Return the plans of a root, by its own definition where that of the wish takes none of its datasets."""
-    chosen = ("--workflow", wish.workflow) if Path(wish.workflow).is_file() else ()
-    found: list[dict[str, Any]] = command(wish, "plan", *chosen).json.get("datasets", [])
-    return found
-
-
-def definition_of(wish: Wish) -> list[dict[str, Any]]:
-    """Return the steps of the definition that a root's datasets are reduced by."""
-    shown = call(lambda: main(["workflows", "show", workflow_of(wish), "--json"]), wish.path).json
-    found: list[dict[str, Any]] = shown["workflows"][0]["steps"]
-    return found
-
-
-def workflow_of(wish: Wish) -> str:
-    """Return the definition that a root's datasets are reduced by, by name or file."""
-    return wish.workflow or str(plans_of(wish)[0]["workflow"])
-
-
-def targets_of(wish: Wish) -> tuple[str, ...]:
-    """Return the recipes that end products come from."""
-    steps = (step for plan in plans_of(wish) for step in plan["steps"] if step["target"])
-    return tuple(dict.fromkeys(step["recipe"] for step in steps))
+@cache
+def definition_of(workflow: str) -> tuple[dict[str, Any], ...]:
+    """Return the steps of a definition by its name or file."""
+    shown = call(lambda: main(["workflows", "show", workflow, "--json"]), "").json
+    return tuple(shown["workflows"][0]["steps"])
 
 
 # ----- roots
@@ -511,18 +525,29 @@ class Bench:
         self.folder, self.frames, self.esorex = folder, frames, esorex
         self._roots: dict[tuple[str, str], Path] = {}
         self._copies = Counter[str]()
+        self._plans: dict[str, Mapping[str, Any]] = {}
 
     def fetched(self, name: str) -> Path:
         """Return a root in which a night lies, as it was fetched."""
         return self._once(name, "fetched", lambda root: put_on_disk(INSTRUMENTS[name].night(), self.frames, root))
+
+    def plan(self, name: str) -> Mapping[str, Any]:
+        """Return the plan of a night."""
+        if name not in self._plans:
+            (self._plans[name],) = command(Wish(self.fetched(name)), "plan").json["datasets"]
+        return self._plans[name]
+
+    def wish(self, name: str, root: Path, **wished: Any) -> Wish:
+        """Return a wish for a root of a night, with what its small frames need."""
+        return Wish(root, **{"settings": INSTRUMENTS[name].settings, "plan": self.plan(name), **wished})
 
     def reduced(self, name: str, kind: str = "reduced", **wished: Any) -> Path:
         """Return a root in which a night was reduced, as a wish says."""
 
         def reduce(root: Path) -> None:
             clone(self.fetched(name), root)
-            wish = Wish(root, INSTRUMENTS[name].settings)
-            ended = command(wish, "run", *replace(wish, **wished).words)
+            wish = self.wish(name, root, **wished)
+            ended = command(wish, "run", *wish.words)
             assert ended.code == 0, ended.out + ended.err
 
         return self._once(name, kind, reduce)
@@ -578,11 +603,11 @@ class Situation:
 
 
 def _copy(bench: Bench, name: str) -> Wish:
-    return Wish(bench.copy(bench.reduced(name)), INSTRUMENTS[name].settings)
+    return bench.wish(name, bench.copy(bench.reduced(name)))
 
 
 def adopted_history(bench: Bench, name: str) -> Wish:
-    wish = Wish(bench.copy(bench.fetched(name)), INSTRUMENTS[name].settings)
+    wish = bench.wish(name, bench.copy(bench.fetched(name)))
     ended = command(wish, "adopt", "--bookkeeping", bench.reduced(name) / "reflex_book_keeping")
     assert ended.code == 0, ended.err
     return wish
@@ -610,7 +635,7 @@ def definition(bench: Bench, name: str) -> Path:
     path = place / "own.yaml"
     if not path.exists():
         after, calibration, product = INSTRUMENTS[name].own
-        (workflow,) = {plan["workflow"] for plan in plans_of(Wish(bench.reduced(name)))}
+        workflow = bench.plan(name)["workflow"]
         place.mkdir()
         program = place / "own_step"
         program.write_text(PROGRAM)
@@ -635,7 +660,7 @@ def file_parameter(bench: Bench, name: str) -> Wish:
     curve.write_text("before\n")
     reduced = bench.reduced(name, "with-curve", settings=settings, workflow=str(path))
     curve.write_text("after\n")
-    return Wish(bench.copy(reduced), settings, workflow=str(path))
+    return bench.wish(name, bench.copy(reduced), settings=settings, workflow=str(path))
 
 
 def statics(bench: Bench, name: str) -> Wish:
@@ -652,15 +677,14 @@ def statics(bench: Bench, name: str) -> Wish:
 
 def choices(bench: Bench, name: str) -> Wish:
     wish = _copy(bench, name)
-    (dataset,) = (plan["dataset"] for plan in plans_of(wish))
-    ended = command(wish, "review", dataset, "--set", INSTRUMENTS[name].choice)
+    ended = command(wish, "review", wish.plan["dataset"], "--set", INSTRUMENTS[name].choice)
     assert ended.code == 0, ended.err
     return wish
 
 
 def forced(bench: Bench, name: str) -> Wish:
     wish = _copy(bench, name)
-    return replace(wish, forced=targets_of(wish)[:1])
+    return replace(wish, forced=wish.targets[:1])
 
 
 def lazy_off(bench: Bench, name: str) -> Wish:
@@ -669,14 +693,13 @@ def lazy_off(bench: Bench, name: str) -> Wish:
 
 def reflex(bench: Bench, name: str) -> Wish:
     """Reflex's own rule goes by path and time, so the root is the very one in which everything was made."""
-    return Wish(bench.reduced(name), INSTRUMENTS[name].settings, lazy="reflex")
+    return bench.wish(name, bench.reduced(name), lazy="reflex")
 
 
 def gap(bench: Bench, name: str) -> Wish:
     """The tree lacks the group that the first step of the plan works on."""
     wish = _copy(bench, name)
-    first = first_step_of(wish)
-    raws = {Path(entry["file"]).stem for entry in first["inputs"] if "file" in entry}
+    raws = {Path(entry["file"]).stem for entry in wish.first["inputs"] if "file" in entry}
     (path,) = wish.data.glob("*.xml")
     document = ElementTree.parse(path)
     for parent in list(document.iter("associatedFiles")):
@@ -690,7 +713,8 @@ def gap(bench: Bench, name: str) -> Wish:
 
 def missing_file(bench: Bench, name: str) -> Wish:
     wish = _copy(bench, name)
-    Path(next(entry["file"] for entry in first_step_of(wish)["inputs"] if "file" in entry)).unlink()
+    file = next(entry["file"] for entry in wish.first["inputs"] if "file" in entry)
+    (wish.data / Path(file).name).unlink()
     return wish
 
 
@@ -701,8 +725,7 @@ def wrong_instrument(bench: Bench, name: str) -> Wish:
 def failed_recipe(bench: Bench, name: str) -> Wish:
     """The first recipe ends with 1, and its products and those of a target that needs it are gone."""
     wish = _copy(bench, name)
-    first = first_step_of(wish)
-    gone = (first["step"], *needing(wish, first["step"]))
+    gone = (wish.first["step"], *wish.needing(wish.first["step"]))
     (dataset,) = command(wish, "run", "--dry-run", *wish.words).json["datasets"]
     for step in dataset["steps"]:
         for product in step["products"] if step["step"] in gone else ():
@@ -711,26 +734,10 @@ def failed_recipe(bench: Bench, name: str) -> Wish:
     folder.mkdir()
     stand_in = folder / "esorex"
     stand_in.write_text(
-        f'#!/bin/sh\ncase "$*" in *"{first["recipe"]} data.sof") echo "[ ERROR ] no such luck" >&2; exit 1;; esac\n'
-        f'exec {bench.esorex} "$@"\n'
+        f'#!/bin/sh\ncase "$*" in *"{wish.first["recipe"]} data.sof") exit 1;; esac\nexec {bench.esorex} "$@"\n'
     )
     stand_in.chmod(0o755)
     return replace(wish, path=f"{folder}:{os.environ['PATH']}", surprising=True)
-
-
-def first_step_of(wish: Wish) -> dict[str, Any]:
-    """Return the first step that a target needs."""
-    steps = [step for plan in plans_of(wish) for step in plan["steps"]]
-    found: dict[str, Any] = next(step for step in steps if any(needing(wish, step["step"])))
-    return found
-
-
-def needing(wish: Wish, name: str) -> Iterator[str]:
-    """Yield the targets that take a product of a step."""
-    for plan in plans_of(wish):
-        for step in plan["steps"]:
-            if step["target"] and any(entry.get("step") == name for entry in step["inputs"]):
-                yield step["step"]
 
 
 PARTLY = frozenset({"execute", "reuse"})
