@@ -87,8 +87,15 @@ class JobPlanner:
             for name, task in self._package.unknown_tasks()
             if name == self._chosen.name
         )
+        overruled = (text for job in self._jobs.jobs for text in self._overruled(job))
         idle = (text for job in self._jobs.jobs if job.runs != "recipe" for text in (self._why_not(job),))
-        return tuple(dict.fromkeys((*self._jobs.messages, *unknown, *idle)))
+        return tuple(dict.fromkeys((*self._jobs.messages, *unknown, *overruled, *idle)))
+
+    def _overruled(self, job: Job) -> Iterator[str]:
+        stated = self._chosen.recipes.get(job.task, {})
+        for name, value in job.parameters.items():
+            if stated.get(name, value) != value:
+                yield f"{job.task}: {name} is {stated[name]} by the parameter set, not {value} by the job function"
 
     def _why_not(self, job: Job) -> str:
         task = self._package.description.task(job.task)

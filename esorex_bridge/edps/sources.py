@@ -105,6 +105,8 @@ def _python_files(root: Path, name: str) -> Iterator[Path]:
 
 def _text(path: Path) -> str:
     try:
+        if not path.is_file() or path.stat().st_size > MOST_BYTES:
+            raise UserError(f"{path} is no file of a workflow package, or longer than any is")
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read: {error}") from None

@@ -304,7 +304,7 @@ FILTERS = {
     "all products": (("", "", ""), [(None, ()), (None, ())]),
     "selected": (
         ("", "", ".with_input_filter(MASTER_BIAS, 'OTHER')"),
-        [(("OTHER",), ()), (("MASTER_BIAS", "OTHER"), ())],
+        [(("MASTER_BIAS", "OTHER"), ()), (("MASTER_BIAS", "OTHER"), ())],
     ),
     "rejected": (("", "", ".with_input_filter('ODD', mode='REJECT')"), [(None, ("ODD",)), (None, ("ODD",))]),
     "of the maker": (

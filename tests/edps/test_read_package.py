@@ -372,6 +372,23 @@ def test_parameters_that_are_not_yaml_are_refused(tmp_path: Path) -> None:
         read(tmp_path, TOY, parameters="a: [1\n")
 
 
+def test_merges_that_multiply_without_end_are_refused(tmp_path: Path) -> None:
+    bomb = "a0: &a0 {" + ", ".join(f"k{n}: v" for n in range(100)) + "}\n"
+    for level in range(1, 9):
+        bomb += f"a{level}: &a{level} {{<<: [{', '.join([f'*a{level - 1}'] * 10)}]}}\n"
+    with pytest.raises(UserError, match="merges to more than"):
+        read(tmp_path, TOY, parameters=bomb)
+
+
+def test_rules_whose_levels_fall_or_repeat_are_told(tmp_path: Path) -> None:
+    again = TOY.replace("time_range=ONE_WEEK, level=1", "time_range=ONE_WEEK, level=0")
+    (told,) = read(tmp_path / "again", again).description.remarks
+    assert told == "data source BIASES: several association rules have one level; they are tried as written"
+    falling = TOY.replace("time_range=ONE_WEEK, level=1", "time_range=ONE_WEEK, level=-1")
+    (told,) = read(tmp_path / "fall", falling).description.remarks
+    assert told == "data source BIASES: the levels of its association rules fall; they are tried as written"
+
+
 def test_a_package_is_read_again_only_when_it_or_what_it_imports_changes(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     others = {"other/__init__.py": "", "other/rules.py": "kind = 'LAMP'\n"}

@@ -16,6 +16,15 @@ _YES = ("yes", "true", "on", "1")
 class _TextLoader(yaml.SafeLoader):
     """Knows mappings, lists, texts and `<<`; numbers and booleans stay as they are written."""
 
+    merged = 0
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Merge what `<<` names; a few lines of it can multiply to more than memory holds."""
+        super().flatten_mapping(node)
+        self.merged += len(node.value)
+        if self.merged > _MOST_VALUES:
+            raise yaml.YAMLError(f"it merges to more than {_MOST_VALUES} values")
+
 
 _TextLoader.yaml_implicit_resolvers = {
     "<": [("tag:yaml.org,2002:merge", yaml.SafeLoader.yaml_implicit_resolvers["<"][0][1])]

@@ -77,6 +77,7 @@ class Planner:
         self._members: dict[int, list[ClassifiedFile]] = {}
         self._jobs: dict[int, list[PlannedJob]] = {}
         self._masters: dict[int, list[Offer]] = {}
+        self._sizes: dict[int, dict[int, int]] = {}
 
     def _threshold(self) -> float:
         given = self.pool.get_workflow_param("quality_threshold")
@@ -158,6 +159,8 @@ class Planner:
         left = [
             branch for branch in branches if branch.condition is None or self.calls.holds(branch.condition, parameters)
         ]
+        if len(left) > 1 and self.preference.startswith("master"):
+            self.calls.say("masters are preferred within each branch of alternatives, not across branches")
         found = self._first(job, left, given.sort_keys if isinstance(given, Alternatives) else [])
         if found is not None:
             job.inputs.append(found)
@@ -200,11 +203,17 @@ class Planner:
         return choice.take(raws, masters, self.preference)
 
     def _tell_cut(self, branch: AssociatedInput, source: DataSource, taken: Taken | None) -> None:
-        if taken is not None and branch.max_ret == 1 and source.grouping.keywords and len(taken.offers) == 1:
+        if taken is None or branch.max_ret != 1 or not source.grouping.keywords or len(taken.offers) != 1:
+            return
+        if self._group_sizes(source).get(id(taken.offers[0].file), 1) > 1:
+            self.calls.say(f"of data source {source.name} one file is taken, though its groups have more")
+
+    def _group_sizes(self, source: DataSource) -> dict[int, int]:
+        """Return of each file of a source how many are in its group."""
+        if id(source) not in self._sizes:
             groups = grouped(self.members_of(source), lambda file: file, source.grouping, self.pool, self.calls)
-            of = next((group for group in groups if taken.offers[0].file in group), [])
-            if len(of) > 1:
-                self.calls.say(f"of data source {source.name} one file is taken, though its groups have more")
+            self._sizes[id(source)] = {id(file): len(group) for group in groups for file in group}
+        return self._sizes[id(source)]
 
     def _masters_of(self, rule: Any) -> list[Offer]:
         """Return the files on disk that are of a class."""
@@ -329,13 +338,15 @@ class Planner:
                 drop.extend(each.tags)
             else:
                 keep = list(each.tags) if keep is None else [tag for tag in keep if tag in each.tags]
-        expected = self._named_of(other.task) if keep is not None and branch is not None else categories
+        expected = self._named_of(other.task) if keep is not None else categories
         expected = [tag for tag in dict.fromkeys((*categories, *expected)) if tag not in drop]
         if keep is not None:
             expected = [tag for tag in expected if tag in keep]
-            # A class that belongs to another task need not be looked for here.
-            elsewhere = {tag for each in self.tasks if each is not other.task for tag in self._named_of(each)}
-            keep = [tag for tag in keep if tag in expected or (tag not in elsewhere and tag not in drop)]
+            keep = [tag for tag in keep if tag not in drop]
+            if categories:
+                # A class that belongs to another task need not be looked for here.
+                elsewhere = {tag for each in self.tasks if each is not other.task for tag in self._named_of(each)}
+                keep = [tag for tag in keep if tag in expected or tag not in elsewhere]
         return {"job": other.number, "expected": expected, "keep": keep, "drop": drop, "renamed": task.input_map}
 
     def _named_of(self, task: Task) -> list[str]:

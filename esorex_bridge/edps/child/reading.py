@@ -92,6 +92,8 @@ def _odd_rules(source: DataSource) -> Iterator[str]:
     levels = [rule.level for rule in source.match.rules]
     if levels != sorted(levels):
         yield f"data source {source.name}: the levels of its association rules fall; they are tried as written"
+    elif len(set(levels)) < len(levels):
+        yield f"data source {source.name}: several association rules have one level; they are tried as written"
 
 
 def _task(task: Task) -> dict[str, Any]:
