@@ -265,6 +265,43 @@ def test_builders_change_what_they_are_called_on(tmp_path: Path) -> None:
     assert [branch.name for branch in only_task(package).branches()] == ["LAMPS"]
 
 
+def test_what_was_built_does_not_change_with_its_builder(tmp_path: Path) -> None:
+    package = read(
+        tmp_path,
+        LAMP
+        + """
+    half = data_source("half").with_classification_rule(bias_class)
+    first = half.with_grouping_keywords(["a.b"]).build()
+    half.with_grouping_keywords(["c.d"]).with_match_keywords(["e.f"])
+    base = task("base").with_recipe("toy_base").with_main_input(first)
+    one = base.build()
+    base.with_associated_input(lamps)
+    other = task("other").with_recipe("toy_other").with_main_input(half).build()
+    """,
+    )
+    base, _ = package.description.tasks
+    assert list(base.branches()) == [] and base.main_input is not None
+    first, half = (source for source in package.description.sources if source.name == "half")
+    assert (first.grouping.keywords, first.rules) == (("a.b",), ())
+    assert (half.grouping.keywords, [rule.match for rule in half.rules]) == (("c.d",), [("e.f",)])
+
+
+def test_numbers_and_tags_that_are_not_known_refuse_nothing(tmp_path: Path) -> None:
+    package = read(
+        tmp_path,
+        LAMP
+        + """
+    from edps import MANY, PREFIX
+    from nowhere import names
+    odd_class = classification_rule(names.odd, {names.key: "x"})
+    odd = (task("odd").with_recipe("toy_odd").with_main_input(biases, [odd_class])
+           .with_associated_input(lamps, max_ret=MANY).with_min_group_size(MANY).build())
+    """,
+    )
+    assert only_task(package).name == "odd"
+    assert {"MANY", "PREFIX"} <= {each.name for each in package.description.not_understood}
+
+
 def test_unknown_names_are_listed_with_file_and_line_and_refuse_nothing(tmp_path: Path) -> None:
     package = read(
         tmp_path,

@@ -108,7 +108,7 @@ def _told(error: BaseException, root: str) -> dict[str, Any]:
 
 
 def _answer(descriptor: int, document: dict[str, Any]) -> None:
-    text = memoryview(json.dumps(document).encode())
+    text = memoryview(json.dumps(document, default=str).encode())
     while text:
         text = text[os.write(descriptor, text) :]
 

@@ -34,7 +34,7 @@ def _collect(module: ModuleType, found: list[Task], seen: set[str]) -> None:
     seen.add(module.__name__)
     listed = module.__dict__.get("__all__", ())
     for name, value in list(module.__dict__.items()):
-        if isinstance(value, Task):
+        if isinstance(value, Task) and any(value is built for built in tasks.tasks_built):
             _add(value, found)
         elif isinstance(value, ModuleType) and ("wkf" in value.__name__ or name in listed):
             _collect(value, found, seen)
@@ -72,7 +72,7 @@ def describe(module: ModuleType) -> dict[str, Any]:
     remarks = [f"there are two tasks '{name}'" for name in dict.fromkeys(names) if names.count(name) > 1]
     remarks += [f"module {name} is not installed where packages are read; it means nothing here"
                 for name in dict.fromkeys(importing.inert)]  # fmt: skip
-    built = sources.sources_built
+    built = [*sources.sources_built, *_never_built(found)]
     remarks += [text for source in built for text in _odd_rules(source)]
     labels = [source.label for source in built if source.label]
     remarks += [f"there are two data sources '{each}'" for each in dict.fromkeys(labels) if labels.count(each) > 1]
@@ -86,6 +86,16 @@ def describe(module: ModuleType) -> dict[str, Any]:
         ],
         "remarks": remarks,
     }
+
+
+def _never_built(found: list[Task]) -> list[DataSource]:
+    """Return data sources that tasks use and that nobody called `build` on."""
+    used: dict[int, DataSource] = {}
+    for task in found:
+        for source in (task.main_input, *(branch.source for branch in branches_of(task))):
+            if isinstance(source, DataSource) and all(source is not other for other in sources.sources_built):
+                used.setdefault(id(source), source)
+    return list(used.values())
 
 
 def _odd_rules(source: DataSource) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -122,9 +123,28 @@ class Builder:
         note_unknown(attribute, f"{self._kind} {self.__dict__.get('name', '')}".strip())
         return lambda *_, **__: self
 
+    def snapshot(self) -> Any:
+        """Return what was said so far: what the builder is told later does not change it."""
+        made = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, list | dict):
+                setattr(made, name, copy.copy(value))
+            elif isinstance(value, MatchRules):
+                setattr(made, name, value.snapshot())
+        return made
+
     def _unknown_options(self, method: str, options: Mapping[str, Any]) -> None:
         for option in options:
             note_unknown(f"{method}({option}=…)", f"{self._kind} {self.__dict__.get('name', '')}".strip())
+
+
+def whole(given: Any, default: int, where: str) -> int:
+    """Return a number that a package gives; another one, noted, where it gives none."""
+    try:
+        return int(given)
+    except (TypeError, ValueError):
+        note_unknown(f"number {given!r}", where)
+        return default
 
 
 class MatchRules(Builder):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from esorex_bridge.edps.child.inert import note_unknown, site
-from esorex_bridge.edps.child.rules import UNLIMITED, Builder, ClassificationRule, MatchRules, listed, tag_of
+from esorex_bridge.edps.child.rules import UNLIMITED, Builder, ClassificationRule, MatchRules, listed, tag_of, whole
 
 sources_built: list[DataSource] = []
 """Every data source, also those that no task uses."""
@@ -54,7 +55,7 @@ class Grouped(Builder):
 
     def with_min_group_size(self, number: Any) -> Any:
         """Drop smaller groups."""
-        self.grouping.minimum = int(number)
+        self.grouping.minimum = whole(number, 1, self.__dict__.get("name", ""))
         return self
 
     def with_subworkflow_name(self, name: Any) -> Any:
@@ -80,7 +81,6 @@ class DataSource(Grouped):
         self.setup: list[str] = []
         self.grouping = Grouping()
         self.match = MatchRules()
-        sources_built.append(self)
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -128,8 +128,11 @@ class DataSource(Grouped):
         return self
 
     def build(self) -> DataSource:
-        """End the building."""
-        return self
+        """Return what was said so far."""
+        made: DataSource = self.snapshot()
+        made.grouping = copy.copy(self.grouping)
+        sources_built.append(made)
+        return made
 
 
 def data_source(label: str | None = None) -> DataSource:

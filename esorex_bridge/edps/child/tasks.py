@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from esorex_bridge.edps.child.inert import note_unknown, site
-from esorex_bridge.edps.child.rules import Builder, MatchRules, listed, tag_of
+from esorex_bridge.edps.child.rules import Builder, MatchRules, listed, tag_of, whole
 from esorex_bridge.edps.child.sources import DataSource, Grouped, Grouping
 
 tasks_built: list[Task] = []
@@ -28,7 +29,8 @@ class AssociatedInput:
     ) -> None:
         self.source = source
         self.classes = listed(classes)
-        self.min_ret, self.max_ret = int(min_ret), int(max_ret)
+        self.min_ret = whole(min_ret, 1, "with_associated_input")
+        self.max_ret = whole(max_ret, 1, "with_associated_input")
         self.condition = condition
         self.rules = match_rules.rules if isinstance(match_rules, MatchRules) else None
         self.site = site()
@@ -216,10 +218,11 @@ class Task(Grouped):
         return self
 
     def build(self) -> Task:
-        """End the building."""
-        if self not in tasks_built:
-            tasks_built.append(self)
-        return self
+        """Return what was said so far."""
+        made: Task = self.snapshot()
+        made.grouping = copy.copy(self.grouping)
+        tasks_built.append(made)
+        return made
 
 
 def task(name: str) -> Task:
