@@ -193,7 +193,8 @@ def _events(folder: BatchFolder) -> _Told:
             told.lost += 1
             told.fates[key] = _Fate("waiting", line["error"])
         elif event == "delivered":
-            told.delivered[line["dataset"]] = line["paths"]
+            known = told.delivered.get(line["dataset"], [])
+            told.delivered[line["dataset"]] = list(dict.fromkeys((*known, *line["paths"])))
         elif event == "not delivered":
             told.problems.setdefault(line["dataset"], []).append(f"not delivered: {line['error']}")
         elif event == "not fetched":

@@ -49,14 +49,17 @@ _ALL_LAZY = Policy()
 
 
 class Reuse(Struct, frozen=True, gc=False):
-    """The products are there."""
+    """The products are there; `by_reflex` where Reflex's own rule says so."""
 
     step: Step
     record: Record
+    by_reflex: bool = False
 
     @property
     def reason(self) -> str:
         """In words."""
+        if self.by_reflex:
+            return f"made {self.record.made}, reused by Reflex's own rule"
         taken_over = f"; {TAKEN_OVER}" if TAKEN_OVER in self.record.warnings else ""
         return f"made {self.record.made} from the same content, parameters and pipeline{taken_over}"
 

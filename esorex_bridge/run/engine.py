@@ -7,6 +7,7 @@ from and in the executor that starts steps.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -17,11 +18,11 @@ from msgspec import Struct, field
 
 from esorex_bridge.datasets.dataset import Dataset
 from esorex_bridge.disk.digest import read_digest
-from esorex_bridge.errors import RecipeError
+from esorex_bridge.errors import BridgeError, RecipeError
 from esorex_bridge.esorex.recipe import Recipe, RecipeRunner
 from esorex_bridge.files import Digest
 from esorex_bridge.plan.plan import Plan, StepName
-from esorex_bridge.reuse.decide import Policy, decide, refuse_unknown
+from esorex_bridge.reuse.decide import Decision, Execute, Policy, Reuse, decide, refuse_unknown
 from esorex_bridge.reuse.key import Fingerprint, Statement, StepKey
 from esorex_bridge.reuse.record import Absent, Record
 from esorex_bridge.reuse.resolve import ParameterisedPlan, ResolvedPlan, Unresolvable, input_files, set_parameters
@@ -131,15 +132,18 @@ class Engine(Struct, frozen=True):
 
         taken: dict[StepKey, Record] = {}
         adopted: dict[StepName, Record | Absent] = {}
+
+        def find(key: StepKey) -> Record | Absent:
+            """Return a record; what was adopted for an earlier step is not in the store under its key."""
+            return taken.get(key) or self.store.find(key)
+
         for step in ahead.plan.steps:
             record = found[step.name]
             if isinstance(record, Absent):
                 statement = ahead.stated[step.name]
-                # What was adopted for an earlier step is not in the store under its key.
-                alike = adopted_alike(
-                    statement, self.store.nearest(statement), lambda key: taken.get(key) or self.store.find(key)
-                )
-                record = alike or record
+                candidates = self.store.adopted_statements(statement.recipe)
+                alike = (adopted_alike(statement, candidate, find) for candidate in candidates)
+                record = next(filter(None, alike), record)
             if isinstance(record, Record):
                 taken[ahead.keys[step.name]] = record
             adopted[step.name] = record
@@ -168,8 +172,27 @@ class Engine(Struct, frozen=True):
             settled = [name for name, key in ahead.keys.items() if key in made]
             chosen, compare = ahead.dataset.chosen, nearest or self.store.nearest
             decisions = decide(ahead.plan, ahead.stated, found, compare, self.policy, chosen, settled)
-            decided.append(DecidedPlan(ahead, decisions))
+            decided.append(self._ask_reflex(DecidedPlan(ahead, decisions)))
         return tuple(decided)
+
+    def _ask_reflex(self, decided: DecidedPlan) -> DecidedPlan:
+        """Return decisions with what Reflex's own rule says, as far as the inputs of steps are there already."""
+        if not any(decision.how == "reflex" for decision in decided.executes):
+            return decided
+        from esorex_bridge.run.step import find_by_reflex
+
+        ahead, records = decided.resolved, decided.records
+        decisions: list[Decision] = []
+        for decision in decided.decisions:
+            step = decision.step
+            asked = isinstance(decision, Execute) and decision.how == "reflex" and not step.gaps
+            if asked and all(key in records for key in ahead.needs(step)):
+                with suppress(BridgeError):  # What cannot be asked now fails when the step is begun, which is reported.
+                    if record := find_by_reflex(ahead, step, records, self.workspace):
+                        records[ahead.keys[step.name]] = record
+                        decision = Reuse(step, record, by_reflex=True)
+            decisions.append(decision)
+        return DecidedPlan(ahead, tuple(decisions))
 
     # ----- execute
 

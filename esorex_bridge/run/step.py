@@ -99,19 +99,12 @@ class StepRunner(Struct, frozen=True):
         """
         key = resolved.keys[step.name]
         with shared(self.workspace.going_on), locked(self.workspace.locks / key):
-            found = self._by_reflex(resolved, step, made) if how == "reflex" else self.store.find(key)
+            found: Record | Absent | None = self.store.find(key)
+            if how == "reflex":
+                found = find_by_reflex(resolved, step, made, self.workspace)
             if isinstance(found, Record) and how != "forced":
                 return found, False
             return self._run_recipe(resolved, step, made), True
-
-    def _by_reflex(self, resolved: ResolvedPlan, step: Step, made: Mapping[StepKey, Record]) -> Record | None:
-        """Return what Reflex's Lazy Mode would take instead of running a step; None where it would run it."""
-        from esorex_bridge.reflex.lazy_mode import ask_reflex, record_of
-
-        sof, _ = sof_of(resolved, step, made)
-        database = self.workspace.reflex_database(resolved.plan.workflow)
-        answer = ask_reflex(database, step.actor, step.recipe, resolved.parameters[step.name], sof)
-        return record_of(resolved.keys[step.name], answer)
 
     def _run_recipe(self, resolved: ResolvedPlan, step: Step, made: Mapping[StepKey, Record]) -> Record:
         sof, lacking = sof_of(resolved, step, made)
@@ -241,6 +234,30 @@ def _content(file: str) -> str:
 
 def _files(step: Step) -> tuple[str, ...]:
     return tuple(entry.file for entry in step.inputs if isinstance(entry, FileInput))
+
+
+def find_by_reflex(
+    resolved: ResolvedPlan, step: Step, made: Mapping[StepKey, Record], workspace: Workspace
+) -> Record | None:
+    """Return what Reflex's Lazy Mode would take instead of running a step; None where it would run it.
+
+    Parameters
+    ----------
+    resolved : ResolvedPlan
+        The plan that the step belongs to.
+    step : Step
+        Without gaps.
+    made : mapping of StepKey to Record
+        Of all steps whose products it takes.
+    workspace : Workspace
+        Has Reflex's bookkeeping.
+    """
+    from esorex_bridge.reflex.lazy_mode import ask_reflex, record_of
+
+    sof, _ = sof_of(resolved, step, made)
+    database = workspace.reflex_database(resolved.plan.workflow)
+    answer = ask_reflex(database, step.actor, step.recipe, resolved.parameters[step.name], sof)
+    return record_of(resolved.keys[step.name], answer)
 
 
 def sof_of(resolved: ResolvedPlan, step: Step, made: Mapping[StepKey, Record]) -> tuple[Sof, tuple[str, ...]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import astuple
 
-from esorex_bridge.reuse.key import StepKey
+from esorex_bridge.reuse.key import Statement, StepKey, read_statement
 from esorex_bridge.reuse.record import ADOPTED
 from esorex_bridge.store.database import Database
 
@@ -72,6 +72,11 @@ class History(Database):
         """Return the steps that were taken over from a history of Reflex, in the order in which they were made."""
         rows = self._all("SELECT recipe, step, made, sof FROM steps WHERE instr(warnings, ?) ORDER BY made", (ADOPTED,))
         return tuple(AdoptedStep(recipe, step, made, Path(self._at(sof))) for recipe, step, made, sof in rows)
+
+    def adopted_statements(self, recipe: str) -> tuple[Statement, ...]:
+        """Return the statements of the steps of a recipe that were taken over, the latest first."""
+        query = "SELECT statement FROM steps WHERE recipe = ? AND instr(warnings, ?) ORDER BY made DESC"
+        return tuple(read_statement(text) for (text,) in self._all(query, (recipe, ADOPTED)))
 
     def adopted_keys(self) -> tuple[StepKey, ...]:
         """Return the keys of the steps that were taken over from a history of Reflex."""

@@ -303,7 +303,6 @@ def test_the_preview_of_a_batch_tells_of_an_adopted_history(adopting: Path, brid
     assert (told["recipes"], told["reused"]) == ({}, 3)
 
 
-@seen("of an adopted history, only the nearest execution of a recipe is looked at, which need not be the equal one")
 def test_an_adopted_history_with_two_variants_of_a_step_is_reused(
     root: Path, tmp_path: Path, frames_folder: Path, bridge: Bridge
 ) -> None:
