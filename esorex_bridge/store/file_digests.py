@@ -33,7 +33,8 @@ class FileDigests(Database):
 
     def stamps(self, files: Iterable[str]) -> dict[str, str]:
         """Return what changes when the content of files does; an empty text where there is no file."""
-        return {file: self._look(file) for file in files}
+        look = self._look
+        return {file: look(file) for file in files}
 
     def digests(self, files: Iterable[str], known: bool = False) -> dict[str, Digest | DataError]:
         """Return the content digests of files, reading only those that changed; the error where one is damaged.

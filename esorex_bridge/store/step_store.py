@@ -93,11 +93,12 @@ class SqliteStore(FileDigests, History, Lookup):
         steps = tuple(self._among(query, wanted, "key"))
         made: dict[str, list[Product]] = {row[0]: [] for row in steps}
         doubtful: list[_Doubtful] = []
+        look = self._look
         query = "SELECT key, position, path, category, digest, size_bytes, stamp FROM products WHERE key"
         for key, position, path, category, digest, size, known in self._among(query, made, "key, position"):
             product = Product(self._at(path), category, digest, size)
             made[key].append(product)
-            if known != (stamp := self._look(product.file)) or not stamp:
+            if known != (stamp := look(product.file)) or not stamp:
                 doubtful.append(_Doubtful(key, position, product, stamp))
         problems = self._problems(doubtful) if doubtful else {}
         found: dict[StepKey, Record | Absent] = dict.fromkeys(wanted, Absent())

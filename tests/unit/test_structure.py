@@ -126,3 +126,28 @@ def touches_disk(node: ast.AST) -> bool:
     if isinstance(node.func, ast.Name):
         return node.func.id == "open"
     return isinstance(node.func, ast.Attribute) and node.func.attr in DISK_METHODS
+
+
+MECHANISMS = {
+    "st_mtime_ns": {
+        "esorex_bridge/disk/stamp.py",  # the stamp of a file
+        "esorex_bridge/archive/unpack.py",  # hands the time of a packed file on
+        "esorex_bridge/reflex/checksum.py",  # Reflex's own checksum holds it
+        "esorex_bridge/run/delivery.py",  # hands the time of a product on
+        "esorex_bridge/lazy/recording.py",  # tells files of this run from older ones
+    },
+    "st_ctime_ns": {"esorex_bridge/disk/stamp.py"},
+    "file_digest": {"esorex_bridge/disk/digest.py"},
+}
+"""Words that stand for a mechanism, and the modules that have them: one, and those with another use for the word."""
+
+
+@pytest.mark.parametrize("word", MECHANISMS)
+def test_each_mechanism_stands_once(word: str) -> None:
+    found = {
+        str(path.relative_to(ROOT))
+        for path, tree in trees().values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr == word
+    }
+    assert found <= MECHANISMS[word]
