@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from esorex_bridge.archive.exchange import is_page, what_came
 from esorex_bridge.archive.transfer import is_fits_name
+from esorex_bridge.disk.digest import digest_of_stream
 from esorex_bridge.errors import DataError
 from esorex_bridge.files import Digest, is_dp_id, is_processed, stem
 from esorex_bridge.fits.header import read_header
@@ -100,7 +101,7 @@ class Arriving:
             raise DataError(no_fits(path, self.head[:MAGIC_BYTES]))
         if self._packing is not None:
             with path.open("rb") as stream:
-                return Verified(Digest(f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"))
+                return Verified(digest_of_stream(stream))
         return Verified(Digest(f"sha256:{self._hash.hexdigest()}"))
 
 

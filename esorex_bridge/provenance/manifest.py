@@ -13,6 +13,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from esorex_bridge.disk.digest import digest_of_stream
 from esorex_bridge.errors import DataError
 
 NAME = "manifest-sha256.txt"
@@ -84,4 +85,4 @@ def _files(folder: Path) -> Iterable[Path]:
 
 def _sha256(path: Path) -> str:
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        return digest_of_stream(stream).removeprefix("sha256:")

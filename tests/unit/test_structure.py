@@ -134,7 +134,14 @@ MECHANISMS = {
         "esorex_bridge/archive/unpack.py",  # hands the time of a packed file on
         "esorex_bridge/reflex/checksum.py",  # Reflex's own checksum holds it
         "esorex_bridge/run/delivery.py",  # hands the time of a product on
+        "esorex_bridge/pages/collect.py",  # looks for the latest run
         "esorex_bridge/lazy/recording.py",  # tells files of this run from older ones
+    },
+    "flock": {
+        "esorex_bridge/workspace/locks.py",
+        "esorex_bridge/lazy/lazy_store.py",  # which loads nothing that it can do without
+        "esorex_bridge/archive/part.py",  # a lock on the file itself, which is renamed while it is held
+        "esorex_bridge/batch/start.py",  # held from one process to another
     },
     "st_ctime_ns": {"esorex_bridge/disk/stamp.py"},
     "file_digest": {"esorex_bridge/disk/digest.py"},
