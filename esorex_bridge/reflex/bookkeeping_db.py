@@ -147,7 +147,7 @@ def read_dump(text: str) -> tuple[NotedExecution, ...]:
         try:
             db.executescript(text)
             return tuple(_executions(db, None))
-        except sqlite3.Error as error:
+        except (sqlite3.Error, ValueError) as error:
             raise DataError(f"this is no dump of Reflex's bookkeeping: {error}") from None
 
 
