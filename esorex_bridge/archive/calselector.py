@@ -26,6 +26,7 @@ from esorex_bridge.datasets.association import (
     walk,
 )
 from esorex_bridge.datasets.xml import UnreadableTreeError, read_tree
+from esorex_bridge.values import visible
 
 BATCH = 100
 """Frames per request; more make the service unstable, other clients found."""
@@ -216,7 +217,7 @@ def from_links(asked: str, mode: Mode, links: Links) -> AssociationReply:
     this = next(iter(links.of(THIS)), None)
     if this is None or this.error or links.status == "ERROR":
         said = next((row.error for row in links.rows if row.error), links.message)
-        return without_tree(asked, mode, Outcome.DENIED if said else Outcome.NO_TREE, said)
+        return without_tree(asked, mode, Outcome.DENIED if said else Outcome.NO_TREE, visible(said, 500))
     stated = read_statement(this.description)
     siblings = [AssociatedFile(row.target, row.category) for row in links.of(SIBLING) if row.target]
     calibrations = [AssociatedFile(row.target, row.category) for row in links.of(CALIBRATION) if row.target]
@@ -232,13 +233,13 @@ def from_links(asked: str, mode: Mode, links: Links) -> AssociationReply:
         listed=tuple(dict.fromkeys((AssociatedFile(asked, this.category), *siblings, *calibrations))),
         complete=stated.complete,
         certified=stated.certified,
-        messages=tuple(filter(None, (stated.messages, _of_unknown_kind(links)))),
+        messages=tuple(filter(None, (visible(stated.messages, 500), _of_unknown_kind(links)))),
     )
 
 
 def _of_unknown_kind(links: Links) -> str:
     listed = ", ".join(f"{row.target or row.access_url} ({row.semantics})" for row in links.unknown)
-    return f"links of a kind that is not known here are left out: {listed}" if listed else ""
+    return visible(f"links of a kind that is not known here are left out: {listed}", 500) if listed else ""
 
 
 def without_tree(asked: str, mode: Mode, outcome: Outcome, message: str = "") -> AssociationReply:
@@ -285,7 +286,7 @@ def _from_tree(tree: AssociationTree, document: Document, wanted: set[str], mode
         listed=tuple(dict.fromkeys((*distinct_files(tree.root), *_asked_alone(asked, members)))),
         complete=tree.root.complete,
         certified=tree.root.certified,
-        messages=tuple(dict.fromkeys(text for node in walk(tree.root) for text in node.messages)),
+        messages=tuple(dict.fromkeys(visible(text, 500) for node in walk(tree.root) for text in node.messages)),
         file_name=document.name if named else f"{asked}_{executed.lower()}.xml",
         document=document.content,
     )
