@@ -79,6 +79,8 @@ def run(args: argparse.Namespace) -> int:
             return 1
         if not args.into and not args.no_calibrations:
             _keep_breakpoints(client, args.root)
+    if not args.into:
+        _teach(args, result.report)
     if args.json:
         output.emit_json(_document(result, folder))
     else:
@@ -125,6 +127,15 @@ def _fetch_while_asking(
     with watching(len(names)) as progress:
         report = client.fetch(stream, folder, args.parallel, progress, args.unpack)
     return _Result(stream.replies, report)
+
+
+def _teach(args: argparse.Namespace, report: FetchReport) -> None:
+    """Let later runs know what was read of the files, so that they need not read them again, nor judge them anew."""
+    from esorex_bridge.session import Session
+
+    if any(file.here for file in report.files):
+        with Session(options.settings(args)) as session:
+            session.learn_digests(report)
 
 
 def _keep_breakpoints(client: ArchiveClient, root: Path) -> None:
