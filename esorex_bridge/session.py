@@ -176,7 +176,11 @@ class Session:
             return None
         from esorex_bridge.edps.workflow import EdpsWorkflow
 
-        return EdpsWorkflow(given, self.settings.edps)
+        options, quality = self.settings.edps, self.settings.quality
+        if quality is not None:
+            limit = ("quality_threshold", str(quality))
+            options = replace(options, workflow_parameters=(*options.workflow_parameters, limit))
+        return EdpsWorkflow(given, options)
 
     @cached_property
     def data(self) -> DataFolder:

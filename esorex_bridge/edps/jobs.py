@@ -13,6 +13,7 @@ from esorex_bridge.definitions.edps.package import Job, JobInput, Jobs, Package,
 from esorex_bridge.definitions.parameters import ParameterSetting
 from esorex_bridge.plan.plan import (
     ALL_PRODUCTS,
+    AssociatedInput,
     FileInput,
     Plan,
     ProductInput,
@@ -78,7 +79,20 @@ class JobPlanner:
                 continue
             self._add(job, Purpose(job.task), steps)
             steps[job.job] = replace(steps[job.job], target=True)
-        return Plan(name, self._package.name, tuple(steps.values()), tuple(idle.values()), self.messages())
+        lacking = tuple(text for job in self._jobs.jobs if job.target for text in _lacking(job))
+        return self._new_plan(name, steps, idle, lacking)
+
+    def _new_plan(
+        self, name: str, steps: Mapping[int, Step], idle: Mapping[str, UnusedGroup], incomplete: tuple[str, ...]
+    ) -> Plan:
+        return Plan(
+            name,
+            self._package.name,
+            tuple(steps.values()),
+            tuple(idle.values()),
+            self.messages(),
+            incomplete=incomplete,
+        )
 
     def messages(self) -> tuple[str, ...]:
         """Return what is worth telling about the request."""
@@ -148,7 +162,7 @@ class JobPlanner:
             for given in _needs(self._jobs.jobs[number])
             if (other := self._jobs.jobs[given.job]).runs != "recipe"
         }
-        return Plan(name, self._package.name, tuple(steps.values()), tuple(idle.values()), self.messages())
+        return self._new_plan(name, steps, idle, tuple(_lacking(target)))
 
     def _add(self, job: Job, purpose: Purpose, steps: dict[int, Step]) -> None:
         if job.job in steps:
@@ -174,7 +188,16 @@ class JobPlanner:
             warnings=job.warnings,
             threads=threads,
             levels=tuple(StepLevel(given.name, given.level, given.days) for given in job.inputs),
+            associations=tuple(self._associations(job)),
         )
+
+    def _associations(self, job: Job) -> Iterator[AssociatedInput]:
+        for given in job.inputs:
+            for name, tag in given.files:
+                yield AssociatedInput(tag, archive_name(Path(name)), given.days, given.level)
+            for each in given.jobs:
+                for entry in self._of_job(each):
+                    yield AssociatedInput(entry.category, entry.step, given.days, given.level)
 
     def _not_made(self, job: Job) -> Iterator[str]:
         for given in _needs(job):
@@ -232,6 +255,11 @@ class JobPlanner:
         for category in given.keep:
             tag = given.renamed.get(category, category)
             yield ProductInput(step, category, tag, optional=category not in given.expected)
+
+
+def _lacking(job: Job) -> Iterator[str]:
+    if job.missing:
+        yield f"{archive_name(Path(job.reference))} ({job.task}): {'; '.join(job.missing)}"
 
 
 def _needs(job: Job) -> tuple[JobInput, ...]:

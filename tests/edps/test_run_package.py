@@ -78,6 +78,29 @@ def test_a_plan_has_tasks_levels_parameters_and_what_is_missing(
     assert [entry["category"] for entry in steps["image_1"]["inputs"]][-2:] == ["MASTER_IMG_FLAT", "NACO_IMG_DARK_AVG"]
 
 
+def test_quality_limits_the_levels_of_associations(
+    tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = camera(tmp_path)
+    workflow = tmp_path / "packages" / "camera" / "camera_wkf.py"
+    workflow.write_text(workflow.read_text().replace("time_range=ONE_DAY, level=0", "time_range=ONE_DAY, level=2"))
+    words = ("plan", "--root", str(root), "--workflow", name)
+    (fair,) = call(capsys, *words, "--quality", "2")["datasets"]
+    image = fair["steps"][-1]
+    assert fair["complete"] and image["levels"]["dark"] == 2
+    assert image["inputs"][-1] == {
+        "category": "NACO_IMG_DARK_AVG",
+        "step": "dark_1",
+        "product": "NACO_IMG_DARK_AVG",
+        "days": image["days"]["dark"],
+        "level": 2,
+        "match": None,
+        "certified": True,
+    }
+    (poor,) = call(capsys, *words, "--quality", "1")["datasets"]
+    assert poor["incomplete"] == ["NACO.2016-03-02T00:30:00.076 (image): needs dark (NACO_IMG_DARK_AVG): nothing fits"]
+
+
 def test_data_may_lie_elsewhere_and_targets_be_chosen(
     tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
