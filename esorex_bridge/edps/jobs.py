@@ -102,8 +102,9 @@ class JobPlanner:
             if name == self._chosen.name
         )
         overruled = (text for job in self._jobs.jobs for text in self._overruled(job))
+        refused = (f"the package tried what it may not do: {what}" for what in self._jobs.refused)
         idle = (text for job in self._jobs.jobs if job.runs != "recipe" for text in (self._why_not(job),))
-        return tuple(dict.fromkeys((*self._jobs.messages, *unknown, *overruled, *idle)))
+        return tuple(dict.fromkeys((*self._jobs.messages, *unknown, *overruled, *idle, *refused)))
 
     def _overruled(self, job: Job) -> Iterator[str]:
         stated = self._chosen.recipes.get(job.task, {})
