@@ -133,12 +133,19 @@ def _task(task: Task) -> dict[str, Any]:
         "main_input": task.main_input.name if task.main_input else None,
         "main_input_kind": task.main_input.kind if task.main_input else None,
         "condition": _name(task.condition),
-        "inputs": [_branch(given, branch) for given in task.inputs for branch in given.branches],
+        "inputs": [
+            {"input": number, **_branch(given, branch)}
+            for number, given in enumerate(task.inputs)
+            for branch in given.branches
+        ],
     }
 
 
 def _branch(given: AssociatedInput, branch: Branch) -> dict[str, Any]:
-    """Return an input; `match`, `days` and `level` are those of its first rule, `rules` has all."""
+    """Return an input; `match`, `days` and `level` are those of its first rule, `rules` has all.
+
+    Branches of alternatives have the same `input`.
+    """
     first = branch.rules[0] if branch.rules else None
     return {
         "name": branch.name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,8 +57,15 @@ def search_roots() -> tuple[tuple[Path, str], ...]:
         prefixes.append(Path(command).resolve().parent.parent)
     for prefix in dict.fromkeys(prefixes):
         place = prefix / "share" / "esopipes" / "workflows"
-        found += [(root, "installed") for root in sorted(place.glob("*"), reverse=True) if root.is_dir()]
+        roots = sorted((root for root in place.glob("*") if root.is_dir()), key=_version, reverse=True)
+        found += [(root, "installed") for root in roots]
     return tuple(found)
+
+
+def _version(root: Path) -> tuple[str, tuple[int, ...]]:
+    """Return what `<pipeline>-<version>` sorts by: of several versions the latest counts."""
+    pipeline, _, version = root.name.rpartition("-")
+    return pipeline, tuple(map(int, re.findall(r"\d+", version)))
 
 
 def _from_properties() -> tuple[Path, ...]:

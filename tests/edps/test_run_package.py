@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from textwrap import dedent
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,6 +13,9 @@ from esorex_bridge.cli import main
 from esorex_bridge.demo.nights.naco import naco_night
 from esorex_bridge.demo.nights.night import FrameFolder
 from tests.edps.packages import TOY, write_package
+
+if TYPE_CHECKING:
+    from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 
 CAMERA = """
     from edps import ONE_DAY, QC1_CALIB, SCIENCE, classification_rule, data_source, match, match_rules, task
@@ -174,6 +177,16 @@ def test_workflow_dir_of_edps_is_searched(
     assert [each["origin"] for each in call(capsys, "workflows")["packages"]] == ["application.properties"]
 
 
+def test_of_several_versions_the_latest_is_taken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("esorex_bridge.edps.find._PREFIXES", (str(tmp_path),))
+    for version in ("1.9.2", "1.10.0", "1.2.30"):
+        write_package(tmp_path / "share" / "esopipes" / "workflows" / f"toy-{version}", TOY)
+    assert call(capsys, "workflows", "show", "edps:toy")["root"].endswith("toy-1.10.0")
+    assert [each["name"] for each in call(capsys, "workflows")["packages"]] == ["edps:toy.toy_wkf"]
+
+
 def test_show_has_inputs_with_their_rules_and_what_was_not_understood(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -285,3 +298,15 @@ def test_all_products_but_those_rejected_come_in_by_run_and_batch_alike(
     sof = next(Path(step["sof"]) for step in again["datasets"][0]["steps"] if step["recipe"] == "naco_img_jitter")
     tags = [line.split()[1] for line in sof.read_text().splitlines()]
     assert sorted(tags[5:]) == ["MASTER_IMG_FLAT", "MASTER_IMG_FLAT_BADPIX", "NACO_IMG_DARK_AVG"]
+
+
+def test_reduce_goes_from_the_archive_to_products_by_a_package(
+    tmp_path: Path, small_archive: EmbeddedArchive, esorex: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("reduce", "--program", "60.A-9999(A)", "--root", str(tmp_path / "root"), "--archive", small_archive.url)
+    named = ("--workflow", camera(tmp_path), *SMALL)
+    first = call(capsys, *words, *named)
+    (dataset,) = first["datasets"]
+    assert [step["step"] for step in dataset["steps"] if step["outcome"] == "done"] == ["flat_1", "dark_1", "image_1"]
+    assert [product["category"] for product in dataset["end_products"]] == ["COADDED_IMG"]
+    assert call(capsys, *words, *named)["executed"] == 0
