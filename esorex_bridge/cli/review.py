@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esorex_bridge.cli import options, output
+from esorex_bridge.definitions.edps.options import PREFIX
 from esorex_bridge.errors import UserError
 from esorex_bridge.files import stem
 from esorex_bridge.organise import from_disk
@@ -105,6 +106,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Show the alternatives, or keep a choice."""
+    if (args.workflow or "").startswith(PREFIX):
+        raise UserError(
+            "a workflow package of EDPS chooses by its own rules, and choices are not applied to it; "
+            "see --quality, --association-preference and --workflow-parameter of 'plan', and 'why' for its reasons"
+        )
     from esorex_bridge.datasets.choices import Choices
 
     if bool(args.use) != bool(args.category):

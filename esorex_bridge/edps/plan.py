@@ -20,7 +20,8 @@ from esorex_bridge.fits.cache import HeaderCache
 from esorex_bridge.fits.copies import Copies, find_copies
 from esorex_bridge.fits.scan import Fault, scan
 
-PLANNING_SECONDS = 300
+PLANNING_SECONDS, SECONDS_A_FILE = 20, 0.02
+"""How long planning may take: a night of a thousand files takes a second."""
 _ALWAYS = ("MJD-OBS", "DATE-OBS", "PRO.CATG", "INSTRUME", "ARCFILE", "RA", "DEC")
 _ROUNDS = 8
 
@@ -77,9 +78,8 @@ def plan_jobs(sources: Sources, package: Package, headers: Headers, options: Edp
             meta_targets=options.meta_targets or (() if options.targets else ("science",)),
             preference=options.preference,
         )
-        jobs = _decode(
-            ask_child(request, sources.module, options.trusted, PLANNING_SECONDS), sources.module, set(found)
-        )
+        seconds = PLANNING_SECONDS + SECONDS_A_FILE * len(found)
+        jobs = _decode(ask_child(request, sources.module, options.trusted, seconds), sources.module, set(found))
         if jobs.no_target:
             raise UserError(f"workflow package {package.name}: {jobs.no_target}")
         more = tuple(key for key in jobs.asked if key not in keys)

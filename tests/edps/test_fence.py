@@ -99,7 +99,7 @@ for name in ("esorex_bridge", "esorex_bridge.edps", "esorex_bridge.edps.child"):
     sys.modules[name].__path__ = [sys.argv[1] + "/" + name.replace(".", "/")]
 import ctypes, os, signal, resource, socket
 from esorex_bridge.edps.child.confine import confine
-confine((os.path.dirname(os.__file__),))
+confine((os.path.dirname(os.__file__),), 9)
 libc = ctypes.PyDLL(None)
 deeds = {
     "fork": os.fork,
@@ -244,3 +244,21 @@ def test_hostile_packages_are_ended_for_an_ordinary_user_too(tmp_path: Path) -> 
     for number, _ in enumerate(deeds):
         left = tmp_path / str(number) / "outside"
         assert [path.name for path in left.iterdir()] == ["victim"] and (left / "victim").read_text() == "secret-key"
+
+
+def test_a_function_that_never_answers_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from esorex_bridge.edps import plan as planning
+    from tests.edps.packages import LAMP, frame, plan
+
+    monkeypatch.setattr(planning, "PLANNING_SECONDS", 3)
+    workflow = (
+        LAMP
+        + """
+    def think(params):
+        while True: pass
+    star = (task("star").with_recipe("x").with_main_input(stars).with_condition(think)
+            .with_meta_targets([SCIENCE]).build())
+    """
+    )
+    with pytest.raises(PackageError, match="took longer than"):
+        plan(tmp_path, workflow, {"s": frame("OBJECT", 1.0)})

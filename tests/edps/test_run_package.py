@@ -187,6 +187,13 @@ def test_of_several_versions_the_latest_is_taken(
     assert [each["name"] for each in call(capsys, "workflows")["packages"]] == ["edps:toy.toy_wkf"]
 
 
+def test_review_says_that_a_package_chooses_by_its_own_rules(
+    tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["review", "x", "--root", str(root), "--workflow", camera(tmp_path)]) == 1
+    assert "chooses by its own rules" in capsys.readouterr().err
+
+
 def test_show_has_inputs_with_their_rules_and_what_was_not_understood(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

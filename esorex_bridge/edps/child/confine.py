@@ -16,7 +16,6 @@ import struct
 from collections.abc import Iterable
 
 MEMORY_BYTES = 1 << 30
-CPU_SECONDS = 20
 OPEN_FILES = 64
 
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 22, 2
@@ -96,13 +95,15 @@ class NoFenceError(Exception):
     """The kernel has no fence to give: what is missing, in words."""
 
 
-def confine(readable: Iterable[str]) -> None:
+def confine(readable: Iterable[str], cpu_seconds: int) -> None:
     """Take from this process all but computing and reading in a few folders; there is no way back.
 
     Parameters
     ----------
     readable : iterable of str
         Files and folders that may be read; those that do not exist are passed over.
+    cpu_seconds : int
+        Processor time that is left to this process.
 
     Raises
     ------
@@ -113,17 +114,17 @@ def confine(readable: Iterable[str]) -> None:
     if platform.system() != "Linux" or machine is None:
         raise NoFenceError(f"there is no fence for this system ({platform.system()}, {platform.machine()})")
     libc = ctypes.CDLL(None, use_errno=True)
-    _limit()
+    _limit(cpu_seconds)
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         raise NoFenceError("the kernel does not let a process give up privileges")
     _restrict_files(libc, readable)
     _restrict_calls(libc, machine)
 
 
-def _limit() -> None:
+def _limit(cpu_seconds: int) -> None:
     for kind, most in (
         (resource.RLIMIT_AS, MEMORY_BYTES),
-        (resource.RLIMIT_CPU, CPU_SECONDS),
+        (resource.RLIMIT_CPU, cpu_seconds),
         (resource.RLIMIT_NOFILE, OPEN_FILES),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),

@@ -60,7 +60,7 @@ def _work_on(request: dict[str, Any]) -> dict[str, Any]:
     if not request.get("trusted"):
         try:
             folder = os.path.dirname(os.__file__)
-            confine.confine((folder, *_SYSTEM_LIBRARIES, *request["folders"]))
+            confine.confine((folder, *_SYSTEM_LIBRARIES, *request["folders"]), int(request["cpu_seconds"]))
         except confine.NoFenceError as error:
             return {"no_fence": str(error)}
         sys.addaudithook(_watch)
