@@ -18,7 +18,7 @@ Wire = tuple[str, ...]
 
 INPUT, OUTPUT, MULTIPORT = Property("input"), Property("output"), Property("multiport")
 _NEVER_DECLARED = ("rejected inputs", "rejected outputs", "logs", "warnings", "errors")
-GRID = (180.0, 110.0)
+GRID = (240.0, 130.0)
 """Distance of neighbours on the canvas, in pixels."""
 
 
@@ -73,13 +73,34 @@ def annotation(name: str, words: str, x: float, y: float, size: int = 14, bold: 
     return Property(name, "ptolemy.vergil.kernel.attributes.TextAttribute", None, look)
 
 
-def director(top: bool = False) -> Property:
+def at(entity: Entity, x: float, y: float) -> Entity:
+    """Return an actor with its place on the canvas, in pixels."""
+    return replace(entity, properties=(*entity.properties, location(x, y)))
+
+
+def frame(name: str, x: float, y: float, width: float, height: float) -> Property:
+    """Return a frame around a part of the canvas."""
+    look = (
+        Property("_hideName", "ptolemy.data.expr.SingletonParameter", "true"),
+        parameter("_hideAllParameters", "true"),
+        parameter("width", f"{width:.1f}"),
+        parameter("height", f"{height:.1f}"),
+        parameter("centered", "false"),
+        parameter("lineWidth", "1.0"),
+        Property("lineColor", "ptolemy.actor.gui.ColorAttribute", "{0.4,0.4,0.6,1.0}"),
+        Property("fillColor", "ptolemy.actor.gui.ColorAttribute", "{0.96,0.97,1.0,1.0}"),
+        location(x, y),
+    )
+    return Property(name, "ptolemy.vergil.kernel.attributes.RectangleAttribute", None, look)
+
+
+def director(top: bool = False, x: float = 0, y: float = 0) -> Property:
     """Return a DDF director; inside a composite it runs until deadlock, so that one firing is the whole composite."""
     settings = (
         parameter("iterations", "0"),
         parameter("maximumReceiverCapacity", "0"),
         parameter("runUntilDeadlockInOneIteration", "false" if top else "true"),
-        location(-GRID[0] / 2, -GRID[1] / 2),
+        location(x, y),
     )
     return Property("DDF Director", "ptolemy.domains.ddf.kernel.DDFDirector", None, settings)
 

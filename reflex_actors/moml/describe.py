@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from html import escape
 from typing import Any
 
+from reflex_actors.moml import canvas
 from reflex_actors.moml.check import ends_of, recipe_of
 from reflex_actors.moml.model import COMPOSITE, Entity, Property
 
-_BOX = (150.0, 44.0)
 _COLOURS = {"org.eso.PythonActor": "#dceefb", "org.eso.RecipeExecuter": "#fde8c8", COMPOSITE: "#e6f2e0"}
 
 
@@ -82,38 +82,70 @@ def _inside(entity: Entity, indent: str) -> Iterator[str]:
 
 
 def picture(root: Entity) -> str:
-    """Return the canvas of a workflow as SVG: boxes where the actors lie, lines where tokens go."""
-    places = {actor.name: found for actor in root.entities if (found := _place(actor.properties))}
-    width = max((x for x, _ in places.values()), default=0) + _BOX[0] + 60
-    height = max((y for _, y in places.values()), default=0) + _BOX[1] + 60
+    """Return the canvas of a workflow as SVG: frames, texts, parameters, actors, and arrows where tokens go."""
+    room = (*canvas.frames(root), *canvas.boxes(root))
+    width = max((box.x + box.width for box in room), default=0) + canvas.MARGIN
+    height = max((box.y + box.height for box in room), default=0) + canvas.MARGIN
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
-        'font-family="sans-serif" font-size="12">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" '
+        f'width="{width:.0f}" height="{height:.0f}" font-family="DejaVu Sans, sans-serif" font-size="12">',
+        '<defs><marker id="arrow" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+        '<path d="M0 0L8 4L0 8z" fill="#789"/></marker></defs>',
+        f'<rect width="{width:.0f}" height="{height:.0f}" fill="#fff"/>',
     ]
-    for source, sink in edges(root):
-        one, other = places.get(source.partition(".")[0]), places.get(sink.partition(".")[0])
-        if one and other:
-            parts.append(
-                f'<line x1="{one[0] + _BOX[0]:.0f}" y1="{one[1] + _BOX[1] / 2:.0f}" x2="{other[0]:.0f}" '
-                f'y2="{other[1] + _BOX[1] / 2:.0f}" stroke="#888"/>'
-            )
-    parts += [_box(actor, *places[actor.name]) for actor in root.entities if actor.name in places]
+    parts += (_rectangle(each, "#f6f8ff", "#99a") for each in canvas.frames(root))
+    parts += _arrows(root)
+    parts += (line for each in root.properties for line in _drawn(each))
+    parts += (line for actor in root.entities for line in _actor(actor))
     return "\n".join((*parts, "</svg>")) + "\n"
 
 
-def _box(actor: Entity, x: float, y: float) -> str:
-    colour = _COLOURS.get(actor.cls, "#f2f2f2")
+def _rectangle(box: canvas.Box, fill: str, stroke: str) -> str:
     return (
-        f'<g><rect x="{x:.0f}" y="{y:.0f}" width="{_BOX[0]:.0f}" height="{_BOX[1]:.0f}" rx="5" fill="{colour}" '
-        f'stroke="#444"/><text x="{x + _BOX[0] / 2:.0f}" y="{y + _BOX[1] / 2 + 4:.0f}" text-anchor="middle">'
-        f"{escape(actor.name)}</text></g>"
+        f'<rect x="{box.x:.0f}" y="{box.y:.0f}" width="{box.width:.0f}" height="{box.height:.0f}" rx="5" '
+        f'fill="{fill}" stroke="{stroke}"/>'
     )
 
 
-def _place(properties: tuple[Property, ...]) -> tuple[float, float] | None:
-    value = next((each.value for each in properties if each.name == "_location"), None)
-    words = (value or "").strip("[]{} ").split(",")
-    try:
-        return float(words[0]), float(words[1])
-    except (ValueError, IndexError):
-        return None
+def _words(words: str, x: float, y: float, size: float = 12, look: str = "") -> Iterator[str]:
+    for number, line in enumerate(words.splitlines()):
+        below = y + size + number * 1.35 * size
+        yield f'<text x="{x:.0f}" y="{below:.0f}" font-size="{size:g}"{look}>{escape(line)}</text>'
+
+
+def _drawn(each: Property) -> Iterator[str]:
+    place = canvas.place_of(each.properties)
+    if place is None or each.cls == canvas.FRAME:
+        return
+    if each.cls == canvas.ANNOTATION:
+        words, size, bold = canvas.annotated(each)
+        yield from _words(words, *place, size, ' font-weight="bold"' if bold else ' fill="#446"')
+    elif each.cls.endswith("Director"):
+        room = canvas.Box(each.name, *place, canvas.text_width(each.name, 12) + 20, 30)
+        yield _rectangle(room, "#cfe8cf", "#444")
+        yield from _words(each.name, place[0] + 10, place[1] + 8)
+    else:
+        yield from _words(canvas.parameter_line(each), *place)
+
+
+def _actor(actor: Entity) -> Iterator[str]:
+    place = canvas.place_of(actor.properties)
+    if place is None:
+        return
+    box = canvas.actor_box(actor.name, *place)
+    yield _rectangle(canvas.Box(actor.name, *place, *canvas.ICON), _COLOURS.get(actor.cls, "#f2f2f2"), "#444")
+    yield from _words(actor.name, box.x, box.y, look=' font-weight="bold"' if actor.cls == COMPOSITE else "")
+
+
+def _arrows(root: Entity) -> Iterator[str]:
+    places = {actor.name: found for actor in root.entities if (found := canvas.place_of(actor.properties))}
+    pairs = dict.fromkeys((source.partition(".")[0], sink.partition(".")[0]) for source, sink in edges(root))
+    for source, sink in pairs:
+        if source in places and sink in places:
+            x1, y1 = places[source][0] + canvas.ICON[0], places[source][1] + canvas.ICON[1] / 2
+            x2, y2 = places[sink][0], places[sink][1] + canvas.ICON[1] / 2
+            bend = 40 if x2 > x1 else 90
+            yield (
+                f'<path d="M{x1:.0f} {y1:.0f}C{x1 + bend:.0f} {y1:.0f} {x2 - bend:.0f} {y2:.0f} {x2:.0f} {y2:.0f}" '
+                'fill="none" stroke="#789" marker-end="url(#arrow)"/>'
+            )

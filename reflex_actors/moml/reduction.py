@@ -14,15 +14,32 @@ from reflex_actors.moml import stages
 from reflex_actors.moml.blocks import (
     Wire,
     actor,
+    annotation,
+    at,
+    composite,
     constant,
     director,
+    frame,
     joined,
     placed,
+    port_in,
     port_out,
     python_actor,
     shown,
     text,
     wiring,
+)
+from reflex_actors.moml.canvas import (
+    COLUMN,
+    COLUMNS,
+    HEADING,
+    LINE,
+    LINE_SIZE,
+    MARGIN,
+    ROW,
+    parameter_line,
+    text_height,
+    text_width,
 )
 from reflex_actors.moml.model import Entity, Property
 from reflex_actors.moml.steps import Place, UnsupportedError, places, run_step, tuned_step
@@ -32,7 +49,10 @@ DEFAULT_ACTORS = "$HOME/.esoreflex/esorex_bridge"
 
 CREATED_BY = "11.0.devel"
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:esorex-bridge:workflow")
-_ROW = 4
+GUARD, COMBINER, RUN = "Inputs", "Combiner", "Run"
+"""Actors within a step: what looks its inputs through, what brings them together, and the recipe for each group."""
+
+_INSIDE = (GUARD, COMBINER, "Tags.", "Takes.", "Needs.", "Step.")
 
 Tunable = Mapping[str, tuple[tuple[str, Scalar], ...]]
 """Parameters that can be changed between runs, by recipe, with their first values."""
@@ -70,17 +90,121 @@ def reduction(
     _refuse_names(workflow)
     steps = places(workflow)
     before = _before(workflow, steps, reflex_organises)
-    made = [_step_parts(place, number, tunable or {}) for number, place in enumerate(steps)]
+    made = {place.port: _step_parts(place, tunable or {}) for place in steps}
     after = _after(workflow, steps)
-    wires = (*before.wires, *(wire for parts in made for wire in parts.wires), *after.wires)
+    wires = (*before.wires, *(wire for parts in made.values() for wire in parts.wires), *after.wires)
     relations, links = wiring(_fanned_out(_named(wire, steps) for wire in wires))
+    canvas = Canvas()
+    texts = _texts(canvas, workflow, actors)
+    science = science_ports(steps)
+    router, organise = before.entities[-1], before.entities[:-1]
+    calibration = (router, *_entities(made, (place for place in steps if place.port not in science)))
+    stages_of_canvas = (
+        ("Step 1: Data Organisation and Selection", organise),
+        ("Step 2: Calibration", calibration),
+        ("Step 3: Science", _entities(made, (place for place in steps if place.port in science))),
+        ("Step 4: Output and Organisation", after.entities),
+    )
+    entities: list[Entity] = []
+    drawn: list[Property] = []
+    for heading, members in stages_of_canvas:
+        placed_here, frame_here = canvas.stage(heading, members)
+        entities += placed_here
+        drawn += frame_here
     return Entity(
         name=workflow.name,
-        properties=_properties(workflow, actors),
-        entities=(*before.entities, *(each for parts in made for each in parts.entities), *after.entities),
+        properties=(*_identity(workflow, canvas), *drawn, *texts),
+        entities=tuple(entities),
         relations=relations,
         links=links,
     )
+
+
+def science_ports(steps: Iterable[Place]) -> frozenset[str]:
+    """Return the ports of the steps that make no calibration: what they make, no other step takes as one."""
+    listed = tuple(steps)
+    calibrations = {port for place in listed for port in place.makers if port not in place.main_makers}
+    calibrations |= {place.port for place in listed if place.step.always}
+    # What goes on from is a calibration where what comes of it is one.
+    while more := {
+        port for place in listed if place.port in calibrations for port in place.main_makers if port not in calibrations
+    }:
+        calibrations |= more
+    return frozenset(place.port for place in listed if place.port not in calibrations)
+
+
+def _entities(made: Mapping[str, Parts], members: Iterable[Place]) -> tuple[Entity, ...]:
+    return tuple(each for place in members for each in made[place.port].entities)
+
+
+class Canvas:
+    """Where the next thing goes on the canvas: everything below what is there already."""
+
+    def __init__(self) -> None:
+        self.bottom = 20.0
+        self.numbers = 0
+
+    def stage(self, heading: str, members: Iterable[Entity]) -> tuple[list[Entity], list[Property]]:
+        """Return actors in rows of at most five within a frame with a heading."""
+        listed = tuple(members)
+        rows = max(1, -(-len(listed) // COLUMNS))
+        top = self.bottom
+        width, height = COLUMNS * COLUMN + MARGIN, HEADING + rows * ROW + MARGIN
+        found = [
+            at(each, MARGIN + 100 + (number % COLUMNS) * COLUMN, top + HEADING + 30 + (number // COLUMNS) * ROW)
+            for number, each in enumerate(listed)
+        ]
+        self.bottom = top + height + MARGIN
+        return found, self._framed(heading, MARGIN / 2, top, width, height)
+
+    def block(self, heading: str, members: Iterable[tuple[Property, str]], x: float, top: float) -> Block:
+        """Return parameters one below the other, each with its sentence beside, in a frame with a heading."""
+        listed = tuple(members)
+        sentences_at = x + MARGIN + max(text_width(parameter_line(each), LINE_SIZE) for each, _ in listed) + MARGIN
+        found: list[Property] = []
+        for number, (each, sentence) in enumerate(listed):
+            y = top + HEADING + LINE * number
+            found.append(shown(each, x + MARGIN, y))
+            found.append(annotation(f"{each.name} Sentence", sentence, sentences_at, y, LINE_SIZE))
+        width = sentences_at - x + max(text_width(sentence, LINE_SIZE) for _, sentence in listed) + MARGIN
+        width = max(width, text_width(heading, 14, bold=True) + 2 * MARGIN)
+        height = HEADING + LINE * len(listed) + MARGIN / 2
+        return Block((*self._framed(heading, x, top, width, height), *found), x + width, top + height)
+
+    def _framed(self, heading: str, x: float, y: float, width: float, height: float) -> list[Property]:
+        self.numbers += 1
+        return [
+            frame(f"Frame {self.numbers}", x, y, width, height),
+            annotation(f"Heading {self.numbers}", heading, x + MARGIN / 2, y + 10, bold=True),
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Parameters on the canvas, and where they end."""
+
+    properties: tuple[Property, ...]
+    right: float
+    bottom: float
+
+
+def _texts(canvas: Canvas, workflow: Workflow, actors: str) -> tuple[Property, ...]:
+    """Return title, instructions and parameters, two blocks beside each other."""
+    words = f"{workflow.title}: calSelector, Reflex and EsoRex"
+    title = annotation("Title", words, MARGIN / 2, 20, 24, bold=True)
+    help_text = stages.instructions(workflow.name)
+    below = 20 + text_height(words, 24) + 10
+    found = [title, annotation("Instructions", help_text, MARGIN / 2, below, 12), *stages.hidden_parameters()]
+    top = below + text_height(help_text, 12) + MARGIN
+    blocks = stages.global_parameters(workflow.name, actors)
+    for left, right in zip(blocks[::2], blocks[1::2], strict=True):
+        one = canvas.block(*left, MARGIN / 2, top)
+        other = canvas.block(*right, one.right + MARGIN, top)
+        found += (*one.properties, *other.properties)
+        top = max(one.bottom, other.bottom) + MARGIN
+    canvas.bottom = top + 60
+    found.append(director(True, MARGIN / 2, top + 10))
+    return tuple(found)
 
 
 def lsid(name: str) -> str:
@@ -88,14 +212,11 @@ def lsid(name: str) -> str:
     return f"urn:lsid:uuid:{uuid.uuid5(_NAMESPACE, name)}:1:1"
 
 
-def _properties(workflow: Workflow, actors: str) -> tuple[Property, ...]:
+def _identity(workflow: Workflow, canvas: Canvas) -> tuple[Property, ...]:
     return (
         Property("_createdBy", "ptolemy.kernel.attributes.VersionAttribute", CREATED_BY),
         Property("entityId", "org.kepler.moml.NamedObjId", lsid(workflow.name)),
-        shown(director(top=True), 20, 420),
-        *stages.view(),
-        *stages.title(f"{workflow.title}: calSelector, Reflex and EsoRex", workflow.name),
-        *stages.global_parameters(workflow.name, actors),
+        *stages.view(COLUMNS * COLUMN / 2, canvas.bottom / 2),
     )
 
 
@@ -110,12 +231,12 @@ def _refuse_names(workflow: Workflow) -> None:
 
 def _before(workflow: Workflow, steps: Iterable[Place], reflex_organises: bool) -> Parts:
     entities = (
-        placed(stages.initialize(), 0.5, _ROW),
-        placed(stages.get_data(workflow.instruments[0], workflow.name, reflex_organises), 1.5, _ROW),
-        placed(stages.data_organizer(reflex_organises), 2.5, _ROW),
-        placed(stages.selection(), 3.5, _ROW),
-        placed(stages.current_dataset(), 4.5, _ROW),
-        placed(_router(tuple(steps)), 5.5, _ROW),
+        stages.initialize(),
+        stages.get_data(workflow.instruments[0], workflow.name, reflex_organises),
+        stages.data_organizer(reflex_organises),
+        stages.selection(),
+        stages.current_dataset(),
+        _router(tuple(steps)),
     )
     wires = (
         ("Initialize.data_dir", "Get Data.data_dir"),
@@ -141,27 +262,50 @@ def _router(steps: tuple[Place, ...]) -> Entity:
     )
 
 
-def _step_parts(place: Place, number: int, tunable: Tunable) -> Parts:
-    column, row = 0.5 + 1.75 * number, _ROW + 1.5 + (number % 2) * 0.8
+def _step_parts(place: Place, tunable: Tunable) -> Parts:
+    """Return the composite of a step, with what gathers and looks through its inputs inside, and its wires."""
     recipe = place.step.recipe
     body = tuned_step(place, tunable[recipe]) if recipe in tunable else run_step(place)
     if not place.guarded:
-        return Parts((placed(body, column, row),), ((f"FitsRouter.{place.port}", f"{place.name}.sof_in"),))
-    guard = f"{place.name} Inputs"
-    entities = [placed(python_actor(guard, step_inputs.ACTOR), column + 0.6, row), placed(body, column + 1.1, row)]
-    main = f"FitsRouter.{place.port}"
-    wires: list[Wire] = [(f"{guard}.out_sof", f"{place.name}.sof_in")]
-    if len(place.main_makers) < 2:
-        source = f"{place.main_makers[0]}.sof_out" if place.main_makers else main
-        wires.append((source, f"{guard}.main_sof"))
+        return Parts((body,), ((f"FitsRouter.{place.port}", f"{place.name}.sof_in"),))
+    body = placed(replace(body, name=RUN), 4, 1)
+    wires = _gathered(place)
+    entities: list[Entity] = [placed(python_actor(GUARD, step_inputs.ACTOR), 3, 1), body]
     if place.direct or place.makers:
-        combiner = f"{place.name} Combiner"
-        entities.insert(0, placed(actor(combiner, "org.eso.SofCombiner"), column, row))
-        wires += [(source, f"{combiner}.{port}") for source, port in _sources(place)]
-        wires.append((f"{combiner}.sof out", f"{guard}.in_sof"))
+        entities.insert(0, placed(actor(COMBINER, "org.eso.SofCombiner"), 2, 1))
+    entities += [
+        placed(constant(word, value), 2, 2 + number) for number, (word, (_, value)) in enumerate(_told(place).items())
+    ]
+    entrances = {source: _entrance(source) for source, *_ in wires if not source.startswith(_INSIDE)}
+    inner = (
+        *(tuple((entrances.get(source, source), *sinks)) for source, *sinks in wires),
+        (f"{GUARD}.out_sof", f"{RUN}.sof_in"),
+        (f"{GUARD}.messages", "messages"),
+        (f"{RUN}.sof_out", "sof_out"),
+    )
+    ports = (*map(port_in, entrances.values()), port_out("sof_out"), port_out("messages"))
+    step = composite(place.name, ports, entities, _fanned_out(inner))
+    return Parts((step,), tuple((source, f"{place.name}.{port}") for source, port in entrances.items()))
+
+
+def _gathered(place: Place) -> tuple[Wire, ...]:
+    """Return how what comes for a step gets to its guard, from where it comes on the canvas."""
+    main = f"FitsRouter.{place.port}"
+    wires: list[Wire] = []
+    if len(place.main_makers) < 2:
+        wires.append((f"{place.main_makers[0]}.sof_out" if place.main_makers else main, f"{GUARD}.main_sof"))
+    if place.direct or place.makers:
+        wires += [(source, f"{COMBINER}.{port}") for source, port in _sources(place)]
+        wires.append((f"{COMBINER}.sof out", f"{GUARD}.in_sof"))
     else:
-        wires.append((main, f"{guard}.in_sof"))
-    return Parts((*entities, *_beside(place, column, row)), (*wires, *_rival_wires(place, guard)))
+        wires.append((main, f"{GUARD}.in_sof"))
+    return (*wires, *_rival_wires(place))
+
+
+def _entrance(source: str) -> str:
+    """Return the name of a step's input for what comes from somewhere."""
+    actor_name, _, port = source.partition(".")
+    return port if actor_name == "FitsRouter" else f"from_{actor_name}"
 
 
 def _sources(place: Place) -> Iterator[tuple[str, str]]:
@@ -176,11 +320,6 @@ def _sources(place: Place) -> Iterator[tuple[str, str]]:
         yield f"{maker}.sof_out", "sof in" if maker in place.required else "sof in opt"
 
 
-def _beside(place: Place, column: float, row: float) -> Iterator[Entity]:
-    for number, (word, (_, value)) in enumerate(_told(place).items()):
-        yield placed(constant(f"{place.name} {word}", value), column + 0.3, row + 0.4 + 0.3 * number)
-
-
 def _told(place: Place) -> dict[str, tuple[str, str]]:
     """Return what the actor before a step is told: port and value, by the name of the constant."""
     said = {
@@ -192,26 +331,26 @@ def _told(place: Place) -> dict[str, tuple[str, str]]:
     return {word: told for word, told in said.items() if told[1]}
 
 
-def _rival_wires(place: Place, guard: str) -> Iterator[Wire]:
+def _rival_wires(place: Place) -> Iterator[Wire]:
     if len(place.rivals) > len(step_inputs.OTHERS):
         raise UnsupportedError(
             f"main files of {place.step.recipe} serve {len(place.rivals)} other steps directly; "
             f"a Reflex workflow can keep {len(step_inputs.OTHERS)} apart"
         )
     for rival, port in zip(place.rivals, step_inputs.OTHERS, strict=False):
-        yield f"FitsRouter.{rival}", f"{guard}.{port}"
+        yield f"FitsRouter.{rival}", f"{GUARD}.{port}"
     for word, (port, _) in _told(place).items():
-        yield f"FitsRouter.{place.port}", f"{place.name} {word}.trigger"
-        yield f"{place.name} {word}.output", f"{guard}.{port}"
+        yield f"FitsRouter.{place.port}", f"{word}.trigger"
+        yield f"{word}.output", f"{GUARD}.{port}"
 
 
 def _after(workflow: Workflow, steps: tuple[Place, ...]) -> Parts:
     """Return how the products of all steps come together; those that the dataset is for are filed and shown."""
-    guards = [f"{place.name} Inputs" for place in steps if place.guarded]
+    guards = [place.name for place in steps if place.guarded]
     entities = [
-        placed(actor("All Products", "org.eso.SofCombiner"), 5.5, _ROW + 3.4),
-        placed(stages.close_dataset(workflow.name, bool(guards)), 6.5, _ROW + 3.4),
-        placed(stages.product_explorer(), 7.5, _ROW + 3.4),
+        actor("All Products", "org.eso.SofCombiner"),
+        stages.close_dataset(workflow.name, bool(guards)),
+        stages.product_explorer(),
     ]
     wires: list[Wire] = [
         # Optional inputs do not restrict each other: a calibration and the science serve different purposes.
@@ -222,7 +361,7 @@ def _after(workflow: Workflow, steps: tuple[Place, ...]) -> Parts:
         ("Close DataSet.trigger_product_explorer", "ProductExplorer.trigger"),
     ]
     if guards:
-        entities.append(placed(joined("Messages", "\\n"), 5.5, _ROW + 4.4))
+        entities.insert(1, joined("Messages", "\\n"))
         wires += [(f"{guard}.messages", "Messages.parts") for guard in guards]
         wires.append(("Messages.whole", "Close DataSet.messages"))
     return Parts(tuple(entities), tuple(wires))

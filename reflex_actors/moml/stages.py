@@ -11,7 +11,6 @@ from reflex_actors.actors import (
 )
 from reflex_actors.moml.blocks import (
     actor,
-    annotation,
     composite,
     constant,
     display,
@@ -24,7 +23,6 @@ from reflex_actors.moml.blocks import (
     port_out,
     python_actor,
     setter,
-    shown,
     text,
 )
 from reflex_actors.moml.model import Entity, Property
@@ -224,8 +222,8 @@ def product_explorer() -> Entity:
     return actor("ProductExplorer", "org.eso.ProductExplorer", settings)
 
 
-def global_parameters(name: str, actors: str) -> tuple[Property, ...]:
-    """Return the parameters that a user sets, in their places on the canvas.
+def global_parameters(name: str, actors: str) -> tuple[tuple[str, tuple[tuple[Property, str], ...]], ...]:
+    """Return the parameters that a user sees, each with a sentence, by the heading of their part of the canvas.
 
     Parameters
     ----------
@@ -235,59 +233,62 @@ def global_parameters(name: str, actors: str) -> tuple[Property, ...]:
         Where the actors are installed.
     """
     what = (
-        text("PROGRAM", ""),
-        text("TARGET", ""),
-        text("NIGHT", ""),
-        text("DP_IDS", ""),
-        text("CALIB_MODE", "raw"),
-        text("ARCHIVE", ""),
-        text("MAX_FRAMES", ""),
-        text("MAX_GB", ""),
+        (text("PROGRAM", ""), "observing programme, such as 60.A-9999(A)"),
+        (text("TARGET", ""), "name of the target"),
+        (text("NIGHT", ""), "night, such as 2016-03-01"),
+        (text("DP_IDS", ""), "science frames by their archive names"),
+        (text("CALIB_MODE", "raw"), "calibrations: raw, master (processed), or none: use what lies in RAW_DATA_DIR"),
+        (text("ARCHIVE", ""), "address of an archive that is not ESO's"),
+        (text("MAX_FRAMES", ""), "fetch nothing where more files than this are missing"),
+        (text("MAX_GB", ""), "fetch nothing where they are larger than this together"),
     )
     where = (
-        folder("ROOT_DATA_DIR", "$HOME/reflex_data"),
-        folder("RAW_DATA_DIR", f"$ROOT_DATA_DIR/reflex_input/{name}"),
-        folder("CALIB_DATA_DIR", f"$ROOT_DATA_DIR/reflex_input/{name}"),
-        folder("BOOKKEEPING_DIR", f"$ROOT_DATA_DIR/reflex_book_keeping/{name}"),
-        folder("LOGS_DIR", f"$ROOT_DATA_DIR/reflex_logs/{name}"),
-        folder("TMP_PRODUCTS_DIR", f"$ROOT_DATA_DIR/reflex_tmp_products/{name}"),
-        folder("END_PRODUCTS_DIR", "$ROOT_DATA_DIR/reflex_end_products"),
-        file("BOOKKEEPING_DB", "$BOOKKEEPING_DIR/bookkeeping.db"),
-        folder("BRIDGE_ACTORS", actors),
+        (folder("ROOT_DATA_DIR", "$HOME/reflex_data"), "set this one; the rest follows from it"),
+        (folder("RAW_DATA_DIR", f"$ROOT_DATA_DIR/reflex_input/{name}"), "raw frames and their calibrations"),
+        (folder("CALIB_DATA_DIR", f"$ROOT_DATA_DIR/reflex_input/{name}"), "static calibrations"),
+        (folder("END_PRODUCTS_DIR", "$ROOT_DATA_DIR/reflex_end_products"), "end products, a folder a run"),
     )
     how = (
-        text("SelectDatasetMethod", "Interactive"),
-        text("RecipeFailureMode", "Ask"),
-        text("ReviewAssociations", "false"),
-        text("GlobalPlotInteractivity", "true"),
-        text("ProductExplorerMode", "Triggered"),
-        text("FITS_VIEWER", "fv"),
-        text("ESORexArgs", "--suppress-prefix=TRUE"),
+        (text("SelectDatasetMethod", "Interactive"), "Interactive, All, New, Reduced or Failed"),
+        (text("RecipeFailureMode", "Ask"), "when a recipe fails: Ask, Continue or Stop"),
+        (text("ReviewAssociations", "false"), "true: choose among calibrations before anything is reduced"),
+        (text("GlobalPlotInteractivity", "true"), "true: show products and parameters of the steps that can be tuned"),
+        (text("ProductExplorerMode", "Triggered"), "Triggered, Enabled or Disabled"),
     )
-    hidden = (text("GLOBAL_TIMESTAMP", ""), text("CURRENT_DATASET", ""), text("N_SELECTED_DATASETS", "0"))
-    columns = (("What to get", what), ("Where it lies", where), ("How to run", how))
-    found: list[Property] = list(hidden)
-    for number, (heading, members) in enumerate(columns):
-        x = 20.0 + 420 * number
-        found.append(annotation(f"Heading {number + 1}", heading, x, 110, bold=True))
-        found += [shown(each, x, 140 + 25.0 * row) for row, each in enumerate(members)]
-    return tuple(found)
-
-
-def title(words: str, name: str) -> tuple[Property, ...]:
-    """Return the heading of the canvas and the instructions below it."""
-    help_text = (
-        f"1. Set ROOT_DATA_DIR.   2. Say what to get: PROGRAM, TARGET, NIGHT or DP_IDS; or put the data into "
-        f"ROOT_DATA_DIR/reflex_input/{name}.\n3. Run. CALIB_MODE is raw, master (processed calibrations) or none "
-        "(use what lies there)."
+    auxiliary = (
+        (folder("BOOKKEEPING_DIR", f"$ROOT_DATA_DIR/reflex_book_keeping/{name}"), "one folder a run of a recipe"),
+        (folder("LOGS_DIR", f"$ROOT_DATA_DIR/reflex_logs/{name}"), "EsoRex's logs"),
+        (folder("TMP_PRODUCTS_DIR", f"$ROOT_DATA_DIR/reflex_tmp_products/{name}"), "products of all steps"),
+        (file("BOOKKEEPING_DB", "$BOOKKEEPING_DIR/bookkeeping.db"), "by which Lazy Mode knows what was made"),
+        (folder("BRIDGE_ACTORS", actors), "where 'esorex-bridge reflex install' put its actors"),
+        (text("FITS_VIEWER", "fv"), "shows files"),
+        (text("ESORexArgs", "--suppress-prefix=TRUE"), "options of every run of EsoRex"),
     )
-    return (annotation("Title", words, 20, 20, 24, bold=True), annotation("Instructions", help_text, 20, 60, 12))
+    return (
+        ("What to get", what),
+        ("Where it lies", where),
+        ("How to run", how),
+        ("Auxiliary parameters: usually left alone", auxiliary),
+    )
 
 
-def view() -> tuple[Property, ...]:
-    """Return how the window shows the canvas when the workflow is opened."""
+def hidden_parameters() -> tuple[Property, ...]:
+    """Return the parameters that the workflow sets itself."""
+    return (text("GLOBAL_TIMESTAMP", ""), text("CURRENT_DATASET", ""), text("N_SELECTED_DATASETS", "0"))
+
+
+def instructions(name: str) -> str:
+    """Return the instructions below the heading of the canvas."""
+    return (
+        "1. Set ROOT_DATA_DIR.   2. Say what to get: PROGRAM, TARGET, NIGHT or DP_IDS; or put the data into "
+        f"ROOT_DATA_DIR/reflex_input/{name}, and set CALIB_MODE to none.   3. Run."
+    )
+
+
+def view(x: float, y: float) -> tuple[Property, ...]:
+    """Return how the window shows the canvas when the workflow is opened, and about which place."""
     return (
         Property("_vergilSize", "ptolemy.actor.gui.SizeAttribute", "[1400, 900]"),
-        Property("_vergilZoomFactor", "ptolemy.data.expr.ExpertParameter", "0.8"),
-        Property("_vergilCenter", "ptolemy.data.expr.ExpertParameter", "{800.0, 480.0}"),
+        Property("_vergilZoomFactor", "ptolemy.data.expr.ExpertParameter", "0.6"),
+        Property("_vergilCenter", "ptolemy.data.expr.ExpertParameter", f"{{{x:.1f}, {y:.1f}}}"),
     )

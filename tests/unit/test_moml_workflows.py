@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import zipfile
 from collections.abc import Iterator
@@ -12,13 +13,14 @@ import pytest
 from esorex_bridge.cli import main
 from esorex_bridge.definitions.folders import read_workflow, workflow_folder
 from esorex_bridge.definitions.workflow import Workflow, parse_workflow
+from reflex_actors.moml.canvas import actor_box, boxes, frames, place_of
 from reflex_actors.moml.check import check, ends_of
-from reflex_actors.moml.describe import edges
+from reflex_actors.moml.describe import edges, picture
 from reflex_actors.moml.inventory import ACTORS, IN
 from reflex_actors.moml.kar import kar
 from reflex_actors.moml.model import COMPOSITE, Entity
 from reflex_actors.moml.read import read, read_file
-from reflex_actors.moml.reduction import reduction
+from reflex_actors.moml.reduction import GUARD, reduction
 from reflex_actors.moml.steps import UnsupportedError, places
 from reflex_actors.moml.text import write
 from reflex_actors.verb import head_comment
@@ -97,6 +99,71 @@ def reaches(onward: dict[str, set[str]], start: str, end: str) -> bool:
     return end in seen
 
 
+def test_nothing_overlaps_in_a_step_with_a_window() -> None:
+    definition = read_workflow(workflow_folder() / "naco.yaml")
+    root = reduction(definition, tunable={"naco_img_jitter": (("objmethod", "detect"),)})
+    for composite in composites(root):
+        room = list(boxes(composite))
+        overlapping = [(a, b) for number, a in enumerate(room) for b in room[number + 1 :] if a.overlaps(b)]
+        assert overlapping == [], composite.name
+
+
+STAGES = [
+    "Step 1: Data Organisation and Selection",
+    "Step 2: Calibration",
+    "Step 3: Science",
+    "Step 4: Output and Organisation",
+]
+
+
+def test_nothing_overlaps_on_any_canvas(root: Entity) -> None:
+    for composite in composites(root):
+        room = list(boxes(composite))
+        assert {box.name for box in room} >= {each.name for each in composite.entities}
+        for number, one in enumerate(room):
+            for other in room[number + 1 :]:
+                assert not one.overlaps(other), (composite.name, one, other)
+
+
+def test_the_four_stages_have_frames_of_at_most_five_columns_below_each_other(root: Entity) -> None:
+    stages = [frame for frame in frames(root) if frame.name.startswith("Step")]
+    assert [frame.name for frame in stages] == STAGES
+    assert all(above.y + above.height < below.y for above, below in itertools.pairwise(stages))
+    places = {each.name: place for each in root.entities if (place := place_of(each.properties))}
+    assert len({x for x, _ in places.values()}) <= 5
+    for name, place in places.items():
+        assert sum(frame.holds(actor_box(name, *place)) for frame in stages) == 1, name
+
+
+def test_every_parameter_that_is_shown_has_a_sentence_beside_it(root: Entity) -> None:
+    room = {box.name: box for box in boxes(root)}
+    sentences = [name for name in room if name.endswith(" Sentence")]
+    assert len(sentences) == 24
+    for name in sentences:
+        one = room[name.removesuffix(" Sentence")]
+        assert one.y == room[name].y
+        assert one.x + one.width < room[name].x
+    holders = [frame for frame in frames(root) for name in sentences if frame.holds(room[name])]
+    assert len(holders) == len(sentences)
+
+
+def test_the_steps_of_the_science_lie_below_those_of_the_calibrations() -> None:
+    root = reduction(read_workflow(workflow_folder() / "uves.yaml"))
+    rows = {each.name: place[1] for each in root.entities if (place := place_of(each.properties))}
+    calibrations = [row for name, row in rows.items() if name.startswith("Cal ")]
+    science = [row for name, row in rows.items() if name.startswith("Obs ")]
+    assert max(calibrations) < min(science)
+
+
+@pytest.mark.parametrize("name", ["naco", "uves", "xshooter"])
+def test_the_pictures_in_the_docs_are_those_of_the_definitions(name: str) -> None:
+    drawn = workflow_folder().parent / "docs" / "pictures" / f"reflex-{name}.svg"
+    assert drawn.read_text() == picture(reduction(read_workflow(workflow_folder() / f"{name}.yaml"))), (
+        f"{drawn.name} is stale: esorex-bridge reflex workflow {name} > {name}.xml; "
+        f"esorex-bridge reflex check {name}.xml --no-recipes --picture {drawn}"
+    )
+
+
 def composites(root: Entity) -> Iterator[Entity]:
     return (entity for _, entity in root.walk() if entity.cls == COMPOSITE)
 
@@ -156,11 +223,11 @@ def test_the_next_dataset_waits_until_the_current_one_is_closed(root: Entity) ->
 
 def test_a_step_whose_raw_files_serve_another_directly_keeps_its_own_groups(workflow: Workflow, root: Entity) -> None:
     for place in places(workflow):
-        guard = root.entity(f"{place.name} Inputs")
-        linked = {link.port for link in root.links}
+        step = root.entity(place.name)
+        assert step is not None
+        linked = {link.port for link in step.links}
         for port in ("others_sof", "others_sof_2", "others_sof_3")[: len(place.rivals)]:
-            assert guard is not None
-            assert f"{guard.name}.{port}" in linked
+            assert f"{GUARD}.{port}" in linked
 
 
 def test_naco_keeps_the_darks_of_flats_away_from_the_dark_recipe() -> None:
@@ -269,6 +336,6 @@ def test_a_renamed_product_gets_the_tag_that_the_recipe_knows() -> None:
     needs = ", calibrations: {BPM: {sources: [IMG_BPM], required: true}}"
     root = reduction(definition(STEP % ("w_one", "RAW", "IMG_BPM", ""), STEP % ("w_two", "RAW2", "Q", needs)))
     values = {actor.name: actor.value("value") for _, actor in root.walk() if actor.cls.endswith("StringConst")}
-    assert values["Two Tags"] == "IMG_BPM=BPM"
-    assert values["Two Needs"] == "BPM"
+    assert values["Tags"] == "IMG_BPM=BPM"
+    assert values["Needs"] == "BPM"
     assert check(root) == ()
