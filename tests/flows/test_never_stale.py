@@ -17,9 +17,11 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
+import ncompress
 import pytest
 from astropy.io import fits
 
+from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 from esorex_bridge.demo.nights.naco import naco_night
 from esorex_bridge.fits.header import read_header
 from tests.flows.conftest import SMALL, Ended, put_on_disk
@@ -542,3 +544,31 @@ def test_a_patched_library_is_noticed_by_esorex_lazy(call: Call, tmp_path: Path)
 def test_the_same_content_is_not_made_again_by_esorex_lazy(call: Call, change: Callable[[Path], None]) -> None:
     change(call.frame)
     assert not call.runs_again()
+
+
+# ----- fetched again
+
+
+def test_a_frame_that_the_archive_corrected_is_noticed_when_it_is_fetched_again(
+    tmp_path: Path, bridge: Callable[..., Ended]
+) -> None:
+    root, frames = tmp_path / "root", tmp_path / "frames"
+    frames.mkdir()
+
+    def reduce(archive: EmbeddedArchive) -> Ended:
+        words = ("--program", "60.A-9999(A)", "--root", root, "--archive", archive.url, "--json", *SMALL)
+        ended = bridge("reduce", *words)
+        assert ended.code == 0, ended.err
+        return ended
+
+    with EmbeddedArchive([naco_night(npix=128)], frames) as archive:
+        reduce(archive)
+        shutil.rmtree(root / "reflex_input")
+        assert reduce(archive).decisions == NOTHING
+        packed = next(path for path in sorted(frames.rglob("*.Z")) if read_header(path).get("DPR.TYPE") == "DARK")
+        plain = tmp_path / "plain.fits"
+        plain.write_bytes(subprocess.run(["gzip", "-dc", packed], check=True, capture_output=True).stdout)
+        packed.write_bytes(ncompress.compress(other_pixels(plain)))
+        shutil.rmtree(root / "reflex_input")
+    with EmbeddedArchive([naco_night(npix=128)], frames) as archive:
+        assert reduce(archive).decisions["naco_img_jitter"] == "execute"
