@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from esorex_bridge.batch.ledger import earlier_runs
 from esorex_bridge.batch.report import read_report
 from esorex_bridge.datasets.dataset import Action, Dataset, Purpose
 from esorex_bridge.definitions.parameters import Parameter, ParameterSchema
-from esorex_bridge.errors import DataError, UserError
+from esorex_bridge.errors import DataError, RecipeError, UserError
+from esorex_bridge.esorex.libraries import find_libraries, libraries_in
 from esorex_bridge.esorex.recipe import Recipe
 from esorex_bridge.executors.batch_folder import BatchFolder
 from esorex_bridge.executors.local import Limits, LocalExecutor
 from esorex_bridge.executors.slurm import standing_of
 from esorex_bridge.executors.task import read_task, task_of
+from esorex_bridge.executors.worker import Worker
 from esorex_bridge.files import Digest
 from esorex_bridge.plan.plan import FileInput, Plan, ProductInput, Step, StepName
 from esorex_bridge.reuse.decide import Execute
@@ -198,3 +202,16 @@ def test_notes_of_many_threads_do_not_mix(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert len(list(folder.noted("events"))) == 200
+
+
+def test_a_worker_refuses_to_run_a_recipe_with_other_libraries(tmp_path: Path, esorex: str) -> None:
+    (plugin,) = Path("/usr/lib").glob("*/cpl/plugins/naco-*/naco_img_dark.so")
+    known = libraries_in(find_libraries(esorex, str(plugin), os.environ))
+    installed = replace(RECIPE, plugin_path=plugin, libraries=known.stated)
+    ahead = foreseen(step(DARK))
+    own = task_of(replace(ahead, recipes={RECIPE.name: installed}), Execute(ahead.plan.steps[0], "new"), esorex)
+    worker = Worker(BatchFolder(tmp_path))
+    worker._refuse_other_libraries(replace(own, statement=replace(own.statement, libraries=known.stated)))
+    others = tuple((name, "sha256:0" if name.startswith("libnaco") else content) for name, content in known.stated)
+    with pytest.raises(RecipeError, match=r"libnaco\.so\.0 on .* not the libraries that the batch was planned with"):
+        worker._refuse_other_libraries(replace(own, statement=replace(own.statement, libraries=others)))
