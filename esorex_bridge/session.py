@@ -26,7 +26,8 @@ from esorex_bridge.esorex.runner import EsoRex, find_esorex
 from esorex_bridge.fits.header import read_header
 from esorex_bridge.organise.places import DATA_FOLDERS, data_folder, data_places
 from esorex_bridge.plan.cascade import make_plan
-from esorex_bridge.plan.plan import Keywords, Plan, StepName
+from esorex_bridge.plan.copies import leave_out_copies, suspects
+from esorex_bridge.plan.plan import Keywords, Plan, StepName, UnusedFile
 from esorex_bridge.plan.statics import StaticLibrary, with_statics
 from esorex_bridge.reuse.decide import Policy
 from esorex_bridge.workspace.folders import Workspace
@@ -390,7 +391,20 @@ class Session:
             return self._plan_by_package(self.edps, asked, more)
         dataset = with_statics(asked, workflow, self.shelf, header)
         headers = {file.path: header(file.path) for file in files_of(dataset) if file.path is not None}
-        return dataset, make_plan(dataset, workflow, headers, (*self.settings.parameters, *more), self.settings.quality)
+        dataset, copies = self._without_copies(dataset, headers)
+        plan = make_plan(dataset, workflow, headers, (*self.settings.parameters, *more), self.settings.quality)
+        return dataset, replace(plan, not_used=(*plan.not_used, *copies)) if copies else plan
+
+    def _without_copies(
+        self, dataset: Dataset, headers: Mapping[Path, Keywords]
+    ) -> tuple[Dataset, tuple[UnusedFile, ...]]:
+        """Return a dataset in whose groups each content is once; only files with equal times are read for that."""
+        files = suspects(dataset, headers)
+        if not files:
+            return dataset, ()
+        digests = self.store.digests(map(str, files))
+        contents = {path: digest for path in files if isinstance(digest := digests[str(path)], str)}
+        return leave_out_copies(dataset, contents)
 
     def export_for_reflex(
         self, datasets: Iterable[Dataset], headers: Mapping[Path, Keywords]

@@ -572,3 +572,19 @@ def test_a_frame_that_the_archive_corrected_is_noticed_when_it_is_fetched_again(
         shutil.rmtree(root / "reflex_input")
     with EmbeddedArchive([naco_night(npix=128)], frames) as archive:
         assert reduce(archive).decisions["naco_img_jitter"] == "execute"
+
+
+# ----- equal frames
+
+
+def test_equal_content_twice_in_a_group_counts_once_and_is_said(own: Root) -> None:
+    kinds = {path: read_header(path).get("DPR.TYPE") for path in sorted(own.data.glob("*.fits"))}
+    first, second, *_ = [path for path, kind in kinds.items() if kind == "FLAT,SKY"]
+    second.write_bytes(first.read_bytes())
+    ended = own.run()
+    assert ended.decisions["naco_img_twflat"] == "execute"
+    sof = Path(ended.step("naco_img_twflat")["sof"]).read_text()
+    assert first.name in sof and second.name not in sof
+    (plan,) = own.bridge("plan", "--root", own.path, "--json").json["datasets"]
+    (left_out,) = [each for each in plan["not_used"] if each["reason"] == "same content"]
+    assert (Path(left_out["file"]).name, left_out["detail"]) == (second.name, f"as {first.stem}")
