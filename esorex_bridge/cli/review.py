@@ -25,6 +25,7 @@ from esorex_bridge.values import plain
 if TYPE_CHECKING:
     from esorex_bridge.datasets.choices import Choices
     from esorex_bridge.datasets.dataset import Action, Dataset
+    from esorex_bridge.definitions.workflow import Workflow
     from esorex_bridge.organise.grouping import Candidate, Group
     from esorex_bridge.organise.organiser import Organised
 
@@ -59,6 +60,8 @@ class Alternative(Struct, frozen=True):
         `yes`, `no`, or `-` where calSelector did not bring it.
     quality : str
         The grade that its header carries, `-` where it has none.
+    members : tuple of str
+        All files of its group.
     """
 
     purpose: str
@@ -70,6 +73,7 @@ class Alternative(Struct, frozen=True):
     match: str
     certified: str
     quality: str = "-"
+    members: tuple[str, ...] = ()
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -87,6 +91,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("choices", told)
     group.add_argument("--use", metavar="FILE", help="use this file, with the group it belongs to (needs --for)")
     group.add_argument("--for", dest="category", metavar="CATEGORY", help="the category that --use is for")
+    group.add_argument(
+        "--purpose",
+        metavar="PURPOSE",
+        help="the purpose, as the review shows it, that --use is for (default: where the category is used nearest to "
+        "the science)",
+    )
+    group.add_argument("--undrop", action="append", default=[], metavar="FILE", help="use a dropped file again")
+    group.add_argument(
+        "--force", action="store_true", help="keep a choice although the plan does not take what it names"
+    )
     group.add_argument("--drop", action="append", default=[], metavar="FILE", help="do not use this file")
     group.add_argument(
         "--replace",
@@ -121,10 +135,12 @@ def run(args: argparse.Namespace) -> int:
         names = ", ".join(data.before) or "none"
         raise UserError(f"there is no dataset '{args.dataset}'; there are: {names}")
     choices = Choices() if args.reset else data.choices.get(dataset.name, Choices())
-    changed = _changed(choices, args)
+    changed = _changed(choices, args, data, dataset)
     if args.pick:
         changed = _picked(changed, tuple(dict.fromkeys(alternatives(data, dataset))))
     reviewed = with_choices(data, dataset, changed)
+    if changed != choices and not args.reset:
+        _say_what_changes(data, with_choices(data, dataset, choices), reviewed, args.force)
     if changed != choices or args.reset:
         write_choices_file(args.root, {**data.choices, dataset.name: changed})
     _show(args, replace(data, before={**data.before, dataset.name: dataset}), reviewed, changed)
@@ -139,9 +155,59 @@ def _without_choices(args: argparse.Namespace) -> OrganisedData:
     return from_disk.load(options.request(args), args.data)
 
 
-def _changed(choices: Choices, args: argparse.Namespace) -> Choices:
+def _say_what_changes(data: OrganisedData, before: Dataset, after: Dataset, force: bool) -> None:
+    """Note what a choice changes in the plan; refuse one that names what the plan does not take.
+
+    Raises
+    ------
+    UserError
+        If the plan does not take what was chosen, or is less complete than before, and nobody forces it.
+    """
+    from esorex_bridge.datasets.dataset import files_of
+    from esorex_bridge.definitions.workflow import choose_workflow
+    from esorex_bridge.fits.header import read_header
+    from esorex_bridge.organise.selection import science_header
+    from esorex_bridge.plan.accounting import compare_plans, say
+    from esorex_bridge.plan.cascade import make_plan
+
+    try:
+        workflow = choose_workflow(data.workflows, before.instrument, science_header(before, data.headers))
+    except UserError:
+        return  # nothing is known of its recipes, and so nothing of its plan
+    paths = {file.path for dataset in (before, after) for file in files_of(dataset) if file.path is not None}
+    headers = {path: read_header(path) for path in paths}
+    old, new = (make_plan(dataset, workflow, headers) for dataset in (before, after))
+    _refuse_unknown_recipes(after, workflow)
+    for line in compare_plans(old, new):
+        output.note(line)
+    chosen = set(after.chosen) - set(before.chosen)
+    refused = (
+        f"{each.name}: {say(each.reason, each.detail)}"
+        for each in new.not_used
+        if each.name in chosen and each.reason != "chosen by the user"
+    )
+    worse = (text for text in new.incomplete if text not in old.incomplete)
+    problem = "; ".join((*refused, *worse))
+    if problem and not force:
+        raise UserError(f"the plan would not do with this choice: {problem}; --force keeps it all the same")
+
+
+def _refuse_unknown_recipes(dataset: Dataset, workflow: Workflow) -> None:
+    """Refuse a parameter of a recipe that the workflow does not have, as `run` does."""
+    known = dict.fromkeys(step.recipe for step in workflow.steps)
+    for recipe, name, _ in dataset.parameters:
+        if recipe not in known:
+            raise UserError(
+                f"--set {recipe}.{name}: workflow {workflow.name} has no recipe {recipe}; it has: {', '.join(known)}"
+            )
+
+
+def _changed(choices: Choices, args: argparse.Namespace, data: OrganisedData, dataset: Dataset) -> Choices:
     if args.use:
-        choices = choices.with_use(args.category, stem(Path(args.use).name))
+        key = f"{args.category}/{args.purpose}" if args.purpose else _key(data, dataset, args.category)
+        choices = choices.with_use(key, stem(Path(args.use).name))
+    for name in args.undrop:
+        choices = choices.without_drop(stem(Path(name).name))
     for name in args.drop:
         choices = choices.with_drop(stem(Path(name).name))
     for text in args.replace:
@@ -152,6 +218,13 @@ def _changed(choices: Choices, args: argparse.Namespace) -> Choices:
     for setting in map(options.setting, args.set):
         choices = choices.with_parameter(setting.recipe, setting.name, str(setting.value))
     return choices
+
+
+def _key(data: OrganisedData, dataset: Dataset, category: str) -> str:
+    from esorex_bridge.datasets.choices import key_for
+    from esorex_bridge.organise.from_disk import taken_by
+
+    return key_for(dataset.action, category, lambda action: taken_by(data, dataset, action))
 
 
 def _picked(choices: Choices, rows: tuple[Alternative, ...]) -> Choices:
@@ -168,7 +241,7 @@ def _picked(choices: Choices, rows: tuple[Alternative, ...]) -> Choices:
     if not answer.isdigit() or not 1 <= int(answer) <= len(rows):
         raise UserError(f"'{answer}' is not a number from 1 to {len(rows)}")
     row = rows[int(answer) - 1]
-    return choices.with_use(row.category, row.file)
+    return choices.with_use(f"{row.category}/{row.purpose}", row.file)
 
 
 def _show(args: argparse.Namespace, data: OrganisedData, reviewed: Dataset, choices: Choices) -> None:
@@ -209,10 +282,11 @@ def _days(days: float | None) -> str:
 
 def _marked(rows: Iterator[Alternative], reviewed: Dataset) -> Iterator[Alternative]:
     """Mark the rows that are in use after choices."""
-    from esorex_bridge.datasets.dataset import files_of
+    from esorex_bridge.datasets.dataset import purposes
 
-    used = {file.name for file in files_of(reviewed)}
-    return (replace(row, used=row.file in used) for row in rows)
+    used = {(file.name, purpose) for file, served in purposes(reviewed).items() for purpose in served}
+    above = {(name, purpose.partition("/")[2]) for name, purpose in used}
+    return (replace(row, used=(row.file, row.purpose) in used | above) for row in rows)
 
 
 def alternatives(data: OrganisedData, dataset: Dataset) -> Iterator[Alternative]:
@@ -257,6 +331,7 @@ def _row(purpose: str, category: str, candidate: Candidate, used: bool, days: fl
         "settings agree",
         "-",
         str(grade),
+        tuple(frame.name for frame in frames),
     )
 
 
@@ -275,6 +350,7 @@ def _by_tree(data: OrganisedData, action: Action, purpose: str) -> Iterator[Alte
                 choice.days if choice.days < float("inf") else None,
                 "; ".join((choice.action.match or "-", *choice.disagreements)),
                 "yes" if choice.action.certified else "no",
+                members=tuple(file.name for file in choice.action.files),
             )
             yield from _by_tree(data, choice.action, f"{choice.action.name}/{purpose}")
     for file in action.statics:

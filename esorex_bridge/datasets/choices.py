@@ -5,7 +5,7 @@ The file is YAML, meant to be read by people:
     version: 1
     datasets:
       NACO.2016-03-02T00:30:00.076_tpl:
-        use: {CAL_DARK: NACO.2016-03-01T16:00:00.000}
+        use: {CAL_DARK/IMGJITOBJ: NACO.2016-03-01T16:00:00.000}
         drop: [NACO.2016-03-01T22:40:00.000]
         replace: {MASTER_IMG_FLAT: /data/my_flat.fits}
         parameters: {naco_img_dark: {nsamples: 50}}
@@ -13,14 +13,14 @@ The file is YAML, meant to be read by people:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, files_of, walk_actions
+from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, Purpose, files_of, purposes, walk_actions
 from esorex_bridge.errors import UserError
 from esorex_bridge.files import stem
 
@@ -34,6 +34,9 @@ MARK = "Chosen by you: "
 Makes = Callable[[Action], tuple[str, ...]]
 """Tells the categories of the products that an action makes."""
 
+Takes = Callable[[Action], tuple[str, ...]]
+"""Tells the categories of main files that go into the same run as those of an action."""
+
 
 class Choices(Struct, frozen=True):
     """What a user chose for one dataset.
@@ -41,7 +44,8 @@ class Choices(Struct, frozen=True):
     Parameters
     ----------
     use : tuple of (str, str)
-        (category, file): this file, with the group it belongs to, for that category.
+        (key, file): this file, with the group it belongs to. The key is `CATEGORY/PURPOSE`, the purpose being that of
+        the action that uses it (`CAL_DARK/FLAT/SCIENCE` is the dark of the flat); a category alone is for all purposes.
     drop : tuple of str
         Files not to be used.
     replace : tuple of (str, Path)
@@ -62,6 +66,10 @@ class Choices(Struct, frozen=True):
         """Return choices in which a file is used for a category, in place of an earlier choice."""
         kept = tuple(pair for pair in self.use if pair[0] != category)
         return replace(self, use=(*kept, (category, file)), drop=tuple(name for name in self.drop if name != file))
+
+    def without_drop(self, file: str) -> Choices:
+        """Return choices in which a file that was left out is used again."""
+        return replace(self, drop=tuple(name for name in self.drop if name != file))
 
     def with_drop(self, file: str) -> Choices:
         """Return choices in which a file is not used."""
@@ -150,8 +158,35 @@ def _by_recipe(parameters: Iterable[tuple[str, str, Value]]) -> dict[str, dict[s
     return found
 
 
+def split_key(key: str) -> tuple[str, Purpose | None]:
+    """Return category and purpose of a key; None for all purposes."""
+    category, _, purpose = key.partition("/")
+    return category, Purpose(purpose) if purpose else None
+
+
+def key_for(action: Action, category: str, takes: Takes = lambda action: ()) -> str:
+    """Return the key for a category nearest to the science: where it is used, or where it would be of use.
+
+    That is the action that has it already; else the one whose run takes it beside its own files (a flat beside an arc);
+    else the science itself.
+    """
+    walked = sorted(walk_actions(action), key=lambda pair: pair[1].count("/"))
+    having = (purpose for each, purpose in walked if not each.auxiliary and _has(each, category))
+    wanting = (purpose for each, purpose in walked if not each.auxiliary and category in takes(each))
+    return f"{category}/{next(having, None) or next(wanting, None) or action.name}"
+
+
+def _has(action: Action, category: str) -> bool:
+    used = any(category in _categories(child) for child in action.actions if not child.auxiliary)
+    return used or any(file.category == category for file in action.statics)
+
+
 def apply_choices(
-    dataset: Dataset, choices: Choices, others: Iterable[Action | DatasetFile] = (), makes: Makes = lambda action: ()
+    dataset: Dataset,
+    choices: Choices,
+    others: Iterable[Action | DatasetFile] = (),
+    makes: Makes = lambda action: (),
+    takes: Takes = lambda action: (),
 ) -> Dataset:
     """Return a dataset as the user wants it; each choice is told by a message of the science action.
 
@@ -165,19 +200,26 @@ def apply_choices(
         Groups and single files that are not in the dataset but could be used.
     makes : callable
         Tells what an action makes, for replacements of products.
+    takes : callable
+        Tells what the run of an action's files takes, for groups that are missing.
 
     Raises
     ------
     UserError
-        A choice names a file or a category that the dataset does not know.
+        If a choice names a file, a category or a purpose that the dataset does not know.
     """
     action = dataset.action
     offered = tuple(others)
     known = {file.name for file in files_of(dataset)}
     messages = []
-    for category, name in choices.use:
-        action = _using(action, category, _found(name, category, dataset.action, offered))
-        messages.append(f"{MARK}{name} for {category}")
+    for key, name in choices.use:
+        category, purpose = split_key(key)
+        chosen = _found(name, category, dataset.action, offered)
+        if purpose is None:
+            action = _using(action, category, chosen)
+        else:
+            action = _using_for(action, category, chosen, purpose, takes, dataset.name)
+        messages.append(f"{MARK}{name} for {key}")
     for name in choices.drop:
         if name not in known:
             raise UserError(f"{dataset.name} does not use {name}, so it cannot be dropped; see 'review {dataset.name}'")
@@ -189,7 +231,16 @@ def apply_choices(
     messages += (f"{MARK}{recipe}.{name} = {value}" for recipe, name, value in choices.parameters)
     named = (*(name for _, name in choices.use), *choices.drop, *(stem(path.name) for _, path in choices.replace))
     told = replace(action, messages=(*action.messages, *messages))
-    return replace(dataset, action=told, chosen=named, parameters=choices.parameters)
+    changed = replace(dataset, action=told, chosen=named, parameters=choices.parameters)
+    return replace(changed, dropped=tuple(_dropped(dataset, changed)))
+
+
+def _dropped(before: Dataset, after: Dataset) -> Iterator[tuple[DatasetFile, Purpose]]:
+    """Yield the files that choices took out, once each, with the first purpose that they had."""
+    kept = {file.name for file in files_of(after)}
+    for file, served in purposes(before).items():
+        if file.name not in kept:
+            yield file, served[0]
 
 
 def _found(name: str, category: str, top: Action, others: tuple[Action | DatasetFile, ...]) -> Action | DatasetFile:
@@ -222,6 +273,37 @@ def _using(action: Action, category: str, chosen: Action | DatasetFile) -> Actio
         same = category in _categories(child)
         children.append(chosen if same else _using(child, category, chosen))
     return replace(action, actions=tuple(dict.fromkeys(children)))
+
+
+def _using_for(
+    action: Action, category: str, chosen: Action | DatasetFile, purpose: Purpose, takes: Takes, dataset: str
+) -> Action:
+    """Put a group or file in place of those of its category in the action of one purpose, or add it there."""
+    names = tuple(reversed(purpose.split("/")))
+    if names[0] != action.name:
+        raise UserError(f"{dataset} has no purpose {purpose}; 'esorex-bridge review {dataset}' lists those there are")
+    if len(names) == 1:
+        return _with_chosen(action, category, chosen, takes)
+    below = Purpose("/".join(reversed(names[1:])))
+    matching = [child for child in action.actions if child.name == names[1]]
+    if not matching:
+        raise UserError(f"{dataset} has no purpose {purpose}; 'esorex-bridge review {dataset}' lists those there are")
+    changed = (
+        _using_for(child, category, chosen, below, takes, dataset) if child in matching else child
+        for child in action.actions
+    )
+    return replace(action, actions=tuple(dict.fromkeys(changed)))
+
+
+def _with_chosen(action: Action, category: str, chosen: Action | DatasetFile, takes: Takes) -> Action:
+    if isinstance(chosen, DatasetFile):
+        others = tuple(file for file in action.statics if file.category != category)
+        return replace(action, statics=(*others, chosen))
+    if not _has(action, category) and category in takes(action):
+        files = tuple(file for file in chosen.files if file.category == category)
+        return replace(action, files=tuple(dict.fromkeys((*action.files, *files))))
+    kept = tuple(child for child in action.actions if category not in _categories(child))
+    return replace(action, actions=tuple(dict.fromkeys((*kept, chosen))))
 
 
 def _without(action: Action, name: str) -> Action:

@@ -377,7 +377,13 @@ def with_choices(data: OrganisedData, dataset: Dataset, choices: Choices | None)
                 f"{path}, chosen as {category} for {dataset.name}, is not there; put it back, or take the "
                 f"choice back with 'esorex-bridge review {dataset.name} --reset'"
             )
-    return apply_choices(dataset, choices, other_offers(data, dataset), lambda action: made_by(data, dataset, action))
+    return apply_choices(
+        dataset,
+        choices,
+        other_offers(data, dataset),
+        lambda action: made_by(data, dataset, action),
+        lambda action: taken_by(data, dataset, action),
+    )
 
 
 def other_offers(data: OrganisedData, dataset: Dataset) -> tuple[Action | DatasetFile, ...]:
@@ -393,6 +399,21 @@ def other_offers(data: OrganisedData, dataset: Dataset) -> tuple[Action | Datase
     associator = known.associator
     groups = [associator.action(group) for group in known.groups if group not in known.targets]
     return (*groups, *(as_file(frame, frame.category) for frame in known.frames))
+
+
+def taken_by(data: OrganisedData, dataset: Dataset, action: Action) -> tuple[str, ...]:
+    """Return the categories of main files that go into the same run as those of an action."""
+    categories = {file.category for file in action.files}
+    return tuple(
+        dict.fromkeys(
+            category
+            for workflow in data.workflows
+            if dataset.instrument.upper() in map(str.upper, workflow.instruments)
+            for step in workflow.steps
+            if categories.intersection(step.main)
+            for category in step.main
+        )
+    )
 
 
 def made_by(data: OrganisedData, dataset: Dataset, action: Action) -> tuple[str, ...]:

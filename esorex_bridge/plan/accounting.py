@@ -156,3 +156,34 @@ def explain_file(plan: Plan, name: str) -> Iterator[str]:
         if unused.name == name:
             why = say(unused.reason, unused.detail)
             yield f"{plan.dataset}: not used ({unused.category} of {unused.purpose}): {why}"
+
+
+def compare_plans(old: Plan, new: Plan) -> Iterator[str]:
+    """Yield what differs between two plans of a dataset: steps that come and go, and what the others take."""
+    before, after = _by_place(old), _by_place(new)
+    for place, step in before.items():
+        if place not in after:
+            yield f"no longer made: {step.name} ({step.purpose})"
+    for place, step in after.items():
+        if place not in before:
+            yield f"now made: {step.name} ({step.purpose})"
+            continue
+        gone, come = _taken(before[place]) - _taken(step), _taken(step) - _taken(before[place])
+        if gone or come:
+            instead, earlier = (", ".join(sorted(names)) or "nothing" for names in (come, gone))
+            yield f"{step.name} takes {instead} in place of {earlier}"
+
+
+def _by_place(plan: Plan) -> dict[tuple[object, ...], Step]:
+    """Return steps by what they are and are for, those that are alike in both by their order."""
+    counts: Counter[tuple[object, ...]] = Counter()
+    found = {}
+    for step in plan.steps:
+        place = (step.actor, step.purpose, step.setup)
+        counts[place] += 1
+        found[(*place, counts[place])] = step
+    return found
+
+
+def _taken(step: Step) -> set[str]:
+    return {f"{entry.category} {entry.name if isinstance(entry, FileInput) else entry.step}" for entry in step.inputs}

@@ -246,7 +246,18 @@ def test_an_alternative_group_can_be_chosen_and_is_marked(command: Command, own:
     rows = command("review", FIRST, *options, "--use", "NACO.2016-03-01T16:10:00.076", "--for", "DARK").json
     used = {row["file"]: row["used"] for row in rows["alternatives"] if row["category"] == "DARK"}
     assert used == {"NACO.2016-03-01T16:00:00.076": False, "NACO.2016-03-01T16:10:00.076": True}
-    assert rows["choices"] == {"use": {"DARK": "NACO.2016-03-01T16:10:00.076"}}
+    assert rows["choices"] == {"use": {"DARK/IMGJITOBJ_SW": "NACO.2016-03-01T16:10:00.076"}}
+
+
+def test_a_choice_says_what_it_changes_and_one_of_no_use_is_refused(command: Command, own: Path) -> None:
+    options = ("--root", own, "--by", "calselector")
+    wrong = ("review", FIRST, *options, "--set", "naco_img_drak.nsamples=50")
+    refused = command(*wrong)
+    assert refused.code == 1 and "has no recipe naco_img_drak" in refused.err
+    told = command("review", FIRST, *options, "--drop", "NACO.2016-03-01T16:00:00.076")
+    assert told.code == 0 and "in place of" in told.err
+    assert command("review", FIRST, *options, "--undrop", "NACO.2016-03-01T16:00:00.076").code == 0
+    assert not (own / "choices.yaml").exists()
 
 
 def test_an_own_master_takes_the_place_of_the_flats_own_and_leaves_their_bad_pixels(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from esorex_bridge.datasets.choices import MARK, Choices, apply_choices, document_of, read_choices
+from esorex_bridge.datasets.choices import MARK, Choices, apply_choices, document_of, key_for, read_choices
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, files_of, walk_actions
 from esorex_bridge.definitions.oca.grammar import parse_expression, parse_rules
 from esorex_bridge.definitions.oca.supplement import Need, RecipeFacts, supplemented
@@ -51,6 +51,64 @@ def test_a_file_that_is_used_brings_its_group_and_sends_the_others_away() -> Non
 
 def test_a_group_that_was_not_in_the_dataset_can_be_used() -> None:
     assert names(apply_choices(science(bias(1)), Choices().with_use("BIAS", "bias9"), [bias(9)])) == {"sci", "bias9"}
+
+
+def dark(name: str) -> Action:
+    return Action("DARK", (file(name, "DARK"),))
+
+
+def with_darks() -> Dataset:
+    """Return science with a dark of its own, and a flat with another."""
+    return science(dark("mine"), Action("FLAT", (file("flat", "FLAT"),), actions=(dark("flats"),)))
+
+
+def places(dataset: Dataset) -> set[tuple[str, str]]:
+    return {(each.name, str(purpose)) for action, purpose in walk_actions(dataset.action) for each in action.files}
+
+
+def test_a_choice_for_one_purpose_leaves_the_others_alone() -> None:
+    key = key_for(with_darks().action, "DARK")
+    assert key == "DARK/SCI"
+    chosen = apply_choices(with_darks(), Choices().with_use(key, "new"), [dark("new")])
+    assert {("new", "DARK/SCI"), ("flats", "DARK/FLAT/SCI")} <= places(chosen)
+    assert [each.name for each, _ in chosen.dropped] == ["mine"]
+
+
+def test_the_dark_of_the_flat_can_be_chosen_by_its_purpose() -> None:
+    chosen = apply_choices(with_darks(), Choices().with_use("DARK/FLAT/SCI", "new"), [dark("new")])
+    assert {("mine", "DARK/SCI"), ("new", "DARK/FLAT/SCI")} <= places(chosen)
+
+
+def test_a_category_without_a_purpose_is_for_all_of_them() -> None:
+    chosen = apply_choices(with_darks(), Choices().with_use("DARK", "new"), [dark("new")])
+    assert {("new", "DARK/SCI"), ("new", "DARK/FLAT/SCI")} <= places(chosen)
+
+
+def test_a_group_that_is_missing_is_added_to_the_science() -> None:
+    lacking = science(bias(1))
+    chosen = apply_choices(lacking, Choices().with_use(key_for(lacking.action, "DARK"), "new"), [dark("new")])
+    assert ("new", "DARK/SCI") in places(chosen)
+
+
+def test_a_flat_that_is_missing_joins_the_arcs_that_its_recipe_takes_it_with() -> None:
+    def takes(action: Action) -> tuple[str, ...]:
+        return ("FLAT", "ARC") if action.name == "CAL" else ()
+
+    lacking = science(Action("CAL", (file("arc", "ARC"),), actions=(bias(1),)))
+    key = key_for(lacking.action, "FLAT", takes)
+    assert key == "FLAT/CAL/SCI"
+    flat = Action("FLAT", (file("flat", "FLAT"),))
+    chosen = apply_choices(lacking, Choices().with_use(key, "flat"), [flat], takes=takes)
+    assert {("arc", "CAL/SCI"), ("flat", "CAL/SCI")} <= places(chosen)
+
+
+def test_a_purpose_that_there_is_not_is_refused() -> None:
+    with pytest.raises(UserError, match="no purpose STD/SCI"):
+        apply_choices(with_darks(), Choices().with_use("DARK/STD/SCI", "new"), [dark("new")])
+
+
+def test_a_dropped_file_can_be_used_again() -> None:
+    assert Choices().with_drop("a").with_drop("b").without_drop("a") == Choices(drop=("b",))
 
 
 def test_a_static_can_be_exchanged_for_another() -> None:
