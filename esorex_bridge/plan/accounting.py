@@ -177,7 +177,7 @@ def compare_plans(old: Plan, new: Plan) -> Iterator[str]:
 def _by_place(plan: Plan) -> dict[tuple[object, ...], Step]:
     """Return steps by what they are and are for, those that are alike in both by their order."""
     counts: Counter[tuple[object, ...]] = Counter()
-    found = {}
+    found: dict[tuple[object, ...], Step] = {}
     for step in plan.steps:
         place = (step.actor, step.purpose, step.setup)
         counts[place] += 1
