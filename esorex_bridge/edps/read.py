@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import msgspec
 
 from esorex_bridge.definitions.edps.extras import EXTRAS_FILE
 from esorex_bridge.definitions.edps.package import Description, Package
+from esorex_bridge.disk.atomic import WriteError, write_whole
 from esorex_bridge.edps.process import PackageError, ask_child, refuse_failures
 from esorex_bridge.edps.sources import Sources
 
@@ -105,11 +107,6 @@ def _remembered(place: Path) -> Package | None:
 
 
 def _remember(place: Path, package: Package) -> None:
-    """Write a description beside and rename; a cache that cannot be written is none, and no error."""
-    beside = place.with_name(f"{place.name}.{os.getpid()}.part")
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_bytes(msgspec.json.encode(package))
-        beside.replace(place)
-    except OSError:
-        beside.unlink(missing_ok=True)
+    """Write a description; a cache that cannot be written is none, and no error."""
+    with suppress(WriteError):
+        write_whole(place, msgspec.json.encode(package).decode())

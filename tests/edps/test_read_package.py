@@ -449,3 +449,10 @@ def test_a_package_becomes_a_definition_with_validity_and_levels(tmp_path: Path)
     assert [(each.days, each.level) for each in bias.validity] == [((-1.0, 1.0), 0), ((-7.0, 7.0), 1)]
     assert (lamp.category, lamp.required) == ("MASTER_LAMP", False)
     assert dict(star.parameters) == {"toy.toy_star.kappa": "3.0", "toy.toy_star.clean": "TRUE"}
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
+    place = tmp_path / "no-folder"
+    place.write_text("a file")
+    sources = write_package(tmp_path, TOY)
+    assert read_package(sources, cache=place) == read_package(sources, cache=tmp_path / "cache")
