@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -456,3 +457,52 @@ def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
     place.write_text("a file")
     sources = write_package(tmp_path, TOY)
     assert read_package(sources, cache=place) == read_package(sources, cache=tmp_path / "cache")
+
+
+NAMES = (
+    "ClassificationRule, ClassifiedFitsFile, DataSource, File, FilterMode, FitsFile, INF, InvokerProvider, Job, "
+    "JobParameters, List, NEGATIVE_INF, ProductClassificationRule, ProductRenamer, RecipeInputs, "
+    "RecipeInvocationArguments, RecipeInvocationResult, RelativeTimeRange, ReportInput, Task, "
+    "alternative_associated_input, alternative_associated_inputs, alternative_association, associated_input, "
+    "classification_rule, copy_all, copy_upstream, data_source, get_parameter, match, match_rules, subworkflow, "
+    "task, SCIENCE, QC0, QC1_CALIB, CALCHECKER, IDP, ALL, science, qc0, qc1calib, calchecker, idp, "
+    "ONE_AND_HALF_HOURS, SAME_NIGHT, NEXT_DAY, ONE_DAY, IN_THE_PAST, UNLIMITED, QUARTERLY"
+)
+
+
+def test_all_names_of_the_language_are_known(tmp_path: Path) -> None:
+    package = read(tmp_path, f"from edps import {NAMES}\nfrom edps import *\n" + dedent(TOY))
+    assert package.description.not_understood == ()
+
+
+def test_objects_of_functions_can_be_made_and_old_rules_be_used(tmp_path: Path) -> None:
+    package = read(tmp_path, LAMP + """
+    from edps import (ClassificationRule, FitsFile, ProductClassificationRule, RecipeInputs, RecipeInvocationResult)
+    made = RecipeInvocationResult(return_code=0, output_files=[FitsFile(name="a", category="B")])
+    assert made.return_code == 0 and made.output_files[0].category == "B"
+    inputs = RecipeInputs(main_upstream_inputs=[], associated_upstream_inputs=[])
+    old = ClassificationRule("OLD", {"dpr.type": "OLD"})
+    product = ProductClassificationRule("PRODUCT")
+    assert old.classification == "OLD"
+    source = data_source().with_classification_rule(old).with_classification_rule(product).build()
+    """)  # fmt: skip
+    assert package.description.sources[-1].classes == ("OLD", "PRODUCT")
+
+
+def test_listed_tasks_and_modules_belong_to_a_workflow(tmp_path: Path) -> None:
+    others = {
+        "toy/__init__.py": "",
+        "toy/toy_flats.py": LAMP + """
+    flat = task("flat").with_recipe("toy_flat").with_main_input(lamps).build()
+    """,
+        "toy/toy_standards.py": LAMP + """
+    standard = task("standard").with_recipe("toy_standard").with_main_input(stars).build()
+    unused = task("unused").with_recipe("toy_unused").with_main_input(stars).build()
+    """,
+    }  # fmt: skip
+    package = read(tmp_path, LAMP + """
+    from . import toy_flats, toy_standards
+    __all__ = ["toy_flats"]
+    imported_tasks = [toy_standards.standard]
+    """, others)  # fmt: skip
+    assert sorted(task.name for task in package.description.tasks) == ["flat", "standard"]
