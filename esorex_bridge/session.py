@@ -222,7 +222,7 @@ class Session:
             return self.definitions.all()
         if self.edps is not None:
             return (self.edps.workflow,)
-        if not given.exists() and str(given) in self.definitions.paths:
+        if not given.is_file() and str(given) in self.definitions.paths:
             return (self.definitions.named(str(given)),)
         return (self.definitions.read(given),)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +17,9 @@ from reflex_actors.sof_json import SetOfFiles, read_sof
 if TYPE_CHECKING:
     from esorex_bridge.definitions.workflow import StepDefinition, Workflow
 
+NAMING = "HIERARCH.ESO.OBS.NAME,'_',HIERARCH.ESO.PRO.CATG"
+"""How ESO's workflows name end products."""
+
 ACTOR = Actor(
     "collect_products",
     "Gives end products their names and their place.",
@@ -23,7 +27,7 @@ ACTOR = Actor(
         Port("in_sof", "products", kind="sof", required=True),
         Port("end_products_dir", "default: reflex_end_products in the data root"),
         Port("timestamp", "names the folder of this run; default: now"),
-        Port("name", "keywords and 'texts', by commas", default="HIERARCH.ESO.OBS.NAME,'_',HIERARCH.ESO.PRO.CATG"),
+        Port("name", "keywords and 'texts', by commas", default=NAMING),
         Port("copy_mode", "copy or link", default="copy"),
         Port("exists_mode", "append_version, overwrite or stop", default="append_version"),
         Port("categories", "products to collect; default: what the dataset is for, or all"),
@@ -45,10 +49,11 @@ def work(inputs: Inputs) -> dict[str, Any]:
     from esorex_bridge.provenance.beside import store_above
     from esorex_bridge.run.delivery import delivery_rule, place_products, readme_entry, record_for_reflex
 
-    sof = _wanted(inputs, inputs.sof("in_sof"))
+    sof, idle = _wanted(inputs, inputs.sof("in_sof"))
     sof = replace(sof, dataset=sof.dataset or _dataset(inputs).dataset)
+    notes = _notes(inputs, idle)
     if not sof.files:
-        message = f"{sof.dataset}: no products\n{_notes(inputs)}"
+        message = f"{sof.dataset}: no products\n{notes}"
         _append(_stage(inputs, sof) / "README", message)
         return {"message": message.rstrip(), "out_sof": sof}
     place = _place(inputs, sof)
@@ -61,26 +66,29 @@ def work(inputs: Inputs) -> dict[str, Any]:
     database = Path(given) if given else _database_of_product(Path(sof.files[0].name))
     if database is not None:
         record_for_reflex(database, sof.dataset, delivered, datetime.now())
-    message = readme_entry(place, sof.dataset, (each.target.name for each in delivered)) + _notes(inputs)
-    _append(place.parent / "README", _notes(inputs))
+    message = readme_entry(place, sof.dataset, (each.target.name for each in delivered)) + notes
+    _append(place.parent / "README", notes)
     return {"out_sof": sof.with_files(files), "end_dir": str(place), "message": message}
 
 
-def _wanted(inputs: Inputs, products: SetOfFiles) -> SetOfFiles:
-    """Return the products to deliver."""
+def _wanted(inputs: Inputs, products: SetOfFiles) -> tuple[SetOfFiles, tuple[str, ...]]:
+    """Return the products to deliver, and the recipes that the dataset is for and that made nothing."""
     words, dataset = inputs.text("categories").replace(",", " ").split(), _dataset(inputs)
     if words:
-        return products.with_files(file for file in products.files if file.category in words)
+        return products.with_files(file for file in products.files if file.category in words), ()
     if not inputs.text("workflow") or not dataset.files:
-        return products
+        return products, ()
     from reflex_actors.definitions import definition_named
 
     steps = target_steps(definition_named(inputs.text("workflow")), dataset)
     categories = {category for step in steps for category in step.products}
     names = {step.name for step in steps}
-    return products.with_files(
+    wanted = products.with_files(
         file for file in products.files if file.category in categories or _actor(Path(file.name)) in names
     )
+    made = {each for file in wanted.files for each in (file.category, _actor(Path(file.name)))}
+    needed = (step for step in steps if not step.always)
+    return wanted, tuple(step.recipe for step in needed if made.isdisjoint((step.name, *step.products)))
 
 
 def _actor(product: Path) -> str:
@@ -114,8 +122,11 @@ def _is_own(purpose: str) -> bool:
     return len({re.sub(r"\..*$", "", section) for section in purpose.split("/")}) == 1
 
 
-def _notes(inputs: Inputs) -> str:
-    return "".join(f"  {line.strip()}\n" for line in inputs.text("messages").splitlines() if line.strip())
+def _notes(inputs: Inputs, idle: Iterable[str] = ()) -> str:
+    """Return what was left out on the way, and which recipes made nothing, as lines of the README."""
+    said = [line.strip() for line in inputs.text("messages").splitlines() if line.strip()]
+    said += (f"{recipe} made no products: it failed, or lacked what it needs; its log says more" for recipe in idle)
+    return "".join(f"  {line}\n" for line in said)
 
 
 def _append(path: Path, text: str) -> None:

@@ -172,6 +172,7 @@ def close_dataset(workflow: str, with_messages: bool = False) -> Entity:
         placed(constant("Time", "$GLOBAL_TIMESTAMP"), 1, 2),
         placed(constant("Workflow", workflow), 1, 5),
         placed(constant("Database", "$BOOKKEEPING_DB"), 1, 6),
+        placed(constant("Names", "$RenameKeywords"), 1, 7),
         placed(python_actor("Collect Products", collect_products.ACTOR), 2, 1),
         placed(joined("Message", ": "), 3, 1),
         placed(display("Finished Datasets", "Finished Datasets"), 4, 1),
@@ -182,7 +183,7 @@ def close_dataset(workflow: str, with_messages: bool = False) -> Entity:
             actor("Comparator", "ptolemy.actor.lib.logic.Comparator", (comparison, parameter("tolerance", "0.0"))), 3, 3
         ),
     )
-    constants = ("End Products Dir", "Time", "Selected", "Workflow", "Database")
+    constants = ("End Products Dir", "Time", "Selected", "Workflow", "Database", "Names")
     triggered = (*(f"{name}.trigger" for name in constants), "Counter.increment")
     wires = (
         ("final_files", "Collect Products.in_sof", *triggered),
@@ -192,6 +193,7 @@ def close_dataset(workflow: str, with_messages: bool = False) -> Entity:
         ("dataset", "Collect Products.dataset"),
         ("Workflow.output", "Collect Products.workflow"),
         ("Database.output", "Collect Products.bookkeeping_db"),
+        ("Names.output", "Collect Products.name"),
         *((("messages", "Collect Products.messages"),) if with_messages else ()),
         ("Collect Products.message", "Message.parts"),
         ("Message.whole", "Finished Datasets.input"),
@@ -253,6 +255,7 @@ def global_parameters(name: str, actors: str) -> tuple[tuple[str, tuple[tuple[Pr
         (text("RecipeFailureMode", "Ask"), "when a recipe fails: Ask, Continue or Stop"),
         (text("ReviewAssociations", "false"), "true: choose among calibrations before anything is reduced"),
         (text("GlobalPlotInteractivity", "true"), "true: show products and parameters of the steps that can be tuned"),
+        (text("RenameKeywords", collect_products.NAMING), "what end products are called: keywords and 'texts'"),
         (text("ProductExplorerMode", "Triggered"), "Triggered, Enabled or Disabled"),
     )
     auxiliary = (

@@ -10,6 +10,7 @@ import pytest
 
 from esorex_bridge.datasets.dataset import Action, Dataset
 from esorex_bridge.definitions.folders import read_workflow, workflow_folder
+from esorex_bridge.session import Session, Settings
 from reflex_actors.actors.collect_products import target_steps, work
 from reflex_actors.actors.organise_datasets import of_workflow
 from reflex_actors.definitions import definition_named
@@ -107,3 +108,20 @@ def test_datasets_of_other_instruments_are_left_alone_and_their_workflow_is_name
     assert [each.name for each in own] == ["a"]
     assert said == ("b is left alone: it is of HAWKI, which hawki takes",)
     assert of_workflow(both, ()) == (both, ())
+
+
+def test_a_recipe_that_made_nothing_of_what_the_dataset_is_for_is_named(tmp_path: Path) -> None:
+    dark = made(tmp_path, "nobody_1", "SOMETHING")
+    given = {"in_sof": SetOfFiles("night", dark), "dataset": dataset("IM_OBS_CHO_NOD_JIT"), "workflow": "visir"}
+    answer = work(Inputs({**given, "end_products_dir": str(tmp_path / "end"), "timestamp": "t"}))
+    assert "visir_old_img_combine made no products" in answer["message"]
+    assert "visir_old_img_combine made no products" in (tmp_path / "end" / "t" / "README").read_text()
+
+
+def test_a_folder_with_the_name_of_a_workflow_is_not_taken_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "naco").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with Session(Settings(tmp_path, workflow=Path("naco"))) as session:
+        assert [each.name for each in session.workflows] == ["naco"]
