@@ -184,7 +184,7 @@ class JobPlanner:
             settings=settings,
             products=self._products(job),
             purpose=purpose,
-            setup=tuple((name, str(value)) for name, value in job.dynamic.items()),
+            setup=tuple(_answers(job)),
             gaps=tuple((*job.missing, *self._not_made(job))),
             warnings=job.warnings,
             threads=threads,
@@ -256,6 +256,15 @@ class JobPlanner:
         for category in given.keep:
             tag = given.renamed.get(category, category)
             yield ProductInput(step, category, tag, optional=category not in given.expected)
+
+
+def _answers(job: Job) -> Iterator[tuple[str, str]]:
+    """Yield what the package's functions said of a job: dynamic parameters, then conditions of its inputs."""
+    for name, value in job.dynamic.items():
+        yield name, str(value)
+    for name, holds in job.answers.items():
+        if name not in job.dynamic:
+            yield name, "yes" if holds else "no"
 
 
 def _lacking(job: Job) -> Iterator[str]:

@@ -204,7 +204,7 @@ def test_functions_of_the_package_are_asked_and_their_answers_recorded(tmp_path:
     jobs = plan(tmp_path, CALLED, files, parameters=USE)
     (star,) = jobs.jobs
     assert star.dynamic == {"colour": "KsSTAR"}
-    assert star.parameters == {"toy.toy_star.n": "2"}
+    assert star.parameters == {"toy.toy_star.n": "2"} and star.answers == {"is_red": False}
     assert sof(jobs, star) == ["s1 STAR", "b2 BIAS"] and star.inputs[0].level == 2
     (told,) = [text for text in jobs.messages if "broken" in text]
     assert "broken (toy_wkf.py:" in told and "TypeError" in told and "taken as no" in told

@@ -301,7 +301,7 @@ class Association(Struct, frozen=True):
 
 
 class Job(Struct, frozen=True):
-    """A job as the child process plans it."""
+    """A job as the child process plans it; `answers` are those of the conditions of its inputs, by function."""
 
     job: int
     task: str
@@ -317,6 +317,7 @@ class Job(Struct, frozen=True):
     complete: bool
     missing: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    answers: dict[str, bool] = {}
 
 
 class Jobs(Struct, frozen=True):

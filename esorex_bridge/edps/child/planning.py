@@ -38,6 +38,7 @@ class PlannedJob:
         self.missing: list[str] = []
         self.warnings: list[str] = []
         self.dynamic: dict[str, Any] = {}
+        self.answers: dict[str, bool] = {}
         self.computed: dict[str, Any] = {}
         self.dropped: set[str] = set()
         self.number = 0
@@ -156,9 +157,7 @@ class Planner:
 
     def _associate(self, job: PlannedJob, given: AssociatedInput | Alternatives, parameters: JobParameters) -> None:
         branches = given.branches if isinstance(given, Alternatives) else [given]
-        left = [
-            branch for branch in branches if branch.condition is None or self.calls.holds(branch.condition, parameters)
-        ]
+        left = [branch for branch in branches if self._exists(job, branch, parameters)]
         if len(left) > 1 and self.preference.startswith("master"):
             self.calls.say("masters are preferred within each branch of alternatives, not across branches")
         found = self._first(job, left, given.sort_keys if isinstance(given, Alternatives) else [])
@@ -171,6 +170,13 @@ class Planner:
             job.missing.append(f"needs {_lacking(left)}: nothing fits")
         elif left:
             job.warnings.append(f"made without {_lacking(left)}")
+
+    def _exists(self, job: PlannedJob, branch: AssociatedInput, parameters: JobParameters) -> bool:
+        if branch.condition is None:
+            return True
+        answer = self.calls.holds(branch.condition, parameters)
+        job.answers[str(getattr(branch.condition, "__name__", "condition"))] = answer
+        return answer
 
     def _first(self, job: PlannedJob, branches: list[AssociatedInput], sort_keys: list[str]) -> Input | None:
         for incomplete in (False, True) if self.take_incomplete else (False,):
@@ -300,6 +306,7 @@ class Planner:
             "inputs": [self._input(job, given, keeps) for given in job.inputs],
             "parameters": {str(name): str(value) for name, value in job.computed.items()},
             "dynamic": {name: _text(value) for name, value in job.dynamic.items()},
+            "answers": job.answers,
             "complete": job.complete,
             "missing": job.missing,
             "warnings": job.warnings,
