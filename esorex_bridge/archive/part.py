@@ -6,7 +6,6 @@ can continue them. The lock keeps two runs from writing one part.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import stat
@@ -20,6 +19,7 @@ from msgspec import Struct
 from esorex_bridge.archive.transfer import Begin, Partial
 from esorex_bridge.disk.stamp import settled_stamp, stamp_after
 from esorex_bridge.errors import DataError
+from esorex_bridge.workspace.locks import try_lock
 
 VERSION = 1
 
@@ -138,9 +138,7 @@ def locked_part(folder: Path, name: str, wait: Callable[[], None]) -> Iterator[P
     waited = False
     while True:
         stream = open_beside(path, os.O_RDWR | os.O_APPEND)
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not try_lock(stream):
             stream.close()
             waited = True
             wait()

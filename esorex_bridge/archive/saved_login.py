@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from esorex_bridge.archive.auth import Credentials, find_credentials
+from esorex_bridge.disk.atomic import WriteError, write_whole
 from esorex_bridge.errors import UserError
 
 _VERSION = 1
@@ -32,13 +33,11 @@ def remembered_user(environment: Mapping[str, str]) -> str | None:
 def remember_user(environment: Mapping[str, str], user: str) -> None:
     """Remember the user (never the password) for later commands."""
     path = _login_file(environment)
-    part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        part.write_text(json.dumps({"version": _VERSION, "user": user}) + "\n", "utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}; set ESO_USERNAME instead") from error
+        write_whole(path, json.dumps({"version": _VERSION, "user": user}) + "\n")
+    except (OSError, WriteError) as error:
+        raise UserError(f"{path} cannot be written; set ESO_USERNAME instead") from error
 
 
 def forget_user(environment: Mapping[str, str]) -> None:

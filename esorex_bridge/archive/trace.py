@@ -22,6 +22,7 @@ import requests
 from msgspec import Struct
 
 from esorex_bridge.archive.services import Services
+from esorex_bridge.disk.atomic import write_bytes_whole
 from esorex_bridge.errors import DataError
 from esorex_bridge.values import plain
 from esorex_bridge.version import __version__
@@ -196,9 +197,7 @@ class Trace:
         with self._lock:
             self._written.add(path)
         if not path.exists():
-            part = path.with_name(f"{path.name}.{threading.get_ident()}.part")
-            part.write_bytes(content)
-            part.replace(path)
+            write_bytes_whole(path, content)
 
     def _write(self, document: Mapping[str, Any]) -> None:
         with self._lock:

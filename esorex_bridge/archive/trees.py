@@ -11,9 +11,9 @@ from pathlib import Path
 from msgspec import Struct
 
 from esorex_bridge.archive.calselector import AssociationReply, Outcome, reply_of_tree
-from esorex_bridge.archive.part import open_beside
 from esorex_bridge.datasets.association import AssociationTree, Mode
 from esorex_bridge.datasets.xml import UnreadableTreeError
+from esorex_bridge.disk.atomic import write_bytes_whole
 from esorex_bridge.errors import DataError
 from esorex_bridge.values import plain
 from esorex_bridge.workspace.tree_files import read_tree_file
@@ -143,12 +143,8 @@ def _kept_reply(path: Path, noted: TreeRequest, mode: Mode) -> AssociationReply 
 
 def _save(reply: AssociationReply, folder: Path, now: datetime) -> Path:
     assert reply.file_name is not None
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / reply.file_name
-    part = path.with_name(path.name + ".part")
-    with open_beside(part, os.O_WRONLY | os.O_TRUNC) as stream:
-        stream.write(reply.document)
-    part.replace(path)
+    write_bytes_whole(path, reply.document)
     line = plain(
         TreeRequest(path.name, reply.asked, reply.requested, now.astimezone(UTC).isoformat(timespec="seconds"))
     )

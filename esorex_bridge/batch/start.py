@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import time
 from collections.abc import Iterator
@@ -29,7 +28,7 @@ from esorex_bridge.run.executor import Executor
 from esorex_bridge.session import Session, Settings
 from esorex_bridge.values import plain
 from esorex_bridge.workspace.folders import Workspace
-from esorex_bridge.workspace.locks import is_locked
+from esorex_bridge.workspace.locks import is_locked, try_lock
 
 Engine = Literal["local", "parsl", "slurm"]
 ENGINES: tuple[Engine, ...] = ("local", "parsl", "slurm")
@@ -233,16 +232,14 @@ def sole_driver(folder: BatchFolder) -> Iterator[None]:
     """
     folder.about()
     with folder.lock.open("wb") as stream:
-        for attempt in range(1, _LOCK_TRIES + 1):
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if attempt == _LOCK_TRIES:
-                    raise UserError(
-                        f"the batch '{folder.name}' is being run; 'esorex-bridge batch status {folder.name}' shows it"
-                    ) from None
-                time.sleep(_LOCK_PAUSE_S)
+        tries = 1
+        while not try_lock(stream):
+            if tries == _LOCK_TRIES:
+                raise UserError(
+                    f"the batch '{folder.name}' is being run; 'esorex-bridge batch status {folder.name}' shows it"
+                )
+            tries += 1
+            time.sleep(_LOCK_PAUSE_S)
         yield
 
 

@@ -25,7 +25,8 @@ def written_whole(target: Path) -> Iterator[Path]:
     WriteError
         If the system refuses.
     """
-    part = target.with_name(f".{target.name}.{os.getpid()}-{threading.get_ident()}.part")
+    # Host, process and thread are in the name: two workers may write one file, also from two machines.
+    part = target.with_name(f".{target.name}.{os.uname().nodename}-{os.getpid()}-{threading.get_ident()}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield part
@@ -50,6 +51,12 @@ def write_whole(target: Path, text: str) -> None:
     """Write a text file; errors as `written_whole`."""
     with written_whole(target) as part:
         part.write_text(text, encoding="utf-8")
+
+
+def write_bytes_whole(target: Path, data: bytes) -> None:
+    """Write a file; errors as `written_whole`."""
+    with written_whole(target) as part:
+        part.write_bytes(data)
 
 
 def copy_whole(source: Path, target: Path) -> None:

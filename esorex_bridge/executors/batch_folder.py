@@ -23,6 +23,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from esorex_bridge.disk.atomic import write_whole
 from esorex_bridge.errors import UserError
 from esorex_bridge.executors.task import Task, read_task
 from esorex_bridge.reuse.key import StepKey
@@ -67,7 +68,7 @@ class BatchFolder(Struct, frozen=True):
     def begin(self, about: dict[str, Any]) -> None:
         """Write down what was asked for."""
         self.path.mkdir(parents=True, exist_ok=True)
-        _write(self.path / "batch.json", json.dumps({"version": VERSION, **about}, indent=2, default=str) + "\n")
+        write_whole(self.path / "batch.json", json.dumps({"version": VERSION, **about}, indent=2, default=str) + "\n")
 
     def about(self) -> dict[str, Any]:
         """Return what was asked for.
@@ -100,7 +101,7 @@ class BatchFolder(Struct, frozen=True):
 
     def write_task(self, task: Task) -> None:
         """Write a task down."""
-        _write(self.task_path(task.key), task.document())
+        write_whole(self.task_path(task.key), task.document())
 
     def task(self, key: StepKey) -> Task:
         """Return a task; errors as `read_task`, and UserError where there is none."""
@@ -112,7 +113,7 @@ class BatchFolder(Struct, frozen=True):
 
     def write_result(self, result: Result) -> None:
         """Write down what came of a task, whole or not at all."""
-        _write(self.result_path(result.key), result.document())
+        write_whole(self.result_path(result.key), result.document())
 
     def result(self, key: StepKey) -> Result | None:
         """Return what came of a task; None where that is not known."""
@@ -172,14 +173,3 @@ def batches(folder: Path) -> tuple[BatchFolder, ...]:
     """Return the batches of a folder, the latest last."""
     found = sorted(folder.glob("*/batch.json"), key=lambda path: path.stat().st_mtime)
     return tuple(BatchFolder(path.parent) for path in found)
-
-
-def _write(path: Path, text: str) -> None:
-    # The process is in the name, because two workers may write one result: a lost one that lives, and its successor.
-    part = path.with_name(f".{path.name}.{os.uname().nodename}.{os.getpid()}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
-    part.replace(path)

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from esorex_bridge.disk.atomic import WriteError, write_whole
 from esorex_bridge.disk.stamp import steady_stamp
 from esorex_bridge.fits.card import Value
 
@@ -72,7 +73,7 @@ class HeaderCache:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._write(lines)
-        except OSError:
+        except (OSError, WriteError):
             return
         self._fresh = {}
         self._load()
@@ -89,11 +90,9 @@ class HeaderCache:
             os.close(descriptor)
 
     def _rewrite(self, lines: list[str]) -> None:
-        beside = self._path.with_name(f"{self._path.name}.{os.getpid()}")
         lists = [json.dumps(["keys", number, *keys]) for keys, number in self._lists.items()]
         known = [json.dumps(entry) for path, entry in self._entries.items() if path not in self._fresh]
-        beside.write_text("\n".join([_FIRST_LINE, *lists, *known, *lines, ""]), encoding="utf-8")
-        beside.replace(self._path)
+        write_whole(self._path, "\n".join([_FIRST_LINE, *lists, *known, *lines, ""]))
 
     def _load(self) -> None:
         self._lists, self._entries, self._suiting = {}, {}, {}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from esorex_bridge.disk.atomic import write_whole
 from esorex_bridge.errors import UserError
 
 if TYPE_CHECKING:
@@ -45,7 +46,5 @@ def write_choices_file(root: Path, choices: Mapping[str, Choices]) -> None:
     if not any(choices.values()):
         path.unlink(missing_ok=True)
         return
-    beside = path.with_name(f".{path.name}.new")
     text = yaml.safe_dump(document_of(choices), sort_keys=False, allow_unicode=True)
-    beside.write_text("# Choices made with 'esorex-bridge review'; applied by every run.\n" + text, encoding="utf-8")
-    beside.replace(path)
+    write_whole(path, f"# Choices made with 'esorex-bridge review'; applied by every run.\n{text}")

@@ -11,7 +11,7 @@ import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from esorex_bridge.errors import UserError
 
@@ -21,11 +21,16 @@ def is_locked(path: Path) -> bool:
     if not path.exists():
         return False
     with path.open("rb") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+        return not try_lock(stream)
+
+
+def try_lock(stream: IO[bytes]) -> bool:
+    """Take the lock of an open file until it is closed, and return whether that was to be had at once."""
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 class LockError(UserError):

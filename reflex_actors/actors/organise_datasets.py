@@ -100,12 +100,11 @@ def _with_trees(folder: Path) -> Path:
     Reflex's CalSelector mode looks for one tree a science file; ours have the mode in their names.
     """
     from esorex_bridge.archive.trees import saved_trees
+    from esorex_bridge.disk.atomic import copy_whole
 
     for saved in saved_trees(folder):
         for file in saved.tree.root.files:
             place = folder / f"{file.name}.xml"
             if not place.exists():
-                part = place.with_name(f".{place.name}.part")
-                part.write_bytes(saved.path.read_bytes())
-                part.replace(place)
+                copy_whole(saved.path, place)
     return folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -60,6 +61,30 @@ def trees() -> dict[str, tuple[Path, ast.Module]]:
         name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
         found[name] = path, ast.parse(path.read_text(encoding="utf-8"))
     return found
+
+
+PYTHON_ALONE = frozenset({"reflex_actors/protocol.py", "reflex_actors/verb.py", "reflex_actors/install.py"})
+"""Parts of the actors that run on any Python, without the package."""
+
+STARTS_FAST = frozenset(f"esorex_bridge/lazy/{name}.py" for name in ("lazy_store", "recording", "replay"))
+"""Parts of `esorex-lazy` that must not load the rest: its hits take some milliseconds."""
+
+RENAMES = r"\bos\.(?:replace|rename)\(|\b(?:part|beside|waiting|file)\.(?:replace|rename)\("
+RENAMING = (
+    # A download and what is unpacked of it grow for long, and take their place when they were verified; a run's
+    # products, and a crate, take theirs as a folder.
+    {
+        "esorex_bridge/disk/atomic.py",
+        "esorex_bridge/archive/part.py",
+        "esorex_bridge/archive/unpack.py",
+        "esorex_bridge/archive/breakpoints.py",
+        "esorex_bridge/workspace/folders.py",
+        "esorex_bridge/provenance/export.py",
+    }
+    | STARTS_FAST
+    | PYTHON_ALONE
+)
+"""Modules that rename what they wrote beside its place."""
 
 
 def imports_of(module: str) -> set[str]:
@@ -140,8 +165,6 @@ MECHANISMS = {
     "flock": {
         "esorex_bridge/workspace/locks.py",
         "esorex_bridge/lazy/lazy_store.py",  # which loads nothing that it can do without
-        "esorex_bridge/archive/part.py",  # a lock on the file itself, which is renamed while it is held
-        "esorex_bridge/batch/start.py",  # held from one process to another
     },
     "st_ctime_ns": {"esorex_bridge/disk/stamp.py"},
     "file_digest": {"esorex_bridge/disk/digest.py"},
@@ -158,3 +181,8 @@ def test_each_mechanism_stands_once(word: str) -> None:
         if isinstance(node, ast.Attribute) and node.attr == word
     }
     assert found <= MECHANISMS[word]
+
+
+def test_files_are_renamed_into_place_in_one_module() -> None:
+    files = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path, _ in trees().values()}
+    assert {file for file, text in files.items() if re.search(RENAMES, text)} <= RENAMING
