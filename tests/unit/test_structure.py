@@ -63,7 +63,7 @@ def trees() -> dict[str, tuple[Path, ast.Module]]:
     return found
 
 
-PYTHON_ALONE = frozenset({"reflex_actors/protocol.py", "reflex_actors/verb.py", "reflex_actors/install.py"})
+PYTHON_ALONE = frozenset(f"reflex_actors/{name}.py" for name in ("protocol", "verb", "install", "rc_file"))
 """Parts of the actors that run on any Python, without the package."""
 
 STARTS_FAST = frozenset(f"esorex_bridge/lazy/{name}.py" for name in ("lazy_store", "recording", "replay"))
