@@ -179,6 +179,9 @@ def _row(dataset: Dataset) -> tuple[object, ...]:
         if not key.startswith(("OBS.", "TPL.")) and value != "UNDEFINED"
     ]
     messages = dict.fromkeys(text for action, _ in walk_actions(dataset.action) for text in action.messages)
+    extended = sorted({action.name for action, _ in walk_actions(dataset.action) if action.match == "extended"})
+    if extended:
+        messages[f"of the extended calibration plan: {', '.join(extended)}"] = None
     return (
         dataset.name,
         known.get("OBS.TARG.NAME", "-"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from esorex_bridge.definitions.oca.classify import CATEGORY_KEYWORDS
@@ -33,8 +34,24 @@ COLUMNS = {
 }
 """Columns of the archive's table `dbo.raw` that hold a keyword of the header."""
 
+PATHS = (
+    (re.compile(r"^INS\d?\.(FILT|OPTI)\w*\.(NAME|ID)$"), "filter_path"),
+    (re.compile(r"^INS\d?\.GRAT\w*\.(NAME|ID)$"), "grat_path"),
+    (re.compile(r"^INS\d?\.GRIS\w*\.(NAME|ID)$"), "gris_path"),
+    (re.compile(r"^INS\d?\.SLIT\w*\.(NAME|ID)$"), "slit_path"),
+)
+"""Columns that hold the names of all filters, gratings, grisms or slits in the light's way, in one text."""
 
-def query_for(category: str, rules: Rules, group: Group, days: float = 7.0, limit: int = 500) -> str | None:
+NOTHING_THERE = frozenset({"", "EMPTY", "OPEN", "FREE", "CLEAR", "NONE", "OUT"})
+"""What a wheel says where nothing is in the light's way; such a name is in no path."""
+
+SETTING_COLUMNS = ("filter_path", "grat_path", "gris_path", "slit_path", "det_dit", "det_ndit", "ins_mode")
+"""What is asked for of every row, so that one of another setting can be told."""
+
+
+def query_for(
+    category: str, rules: Rules, group: Group, days: float = 7.0, limit: int = 500, trigger: Frame | None = None
+) -> str | None:
     """Return the ADQL query for raw files that would be classified as a category and suit a group.
 
     Parameters
@@ -49,6 +66,8 @@ def query_for(category: str, rules: Rules, group: Group, days: float = 7.0, limi
         Longest time from the group.
     limit : int
         Most rows.
+    trigger : Frame, optional
+        Of the group: whose setting must agree; the first by default.
 
     Returns
     -------
@@ -59,13 +78,35 @@ def query_for(category: str, rules: Rules, group: Group, days: float = 7.0, limi
     tests = [test for raw in raws if (test := _classified_as(raw, rules)) is not None]
     if not tests:
         return None
-    conditions = [f"instrument = {_quoted(_archive_name(group.trigger))}", _joined(tests, "OR")]
-    conditions += _agreeing(category, raws, group)
-    if group.trigger.time < float("inf"):
-        time = group.trigger.time
+    first = trigger or group.trigger
+    conditions = [f"instrument = {_quoted(_archive_name(first))}", _joined(tests, "OR")]
+    conditions += _agreeing(category, raws, group, first)
+    if first.time < float("inf"):
+        time = first.time
         conditions.append(f"mjd_obs BETWEEN {time - days:.5f} AND {time + days:.5f}")
     where = " AND ".join(conditions)
-    return f"SELECT TOP {limit} dp_id, mjd_obs, tpl_start, dp_type FROM dbo.raw WHERE {where} ORDER BY mjd_obs"
+    columns = ", ".join(("dp_id", "mjd_obs", "tpl_start", "dp_type", *SETTING_COLUMNS))
+    return f"SELECT TOP {limit} {columns} FROM dbo.raw WHERE {where} ORDER BY mjd_obs"
+
+
+def wanted_paths(category: str, rules: Rules, group: Group, trigger: Frame) -> tuple[tuple[str, str], ...]:
+    """Return (column, name) for each filter, grating, grism or slit that must agree with the group."""
+    raws = list(raw_categories(category, rules))
+    selections = [selection for selection in group.action.selections if selection.category in (category, *raws)]
+    found: dict[tuple[str, str], None] = {}
+    for selection in selections:
+        for name in dict.fromkeys(keyword.name for keyword in keywords_in(selection.condition) if keyword.of_input):
+            value = str(trigger.keywords.get(name) or "").strip()
+            column = next((column for pattern, column in PATHS if pattern.search(name)), None)
+            if column is not None and value.upper() not in NOTHING_THERE:
+                found[column, value] = None
+    return tuple(found)
+
+
+def is_in_path(path: object, name: str) -> bool:
+    """Tell whether a path names something; one that says nothing does not speak against it."""
+    text = str(path or "").strip()
+    return not text or name.upper() in (word.upper() for word in re.split(r"[,;/|\s]+", text)) or text == name
 
 
 def _archive_name(frame: Frame) -> str:
@@ -144,10 +185,10 @@ def _adql(condition: Expression) -> str | None:
 _SIGNS = {"==": "=", "!=": "<>"}
 
 
-def _agreeing(category: str, raws: list[str], group: Group) -> list[str]:
+def _agreeing(category: str, raws: list[str], group: Group, trigger: Frame) -> list[str]:
     """Return what must agree with the group, as far as the table has columns for it."""
     selections = [selection for selection in group.action.selections if selection.category in (category, *raws)]
-    return list(dict.fromkeys(text for selection in selections for text in _agreements(selection, group.trigger)))
+    return list(dict.fromkeys(text for selection in selections for text in _agreements(selection, trigger)))
 
 
 def _agreements(selection: Selection, trigger: Frame) -> Iterator[str]:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile
 from esorex_bridge.definitions.oca.classify import Classified
 from esorex_bridge.files import is_dp_id
-from esorex_bridge.organise.adql import query_for, raw_categories
+from esorex_bridge.organise.adql import is_in_path, query_for, raw_categories, wanted_paths
 from esorex_bridge.organise.breakpoints import Breakpoint, separating
 from esorex_bridge.organise.frames import Frame
 from esorex_bridge.organise.grouping import Group
@@ -35,12 +35,18 @@ class Gap(Struct, frozen=True):
         Of the raw files that it is, or is made from.
     query : str
         The ADQL that finds such raw files.
+    trigger : Frame
+        Of the group: the first frame of the setting that misses it.
+    paths : tuple of (str, str)
+        Columns of the archive with the filters, gratings, grisms and slits that must be in them.
     """
 
     group: Group
     category: str
     raw_category: str
     query: str
+    trigger: Frame
+    paths: tuple[tuple[str, str], ...] = ()
 
 
 def gaps_of(dataset: Dataset, organised: Organised, days: float) -> tuple[Gap, ...]:
@@ -67,12 +73,21 @@ def gaps_of(dataset: Dataset, organised: Organised, days: float) -> tuple[Gap, .
         for selection in group.action.selections:
             chosen = organised.associator.choose(group, selection)
             waiting += [candidate.maker for candidate in chosen.taken if candidate.maker is not None]
-            query = None if chosen.is_enough else query_for(selection.category, organised.rules, group, days)
-            if query is not None:
-                found.append(
-                    Gap(group, selection.category, raw_categories(selection.category, organised.rules)[0], query)
-                )
+            found += [
+                gap
+                for trigger in chosen.lacking
+                if (gap := _gap(group, trigger, selection.category, organised, days)) is not None
+            ]
     return tuple(found)
+
+
+def _gap(group: Group, trigger: Frame, category: str, organised: Organised, days: float) -> Gap | None:
+    rules = organised.rules
+    query = query_for(category, rules, group, days, trigger=trigger)
+    if query is None:
+        return None
+    paths = wanted_paths(category, rules, group, trigger)
+    return Gap(group, category, raw_categories(category, rules)[0], query, trigger, paths)
 
 
 def filled_from_archive(
@@ -80,7 +95,8 @@ def filled_from_archive(
 ) -> Dataset:
     """Return a dataset whose gaps are filled by files of the archive that are not on this machine yet.
 
-    Of the files found the template nearest in time is taken, on the same side of all breakpoints. The dataset stays
+    Of the files found the template nearest in time is taken, of the same filters, gratings, grisms and slits as far as
+    the archive tells, and on the same side of all breakpoints. The dataset stays
     incomplete, as long as the files are not here.
 
     Parameters
@@ -106,11 +122,21 @@ def _nearest_template(gap: Gap, rows: Iterable[Row], breakpoints: tuple[Breakpoi
     templates: dict[str, list[Frame]] = defaultdict(list)
     for row in rows:
         frame = _frame(row, gap)
-        if frame is not None and separating(breakpoints, frame, gap.group.trigger) is None:
+        if frame is None or not _is_of_setting(row, gap):
+            continue
+        if separating(breakpoints, frame, gap.trigger) is None:
             templates[str(row.get("tpl_start") or frame.name)].append(frame)
-    time = gap.group.trigger.time
+    time = gap.trigger.time
     nearest = min(templates.values(), key=lambda frames: min(abs(frame.time - time) for frame in frames), default=[])
     return tuple(sorted(frame.name for frame in nearest))
+
+
+def _is_of_setting(row: Row, gap: Gap) -> bool:
+    """Tell whether each path of a row names one of what is wanted in it: not all that is in the way is in a path."""
+    columns = {column for column, _ in gap.paths}
+    return all(
+        any(is_in_path(row.get(column), name) for other, name in gap.paths if other == column) for column in columns
+    )
 
 
 def _frame(row: Row, gap: Gap) -> Frame | None:
@@ -118,7 +144,7 @@ def _frame(row: Row, gap: Gap) -> Frame | None:
     name, mjd = str(row.get("dp_id") or ""), row.get("mjd_obs")
     if not is_dp_id(name) or not isinstance(mjd, (int, float)):
         return None
-    keywords = {"INSTRUME": gap.group.trigger.instrument, "DPR.TYPE": str(row.get("dp_type") or "")}
+    keywords = {"INSTRUME": gap.trigger.instrument, "DPR.TYPE": str(row.get("dp_type") or "")}
     return Frame(name, None, keywords, Classified({"DO.CATG": gap.raw_category}, ()), float(mjd))
 
 
