@@ -64,10 +64,10 @@ def read_digest(path: str | Path) -> Reading:
             before = stamp_before(stream)
             digest = digest_of_stream(stream)
             if stamp_after(path, stream) == before:
-                return Reading(digest, trusted(path, before))
+                return Reading(digest, trust(path, before))
     raise UnsteadyError(f"{path} changes while it is read; wait until it is whole and run again")
 
 
-def trusted(path: str | Path, stamp: str) -> str:
+def trust(path: str | Path, stamp: str) -> str:
     """Return a stamp that was the same before and after reading; empty where the file changed a moment ago."""
     return stamp if is_settled(path) else ""

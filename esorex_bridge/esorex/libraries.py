@@ -64,15 +64,15 @@ def find_libraries(esorex: str, plugin: str, variables: Mapping[str, str]) -> st
     OSError
         If a library cannot be read.
     """
-    found = {**_listed(plugin, variables), **_listed(esorex, variables)}
+    found = {**_list_libraries(plugin, variables), **_list_libraries(esorex, variables)}
     general = {name: path for name, path in found.items() if _BY_NAME.match(name)}
     beneath: set[str] = set()
     for path in general.values():
-        beneath.update(_listed(path, variables))
+        beneath.update(_list_libraries(path, variables))
     counting = {
         name: path for name, path in found.items() if name in general or not (_SYSTEM.match(name) or name in beneath)
     }
-    files = [(name, path, *_stated(name, path, name in general)) for name, path in sorted(counting.items())]
+    files = [(name, path, *_state(name, path, name in general)) for name, path in sorted(counting.items())]
     folders = {*variables.get("LD_LIBRARY_PATH", "").split(":"), *(os.path.dirname(path) for path in counting.values())}
     looked_at = [_CACHE, esorex, plugin, *sorted(filter(None, folders))]
     return json.dumps({"looked_at": [[path, stamp_of(path)] for path in looked_at], "files": files})
@@ -104,7 +104,7 @@ def libraries_in(document: str) -> Libraries:
     return Libraries(tuple((name, content) for name, _, _, content in files), max(times, default=0))
 
 
-def _stated(name: str, path: str, by_name: bool) -> tuple[str, str]:
+def _state(name: str, path: str, by_name: bool) -> tuple[str, str]:
     """Return the stamp of a library, and what is stated of it."""
     if by_name:
         return stamp_of(path), os.path.basename(os.path.realpath(path))
@@ -112,7 +112,7 @@ def _stated(name: str, path: str, by_name: bool) -> tuple[str, str]:
     return reading.stamp, reading.digest
 
 
-def _listed(program: str, variables: Mapping[str, str]) -> dict[str, str]:
+def _list_libraries(program: str, variables: Mapping[str, str]) -> dict[str, str]:
     """Return the libraries that a program or plugin is loaded with, by name; none where there is no such linker."""
     linker = _linker()
     if linker is None or not _is_elf(program):

@@ -208,7 +208,7 @@ class EsoRex:
             raise RecipeError(_failure(job, code))
         return Execution(_outputs(job), seconds, _log(job.folder), _complaints(job))
 
-    def _followed(self, process: subprocess.Popen[bytes], written: Path) -> int:
+    def _follow(self, process: subprocess.Popen[bytes], written: Path) -> int:
         """Pass on what a run writes while it writes it, and return its exit code."""
         assert self._messages is not None
         with written.open(encoding="utf-8", errors="replace") as stream:
@@ -239,7 +239,7 @@ class EsoRex:
                 dog.watch(process.pid)
                 self._running.add(process)
             try:
-                return process.wait() if self._messages is None else self._followed(process, folder / "stdout.txt")
+                return process.wait() if self._messages is None else self._follow(process, folder / "stdout.txt")
             except BaseException:
                 _end(process)
                 raise

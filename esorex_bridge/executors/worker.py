@@ -285,12 +285,12 @@ def main(words: list[str]) -> int:
     with ThreadPoolExecutor(1, "step") as pool:
         try:
             if len(words) == 3:
-                result = _awaited(pool.submit(worker.work, StepKey(words[1]), int(words[2])))
+                result = _await_step(pool.submit(worker.work, StepKey(words[1]), int(words[2])))
                 return 0 if result.record is not None else 1
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's business.
             for line in sys.stdin:
                 key, attempt = line.split()[:2]
-                _awaited(pool.submit(worker.work, StepKey(key), int(attempt)))
+                _await_step(pool.submit(worker.work, StepKey(key), int(attempt)))
                 sys.stdout.write(f"{key}\n")
                 sys.stdout.flush()
         except (SystemExit, KeyboardInterrupt):
@@ -299,7 +299,7 @@ def main(words: list[str]) -> int:
     return 0
 
 
-def _awaited(step: Future[Result]) -> Result:
+def _await_step(step: Future[Result]) -> Result:
     """Wait for a step, looking up now and then: Python sees no signal that came a moment before a wait without end."""
     while not wait((step,), timeout=_LOOK_S).done:
         pass

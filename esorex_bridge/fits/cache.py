@@ -99,7 +99,7 @@ class HeaderCache:
         lines = self._stored_lines()
         self._lines = len(lines)
         numbers: dict[int, tuple[str, ...]] = {}
-        for entry in _parsed(lines):
+        for entry in _parse_lines(lines):
             if entry[0] == "keys":
                 numbers[entry[1]] = tuple(entry[2:])
             elif entry[0] in numbers and len(entry[3]) == len(numbers[entry[0]]):
@@ -117,17 +117,17 @@ class HeaderCache:
         return lines if lines and lines[0] == _FIRST_LINE else []
 
 
-def _parsed(lines: list[str]) -> Iterable[list[Any]]:
+def _parse_lines(lines: list[str]) -> Iterable[list[Any]]:
     """Return the lists that lines hold; all at once where all are sound, which is ten times as fast."""
     whole = [line for line in lines[1:] if line]
     try:
         found = json.loads(f"[{','.join(whole)}]")
     except ValueError:
-        found = [entry for line in whole if (entry := _parsed_line(line)) is not None]
+        found = [entry for line in whole if (entry := _parse_line(line)) is not None]
     return [entry for entry in found if isinstance(entry, list) and len(entry) >= 3 and _is_entry(entry)]
 
 
-def _parsed_line(line: str) -> Any:
+def _parse_line(line: str) -> Any:
     try:
         return json.loads(line)
     except ValueError:

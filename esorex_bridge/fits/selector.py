@@ -50,7 +50,7 @@ class Selector:
                 if key not in found:
                     found[key] = value_of(raw[match.end() : start + CARD_BYTES])
         for key, name in self._primary:
-            at = _aligned(raw, name)
+            at = _align(raw, name)
             if at >= 0:
                 if raw.startswith(b"CONTINUE", at + CARD_BYTES):
                     return None
@@ -64,7 +64,7 @@ def selector(keys: tuple[str, ...]) -> Selector:
     return Selector(keys)
 
 
-def _aligned(raw: bytes, name: bytes) -> int:
+def _align(raw: bytes, name: bytes) -> int:
     at = raw.find(name)
     while at >= 0 and at % CARD_BYTES:
         at = raw.find(name, at + 1)

@@ -16,7 +16,7 @@ from typing import BinaryIO, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from esorex_bridge.disk.digest import trusted
+from esorex_bridge.disk.digest import trust
 from esorex_bridge.disk.stamp import stamp_after, stamp_before
 from esorex_bridge.errors import DataError
 from esorex_bridge.files import Digest
@@ -138,7 +138,7 @@ def read_fits(path: Path, checksums: bool = True, tolerant: bool = False) -> tup
                     raise
                 continue
             if stamp_after(path, raw) == before:
-                return content, trusted(path, before)
+                return content, trust(path, before)
     raise DataError(f"{path} changes while it is read; wait until it is whole and run again")
 
 

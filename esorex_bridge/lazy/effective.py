@@ -81,7 +81,7 @@ def settings_of(call: Call, real: str, shelf: LazyStore) -> Settings:
         "config": _named_content(config),
     }
     options = [f"--config={config}"] if given else []
-    answer = _asked(shelf, question, real, options, [])
+    answer = _ask_once(shelf, question, real, options, [])
     base = {entry["display_name"]: entry["value"] for entry in answer}
     given_here = dict(_option(base, *option) for option in call.options if option[0] != "config")
     settings = {**base, **given_here}
@@ -110,7 +110,7 @@ def parameters_of(call: Call, settings: Settings, plugin: Plugin, real: str, she
     }
     options = [f"--recipe-dir={plugin.narrow}", "--log-level=off", "--msg-level=off"]
     options += [f"--{name}={value}" for name in ("config", "recipe-config") if (value := call.option(name)) is not None]
-    entries = _asked(shelf, question, real, options, [call.recipe, *call.parameters])
+    entries = _ask_once(shelf, question, real, options, [call.recipe, *call.parameters])
     known = {entry[name] for entry in entries for name in ("name", "display_name")}
     for word in call.parameters:
         if word[2:].partition("=")[0] not in known:
@@ -172,7 +172,9 @@ def _below(folder: str, name: str, depth: int) -> list[str]:
     return found
 
 
-def _asked(shelf: LazyStore, question: object, real: str, options: list[str], words: list[str]) -> list[dict[str, Any]]:
+def _ask_once(
+    shelf: LazyStore, question: object, real: str, options: list[str], words: list[str]
+) -> list[dict[str, Any]]:
     name = hashlib.sha256(json.dumps([question, bool(words)]).encode()).hexdigest()
     known = shelf.answer(name)
     if known is None:

@@ -26,7 +26,7 @@ class Place(NamedTuple):
 
 def places_of(own_names: Sequence[str], settings: Settings) -> list[Place]:
     """Return the places of products that the recipe gave these names."""
-    names = own_names if settings["suppress-prefix"] else _prefixed(own_names, settings["output-prefix"])
+    names = own_names if settings["suppress-prefix"] else _add_prefix(own_names, settings["output-prefix"])
     folder = _spelt(settings["output-dir"])
     if os.path.realpath(folder) == os.getcwd() and list(names) == list(own_names):
         return [Place(name, f"{name} (in place)") for name in names]
@@ -45,7 +45,7 @@ def list_of_products(places: Sequence[Place], categories: Sequence[str], as_json
     return f"[\n{entries}\n]\n"
 
 
-def _prefixed(names: Sequence[str], prefix: str) -> list[str]:
+def _add_prefix(names: Sequence[str], prefix: str) -> list[str]:
     return [f"{prefix}_{number:04d}{os.path.splitext(name)[1]}" for number, name in enumerate(names)]
 
 

@@ -104,7 +104,7 @@ def record(
     """
     if ended.out is None or ended.err is None:
         raise DoubtError("it said too much to be kept")
-    own_names = [_checked(product, call.recipe, settings, frames, begun) for product in products]
+    own_names = [_check_product(product, call.recipe, settings, frames, begun) for product in products]
     places = places_of(own_names, settings)
     if [place.path for place in places] != [product.path for product in products]:
         raise DoubtError(f"EsoRex writes {products[0].path} where {places[0].path} was expected")
@@ -149,7 +149,7 @@ def _keep_texts(
         _write(f"{folder}/{name}", text)
 
 
-def _checked(product: Listed, recipe: str, settings: Settings, frames: Sequence[Frame], begun: Start) -> str:
+def _check_product(product: Listed, recipe: str, settings: Settings, frames: Sequence[Frame], begun: Start) -> str:
     """Return the name that the recipe gave a product, which is looked at first."""
     name = os.path.basename(product.path)
     if os.stat(product.path).st_mtime_ns < begun.time_ns - 2_000_000_000:

@@ -60,14 +60,14 @@ class Wanted(NamedTuple):
 def carry_out(real: str, words: Sequence[str]) -> int:
     """Carry out one command line and return its exit code; where it is left to EsoRex, this does not return."""
     try:
-        wanted = _wanted(real, words)
-        if _reused(wanted):
+        wanted = _prepare(real, words)
+        if _reuse(wanted):
             return 0
         with wanted.shelf.locked(wanted.key):
             _take_over(wanted)
-            if _reused(wanted):
+            if _reuse(wanted):
                 return 0
-            return die_of(_made(real, wanted))
+            return die_of(_run_and_keep(real, wanted))
     except DoubtError as doubt:
         _say(f"left to EsoRex: {doubt}")
     except Exception as error:  # a drop-in must never be the reason why nothing is reduced
@@ -75,7 +75,7 @@ def carry_out(real: str, words: Sequence[str]) -> int:
     become(real, words)
 
 
-def _wanted(real: str, words: Sequence[str]) -> Wanted:
+def _prepare(real: str, words: Sequence[str]) -> Wanted:
     call = take_apart(words)
     shelf = LazyStore(default_place(os.environ))
     settings = settings_of(call, real, shelf)
@@ -88,7 +88,7 @@ def _wanted(real: str, words: Sequence[str]) -> Wanted:
     return Wanted(call, settings, plugin, frames, document, shelf)
 
 
-def _reused(wanted: Wanted) -> bool:
+def _reuse(wanted: Wanted) -> bool:
     try:
         manifest = read_manifest(wanted.shelf, wanted.key)
         if manifest is None:
@@ -118,7 +118,7 @@ def _take_over(wanted: Wanted) -> None:
         _say(f"taken over from version 0.1.0 (key {wanted.key[:12]})")
 
 
-def _made(real: str, wanted: Wanted) -> int:
+def _run_and_keep(real: str, wanted: Wanted) -> int:
     """Run the recipe by EsoRex, keep the run if it went well, and return the exit code."""
     from esorex_bridge.lazy.recording import listed_products, record, start
 

@@ -196,7 +196,7 @@ def _reusable(
     recipe = recipes.get(execution.recipe, RecipeError("the notes name no recipe"))
     if isinstance(recipe, RecipeError):
         raise recipe
-    inputs = tuple(_stated(file, execution, store) for file in execution.inputs)
+    inputs = tuple(_state_input(file, execution, store) for file in execution.inputs)
     products = _products(execution, recipe)
     parameters = tuple((each.schema.name, each.text) for each in _parameters(execution, recipe))
     statement = Statement(recipe.name, recipe.pipeline, recipe.plugin, parameters, inputs, recipe.libraries)
@@ -211,7 +211,7 @@ def _reusable(
     return record, statement
 
 
-def _stated(file: NotedFile, execution: NotedExecution, store: AdoptionStore) -> InputStatement:
+def _state_input(file: NotedFile, execution: NotedExecution, store: AdoptionStore) -> InputStatement:
     if not file.path.is_file():
         raise DataError(f"its input {file.path} is not there any more")
     if reflex_checksum(file.path) != file.checksum and file.path.stat().st_mtime > execution.made.timestamp():

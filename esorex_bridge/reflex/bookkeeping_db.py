@@ -184,11 +184,11 @@ def _parameter(db: sqlite3.Connection, parameter: NotedParameter) -> int:
         parameter.recipe, parameter.name, parameter.display_name, parameter.description, parameter.valtype,
         parameter.partype, parameter.valmin, parameter.valmax, parameter.valenum,
     )  # fmt: skip
-    return _found_or_added(db, "parameters", _PARAMETER_COLUMNS, values)
+    return _find_or_add(db, "parameters", _PARAMETER_COLUMNS, values)
 
 
 def _file(db: sqlite3.Connection, file: NotedFile) -> int:
-    return _found_or_added(db, "files", "name, category, checksum", (str(file.path), file.category, file.checksum))
+    return _find_or_add(db, "files", "name, category, checksum", (str(file.path), file.category, file.checksum))
 
 
 def _dataset(db: sqlite3.Connection, name: str, keywords: str, now: datetime) -> int:
@@ -199,7 +199,7 @@ def _dataset(db: sqlite3.Connection, name: str, keywords: str, now: datetime) ->
     return _number(db.execute("INSERT INTO datasets (name, date, keywords) VALUES (?, ?, ?)", values))
 
 
-def _found_or_added(db: sqlite3.Connection, table: str, columns: str, values: tuple[str | None, ...]) -> int:
+def _find_or_add(db: sqlite3.Connection, table: str, columns: str, values: tuple[str | None, ...]) -> int:
     same = " AND ".join(f"{column} IS ?" for column in columns.split(", "))
     row = db.execute(f"SELECT id FROM {table} WHERE {same} LIMIT 1", values).fetchone()
     if row is not None:

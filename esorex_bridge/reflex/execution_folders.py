@@ -40,7 +40,7 @@ def write_folder(execution: NotedExecution, parameters: Iterable[Parameter]) -> 
 def products_text(products: Iterable[NotedFile]) -> str:
     """Return a list of products as EsoRex writes it."""
     entries = ",\n".join(
-        f'  {{\n    "name": {_escaped(str(product.path))},\n    "category": {_escaped(product.category)}\n  }}'
+        f'  {{\n    "name": {_escape(str(product.path))},\n    "category": {_escape(product.category)}\n  }}'
         for product in products
     )
     return f"[\n{entries}\n]\n"
@@ -95,7 +95,7 @@ def _documents(path: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("/", "\\/")
 
 

@@ -71,8 +71,8 @@ def _workflow_folders(place: Path) -> Iterator[Path]:
 def _history(folder: Path, database: Path) -> WorkflowHistory:
     noted = read_database(database) if database.is_file() else ()
     known = {_place(execution.folder) for execution in noted}
-    found = [_moved(execution, folder) for execution in noted]
-    found += [_moved(each, folder) for each in read_folders(folder) if _place(each.folder) not in known]
+    found = [_move(execution, folder) for execution in noted]
+    found += [_move(each, folder) for each in read_folders(folder) if _place(each.folder) not in known]
     return WorkflowHistory(folder, tuple(sorted(found, key=lambda execution: execution.made)))
 
 
@@ -80,7 +80,7 @@ def _place(folder: Path) -> tuple[str, str]:
     return folder.parent.name, folder.name
 
 
-def _moved(execution: NotedExecution, workflow: Path) -> NotedExecution:
+def _move(execution: NotedExecution, workflow: Path) -> NotedExecution:
     """Return an execution with the paths where its folder and its files lie now."""
     here = workflow / execution.folder.parent.name / execution.folder.name
     if not here.is_dir():

@@ -121,7 +121,7 @@ def statements(
             pipeline=recipes[step.recipe].pipeline,
             plugin=recipes[step.recipe].plugin,
             parameters=tuple(
-                (parameter.schema.name, _stated(parameter.text, files)) for parameter in parameters[step.name]
+                (parameter.schema.name, _state(parameter.text, files)) for parameter in parameters[step.name]
             ),
             inputs=tuple(_inputs(step, digests, keys)),
             libraries=recipes[step.recipe].libraries,
@@ -172,7 +172,7 @@ def fingerprint(
     return Fingerprint(sha256(_encode((__version__, STATEMENT_VERSION, steps, used, named, list(stamps)))).hexdigest())
 
 
-def _stated(text: str, files: Mapping[str, Digest]) -> str:
+def _state(text: str, files: Mapping[str, Digest]) -> str:
     """Return a parameter's value as it is stated: a file that it names counts by its content."""
     return f"{FILE_WORD}{files[text]}" if text in files else text
 

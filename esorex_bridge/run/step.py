@@ -154,7 +154,7 @@ class StepRunner(Struct, frozen=True):
         }
         now = self.store.digests(stated)
         changed = [file for file, content in stated.items() if now[file] != content]
-        changed += _changed_named(parameters, statement)
+        changed += _find_changed(parameters, statement)
         gone = (found.reason for key in made if isinstance(found := self.store.find(key), Absent))
         changed += [reason for reason in gone if reason]
         if changed:
@@ -218,7 +218,7 @@ class StepRunner(Struct, frozen=True):
         )
 
 
-def _changed_named(parameters: tuple[Parameter, ...], statement: Statement) -> list[str]:
+def _find_changed(parameters: tuple[Parameter, ...], statement: Statement) -> list[str]:
     """Return the files that parameters name whose content is another one than stated."""
     stated = dict(statement.parameters)
     named = ((parameter.text, stated.get(parameter.schema.name, "")) for parameter in parameters)

@@ -47,7 +47,7 @@ class Rebuilt(Struct, frozen=True):
 
 def write_statement(folder: Path, root: Path, run: RunStatement) -> None:
     """Write what a run was made of into its folder; WriteError if that cannot be written."""
-    write_whole(folder / STATEMENT_FILE, msgspec.json.encode(_moved(run, f"{root}/", "")).decode() + "\n")
+    write_whole(folder / STATEMENT_FILE, msgspec.json.encode(_move_paths(run, f"{root}/", "")).decode() + "\n")
 
 
 def read_statement_key(folder: Path) -> StepKey:
@@ -93,7 +93,7 @@ def _runs(folder: Path, root: Path, left_out: list[str]) -> Iterator[RunStatemen
         if path.parent.is_symlink():
             continue
         try:
-            run = _moved(msgspec.json.decode(path.read_bytes(), type=RunStatement), "", f"{root}/")
+            run = _move_paths(msgspec.json.decode(path.read_bytes(), type=RunStatement), "", f"{root}/")
             if run.version != VERSION:
                 raise DataError(f"it was written by another version of esorex-bridge ({run.version})")
             products = tuple(_whole(product) for product in run.record.products)
@@ -110,7 +110,7 @@ def _whole(product: Product) -> Product:
     return replace(product, stamp=stamp)
 
 
-def _moved(run: RunStatement, before: str, after: str) -> RunStatement:
+def _move_paths(run: RunStatement, before: str, after: str) -> RunStatement:
     """Return a run with its paths relative to a root, or below one."""
 
     def move(path: str) -> str:

@@ -46,7 +46,7 @@ def locked(path: Path) -> Iterator[None]:
     LockError
         If the file system has no locks, or the folder cannot be written.
     """
-    with _opened(path) as stream:
+    with _open(path) as stream:
         _lock(path, stream, fcntl.LOCK_EX)
         yield
 
@@ -54,7 +54,7 @@ def locked(path: Path) -> Iterator[None]:
 @contextmanager
 def shared(path: Path) -> Iterator[None]:
     """Hold a lock together with others who share it; errors as `locked`."""
-    with _opened(path) as stream:
+    with _open(path) as stream:
         _lock(path, stream, fcntl.LOCK_SH)
         yield
 
@@ -68,7 +68,7 @@ def locked_at_once(path: Path, refusal: str) -> Iterator[None]:
     LockError
         With the refusal, if another process holds or shares it; else as `locked`.
     """
-    with _opened(path) as stream:
+    with _open(path) as stream:
         try:
             _lock(path, stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -77,7 +77,7 @@ def locked_at_once(path: Path, refusal: str) -> Iterator[None]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def _open(path: Path) -> Iterator[BinaryIO]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         stream = path.open("wb")
