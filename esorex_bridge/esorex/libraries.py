@@ -20,12 +20,12 @@ from esorex_bridge.disk.digest import read_digest
 from esorex_bridge.disk.stamp import stamp_of
 
 _VERSION = 1
-_BY_NAME = re.compile(r"lib(cfitsio|wcs|gsl|gslcblas|fftw3[fl]?(_\w+)?)\.so")
-_SYSTEM = re.compile(r"(ld-|linux-|lib(c|m|dl|pthread|rt|util|resolv|gomp|gcc_s|stdc\+\+|ltdl|z|bz2)\.so)")
+_BY_NAME = r"lib(cfitsio|wcs|gsl|gslcblas|fftw3[fl]?(_\w+)?)\.so"
+_SYSTEM = r"(ld-|linux-|lib(c|m|dl|pthread|rt|util|resolv|gomp|gcc_s|stdc\+\+|ltdl|z|bz2)\.so)"
 _LINKERS = ("/lib64", "/lib", "/libx32", "/lib32")
 _CACHE = "/etc/ld.so.cache"
 _COUNTING = ("LD_LIBRARY_PATH", "LD_PRELOAD")
-_LISTED = re.compile(r"\s*(\S+) => (/.*) \(0x")
+_LISTED = r"\s*(\S+) => (/.*) \(0x"
 
 
 class Libraries(NamedTuple):
@@ -65,12 +65,14 @@ def find_libraries(esorex: str, plugin: str, variables: Mapping[str, str]) -> st
         If a library cannot be read.
     """
     found = {**_list_libraries(plugin, variables), **_list_libraries(esorex, variables)}
-    general = {name: path for name, path in found.items() if _BY_NAME.match(name)}
+    general = {name: path for name, path in found.items() if re.match(_BY_NAME, name)}
     beneath: set[str] = set()
     for path in general.values():
         beneath.update(_list_libraries(path, variables))
     counting = {
-        name: path for name, path in found.items() if name in general or not (_SYSTEM.match(name) or name in beneath)
+        name: path
+        for name, path in found.items()
+        if name in general or not (re.match(_SYSTEM, name) or name in beneath)
     }
     files = [(name, path, *_state(name, path, name in general)) for name, path in sorted(counting.items())]
     folders = {*variables.get("LD_LIBRARY_PATH", "").split(":"), *(os.path.dirname(path) for path in counting.values())}
@@ -125,7 +127,7 @@ def _list_libraries(program: str, variables: Mapping[str, str]) -> dict[str, str
     except (OSError, subprocess.TimeoutExpired):
         return {}
     lines = done.stdout.decode("utf-8", "surrogateescape").splitlines()
-    return {match[1]: match[2] for line in lines if (match := _LISTED.match(line))}
+    return {match[1]: match[2] for line in lines if (match := re.match(_LISTED, line))}
 
 
 def _linker() -> str | None:

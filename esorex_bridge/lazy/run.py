@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
-from calendar import timegm
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -112,6 +110,9 @@ def _take_over(wanted: Wanted) -> None:
         return
     if manifest is None or not changed_ns or read_manifest(wanted.shelf, wanted.key) is not None:
         return
+    import time
+    from calendar import timegm
+
     made = timegm(time.strptime(manifest["made"], "%Y-%m-%dT%H:%M:%SZ"))
     if changed_ns < made * 1_000_000_000:
         wanted.shelf.rename(older, wanted.key, {**manifest, "key": wanted.key, "statement": statement})
