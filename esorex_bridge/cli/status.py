@@ -80,7 +80,7 @@ def _rebuild(session: Session) -> None:
     from esorex_bridge.store.rebuild import rebuild
 
     rebuilt = rebuild(session.workspace.store, session.workspace.root, session.workspace.end_products)
-    output.note(f"{rebuilt.steps} steps and {rebuilt.end_products} end products are recorded again")
+    output.note(f"recorded again: steps {rebuilt.steps}, end products {rebuilt.end_products}")
     for text in rebuilt.left_out:
         output.note(f"left out: {text}")
 

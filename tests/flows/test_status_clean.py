@@ -133,7 +133,7 @@ def test_a_lost_database_is_made_again_from_the_folders_of_runs(root: Path, brid
     assert "status --rebuild" in refused.err
     rebuilt = bridge("status", "--root", root, "--rebuild")
     assert rebuilt.code == 0, rebuilt.err
-    assert "3 steps and 1 end products are recorded again" in rebuilt.err
+    assert "recorded again: steps 3, end products 1" in rebuilt.err
     ended = bridge("run", "--root", root, *SMALL, "--json")
     assert ended.json["executed"] == 0
     assert [each["path"] for each in ended.json["datasets"][0]["end_products"]] == [end["path"]]
