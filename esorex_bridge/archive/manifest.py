@@ -106,7 +106,7 @@ def _entry(line: str) -> Entry | None:
         found = json.loads(line)
         version = str(found.get("header_version", ""))
         return Entry(str(found["file"]), str(found["stamp"]), Digest(str(found["digest"])), version)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

@@ -40,6 +40,8 @@ def read_manifest(shelf: LazyStore, key: str) -> dict[str, Any] | None:
         return None
     except (OSError, ValueError) as error:
         raise DamagedError("its manifest cannot be read") from error
+    if not isinstance(manifest, dict):
+        raise DamagedError("its manifest is none")
     return manifest if manifest.get("version") == MANIFEST_VERSION else None
 
 
