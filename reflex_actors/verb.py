@@ -62,6 +62,13 @@ def _configure_workflow(parser: argparse.ArgumentParser) -> None:
         help="show this recipe's products and parameters after each run; may be given again",
     )
     parser.add_argument(
+        "--interactive",
+        action="append",
+        default=[],
+        metavar="RECIPE=SCRIPT",
+        help="the same with the window of a script in one of ESO's kits; may be repeated",
+    )
+    parser.add_argument(
         "--reflex-organises", action="store_true", help="let Reflex's DataOrganizer organise, in its CalSelector mode"
     )
     _common(parser)
@@ -150,8 +157,9 @@ def _workflow(args: argparse.Namespace) -> int:
     from reflex_actors.moml.text import write
 
     definition = definition_named(args.name)
-    tunable = _tunable(definition, args.tune)
-    root = reduction(definition, args.actors or DEFAULT_ACTORS, tunable, args.reflex_organises)
+    windows = _windows(args.interactive)
+    tunable = _tunable(definition, [*args.tune, *windows])
+    root = reduction(definition, args.actors or DEFAULT_ACTORS, tunable, args.reflex_organises, windows)
     if args.kar:
         _write(args.kar, kar(root))
         output.note(f"{args.kar} written")
@@ -167,6 +175,17 @@ def _workflow(args: argparse.Namespace) -> int:
 def head_comment(definition: Workflow) -> str:
     """Return the line at the head of a workflow file that we made."""
     return f" Made from workflows/{definition.name}.yaml by 'esorex-bridge reflex workflow {definition.name}'. "
+
+
+def _windows(given: list[str]) -> dict[str, str]:
+    """Return scripts by recipe."""
+    found = {}
+    for text in given:
+        recipe, equals, script = text.partition("=")
+        if not (recipe and equals and script):
+            raise UserError(f"--interactive {text}: it must be RECIPE=SCRIPT")
+        found[recipe] = script
+    return found
 
 
 def _tunable(definition: Workflow, recipes: list[str]) -> Tunable:

@@ -156,10 +156,10 @@ def display(name: str, title: str) -> Entity:
     return actor(name, "ptolemy.actor.lib.gui.Display", settings)
 
 
-def python_actor(name: str, face: Actor, failure: str = "Stop") -> Entity:
-    """Return a PythonActor that runs one of the bridge's actors, all its ports declared."""
+def python_actor(name: str, face: Actor, failure: str = "Stop", script: str = "") -> Entity:
+    """Return a PythonActor that runs one of the bridge's actors, or a script with its ports, all ports declared."""
     settings = (
-        file("Python script", f"$BRIDGE_ACTORS/{face.name}.py"),
+        file("Python script", script or f"$BRIDGE_ACTORS/{face.name}.py"),
         parameter("Run in terminal", "false"),
         parameter("Lazy Mode", "false"),
         text("Recipe Failure Mode", failure),

@@ -67,7 +67,11 @@ class Parts:
 
 
 def reduction(
-    workflow: Workflow, actors: str = DEFAULT_ACTORS, tunable: Tunable | None = None, reflex_organises: bool = False
+    workflow: Workflow,
+    actors: str = DEFAULT_ACTORS,
+    tunable: Tunable | None = None,
+    reflex_organises: bool = False,
+    windows: Mapping[str, str] | None = None,
 ) -> Entity:
     """Return the workflow of an instrument.
 
@@ -81,6 +85,8 @@ def reduction(
         Recipes whose parameters can be changed between runs.
     reflex_organises : bool
         Whether Reflex's DataOrganizer organises, in its CalSelector mode.
+    windows : mapping of str to str, optional
+        Scripts of ESO's kits with windows of their own, by tunable recipe.
 
     Raises
     ------
@@ -90,7 +96,7 @@ def reduction(
     _refuse_names(workflow)
     steps = places(workflow)
     before = _before(workflow, steps, reflex_organises)
-    made = {place.port: _step_parts(place, tunable or {}) for place in steps}
+    made = {place.port: _step_parts(place, tunable or {}, windows or {}) for place in steps}
     after = _after(workflow, steps)
     wires = (*before.wires, *(wire for parts in made.values() for wire in parts.wires), *after.wires)
     relations, links = wiring(_fanned_out(_named(wire, steps) for wire in wires))
@@ -262,10 +268,10 @@ def _router(steps: tuple[Place, ...]) -> Entity:
     )
 
 
-def _step_parts(place: Place, tunable: Tunable) -> Parts:
+def _step_parts(place: Place, tunable: Tunable, windows: Mapping[str, str]) -> Parts:
     """Return the composite of a step, with what gathers and looks through its inputs inside, and its wires."""
     recipe = place.step.recipe
-    body = tuned_step(place, tunable[recipe]) if recipe in tunable else run_step(place)
+    body = tuned_step(place, tunable[recipe], windows.get(recipe, "")) if recipe in tunable else run_step(place)
     if not place.guarded:
         return Parts((body,), ((f"FitsRouter.{place.port}", f"{place.name}.sof_in"),))
     body = placed(replace(body, name=RUN), 4, 1)

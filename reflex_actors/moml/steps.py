@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from esorex_bridge.definitions.located import Scalar
 from esorex_bridge.definitions.workflow import StepDefinition, Workflow
@@ -25,6 +25,7 @@ from reflex_actors.moml.blocks import (
     text,
 )
 from reflex_actors.moml.model import Entity, Property
+from reflex_actors.protocol import Actor
 
 ENABLE, INITIAL = "EnableInteractivity", "InitialParameters"
 """Parameters of a step with a window: whether to open it, and the parameters that a recipe begins with."""
@@ -235,7 +236,7 @@ def run_step(place: Place) -> Entity:
     return composite(place.name, (port_in("sof_in"), port_out("sof_out")), entities, wires)
 
 
-def tuned_step(place: Place, initial: Iterable[tuple[str, Scalar]]) -> Entity:
+def tuned_step(place: Place, initial: Iterable[tuple[str, Scalar]], script: str = "") -> Entity:
     """Return the composite that shows products and parameters after each run, and runs again where the user wants.
 
     Parameters
@@ -244,6 +245,8 @@ def tuned_step(place: Place, initial: Iterable[tuple[str, Scalar]]) -> Entity:
         The step.
     initial : iterable of (str, value)
         The parameters that can be changed, with their first values.
+    script : str
+        A script of an ESO kit that has a window of its own, instead of our page.
     """
     recipe, values = place.step.name, tuple(initial)
     first = "\n".join(f"{place.step.recipe}:{name}={_value(value)}" for name, value in values)
@@ -261,9 +264,9 @@ def tuned_step(place: Place, initial: Iterable[tuple[str, Scalar]]) -> Entity:
         placed(looper, 2, 1),
         placed(executer(place, [name for name, _ in values]), 3, 1),
         placed(constant("Enable", f"${ENABLE}"), 3, 3),
-        placed(python_actor("Tune", tune_recipe.ACTOR), 4, 2),
+        placed(python_actor("Tune", window_of_kits() if script else tune_recipe.ACTOR, script=script), 4, 2),
         placed(setter("Remember Windows", ENABLE), 5, 3),
-        placed(setter("Remember Parameters", INITIAL), 5, 4),
+        *(() if script else (placed(setter("Remember Parameters", INITIAL), 5, 4),)),
         placed(delay, 2, 4),
     )
     wires = (
@@ -281,7 +284,7 @@ def tuned_step(place: Place, initial: Iterable[tuple[str, Scalar]]) -> Entity:
         ("Tune.out_sof_loop", "RecipeLooper.sof loop"),
         ("Tune.out_sop_loop", "RecipeLooper.sop loop"),
         ("Tune.set_enable", "Remember Windows.input"),
-        ("Tune.set_init_text", "Remember Parameters.input"),
+        *(() if script else (("Tune.set_init_text", "Remember Parameters.input"),)),
         # The next group begins when the user has gone on from this one, so with what was remembered.
         ("Tune.out_sop", "SampleDelay.input"),
         ("SampleDelay.output", "Initial Parameters.trigger"),
@@ -290,6 +293,12 @@ def tuned_step(place: Place, initial: Iterable[tuple[str, Scalar]]) -> Entity:
     )
     remembered = (text(ENABLE, "$GlobalPlotInteractivity"), text(INITIAL, first.replace("$", "$$")))
     return composite(place.name, (port_in("sof_in"), port_out("sof_out")), entities, wires, remembered)
+
+
+def window_of_kits() -> Actor:
+    """Return the ports of the scripts with windows in ESO's kits: those of `tune_recipe`, less what is our own."""
+    outputs = tuple(port for port in tune_recipe.ACTOR.outputs if port.name != "set_init_text")
+    return replace(tune_recipe.ACTOR, outputs=outputs)
 
 
 def _around(last: int = 3) -> tuple[Entity, Entity]:

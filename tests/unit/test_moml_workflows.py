@@ -99,6 +99,17 @@ def reaches(onward: dict[str, set[str]], start: str, end: str) -> bool:
     return end in seen
 
 
+def test_a_window_of_an_eso_kit_takes_the_place_of_our_page() -> None:
+    definition = read_workflow(workflow_folder() / "naco.yaml")
+    values = {"naco_img_jitter": (("objmethod", "detect"),)}
+    root = reduction(definition, tunable=values, windows={"naco_img_jitter": "/kit/naco_plot.py"})
+    assert check(root) == ()
+    tune = next(actor for _, actor in root.walk() if actor.name == "Tune")
+    assert tune.value("Python script") == "/kit/naco_plot.py"
+    assert {port.name for port in tune.ports} >= {"in_sof", "in_sop", "in_sof_rec_orig", "enable", "set_init_sop"}
+    assert tune.port("set_init_text") is None
+
+
 def test_nothing_overlaps_in_a_step_with_a_window() -> None:
     definition = read_workflow(workflow_folder() / "naco.yaml")
     root = reduction(definition, tunable={"naco_img_jitter": (("objmethod", "detect"),)})
