@@ -114,7 +114,7 @@ def deliver(
             return earlier
         place = workspace.end_products / f"{started:%Y-%m-%dT%H:%M:%S}" / safe_name(dataset)
         contents = {product.path: product.digest for product in record.products}
-        delivered = place_products(contents, place, dataset, store=store)
+        delivered = place_products(contents, place, dataset, store=store, names=_names_apart(list(contents)))
         store.record_end_products(dataset, record.key, {each.target: each.reading for each in delivered})
         record_for_reflex(workspace.reflex_database(workflow), dataset, delivered, started)
         return tuple(
@@ -129,6 +129,7 @@ def place_products(
     dataset: str,
     rule: DeliveryRule = _RULE,
     store: SqliteStore | None = None,
+    names: Mapping[Path, str] | None = None,
 ) -> tuple[Delivered, ...]:
     """Bring products into a dataset's folder of end products, with README and provenance beside them.
 
@@ -144,6 +145,8 @@ def place_products(
         Names and places them.
     store : SqliteStore, optional
         Knows how they were made; without it their headers tell, as far as they do.
+    names : mapping of Path to str, optional
+        What each is called, without ending; by the rule's pattern where that is not given.
 
     Raises
     ------
@@ -152,7 +155,10 @@ def place_products(
     WriteError
         If the folder cannot be written.
     """
-    delivered = tuple(place_product(source, digest, place, rule) for source, digest in contents.items())
+    called = names or {}
+    delivered = tuple(
+        place_product(source, digest, place, rule, called.get(source)) for source, digest in contents.items()
+    )
     add_provenance(place, {each.target: each.reading.digest for each in delivered}, store)
     _add_to_readme(place, dataset, (each.target for each in delivered))
     return delivered
@@ -199,13 +205,26 @@ def _earlier(dataset: str, record: Record, store: SqliteStore) -> tuple[Product,
     return tuple(replace(product, file=path, stamp="") for product, path in zip(record.products, paths, strict=True))
 
 
-def place_product(source: Path, digest: Digest | None, place: Path, rule: DeliveryRule = _RULE) -> Delivered:
+def _names_apart(products: Sequence[Path]) -> dict[Path, str]:
+    """Return the names of products, with what tells apart those of one kind."""
+    from esorex_bridge.run.end_names import distinct_names
+
+    bases = [end_name(product) for product in products]
+    if len(set(bases)) == len(bases):
+        return dict(zip(products, bases, strict=True))
+    headers = [read_header(product) for product in products]
+    return dict(zip(products, distinct_names(bases, headers), strict=True))
+
+
+def place_product(
+    source: Path, digest: Digest | None, place: Path, rule: DeliveryRule = _RULE, name: str | None = None
+) -> Delivered:
     """Bring one product into a folder under the name of its contents; parameters and errors as `place_products`.
 
     A product that is there already, with the same content, is left as it is.
     """
     content = digest if digest is not None else verify_fits(source, checksums=False).digest
-    target = _free_place(place, end_name(source, rule.pattern), source, content, rule)
+    target = _free_place(place, name or end_name(source, rule.pattern), source, content, rule)
     if rule.copy == "link":
         target.unlink(missing_ok=True)
         target.parent.mkdir(parents=True, exist_ok=True)
