@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from esorex_bridge.archive.connection import Connection
-from esorex_bridge.archive.exchange import Form, ServiceError, TooLongError, speaks_of_time, what_came
+from esorex_bridge.archive.exchange import Form, ServiceError, TooLongError, is_page, speaks_of_time, what_came
 from esorex_bridge.archive.table_rows import Rows, read_rows
 from esorex_bridge.errors import ArchiveError, BridgeError, UserError
 from esorex_bridge.values import visible
@@ -201,6 +201,10 @@ def _sync_rows(connection: Connection, adql: str, limit: int | None) -> Rows | N
         return None
     found = read_rows(answer.body)
     if found is None:
+        kind = answer.headers.get("Content-Type", "")
+        if answer.status != 200 or is_page(kind, answer.body):
+            reason = f"it answers HTTP {answer.status} with {what_came(kind, answer.body)} instead of a table"
+            raise ServiceError(connection.services.tap, answer.status, reason)
         return _OTHER_FORM
     if found.status in ("OK", "OVERFLOW"):
         return found if answer.status == 200 else _OTHER_FORM

@@ -75,9 +75,13 @@ def test_an_interrupt_ends_a_download_that_stands_still(stalled: tuple[str, thre
     process = subprocess.Popen(
         [sys.executable, *words, "--root", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    assert reached.wait(30)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=10)  # a read would wait for two minutes
+    try:
+        assert reached.wait(90)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=10)  # a read would wait for two minutes
+    finally:
+        process.kill()
+        process.communicate()
     assert process.returncode == 130 and "interrupted" in said and "Traceback" not in said
 
 
