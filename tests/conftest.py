@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 
 
+collect_ignore = ["crate_validator.py"]
+"""Programs for another Python than that of the tests."""
+
 # A deadline measures the machine's load, not the code.
 hypothesis.settings.register_profile("bridge", deadline=None)
 hypothesis.settings.load_profile("bridge")
