@@ -488,7 +488,7 @@ def flux(image: np.ndarray, column: int, row: int, reach: int = 8) -> float:
         pytest.param("uves_red", "uves", marks=pytest.mark.slow),
         pytest.param("amber_full", "amber", marks=pytest.mark.slow),
         pytest.param("muse", "muse", marks=pytest.mark.slow),
-        pytest.param("muse_sky", "muse", marks=pytest.mark.slow),
+        pytest.param("muse_dark", "muse", marks=pytest.mark.slow),
     ],
 )
 def test_a_workflow_file_run_without_kepler_gives_the_same_products(
