@@ -23,6 +23,7 @@ from esorex_bridge.demo.nights import (
     naco_spectra,
     naco_standards,
     uves,
+    uves_raw,
     vimos,
     visir,
 )
@@ -34,7 +35,8 @@ from esorex_bridge.demo.nights.hawki import NEBULA_CHIPS
 from esorex_bridge.demo.nights.hawki_mosaic import CHIPS, Detectors, chip_stars
 from esorex_bridge.demo.nights.hawki_statics import sky_positions
 from esorex_bridge.demo.nights.naco_spectra import nod_offset
-from esorex_bridge.demo.nights.uves_echelle import Echelle
+from esorex_bridge.demo.nights.uves_echelle import Echelle, Format
+from esorex_bridge.demo.nights.uves_optics import BlueFormat
 from tests.flows.conftest import Ended
 from tests.flows.instrument_runs import Reduction, assert_told, reduce_twice, run_without
 from tests.flows.reflex_runs import assert_same_by_reflex
@@ -47,6 +49,7 @@ SMALL = (
     "visir",
     "naco_spectra",
     "uves",
+    "uves_guess",
     "uves_red",
     "muse",
     "muse_dark",
@@ -57,6 +60,8 @@ SMALL = (
 )
 
 Runs = dict[str, Reduction]
+ANGSTROM_A_PIXEL = 0.085
+"""In the middle of the blue arm's orders, four pixels binned."""
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +96,19 @@ CASCADES = {
     "visir": {"visir_img_dark", "visir_img_ff", "visir_old_img_combine"},
     "naco_spectra": {"naco_spc_lampflat", "naco_spc_combine", "naco_spc_wavecal"},
     "uves": {
+        f"uves_{name}"
+        for name in (
+            "cal_mbias",
+            "cal_mdark",
+            "cal_predict",
+            "cal_orderpos",
+            "cal_mflat",
+            "cal_wavecal",
+            "cal_response",
+            "obs_scired",
+        )
+    },
+    "uves_guess": {
         f"uves_{name}" for name in ("cal_mbias", "cal_mdark", "cal_orderpos", "cal_mflat", "cal_wavecal", "obs_scired")
     },
     "uves_red": {
@@ -234,7 +252,7 @@ def star_fluxes(path: Path) -> np.ndarray:
     return np.array(found)
 
 
-@pytest.mark.parametrize(("name", "chips"), [("uves", ("BLUE",)), ("uves_red", ("REDL", "REDU"))])
+@pytest.mark.parametrize(("name", "chips"), [("uves_guess", ("BLUE",)), ("uves_red", ("REDL", "REDU"))])
 def test_uves_measures_bias_orders_and_wavelengths_of_each_chip(
     name: str, chips: tuple[str, ...], run: Callable[[str], Reduction]
 ) -> None:
@@ -247,7 +265,36 @@ def test_uves_measures_bias_orders_and_wavelengths_of_each_chip(
         assert line_errors(night.product(f"RED_SCI_POINT_{chip}"), echelle) < 0.15
 
 
-def order_errors(path: Path, echelle: Echelle) -> float:
+def test_uves_takes_what_it_foresees_of_the_format_for_guesses_and_measures_it_better(
+    run: Callable[[str], Reduction],
+) -> None:
+    night, layout = run("uves"), BlueFormat()
+    assert order_errors(night.product("ORDER_TABLE_BLUE"), layout) < 0.05
+    assert wavelength_errors_pix(night.product("LINE_TABLE_BLUE"), layout) < 0.1
+    guess = fits.getdata(night.product("LINE_GUESS_TAB_BLUE"), 1)
+    inside = np.isin(guess["Order"], layout.orders)
+    true = [layout.position(int(row["Order"]), row["Ident"]) for row in guess[inside]]
+    assert 0.2 < np.median(np.abs(guess["X"][inside] - true)) < 2
+
+
+def test_uves_gives_the_star_the_flux_that_it_has(run: Callable[[str], Reduction], tmp_path: Path) -> None:
+    night = run("uves")
+    path = night.product("FLUXCAL_SCI_POINT_BLUE")
+    spectrum, header = fits.getdata(path), fits.getheader(path)
+    waves = header["CRVAL1"] + header["CDELT1"] * np.arange(len(spectrum))
+    assert np.median(fits.getdata(night.product("RED_SCI_POINT_BLUE"))) > 0
+    true = uves_raw.RELATIVE_FLUX * uves_raw.STANDARD_FLUX * 1e16
+    parts = [np.median(spectrum[np.abs(waves - middle) < 30]) for middle in range(3400, 4450, 50)]
+    assert parts == pytest.approx([true] * len(parts), rel=0.03)
+    for line in uves_raw.absorption_lines():
+        near = np.abs(waves - line) < 1.5
+        depth = np.clip(0.85 * true - spectrum[near], 0, None)
+        assert (depth * waves[near]).sum() / depth.sum() == pytest.approx(line, abs=0.2 * ANGSTROM_A_PIXEL)
+    counts = run_without(night, "uves_obs_scired", "INSTR_RESPONSE_FINE_BLUE", tmp_path)
+    assert "FLUXCAL_SCI_POINT_BLUE" not in counts
+
+
+def order_errors(path: Path, echelle: Format) -> float:
     """Return the median distance in pixels of the fitted orders from where they were put."""
     table = fits.getdata(path, 1)
     assert set(table["Order"]) == set(range(1, len(echelle.orders) + 1))
@@ -256,7 +303,7 @@ def order_errors(path: Path, echelle: Echelle) -> float:
     return float(np.median(np.abs(table["Yfit"] - places)))
 
 
-def wavelength_errors_pix(path: Path, echelle: Echelle) -> float:
+def wavelength_errors_pix(path: Path, echelle: Format) -> float:
     """Return the median error of the calibration at the lines that were identified, in pixels."""
     table = fits.getdata(path, 1)
     used = table[table["NLinSol"] == 1]

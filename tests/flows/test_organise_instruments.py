@@ -45,7 +45,7 @@ def test_a_night_of_naco_spectra_joins_lamp_flats(
 def test_a_night_of_uves_has_its_whole_cascade_but_for_the_guess_that_the_night_does_not_hold(
     tmp_path: Path, frames_folder: Path, bridge: Callable[..., Ended]
 ) -> None:
-    action = organised("uves", frames_folder, tmp_path, bridge)
+    action = organised("uves_guess", frames_folder, tmp_path, bridge)
     bias: dict[str, Any] = {"UVES_MASTER_BIAS_B": {}}
     orders = {"UVES_CAL_ORDERPOS_B": bias}
     dark = {"UVES_MASTER_DARK_B": bias}

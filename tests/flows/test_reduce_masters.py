@@ -47,7 +47,7 @@ def test_naco_takes_the_masters_of_the_archive_and_finds_the_stars(
     [
         ("naco", ["naco_img_jitter"]),
         ("visir", ["visir_old_img_combine"]),
-        ("uves", ["uves_obs_scired"]),
+        ("uves_guess", ["uves_obs_scired"]),
         ("muse", ["muse_scibasic", "muse_scipost", "muse_exp_combine"]),
     ],
 )

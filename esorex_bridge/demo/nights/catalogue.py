@@ -79,9 +79,14 @@ NIGHTS = {
     ),
     "visir": Listed("visir", "visir_night", "imaging: dark, flat and bad pixels, chopping and nodding"),
     "uves": Listed(
+        "uves_raw",
+        "uves_raw_night",
+        "blue arm from raws alone: format check, orders, flat, arc, standard star, science in units of flux",
+    ),
+    "uves_guess": Listed(
         "uves",
         "uves_night",
-        "blue arm: bias, dark, orders, flat, arc, science",
+        "blue arm with a table of guesses: bias, dark, orders, flat, arc, science",
         # Optimal extraction of so bright a star would leave a table without a row among the products.
         ("uves_obs_scired.reduce.extract.method=average",),
     ),

@@ -177,9 +177,16 @@ def _stream(spectrograph: Spectrograph, keywords: Keywords, exposure: Exposure) 
     if spectrograph.arm == "BLUE":
         return fits_bytes(keywords, images[0])
     extensions = []
+    binning = BINNING[spectrograph.arm]
     for echelle, image in zip(spectrograph.echelles, images, strict=True):
         extension = fits.ImageHDU(image)
-        fill_header(extension.header, (("EXTNAME", chip_id(echelle.chip)), *_chip_keywords(spectrograph)))
+        fill_header(
+            extension.header,
+            (
+                ("EXTNAME", chip_id(echelle.chip)),
+                *_chip_keywords(spectrograph.height, spectrograph.length, (binning, binning)),
+            ),
+        )
         extensions.append(extension)
     return fits_bytes(keywords, extensions=extensions)
 
@@ -218,7 +225,28 @@ def _light(spectrograph: Spectrograph, echelle: Echelle, exposure: Exposure) -> 
 
 
 def _keywords(spectrograph: Spectrograph, exposure: Exposure) -> Keywords:
-    arm = spectrograph.arm
+    arm, binning = spectrograph.arm, BINNING[spectrograph.arm]
+    return instrument_keywords(arm, spectrograph.height, spectrograph.length, (binning, binning), SLIT_PIX, exposure)
+
+
+def instrument_keywords(
+    arm: Arm, height: int, length: int, binning: tuple[int, int], slit_pix: float, exposure: Exposure
+) -> Keywords:
+    """Return what the instrument adds to a primary header.
+
+    Parameters
+    ----------
+    arm : {'BLUE', 'RED'}
+        The arm.
+    height, length : int
+        Pixels of a chip across the dispersion and along it.
+    binning : tuple of int
+        Pixels binned across and along.
+    slit_pix : float
+        Length of the slit, in pixels that are not binned.
+    exposure : Exposure
+        What was exposed.
+    """
     grating, wavelength = GRATINGS[arm]
     blue = arm == "BLUE"
     slit, wheel = (2, 1) if blue else (3, 2)
@@ -233,10 +261,10 @@ def _keywords(spectrograph: Spectrograph, exposure: Exposure) -> Keywords:
         ("ESO DET ID", "CCD FIERA - Rev: 3.96"),
         ("ESO DET NAME", "ccdUvB - ccdUvB" if blue else "ccdUvR - ccdUvR"),
         *chips,
-        ("ESO DET WIN1 BINX", BINNING[arm]),
+        ("ESO DET WIN1 BINX", binning[0]),
         ("ESO DET WIN1 STRX", 1),
         ("ESO DET WIN1 STRY", 1),
-        ("ESO DET WIN1 BINY", BINNING[arm]),
+        ("ESO DET WIN1 BINY", binning[1]),
         ("ESO DET WIN1 UIT1", exposure.dit_s),
         ("ESO DET WIN1 DIT1", exposure.dit_s),
         ("ESO DET READ CLOCK", "225kHz,1,low"),
@@ -249,20 +277,20 @@ def _keywords(spectrograph: Spectrograph, exposure: Exposure) -> Keywords:
         ("ESO INS SLIT1 NAME", "FREE"),
         (f"ESO INS SLIT{slit} NAME", "FREE"),
         (f"ESO INS SLIT{slit} WID", 0.5),
-        (f"ESO INS SLIT{slit} LEN", SLIT_PIX * UVES.pixel_arcsec),
+        (f"ESO INS SLIT{slit} LEN", slit_pix * UVES.pixel_arcsec),
         ("ESO INS PIXSCALE", UVES.pixel_arcsec),
         ("ESO INS SENS26 MEAN", 743.0),
         ("ESO INS TEMP31 MEAN", 10.0),
         ("ESO INS TEMP1 MEAN", 10.0),
         ("ESO INS TEMP2 MEAN", 10.0),
         ("IMAGETYP", exposure.dpr[1]),
-        *(_chip_keywords(spectrograph) if blue else ()),
+        *(_chip_keywords(height, length, binning) if blue else ()),
     )
 
 
-def _chip_keywords(spectrograph: Spectrograph) -> Keywords:
+def _chip_keywords(height: int, length: int, binning: tuple[int, int]) -> Keywords:
     """Return what a header says of the image in its own unit; along x it is the height of the echelle image."""
-    nx, ny = spectrograph.height, spectrograph.length
+    nx, ny = height, length
     axes = tuple(
         (f"{name}{axis}", value)
         for axis in (1, 2)
@@ -270,7 +298,7 @@ def _chip_keywords(spectrograph: Spectrograph) -> Keywords:
             ("CTYPE", "PIXEL"),
             ("CRVAL", 1.0),
             ("CRPIX", 1.0),
-            ("CDELT", float(BINNING[spectrograph.arm])),
+            ("CDELT", float(binning[axis - 1])),
         )
     )
     return (

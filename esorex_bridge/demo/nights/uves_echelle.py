@@ -8,7 +8,7 @@ can be written down exactly.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
 
@@ -21,6 +21,42 @@ FREE_RANGES = 1.5
 """How much more than its free spectral range an order shows."""
 LINE_SIGMA_PIX = 1.5
 LINE_SPACING_PIX = 12.5
+
+
+class Format(Protocol):
+    """Where orders and wavelengths fall on a chip."""
+
+    @property
+    def chip(self) -> str:
+        """The end of the pipeline's tags."""
+
+    @property
+    def length(self) -> int:
+        """Pixels along the dispersion."""
+
+    @property
+    def height(self) -> int:
+        """Pixels across it."""
+
+    @property
+    def orders(self) -> tuple[int, ...]:
+        """Physical numbers, from the lowest order on the chip upwards."""
+
+    @property
+    def centre(self) -> float:
+        """The middle of the chip along the dispersion."""
+
+    def place(self, order: int, x: Any) -> Any:
+        """Return y of an order's middle at x."""
+
+    def wavelength(self, order: int, x: Any) -> Any:
+        """Return the wavelength at x in an order, in angstrom (in air)."""
+
+    def position(self, order: int, wavelength: Any) -> Any:
+        """Return x of a wavelength in an order."""
+
+    def __hash__(self) -> int:
+        """Return a number that equal formats share."""
 
 
 class Echelle(Struct, frozen=True):
@@ -94,7 +130,7 @@ class Echelle(Struct, frozen=True):
 
 
 @lru_cache(maxsize=8)
-def arc_lines(echelle: Echelle, seed: int) -> tuple[tuple[float, float], ...]:
+def arc_lines(echelle: Format, seed: int) -> tuple[tuple[float, float], ...]:
     """Return wavelength and strength of the lamp's lines, in the order of wavelength."""
     import numpy as np
 
@@ -108,7 +144,7 @@ def arc_lines(echelle: Echelle, seed: int) -> tuple[tuple[float, float], ...]:
     return tuple(zip(places.round(4).tolist(), strengths.round(1).tolist(), strict=True))
 
 
-def continuum(echelle: Echelle, width: float, peak: float) -> Image:
+def continuum(echelle: Format, width: float, peak: float) -> Image:
     """Return the light of a lamp without lines through a slit of some length; below 6 pixels it is a pinhole."""
     import numpy as np
 
@@ -120,7 +156,7 @@ def continuum(echelle: Echelle, width: float, peak: float) -> Image:
     return image.astype(np.float32)
 
 
-def arc(echelle: Echelle, width: float, seed: int) -> Image:
+def arc(echelle: Format, width: float, seed: int) -> Image:
     """Return the light of the lamp with lines."""
     import numpy as np
 
@@ -136,7 +172,7 @@ def arc(echelle: Echelle, width: float, seed: int) -> Image:
     return image.astype(np.float32)
 
 
-def star(echelle: Echelle, fwhm: float, peak: float, lines: tuple[float, ...]) -> Image:
+def star(echelle: Format, fwhm: float, peak: float, lines: tuple[float, ...]) -> Image:
     """Return the light of a star with absorption lines of a depth of one half at some wavelengths."""
     import numpy as np
 
@@ -152,7 +188,7 @@ def star(echelle: Echelle, fwhm: float, peak: float, lines: tuple[float, ...]) -
     return image.astype(np.float32)
 
 
-def _across(echelle: Echelle, order: int, width: float) -> Any:
+def _across(echelle: Format, order: int, width: float) -> Any:
     """Return the profile of an order across the dispersion: a Gaussian when narrow, a slit with soft edges else."""
     import numpy as np
 
