@@ -104,14 +104,15 @@ def steps_in(statement: Statement) -> tuple[StepKey, ...]:
 
 def statements(
     plan: Plan,
-    digests: Mapping[str, Digest],
+    contents: Mapping[str, str],
     recipes: Mapping[str, Recipe],
     parameters: Mapping[StepName, tuple[Parameter, ...]],
     files: Mapping[str, Digest],
 ) -> tuple[dict[StepName, Statement], dict[StepName, StepKey]]:
     """Return the statement and the key of every step of a plan; steps with gaps get them too, of what they have.
 
-    `files` are the digests of files that parameters name.
+    `contents` says of each file its digest, or the step that it is a product of; `files` are the digests of files that
+    parameters name.
     """
     found: dict[StepName, Statement] = {}
     keys: dict[StepName, StepKey] = {}
@@ -123,7 +124,7 @@ def statements(
             parameters=tuple(
                 (parameter.schema.name, _state(parameter.text, files)) for parameter in parameters[step.name]
             ),
-            inputs=tuple(_inputs(step, digests, keys)),
+            inputs=tuple(_inputs(step, contents, keys)),
             libraries=recipes[step.recipe].libraries,
         )
         keys[step.name] = found[step.name].key()
@@ -149,7 +150,7 @@ def _older(content: str, keys: Mapping[str, str]) -> str:
 
 
 def fingerprint(
-    plan: Plan, recipes: Mapping[str, Recipe], named: Mapping[str, Digest], stamps: Iterable[str]
+    plan: Plan, recipes: Mapping[str, Recipe], named: Mapping[str, str], stamps: Iterable[str]
 ) -> Fingerprint:
     """Return the seal of a plan: the same seal, the same keys, so they need not be worked out again.
 
@@ -177,11 +178,15 @@ def _state(text: str, files: Mapping[str, Digest]) -> str:
     return f"{FILE_WORD}{files[text]}" if text in files else text
 
 
-def _inputs(step: Step, digests: Mapping[str, Digest], keys: Mapping[StepName, StepKey]) -> list[InputStatement]:
-    stated = []
+def _inputs(step: Step, contents: Mapping[str, str], keys: Mapping[StepName, StepKey]) -> list[InputStatement]:
+    stated: list[InputStatement] = []
     for entry in step.inputs:
         if isinstance(entry, FileInput):
-            stated.append(InputStatement(entry.category, digests[entry.file], entry.name))
+            given = InputStatement(entry.category, contents[entry.file], entry.name)
+            # All products of a category count as one input, as where the plan itself names their step.
+            known = ((other.category, other.content) for other in stated)
+            if not given.content.startswith(_STEP_WORD) or (given.category, given.content) not in known:
+                stated.append(given)
         else:
             origin = f"{_STEP_WORD}{keys[entry.step]}/{entry.words}"
             stated.append(InputStatement(entry.category, origin, f"{entry.words} of {entry.step}"))

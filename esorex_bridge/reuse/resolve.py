@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from esorex_bridge.datasets.dataset import Dataset
 from esorex_bridge.definitions.parameters import Parameter, ParameterSetting, effective
@@ -70,6 +70,8 @@ class ParameterisedPlan(Struct, frozen=True):
         Every parameter of every step.
     named : mapping of str to Digest
         Of the files that parameters name.
+    origins : mapping of str to str
+        Of files that are products of recorded steps: what a statement says of them instead of their content.
     """
 
     dataset: Dataset
@@ -77,6 +79,7 @@ class ParameterisedPlan(Struct, frozen=True):
     recipes: Mapping[str, Recipe]
     parameters: Mapping[StepName, tuple[Parameter, ...]]
     named: Mapping[str, Digest]
+    origins: Mapping[str, str] = field(default_factory=dict)
 
     def fingerprint(self, stamps: Mapping[str, str]) -> Fingerprint | None:
         """Return the fingerprint under which the keys of the steps may be known; None where a file is missing.
@@ -87,18 +90,20 @@ class ParameterisedPlan(Struct, frozen=True):
             What changes with the content of each file.
         """
         files = [stamps[file] for file in input_files((self.plan,))]
-        return fingerprint(self.plan, self.recipes, self.named, files) if all(files) else None
+        if not all(files):
+            return None
+        return fingerprint(self.plan, self.recipes, {**self.named, **self.origins}, files)
 
     def with_contents(self, digests: Mapping[str, Digest | DataError]) -> ResolvedPlan | Unresolvable:
         """Return the plan with its keys, given the content of its files; or why it cannot be resolved."""
-        contents: dict[str, Digest] = {}
+        contents: dict[str, str] = {}
         problems: set[str] = set()
         for file in input_files((self.plan,)):
             content = digests[file]
             if isinstance(content, DataError):
                 problems.add(str(content))
             else:
-                contents[file] = content
+                contents[file] = self.origins.get(file, content)
         if problems:
             return Unresolvable(self.dataset, self.plan, "; ".join(sorted(problems)))
         return self._with(*statements(self.plan, contents, self.recipes, self.parameters, self.named))

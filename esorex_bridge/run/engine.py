@@ -15,6 +15,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from esorex_bridge.datasets.dataset import Dataset
 from esorex_bridge.disk.digest import read_digest
@@ -61,8 +62,17 @@ class Engine(Struct, frozen=True):
 
     # ----- resolve
 
-    def resolve(self, pairs: Pairs) -> tuple[ResolvedPlan | Unresolvable, ...]:
+    def resolve(
+        self, pairs: Pairs, origins: Mapping[str, str] | None = None
+    ) -> tuple[ResolvedPlan | Unresolvable, ...]:
         """Return plans with all that can be known of them before anything runs.
+
+        Parameters
+        ----------
+        pairs : iterable of (Dataset, Plan)
+            Each dataset with its plan.
+        origins : mapping of str to str, optional
+            Of files that are products of recorded steps, as `SqliteStore.origins` gives them.
 
         Raises
         ------
@@ -78,6 +88,10 @@ class Engine(Struct, frozen=True):
         parameterised = tuple(
             set_parameters(dataset, plan, _with_own(installed, plan), digest_of_named) for dataset, plan in listed
         )
+        if origins:
+            parameterised = tuple(
+                plan if isinstance(plan, Unresolvable) else replace(plan, origins=origins) for plan in parameterised
+            )
         return self._with_keys(parameterised, stamps)
 
     def _look(self, plans: Iterable[Plan]) -> dict[str, str]:

@@ -250,6 +250,17 @@ class SqliteStore(FileDigests, History, Lookup):
         )
         return tuple(Product(self._at(path), tag, Digest(digest), size) for path, tag, digest, size in rows)
 
+    def origins(self, files: Iterable[str]) -> dict[str, str]:
+        """Return what a statement says of files that are products of recorded steps, as long as they are unchanged."""
+        wanted = {self._relative(file): file for file in files}
+        rows = tuple(self._among("SELECT path, key, category FROM products WHERE path", wanted, "path"))
+        whole = self.find_all(StepKey(key) for _, key, _ in rows)
+        return {
+            wanted[path]: f"step:{key}/{category}"
+            for path, key, category in rows
+            if isinstance(whole[StepKey(key)], Record)
+        }
+
     def places(self, key: StepKey) -> tuple[Path, ...]:
         """Return the folders that a recorded step has: where it ran, and where its products lie."""
         sofs = self._all("SELECT sof FROM steps WHERE key = ?", (key,))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from esorex_bridge.datasets.dataset import Action, Dataset
+from esorex_bridge.datasets.dataset import Action, Dataset, Purpose
 from esorex_bridge.errors import DataError, RecipeError, UserError
 from reflex_actors.folder import root_of
 from reflex_actors.protocol import Actor, Inputs, Port
@@ -17,9 +17,11 @@ from reflex_actors.sof_json import FitsFile, RecipeParameter, SetOfFiles, value_
 
 if TYPE_CHECKING:
     from esorex_bridge.definitions.parameters import Parameter, ParameterSetting
+    from esorex_bridge.definitions.steps import StepDefinition
     from esorex_bridge.plan.plan import Plan
     from esorex_bridge.reuse.record import Record
     from esorex_bridge.run.report import StepReport
+    from esorex_bridge.session import Session, Settings
 
 ACTOR = Actor(
     "run_recipe",
@@ -35,6 +37,9 @@ ACTOR = Actor(
         Port("purpose_processing", "Strip last, Do nothing or Set to universal", default=STRIP_LAST),
         Port("failure_mode", "Stop, or Continue with an empty set of files", default="Stop"),
         Port("allow_empty", "hand on an empty set of files without running", kind="flag", default="false"),
+        Port("lazy", "Lazy Mode: on, off or reflex", default="on"),
+        Port("force", "run although the products are there", kind="flag", default="false"),
+        Port("workflow", "workflow definition, for a step of your own; default: the one for the instrument"),
     ),
     (
         Port("out_sof", "products", kind="sof"),
@@ -54,6 +59,7 @@ def work(inputs: Inputs) -> dict[str, Any]:
     _one_of("mode", mode, ("Run", "Skip", "Disabled"))
     _one_of("purpose_processing", processing, (STRIP_LAST, DO_NOTHING, SET_TO_UNIVERSAL))
     _one_of("failure_mode", inputs.text("failure_mode"), ("Stop", "Continue"))
+    _one_of("lazy", inputs.text("lazy"), ("on", "off", "reflex"))
     taken, rejected = _filtered(inputs.sof("in_sof"), inputs.text("input_categories"))
     answer: dict[str, Any] = {"rejected_inputs": rejected, "out_sop": inputs.sop("in_sop")}
     empty = taken.with_files(())
@@ -75,7 +81,7 @@ def _run(inputs: Inputs, taken: SetOfFiles, processing: str) -> dict[str, Any]:
         raise DataError("the set of files is empty after filtering; check input_categories and the actors before")
     recipe = inputs.text("recipe")
     root = root_of(Path(taken.files[0].name).parent, inputs.text("root_dir"))
-    done = execute(root, recipe, taken, inputs.sop("in_sop"))
+    done = execute(root, recipe, taken, inputs.sop("in_sop"), _settings_of(inputs, root))
     purposes = after_recipe(taken.purposes, processing)
     products = taken.with_files(FitsFile(str(made.path), made.category, purposes) for made in done.record.products)
     kept, dropped = _filtered(products, inputs.text("output_categories"))
@@ -99,27 +105,41 @@ class Done:
     parameters: tuple[RecipeParameter, ...]
 
 
-def execute(root: Path, recipe: str, sof: SetOfFiles, sop: Iterable[RecipeParameter]) -> Done:
+def _settings_of(inputs: Inputs, root: Path) -> Settings:
+    from esorex_bridge.reuse.decide import LAZY_MODES, Policy
+    from esorex_bridge.session import Settings
+
+    lazy = next(mode for mode in LAZY_MODES if mode == inputs.text("lazy"))
+    forced = (inputs.text("recipe"),) if inputs.flag("force") else ()
+    workflow = inputs.text("workflow")
+    return Settings(root, workflow=Path(workflow) if workflow else None, policy=Policy(lazy, forced=forced))
+
+
+def execute(
+    root: Path, recipe: str, sof: SetOfFiles, sop: Iterable[RecipeParameter], settings: Settings | None = None
+) -> Done:
     """Run a recipe in a data root, or find what it made before of the same content and parameters.
 
     Raises
     ------
     RecipeError
-        EsoRex or the recipe is not installed, or it failed.
+        If EsoRex or the recipe is not installed, or it failed.
     DataError
-        A file is damaged.
+        If a file is damaged.
     ParameterError
-        A parameter is wrong.
+        If a parameter is wrong.
     """
     from esorex_bridge.reuse.resolve import Unresolvable
     from esorex_bridge.session import Session, Settings
 
-    plan = _plan(recipe, sof, tuple(_setting(each) for each in sop if each.recipe == recipe))
-    step = plan.steps[0]
-    with Session(Settings(root)) as session:
+    with Session(settings or Settings(root)) as session:
         if session.engine is None:
             raise RecipeError("EsoRex is not found; put its folder on esoreflex.path in esoreflex.rc")
-        (resolved,) = session.engine.resolve(((Dataset(plan.dataset, "", Action(plan.dataset, ())), plan),))
+        plan = one_step_plan(session, recipe, sof, tuple(_setting(each) for each in sop if each.recipe == recipe))
+        step = plan.steps[0]
+        pairs = ((Dataset(plan.dataset, "", Action(plan.dataset, ())), plan),)
+        origins = session.store.origins(file.name for file in sof.files)
+        (resolved,) = session.engine.resolve(pairs, origins)
         if isinstance(resolved, Unresolvable):
             raise RecipeError(resolved.reason)
         executed = session.engine.execute(session.engine.decide((resolved,)), _Told(len(sof.files)))
@@ -149,16 +169,71 @@ class _Told:
         return True
 
 
-def _plan(recipe: str, sof: SetOfFiles, settings: tuple[ParameterSetting, ...]) -> Plan:
-    from esorex_bridge.datasets.dataset import Purpose
+def one_step_plan(session: Session, recipe: str, sof: SetOfFiles, given: tuple[ParameterSetting, ...]) -> Plan:
+    """Return a plan of one step as the definition of the instrument's workflow has it; files alone where none has it.
+
+    The inputs are in the order in which a plan has them, so that what `run` made is reused here, and the other way
+    round. Parameters that were chosen for the dataset in a review count, unless `given` has others.
+    """
+    from esorex_bridge.definitions.parameters import ParameterSetting
+    from esorex_bridge.organise.choices_file import read_choices_file
     from esorex_bridge.plan.plan import FileInput, Plan, Step, StepName
 
-    ordered = sorted(sof.files, key=lambda file: (file.category, file.name))  # as RecipeExecuter writes its SOF
-    inputs = tuple(FileInput(Path(file.name).name, file.name, file.category) for file in ordered)
+    definition = _definition(session, recipe, sof)
+    ordered = sorted(sof.files, key=lambda file: _place(file, definition))
+    chosen = read_choices_file(session.workspace.root).get(sof.dataset)
+    reviewed = tuple(
+        ParameterSetting(recipe, name, value, "review")
+        for of, name, value in (chosen.parameters if chosen else ())
+        if of == recipe
+    )
+    origin = f"workflow {definition.recipe}" if definition else ""
+    own = definition.parameters if definition is not None and definition.command else ()
+    defined = tuple(ParameterSetting(recipe, name, value, origin) for name, value in own)
     name = f"{recipe}_1"
-    purpose = Purpose(" ".join(sof.purposes))
-    step = Step(StepName(name), name, recipe, inputs, settings, (), purpose, target=True)
+    step = Step(
+        name=StepName(name),
+        actor=name,
+        recipe=recipe,
+        inputs=tuple(FileInput(Path(file.name).name, file.name, file.category) for file in ordered),
+        settings=(*defined, *reviewed, *given),
+        products=definition.products if definition is not None and definition.command else (),
+        purpose=Purpose(" ".join(sof.purposes)),
+        target=True,
+        command=definition.command if definition is not None else (),
+    )
     return Plan(sof.dataset or "reflex", "reflex", (step,))
+
+
+def _definition(session: Session, recipe: str, sof: SetOfFiles) -> StepDefinition | None:
+    """Return how the workflow for the first file has a recipe: of several steps, that which takes most of the tags."""
+    from esorex_bridge.fits.header import read_header
+
+    try:
+        header = read_header(Path(sof.files[0].name))
+        if session.settings.workflow is not None:
+            workflow = session.workflows[0]
+        else:
+            workflow = session.definitions.choose(str(header.get("INSTRUME") or "").strip(), header)
+    except (UserError, DataError):
+        return None
+    tags = {file.category for file in sof.files}
+    steps = [step for step in workflow.steps if step.recipe == recipe]
+    return max(steps, key=lambda step: len(tags.intersection(map(step.tag, step.main))), default=None)
+
+
+def _place(file: FitsFile, definition: StepDefinition | None) -> tuple[int, float, str, str]:
+    """Return where a file stands in the SOF: main files by time, then calibrations as the definition lists them."""
+    from esorex_bridge.fits.header import read_header
+
+    main = [] if definition is None else [definition.tag(category) for category in definition.main]
+    beside = [] if definition is None else [each.category for each in definition.calibrations]
+    if file.category in main:
+        taken = read_header(Path(file.name)).get("MJD-OBS")
+        time = float(taken) if isinstance(taken, int | float) else 0.0
+        return main.index(file.category), time, file.category, file.name
+    at = beside.index(file.category) if file.category in beside else len(beside)
+    return len(main) + at, 0.0, file.category, file.name
 
 
 def described(recipe: str, each: Parameter) -> RecipeParameter:
