@@ -26,7 +26,7 @@ from esorex_bridge.files import Digest
 from esorex_bridge.fits.signature import altered_headers
 from esorex_bridge.plan.plan import FileInput, ProductInput, Step
 from esorex_bridge.plan.sof import Sof, of_entries, readable
-from esorex_bridge.reuse.key import FILE_WORD, Statement, StepKey
+from esorex_bridge.reuse.key import FILE_WORD, Statement, StepKey, steps_in
 from esorex_bridge.reuse.record import Absent, How, Product, Record
 from esorex_bridge.reuse.resolve import ResolvedPlan
 from esorex_bridge.store.rebuild import VERSION as STATEMENT_FORMAT
@@ -147,15 +147,12 @@ class StepRunner(Struct, frozen=True):
         DataError
             If an input is another one than stated.
         """
-        stated = {
-            entry.file: said.content
-            for entry, said in zip(step.inputs, statement.inputs, strict=True)
-            if isinstance(entry, FileInput)
-        }
+        stated = _stated_contents(step, statement)
         now = self.store.digests(stated)
         changed = [file for file, content in stated.items() if now[file] != content]
         changed += _find_changed(parameters, statement)
-        gone = (found.reason for key in made if isinstance(found := self.store.find(key), Absent))
+        makers = {*made, *steps_in(statement)}
+        gone = (found.reason for key in makers if isinstance(found := self.store.find(key), Absent))
         changed += [reason for reason in gone if reason]
         if changed:
             raise DataError(
@@ -234,6 +231,19 @@ def _content(file: str) -> str:
 
 def _files(step: Step) -> tuple[str, ...]:
     return tuple(entry.file for entry in step.inputs if isinstance(entry, FileInput))
+
+
+def _stated_contents(step: Step, statement: Statement) -> dict[str, str]:
+    """Return what a statement says of the files that a step takes; products count by the step that made them."""
+    left = list(statement.inputs)
+    stated: dict[str, str] = {}
+    for entry in step.inputs:
+        if isinstance(entry, FileInput) and (not left or left[0].label != entry.name):
+            continue  # Of several products of one category, the first stands for all.
+        said = left.pop(0)
+        if isinstance(entry, FileInput) and not said.content.startswith("step:"):
+            stated[entry.file] = said.content
+    return stated
 
 
 def find_by_reflex(
