@@ -12,6 +12,7 @@ from esorex_bridge.definitions.oca.rules import Selection
 from esorex_bridge.organise.association import as_file
 from esorex_bridge.organise.grouping import Candidate, Group
 from esorex_bridge.organise.organiser import Organised
+from esorex_bridge.workspace.scan import archive_name
 
 _MISSING = re.compile(r"Missing (\S+)")
 _NOT_SUPPORTED = "not supported"
@@ -59,8 +60,13 @@ def side_by_side(
         All files by rules, one per instrument.
     """
     by_rules = (dataset for known in organised for dataset in known.datasets)
-    others = (dataset for dataset in by_rules if not any(file.name in named for file in dataset.action.files))
+    others = (dataset for dataset in by_rules if not any(_archive_name(file) in named for file in dataset.action.files))
     return tuple(sorted((*trees, *others), key=lambda dataset: dataset.name))
+
+
+def _archive_name(file: DatasetFile) -> str:
+    """Return the name under which the archive knows a file, also where its colons are underscores."""
+    return archive_name(file.path) if file.path is not None else file.name
 
 
 def _combined(dataset: Dataset, known: Organised, by_rules: Dataset) -> Dataset:
