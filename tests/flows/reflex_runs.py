@@ -19,6 +19,8 @@ from tests.flows.instrument_runs import Reduction
 
 DATA = "reflex_input/data_with_raw_calibs"
 Contents = list[tuple[str, tuple[str, ...]]]
+VARYING = {"PIXTABLE_REDUCED", "PIXTABLE_COMBINED", "DATACUBE_FINAL", "IMAGE_FOV"}
+"""Categories whose pixels differ from one run of muse_scipost to the next on the same files."""
 
 
 def contents(products: Iterable[tuple[str, str]]) -> Contents:
@@ -26,7 +28,8 @@ def contents(products: Iterable[tuple[str, str]]) -> Contents:
     found = []
     for path, category in products:
         with fits.open(path) as hdus:
-            found.append((category, tuple(str(hdu.header.get("DATASUM")) for hdu in hdus)))
+            sums = tuple(str(hdu.header.get("DATASUM")) for hdu in hdus)
+            found.append((category, () if category in VARYING else sums))
     return sorted(found)
 
 
