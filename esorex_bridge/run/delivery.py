@@ -24,7 +24,6 @@ from esorex_bridge.errors import DataError, UserError
 from esorex_bridge.files import Digest
 from esorex_bridge.fits.header import read_header
 from esorex_bridge.fits.verify import read_fits, verify_fits
-from esorex_bridge.provenance.beside import add_provenance
 from esorex_bridge.reuse.record import Product, Record
 from esorex_bridge.store.step_store import SqliteStore
 from esorex_bridge.workspace.folders import Workspace, safe_name
@@ -159,6 +158,9 @@ def place_products(
     delivered = tuple(
         place_product(source, digest, place, rule, called.get(source)) for source, digest in contents.items()
     )
+    # An up-to-date run delivers nothing, and does not load this.
+    from esorex_bridge.provenance.beside import add_provenance
+
     add_provenance(place, {each.target: each.reading.digest for each in delivered}, store)
     _add_to_readme(place, dataset, (each.target for each in delivered))
     return delivered

@@ -1,0 +1,58 @@
+"""What is loaded for `--help` and for an up-to-date run: a list that is kept, because loading is most of their time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from esorex_bridge.demo.archive.embedded import EmbeddedArchive
+from tests.flows.conftest import SMALL, Ended
+
+LIST = Path(__file__).with_name("loaded_modules.txt")
+HEAVY = ("astropy", "numpy", "pyvo", "requests", "rich", "lark", "jinja2", "PIL", "asyncio", "keyring")
+PROGRAM = """
+import contextlib, io, sys
+from esorex_bridge.cli import main
+with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
+    main(sys.argv[1:])
+print(*sorted(sys.modules))
+"""
+
+
+def loaded(*words: object) -> set[str]:
+    """Return the modules that a command loads."""
+    command = [sys.executable, "-c", PROGRAM, *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def ours(modules: set[str]) -> set[str]:
+    return {name for name in modules if name.partition(".")[0] in ("esorex_bridge", "reflex_actors")}
+
+
+def kept(name: str) -> set[str]:
+    """Return the modules that the list allows for a command."""
+    blocks = LIST.read_text(encoding="utf-8").split("\n\n")
+    return next(set(block.split()[1:]) for block in blocks if block.split()[0] == f"{name}:")
+
+
+def test_help_loads_what_is_listed() -> None:
+    modules = loaded("--help")
+    assert ours(modules) == kept("help")
+    assert not modules & set(HEAVY)
+
+
+@pytest.mark.usefixtures("esorex")
+def test_an_up_to_date_run_loads_what_is_listed(
+    small_archive: EmbeddedArchive, tmp_path: Path, bridge: Callable[..., Ended]
+) -> None:
+    words = ("--program", "60.A-9999(A)", "--archive", small_archive.url)
+    assert bridge("reduce", *words, "--root", tmp_path, *SMALL).code == 0
+    modules = loaded("run", "--root", tmp_path, *SMALL)
+    # What is loaded while EsoRex is asked depends on how long that takes; the list has all of it.
+    assert ours(modules) <= kept("run")
+    assert not modules & set(HEAVY)
