@@ -53,7 +53,7 @@ KNOWN_SEMANTICS = frozenset(
 )
 """Fragments of the vocabularies of IVOA and ESO, in lower case."""
 
-_ATTRIBUTE = re.compile(r'(\w+)="([^"]*)"')
+_ATTRIBUTE = re.compile(r'\b(\w{1,64})="([^"]*)"')
 
 
 class UnreadableTableError(ArchiveError):
