@@ -44,7 +44,7 @@ from esorex_bridge.archive.sockets import OpenSockets, StoppableAdapter
 from esorex_bridge.archive.speed import SpeedWatch
 from esorex_bridge.archive.trace import Trace
 from esorex_bridge.errors import DataError
-from esorex_bridge.version import PROJECT_URL, __version__
+from esorex_bridge.version import __version__
 
 __all__ = ["Connection", "FindCredentials", "RetryPolicy", "pieces_of"]
 
@@ -508,8 +508,8 @@ def _session(sockets: OpenSockets) -> requests.Session:
 
 
 def user_agent() -> str:
-    """Return how we name ourselves, as ESO asks of clients: with the HTTP library, and where to reach the project."""
-    return f"esorex-bridge/{__version__} (+{PROJECT_URL}) python-requests/{requests.__version__}"
+    """Return how we name ourselves, as ESO asks of clients, with the HTTP library."""
+    return f"esorex-bridge/{__version__} python-requests/{requests.__version__}"
 
 
 def _service(url: str) -> str:

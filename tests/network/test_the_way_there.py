@@ -109,7 +109,7 @@ def test_retries_are_told_at_v_and_other_libraries_are_silent(
     assert "a warning of a library" not in capsys.readouterr().err
 
 
-def test_we_name_ourselves_with_an_address(small_archive: EmbeddedArchive, tmp_path: Path) -> None:
+def test_we_name_ourselves_and_the_library(small_archive: EmbeddedArchive, tmp_path: Path) -> None:
     with ArchiveClient(Services.at(small_archive.url)) as client:
         agent = str(client.connection.session.headers["User-Agent"])
-    assert agent.startswith("esorex-bridge/") and "(+https://" in agent and "python-requests/" in agent
+    assert agent.startswith("esorex-bridge/") and "python-requests/" in agent
