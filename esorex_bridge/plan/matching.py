@@ -101,7 +101,8 @@ def choose(
     """Choose among offers: what fits, the least far down, by range of time, then by distance in MJD-OBS, label last.
 
     An offer whose header lacks a keyword to match comes after those that have it. What calSelector put there is taken
-    even where it does not fit, unless something fits, or it is for other frames of the same action.
+    even where it does not fit, unless something fits (even if it cannot be made: several groups of one action are told
+    apart by setting), or it is for other frames of the same action.
 
     Parameters
     ----------
@@ -121,10 +122,11 @@ def choose(
         return Choice((), reason="the dataset has none")
     judged = [judge(offer, wanted, calibration) for offer in offered]
     others = tuple(siblings)
+    apart = any(each.offer.bound and each.fits(calibration) for each in judged)
     refused = []
     open_to: list[Judged[Offer]] = []
     for each in judged:
-        refusal = _refusal(each, calibration, others, quality)
+        refusal = _refusal(each, calibration, others, quality, apart)
         if refusal is None:
             open_to.append(each)
         else:
@@ -156,7 +158,11 @@ def _differences(one: Keywords, other: Keywords, calibration: Calibration, valid
 
 
 def _refusal(
-    judged: Judged[Offer], calibration: Calibration, siblings: tuple[Keywords, ...], quality: int | None
+    judged: Judged[Offer],
+    calibration: Calibration,
+    siblings: tuple[Keywords, ...],
+    quality: int | None,
+    told_apart: bool,
 ) -> Refused[Offer] | None:
     offer = judged.offer
     if offer.shortage:
@@ -167,7 +173,8 @@ def _refusal(
         return Refused(offer, "outside validity", f"{_apart(judged)}{far}")
     if judged.fits(calibration):
         return None
-    if offer.bound and not any(judge(offer, each, calibration).fits(calibration) for each in siblings):
+    for_others = any(judge(offer, each, calibration).fits(calibration) for each in siblings)
+    if offer.bound and not (told_apart or for_others):
         return None
     if outside:
         return Refused(offer, "outside validity", f"{_apart(judged)}outside all ranges of time")
