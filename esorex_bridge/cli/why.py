@@ -21,7 +21,9 @@ EXAMPLE = (
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument(
-        "what", metavar="DATASET|FILE|CATEGORY|STEP", help="a dataset's name, a file, a category, or a step"
+        "what",
+        metavar="DATASET|FILE|CATEGORY|STEP|PRODUCT",
+        help="a dataset's name, a file, a category, a step, or a product by path or name",
     )
     parser.add_argument(
         "--data",
@@ -40,9 +42,10 @@ def run(args: argparse.Namespace) -> int:
     """Look everywhere for the name, and print what is known."""
     data = from_disk.load(options.request(args), args.data)
     lines = _about_job(args) or (*explain(data, args.what), *_in_plans(args)) or _about_step(args)
+    lines = lines or _about_product(args)
     if not lines:
         names = ", ".join(dataset.name for dataset in data.datasets) or "none"
-        raise UserError(f"no dataset, file, category or step '{args.what}' here; datasets: {names}")
+        raise UserError(f"no dataset, file, category, step or product '{args.what}' here; datasets: {names}")
     if args.json:
         output.emit_json({"about": args.what, "lines": list(lines)})
     else:
@@ -85,6 +88,17 @@ def _about_step(args: argparse.Namespace) -> tuple[str, ...]:
             raise
         return ()  # what cannot be planned has no steps to tell of
     return tuple(line for told in accounts if args.what in (told["step"], told["recipe"]) for line in render(told))
+
+
+def _about_product(args: argparse.Namespace) -> tuple[str, ...]:
+    """Return where a product of this root comes from, as `provenance` tells it; nothing where it made none such."""
+    from esorex_bridge.provenance.side import lineage_in
+    from esorex_bridge.provenance.text import render
+
+    try:
+        return tuple(render(lineage_in(args.what, args.root)))
+    except BridgeError:
+        return ()
 
 
 def explain(data: from_disk.OrganisedData, what: str) -> tuple[str, ...]:

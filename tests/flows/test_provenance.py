@@ -183,3 +183,22 @@ def test_a_second_delivery_is_told_beside_the_first(tmp_path: Path, reduced: Pat
         copies[products[0]].unlink()
         document = add_provenance(tmp_path, {copies[products[1]]: verify_fits(products[1]).digest}, store)
     assert {entry.file for entry in document.products} == {path.name for path in products[1:]}
+
+
+def test_why_leads_from_a_product_to_its_provenance(reduced: Path, bridge: Callable[..., Ended]) -> None:
+    product = end_product(reduced)
+    told = bridge("provenance", product, "--root", reduced).out
+    assert bridge("why", product, "--root", reduced).out == told
+    assert bridge("why", "nothing.fits", "--root", reduced).code == 1
+
+
+def test_the_published_schema_is_that_of_the_document(reduced: Path, bridge: Callable[..., Ended]) -> None:
+    from msgspec.json import schema
+
+    from esorex_bridge.provenance.document import ProvenanceDocument
+
+    published = Path(__file__).resolve().parents[2] / "docs" / "reference" / "schemas" / "provenance.json"
+    assert json.loads(published.read_text()) == json.loads(json.dumps(schema(ProvenanceDocument)))
+    document = bridge("provenance", end_product(reduced), "--root", reduced, "--json").json
+    known = json.loads(published.read_text())["$defs"]["ProvenanceDocument"]["properties"]
+    assert set(document) <= set(known)
