@@ -112,7 +112,7 @@ INSTRUMENTS = {
         uves_arcs,
         choice="uves_cal_wavecal.range=9",
         own=("uves_cal_wavecal_1", "MASTER_BIAS_BLUE", "MASTER_BIAS_BLUE"),
-        kit=("LINE_REFER_TABLE", "LINE_GUESS_TAB_BLUE"),
+        kit=("LINE_REFER_TABLE",),
     ),
 }
 
