@@ -90,6 +90,11 @@ def uves_arcs() -> Night:
     return Night(f"{whole.name}-arcs", whole.instrument, files, (AssociationTree(arcs, "Raw2Raw"),))
 
 
+def _end_names(paths: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of end products without counter: two runs within one second share a folder."""
+    return tuple(sorted(re.sub(r"_\d+(?=\.fits$)", "", Path(path).name) for path in paths))
+
+
 INSTRUMENTS = {
     "naco": Instrument(
         lambda: naco_night(npix=128),
@@ -354,7 +359,7 @@ def reported(wish: Wish, ended: Ended) -> Outcome:
         reached=by_recipe((step["recipe"], step["decision"]) for step in reached),
         reasons=by_recipe((step["recipe"], portable(step["reason"], wish.root)) for step in planned),
         keys=by_recipe(recorded(wish.root, made)),
-        ends=tuple(sorted(Path(end["path"]).name for end in ends)),
+        ends=_end_names(end["path"] for end in ends),
         errors=frozenset(error for step in wrong for error in errors_in(portable(step["error"], wish.root))),
         said=said.replace('\\"', '"'),
     )
@@ -398,7 +403,7 @@ def batched(wish: Wish, ended: Ended) -> Outcome:
         decisions=by_recipe((step["recipe"], step["decision"]) for step in steps),
         reasons=by_recipe((step["recipe"], portable(step["reason"], wish.root)) for step in steps),
         keys=by_recipe((step["recipe"], step["key"]) for step in steps),
-        ends=tuple(sorted(Path(path).name for path in ends)),
+        ends=_end_names(ends),
         said=said,
     )
 
