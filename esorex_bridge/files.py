@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import NewType
-
-from msgspec import Struct
 
 DpId = NewType("DpId", str)
 """An archive file name without extension: `NACO.2016-03-02T02:00:00.000`, `M.HAWKI.2019-01-01T00:00:00.000`."""
@@ -21,21 +18,6 @@ OUTPUT_FOLDERS = frozenset({"reflex_book_keeping", "reflex_tmp_products", "refle
 """Folders of results below a data root: what lies there is no input, unless it is named itself."""
 
 _DP_ID = re.compile(r"(?:M\.)?[A-Z][A-Z0-9_]*\.\d{4}-\d\d-\d\dT\d\d[:_]\d\d[:_]\d\d\.\d{1,4}")
-
-
-class LocalFile(Struct, frozen=True):
-    """A file on this machine whose content is known.
-
-    Parameters
-    ----------
-    path : Path
-        Absolute path.
-    digest : Digest
-        Of its content.
-    """
-
-    path: Path
-    digest: Digest
 
 
 def is_dp_id(text: str) -> bool:

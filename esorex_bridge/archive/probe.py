@@ -189,10 +189,7 @@ class _Asking:
         if not links.rows:
             raise DifferentError("a table without rows")
         kinds = dict.fromkeys(row.semantics for row in links.rows)
-        if links.unknown:
-            raise DifferentError(
-                f"unknown semantics: {', '.join(dict.fromkeys(row.semantics for row in links.unknown))}"
-            )
+        _refuse_unknown(links)
         return f"{len(links.rows)} rows: {', '.join(kinds)}"
 
     def _breakpoints(self) -> str:
@@ -201,10 +198,7 @@ class _Asking:
 
     def _links(self, name: str) -> str:
         links = self._client.links(name)
-        if links.unknown:
-            raise DifferentError(
-                f"unknown semantics: {', '.join(dict.fromkeys(row.semantics for row in links.unknown))}"
-            )
+        _refuse_unknown(links)
         return f"{len(links.rows)} rows of {name}"
 
     def _unknown_links(self) -> str:

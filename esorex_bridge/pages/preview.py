@@ -1,4 +1,4 @@
-"""A look at a FITS file: an image in grey, a spectrum with its wavelengths, or nothing where there is no picture."""
+"""A look at a FITS file: an image in grey, a spectrum with its wavelengths, what is in it in words."""
 
 from __future__ import annotations
 
@@ -41,6 +41,29 @@ def preview(path: Path, widest: int = _WIDEST) -> str:
                 return next((found for hdu in hdus if (found := _draw(hdu, path.name, widest))), "")
     except (DataError, OSError, ValueError, TypeError, KeyError, IndexError, MemoryError):
         return ""
+
+
+def describe(path: Path) -> str:
+    """Return what is in a FITS file, HDU by HDU, in words; why it cannot be read where it cannot."""
+    import warnings
+
+    from astropy.io import fits
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with fits.open(_unpacked(path), memmap=False) as hdus:
+                return ", ".join(map(_describe_hdu, hdus))
+    except (DataError, OSError, ValueError, TypeError) as error:
+        return f"{path.name} cannot be shown: {error}"
+
+
+def _describe_hdu(hdu: Any) -> str:
+    shape = getattr(hdu, "shape", ())
+    if hasattr(hdu, "columns"):
+        return f"{hdu.name or 'primary'}: table of {len(hdu.columns)} columns and {len(hdu.data)} rows"
+    size = "×".join(map(str, shape[::-1]))
+    return f"{hdu.name or 'primary'}: {f'image {size}' if size else 'header only'}"
 
 
 def _unpacked(path: Path) -> io.BytesIO | Path:
@@ -127,7 +150,8 @@ def _draw_line(axis: tuple[Any, str], values: Any, name: str) -> str:
     first, last = (f"{value:.5g} {escape(unit)}".strip() for value in (x[0], x[-1]))
     return (
         f'<svg class="spectrum" role="img" aria-label="spectrum of {escape(name)} from {first} to {last}" '
-        f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"><polyline points="{points}"/>'
+        f'viewBox="0 0 {width} {height}" width="{width}" height="{height}">'
+        f'<polyline fill="none" stroke="currentColor" points="{points}"/>'
         f'<text class="small" x="2" y="{height - 3}">{first}</text>'
         f'<text class="small" x="{width - 2}" y="{height - 3}" text-anchor="end">{last}</text></svg>'
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, NewType
 
@@ -293,8 +293,3 @@ class Plan(Struct, frozen=True):
     def step(self, name: StepName) -> Step:
         """Return a step by its name."""
         return next(step for step in self.steps if step.name == name)
-
-
-def recipes_of(plans: Iterable[Plan]) -> tuple[str, ...]:
-    """Return the recipes that plans use, once each, in order."""
-    return tuple(dict.fromkeys(step.recipe for plan in plans for step in plan.steps))

@@ -5,7 +5,6 @@ Paths are not in it: it is to be carried away. Files are named by what the archi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -15,7 +14,7 @@ from msgspec.json import Encoder, format
 
 from esorex_bridge.errors import DataError
 from esorex_bridge.fits.hdus import datasums
-from esorex_bridge.provenance.lineage import Activity, Input, Lineage, ParameterValue, Source, SourceKind
+from esorex_bridge.provenance.lineage import Activity, Input, Lineage, ParameterValue, Source
 from esorex_bridge.reuse.record import Product
 from esorex_bridge.version import __version__
 
@@ -209,22 +208,3 @@ def _source_entry(source: Source) -> FileEntry:
 def hex_of(digest: str) -> str:
     """Return the 64 digits of a digest."""
     return digest.rpartition(":")[2]
-
-
-def categories_of(lineage: Lineage, source: Source) -> tuple[str, ...]:
-    """Return the tags under which a file was used, once each."""
-    used = (
-        entry.category
-        for activity in lineage.activities
-        for entry in activity.inputs
-        if entry.source is not None and entry.source.digest == source.digest
-    )
-    return tuple(dict.fromkeys(used))
-
-
-def kinds(sources: Iterable[Source]) -> dict[SourceKind, int]:
-    """Return how many files of each kind there are."""
-    counted: dict[SourceKind, int] = {}
-    for source in sources:
-        counted[source.kind] = counted.get(source.kind, 0) + 1
-    return counted

@@ -13,6 +13,9 @@ from reflex_actors.page import Form, InvalidFormError, Question, ask, can_show
 from reflex_actors.protocol import Actor, Inputs, Port
 from reflex_actors.sof_json import RecipeParameter, SetOfFiles, value_text
 
+_WIDEST = 420
+"""Pixels to which pictures of products are made smaller."""
+
 ACTOR = Actor(
     "tune_recipe",
     "Shows products and parameters, and runs again where the user wants.",
@@ -110,11 +113,12 @@ def question(products: SetOfFiles, parameters: tuple[RecipeParameter, ...]) -> Q
 
 
 def _pictures(products: SetOfFiles) -> str:
-    from reflex_actors.preview import preview
+    from esorex_bridge.pages.preview import describe, preview
 
+    paths = ((file.category, Path(file.name)) for file in products.files)
     shown = (
-        f"<h3>{escape(file.category)}</h3><p>{escape(file.name)}</p>{preview(Path(file.name))}"
-        for file in products.files
+        f"<h3>{escape(category)}</h3><p>{escape(str(path))}</p>{preview(path, _WIDEST)}<p>{escape(describe(path))}</p>"
+        for category, path in paths
     )
     return "<h2>Products</h2>" + ("".join(shown) or "<p>none: the recipe failed or was not run</p>")
 

@@ -19,7 +19,7 @@ from esorex_bridge.pages.draw import draw_cascade, draw_time_line
 from esorex_bridge.pages.layout import place_nodes
 from esorex_bridge.pages.live import serve, write_redirect
 from esorex_bridge.pages.model import Bar, DatasetView, ProductView, ReportView, StepView
-from esorex_bridge.pages.preview import preview
+from esorex_bridge.pages.preview import describe, preview
 from esorex_bridge.pages.render import render_report
 
 NASTY = "<script>alert(1)</script>\"'&"
@@ -163,3 +163,21 @@ def test_the_file_that_leads_to_the_live_page_is_private(tmp_path: Path) -> None
     write_redirect("http://127.0.0.1:1/secret/", file)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert "secret" in file.read_text()
+
+
+def test_a_large_image_is_made_smaller(tmp_path: Path) -> None:
+    fits.writeto(tmp_path / "x.fits", np.ones((900, 30)))
+    assert 'width="2" height="50"' in preview(tmp_path / "x.fits", 50)
+
+
+def test_an_image_without_a_number_in_it_is_left_out(tmp_path: Path) -> None:
+    fits.writeto(tmp_path / "x.fits", np.full((8, 9), np.nan))
+    assert preview(tmp_path / "x.fits") == ""
+    assert describe(tmp_path / "x.fits") == "PRIMARY: image 9×8"
+
+
+def test_tables_and_files_that_are_not_fits_are_described(tmp_path: Path) -> None:
+    fits.BinTableHDU.from_columns([fits.Column("X", "D", array=[1.0])]).writeto(tmp_path / "t.fits")
+    assert "table of 1 columns and 1 rows" in describe(tmp_path / "t.fits")
+    (tmp_path / "n.fits").write_text("nothing")
+    assert "cannot be shown" in describe(tmp_path / "n.fits")

@@ -27,7 +27,6 @@ from reflex_actors.page import (
     can_show,
     open_browser,
 )
-from reflex_actors.preview import png, preview
 from reflex_actors.sof_json import FitsFile, RecipeParameter, SetOfFiles
 
 SOP = (
@@ -206,25 +205,3 @@ def test_what_goes_to_the_looper_and_what_goes_on(product: SetOfFiles) -> None:
     on = outputs(Verdict(False, SOP, show_more=False), product, SOP, original)
     assert (on["iteration_complete"], on["out_sof"], on["out_sop"], on["set_enable"]) == ("true", product, SOP, False)
     assert "out_sof_loop" not in on
-
-
-def test_a_preview_is_a_png_with_the_first_row_at_the_bottom() -> None:
-    image = np.zeros((900, 30))
-    image[0] = 100
-    picture = png(image)
-    assert picture.startswith(b"\x89PNG\r\n\x1a\n")
-    width, height = (int.from_bytes(picture[start : start + 4], "big") for start in (16, 20))
-    assert (width, height) == (10, 300)
-
-
-@pytest.mark.parametrize(("data", "said"), [(np.arange(50.0), "<polyline"), (np.full((3, 4), np.nan), "image/png")])
-def test_spectra_are_lines_and_empty_images_are_shown(tmp_path: Path, data: np.ndarray, said: str) -> None:
-    fits.PrimaryHDU(data).writeto(tmp_path / "a.fits")
-    assert said in preview(tmp_path / "a.fits")
-
-
-def test_a_table_and_a_file_that_is_no_fits_are_told_in_words(tmp_path: Path) -> None:
-    fits.BinTableHDU.from_columns([fits.Column("X", "D", array=[1.0])]).writeto(tmp_path / "t.fits")
-    assert "table 1 columns, 1 rows" in preview(tmp_path / "t.fits")
-    (tmp_path / "n.fits").write_text("nothing")
-    assert "cannot be shown" in preview(tmp_path / "n.fits")
