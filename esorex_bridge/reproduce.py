@@ -95,18 +95,15 @@ def gather_sources(
     wanted = {source_key(source): source for source in document.sources}
     found = _among(candidates, wanted)
     found |= _among(_kit_folders(session), _rest(wanted, found))
-    missing = _rest(wanted, found)
-    problems: list[str] = []
-    if missing and fetch:
-        fetched, problems = _fetch(missing, session)
-        found |= fetched
-    named = " ".join(problems)
-    problems += [
-        f"{source.file} ({source.kind}) is not at hand{'' if fetch or source.kind == 'static' else ', and not fetched'}"
-        for source in _rest(wanted, found).values()
-        if source.file not in named
-    ]
+    fetched, refused = _fetch(_rest(wanted, found), session) if fetch else ({}, {})
+    found |= fetched
+    problems = (refused.get(key) or _absent(source, fetch) for key, source in _rest(wanted, found).items())
     return Sources(found, tuple(problems))
+
+
+def _absent(source: FileEntry, fetch: bool) -> str:
+    why = "" if fetch or source.kind == "static" else ", and not fetched"
+    return f"{source.file} ({source.kind}) is not at hand{why}"
 
 
 def _rest(wanted: Mapping[str, FileEntry], found: Mapping[str, Path]) -> dict[str, FileEntry]:
@@ -145,22 +142,26 @@ def _kit_folders(session: Session) -> tuple[Path, ...]:
     return static_folders(session.workspace.root).folders
 
 
-def _fetch(missing: Mapping[str, FileEntry], session: Session) -> tuple[dict[str, Path], list[str]]:
-    """Fetch raws and masters by their names; a content other than the one that was used is reported, and not taken."""
-    by_name = {source.file: key for key, source in missing.items() if source.kind != "static"}
-    if not by_name:
-        return {}, []
-    report = session.client.fetch(tuple(by_name), session.data_folder)
+def _fetch(missing: Mapping[str, FileEntry], session: Session) -> tuple[dict[str, Path], dict[str, str]]:
+    """Fetch raws and masters by their names; return where they lie, and what is wrong with those that do not count.
+
+    A file that has another content in the archive today is not taken for the one that was used.
+    """
+    keys = {source.file: key for key, source in missing.items() if source.kind != "static"}
+    if not keys:
+        return {}, {}
+    report = session.client.fetch(tuple(keys), session.data_folder)
     session.learn_digests(report)
-    found, problems = {}, []
+    found: dict[str, Path] = {}
+    problems: dict[str, str] = {}
     for file in report.files:
-        source = missing[by_name[file.name]]
+        key = keys[file.name]
         if file.path is None:
-            problems.append(f"{file.name} cannot be fetched: {file.reason or file.status.value}")
-        elif not _is_content(file.path, source):
-            problems.append(f"{file.name} has another content in the archive today than when it was used")
+            problems[key] = f"{file.name} cannot be fetched: {file.reason or file.status.value}"
+        elif not _is_content(file.path, missing[key]):
+            problems[key] = f"{file.name} has another content in the archive today than when it was used"
         else:
-            found[by_name[file.name]] = file.path
+            found[key] = file.path
     return found, problems
 
 

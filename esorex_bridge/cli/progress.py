@@ -77,7 +77,7 @@ class FetchProgress:
     def associated(self, replies: Sequence[AssociationReply], files: Sequence[str]) -> None:
         """Tell what calSelector answered."""
         trees = sum(reply.tree is not None for reply in replies)
-        output.note(f"calSelector: {trees} association trees, which name {len(files)} files")
+        output.note(f"calSelector: {trees} association tree{'s' * (trees != 1)}, naming {len(files)} files")
 
     def fetching(self, files: int) -> AbstractContextManager[Transfer]:
         """Give what downloads tell their progress to."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,8 +65,8 @@ class _Collector:
         self._session = session
         self._limits = limits
         self._previews: dict[tuple[str, int], str] = {}
+        self._numbers = count()
         self._latest = _latest_run(session.store.runs())
-        self._anchors: dict[str, str] = {}
 
     def collect(self) -> ReportView:
         """Return the report."""
@@ -107,8 +108,7 @@ class _Collector:
     def _dataset(
         self, dataset: Dataset, plan: Plan, decisions: Mapping[StepName, Decision], problem: str
     ) -> DatasetView:
-        anchor = f"d{len(self._anchors)}"
-        self._anchors[dataset.name] = anchor
+        anchor = f"d{next(self._numbers)}"
         names = {step.name: f"{anchor}-s{number}" for number, step in enumerate(plan.steps)}
         steps = tuple(self._step(step, plan, decisions.get(step.name), names, problem) for step in plan.steps)
         header = _science_header(dataset)

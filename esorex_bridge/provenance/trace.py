@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -83,7 +82,7 @@ def _activity(row: StepRow, products: tuple[Product, ...], places: dict[Digest, 
         made=row.made,
         seconds=row.seconds,
         sof=row.sof,
-        warnings=tuple(json.loads(row.warnings)),
+        warnings=row.warnings,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 from msgspec import Struct
@@ -23,7 +24,7 @@ class StepRow(Struct, frozen=True):
     made: str
     seconds: float
     sof: str
-    warnings: str
+    warnings: tuple[str, ...]
 
 
 class Lookup(Database):
@@ -32,12 +33,14 @@ class Lookup(Database):
     def step_rows(self, keys: Iterable[StepKey]) -> dict[StepKey, StepRow]:
         """Return what is recorded of steps, whether their products are still there or not."""
         query = "SELECT key, dataset, step, statement, made, seconds, sof, warnings FROM steps WHERE key"
-        return {
-            key: StepRow(key, dataset, step, read_statement(statement), made, seconds, self._at(sof), warnings)
-            for key, dataset, step, statement, made, seconds, sof, warnings in self._among(
-                query, dict.fromkeys(keys), "key"
-            )
-        }
+        rows = self._among(query, dict.fromkeys(keys), "key")
+        return {StepKey(row[0]): self._step_row_of(*row) for row in rows}
+
+    def _step_row_of(
+        self, key: str, dataset: str, step: str, statement: str, made: str, seconds: float, sof: str, warnings: str
+    ) -> StepRow:
+        said = tuple(json.loads(warnings))
+        return StepRow(StepKey(key), dataset, step, read_statement(statement), made, seconds, self._at(sof), said)
 
     def keys_by_content(self, digest: Digest) -> tuple[StepKey, ...]:
         """Return the steps that made a product of this content, the latest first."""
