@@ -12,15 +12,13 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import partial
 from pathlib import Path
-from threading import Lock
 from typing import Protocol
 
 from esorex_bridge.definitions.parameters import RECIPE_DEFAULT, Parameter, read_schemas
@@ -28,7 +26,7 @@ from esorex_bridge.disk.digest import Reading, read_digest
 from esorex_bridge.errors import RecipeError
 from esorex_bridge.esorex.libraries import Libraries, find_libraries, libraries_in, question_of, read_libraries
 from esorex_bridge.esorex.recipe import Execution, Job, Output, Recipe
-from esorex_bridge.esorex.watchdog import watchdog
+from esorex_bridge.esorex.supervisor import Started, SupervisedProcess
 from esorex_bridge.files import Digest
 
 PLUGIN_FOLDERS = (
@@ -44,8 +42,9 @@ PLUGIN_FOLDERS = (
 EXIT_CODE = "exitcode.txt"
 """The file of a run's folder that holds EsoRex's exit code, as Reflex writes it."""
 
+_STDOUT, _STDERR = "stdout.txt", "stderr.txt"
+
 _KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "OMP_NUM_THREADS", "OMP_PROC_BIND", "TZ")
-_KILL_AFTER_SECONDS = 3.0
 _LOOK_SECONDS = 0.2
 _INTROSPECTION_SECONDS = 60.0
 
@@ -92,9 +91,7 @@ class EsoRex:
         self._plugins = plugins
         self._memory = memory
         self._messages = messages
-        self._lock = Lock()
-        self._running: set[subprocess.Popen[bytes]] = set()
-        self._stopped = False
+        self._started = Started()
 
     def recipes(self, names: Iterable[str]) -> dict[str, Recipe | RecipeError]:
         """Return installed recipes by name, and the error where one is not installed or EsoRex cannot load it.
@@ -208,52 +205,27 @@ class EsoRex:
             raise RecipeError(_failure(job, code))
         return Execution(_outputs(job), seconds, _log(job.folder), _complaints(job))
 
-    def _follow(self, process: subprocess.Popen[bytes], written: Path) -> int:
-        """Pass on what a run writes while it writes it, and return its exit code."""
-        assert self._messages is not None
-        with written.open(encoding="utf-8", errors="replace") as stream:
-            while True:
-                code = process.poll()
-                for line in stream:
-                    self._messages(line.rstrip("\n"))
-                if code is not None:
-                    return code
-                time.sleep(_LOOK_SECONDS)
-
     def _run(self, command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> int:
         (folder / "home").mkdir()
-        dog = watchdog()
-        with (folder / "stdout.txt").open("wb") as out, (folder / "stderr.txt").open("wb") as err:
-            with self._lock:
-                if self._stopped:
-                    raise RecipeError("stopped before it began")
-                process = subprocess.Popen(
-                    (*_dying_with_us(), *command),
-                    cwd=folder,
-                    env=variables,
-                    stdin=subprocess.DEVNULL,
-                    stdout=out,
-                    stderr=err,
-                    start_new_session=True,
-                )
-                dog.watch(process.pid)
-                self._running.add(process)
-            try:
-                return process.wait() if self._messages is None else self._follow(process, folder / "stdout.txt")
-            except BaseException:
-                _end(process)
-                raise
-            finally:
-                self._running.discard(process)
-                dog.release(process.pid)
+        follow = partial(self._follow, folder / _STDOUT) if self._messages else None
+        return self._started.run(command, folder, variables, (_STDOUT, _STDERR), follow)
+
+    def _follow(self, written: Path, process: SupervisedProcess) -> None:
+        """Pass on what a run writes while it writes it."""
+        assert self._messages is not None
+        written.touch()  # the supervisor may not have come to it yet
+        with written.open(encoding="utf-8", errors="replace") as stream:
+            while True:
+                ended = process.ended.done()
+                for line in stream:
+                    self._messages(line.rstrip("\n"))
+                if ended:
+                    return
+                time.sleep(_LOOK_SECONDS)
 
     def stop(self) -> None:
         """End what runs, with all that it started, and start nothing more."""
-        with self._lock:
-            self._stopped = True
-            running = tuple(self._running)
-        for process in running:
-            _end(process)
+        self._started.stop()
 
 
 def find_esorex(
@@ -323,25 +295,6 @@ def _narrow(folder: Path, recipe: str, plugin: Path) -> str:
     return str(narrow)
 
 
-@cache
-def _dying_with_us() -> tuple[str, ...]:
-    """Return the command before a command that has the kernel kill it when we die, in whatever way (Linux)."""
-    found = shutil.which("setpriv")
-    return (found, "--pdeathsig", "KILL", "--") if found else ()
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a run with all that it started (some recipes fork): its process group."""
-    for kind in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, kind)
-            process.wait(_KILL_AFTER_SECONDS)
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            continue
-
-
 def _outputs(job: Job) -> tuple[Output, ...]:
     listed = job.folder / "products_sof.json"
     if not listed.exists():
@@ -356,7 +309,7 @@ def _failure(job: Job, code: int) -> str:
     from esorex_bridge.esorex.frame_shapes import mismatched_frames
 
     log = _log(job.folder)
-    texts = [path.read_text(errors="replace") for path in (job.folder / "stderr.txt", log) if path and path.exists()]
+    texts = [path.read_text(errors="replace") for path in (job.folder / _STDERR, log) if path and path.exists()]
     cause = first_error(*texts)
     parts = [
         f"{job.recipe.name} failed with exit code {code}, {explain_exit(code)}",
@@ -374,7 +327,7 @@ def where_to_look(folder: Path) -> str:
 
 def _complaints(job: Job) -> tuple[str, ...]:
     """Return what a recipe reported though it ended with 0: its errors, and its warnings."""
-    written = [(job.folder / name).read_text(errors="replace") for name in ("stderr.txt", "stdout.txt")]
+    written = [(job.folder / name).read_text(errors="replace") for name in (_STDERR, _STDOUT)]
     if not any("[WARNING]" in text or "ERROR" in text for text in written):
         return ()
     from esorex_bridge.esorex.diagnosis import REPORTED, first_error, warnings_in

@@ -8,19 +8,16 @@ and the files among them, counts as a recipe's plugin does: a changed program ru
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
-import signal
-import subprocess
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from threading import Lock
 
 from esorex_bridge.definitions.parameters import ParameterSchema, Value
 from esorex_bridge.errors import RecipeError
 from esorex_bridge.esorex.recipe import Execution, Job, Output, Recipe, RecipeRunner
 from esorex_bridge.esorex.runner import environment
+from esorex_bridge.esorex.supervisor import Started
 from esorex_bridge.files import Digest
 from esorex_bridge.fits.header import read_header
 from esorex_bridge.plan.plan import Plan, Step
@@ -45,9 +42,7 @@ class ProgramRunner:
 
     def __init__(self, runner: RecipeRunner) -> None:
         self._runner = runner
-        self._lock = Lock()
-        self._running: set[subprocess.Popen[bytes]] = set()
-        self._stopped = False
+        self._started = Started()
 
     def recipes(self, names: Iterable[str]) -> dict[str, Recipe | RecipeError]:
         """Return installed recipes by name; a plan knows its own steps (`own_recipes`)."""
@@ -67,7 +62,11 @@ class ProgramRunner:
         words = [f"--{parameter.schema.display_name}={parameter.value}" for parameter in job.parameters]
         began = time.monotonic()
         log = job.folder / "program.log"
-        code = self._run((*job.command, *words, "data.sof"), job.folder, log)
+        home = job.folder / "home"
+        home.mkdir()
+        code = self._started.run(
+            (*job.command, *words, "data.sof"), job.folder, environment(home), (log.name, log.name)
+        )
         if code != 0:
             last = log.read_text(errors="replace")[-_LAST_WORDS_BYTES:].strip() or "it said nothing"
             raise RecipeError(f"{job.recipe.name} ({job.command[0]}) ended with {code}: {last}; log: {log}")
@@ -75,36 +74,8 @@ class ProgramRunner:
 
     def stop(self) -> None:
         """End what runs, and start nothing more."""
-        with self._lock:
-            self._stopped = True
-            running = tuple(self._running)
-        for process in running:
-            _end(process)
+        self._started.stop()
         self._runner.stop()
-
-    def _run(self, command: tuple[str, ...], folder: Path, log: Path) -> int:
-        home = folder / "home"
-        home.mkdir()
-        with log.open("wb") as words, self._lock:
-            if self._stopped:
-                raise RecipeError("stopped before it began")
-            process = subprocess.Popen(
-                command,
-                cwd=folder,
-                env=environment(home),
-                stdin=subprocess.DEVNULL,
-                stdout=words,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-            self._running.add(process)
-        try:
-            return process.wait()
-        except BaseException:
-            _end(process)
-            raise
-        finally:
-            self._running.discard(process)
 
 
 def describe(step: Step) -> Recipe | RecipeError:
@@ -144,15 +115,3 @@ def _outputs(job: Job) -> Iterable[Output]:
         category = str(read_header(path).get("PRO.CATG", "")).strip()
         if category in job.products:
             yield Output(path, category)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a program with all that it started: its process group."""
-    for kind in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, kind)
-            process.wait(3.0)
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            continue

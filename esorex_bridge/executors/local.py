@@ -1,14 +1,13 @@
 """The local engine: worker processes on this machine, as many steps at once as processors and memory allow.
 
-A worker lives as long as the batch, so that a step costs a line through a pipe and not a start of Python. Workers die
-with the bridge, however it ends, and EsoRex dies with its worker.
+A worker lives as long as the batch, so that a step costs a line through a pipe and not a start of Python. Workers end
+with the bridge, however it ends, because the pipe closes; and recipes end with their worker.
 """
 
 from __future__ import annotations
 
 import os
 import selectors
-import shutil
 import signal
 import subprocess
 import sys
@@ -189,10 +188,8 @@ class _Process:
     """A worker process, and the step that it has in hand."""
 
     def __init__(self, folder: Path) -> None:
-        setpriv = shutil.which("setpriv")
-        with_us = (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
         self.process = subprocess.Popen(
-            (*with_us, sys.executable, "-P", "-m", "esorex_bridge.executors.worker", str(folder)),
+            (sys.executable, "-P", "-m", "esorex_bridge.executors.worker", str(folder)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,

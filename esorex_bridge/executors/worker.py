@@ -10,6 +10,7 @@ with 1 when it is not. What it started ends with it.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import time
@@ -25,6 +26,7 @@ from esorex_bridge.errors import BridgeError, DataError, RecipeError
 from esorex_bridge.esorex.libraries import find_libraries, libraries_in, read_libraries
 from esorex_bridge.esorex.recipe import RecipeRunner
 from esorex_bridge.esorex.runner import EsoRex
+from esorex_bridge.esorex.supervisor import SupervisorKilledError, supervisor
 from esorex_bridge.executors.batch_folder import BatchFolder
 from esorex_bridge.executors.task import Task
 from esorex_bridge.files import Digest
@@ -146,7 +148,7 @@ class Worker:
             record, ran = self._make(self._folder.task(key))
             outcome = "made" if ran else "found"
         except (BridgeError, OSError) as problem:
-            if self._abandoned:
+            if self._abandoned or isinstance(problem, SupervisorKilledError):
                 raise
             outcome, error = "cancelled" if self._stopped.is_set() else "failed", _said(problem)
         seconds = time.monotonic() - began
@@ -278,6 +280,7 @@ def work_on(folder: str, key: str, attempt: int) -> str:
 
 def main(words: list[str]) -> int:
     """Work as the command line says."""
+    supervisor()  # It starts while the first step is prepared.
     worker = Worker(BatchFolder(Path(words[0]).absolute()))
     signal.signal(signal.SIGTERM, _end)
     # Steps are made beside this thread, in which signals arrive: one that came while EsoRex was being started would
@@ -288,6 +291,7 @@ def main(words: list[str]) -> int:
                 result = _await_step(pool.submit(worker.work, StepKey(words[1]), int(words[2])))
                 return 0 if result.record is not None else 1
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's business.
+            Thread(target=_end_with_driver, daemon=True).start()
             for line in sys.stdin:
                 key, attempt = line.split()[:2]
                 _await_step(pool.submit(worker.work, StepKey(key), int(attempt)))
@@ -296,7 +300,18 @@ def main(words: list[str]) -> int:
         except (SystemExit, KeyboardInterrupt):
             worker.abandon()
             raise
+        except SupervisorKilledError as error:
+            print(error, file=sys.stderr)
+            return 1
     return 0
+
+
+def _end_with_driver() -> None:
+    """End at once when the driver is gone: nobody takes a result. Our supervisor then ends what we started."""
+    hung_up = select.poll()
+    hung_up.register(sys.stdin, 0)
+    hung_up.poll()
+    os._exit(1)
 
 
 def _await_step(step: Future[Result]) -> Result:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from esorex_bridge.esorex.recipe import RecipeRunner
+from esorex_bridge.esorex.supervisor import supervisor
 from esorex_bridge.reuse.key import StepKey
 from esorex_bridge.reuse.record import Record
 from esorex_bridge.run.dataset_report import report_executed
@@ -32,6 +33,7 @@ def execute(
     jobs: int,
 ) -> Executed:
     """Make what must be made; as `Engine.execute`."""
+    supervisor()  # It starts while the first step is prepared.
     runner = _runner_for(runner, decided)
     execution = _Execution(StepRunner(runner, store, workspace), store, reporter, decided)
     executor = InProcessExecutor(execution.make, runner.stop, jobs)

@@ -73,9 +73,14 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, ...]:
     return "--on", name.split()[0], "--site", str(site)
 
 
-@pytest.mark.parametrize("engine", ["local", "slurm", "parsl on slurm"], indirect=True)
+@pytest.mark.parametrize(
+    ("engine", "generations"),
+    [("local", 2), ("local", 1), ("slurm", 2), ("parsl on slurm", 2)],
+    ids=["local", "supervisor", "slurm", "parsl on slurm"],
+    indirect=["engine"],
+)
 def test_a_killed_worker_is_replaced_and_a_failed_recipe_is_told_and_all_else_is_made(
-    engine: tuple[str, ...], tmp_path: Path, frames_folder: Path, esorex: str
+    engine: tuple[str, ...], generations: int, tmp_path: Path, frames_folder: Path, esorex: str
 ) -> None:
     root = make_root(tmp_path / "root", frames_folder, 4)
     env = stand_in(tmp_path / "bin", esorex, SLOW_ONCE.format(mark=tmp_path / "slow"))
@@ -84,7 +89,7 @@ def test_a_killed_worker_is_replaced_and_a_failed_recipe_is_told_and_all_else_is
     )
     try:
         await_that(lambda: (tmp_path / "slow").exists(), 60)
-        (worker,) = await_that(lambda: workers_of_slow(root))
+        (worker,) = await_that(lambda: workers_of_slow(root, generations))
         os.kill(worker, signal.SIGKILL)
         out, err = process.communicate(timeout=90)
     finally:
@@ -102,9 +107,12 @@ def test_a_killed_worker_is_replaced_and_a_failed_recipe_is_told_and_all_else_is
     assert "failed with exit code 1" in failed["reasons"][0]
 
 
-def workers_of_slow(root: Path) -> list[int]:
-    """Return the worker whose recipe sleeps."""
-    return [_parent(pid) for pid, words in processes_in(root) if words.startswith("sleep 60")]
+def workers_of_slow(root: Path, generations: int) -> list[int]:
+    """Return the worker whose recipe sleeps: one generation above it is the supervisor, two is the worker."""
+    slow = [pid for pid, words in processes_in(root) if words.startswith("sleep 60")]
+    for _ in range(generations):
+        slow = [_parent(pid) for pid in slow]
+    return slow
 
 
 def _parent(pid: int) -> int:

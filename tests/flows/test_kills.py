@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -153,23 +153,124 @@ def test_a_run_that_is_asked_to_stop_ends_in_order(
     assert children_of(root) == []
 
 
+WRAPPERS = {
+    "child": "sleep 300",
+    "background": "sleep 300 & sleep 300",
+    "session": "setsid sleep 300 & wait",
+    "daemon": "(setsid sleep 300 &) ; sleep 300",
+    "deaf": "trap '' TERM HUP INT; sleep 300; sleep 300",
+}
+"""What a wrapper script around EsoRex may do when a recipe is to run."""
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("way", WRAPPERS)
 def test_a_wrapper_around_esorex_leaves_no_orphan(
-    pristine: Path, tmp_path: Path, esorex: str, number: signal.Signals
+    pristine: Path, tmp_path: Path, esorex: str, number: signal.Signals, way: str
 ) -> None:
-    root, wrapper = tmp_path / "root", tmp_path / "bin" / "esorex"
+    root = tmp_path / "root"
     shutil.copytree(pristine, root)
-    wrapper.parent.mkdir()
-    wrapper.write_text(f'#!/bin/sh\ncase "$*" in *data.sof*) sleep 300;; esac\n{esorex} "$@"\n')
-    wrapper.chmod(0o755)
-    process = start_run(root, {**os.environ, "PATH": f"{wrapper.parent}:{os.environ['PATH']}"})
-    time.sleep(0.3)
+    process = start_run(root, wrapped(tmp_path, esorex, WRAPPERS[way]))
+    wait_for_sleep(root)
     process.send_signal(number)
     process.communicate(timeout=30)
+    wait_for_end(root)
+
+
+def test_when_the_supervisor_is_killed_the_run_ends_with_a_sentence(
+    pristine: Path, tmp_path: Path, esorex: str
+) -> None:
+    root = tmp_path / "root"
+    shutil.copytree(pristine, root)
+    process = start_run(root, wrapped(tmp_path, esorex, WRAPPERS["background"]))
+    wait_for_sleep(root)
+    (supervisor,) = [int(entry) for entry in below(process.pid) if b"supervise" in command_of(entry)]
+    os.kill(supervisor, signal.SIGKILL)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "the process that starts recipes was killed; run again" in err
+    wait_for_end(root)
+
+
+def test_what_a_recipe_leaves_in_the_background_ends_with_it(
+    pristine: Path, tmp_path: Path, esorex: str, bridge: Callable[..., Ended], truth: dict[str, str]
+) -> None:
+    root = tmp_path / "root"
+    shutil.copytree(pristine, root)
+    env = wrapped(tmp_path, esorex, "sleep 300 & setsid sleep 300 &")
+    process = start_run(root, env)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert children_of(root) == []
+    assert datasums(bridge("run", "--root", root, "--json", *SMALL)) == truth
+
+
+def test_a_command_starts_one_supervisor_and_nothing_else_beside_its_recipes(
+    pristine: Path, tmp_path: Path, esorex: str
+) -> None:
+    root, notes = tmp_path / "root", tmp_path / "notes"
+    shutil.copytree(pristine, root)
+    env = wrapped(tmp_path, esorex, f"echo $PPID >> {notes}")
+    (tmp_path / "bin" / "setpriv").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "bin" / "setpriv").chmod(0o755)
+    process = start_run(root, env)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    parents = notes.read_text().split()
+    assert len(parents) > 1
+    assert len(set(parents)) == 1
+
+
+def wrapped(folder: Path, esorex: str, script: str) -> dict[str, str]:
+    """Return an environment in which EsoRex is a script that does something before it runs a recipe."""
+    wrapper = folder / "bin" / "esorex"
+    wrapper.parent.mkdir()
+    wrapper.write_text(f'#!/bin/sh\ncase "$*" in *data.sof*)\n{script}\n;; esac\n{esorex} "$@"\n')
+    wrapper.chmod(0o755)
+    return {**os.environ, "PATH": f"{wrapper.parent}:{os.environ['PATH']}"}
+
+
+def wait_for_sleep(root: Path) -> None:
+    """Wait until the wrapper's own programs run."""
+    deadline = time.monotonic() + 20
+    while "sleep" not in commands_of(root) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert "sleep" in commands_of(root)
+
+
+def wait_for_end(root: Path) -> None:
+    """Wait until nothing runs below a root; that takes the time of some signals."""
     deadline = time.monotonic() + 10
     while children_of(root) and time.monotonic() < deadline:
-        time.sleep(0.05)
+        time.sleep(0.01)
     assert children_of(root) == []
+
+
+def commands_of(root: Path) -> set[str]:
+    """Return the names of the programs that work below a root."""
+    names = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                if os.readlink(entry / "cwd").startswith(str(root)):  # noqa: PTH115
+                    names.add((entry / "comm").read_text().strip())
+    return names
+
+
+def command_of(process: str) -> bytes:
+    """Return the command line of a process."""
+    return (Path("/proc") / process / "cmdline").read_bytes()
+
+
+def below(parent: int) -> list[str]:
+    """Return the children of a process."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                if int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == parent:
+                    found.append(entry.name)
+    return found
 
 
 def start_run(root: Path, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
