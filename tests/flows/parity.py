@@ -91,8 +91,8 @@ def uves_arcs() -> Night:
 
 
 def _end_names(paths: Iterable[str]) -> tuple[str, ...]:
-    """Return the names of end products without counter: two runs within one second share a folder."""
-    return tuple(sorted(re.sub(r"_\d+(?=\.fits$)", "", Path(path).name) for path in paths))
+    """Return the names of end products without counters: two runs within one second share a folder."""
+    return tuple(sorted(re.sub(r"(?:_\d+)+(?=\.fits$)", "", Path(path).name) for path in paths))
 
 
 INSTRUMENTS = {
