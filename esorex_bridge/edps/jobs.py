@@ -195,10 +195,10 @@ class JobPlanner:
     def _associations(self, job: Job) -> Iterator[AssociatedInput]:
         for given in job.inputs:
             for name, tag in given.files:
-                yield AssociatedInput(tag, archive_name(Path(name)), given.days, given.level)
+                yield AssociatedInput(tag, archive_name(Path(name)), given.days, given.level, chosen_by="rules")
             for each in given.jobs:
                 for entry in self._of_job(each):
-                    yield AssociatedInput(entry.category, entry.step, given.days, given.level)
+                    yield AssociatedInput(entry.category, entry.step, given.days, given.level, chosen_by="rules")
 
     def _not_made(self, job: Job) -> Iterator[str]:
         for given in _needs(job):

@@ -14,7 +14,7 @@ from esorex_bridge.definitions.parameters import Parameter, ParameterSchema
 from esorex_bridge.errors import DataError
 from esorex_bridge.esorex.recipe import Recipe
 from esorex_bridge.files import Digest
-from esorex_bridge.plan.plan import FileInput, Plan, ProductInput, Step, StepInput, StepName
+from esorex_bridge.plan.plan import AssociatedInput, FileInput, Plan, ProductInput, Step, StepInput, StepName
 from esorex_bridge.reuse.decide import Execute
 from esorex_bridge.reuse.key import Statement, StepKey, read_statement
 from esorex_bridge.reuse.record import How
@@ -86,7 +86,7 @@ class Task(Struct, frozen=True):
     def document(self) -> str:
         """Return it as JSON text; `read_task` reads it back."""
         step = plain(self.step)
-        del step["settings"], step["setup"], step["levels"], step["associations"]  # The statement has what counts.
+        del step["settings"], step["setup"], step["levels"]  # The statement has what counts.
         recipe = plain(self.recipe)
         del recipe["parameters"], recipe["libraries"]
         whole = {
@@ -161,6 +161,8 @@ def _task(found: dict[str, Any]) -> Task:
     for name in _LISTS:
         step[name] = tuple(step[name])
     step |= {"inputs": tuple(map(_input, step["inputs"])), "settings": (), "purpose": Purpose(step["purpose"])}
+    for name in ("associations", "raw_associations"):
+        step[name] = tuple(AssociatedInput(**each) for each in step.get(name, ()))
     recipe = found["recipe"]
     recipe |= {"plugin_path": Path(recipe["plugin_path"]), "plugin": Digest(recipe["plugin"]), "parameters": ()}
     return Task(

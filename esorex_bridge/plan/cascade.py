@@ -17,7 +17,7 @@ from esorex_bridge.definitions.parameters import ParameterSetting
 from esorex_bridge.definitions.workflow import Calibration, StepDefinition, Workflow
 from esorex_bridge.plan.accounting import Fate, account_for, find_unreduced
 from esorex_bridge.plan.groups import Group, absent, following, split
-from esorex_bridge.plan.matching import Choice, Judged, choose
+from esorex_bridge.plan.matching import LEVELS, Choice, Judged, choose
 from esorex_bridge.plan.offers import Offer, distinct, offers_for
 from esorex_bridge.plan.plan import (
     AssociatedInput,
@@ -57,7 +57,7 @@ def make_plan(
         Calibrations of a higher level are not taken; no limit by default.
     """
     reviewed = tuple(ParameterSetting(recipe, name, value, "review") for recipe, name, value in dataset.parameters)
-    planner = _Planner(workflow, headers, (*reviewed, *settings), quality, dataset.final)
+    planner = _Planner(workflow, headers, (*reviewed, *settings), quality, dataset)
     planner.plan_targets(dataset.action)
     used = {step.recipe for step in planner.steps}
     told = dict.fromkeys(text for action, _ in walk_actions(dataset.action) for text in action.messages)
@@ -84,13 +84,13 @@ class _Planner:
         headers: HeadersByPath,
         settings: tuple[ParameterSetting, ...],
         quality: int | None,
-        final: bool,
+        dataset: Dataset,
     ) -> None:
         self.workflow = workflow
         self.headers = headers
         self.settings = settings
         self.quality = quality
-        self.final = final
+        self.dataset = dataset
         self.steps: list[Step] = []
         self._names: dict[Step, StepName] = {}
         self._counts: Counter[str] = Counter()
@@ -173,7 +173,7 @@ class _Planner:
                 found = tuple(self._inputs(judged.offer, calibration))
                 inputs.extend(found)
                 gaps.extend(absent((judged.offer.file,)) if judged.offer.file is not None else ())
-                associations += [_associated(entry, judged, calibration) for entry in found]
+                associations += [self._associated(entry, judged, calibration) for entry in found]
                 warnings.extend(_remarks(judged, calibration))
             if not choice.taken and calibration.required:
                 gaps.append(f"{group.definition.recipe} needs {calibration.category}: {choice.reason}")
@@ -198,6 +198,7 @@ class _Planner:
                 threads=group.definition.threads,
                 memory_mb=group.definition.memory_mb,
                 associations=tuple(dict.fromkeys(associations)),
+                raw_associations=tuple(self._raw_associations(group)),
             )
         )
 
@@ -209,9 +210,19 @@ class _Planner:
             if file.path is not None:
                 yield FileInput(file.name, str(file.path), group.definition.tag(file.category))
 
+    def _raw_associations(self, group: Group) -> Iterator[AssociatedInput]:
+        """Yield how the raws of a calibration were associated; those of the target were asked for."""
+        if group.source is not None or "/" not in group.purpose:
+            return
+        for file in group.files:
+            if file.path is not None:
+                chosen = self._chosen_by((file,), file.match is not None)
+                level, tag = LEVELS.get(file.match), group.definition.tag(file.category)
+                yield AssociatedInput(tag, file.name, None, level, file.match, file.certified, chosen)
+
     def _named(self, draft: Step) -> StepName:
         # What a run is does not depend on the purpose it was first met under, nor on what else it is for.
-        identity = replace(draft, purpose=Purpose(""), target=False, associations=())
+        identity = replace(draft, purpose=Purpose(""), target=False, associations=(), raw_associations=())
         if identity not in self._names:
             self._counts[draft.recipe] += 1
             self._names[identity] = StepName(f"{draft.recipe}_{self._counts[draft.recipe]}")
@@ -229,7 +240,7 @@ class _Planner:
     # ----- calibrations
 
     def _choose(self, calibration: Calibration, group: Group) -> Choice[Offer]:
-        offers = distinct(offers_for(calibration, group, self.headers, self._groups_of, self.final))
+        offers = distinct(offers_for(calibration, group, self.headers, self._groups_of, self.dataset.final))
         choice = choose(offers, group.keywords(self.headers), calibration, self._siblings(group), self.quality)
         for refused in choice.refused:
             for key in _keys(refused.offer.files):
@@ -255,16 +266,23 @@ class _Planner:
         elif offer.file is not None and offer.file.path is not None:
             yield FileInput(offer.file.name, str(offer.file.path), calibration.category)
 
+    def _associated(self, entry: StepInput, judged: Judged[Offer], calibration: Calibration) -> AssociatedInput:
+        source = entry.name if isinstance(entry, FileInput) else entry.step
+        days = None if judged.days is None else round(judged.days, 4)
+        offer = judged.offer
+        chosen = self._chosen_by(offer.files, offer.bound and offer.match is not None)
+        return AssociatedInput(calibration.category, source, days, judged.level, offer.match, offer.certified, chosen)
+
+    def _chosen_by(self, files: Iterable[DatasetFile], by_selector: bool) -> str:
+        if any(file.name in self.dataset.chosen for file in files):
+            return "review"
+        if by_selector:
+            return "calSelector"
+        return "rules" if self.dataset.mode is None else f"workflow {self.workflow.name}"
+
 
 def _keys(files: Iterable[DatasetFile]) -> Iterator[tuple[str, str]]:
     return ((file.name, file.category) for file in files)
-
-
-def _associated(entry: StepInput, judged: Judged[Offer], calibration: Calibration) -> AssociatedInput:
-    source = entry.name if isinstance(entry, FileInput) else entry.step
-    days = None if judged.days is None else round(judged.days, 4)
-    offer = judged.offer
-    return AssociatedInput(calibration.category, source, days, judged.level, offer.match, offer.certified)
 
 
 def _remarks(judged: Judged[Offer], calibration: Calibration) -> Iterator[str]:

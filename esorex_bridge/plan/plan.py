@@ -125,7 +125,7 @@ class StepLevel(Struct, frozen=True, gc=False):
 
 
 class AssociatedInput(Struct, frozen=True, gc=False):
-    """How well a calibration fits the step that takes it.
+    """How well a file, or the products of a step, fit the step that takes them.
 
     Parameters
     ----------
@@ -142,6 +142,9 @@ class AssociatedInput(Struct, frozen=True, gc=False):
         What calSelector says.
     certified : bool
         Whether ESO certified the association.
+    chosen_by : str
+        Who put it there: `calSelector`; `rules`, of the DataOrganizer or of a workflow package; `workflow NAME`, whose
+        definition picked it among what there was; `review`, the user. Empty where that is not known.
     """
 
     category: str
@@ -150,6 +153,7 @@ class AssociatedInput(Struct, frozen=True, gc=False):
     level: int | None = None
     match: Match | None = None
     certified: bool = True
+    chosen_by: str = ""
 
 
 class Step(Struct, frozen=True, gc=False):
@@ -193,6 +197,8 @@ class Step(Struct, frozen=True, gc=False):
         How good each association is, where the rules grade it.
     associations : tuple of AssociatedInput
         How well its calibrations fit, in the order of the inputs.
+    raw_associations : tuple of AssociatedInput
+        Of a calibration, how its own files were associated; none of science frames, which were asked for.
     """
 
     name: StepName
@@ -213,6 +219,7 @@ class Step(Struct, frozen=True, gc=False):
     memory_mb: int | None = None
     levels: tuple[StepLevel, ...] = ()
     associations: tuple[AssociatedInput, ...] = ()
+    raw_associations: tuple[AssociatedInput, ...] = ()
 
     @property
     def needs(self) -> tuple[StepName, ...]:

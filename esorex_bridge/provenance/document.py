@@ -14,6 +14,7 @@ from msgspec.json import Encoder, format
 
 from esorex_bridge.errors import DataError
 from esorex_bridge.fits.hdus import datasums
+from esorex_bridge.plan.plan import AssociatedInput
 from esorex_bridge.provenance.lineage import Activity, Input, Lineage, ParameterValue, Source
 from esorex_bridge.reuse.record import Product
 from esorex_bridge.version import __version__
@@ -49,6 +50,30 @@ class FileEntry(Struct, frozen=True):
     datasums: tuple[str, ...] = ()
 
 
+class AssociationEntry(Struct, frozen=True):
+    """How well an input fits what takes it.
+
+    Parameters
+    ----------
+    match : str or None
+        calSelector's word: `calib_plan`, `extended` or `N/A`; None where calSelector did not associate it.
+    certified : bool
+        Whether ESO certified the association.
+    level : int or None
+        0: as the calibration plan wants it; higher is worse; None where nothing says.
+    days : float or None
+        From the first main file of the step to it.
+    chosen_by : str
+        `calSelector`, `rules`, `workflow NAME` or `review`.
+    """
+
+    match: str | None
+    certified: bool
+    level: int | None
+    days: float | None
+    chosen_by: str
+
+
 class InputEntry(Struct, frozen=True, omit_defaults=True):
     """What a step took under one tag: a file, or products of an earlier step; both where a product came as a file.
 
@@ -62,6 +87,8 @@ class InputEntry(Struct, frozen=True, omit_defaults=True):
         Key of the step that made it; empty for a file that no recorded step made.
     product : str
         Category under which that step made it; empty for such a file.
+    association : AssociationEntry or None
+        None for science frames, and where it was not recorded.
     """
 
     category: str
@@ -69,6 +96,7 @@ class InputEntry(Struct, frozen=True, omit_defaults=True):
     sha256: str = ""
     step: str = ""
     product: str = ""
+    association: AssociationEntry | None = None
 
 
 class ParameterEntry(Struct, frozen=True):
@@ -187,7 +215,13 @@ def _parameter_entry(value: ParameterValue) -> ParameterEntry:
 
 def _input_entry(entry: Input) -> InputEntry:
     file, content = ("", "") if entry.source is None else (entry.source.name, hex_of(entry.source.digest))
-    return InputEntry(entry.category, file, content, entry.key or "", entry.product)
+    return InputEntry(entry.category, file, content, entry.key or "", entry.product, _association(entry.association))
+
+
+def _association(found: AssociatedInput | None) -> AssociationEntry | None:
+    if found is None:
+        return None
+    return AssociationEntry(found.match, found.certified, found.level, found.days, found.chosen_by)
 
 
 def _product_entry(product: Product) -> FileEntry:

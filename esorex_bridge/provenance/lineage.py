@@ -8,6 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from esorex_bridge.files import Digest, is_dp_id, is_processed, stem
+from esorex_bridge.plan.plan import AssociatedInput
 from esorex_bridge.reuse.key import InputStatement, Statement, StepKey
 from esorex_bridge.reuse.record import Product
 
@@ -72,12 +73,15 @@ class Input(Struct, frozen=True):
         The step that made it; None for a file that no recorded step made.
     product : str
         The category under which that step made it; empty for such a file.
+    association : AssociatedInput or None
+        How well it fits, by whose word; None where that was not recorded, as of science frames.
     """
 
     category: str
     source: Source | None = None
     key: StepKey | None = None
     product: str = ""
+    association: AssociatedInput | None = None
 
 
 class Activity(Struct, frozen=True):
@@ -171,7 +175,9 @@ class Lineage(Struct, frozen=True):
         return next(made, None)
 
 
-def input_of(entry: InputStatement, places: Mapping[Digest, str], makers: Makers) -> Input:
+def input_of(
+    entry: InputStatement, places: Mapping[Digest, str], makers: Makers, associations: Iterable[AssociatedInput] = ()
+) -> Input:
     """Return an input as its statement describes it.
 
     Parameters
@@ -182,15 +188,24 @@ def input_of(entry: InputStatement, places: Mapping[Digest, str], makers: Makers
         The path of a file by its content, where one is known.
     makers : dict of Digest to (StepKey, str)
         The step that made a file by its content, and under which category, where one is recorded.
+    associations : iterable of AssociatedInput
+        Of the run.
     """
+    association = next((each for each in associations if _is_of(each, entry)), None)
     if entry.content.startswith(_STEP):
         key, _, product = entry.content.removeprefix(_STEP).partition("/")
-        return Input(entry.category, key=StepKey(key), product=product)
+        return Input(entry.category, key=StepKey(key), product=product, association=association)
     digest = Digest(entry.content)
     name = stem(entry.label)
     source = Source(name, digest, kind_of(name), places.get(digest, ""))
     key_of_maker, product = makers.get(digest, (None, ""))
-    return Input(entry.category, source, key_of_maker, product)
+    return Input(entry.category, source, key_of_maker, product, association)
+
+
+def _is_of(association: AssociatedInput, entry: InputStatement) -> bool:
+    """Tell whether an association is that of an input: a file, or products of a step (`MASTER of flat_1`)."""
+    told = entry.label, entry.label.rpartition(" of ")[2]
+    return association.category == entry.category and association.source in told
 
 
 def kind_of(name: str) -> SourceKind:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from esorex_bridge.provenance.document import FileEntry, InputEntry, ProvenanceDocument, StepEntry
+from esorex_bridge.provenance.document import AssociationEntry, FileEntry, InputEntry, ProvenanceDocument, StepEntry
+from esorex_bridge.values import plain
 
 _PREFIXES = {"eb": "https://w3id.org/esorex-bridge/terms#", "file": "urn:sha256:", "step": "urn:esorex-bridge:step:"}
 
@@ -48,10 +49,10 @@ def _add_step(step: StepEntry, products: ProductsOfSteps, made: Relations) -> No
     }
     made["agent"][agent] = {"prov:type": {"$": "prov:SoftwareAgent", "type": "xsd:QName"}, "eb:pipeline": step.pipeline}
     made["wasAssociatedWith"][f"_:a{len(made['wasAssociatedWith'])}"] = {"prov:activity": name, "prov:agent": agent}
-    used = [(digest, entry.category) for entry in step.inputs for digest in _contents(entry, products)]
-    for digest, category in used:
-        relation = {"prov:activity": name, "prov:entity": _entity(digest), "eb:category": category}
-        made["used"][f"_:u{len(made['used'])}"] = relation
+    used = [(digest, entry) for entry in step.inputs for digest in _contents(entry, products)]
+    for digest, entry in used:
+        relation = {"prov:activity": name, "prov:entity": _entity(digest), "eb:category": entry.category}
+        made["used"][f"_:u{len(made['used'])}"] = relation | _association(entry.association)
     for product in step.products:
         made["entity"][_entity(product.sha256)] = _describe(product)
         relation = {"prov:entity": _entity(product.sha256), "prov:activity": name, "prov:time": step.made}
@@ -59,6 +60,11 @@ def _add_step(step: StepEntry, products: ProductsOfSteps, made: Relations) -> No
         for digest, _ in used:
             derived = {"prov:generatedEntity": _entity(product.sha256), "prov:usedEntity": _entity(digest)}
             made["wasDerivedFrom"][f"_:d{len(made['wasDerivedFrom'])}"] = {**derived, "prov:activity": name}
+
+
+def _association(found: AssociationEntry | None) -> dict[str, Any]:
+    """Return what is known of an association, as attributes of the use."""
+    return {f"eb:{name}": value for name, value in plain(found).items() if value is not None} if found else {}
 
 
 def _contents(entry: InputEntry, products: ProductsOfSteps) -> tuple[str, ...]:

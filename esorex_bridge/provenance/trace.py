@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esorex_bridge.definitions.parameters import RECIPE_DEFAULT
+from esorex_bridge.errors import DataError
 from esorex_bridge.files import Digest
+from esorex_bridge.plan.plan import AssociatedInput
 from esorex_bridge.provenance.lineage import Activity, Lineage, Makers, ParameterValue, in_order, input_of, needs_of
 from esorex_bridge.reuse.key import StepKey
 from esorex_bridge.reuse.record import Product
+from esorex_bridge.store.rebuild import read_statement_file
 
 if TYPE_CHECKING:
     from esorex_bridge.store.lookup import StepRow
@@ -68,6 +72,7 @@ def _contents(row: StepRow) -> Iterator[Digest]:
 def _activity(row: StepRow, products: tuple[Product, ...], places: dict[Digest, str], makers: Makers) -> Activity:
     statement = row.statement
     origins = parameter_origins(Path(row.sof).with_name(f"{statement.recipe}.rc"))
+    associations = _associations(Path(row.sof).parent)
     return Activity(
         key=row.key,
         step=row.step,
@@ -77,13 +82,20 @@ def _activity(row: StepRow, products: tuple[Product, ...], places: dict[Digest, 
         plugin=statement.plugin,
         libraries=dict(getattr(statement, "libraries", ())),
         parameters=tuple(ParameterValue(name, value, origins.get(name, "")) for name, value in statement.parameters),
-        inputs=tuple(input_of(entry, places, makers) for entry in statement.inputs),
+        inputs=tuple(input_of(entry, places, makers, associations) for entry in statement.inputs),
         products=products,
         made=row.made,
         seconds=row.seconds,
         sof=row.sof,
         warnings=row.warnings,
     )
+
+
+def _associations(folder: Path) -> tuple[AssociatedInput, ...]:
+    """Return how the inputs of a run were associated; nothing where its folder is gone, or does not say it."""
+    with suppress(DataError):
+        return read_statement_file(folder).associations
+    return ()
 
 
 def parameter_origins(file: Path) -> dict[str, str]:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from esorex_bridge.errors import DataError
 from esorex_bridge.esorex.runner import EXIT_CODE
 from esorex_bridge.reuse.key import StepKey
-from esorex_bridge.store.rebuild import read_statement_key
+from esorex_bridge.store.rebuild import read_statement_file
 from esorex_bridge.store.step_store import SqliteStore
 from esorex_bridge.workspace.folders import LOCK_NAME, Workspace
 from esorex_bridge.workspace.locks import is_locked, locked
@@ -115,7 +115,7 @@ def _left_by(folder: Path, store: SqliteStore) -> str:
     if not _has_succeeded(folder):
         return "left by a run that failed or was killed"
     try:
-        key = read_statement_key(folder)
+        key = read_statement_file(folder).record.key
     except DataError:
         return ""
     return "made again since" if key in store.all_keys() else ""

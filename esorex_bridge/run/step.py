@@ -131,7 +131,9 @@ class StepRunner(Struct, frozen=True):
             except (RecipeError, DataError):
                 self._record_for_reflex(step, job, folders, ())
                 raise
-            done = RunStatement(STATEMENT_FORMAT, resolved.plan.dataset, step.name, statement, record)
+            associations = (*step.raw_associations, *step.associations)
+            told = resolved.plan.dataset, step.name, statement, record, associations
+            done = RunStatement(STATEMENT_FORMAT, *told)
             write_statement(folders.work, self.workspace.root, done)
             self.store.record(record, statement, resolved.plan.dataset, step.name)
             problems = self._record_for_reflex(step, job, folders, record.products)

@@ -19,7 +19,8 @@ from esorex_bridge.disk.digest import Reading
 from esorex_bridge.errors import DataError
 from esorex_bridge.files import Digest
 from esorex_bridge.fits.verify import read_fits
-from esorex_bridge.reuse.key import Statement, StepKey
+from esorex_bridge.plan.plan import AssociatedInput
+from esorex_bridge.reuse.key import Statement
 from esorex_bridge.reuse.record import Product, Record
 from esorex_bridge.store.step_store import SqliteStore, open_store
 
@@ -28,13 +29,14 @@ VERSION = 1
 
 
 class RunStatement(Struct, frozen=True):
-    """A finished run, as its folder holds it."""
+    """A finished run, as its folder holds it; of those before version 0.2.0 no associations are known."""
 
     version: int
     dataset: str
     step: str
     statement: Statement
     record: Record
+    associations: tuple[AssociatedInput, ...] = ()
 
 
 class Rebuilt(Struct, frozen=True):
@@ -50,10 +52,10 @@ def write_statement(folder: Path, root: Path, run: RunStatement) -> None:
     write_whole(folder / STATEMENT_FILE, msgspec.json.encode(_move_paths(run, f"{root}/", "")).decode() + "\n")
 
 
-def read_statement_key(folder: Path) -> StepKey:
-    """Return the key of a finished run from its folder; DataError if that does not say it."""
+def read_statement_file(folder: Path) -> RunStatement:
+    """Return what the folder of a finished run says of it, paths relative to the root; DataError if it does not."""
     try:
-        return msgspec.json.decode((folder / STATEMENT_FILE).read_bytes(), type=RunStatement).record.key
+        return msgspec.json.decode((folder / STATEMENT_FILE).read_bytes(), type=RunStatement)
     except (OSError, msgspec.MsgspecError) as error:
         raise DataError(f"{folder} does not say what was run in it: {error}") from None
 

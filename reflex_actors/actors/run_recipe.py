@@ -129,8 +129,11 @@ def execute(
     ParameterError
         If a parameter is wrong.
     """
+    from msgspec.structs import replace
+
     from esorex_bridge.reuse.resolve import Unresolvable
     from esorex_bridge.session import Session, Settings
+    from reflex_actors.associations import add_associations, plan_of_dataset
 
     with Session(settings or Settings(root)) as session:
         if session.engine is None:
@@ -142,7 +145,11 @@ def execute(
         (resolved,) = session.engine.resolve(pairs, origins)
         if isinstance(resolved, Unresolvable):
             raise RecipeError(resolved.reason)
-        executed = session.engine.execute(session.engine.decide((resolved,)), _Told(len(sof.files)))
+        (decided,) = session.engine.decide((resolved,))
+        if decided.executes:
+            planned = add_associations(plan, plan_of_dataset(session, plan.dataset))
+            (decided,) = session.engine.decide((replace(resolved, plan=planned),))
+        executed = session.engine.execute((decided,), _Told(len(sof.files)))
         key = resolved.keys[step.name]
         if key not in executed.records:
             raise RecipeError(executed.nodes[key].error)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache, partial
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from esorex_bridge.datasets.dataset import Action, Dataset, Purpose
 from esorex_bridge.definitions.parameters import ParameterSetting
@@ -15,6 +18,7 @@ from esorex_bridge.reuse.resolve import Unresolvable
 from esorex_bridge.run.reporter import SilentReporter
 from esorex_bridge.session import Session
 from reflex_actors.actors.run_recipe import described
+from reflex_actors.associations import add_associations, plan_of_dataset
 from reflex_actors.headless.running import RecipeRequest, RecipeResult
 from reflex_actors.sof_json import FitsFile, value_text
 
@@ -47,6 +51,7 @@ class BridgeRecipes:
         self._session, self._workflow, self._dry_run = session, workflow, dry_run
         self._products = products or {}
         self._known: dict[str, Recipe | RecipeError] = {}
+        self._plan_of_dataset = cache(partial(plan_of_dataset, session))
 
     def missing(self, recipes: tuple[str, ...]) -> dict[str, str]:
         """Return why recipes cannot run, by name."""
@@ -72,6 +77,9 @@ class BridgeRecipes:
         (decided,) = engine.decide((ahead,))
         if self._dry_run and decided.executes:
             return self._foreseen(request)
+        if decided.executes:
+            planned = add_associations(plan, self._plan_of_dataset(plan.dataset))
+            (decided,) = engine.decide((replace(ahead, plan=planned),))
         executed, key = engine.execute((decided,), SilentReporter()), ahead.keys[plan.steps[0].name]
         if key not in executed.records:
             raise RecipeError(executed.nodes[key].error)

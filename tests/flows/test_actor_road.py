@@ -16,6 +16,7 @@ from esorex_bridge.session import Session, Settings
 from reflex_actors.install import install
 from reflex_actors.purposes import accumulate, split
 from reflex_actors.sof_json import SetOfFiles, read_sof
+from tests.flows.provenance_facts import facts_beside
 from tests.flows.reflex_driver import ReflexDriver
 
 PROGRAM = "60.A-9999(A)"
@@ -77,7 +78,10 @@ def test_a_workflow_of_actors_makes_what_reduce_makes_and_a_second_pass_is_lazy(
     assert len({step["recipe"] for step in told["steps"]}) == 3
     assert sum(source["kind"] == "raw" for source in told["sources"]) >= 14
 
-    assert checksum(Path(end.name)) == checksum(reduced_headless(data, tmp_path / "headless"))
+    headless = reduced_headless(data, tmp_path / "headless")
+    assert checksum(Path(end.name)) == checksum(headless)
+    assert facts_beside(Path(end.name)) == facts_beside(headless)
+    assert "calSelector" in str(facts_beside(headless))
 
     asked = len(naco_archive.requests)
     second = reduce_with_actors(reflex, naco_archive.url, data)

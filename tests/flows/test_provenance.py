@@ -202,3 +202,55 @@ def test_the_published_schema_is_that_of_the_document(reduced: Path, bridge: Cal
     document = bridge("provenance", end_product(reduced), "--root", reduced, "--json").json
     known = json.loads(published.read_text())["$defs"]["ProvenanceDocument"]["properties"]
     assert set(document) <= set(known)
+
+
+def associations_in_trees(root: Path) -> dict[str, tuple[str, str]]:
+    """Return match and certification that calSelector's XML states for each file, read here by itself."""
+    from xml.etree import ElementTree
+
+    found: dict[str, tuple[str, str]] = {}
+    for path in (root / "reflex_input").rglob("*.xml"):
+        for node in ElementTree.parse(path).iter():
+            group = node.find("mainFiles") if node.tag == "association" else None
+            if group is not None:
+                for file in group.iter("file"):
+                    told = node.get("match", ""), node.get("certified", "")
+                    found[file.get("name", "")] = told
+    return found
+
+
+def test_every_calibration_is_told_with_how_it_was_associated_and_who_chose_it(
+    reduced: Path, bridge: Callable[..., Ended]
+) -> None:
+    document = bridge("provenance", end_product(reduced), "--root", reduced, "--json").json
+    jitter = document["steps"][-1]
+    science = [entry for entry in jitter["inputs"] if "step" not in entry]
+    assert all("association" not in entry for entry in science)
+    calibrations = [entry for step in document["steps"] for entry in step["inputs"] if entry not in science]
+    assert len(calibrations) > 8
+    assert {entry["association"]["chosen_by"] for entry in calibrations} == {"calSelector"}
+    stated = associations_in_trees(reduced)
+    for entry in (each for each in calibrations if "file" in each):
+        match, certified = stated[entry["file"]]
+        assert entry["association"]["match"] == match
+        assert str(entry["association"]["certified"]).lower() == certified
+    made = [entry["association"] for entry in jitter["inputs"] if "step" in entry]
+    assert all(each["level"] == 0 and 0 < each["days"] < 1 for each in made)
+    assert "(calSelector: calib_plan, level 0, 0." in bridge("provenance", end_product(reduced), "--root", reduced).out
+
+
+def test_a_calibration_that_the_user_chose_says_so(
+    tmp_path: Path, frames_folder: Path, bridge: Callable[..., Ended]
+) -> None:
+    put_on_disk(naco_night(npix=128), frames_folder, tmp_path)
+    dataset = "NACO.2016-03-02T00:30:00.076_tpl"
+    own = tmp_path / "own_flat.fits"
+    assert bridge("run", "--root", tmp_path, *SMALL).code == 0
+    shutil.copyfile(next((tmp_path / "reflex_tmp_products").rglob("*twflat*set01.fits")), own)
+    chosen = bridge("review", dataset, "--root", tmp_path, "--replace", f"MASTER_IMG_FLAT={own}")
+    assert chosen.code == 0, chosen.err
+    assert bridge("run", "--root", tmp_path, *SMALL).code == 0
+    document = bridge("provenance", dataset, "--root", tmp_path, "--json").json
+    (flat,) = (entry for entry in document["steps"][-1]["inputs"] if entry["category"] == "MASTER_IMG_FLAT")
+    assert (flat["file"], flat["association"]["chosen_by"]) == ("own_flat", "review")
+    assert flat["association"]["match"] is None

@@ -15,6 +15,7 @@ from reflex_actors.headless.running import RunOptions
 from reflex_actors.headless.workflow_run import run_workflow
 from reflex_actors.moml.read import read
 from tests.flows.conftest import Ended, put_on_disk
+from tests.flows.provenance_facts import facts_beside
 from tests.stand_in_recipes import StandInRecipes, product
 
 NACO = workflow_folder() / "naco.xml"
@@ -62,6 +63,9 @@ def test_a_workflow_file_gives_what_run_gives(
     assert contents(made) == contents(wanted)
     (ends,) = report.json["end_products"].values()
     assert contents(ends) == contents((each["path"], each["category"]) for each in dataset["end_products"])
+    facts = facts_beside(Path(ends[0][0]))
+    assert facts == facts_beside(Path(dataset["end_products"][0]["path"]))
+    assert "calSelector" in str(facts)
 
     again = reflex_run(bridge, ours)
     outcomes = {firing["outcome"] for firing in again.json["firings"] if firing.get("products")}

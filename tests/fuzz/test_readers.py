@@ -46,7 +46,7 @@ from esorex_bridge.plan.sof import SofError, parse_sof
 from esorex_bridge.reflex.bookkeeping_db import read_database, read_dump
 from esorex_bridge.reflex.execution_folders import read_folder
 from esorex_bridge.run.result import read_result
-from esorex_bridge.store.rebuild import read_statement_key
+from esorex_bridge.store.rebuild import read_statement_file
 from reflex_actors.moml.read import read as read_moml
 from tests.tiny_fits import fits_of
 
@@ -149,7 +149,7 @@ TARGETS = {
     "task": Target(text(lambda given: read_task(given, "x")), RESULT),
     "result": Target(text(read_result), RESULT),
     "libraries": Target(text(read_libraries), LIBRARIES),
-    "statement of a run": Target(file("statement.json", lambda path: read_statement_key(path.parent)), RESULT),
+    "statement of a run": Target(file("statement.json", lambda path: read_statement_file(path.parent)), RESULT),
     "set of files": Target(text(parse_sof), b"# x\n/a/b.fits CAL_DARK\n/c.fits RAW\n"),
     "set of files of esorex-lazy": Target(file("a.sof", lambda path: frames_of([str(path)])), b"a.fits CAL_DARK\n"),
     "manifest of esorex-lazy": Target(
