@@ -17,10 +17,10 @@ from msgspec.structs import replace
 from esorex_bridge.datasets.association import AssociationTree, Mode
 from esorex_bridge.datasets.dataset import Dataset, files_of, missing_files
 from esorex_bridge.definitions.edps.options import PREFIX, EdpsOptions
-from esorex_bridge.definitions.folders import Definitions, user_workflow_folder, workflow_folder
+from esorex_bridge.definitions.folders import Definitions, definition_folders, user_workflow_folder
 from esorex_bridge.definitions.parameters import ParameterSetting
 from esorex_bridge.definitions.workflow import Workflow
-from esorex_bridge.errors import DataError, RecipeError, UserError
+from esorex_bridge.errors import DataError, RecipeError, UnknownNameError, UserError
 from esorex_bridge.esorex.recipe import Recipe
 from esorex_bridge.esorex.runner import EsoRex, find_esorex
 from esorex_bridge.fits.header import read_header
@@ -167,7 +167,7 @@ class Session:
     @cached_property
     def definitions(self) -> Definitions:
         """The workflow definitions of the user and those that come with the bridge."""
-        return Definitions((user_workflow_folder(), workflow_folder()))
+        return Definitions(definition_folders())
 
     @cached_property
     def edps(self) -> EdpsWorkflow | None:
@@ -281,7 +281,7 @@ class Session:
             raise DataError(_NOTHING[self.settings.by].format(places))
         for name in names:
             if name not in found:
-                raise UserError(f"there is no dataset '{name}' in {places}; there are: {', '.join(sorted(found))}")
+                raise UnknownNameError("dataset", name, sorted(found), places, self._lister)
         return tuple(found[name] for name in names or sorted(found))
 
     def datasets_of(self, trees: Iterable[AssociationTree]) -> tuple[Dataset, ...]:
@@ -297,6 +297,11 @@ class Session:
         return tuple(
             dataset for dataset in self._organise() if any(file.name in science for file in dataset.action.files)
         )
+
+    @property
+    def _lister(self) -> str:
+        """The command that lists the datasets."""
+        return f"esorex-bridge organise --root {self.settings.root}"
 
     @property
     def places(self) -> tuple[Path, ...]:
@@ -541,9 +546,24 @@ class Session:
         return replace(plan, steps=tuple(steps))
 
     def run(
-        self, planned: Iterable[tuple[Dataset, Plan]], reporter: Reporter, started: datetime, dry_run: bool = False
+        self,
+        planned: Iterable[tuple[Dataset, Plan]],
+        reporter: Reporter | None = None,
+        started: datetime | None = None,
+        dry_run: bool = False,
     ) -> tuple[DatasetReport, ...]:
         """Carry out plans on this machine.
+
+        Parameters
+        ----------
+        planned : iterable of (Dataset, Plan)
+            As `plans` returns them.
+        reporter : Reporter, optional
+            Is told what goes on; nobody by default.
+        started : datetime, optional
+            When the whole run began; now by default. Names the folder of end products.
+        dry_run : bool
+            Decide, run nothing and change nothing.
 
         Raises
         ------
@@ -553,10 +573,12 @@ class Session:
             If the policy names a recipe or step that no plan has.
         """
         from esorex_bridge.run.reduction import reduce_datasets, without_esorex
+        from esorex_bridge.run.reporter import SilentReporter
 
         if self.engine is None:
             return without_esorex(planned)
-        return reduce_datasets(planned, self.engine, reporter, started, self.settings.jobs, dry_run)
+        told, began = reporter or SilentReporter(), started or datetime.now()
+        return reduce_datasets(planned, self.engine, told, began, self.settings.jobs, dry_run)
 
     def accounts(self, planned: Iterable[tuple[Dataset, Plan]]) -> tuple[dict[str, Any], ...]:
         """Return an account of every step: what it depends on, what is decided and why; nothing runs.
@@ -585,10 +607,8 @@ def refuse_idle_settings(settings: Iterable[ParameterSetting], workflows: Iterab
     tasks = {step.name for workflow in packages for step in workflow.steps}
     for setting in settings:
         if setting.origin == "--set" and by_name and setting.recipe not in recipes and setting.recipe not in tasks:
-            raise UserError(
-                f"--set {setting.recipe}.{setting.name}: workflow {', '.join(by_name)} has no recipe "
-                f"{setting.recipe}; it has: {', '.join(recipes)}"
-            )
+            where = f"--set {setting.recipe}.{setting.name}: workflow {', '.join(by_name)}"
+            raise UnknownNameError("recipe", setting.recipe, (*recipes, *sorted(tasks)), where)
 
 
 def _first_header(dataset: Dataset) -> Keywords:

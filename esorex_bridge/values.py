@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from msgspec import to_builtins
@@ -10,6 +11,18 @@ from msgspec import to_builtins
 def plain(value: object) -> Any:
     """Return a value as JSON values: structs and mappings as objects, tuples as lists, paths as texts."""
     return to_builtins(value, str_keys=True, enc_hook=str)
+
+
+def html_table(columns: Sequence[str], rows: Iterable[Sequence[object]], caption: str = "") -> str:
+    """Return a table as HTML, for notebooks; every cell is escaped."""
+    from html import escape
+
+    def line(tag: str, cells: Iterable[object]) -> str:
+        return "<tr>" + "".join(f"<{tag}>{escape(visible(str(cell)))}</{tag}>" for cell in cells) + "</tr>"
+
+    head = f"<caption>{escape(visible(caption))}</caption>" if caption else ""
+    body = "".join(line("td", row) for row in rows)
+    return f"<table>{head}<thead>{line('th', columns)}</thead><tbody>{body}</tbody></table>"
 
 
 _UNSEEN = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))

@@ -67,6 +67,22 @@ class Acquisition(Struct, frozen=True):
     files: tuple[str, ...]
     report: FetchReport | None
 
+    @property
+    def complete(self) -> bool:
+        """Whether all files are here."""
+        return self.report is not None and self.report.complete
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """The files that are not here, with the reason."""
+        files = self.report.files if self.report is not None else ()
+        return {file.name: file.reason or file.status.value for file in files if not file.here}
+
+    def __repr__(self) -> str:
+        """Return how many frames were found, and how many files are here."""
+        here = sum(file.here for file in self.report.files) if self.report is not None else 0
+        return f"<Acquisition: {len(self.rows)} science frames, {here} of {len(self.files)} files here>"
+
 
 def acquire(
     client: ArchiveClient, constraints: Constraints, mode: Mode, folder: Path, watcher: Watcher, dry_run: bool = False

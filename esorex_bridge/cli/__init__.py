@@ -134,7 +134,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         allow_abbrev=False,
     )
     module.configure(parser)
-    args = parser.parse_args(words)
+    # Names may stand before and after options: `batch report --root R NAME`.
+    args = parser.parse_args(words) if parser._subparsers else parser.parse_intermixed_args(words)
     return _guarded(module, args)
 
 
@@ -204,7 +205,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def _guarded(module: VerbModule, args: argparse.Namespace) -> int:
-    from esorex_bridge.cli import output
+    from esorex_bridge.cli import options, output
 
     output.configure(getattr(args, "verbose", 0))
     as_json = bool(getattr(args, "json", False))
@@ -212,6 +213,7 @@ def _guarded(module: VerbModule, args: argparse.Namespace) -> int:
         if signal.getsignal(number) is signal.SIG_DFL and current_thread() is main_thread():
             signal.signal(number, _stop)
     try:
+        options.apply_defaults(args)
         return module.run(args)
     except BridgeError as error:
         return output.failed(str(error), type(error).__name__, REFUSED, as_json)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from esorex_bridge.cli import options, output
-from esorex_bridge.cli.progress import show
+from esorex_bridge.cli.run_view import show
 from esorex_bridge.demo.nights.catalogue import NIGHTS, make_night, night_name
 
 if TYPE_CHECKING:

@@ -117,8 +117,8 @@ def _fetch_while_asking(
     from esorex_bridge.archive.acquisition import FileStream
     from esorex_bridge.archive.sizes import refuse_without_room
     from esorex_bridge.cli.associations import looked_up
-    from esorex_bridge.cli.progress import FetchProgress
-    from esorex_bridge.cli.transfer_progress import watching
+    from esorex_bridge.progress.steps import FetchProgress
+    from esorex_bridge.progress.transfer import watching
 
     known = rows or looked_up(client, names)
     refuse_without_room(folder, (int(row.get("access_estsize") or 0) * 1024 for row in known.values()))
@@ -153,7 +153,7 @@ def fetch_watched(
     unpacking: Unpacking = "auto",
 ) -> FetchReport:
     """Fetch files, with progress on stderr."""
-    from esorex_bridge.cli.transfer_progress import watching
+    from esorex_bridge.progress.transfer import watching
 
     with watching(len(files)) as progress:
         return client.fetch(files, folder, parallel, progress, unpacking)

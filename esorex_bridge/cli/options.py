@@ -24,9 +24,9 @@ def common(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--root",
         type=Path,
-        default=Path(),
+        default=None,
         metavar="DIR",
-        help="data root; holds reflex_input/, reflex_end_products/ and the rest (default: here)",
+        help="data root; holds reflex_input/, reflex_end_products/ and the rest (default: ESOREX_BRIDGE_ROOT, or here)",
     )
     group.add_argument(
         "--archive",
@@ -41,6 +41,16 @@ def common(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--json", action="store_true", help="print one JSON document on stdout, and nothing else there")
     group.add_argument("-v", "--verbose", action="count", default=0, help="say more on stderr; twice for all")
+
+
+def apply_defaults(args: argparse.Namespace) -> None:
+    """Fill in the data root and the archive from the environment and the settings, where no option names them."""
+    from esorex_bridge.workspace.user_settings import default_archive, default_root
+
+    if "root" in args and args.root is None:
+        args.root = default_root(os.environ)
+    if "archive" in args and args.archive is None:
+        args.archive = default_archive(os.environ, args.root)
 
 
 def dry_run(parser: argparse.ArgumentParser) -> None:
@@ -311,10 +321,9 @@ def setting(text: str) -> ParameterSetting:
     UserError
         It is not of its form.
     """
-    from esorex_bridge.definitions.parameters import ParameterSetting
+    from esorex_bridge.definitions.parameters import read_setting
 
     name, equals, value = text.partition("=")
-    recipe, dot, parameter = name.partition(".")
-    if not (equals and dot and recipe and parameter):
-        raise UserError(f"--set {text} is not of the form RECIPE.PARAM=VALUE")
-    return ParameterSetting(recipe, parameter, value, "--set")
+    if not (equals and name.partition(".")[2]):
+        raise UserError(f"--set {text} is not of the form RECIPE.PARAM=VALUE, such as naco_img_dark.nsamples=50")
+    return read_setting(name, value)

@@ -10,10 +10,13 @@ import traceback
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from esorex_bridge.progress.lines import note, shown
+from esorex_bridge.values import visible
+
 if TYPE_CHECKING:
     from esorex_bridge.session import Settings
 
-from esorex_bridge.values import visible
+__all__ = ["abandoned", "configure", "crashed", "emit_json", "failed", "leave_report", "note", "shown", "table"]
 
 
 def configure(verbose: int) -> None:
@@ -30,16 +33,6 @@ def emit_json(document: Any) -> None:
     """Print the one JSON document of a command."""
     json.dump(document, sys.stdout, indent=2, ensure_ascii=False)
     sys.stdout.write("\n")
-
-
-def note(text: str) -> None:
-    """Tell the user something beside the result (stderr)."""
-    sys.stderr.write(f"{shown(text)}\n")  # one write, because threads tell of their progress too
-
-
-def shown(text: str) -> str:
-    """Return a text with everything escaped that a terminal would obey or hide; its lines stay lines."""
-    return "\n".join(map(visible, text.split("\n")))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from esorex_bridge.cli import options, output
 from esorex_bridge.plan.accounting import summarise
-from esorex_bridge.plan.plan import AssociatedInput, FileInput, Plan, Step, StepInput
+from esorex_bridge.plan.plan import AssociatedInput, FileInput, Plan, Step, StepInput, input_counts
 
 EXAMPLE = "esorex-bridge plan --root night\n  esorex-bridge plan --check --workflow my_naco.yaml"
 
@@ -36,7 +36,10 @@ def run(args: argparse.Namespace) -> int:
         output.emit_json(_jobs(plans) if session.edps is not None else {"datasets": list(map(document, plans))})
     for plan in () if args.json else plans:
         print(f"{plan.dataset} (workflow {plan.workflow})")
-        rows = ((step.name, _inputs(step), ", ".join(step.needs) or "-", _remarks(step)) for step in plan.steps)
+        rows = (
+            (step.name, ", ".join(input_counts(step)), ", ".join(step.needs) or "-", _remarks(step))
+            for step in plan.steps
+        )
         output.table(("step", "inputs", "after", "remarks"), rows)
         for line in summarise(plan.not_used):
             print(f"  not used: {line}")
@@ -127,13 +130,6 @@ def _input(step: Step, entry: StepInput) -> dict[str, Any]:
 
 def _quality(each: AssociatedInput) -> dict[str, Any]:
     return {"days": each.days, "level": each.level, "match": each.match, "certified": each.certified}
-
-
-def _inputs(step: Step) -> str:
-    counts: dict[str, int] = {}
-    for entry in step.inputs:
-        counts[entry.category] = counts.get(entry.category, 0) + 1
-    return ", ".join(f"{number} {category}" for category, number in counts.items())
 
 
 def _remarks(step: Step) -> str:

@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     """Reproduce, print the verdict on each product, and exit with 0 where all data are identical."""
     from datetime import datetime
 
-    from esorex_bridge.cli.progress import Progress
+    from esorex_bridge.progress.steps import Progress
     from esorex_bridge.reproduce import Reproduction, gather_sources, reproduce
     from esorex_bridge.reuse.decide import Policy
     from esorex_bridge.session import Session

@@ -10,9 +10,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esorex_bridge.cli import archive, constraints, options, output
-from esorex_bridge.cli.progress import FailureMode, FetchProgress, Progress, report_rereading, show
+from esorex_bridge.cli.run_view import show
 from esorex_bridge.datasets.dataset import missing_files
 from esorex_bridge.errors import UserError
+from esorex_bridge.progress.steps import FailureMode, FetchProgress, Progress, report_rereading
 from esorex_bridge.run.report import count_started
 
 if TYPE_CHECKING:

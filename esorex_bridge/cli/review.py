@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from esorex_bridge.cli import options, output
 from esorex_bridge.definitions.edps.options import PREFIX
-from esorex_bridge.errors import UserError
+from esorex_bridge.errors import UnknownNameError, UserError
 from esorex_bridge.files import stem
 from esorex_bridge.organise import from_disk
 from esorex_bridge.organise.choices_file import CHOICES_FILE, read_choices_file, write_choices_file
@@ -25,7 +25,6 @@ from esorex_bridge.values import plain
 if TYPE_CHECKING:
     from esorex_bridge.datasets.choices import Choices
     from esorex_bridge.datasets.dataset import Action, Dataset
-    from esorex_bridge.definitions.workflow import Workflow
     from esorex_bridge.organise.grouping import Candidate, Group
     from esorex_bridge.organise.organiser import Organised
 
@@ -94,8 +93,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--purpose",
         metavar="PURPOSE",
-        help="the purpose, as the review shows it, that --use is for (default: where the category is used nearest to "
-        "the science)",
+        help="the purpose, as the review shows it, that --use is for, or 'science' (default: where the category is "
+        "used nearest to the science)",
     )
     group.add_argument("--undrop", action="append", default=[], metavar="FILE", help="use a dropped file again")
     group.add_argument(
@@ -132,8 +131,7 @@ def run(args: argparse.Namespace) -> int:
     data = from_disk.load(options.request(args), args.data) if not args.reset else _without_choices(args)
     dataset = data.before.get(args.dataset)
     if dataset is None:
-        names = ", ".join(data.before) or "none"
-        raise UserError(f"there is no dataset '{args.dataset}'; there are: {names}")
+        raise UnknownNameError("dataset", args.dataset, data.before)
     choices = Choices() if args.reset else data.choices.get(dataset.name, Choices())
     changed = _changed(choices, args, data, dataset)
     if args.pick:
@@ -163,48 +161,20 @@ def _say_what_changes(data: OrganisedData, before: Dataset, after: Dataset, forc
     UserError
         If the plan does not take what was chosen, or is less complete than before, and nobody forces it.
     """
-    from esorex_bridge.datasets.dataset import files_of
-    from esorex_bridge.definitions.workflow import choose_workflow
-    from esorex_bridge.fits.header import read_header
-    from esorex_bridge.organise.selection import science_header
-    from esorex_bridge.plan.accounting import compare_plans, say
-    from esorex_bridge.plan.cascade import make_plan
+    from esorex_bridge.organise.choosing import effect_of_choice
 
-    try:
-        workflow = choose_workflow(data.workflows, before.instrument, science_header(before, data.headers))
-    except UserError:
-        return  # nothing is known of its recipes, and so nothing of its plan
-    paths = {file.path for dataset in (before, after) for file in files_of(dataset) if file.path is not None}
-    headers = {path: read_header(path) for path in paths}
-    old, new = (make_plan(dataset, workflow, headers) for dataset in (before, after))
-    _refuse_unknown_recipes(after, workflow)
-    for line in compare_plans(old, new):
+    effect = effect_of_choice(data, before, after)
+    for line in effect.lines:
         output.note(line)
-    chosen = set(after.chosen) - set(before.chosen)
-    refused = (
-        f"{each.name}: {say(each.reason, each.detail)}"
-        for each in new.not_used
-        if each.name in chosen and each.reason != "chosen by the user"
-    )
-    worse = (text for text in new.incomplete if text not in old.incomplete)
-    problem = "; ".join((*refused, *worse))
-    if problem and not force:
-        raise UserError(f"the plan would not do with this choice: {problem}; --force keeps it all the same")
-
-
-def _refuse_unknown_recipes(dataset: Dataset, workflow: Workflow) -> None:
-    """Refuse a parameter of a recipe that the workflow does not have, as `run` does."""
-    known = dict.fromkeys(step.recipe for step in workflow.steps)
-    for recipe, name, _ in dataset.parameters:
-        if recipe not in known:
-            raise UserError(
-                f"--set {recipe}.{name}: workflow {workflow.name} has no recipe {recipe}; it has: {', '.join(known)}"
-            )
+    if effect.problem and not force:
+        raise UserError(f"the plan would not do with this choice: {effect.problem}; --force keeps it all the same")
 
 
 def _changed(choices: Choices, args: argparse.Namespace, data: OrganisedData, dataset: Dataset) -> Choices:
     if args.use:
-        key = f"{args.category}/{args.purpose}" if args.purpose else _key(data, dataset, args.category)
+        from esorex_bridge.organise.choosing import key_of_choice
+
+        key = key_of_choice(data, dataset, args.category, args.purpose)
         choices = choices.with_use(key, stem(Path(args.use).name))
     for name in args.undrop:
         choices = choices.without_drop(stem(Path(name).name))
@@ -218,13 +188,6 @@ def _changed(choices: Choices, args: argparse.Namespace, data: OrganisedData, da
     for setting in map(options.setting, args.set):
         choices = choices.with_parameter(setting.recipe, setting.name, str(setting.value))
     return choices
-
-
-def _key(data: OrganisedData, dataset: Dataset, category: str) -> str:
-    from esorex_bridge.datasets.choices import key_for
-    from esorex_bridge.organise.from_disk import taken_by
-
-    return key_for(dataset.action, category, lambda action: taken_by(data, dataset, action))
 
 
 def _picked(choices: Choices, rows: tuple[Alternative, ...]) -> Choices:

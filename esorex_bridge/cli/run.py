@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from esorex_bridge.cli import options, output
-from esorex_bridge.cli.progress import Progress, report_rereading, show
+from esorex_bridge.cli.run_view import show
+from esorex_bridge.progress.steps import Progress, report_rereading
 from esorex_bridge.run.report import count_started
 
 EXAMPLE = "esorex-bridge run --root night\n  esorex-bridge run --root night --dry-run --set naco_img_twflat.prop=true"

@@ -164,6 +164,16 @@ def split_key(key: str) -> tuple[str, Purpose | None]:
     return category, Purpose(purpose) if purpose else None
 
 
+def purpose_in(action: Action, text: str) -> Purpose:
+    """Return the purpose that a text means; `science`, in any case, stands for the science action itself.
+
+    >>> purpose_in(Action("IMGJITOBJ", ()), "FLAT_TW/science")
+    'FLAT_TW/IMGJITOBJ'
+    """
+    below, slash, last = text.rpartition("/")
+    return Purpose(f"{below}{slash}{action.name}" if last.lower() == "science" else text)
+
+
 def key_for(action: Action, category: str, takes: Takes = lambda action: ()) -> str:
     """Return the key for a category nearest to the science: where it is used, or where it would be of use.
 

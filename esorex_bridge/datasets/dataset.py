@@ -127,6 +127,38 @@ class Dataset(Struct, frozen=True):
         """Whether ESO certified the association (only the root's statement counts)."""
         return self.action.certified
 
+    @property
+    def target(self) -> str:
+        """The object that was observed, as the header names it; empty where that is not known."""
+        name = dict(self.descriptors).get("OBS.TARG.NAME", "UNDEFINED")
+        return "" if name == "UNDEFINED" else name
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The names of the files that are not on this machine."""
+        return tuple(file.name for file in missing_files(self))
+
+    @property
+    def number_of_files(self) -> int:
+        """How many files it has, each counted once."""
+        return len({file.name for file in files_of(self)})
+
+    def __repr__(self) -> str:
+        """Return name, target and how much of it is here."""
+        missing = len(self.missing)
+        here = f"{self.number_of_files} files" + (f", {missing} of them not on this machine" if missing else "")
+        of = f" of {self.target}" if self.target else ""
+        return f"<Dataset {self.name}: {self.instrument}{of}, {here}{'' if self.complete else ', incomplete'}>"
+
+    def _repr_html_(self) -> str:
+        from esorex_bridge.values import html_table
+
+        rows = [
+            (file.name, file.category, ", ".join(served), file.path or "not on this machine")
+            for file, served in purposes(self).items()
+        ]
+        return html_table(("file", "category", "purposes", "path"), rows, repr(self)[1:-1])
+
 
 def walk_actions(action: Action, path: tuple[str, ...] = ()) -> Iterator[tuple[Action, Purpose]]:
     """Yield every action at or below one, parents first, with its purpose (`BIAS/FLAT/SCIENCE`)."""

@@ -15,6 +15,8 @@ from esorex_bridge.definitions.workflow import Workflow, choose_workflow, parse_
 from esorex_bridge.errors import UserError
 
 SUFFIX = ".yaml"
+WORKFLOWS_VARIABLE = "ESOREX_BRIDGE_WORKFLOWS"
+"""Folders of definitions, separated by colons, that go before the user's own."""
 
 
 class Definitions(Struct, frozen=True, eq=False):
@@ -133,7 +135,7 @@ def read_text(path: Path) -> str:
 
 def own_definitions() -> Definitions:
     """Return the definitions that count: the user's own first, then those that come with the bridge."""
-    return Definitions((user_workflow_folder(), workflow_folder()))
+    return Definitions(definition_folders())
 
 
 def workflow_folder() -> Path:
@@ -147,6 +149,12 @@ def user_workflow_folder() -> Path:
     """Return the folder of the user's own definitions, `esorex-bridge/workflows` where settings are kept."""
     base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
     return Path(base) / "esorex-bridge" / "workflows"
+
+
+def definition_folders() -> tuple[Path, ...]:
+    """Return the folders of definitions: those that the environment names, the user's own, and the bridge's."""
+    named = os.environ.get(WORKFLOWS_VARIABLE, "")
+    return (*(Path(folder) for folder in named.split(os.pathsep) if folder), user_workflow_folder(), workflow_folder())
 
 
 def read_workflow(path: Path) -> Workflow:

@@ -46,6 +46,20 @@ class ParameterSetting(Struct, frozen=True):
     origin: str
 
 
+def read_setting(name: str, value: object, origin: str = "--set") -> ParameterSetting:
+    """Return what a user sets: `RECIPE.PARAM`, and the value.
+
+    Raises
+    ------
+    UserError
+        If the name is not of that form.
+    """
+    recipe, dot, parameter = name.partition(".")
+    if not (dot and recipe and parameter):
+        raise UserError(f"'{name}' names no parameter; write RECIPE.PARAM, such as naco_img_dark.nsamples")
+    return ParameterSetting(recipe, parameter, value if isinstance(value, str | int | float) else str(value), origin)
+
+
 class ParameterSchema(Struct, frozen=True):
     """One parameter as EsoRex's `--create-config=x.json` describes it.
 

@@ -221,6 +221,10 @@ class Step(Struct, frozen=True, gc=False):
     associations: tuple[AssociatedInput, ...] = ()
     raw_associations: tuple[AssociatedInput, ...] = ()
 
+    def __repr__(self) -> str:
+        """Return its name and inputs."""
+        return f"<Step {self.name}: {', '.join(input_counts(self))}>"
+
     @property
     def needs(self) -> tuple[StepName, ...]:
         """The steps whose products it takes."""
@@ -300,3 +304,25 @@ class Plan(Struct, frozen=True):
     def step(self, name: StepName) -> Step:
         """Return a step by its name."""
         return next(step for step in self.steps if step.name == name)
+
+    def __repr__(self) -> str:
+        """Return its dataset and its steps."""
+        names = " → ".join(step.name for step in self.steps) or "no steps"
+        return f"<Plan of {self.dataset} by {self.workflow}: {names}>"
+
+    def _repr_html_(self) -> str:
+        from esorex_bridge.values import html_table
+
+        rows = [
+            (step.name, step.recipe, ", ".join(input_counts(step)), ", ".join(step.needs), "; ".join(step.gaps))
+            for step in self.steps
+        ]
+        return html_table(("step", "recipe", "inputs", "after", "cannot run"), rows, repr(self)[1:-1])
+
+
+def input_counts(step: Step) -> tuple[str, ...]:
+    """Return how many inputs of each category a step takes: `5 CAL_FLAT_TW`."""
+    counts: dict[str, int] = {}
+    for entry in step.inputs:
+        counts[entry.category] = counts.get(entry.category, 0) + 1
+    return tuple(f"{number} {category}" for category, number in counts.items())

@@ -165,6 +165,21 @@ class Lineage(Struct, frozen=True):
         """The raw frames among the sources."""
         return tuple(source for source in self.sources if source.kind == "raw")
 
+    def __repr__(self) -> str:
+        """Return the products, the recipes on the way and how many raws there are."""
+        names = ", ".join(product.path.name for product in self.targets)
+        recipes = " → ".join(dict.fromkeys(activity.recipe for activity in self.activities))
+        return f"<Lineage of {names}: {recipes}, from {len(self.raws)} raws>"
+
+    def _repr_html_(self) -> str:
+        from esorex_bridge.values import html_table
+
+        rows = [
+            (activity.step, activity.recipe, activity.pipeline, _inputs(activity), _products(activity))
+            for activity in self.activities
+        ]
+        return html_table(("step", "recipe", "pipeline", "inputs", "products"), rows, repr(self)[1:-1])
+
     def activity(self, key: StepKey) -> Activity | None:
         """Return the step of a key, None where it is not recorded."""
         return next((activity for activity in self.activities if activity.key == key), None)
@@ -173,6 +188,15 @@ class Lineage(Struct, frozen=True):
         """Return the step that made a product, found by its content."""
         made = (a for a in self.activities if any(each.digest == product.digest for each in a.products))
         return next(made, None)
+
+
+def _inputs(activity: Activity) -> str:
+    named = (entry.source.name if entry.source else entry.product for entry in activity.inputs)
+    return ", ".join(f"{entry.category} {name}" for entry, name in zip(activity.inputs, named, strict=True))
+
+
+def _products(activity: Activity) -> str:
+    return ", ".join(dict.fromkeys(product.category for product in activity.products))
 
 
 def input_of(

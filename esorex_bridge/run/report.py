@@ -15,6 +15,9 @@ Outcome = Literal["done", "planned", "failed", "blocked", "skipped", "no_esorex"
 """done; planned (dry run); failed; blocked (a gap, or an earlier step failed); skipped (not needed); no EsoRex here."""
 
 
+_DONE: dict[DecisionWord, str] = {"execute": "ran", "reuse": "reused", "not_needed": "not needed"}
+
+
 class StepReport(Struct, frozen=True):
     """What came of one step, or of a group that needed none.
 
@@ -53,6 +56,15 @@ class StepReport(Struct, frozen=True):
     seconds: float = 0.0
     warnings: tuple[str, ...] = ()
     error: str = ""
+
+    @property
+    def result(self) -> str:
+        """What came of it, in a word or two: `ran`, `reused`, `not needed`, `failed`, `blocked`, `planned` …"""
+        return _DONE[self.decision] if self.outcome in ("done", "skipped") else self.outcome.replace("_", " ")
+
+    def __repr__(self) -> str:
+        """Return the step and what came of it."""
+        return f"<StepReport {self.step} of {self.dataset}: {self.result}: {self.error or self.reason}>"
 
     def document(self) -> dict[str, Any]:
         """Return the record as JSON values."""
@@ -107,6 +119,10 @@ class DatasetReport(Struct, frozen=True):
     def failed(self) -> bool:
         """Whether a step failed or could not run, or science files are not reduced."""
         return bool(self.unreduced) or any(step.outcome in ("failed", "blocked") for step in self.steps)
+
+    def __repr__(self) -> str:
+        """Return the dataset and what came of each step."""
+        return f"<DatasetReport {self.dataset}: {', '.join(f'{step.step} {step.result}' for step in self.steps)}>"
 
     def document(self) -> dict[str, Any]:
         """Return the record as JSON values."""

@@ -1,15 +1,27 @@
-"""What a user sets once for a data root, or for all of them: `settings.yaml`.
+"""What a user sets once, for a data root or for all of them: the environment and `settings.yaml`.
 
-trust_ctime: false      # other programs change the ctime of my files: do not read them again for that
+root: /data/night          # the data root where --root does not name one (in the user's own file alone)
+archive: http://…          # one base address for all archive services
+trust_ctime: false         # other programs change the ctime of my files: do not read them again for that
+
+An option goes before the environment, the environment before the file in the data root, that before the user's own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+if TYPE_CHECKING:
+    from esorex_bridge.definitions.located import Scalar
+
 SETTINGS_FILE = "settings.yaml"
+ROOT_VARIABLE = "ESOREX_BRIDGE_ROOT"
+ARCHIVE_VARIABLE = "ESOREX_BRIDGE_ARCHIVE"
+_FIELDS = ("root", "archive", "trust_ctime")
 
 
 class UserSettings(Struct, frozen=True):
@@ -20,32 +32,59 @@ class UserSettings(Struct, frozen=True):
     trust_ctime : bool
         Whether a file whose ctime changed is read again. With false, an edit in place that keeps size and time is
         not noticed until `status --verify`.
+    archive : str or None
+        One base address for all archive services; None for ESO's own.
     """
 
     trust_ctime: bool = True
+    archive: str | None = None
+
+
+def user_folder(environment: Mapping[str, str]) -> Path:
+    """Return the folder of the user's own settings, `esorex-bridge` where settings are kept."""
+    base = environment.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(base) / "esorex-bridge"
+
+
+def default_root(environment: Mapping[str, str]) -> Path:
+    """Return the data root that the environment or the user's settings name, else the current folder."""
+    if named := environment.get(ROOT_VARIABLE):
+        return Path(named)
+    return Path(str(_read(user_folder(environment) / SETTINGS_FILE).get("root", "."))).expanduser()
+
+
+def default_archive(environment: Mapping[str, str], root: Path) -> str | None:
+    """Return the address of the archive that the environment or the settings name; None for ESO's own."""
+    return environment.get(ARCHIVE_VARIABLE) or read_user_settings(root, user_folder(environment)).archive
 
 
 def read_user_settings(root: Path, folder: Path) -> UserSettings:
-    """Return the settings of a data root, else those in the user's own folder, else the defaults.
+    """Return the settings of a data root, for what they leave out those in the user's own folder, else the defaults.
 
     Raises
     ------
     DefinitionError
-        If the file says something that is not allowed.
+        If a file says something that is not allowed.
     UserError
         If it cannot be read.
     """
-    path = next((place for place in (root / SETTINGS_FILE, folder / SETTINGS_FILE) if place.is_file()), None)
-    if path is None:
-        return UserSettings()
+    given = {**_read(folder / SETTINGS_FILE), **_read(root / SETTINGS_FILE)}
+    archive = given.get("archive")
+    return UserSettings(bool(given.get("trust_ctime", True)), None if archive is None else str(archive))
+
+
+def _read(path: Path) -> dict[str, Scalar]:
+    if not path.is_file():
+        return {}
     from esorex_bridge.definitions.folders import read_text
     from esorex_bridge.definitions.located import read_yaml
 
-    fields = read_yaml(read_text(path), str(path)).fields("settings", ("trust_ctime",))
-    given = fields.get("trust_ctime")
-    if given is None:
-        return UserSettings()
-    value = given.scalar("trust_ctime")
-    if not isinstance(value, bool):
-        raise given.complain(f"trust_ctime is '{value}'; it must be true or false")
-    return UserSettings(trust_ctime=value)
+    fields = read_yaml(read_text(path), str(path)).fields("settings", _FIELDS)
+    values = {name: given.scalar(name) for name, given in fields.items()}
+    for name, value in values.items():
+        wanted = bool if name == "trust_ctime" else str
+        if not isinstance(value, wanted):
+            raise fields[name].complain(
+                f"{name} is '{value}'; it must be {'true or false' if wanted is bool else 'text'}"
+            )
+    return values

@@ -148,7 +148,7 @@ def sof_of(trees: Iterable[AssociationTree], folder: Path) -> SetOfFiles:
 def _fetch(inputs: Inputs, folder: Path, science: Sequence[str], mode: Mode) -> Associated:
     from esorex_bridge.archive.download_list import wanted
     from esorex_bridge.archive.trees import save_trees
-    from esorex_bridge.cli.transfer_progress import watching
+    from esorex_bridge.progress.transfer import watching
     from reflex_actors.archive import client
 
     with client(inputs.text("archive"), os.environ) as archive:

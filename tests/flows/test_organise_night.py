@@ -253,7 +253,7 @@ def test_a_choice_says_what_it_changes_and_one_of_no_use_is_refused(command: Com
     options = ("--root", own, "--by", "calselector")
     wrong = ("review", FIRST, *options, "--set", "naco_img_drak.nsamples=50")
     refused = command(*wrong)
-    assert refused.code == 1 and "has no recipe naco_img_drak" in refused.err
+    assert refused.code == 1 and "has no recipe 'naco_img_drak'" in refused.err
     told = command("review", FIRST, *options, "--drop", "NACO.2016-03-01T22:40:00.076")
     assert told.code == 0 and "in place of" in told.err
     assert command("review", FIRST, *options, "--undrop", "NACO.2016-03-01T22:40:00.076").code == 0

@@ -66,7 +66,7 @@ def test_a_misspelt_recipe_is_refused(root: Path, bridge: Callable[..., Ended]) 
     for verb in (("run", "--dry-run"), ("why", "naco_img_dark")):
         refused = bridge(*verb, "--root", root, "--set", "naco_img_drak.nsamples=50")
         assert refused.code == 1
-        assert "workflow naco has no recipe naco_img_drak; it has: naco_img_dark," in refused.err
+        assert "workflow naco has no recipe 'naco_img_drak', did you mean 'naco_img_dark'" in refused.err
 
 
 def test_a_frame_that_was_dropped_is_not_in_the_sof(root: Path, bridge: Callable[..., Ended]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from esorex_bridge.archive.report import Event, FileReport, Listed, Progress, Received
-from esorex_bridge.cli import output
+from esorex_bridge.progress.lines import note
 
 
 @contextmanager
@@ -39,7 +39,7 @@ class _Lines:
             self._ended += 1
             if event.status.value != "kept":
                 why = f": {event.reason}" if event.reason else ""
-                output.note(f"[{self._ended}/{self._files}] {event.status.value} {event.name}{why}")
+                note(f"[{self._ended}/{self._files}] {event.status.value} {event.name}{why}")
 
 
 @contextmanager

@@ -1,0 +1,107 @@
+"""Progress of a reduction as plain lines on stderr: what was found, what runs, how each step ended."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Literal
+
+from esorex_bridge.progress.lines import note
+
+if TYPE_CHECKING:
+    from esorex_bridge.archive.calselector import AssociationReply
+    from esorex_bridge.archive.report import Progress as Transfer
+    from esorex_bridge.run.report import StepReport
+    from esorex_bridge.store.file_digests import Rereading
+
+FailureMode = Literal["Continue", "Stop", "Ask"]
+FAILURE_MODES: tuple[FailureMode, ...] = ("Continue", "Stop", "Ask")
+"""Reflex's words for what to do after a recipe failed."""
+
+
+class Progress:
+    """Tells on stderr which recipe runs, and how each step ended; knows what to do after a failure.
+
+    Parameters
+    ----------
+    failure_mode : {'Continue', 'Stop', 'Ask'}
+        Reflex's Recipe Failure Mode. `Ask` asks on the terminal; where there is none it acts as `Stop`.
+    """
+
+    def __init__(self, failure_mode: FailureMode = "Continue") -> None:
+        self._failure_mode = failure_mode
+
+    def started(self, what: str, number: int, of: int, expected_seconds: float | None) -> None:
+        """Tell that a recipe was started."""
+        about = f" (about {expected_seconds:.1f} s)" if expected_seconds is not None else ""
+        note(f"[{number}/{of}] {what} …{about}")
+
+    def finished(self, report: StepReport) -> None:
+        """Tell how a step ended."""
+        if report.outcome == "done" and report.decision == "execute":
+            note(f"      {report.step}: {len(report.products)} products in {report.seconds:.2f} s")
+        elif report.outcome in ("failed", "blocked"):
+            note(f"      {report.step}: {report.outcome}: {report.error}")
+
+    def go_on(self, step: str, error: str) -> bool:
+        """Tell whether to go on with what does not need a step that failed."""
+        if self._failure_mode != "Ask" or not sys.stdin.isatty():
+            return self._failure_mode == "Continue"
+        sys.stderr.write(f"{step} failed. Go on with what does not need it? [Y/n] ")
+        sys.stderr.flush()
+        return sys.stdin.readline().strip().lower() in ("", "y", "yes")
+
+
+class SilentFetch:
+    """Tells nobody how association and downloads go on."""
+
+    def found(self, rows: Sequence[object]) -> None:
+        """Pass over what the query found."""
+
+    def associating(self, replies: Sequence[AssociationReply], frames: int, of: int) -> None:
+        """Pass over what calSelector answers."""
+
+    def associated(self, replies: Sequence[AssociationReply], files: Sequence[str]) -> None:
+        """Pass over what calSelector answered."""
+
+    def fetching(self, files: int) -> AbstractContextManager[Transfer]:
+        """Give what downloads tell their progress to: nobody."""
+        return nullcontext(lambda event: None)
+
+
+class FetchProgress:
+    """Tells on stderr what was found, what calSelector answered, and how the downloads go on."""
+
+    def found(self, rows: Sequence[object]) -> None:
+        """Tell how many frames the query found."""
+        note(f"query: {len(rows)} science frames")
+
+    def associating(self, replies: Sequence[AssociationReply], frames: int, of: int) -> None:
+        """Tell how many frames have their answer, and what should be known before trusting what came just now."""
+        from esorex_bridge.archive.download_list import remarks
+
+        if frames < of:
+            note(f"calSelector: {frames} of {of} frames")
+        for reply in replies:
+            for remark in remarks(reply):
+                note(f"  {remark}")
+
+    def associated(self, replies: Sequence[AssociationReply], files: Sequence[str]) -> None:
+        """Tell what calSelector answered."""
+        trees = sum(reply.tree is not None for reply in replies)
+        note(f"calSelector: {trees} association tree{'s' * (trees != 1)}, naming {len(files)} files")
+
+    def fetching(self, files: int) -> AbstractContextManager[Transfer]:
+        """Give what downloads tell their progress to."""
+        from esorex_bridge.progress.transfer import watching
+
+        return watching(files)
+
+
+def report_rereading(reread: Rereading) -> None:
+    """Report on stderr how much had to be read again only because it looked other than before."""
+    if reread.files:
+        files = "1 file was" if reread.files == 1 else f"{reread.files} files were"
+        size, seconds = f"{reread.size_bytes / 1e6:.1f} MB", f"{reread.seconds:.1f} s"
+        note(f"{files} read again ({size}, {seconds}), because their time stamps had changed")
