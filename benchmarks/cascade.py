@@ -23,6 +23,7 @@ from pathlib import Path
 from esorex_bridge.demo.archive.tree_xml import tree_document
 from esorex_bridge.demo.nights.naco import naco_night
 from esorex_bridge.demo.nights.night import FrameFolder
+from esorex_bridge.organise.tree_datasets import files_named
 
 SMALL = "--r=8 8 8 8"
 SCRIPT = """#!/bin/sh
@@ -69,23 +70,24 @@ def compare(folder: Path, npix: int, rounds: int) -> None:
 
 
 def prepare(folder: Path, npix: int) -> Path:
-    """Make the frames, the tree beside them, and what the script needs to know."""
+    """Make the frames that the tree names, the tree beside them, and what the script needs to know."""
     night = naco_night(npix)
     data = folder / "data"
     data.mkdir()
-    for file in night.files:
-        FrameFolder(folder / "frames").fits(night, file).rename(data / f"{file.dp_id}.fits")
     tree = night.trees[0]
+    files = [file for file in night.files if file.dp_id in files_named([tree])]
+    for file in files:
+        FrameFolder(folder / "frames").fits(night, file).rename(data / f"{file.dp_id}.fits")
     (data / f"{tree.root.files[0].name}_raw2raw.xml").write_text(tree_document(tree))
     flat_dark, darks = {}, {}
-    for file in night.files:
+    for file in files:
         if file.category == "CAL_DARK":
             (darks if file.keyword("ESO DET DIT") == 10.0 else flat_dark)[file.dp_id] = file
     sofs = {
         "dark": [(name, "CAL_DARK") for name in darks],
-        "flat": [(f.dp_id, f.category) for f in night.files if f.category == "CAL_FLAT_TW"]
+        "flat": [(f.dp_id, f.category) for f in files if f.category == "CAL_FLAT_TW"]
         + [(next(iter(flat_dark)), "CAL_DARK")],
-        "science": [(f.dp_id, f.category) for f in night.files if f.category == "IM_JITTER_OBJ"],
+        "science": [(f.dp_id, f.category) for f in files if f.category == "IM_JITTER_OBJ"],
     }
     for name, entries in sofs.items():
         lines = "".join(f"{data}/{dp_id}.fits {tag}\n" for dp_id, tag in entries)
