@@ -111,16 +111,17 @@ def run(real: str, words: Sequence[str], extra: Mapping[str, str], unsaid: bytes
     unsaid : bytes
         A line with these words is not passed on, because it speaks of what `extra` set.
     """
+    from esorex_bridge.lazy.guard import Guarded
+
     pipes = os.pipe(), os.pipe()
-    process = os.fork()
-    if process == 0:
-        _start(real, words, {**_variables(real), **extra}, pipes)
+    variables = {**_variables(real), **extra}
+    guarded = Guarded(lambda: _start(real, words, variables, pipes), [number for pipe in pipes for number in pipe])
     for _, write in pipes:
         os.close(write)
-    restore = _forward_signals(process)
+    restore = _forward_signals(guarded.process)
     kept = _Kept({pipes[0][0]: 1, pipes[1][0]: 2}, unsaid)
-    kept.follow(process)
-    code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    kept.follow(guarded.answers)
+    code = guarded.code()
     restore()
     return Ended(code, kept.text(1), kept.text(2))
 
@@ -133,7 +134,8 @@ def die_of(code: int) -> int:
     import signal
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # EsoRex left its own core, if any
-    signal.signal(-code, signal.SIG_DFL)
+    with contextlib.suppress(OSError):  # SIGKILL has no other way
+        signal.signal(-code, signal.SIG_DFL)
     os.kill(os.getpid(), -code)
     return 128 - code
 
@@ -152,7 +154,6 @@ def _start(
 ) -> NoReturn:
     """Be the child: never return into the parent's code."""
     try:
-        _die_with_parent()
         _heed_signals()
         for number, (_, write) in enumerate(pipes, start=1):
             os.dup2(write, number)
@@ -175,14 +176,6 @@ def _heed_signals() -> None:
 
     for number in _ignored():
         signal.signal(number, signal.SIG_DFL)
-
-
-def _die_with_parent() -> None:
-    import ctypes
-    import signal
-
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, int(signal.SIGKILL), 0, 0, 0)  # 1: PR_SET_PDEATHSIG
 
 
 def _forward_signals(process: int) -> Callable[[], None]:
@@ -215,22 +208,19 @@ class _Kept:
         pieces = self._pieces[target]
         return None if pieces is None else b"".join(pieces)
 
-    def follow(self, process: int) -> None:
-        """Pass on until the process ended and nothing is left in the pipes.
+    def follow(self, ended: int) -> None:
+        """Pass on until the end of EsoRex can be read from a descriptor and nothing is left in the pipes.
 
-        A recipe's own children may hold the pipes open after EsoRex ended. Where the system does not tell the end of
-        a process, that of the pipes is what counts. A signal that comes just before a wait is seen at the next one.
+        A recipe's own children may hold the pipes open after EsoRex ended. A signal that comes just before a wait is
+        seen at the next one.
         """
         import select
 
         waiting = select.poll()
-        for source in self._targets:
+        for source in (*self._targets, ended):
             waiting.register(source, select.POLLIN)
-        ended = _end_of(process)
-        if ended is not None:
-            waiting.register(ended, select.POLLIN)
         try:
-            while self._targets or ended is not None:
+            while True:
                 ready = [source for source, _ in waiting.poll(_LOOK_UP_MS)]
                 sources = [source for source in ready if source != ended]
                 for source in sources:
@@ -240,8 +230,6 @@ class _Kept:
                 if ended in ready and not sources:
                     return
         finally:
-            if ended is not None:
-                os.close(ended)
             for source in self._targets:
                 os.close(source)
 
@@ -271,11 +259,3 @@ class _Kept:
             pieces.append(piece)
         else:
             self._pieces[target] = None
-
-
-def _end_of(process: int) -> int | None:
-    """Return a descriptor that becomes readable when a process ends, where the system has such."""
-    try:
-        return os.pidfd_open(process)
-    except (AttributeError, OSError):
-        return None

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -72,9 +73,48 @@ def test_a_signal_ends_esorex_too(slow: Desk, number: signal.Signals) -> None:
     assert list((slow.folder / "store").glob("steps/*/*")) == []
 
 
-def test_a_recipe_that_crashed_looks_as_under_esorex(slow: Desk) -> None:
-    slow.counting.write_text(slow.counting.read_text().replace("sleep", "kill -SEGV $$; sleep"))
-    assert begin(slow, slow.place("here"), *WORDS).wait(10) == -signal.SIGSEGV
+@pytest.mark.parametrize("way", ["sleep 30", "setsid sleep 30 & wait", "(setsid sleep 30 &); exec sleep 30"])
+def test_a_wrapper_around_esorex_leaves_no_orphan(slow: Desk, way: str) -> None:
+    slow.counting.write_text(slow.counting.read_text().replace('sleep "${SLOW:-30}"', way))
+    place = slow.place("here")
+    process = begin(slow, place, *WORDS)
+    wait_for(lambda: any("sleep" in name for name in working_in(place)))
+    process.kill()
+    process.wait(10)
+    wait_for(lambda: not working_in(place))
+
+
+def test_when_the_guard_is_killed_esorex_ends_too(slow: Desk) -> None:
+    slow.counting.write_text(slow.counting.read_text().replace("sleep", "exec sleep"))
+    place = slow.place("here")
+    process = begin(slow, place, *WORDS)
+    wait_for(lambda: slow.runs == 1)
+    child = int(slow.counted.read_text())
+    os.kill(parent_of(child), signal.SIGKILL)
+    assert process.wait(10) == -signal.SIGKILL
+    wait_for(lambda: not working_in(place))
+
+
+def working_in(place: Path) -> list[str]:
+    """Return the names of the programs that work in a folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                if os.readlink(entry / "cwd") == str(place):  # noqa: PTH115
+                    found.append((entry / "comm").read_text().strip())
+    return found
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
+def test_a_recipe_that_crashed_looks_as_under_esorex(slow: Desk, number: signal.Signals) -> None:
+    slow.counting.write_text(slow.counting.read_text().replace("sleep", f"kill -{number:d} $$; sleep"))
+    assert begin(slow, slow.place("here"), *WORDS).wait(10) == -number
+    assert slow.runs == 1
 
 
 def test_of_equal_calls_at_a_time_one_runs(slow: Desk) -> None:
