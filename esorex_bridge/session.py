@@ -606,8 +606,9 @@ def refuse_idle_settings(settings: Iterable[ParameterSetting], workflows: Iterab
     packages = (workflow for workflow in by_name.values() if workflow.source.startswith(PREFIX))
     tasks = {step.name for workflow in packages for step in workflow.steps}
     for setting in settings:
-        if setting.origin == "--set" and by_name and setting.recipe not in recipes and setting.recipe not in tasks:
-            where = f"--set {setting.recipe}.{setting.name}: workflow {', '.join(by_name)}"
+        typed = setting.origin in ("--set", "--grid")
+        if typed and by_name and setting.recipe not in recipes and setting.recipe not in tasks:
+            where = f"{setting.origin} {setting.recipe}.{setting.name}: workflow {', '.join(by_name)}"
             raise UnknownNameError("recipe", setting.recipe, (*recipes, *sorted(tasks)), where)
 
 

@@ -313,8 +313,8 @@ def policy(args: argparse.Namespace) -> Policy:
     return Policy(general, by_recipe, tuple(getattr(args, "force", ())), tuple(getattr(args, "start", ())))
 
 
-def setting(text: str) -> ParameterSetting:
-    """Return what a `--set` says.
+def setting(text: str, origin: str = "--set") -> ParameterSetting:
+    """Return what a `--set`, or another option of that form, says.
 
     Raises
     ------
@@ -325,5 +325,5 @@ def setting(text: str) -> ParameterSetting:
 
     name, equals, value = text.partition("=")
     if not (equals and name.partition(".")[2]):
-        raise UserError(f"--set {text} is not of the form RECIPE.PARAM=VALUE, such as naco_img_dark.nsamples=50")
-    return read_setting(name, value)
+        raise UserError(f"{origin} {text} is not of the form RECIPE.PARAM=VALUE, such as naco_img_dark.nsamples=50")
+    return read_setting(name, value, origin)

@@ -22,6 +22,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     options.planning(parser)
     options.running(parser, "--from")
+    parser.add_argument(
+        "--grid",
+        action="append",
+        default=[],
+        metavar="RECIPE.PARAM=A,B,…",
+        help="run once for each of several values of a recipe parameter, and compare what comes of them; may be "
+        "repeated, for all combinations",
+    )
     parser.add_argument("--report", action="store_true", help="write the page of the report afterwards")
     options.dry_run(parser)
     options.common(parser)
@@ -32,6 +40,10 @@ def run(args: argparse.Namespace) -> int:
     from esorex_bridge.session import Session
 
     settings = options.settings(args)
+    if args.grid:
+        from esorex_bridge.cli.run_grid import run_grid
+
+        return run_grid(args, settings)
     with Session(settings) as session:
         planned = session.plans(session.datasets(args.datasets))
         if args.explain:

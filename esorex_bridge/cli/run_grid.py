@@ -1,0 +1,210 @@
+"""`esorex-bridge run --grid`: the same datasets with several values of recipe parameters, and what comes of each."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from datetime import datetime
+from itertools import product
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from esorex_bridge.cli import options, output
+from esorex_bridge.cli.run_view import show
+from esorex_bridge.definitions.parameters import ParameterSetting
+from esorex_bridge.errors import DataError, UserError
+from esorex_bridge.fits.hdus import datasums
+from esorex_bridge.fits.header import read_header
+from esorex_bridge.progress.steps import Progress
+from esorex_bridge.provenance.pixels import HduDifference, difference
+from esorex_bridge.reuse.record import Product
+from esorex_bridge.run.report import DatasetReport, count_started
+from esorex_bridge.session import Session, Settings
+from esorex_bridge.values import plain
+
+_MOST_QC = 20
+_LOOK_S = 0.02
+
+
+class Variant(Struct, frozen=True):
+    """What came of one choice of values."""
+
+    settings: tuple[ParameterSetting, ...]
+    reports: tuple[DatasetReport, ...]
+
+    @property
+    def label(self) -> str:
+        """The values in words."""
+        return ", ".join(f"{each.recipe}.{each.name}={each.value}" for each in self.settings)
+
+    @property
+    def end_products(self) -> Iterator[tuple[tuple[str, str, int], Product]]:
+        """The end products with dataset, category, and number among those of that category."""
+        for report in self.reports:
+            seen: dict[str, int] = {}
+            for made in report.end_products:
+                seen[made.category] = seen.get(made.category, 0) + 1
+                yield (report.dataset, made.category, seen[made.category]), made
+
+
+class Comparison(Struct, frozen=True):
+    """An end product of a variant against that of the first one; None where the first has none, or no sums say."""
+
+    dataset: str
+    category: str
+    path: str
+    same_data: bool | None
+    difference: tuple[HduDifference, ...]
+
+
+def run_grid(args: argparse.Namespace, settings: Settings) -> int:
+    """Run every variant, one after the other, and print what differs between them."""
+    if args.explain:
+        raise UserError("--explain tells of one run, not of a grid; give the value with --set")
+    grid = read_grid(args.grid)
+    planned = [_planned(settings, chosen, args.datasets) for chosen in grid]
+    for session, pairs in planned:
+        with session:  # A wrong value of the last variant is refused before the first one runs.
+            session.require_engine().resolve(pairs)
+    variants: list[Variant] = []
+    for chosen in grid:
+        output.note(f"variant {len(variants) + 1} of {len(grid)}: {Variant(chosen, ()).label}")
+        session, pairs = _planned(settings, chosen, args.datasets)
+        with session:
+            reports = session.run(pairs, Progress(args.recipe_failure_mode), _next_second(), args.dry_run)
+        variants.append(Variant(chosen, reports))
+    comparisons = [tuple(_compare(variants[0], each)) for each in variants]
+    if args.json:
+        output.emit_json({"schema": 1, "variants": list(map(_document, variants, comparisons))})
+    elif args.dry_run:
+        for each in variants:
+            print(each.label)
+            show(each.reports)
+    else:
+        _show(variants, comparisons)
+    if args.report and not args.dry_run:
+        last = replace(settings, parameters=(*settings.parameters, *grid[-1]))
+        output.leave_report(last, sum(count_started(each.reports) for each in variants))
+    return 1 if any(report.failed for each in variants for report in each.reports) else 0
+
+
+def read_grid(words: Iterable[str]) -> tuple[tuple[ParameterSetting, ...], ...]:
+    """Return all choices of values, the last parameter running fastest.
+
+    Raises
+    ------
+    UserError
+        If one is not of the form RECIPE.PARAM=VALUE,VALUE,…
+    """
+    axes = []
+    for word in words:
+        given = options.setting(word, "--grid")
+        values = tuple(dict.fromkeys(next(csv.reader([str(given.value)], skipinitialspace=True), ())))
+        if len(values) < 2:
+            raise UserError(f"--grid {word} names one value; give several, or use --set")
+        axes.append([replace(given, value=value) for value in values])
+    return tuple(product(*axes))
+
+
+def _planned(settings: Settings, chosen: tuple[ParameterSetting, ...], names: Sequence[str]) -> tuple[Session, Any]:
+    session = Session(replace(settings, parameters=(*settings.parameters, *chosen)))
+    return session, session.plans(session.datasets(names))
+
+
+_latest = datetime.min
+
+
+def _next_second() -> datetime:
+    """Return the time, in another second than the call before: folders of end products are named by it."""
+    global _latest
+    while (now := datetime.now().replace(microsecond=0)) == _latest:
+        time.sleep(_LOOK_S)
+    _latest = now
+    return now
+
+
+def _compare(first: Variant, other: Variant) -> Iterator[Comparison]:
+    before = dict(first.end_products)
+    for (dataset, category, number), made in other.end_products:
+        one = before.get((dataset, category, number))
+        same = _same_data(one, made) if one is not None else None
+        found = difference(one.path, made.path) if one is not None and not same else ()
+        yield Comparison(dataset, category, made.file, same, found)
+
+
+def _same_data(one: Product, other: Product) -> bool | None:
+    if one.digest == other.digest:
+        return True
+    with suppress(DataError, OSError):
+        left, right = datasums(one.path), datasums(other.path)
+        return left == right if all(left) and all(right) else None
+    return None
+
+
+def _document(variant: Variant, comparisons: tuple[Comparison, ...]) -> dict[str, Any]:
+    return {
+        "parameters": {f"{each.recipe}.{each.name}": each.value for each in variant.settings},
+        "executed": count_started(variant.reports),
+        "datasets": [report.document() for report in variant.reports],
+        "against_first": [plain(each) for each in comparisons],
+        "qc": {made.file: _qc(made) for _, made in variant.end_products},
+    }
+
+
+def _show(variants: Sequence[Variant], comparisons: Sequence[tuple[Comparison, ...]]) -> None:
+    rows = []
+    for number, (variant, compared) in enumerate(zip(variants, comparisons, strict=True)):
+        ran = str(count_started(variant.reports))
+        failed = [
+            f"{report.dataset}: {step.error}" for report in variant.reports for step in report.steps if step.error
+        ]
+        for each in compared:
+            told = "the first" if number == 0 else _words(each)
+            rows.append((variant.label, ran, each.dataset, each.category, told))
+        rows += [(variant.label, ran, "-", "-", text) for text in failed]
+        if not compared and not failed:
+            rows.append((variant.label, ran, "-", "-", "nothing was delivered"))
+    output.table(("variant", "recipes run", "dataset", "end product", "against the first"), rows)
+    _show_qc(variants)
+    for compared in comparisons:
+        for each in compared:
+            print(each.path)
+
+
+def _words(each: Comparison) -> str:
+    if each.same_data:
+        return "same data"
+    told = []
+    for hdu in each.difference:
+        if hdu.problem:
+            told.append(f"HDU {hdu.hdu}: {hdu.problem}")
+        elif hdu.mean is not None and hdu.std is not None and hdu.differing:
+            share = f"{hdu.differing / max(hdu.values, 1):.0%}"
+            told.append(f"{share} of the values differ by {hdu.mean:.3g} ± {hdu.std:.3g} (HDU {hdu.hdu})")
+    return "; ".join(told) or "other data"
+
+
+def _show_qc(variants: Sequence[Variant]) -> None:
+    """Print the quality values in which variants differ."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for number, variant in enumerate(variants):
+        for (dataset, category, _), made in variant.end_products:
+            for keyword, value in _qc(made).items():
+                row = found.setdefault((dataset, category, keyword), ["-"] * len(variants))
+                row[number] = f"{value:.6g}" if isinstance(value, float) else str(value)
+    rows = [(*key, *values) for key, values in found.items() if len(set(values)) > 1]
+    if rows:
+        heads = [", ".join(str(each.value) for each in variant.settings) for variant in variants]
+        output.table(("dataset", "end product", "QC", *heads), rows[:_MOST_QC])
+
+
+def _qc(made: Product) -> dict[str, Any]:
+    with suppress(DataError, OSError):
+        header = read_header(made.path)
+        return {key: header[key] for key in header if key.startswith("QC.")}
+    return {}
