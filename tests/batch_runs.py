@@ -11,8 +11,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +122,16 @@ def stand_in(folder: Path, esorex: str, script: str) -> dict[str, str]:
     path.write_text(f'#!/bin/sh\n{script}\nexec {esorex} "$@"\n')
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return {"PATH": f"{folder}:{os.environ['PATH']}"}
+
+
+@contextmanager
+def running(*words: object, env: dict[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
+    """Start `esorex-bridge`, and end it whatever happens."""
+    process = start(*words, env=env)
+    try:
+        yield process
+    finally:
+        end(process)
 
 
 def end(process: subprocess.Popen[str]) -> None:

@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,7 +49,7 @@ SwitchType=switch/none
 SchedulerType=sched/backfill
 SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0,defer_batch
 NodeName=localhost CPUs={processors} RealMemory={memory_mb} State=UNKNOWN
-PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+PartitionName=main Nodes=ALL Default=YES MaxTime=10 State=UP
 """
 
 
@@ -61,31 +61,43 @@ def missing_programs() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A Slurm that is up; commands find it by the variable `SLURM_CONF`."""
+    """A Slurm that is up; commands find it by the variable `SLURM_CONF`.
 
-    conf: Path
-    processes: tuple[int, ...]
+    A job may take ten minutes at most.
+    """
+
+    folder: Path
+    daemons: dict[str, subprocess.Popen[bytes]]
+
+    def stop_controller(self) -> None:
+        """End the controller; jobs that run go on."""
+        _end(self.daemons["slurmctld"])
+
+    def start_controller(self) -> None:
+        """Start the controller again, with what it knew."""
+        if self.daemons["slurmctld"].poll() is not None:
+            self.daemons["slurmctld"] = _start(self.folder, "slurmctld", "-D", "-f", self.folder / "slurm.conf")
 
 
 @contextlib.contextmanager
 def slurm_cluster(folder: Path) -> Iterator[Cluster]:
     """Start a Slurm of one node, and end it with all its daemons."""
-    daemons: list[subprocess.Popen[bytes]] = []
+    daemons: dict[str, subprocess.Popen[bytes]] = {}
     conf = _write_conf(folder)
     before = os.environ.get("SLURM_CONF")
     os.environ["SLURM_CONF"] = str(conf)
     try:
-        daemons.append(_munged(folder))
+        daemons["munged"] = _munged(folder)
         _await(lambda: (folder / "munge" / "socket").exists(), daemons, folder)
-        daemons.append(_start(folder, "slurmctld", "-D", "-f", conf, "-c"))
-        daemons.append(_start(folder, "slurmd", "-D", "-f", conf, "-N", "localhost"))
+        daemons["slurmctld"] = _start(folder, "slurmctld", "-D", "-f", conf, "-c")
+        daemons["slurmd"] = _start(folder, "slurmd", "-D", "-f", conf, "-N", "localhost")
         _await(_is_idle, daemons, folder)
-        yield Cluster(conf, tuple(daemon.pid for daemon in daemons))
+        yield Cluster(folder, daemons)
     finally:
         with contextlib.suppress(OSError, subprocess.SubprocessError):
             subprocess.run(["scancel", "--user", _user()], capture_output=True, timeout=20, check=False)
             _await(_is_empty, daemons, folder)
-        for daemon in reversed(daemons):
+        for daemon in reversed(daemons.values()):
             _end(daemon)
         if before is None:
             del os.environ["SLURM_CONF"]
@@ -137,10 +149,10 @@ def _start(folder: Path, program: str, *words: object) -> subprocess.Popen[bytes
         return subprocess.Popen([found, *map(str, words)], stdout=out, stderr=out, start_new_session=True)
 
 
-def _await(condition, daemons: list[subprocess.Popen[bytes]], folder: Path) -> None:  # type: ignore[no-untyped-def]
+def _await(condition: Callable[[], bool], daemons: dict[str, subprocess.Popen[bytes]], folder: Path) -> None:
     deadline = time.monotonic() + _UP_AFTER_S
     while not condition():
-        dead = [daemon.args for daemon in daemons if daemon.poll() is not None]
+        dead = [name for name, daemon in daemons.items() if daemon.poll() is not None]
         if dead or time.monotonic() > deadline:
             said = "".join(path.read_text(errors="replace")[-800:] for path in sorted(folder.glob("*.out")))
             raise RuntimeError(f"Slurm does not come up: {dead or 'too slow'}\n{said}")
@@ -159,6 +171,8 @@ def _is_empty() -> bool:
 
 def _end(daemon: subprocess.Popen[bytes]) -> None:
     for kind in (signal.SIGTERM, signal.SIGKILL):
+        if daemon.poll() is not None:
+            return
         daemon.send_signal(kind)
         try:
             daemon.wait(5)

@@ -252,9 +252,9 @@ class Driver:
         if node.key in self._earlier.in_flight and self._executor.keeps_order:
             ticket, attempt = self._earlier.in_flight[node.key]
             self._schedule.adopt(node, ticket, attempt)
-        elif node.key in self._earlier.failed and not self._options.retry_failed:
-            error = f"{self._earlier.failed[node.key]} (in an earlier run; 'batch retry' tries it again)"
-            self._schedule.mark_failed(node, NodeState.FAILED, error)
+        elif node.key in self._earlier.given_up and not self._options.retry_failed:
+            state, error = self._earlier.given_up[node.key]
+            self._schedule.mark_failed(node, state, f"{error} (in an earlier run; 'batch retry' tries it again)")
         else:
             self._folder.forget_result(node.key)
 
@@ -284,7 +284,9 @@ class Driver:
         """Note that a step failed or was cancelled."""
         if result is not None:
             self._ledger.note_run(result)
-        self._ledger.note(node.state.value, key=node.key, error=node.error)
+        # What is cancelled with the batch goes on with it; what somebody cancelled alone stays cancelled.
+        final = {"final": True} if node.state is NodeState.CANCELLED and not self._folder.stop.exists() else {}
+        self._ledger.note(node.state.value, key=node.key, error=node.error, **final)
         self._ledger.settled(node)
         if node.attempt or node.state is NodeState.FAILED:
             self._watcher.told(f"{node.state.value}: {node.label}: {node.error}")

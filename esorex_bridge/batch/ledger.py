@@ -22,7 +22,7 @@ from esorex_bridge.reuse.record import Product, Record
 from esorex_bridge.reuse.resolve import ResolvedPlan
 from esorex_bridge.run.delivery import deliver
 from esorex_bridge.run.executor import Ticket
-from esorex_bridge.run.graph import Node
+from esorex_bridge.run.graph import Node, NodeState
 from esorex_bridge.run.result import Result
 from esorex_bridge.store.step_store import SqliteStore
 from esorex_bridge.workspace.folders import Workspace
@@ -55,15 +55,15 @@ class EarlierRuns(Struct, frozen=True):
         How many there were.
     going_on : mapping of StepKey to (Ticket, int)
         What was handed in and not heard of again, with the number of the attempt.
-    failed : mapping of StepKey to str
-        What failed, with the reason.
+    given_up : mapping of StepKey to (NodeState, str)
+        What failed, and what somebody cancelled by the engine's own means, with the reason.
     booked : frozenset of StepKey
         Whose results are in the store.
     """
 
     runs: int
     in_flight: Mapping[StepKey, tuple[Ticket, int]]
-    failed: Mapping[StepKey, str]
+    given_up: Mapping[StepKey, tuple[NodeState, str]]
     booked: frozenset[StepKey]
 
 
@@ -206,7 +206,7 @@ def earlier_runs(folder: BatchFolder) -> EarlierRuns:
     """Return what earlier runs of a batch left."""
     runs = 0
     in_flight: dict[StepKey, tuple[Ticket, int]] = {}
-    failed: dict[StepKey, str] = {}
+    given_up: dict[StepKey, tuple[NodeState, str]] = {}
     booked: set[StepKey] = set()
     for line in folder.noted("events"):
         event, key = line.get("event"), StepKey(line.get("key", ""))
@@ -214,12 +214,12 @@ def earlier_runs(folder: BatchFolder) -> EarlierRuns:
             runs = line.get("run", runs)
         elif event == "submitted":
             in_flight[key] = Ticket(line["ticket"]), line["attempt"]
-            failed.pop(key, None)
+            given_up.pop(key, None)
         elif event in ("made", "booked"):
             booked.add(key)
             in_flight.pop(key, None)
         elif event in ("failed", "lost", "cancelled"):
             in_flight.pop(key, None)
-            if event == "failed":
-                failed[key] = line["error"].partition(" (in an earlier run")[0]
-    return EarlierRuns(runs, in_flight, failed, frozenset(booked))
+            if event == "failed" or line.get("final"):
+                given_up[key] = NodeState(event), line["error"].partition(" (in an earlier run")[0]
+    return EarlierRuns(runs, in_flight, given_up, frozenset(booked))

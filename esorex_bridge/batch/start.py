@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from msgspec import Struct, convert
 
 from esorex_bridge.batch.dataset_source import Supply
 from esorex_bridge.batch.driver import BatchOptions, Driver, Watcher
-from esorex_bridge.batch.jobs import read_jobs
+from esorex_bridge.batch.jobs import is_batch_name, read_jobs
 from esorex_bridge.batch.ledger import BatchStores, earlier_runs
 from esorex_bridge.batch.refusals import refuse_misspelt
 from esorex_bridge.batch.report import BatchReport, read_report
@@ -147,10 +147,13 @@ def named(root: Path, name: str = "") -> BatchFolder:
     Raises
     ------
     UserError
-        No name is given, and there is no batch.
+        If the name is not one for a batch, or no name is given and there is no batch.
     """
     place = batches_folder(Workspace(root.absolute()).bookkeeping)
     if name:
+        # Version 0.1.0 took any name; what it made is still found.
+        if not is_batch_name(name) and name not in {batch.name for batch in batches(place)}:
+            raise UserError(f"'{name}' is no name for a batch: letters, digits, '.', '_' and '-'")
         return BatchFolder(place / name)
     listed = batches(place)
     if not listed:
@@ -193,7 +196,8 @@ def carry_out(folder: BatchFolder, asked: BatchRequest, watcher: Watcher, retry_
         )
         books = BatchStores(folder, session.store, session.workspace)
         supply = Supply(jobs.jobs, asked.settings, lambda: session.client)
-        Driver(books, session.require_engine(), _executor(folder, asked, site), supply, options, watcher).run()
+        executor = _executor(folder, asked, site, watcher.told)
+        Driver(books, session.require_engine(), executor, supply, options, watcher).run()
     return read_report(folder)
 
 
@@ -215,7 +219,7 @@ def cancel(folder: BatchFolder) -> BatchReport:
     in_flight = earlier_runs(folder).in_flight
     now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
     if in_flight and asked.engine == "slurm":
-        _executor(folder, asked, _site(asked)).cancel([ticket for ticket, _ in in_flight.values()])
+        _executor(folder, asked, _site(asked), lambda _: None).cancel([ticket for ticket, _ in in_flight.values()])
         lines = [{"at": now, "event": "cancelled", "key": key, "error": "cancelled"} for key in in_flight]
         folder.note("events", *lines, {"at": now, "event": "cancelled"})
     return read_report(folder)
@@ -243,11 +247,11 @@ def sole_driver(folder: BatchFolder) -> Iterator[None]:
         yield
 
 
-def _executor(folder: BatchFolder, asked: BatchRequest, site: Site) -> Executor:
+def _executor(folder: BatchFolder, asked: BatchRequest, site: Site, say: Callable[[str], None]) -> Executor:
     if asked.engine == "slurm":
         from esorex_bridge.executors.slurm import SlurmExecutor
 
-        return SlurmExecutor(folder.path, site)
+        return SlurmExecutor(folder.path, site, say)
     if asked.engine == "parsl":
         from esorex_bridge.executors.parsl import ParslExecutor
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -181,9 +182,8 @@ def _kept(args: argparse.Namespace, folder: BatchFolder) -> BatchRequest:
 
 
 def _fresh_name(stem: str) -> str:
-    from esorex_bridge.workspace.folders import safe_name
-
-    return f"{safe_name(stem)}-{datetime.now():%Y%m%dT%H%M%S}"
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", stem).lstrip(".-") or "batch"
+    return f"{name}-{datetime.now():%Y%m%dT%H%M%S}"
 
 
 def _run(args: argparse.Namespace, folder: BatchFolder, asked: BatchRequest) -> int:

@@ -6,6 +6,8 @@ from msgspec import Struct
 
 from esorex_bridge.definitions.located import Located, Scalar, read_yaml
 
+_SLURM_COUNTS = ("memory_mb", "minutes", "most_memory_mb", "most_minutes", "most_queued")
+
 
 class SlurmSite(Struct, frozen=True):
     """How steps go to Slurm by `sbatch`.
@@ -18,6 +20,8 @@ class SlurmSite(Struct, frozen=True):
         For a step whose workflow does not say how much; None leaves it to the cluster.
     minutes : int or None
         Time limit of a step; None leaves it to the cluster.
+    most_memory_mb, most_minutes : int or None
+        What a step gets at most that needed more than it was given; None for no such limit.
     most_queued : int
         So many jobs of the batch in the queue at a time.
     poll_s : float
@@ -27,6 +31,8 @@ class SlurmSite(Struct, frozen=True):
     options: tuple[str, ...] = ()
     memory_mb: int | None = None
     minutes: int | None = None
+    most_memory_mb: int | None = None
+    most_minutes: int | None = None
     most_queued: int = 1000
     poll_s: float = 2.0
 
@@ -92,13 +98,15 @@ def read_site(text: str, source: str) -> Site:
 
 
 def _slurm(given: Located) -> SlurmSite:
-    fields = given.fields("slurm", ("options", "memory_mb", "minutes", "most_queued", "poll_s"))
+    fields = given.fields("slurm", ("options", *_SLURM_COUNTS, "poll_s"))
     standard = SlurmSite()
-    counts = {name: fields[name].count(name) for name in ("memory_mb", "minutes", "most_queued") if name in fields}
+    counts = {name: fields[name].count(name) for name in _SLURM_COUNTS if name in fields}
     return SlurmSite(
         options=fields["options"].texts("options") if "options" in fields else (),
         memory_mb=counts.get("memory_mb"),
         minutes=counts.get("minutes"),
+        most_memory_mb=counts.get("most_memory_mb"),
+        most_minutes=counts.get("most_minutes"),
         most_queued=counts.get("most_queued", standard.most_queued),
         poll_s=_seconds(fields["poll_s"]) if "poll_s" in fields else standard.poll_s,
     )

@@ -1,25 +1,32 @@
 """The Slurm engine: one `sbatch` job a step, which waits by `afterok`, so that a batch outlives the login.
 
-States come from `squeue --states=all`, which needs no accounting database: an ended job stays there for some minutes
-(`MinJobAge`). What came of a step is read from the worker's own result. Slurm never requeues a job of ours: a step that
-was lost is submitted anew by the batch, as another attempt.
+States come from `squeue --states=all`, asked by the numbers of the jobs, which needs no accounting database: an ended
+job stays there for some minutes (`MinJobAge`). What came of a step is read from the worker's own result. Slurm never
+requeues a job of ours: a step that was lost is submitted anew by the batch, as another attempt.
 """
 
 from __future__ import annotations
 
-import os
 import shlex
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from esorex_bridge.executors.site import Site
-from esorex_bridge.run.executor import EngineError, Phase, TaskRequest, TaskStatus, Ticket
+from msgspec import Struct
 
-_COMMAND_S = 60.0
-_TRIES = 3
+from esorex_bridge.executors.site import Site
+from esorex_bridge.executors.slurm_commands import NoAnswerError, run_slurm
+from esorex_bridge.run.executor import (
+    EngineBusyError,
+    EngineError,
+    Phase,
+    Shortage,
+    TaskRequest,
+    TaskStatus,
+    Ticket,
+)
+
 _ENDED = {"COMPLETED", "FAILED"}
 _LOST = {
     "TIMEOUT": "its time was up",
@@ -30,9 +37,50 @@ _LOST = {
     "DEADLINE": "its deadline was missed",
     "REVOKED": "it was revoked",
 }
-_CANCELLED_A_TIME = 200
+_SHORTAGES = {"TIMEOUT": Shortage.TIME, "OUT_OF_MEMORY": Shortage.MEMORY}
+_NEVER = frozenset(
+    (
+        "AccountNotAllowed",
+        "BadConstraints",
+        "InvalidAccount",
+        "InvalidQOS",
+        "MaxMemPerLimit",
+        "PartitionNodeLimit",
+        "PartitionTimeLimit",
+        "QOSNotAllowed",
+    )
+)
+"""Reasons for which a job waits until somebody changes the job or the cluster."""
+
+_PER_JOB = "PerJob"
+"""In the name of each limit that a single job goes beyond, which does not resolve either."""
+
+_HELD = frozenset(("JobHeldUser", "JobHeldAdmin"))
+_LOOKS = 5
+"""In so many looks at the queue such a reason must show: a cluster that comes up shows some for a moment."""
+
+_QUOTAS = ("MaxSubmit", "Resource temporarily unavailable", "unable to accept job")
+"""What `sbatch` says where too many jobs are in the queue: a matter of time."""
+
+_POLICY = "violates accounting/QOS policy"
+"""What it says of that and of jobs that are too large: taken for the one while others of the batch are in the queue."""
+
+_NAMED_A_TIME = 200
 _UNSEEN_S = 30.0
-"""A job that `squeue` does not list after so long is gone."""
+"""A job that `squeue` does not list for so long, while it answers, is gone."""
+
+_PAUSE_S = 5.0
+"""After a refusal for a quota nothing is handed in for so long."""
+
+
+class _Job(Struct):
+    """A job that is watched: what it is for, how it stood last, and when it was seen last."""
+
+    label: str
+    seen: float
+    phase: Phase = Phase.WAITING
+    stuck: int = 0
+    held: bool = False
 
 
 class SlurmExecutor:
@@ -44,62 +92,70 @@ class SlurmExecutor:
         The batch's, on a file system that the nodes share.
     site : Site
         How the cluster is asked.
+    say : callable
+        Is told what a user should know meanwhile.
 
     Raises
     ------
     EngineError
-        There is no Slurm.
+        If there is no Slurm, or its controller does not answer.
     """
 
     keeps_order = True
 
-    def __init__(self, folder: Path, site: Site) -> None:
+    def __init__(self, folder: Path, site: Site, say: Callable[[str], None]) -> None:
         self._folder = folder
         self._site = site
-        self._watched: dict[Ticket, Phase] = {}
-        self._seen: dict[Ticket, float] = {}
+        self._say = say
+        self._jobs: dict[Ticket, _Job] = {}
         self._asked = 0.0
-        self._name = f"eb-{folder.name}"
+        self._full_until = 0.0
+        self._silent = False
         (folder / "slurm").mkdir(parents=True, exist_ok=True)
-        _run(("sinfo", "--noheader", "--format=%P"))
+        self._greet(tries=3)
 
     @property
     def room(self) -> int:
         """How many more jobs may stand in the queue."""
-        return max(0, self._site.slurm.most_queued - len(self._watched))
+        if self._silent or time.monotonic() < self._full_until:
+            return 0
+        return max(0, self._site.slurm.most_queued - len(self._jobs))
+
+    # ----- handing in
 
     def submit(self, order: TaskRequest, after: Sequence[Ticket] = ()) -> Ticket:
-        """Hand a job in.
-
-        Raises
-        ------
-        EngineError
-            Slurm refuses it.
-        """
-        ticket = Ticket(_run(self._command(order, after), self._script(order)).partition(";")[0].strip())
-        self._watched[ticket] = Phase.WAITING
-        self._seen[ticket] = time.monotonic()
+        """Hand a job in; errors as `Executor.submit`."""
+        try:
+            said = run_slurm(self._command(order, after), self._script(order), tries=1)
+        except NoAnswerError as error:
+            self._note_silence(error)
+            raise EngineBusyError(str(error)) from None
+        except EngineError as error:
+            if not is_quota(str(error), others=bool(self._jobs)):
+                raise
+            self._note_quota(error)
+            raise EngineBusyError(str(error)) from None
+        ticket = Ticket(said.partition(";")[0].strip())
+        self._jobs[ticket] = _Job(order.label, time.monotonic())
         return ticket
 
     def _command(self, order: TaskRequest, after: Sequence[Ticket]) -> tuple[str, ...]:
         slurm = self._site.slurm
-        memory = order.memory_mb or slurm.memory_mb
-        # What was lost for want of time or memory gets more of both.
-        sizes = (
-            *((f"--mem={memory * order.attempt}M",) if memory else ()),
-            *((f"--time={slurm.minutes * order.attempt}",) if slurm.minutes else ()),
-        )
+        memory = grown(order.memory_mb or slurm.memory_mb, order.out_of_memory, slurm.most_memory_mb, "memory_mb")
+        minutes = grown(slurm.minutes, order.out_of_time, slurm.most_minutes, "minutes")
+        out = str(self._folder / "slurm").replace("%", "%%")
         return (
             "sbatch",
             "--parsable",
             "--no-requeue",
             "--kill-on-invalid-dep=yes",
-            f"--job-name={self._name}",
+            f"--job-name=eb-{self._folder.name}",
             f"--comment={order.label}",
-            f"--output={self._folder / 'slurm' / '%j.out'}",
+            f"--output={out}/%j.out",
             f"--chdir={self._folder}",
             f"--cpus-per-task={order.threads}",
-            *sizes,
+            *((f"--mem={memory}M",) if memory else ()),
+            *((f"--time={minutes}",) if minutes else ()),
             *((f"--dependency=afterok:{':'.join(after)}",) if after else ()),
             *slurm.options,
         )
@@ -111,45 +167,102 @@ class SlurmExecutor:
 
     def adopt(self, ticket: Ticket, order: TaskRequest) -> None:
         """Watch over a job that was handed in earlier."""
-        self._watched[ticket] = Phase.WAITING
-        self._seen[ticket] = 0.0
+        self._jobs[ticket] = _Job(order.label, 0.0)
+
+    # ----- looking at the queue
 
     def states(self, patience_s: float) -> Mapping[Ticket, TaskStatus]:
-        """Look at the queue, not more often than the site allows, and return what changed."""
-        if not self._watched:
-            return {}
+        """Look at the queue, not more often than the site allows, and return what changed.
+
+        A controller that does not answer ends nothing: its jobs go on, and it is asked again.
+        """
         rest = self._asked + min(self._site.slurm.poll_s, max(patience_s, 0.05)) - time.monotonic()
         if rest > 0:
             time.sleep(rest)
         self._asked = time.monotonic()
-        listed = dict(self._queue())
+        try:
+            listed = dict(self._queue(tuple(self._jobs)))
+            if self._silent:
+                self._greet(tries=1)
+            return self._changes(listed)
+        except NoAnswerError as error:
+            self._note_silence(error)
+            return {}
+
+    def _queue(self, tickets: Sequence[Ticket]) -> Iterator[tuple[Ticket, tuple[str, str]]]:
+        """Yield state and reason of the jobs that Slurm still knows."""
+        for start in range(0, len(tickets), _NAMED_A_TIME):
+            numbers = ",".join(tickets[start : start + _NAMED_A_TIME])
+            command = ("squeue", "--noheader", "--states=all", f"--jobs={numbers}", "--format=%i|%T|%r")
+            try:
+                text = run_slurm(command, tries=1)
+            except EngineError as error:
+                if "Invalid job id" not in str(error):  # which it says of a single job that it has forgotten
+                    raise
+                continue
+            for line in text.splitlines():
+                number, _, rest = line.strip().partition("|")
+                state, _, reason = rest.partition("|")
+                yield Ticket(number), (state, reason)
+
+    def _changes(self, listed: Mapping[Ticket, tuple[str, str]]) -> dict[Ticket, TaskStatus]:
         changes: dict[Ticket, TaskStatus] = {}
-        for ticket, phase in tuple(self._watched.items()):
-            standing = listed.get(ticket) or self._unseen(ticket)
-            if ticket in listed:
-                self._seen[ticket] = self._asked
-            if standing is not None and standing.phase is not phase:
+        for ticket, job in self._jobs.items():
+            standing = self._standing(ticket, job, listed.get(ticket))
+            if standing is not None and standing.phase is not job.phase:
                 changes[ticket] = standing
-                self._watched[ticket] = standing.phase
-                if standing.phase not in (Phase.WAITING, Phase.RUNNING):
-                    del self._watched[ticket], self._seen[ticket]
+        self.cancel([ticket for ticket, standing in changes.items() if standing.phase is Phase.REFUSED])
+        for ticket, standing in changes.items():
+            self._jobs[ticket].phase = standing.phase
+            if standing.phase not in (Phase.WAITING, Phase.RUNNING):
+                del self._jobs[ticket]
         return changes
 
-    def _queue(self) -> Iterator[tuple[Ticket, TaskStatus]]:
-        text = _run(("squeue", "--noheader", "--states=all", f"--name={self._name}", "--format=%i|%T|%r"))
-        for line in text.splitlines():
-            number, _, rest = line.strip().partition("|")
-            state, _, reason = rest.partition("|")
-            yield Ticket(number), standing_of(state, reason)
+    def _standing(self, ticket: Ticket, job: _Job, seen: tuple[str, str] | None) -> TaskStatus | None:
+        """Return how a job stands; None where that is not known."""
+        if seen is None:  # It ended long ago, and its result tells the rest.
+            return TaskStatus(Phase.ENDED) if self._asked - job.seen > _UNSEEN_S else None
+        job.seen = self._asked
+        state, reason = seen
+        job.stuck = job.stuck + 1 if state == "PENDING" and is_stuck(reason) else 0
+        if job.stuck >= _LOOKS:
+            return TaskStatus(Phase.REFUSED, _never(reason))
+        if reason in _HELD and not job.held:
+            self._say(f"held: {job.label}: 'scontrol release {ticket}' lets it begin (Slurm: {reason})")
+        job.held = reason in _HELD
+        return standing_of(state, reason)
 
-    def _unseen(self, ticket: Ticket) -> TaskStatus | None:
-        """Say how a job stands that is not in the queue: it ended long ago, and its result tells the rest."""
-        return TaskStatus(Phase.ENDED) if self._asked - self._seen[ticket] > _UNSEEN_S else None
+    # ----- a controller that does not answer, or takes no more
+
+    def _greet(self, tries: int) -> None:
+        """Ask the controller for as little as can be, and say so where it is back; errors as `run_slurm`."""
+        run_slurm(("sinfo", "--noheader", "--format=%P"), tries=tries)
+        if self._silent:
+            self._say("Slurm's controller answers again")
+            now = time.monotonic()
+            for job in self._jobs.values():  # Nobody could have seen them meanwhile.
+                job.seen = max(job.seen, now)
+        self._silent = False
+
+    def _note_silence(self, error: NoAnswerError) -> None:
+        if not self._silent:
+            self._say(
+                f"Slurm's controller does not answer ({error}): jobs that run go on, and what they make is kept; "
+                "nothing new begins; it is asked until it answers"
+            )
+        self._silent = True
+
+    def _note_quota(self, error: EngineError) -> None:
+        if not self._full_until:
+            self._say(f"Slurm takes no more jobs at present ({error}): the rest is handed in as others end")
+        self._full_until = time.monotonic() + _PAUSE_S
+
+    # ----- ending
 
     def cancel(self, tickets: Sequence[Ticket]) -> None:
         """Cancel jobs, with all that they started."""
-        for start in range(0, len(tickets), _CANCELLED_A_TIME):
-            _run(("scancel", "--quiet", *tickets[start : start + _CANCELLED_A_TIME]))
+        for start in range(0, len(tickets), _NAMED_A_TIME):
+            run_slurm(("scancel", "--quiet", *tickets[start : start + _NAMED_A_TIME]))
 
     def close(self) -> None:
         """Leave the jobs alone: they go on."""
@@ -157,45 +270,45 @@ class SlurmExecutor:
 
 def standing_of(state: str, reason: str) -> TaskStatus:
     """Return what a job's state and reason, as `squeue` words them, mean."""
+    if state == "FAILED" and is_stuck(reason):
+        return TaskStatus(Phase.REFUSED, _never(reason))
     if state in _ENDED:
         return TaskStatus(Phase.ENDED)
     if state in _LOST:
-        return TaskStatus(Phase.LOST, f"{_LOST[state]} (Slurm: {state})")
-    if state == "CANCELLED":
-        unmet = "Dependency" in reason
+        return TaskStatus(Phase.LOST, f"{_LOST[state]} (Slurm: {state})", _SHORTAGES.get(state))
+    if state == "CANCELLED":  # A job that somebody cancels while it waits keeps the reason for which it waited.
+        unmet = reason == "DependencyNeverSatisfied"
         return TaskStatus(Phase.UNMET if unmet else Phase.CANCELLED, reason if unmet else "cancelled in Slurm")
     return TaskStatus(Phase.RUNNING if state in ("RUNNING", "COMPLETING") else Phase.WAITING)
 
 
-def _run(command: Sequence[str], text: str = "") -> str:
-    """Return what a command of Slurm prints; one that fails is tried again, because the controller may be busy."""
-    for attempt in range(1, _TRIES + 1):
-        try:
-            done = subprocess.run(
-                command, input=text, capture_output=True, text=True, timeout=_COMMAND_S, check=False, env=_environment()
-            )
-        except FileNotFoundError:
-            raise EngineError(
-                f"'{command[0]}' is not on the search path: this machine has no Slurm, or its module is not loaded"
-            ) from None
-        except subprocess.TimeoutExpired:
-            said = f"no answer within {_COMMAND_S:.0f} s"
-        else:
-            if done.returncode == 0:
-                return done.stdout
-            said = done.stderr.strip() or f"exit code {done.returncode}"
-            if "Unable to contact" not in said and "timed out" not in said:
-                break
-        if attempt < _TRIES:
-            time.sleep(attempt)
-    raise EngineError(f"{command[0]}: {said}")
+def is_quota(said: str, others: bool) -> bool:
+    """Tell whether a refusal will be none later; `others` says whether jobs of the batch are in the queue."""
+    return any(quota in said for quota in _QUOTAS) or (others and _POLICY in said and _PER_JOB not in said)
 
 
-def _environment() -> dict[str, str]:
-    """Return our variables as Slurm may see them.
+def is_stuck(reason: str) -> bool:
+    """Tell whether a job that waits for this reason waits for ever."""
+    return reason in _NEVER or _PER_JOB in reason
 
-    Without those by which a user makes its commands behave in another way, and without the login to the archive, which
-    `sbatch` would put into the spool of the cluster.
+
+def grown(size: int | None, times: int, most: int | None, name: str) -> int | None:
+    """Return how much a step gets, given how often what it got was not enough.
+
+    Raises
+    ------
+    EngineError
+        If it cannot get more than the last time.
     """
-    kept_back = ("SBATCH_", "SQUEUE_", "SCANCEL_", "ESO_")
-    return {name: value for name, value in os.environ.items() if not name.startswith(kept_back)}
+    if not times:
+        return size
+    if size is None:
+        raise EngineError(f"it needs more, and nothing says how much it got: give {name} in the site file")
+    before, now = (min(size * (count + 1), most or sys.maxsize) for count in (times - 1, times))
+    if now <= before:
+        raise EngineError(f"{before} ({name}) was not enough, and the site file allows no more (most_{name})")
+    return now
+
+
+def _never(reason: str) -> str:
+    return f"Slurm never begins it (reason {reason}): mend the site file, or ask who runs the cluster"

@@ -19,6 +19,10 @@ class EngineError(UserError):
     """An engine refuses, or is not there."""
 
 
+class EngineBusyError(EngineError):
+    """An engine takes nothing more at present: a quota is used up, or it does not answer."""
+
+
 class Phase(Enum):
     """How something that was submitted stands."""
 
@@ -28,6 +32,14 @@ class Phase(Enum):
     LOST = "lost"
     CANCELLED = "cancelled"
     UNMET = "unmet"
+    REFUSED = "refused"
+
+
+class Shortage(Enum):
+    """What an attempt was lost for, where more of it would help."""
+
+    MEMORY = "memory"
+    TIME = "time"
 
 
 class TaskStatus(Struct, frozen=True):
@@ -35,11 +47,12 @@ class TaskStatus(Struct, frozen=True):
 
     `ENDED`: the worker came to its end, and what came of it lies in the batch's folder. `LOST`: the worker died, its
     node vanished, its time was up. `CANCELLED`: somebody cancelled it. `UNMET`: the engine dropped it, because
-    something that it was to wait for did not end well.
+    something that it was to wait for did not end well. `REFUSED`: the engine has it and will never begin it.
     """
 
     phase: Phase
     why: str = ""
+    shortage: Shortage | None = None
 
 
 class TaskRequest(Struct, frozen=True):
@@ -57,6 +70,8 @@ class TaskRequest(Struct, frozen=True):
         Processors that it keeps busy.
     memory_mb : int or None
         Memory that it needs at most; None where that is not known.
+    out_of_memory, out_of_time : int
+        How many attempts were lost for want of it, so that this one gets more.
     """
 
     key: StepKey
@@ -64,6 +79,8 @@ class TaskRequest(Struct, frozen=True):
     attempt: int = 1
     threads: int = 1
     memory_mb: int | None = None
+    out_of_memory: int = 0
+    out_of_time: int = 0
 
 
 class Executor(Protocol):
@@ -81,7 +98,15 @@ class Executor(Protocol):
         """How many more steps it takes at present."""
 
     def submit(self, order: TaskRequest, after: Sequence[Ticket] = ()) -> Ticket:
-        """Take a step, to be begun when the tickets of `after` ended well; raise EngineError where it refuses."""
+        """Take a step, to be begun when the tickets of `after` ended well.
+
+        Raises
+        ------
+        EngineError
+            If it refuses this step.
+        EngineBusyError
+            If it takes none at present.
+        """
 
     def adopt(self, ticket: Ticket, order: TaskRequest) -> None:
         """Watch over something that was submitted before the bridge was started again."""

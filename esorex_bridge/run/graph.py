@@ -12,7 +12,7 @@ from esorex_bridge.plan.plan import Step
 from esorex_bridge.reuse.decide import Execute
 from esorex_bridge.reuse.key import StepKey
 from esorex_bridge.reuse.resolve import ResolvedPlan
-from esorex_bridge.run.executor import Ticket
+from esorex_bridge.run.executor import Shortage, Ticket
 
 
 class NodeState(Enum):
@@ -46,7 +46,11 @@ class Node(Struct):
     state : NodeState
         How it stands.
     attempt : int
-        Number of the latest attempt; 0 before the first.
+        Number of the latest attempt; 0 before the first. An attempt may end without having begun.
+    lost : int
+        Attempts whose worker was lost.
+    shortages : list of Shortage
+        What attempts were lost for.
     ticket : Ticket or None
         Of the attempt in flight.
     error : str
@@ -64,6 +68,8 @@ class Node(Struct):
     decision: Execute
     state: NodeState = NodeState.WAITING
     attempt: int = 0
+    lost: int = 0
+    shortages: list[Shortage] = field(default_factory=list)
     ticket: Ticket | None = None
     error: str = ""
     lacking: set[StepKey] = field(default_factory=set)
@@ -142,8 +148,10 @@ class Graph:
     # ----- what may be handed in
 
     def ready(self, room: int) -> Iterator[Node]:
-        """Yield what may be handed in now; each must then be reported as `submitted`."""
+        """Yield what may be handed in now; each must then be reported as `submitted`, `fail`ed or `put_back`."""
         for _ in range(min(room, len(self._ready))):
+            if not self._ready:  # A refusal of one that was handed out stopped the rest.
+                return
             node = self.nodes[self._ready.popleft()]
             if node.state is not NodeState.WAITING:
                 continue
@@ -151,6 +159,10 @@ class Graph:
                 self._ready.append(node.key)  # What it needs was lost and stands further back in the queue.
                 continue
             yield node
+
+    def put_back(self, node: Node) -> None:
+        """Note that an executor takes a step later, and nothing that comes after it before that."""
+        self._ready.appendleft(node.key)
 
     def after(self, node: Node) -> tuple[Ticket, ...]:
         """Return the tickets of what a step needs and what is still in flight."""

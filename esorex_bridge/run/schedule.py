@@ -12,7 +12,16 @@ from esorex_bridge.reuse.decide import Execute
 from esorex_bridge.reuse.key import StepKey
 from esorex_bridge.reuse.record import Record
 from esorex_bridge.reuse.resolve import ResolvedPlan
-from esorex_bridge.run.executor import Executor, Phase, TaskRequest, TaskStatus, Ticket
+from esorex_bridge.run.executor import (
+    EngineBusyError,
+    EngineError,
+    Executor,
+    Phase,
+    Shortage,
+    TaskRequest,
+    TaskStatus,
+    Ticket,
+)
 from esorex_bridge.run.graph import Graph, Node, NodeState
 from esorex_bridge.run.result import Result
 
@@ -99,7 +108,14 @@ class Schedule:
             return
         for node in self.graph.ready(self._executor.room):
             request = self._request(node, node.attempt + 1)
-            ticket = self._executor.submit(request, self.graph.after(node))
+            try:
+                ticket = self._executor.submit(request, self.graph.after(node))
+            except EngineBusyError:
+                self.graph.put_back(node)
+                return
+            except EngineError as refusal:
+                self.mark_failed(node, NodeState.FAILED, str(refusal))
+                continue
             self.graph.submitted(node, ticket, request.attempt)
             self._listener.submitted(node)
 
@@ -132,38 +148,46 @@ class Schedule:
         self._report_blocked(self.graph.release(node, self._stop))
 
     def _request(self, node: Node, attempt: int) -> TaskRequest:
-        return TaskRequest(node.key, node.label, attempt, self.threads(node), node.step.memory_mb)
+        memory, time = (node.shortages.count(shortage) for shortage in (Shortage.MEMORY, Shortage.TIME))
+        return TaskRequest(node.key, node.label, attempt, self.threads(node), node.step.memory_mb, memory, time)
 
     def _take_status(self, node: Node, status: TaskStatus) -> None:
         if status.phase is Phase.RUNNING:
             self.graph.running(node)
             self._listener.begun(node)
-        elif status.phase in (Phase.ENDED, Phase.LOST):
-            self._end(node, status)
-        elif status.phase is Phase.CANCELLED:
-            self.mark_failed(node, NodeState.CANCELLED, status.why or "cancelled")
         elif status.phase is Phase.UNMET:
             self.graph.again(node)
+        elif status.phase is not Phase.WAITING:
+            self._end(node, status)
 
     def _end(self, node: Node, status: TaskStatus) -> None:
+        """Take account of an attempt that came to its end; what it made counts, however it ended afterwards."""
         result = self._results(node.key)
         if result is not None and result.record is not None:
             blocked = self.graph.made(node)
             self._listener.made(node, result, result.record)
             self._report_blocked(blocked)
+        elif status.phase is Phase.CANCELLED:
+            self.mark_failed(node, NodeState.CANCELLED, status.why or "cancelled")
+        elif status.phase is Phase.REFUSED:
+            self.mark_failed(node, NodeState.FAILED, status.why)
         elif result is None or result.attempt != node.attempt or status.phase is Phase.LOST:
-            self._lose(node, status.why or "its worker ended without a result")
+            self._lose(node, status)
         else:
             state = NodeState.CANCELLED if result.outcome == "cancelled" else NodeState.FAILED
             self.mark_failed(node, state, result.error, result)
 
-    def _lose(self, node: Node, why: str) -> None:
-        again = node.attempt <= self._retries
+    def _lose(self, node: Node, status: TaskStatus) -> None:
+        why = status.why or "its worker ended without a result"
+        node.lost += 1
+        if status.shortage is not None:
+            node.shortages.append(status.shortage)
+        again = node.lost <= self._retries
         self._listener.lost(node, why, again)
         if again:
             self.graph.again(node)
         else:
-            self.mark_failed(node, NodeState.FAILED, f"{why}; tried {node.attempt} times")
+            self.mark_failed(node, NodeState.FAILED, f"{why}; lost {node.lost} times")
 
     def _report_blocked(self, nodes: tuple[Node, ...]) -> None:
         for node in nodes:

@@ -5,12 +5,10 @@ Every test runs a whole batch by the command line, because what counts is what b
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,49 +26,16 @@ from tests.batch_runs import (
     stand_in,
     start,
 )
-from tests.slurm_cluster import missing_programs, slurm_cluster
+from tests.conformance.conftest import on
+from tests.slurm_cluster import Cluster
 
 pytestmark = pytest.mark.usefixtures("esorex")
 
-SITES = {
-    "local": "most_threads: 2\n",
-    "slurm": "slurm: {poll_s: 0.3, memory_mb: 200, minutes: 5}\n",
-    "parsl on slurm": """\
-parsl:
-  provider: SlurmProvider
-  options: {partition: main, cores_per_node: 2, exclusive: false, init_blocks: 1, max_blocks: 1, walltime: "00:10:00"}
-  workers_per_node: 2
-  address: 127.0.0.1
-""",
-    "parsl": "parsl:\n  provider: LocalProvider\n  options: {init_blocks: 1, max_blocks: 1}\n  workers_per_node: 2\n",
-}
 SLOW_ONCE = """\
 case "$PWD" in *jitter*)
     if grep -q T00:36 data.sof 2>/dev/null && mkdir {mark} 2>/dev/null; then exec sleep 60; fi
     if grep -q T00:42 data.sof 2>/dev/null; then exit 1; fi;;
 esac"""
-
-
-@pytest.fixture(scope="module")
-def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Start Slurm, or skip with the reason."""
-    if lacking := missing_programs():
-        pytest.skip(f"no Slurm here: {lacking}")
-    with slurm_cluster(tmp_path_factory.mktemp("slurm")):
-        yield
-
-
-@pytest.fixture
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, ...]:
-    """Return the words that choose an engine."""
-    name: str = request.param
-    if "slurm" in name:
-        request.getfixturevalue("slurm")
-    if "parsl" in name and importlib.util.find_spec("parsl") is None:
-        pytest.skip("Parsl is not installed (pip install 'esorex-bridge[cluster]')")
-    site = tmp_path / "site.yaml"
-    site.write_text(SITES[name])
-    return "--on", name.split()[0], "--site", str(site)
 
 
 @pytest.mark.parametrize(
@@ -142,12 +107,10 @@ def test_a_batch_that_is_cancelled_from_another_shell_leaves_nothing_running(
 
 
 def test_a_batch_in_slurm_outlives_the_bridge_and_is_taken_in_later(
-    slurm: None, tmp_path: Path, frames_folder: Path, esorex: str
+    slurm: Cluster, tmp_path: Path, frames_folder: Path, esorex: str
 ) -> None:
     root = make_root(tmp_path / "root", frames_folder, 3)
-    site = tmp_path / "site.yaml"
-    site.write_text(SITES["slurm"])
-    words = ("batch", root / "jobs.yaml", "--root", root, "--name", "b", "--on", "slurm", "--site", site)
+    words = ("batch", root / "jobs.yaml", "--root", root, "--name", "b", *on("slurm", tmp_path))
     env = stand_in(
         tmp_path / "bin", esorex, f'case "$*" in *data.sof) cat /proc/$PPID/environ >> {tmp_path / "seen"};; esac'
     )
@@ -166,13 +129,11 @@ def test_a_batch_in_slurm_outlives_the_bridge_and_is_taken_in_later(
 
 
 def test_a_job_that_is_cancelled_in_slurm_is_told_and_not_run_again(
-    slurm: None, tmp_path: Path, frames_folder: Path, esorex: str
+    slurm: Cluster, tmp_path: Path, frames_folder: Path, esorex: str
 ) -> None:
     root = make_root(tmp_path / "root", frames_folder, 3)
-    site = tmp_path / "site.yaml"
-    site.write_text(SITES["slurm"])
     env = stand_in(tmp_path / "bin", esorex, SLOW_ONCE.format(mark=tmp_path / "slow").replace("T00:42", "never"))
-    words = ("batch", root / "jobs.yaml", "--root", root, "--name", "b", "--on", "slurm", "--site", site)
+    words = ("batch", root / "jobs.yaml", "--root", root, "--name", "b", *on("slurm", tmp_path))
     process = start(*words, "--keep-going", "--json", env=env)
     try:
         await_that(lambda: (tmp_path / "slow").exists(), 60)

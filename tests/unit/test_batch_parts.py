@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from esorex_bridge.esorex.libraries import find_libraries, libraries_in
 from esorex_bridge.esorex.recipe import Recipe
 from esorex_bridge.executors.batch_folder import BatchFolder
 from esorex_bridge.executors.local import Limits, LocalExecutor
-from esorex_bridge.executors.slurm import standing_of
+from esorex_bridge.executors.slurm import grown, is_quota, standing_of
 from esorex_bridge.executors.task import read_task, task_of
 from esorex_bridge.executors.worker import Worker
 from esorex_bridge.files import Digest
@@ -27,9 +28,18 @@ from esorex_bridge.reuse.decide import Execute
 from esorex_bridge.reuse.key import InputStatement, Statement, StepKey
 from esorex_bridge.reuse.record import Product, Record
 from esorex_bridge.reuse.resolve import ResolvedPlan
-from esorex_bridge.run.executor import Phase, TaskRequest, Ticket
-from esorex_bridge.run.graph import Graph, NodeState
+from esorex_bridge.run.executor import (
+    EngineBusyError,
+    EngineError,
+    Phase,
+    Shortage,
+    TaskRequest,
+    TaskStatus,
+    Ticket,
+)
+from esorex_bridge.run.graph import Graph, Node, NodeState
 from esorex_bridge.run.result import Result, read_result
+from esorex_bridge.run.schedule import Schedule, run_to_end
 
 RECIPE = Recipe("naco_img_dark", Path("/plugins/naco_img_dark.so"), "naco/4.4.11", Digest("sha256:aa"), ())
 PARAMETER = Parameter(ParameterSchema("naco.x.r", "r", "string", "200", ("a",), None, 2.5, "words"), "8 8", "--set")
@@ -134,11 +144,134 @@ def test_a_step_that_two_datasets_need_is_one_node() -> None:
         ("NODE_FAIL", "None", Phase.LOST),
         ("OUT_OF_MEMORY", "OutOfMemory", Phase.LOST),
         ("CANCELLED", "None", Phase.CANCELLED),
+        ("CANCELLED", "Dependency", Phase.CANCELLED),
+        ("FAILED", "BadConstraints", Phase.REFUSED),
         ("CANCELLED", "DependencyNeverSatisfied", Phase.UNMET),
     ],
 )
 def test_what_slurm_says_of_a_job_means(state: str, reason: str, phase: Phase) -> None:
     assert standing_of(state, reason).phase is phase
+
+
+@pytest.mark.parametrize(
+    ("said", "others", "quota"),
+    [
+        (
+            "QOSMaxSubmitJobPerUserLimit; Batch job submission failed: Job violates accounting/QOS policy (…)",
+            False,
+            True,
+        ),
+        ("Batch job submission failed: Job violates accounting/QOS policy (job submit limit, …)", True, True),
+        ("Batch job submission failed: Job violates accounting/QOS policy (job submit limit, …)", False, False),
+        ("QOSMaxMemoryPerJob; Batch job submission failed: Job violates accounting/QOS policy (…)", True, False),
+        ("Slurm temporarily unable to accept job, sleeping and retrying", False, True),
+        ("Batch job submission failed: Requested node configuration is not available", True, False),
+    ],
+)
+def test_a_quota_is_told_from_a_refusal(said: str, others: bool, quota: bool) -> None:
+    assert is_quota(said, others) is quota
+
+
+def test_a_step_gets_more_of_what_it_lacked_up_to_the_ceiling() -> None:
+    assert [grown(100, times, 250, "memory_mb") for times in (0, 1, 2)] == [100, 200, 250]
+    assert grown(None, 0, None, "minutes") is None
+    with pytest.raises(EngineError, match=r"250 .* was not enough, and the site file allows no more"):
+        grown(100, 3, 250, "memory_mb")
+    with pytest.raises(EngineError, match="give minutes in the site file"):
+        grown(None, 1, None, "minutes")
+
+
+class ScriptedExecutor:
+    """Answers each submission with the next of some statuses, or refuses."""
+
+    keeps_order = True
+    room = 10
+
+    def __init__(self, *answers: TaskStatus | EngineError) -> None:
+        self._answers = list(answers)
+        self._changes: dict[Ticket, TaskStatus] = {}
+        self.requests: list[TaskRequest] = []
+
+    def submit(self, order: TaskRequest, after: Sequence[Ticket] = ()) -> Ticket:
+        self.requests.append(order)
+        answer = self._answers.pop(0)
+        if isinstance(answer, EngineError):
+            raise answer
+        ticket = Ticket(str(len(self.requests)))
+        self._changes[ticket] = answer
+        return ticket
+
+    def states(self, patience_s: float) -> dict[Ticket, TaskStatus]:
+        changes, self._changes = self._changes, {}
+        return changes
+
+    def adopt(self, ticket: Ticket, order: TaskRequest) -> None: ...
+
+    def cancel(self, tickets: Sequence[Ticket]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Told:
+    """Keeps what a schedule tells, and goes on after a failure."""
+
+    def __init__(self) -> None:
+        self.failures: list[str] = []
+        self.losses = 0
+
+    def submitted(self, node: Node) -> None: ...
+
+    def begun(self, node: Node) -> None: ...
+
+    def made(self, node: Node, result: Result, record: Record) -> None: ...
+
+    def failed(self, node: Node, result: Result | None) -> None:
+        self.failures.append(node.error)
+
+    def blocked(self, node: Node) -> None: ...
+
+    def lost(self, node: Node, why: str, again: bool) -> None:
+        self.losses += 1
+
+    def go_on(self, node: Node) -> bool:
+        return True
+
+
+LOST, UNMET = TaskStatus(Phase.LOST, "gone"), TaskStatus(Phase.UNMET)
+OUT_OF_TIME = TaskStatus(Phase.LOST, "its time was up", Shortage.TIME)
+
+
+@pytest.mark.parametrize(
+    ("answers", "grown_by", "losses"),
+    [
+        ([LOST, LOST, LOST], [0, 0, 0], 3),  # two tries more
+        ([OUT_OF_TIME, LOST, OUT_OF_TIME], [0, 1, 1], 3),
+        ([UNMET, UNMET, UNMET, UNMET, LOST, LOST, LOST], [0] * 7, 3),  # what never began was not lost
+        ([LOST, EngineBusyError("quota"), EngineError("no")], [0, 0, 0], 1),
+    ],
+)
+def test_losses_count_and_grow_apart_from_submissions(
+    answers: list[TaskStatus | EngineError], grown_by: list[int], losses: int
+) -> None:
+    executor, told = ScriptedExecutor(*answers), Told()
+    schedule = Schedule(executor, lambda key: None, told, retries=2)
+    plan = foreseen(step(DARK))
+    schedule.add(plan, (Execute(plan.plan.steps[0], "new"),))
+    run_to_end(schedule, 0)
+    assert [request.out_of_time for request in executor.requests] == grown_by
+    assert told.losses == losses
+    assert len(told.failures) == 1
+
+
+def test_what_was_cancelled_by_the_means_of_the_engine_is_remembered_and_what_the_batch_cancelled_is_not(
+    tmp_path: Path,
+) -> None:
+    folder = BatchFolder(tmp_path)
+    common = {"at": "2026-01-01T00:00:00.000000Z", "event": "cancelled"}
+    folder.note(
+        "events", {**common, "key": "a", "error": "by hand", "final": True}, {**common, "key": "b", "error": ""}
+    )
+    assert earlier_runs(folder).given_up == {"a": (NodeState.CANCELLED, "by hand")}
 
 
 def test_steps_begin_as_processors_and_memory_allow(tmp_path: Path) -> None:

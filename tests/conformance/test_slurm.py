@@ -1,0 +1,187 @@
+"""What happens to a batch on a real Slurm: refusals, limits, `scancel`, a controller that is away, odd names."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from esorex_bridge.definitions.folders import workflow_folder
+from tests.batch_runs import (
+    JOBS,
+    await_that,
+    batch_folder,
+    events,
+    executions,
+    make_root,
+    processes_in,
+    recorded,
+    report_of,
+    run,
+    running,
+    stand_in,
+)
+from tests.conformance.conftest import on
+from tests.slurm_cluster import Cluster
+
+pytestmark = pytest.mark.usefixtures("esorex", "slurm")
+
+WAITING = 'case "$PWD" in *{step}*) touch {mark}.begun; while ! [ -e {mark} ]; do sleep 0.1; done;; esac'
+"""A step that waits for a file."""
+
+
+def batch(root: Path, folder: Path) -> tuple[object, ...]:
+    """Return the words that begin a batch on Slurm."""
+    return "batch", root / "jobs.yaml", "--root", root, "--name", "b", *on("slurm", folder), "--keep-going", "--json"
+
+
+def ended(process: subprocess.Popen[str], seconds: float = 90) -> tuple[dict[str, Any], str]:
+    """Return the report of a batch, and what it said."""
+    out, err = process.communicate(timeout=seconds)
+    return report_of(subprocess.CompletedProcess((), process.returncode, out, err)), err
+
+
+def tickets(root: Path, recipe: str) -> list[str]:
+    """Return the jobs that were handed in for a recipe."""
+    return [
+        each["ticket"] for each in events(root, "b") if each["event"] == "submitted" and _recipe(root, each) == recipe
+    ]
+
+
+def _recipe(root: Path, event: dict[str, Any]) -> str:
+    task = batch_folder(root, "b") / "tasks" / event["key"][:2] / f"{event['key']}.json"
+    return str(task.read_text().partition('"recipe": "')[2].partition('"')[0])
+
+
+def read_until(process: subprocess.Popen[str], words: str) -> str:
+    """Return what a process says on stderr, up to the line that has some words in it."""
+    assert process.stderr is not None
+    said = ""
+    while words not in said:
+        line = process.stderr.readline()
+        assert line, f"it ended, and said: {said}"
+        said += line
+    return said
+
+
+def squeue(what: str, job: str) -> str:
+    """Return what Slurm says of a job."""
+    done = subprocess.run(
+        ["squeue", "-h", "-t", "all", "-j", job, "-o", what], capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip()
+
+
+def test_a_step_that_slurm_refuses_fails_with_the_reason_and_the_rest_is_made(
+    tmp_path: Path, frames_folder: Path
+) -> None:
+    definition = tmp_path / "naco.yaml"
+    text = (workflow_folder() / "naco.yaml").read_text()
+    definition.write_text(
+        text.replace("  - recipe: naco_img_jitter\n", "  - recipe: naco_img_jitter\n    memory_mb: 9999999\n")
+    )
+    root = make_root(tmp_path / "root", frames_folder, 2, f"workflow: {definition}\n{JOBS}")
+    with running(*batch(root, tmp_path)) as process:
+        report, err = ended(process)
+    assert report["outcomes"]["failed"] == 2, err
+    assert all("sbatch" in str(each["reasons"]) for each in report["datasets"])
+    assert recorded(root) == {"naco_img_dark": 1, "naco_img_twflat": 1}
+
+
+def test_a_lost_worker_costs_no_more_time_or_memory(tmp_path: Path, frames_folder: Path, esorex: str) -> None:
+    root = make_root(tmp_path / "root", frames_folder, 1)
+    mark = tmp_path / "go"
+    env = stand_in(tmp_path / "bin", esorex, WAITING.format(step="dark", mark=mark))
+    with running(*batch(root, tmp_path), env=env) as process:
+        await_that(Path(f"{mark}.begun").exists)
+        worker = min(pid for pid, words in processes_in(root) if "executors.worker" in words)
+        mark.touch()
+        os.kill(worker, signal.SIGKILL)
+        # The partition gives ten minutes, which is what a step asks for: twice that would wait for ever.
+        report, err = ended(process)
+    assert (report["outcomes"]["done"], report["lost"]) == (1, 1), err
+    first, second = tickets(root, "naco_img_dark")
+    assert squeue("%l %m", first) == squeue("%l %m", second) == "10:00 200M"
+
+
+def test_a_job_that_slurm_will_never_begin_fails_with_the_reason(tmp_path: Path, frames_folder: Path) -> None:
+    root = make_root(tmp_path / "root", frames_folder, 1)
+    words = batch(root, tmp_path)
+    (tmp_path / "site.yaml").write_text("slurm: {poll_s: 0.3, memory_mb: 200, minutes: 60}\n")
+    with running(*words) as process:
+        report, err = ended(process)
+    assert report["outcomes"]["failed"] == 1, err
+    assert "PartitionTimeLimit" in str(report["datasets"])
+    await_that(lambda: not subprocess.run(["squeue", "-h"], capture_output=True, text=True, check=True).stdout, 20)
+
+
+def test_a_job_that_is_cancelled_while_it_waits_for_another_stays_cancelled(
+    tmp_path: Path, frames_folder: Path, esorex: str
+) -> None:
+    root = make_root(tmp_path / "root", frames_folder, 2)
+    mark = tmp_path / "go"
+    env = stand_in(tmp_path / "bin", esorex, WAITING.format(step="dark", mark=mark))
+    with running(*batch(root, tmp_path), env=env) as process:
+        await_that(lambda: len(tickets(root, "naco_img_jitter")) == 2)
+        job = tickets(root, "naco_img_jitter")[0]
+        assert squeue("%T %r", job) == "PENDING Dependency"
+        subprocess.run(["scancel", job], check=True)
+        await_that(lambda: any(each["event"] == "cancelled" for each in events(root, "b")))
+        mark.touch()
+        report, err = ended(process)
+    assert (report["outcomes"]["done"], report["outcomes"]["cancelled"]) == (1, 1), err
+    assert "cancelled in Slurm" in err
+    resumed = report_of(run("batch", "resume", "b", "--root", root, "--json"))
+    assert (resumed["outcomes"]["reused"], resumed["outcomes"]["cancelled"]) == (1, 1)
+    assert executions(root)["naco_img_jitter_1"] == 1
+    again = report_of(run("batch", "retry", "b", "--root", root, "--json"))
+    assert again["outcomes"]["done"] == 1
+    assert executions(root)["naco_img_jitter_1"] == 2 == recorded(root)["naco_img_jitter"]
+
+
+def test_a_controller_that_is_away_ends_nothing(
+    slurm: Cluster, tmp_path: Path, frames_folder: Path, esorex: str
+) -> None:
+    root = make_root(tmp_path / "root", frames_folder, 1)
+    mark = tmp_path / "go"
+    env = stand_in(tmp_path / "bin", esorex, WAITING.format(step="dark", mark=mark))
+    with running(*batch(root, tmp_path), env=env) as process:
+        await_that(Path(f"{mark}.begun").exists)
+        slurm.stop_controller()
+        try:
+            said = read_until(process, "controller does not answer")
+            mark.touch()
+            results = batch_folder(root, "b") / "results"
+            await_that(lambda: list(results.glob("*/*.json")))
+        finally:
+            slurm.start_controller()
+        report, err = ended(process)
+    assert "nothing new begins" in said
+    assert "answers again" in err
+    assert (report["outcomes"]["done"], report["lost"]) == (1, 0), err
+    assert sum(executions(root).values()) == 3 == sum(recorded(root).values())
+
+
+def test_signs_in_a_path_mean_nothing_to_slurm(tmp_path: Path, frames_folder: Path) -> None:
+    root = make_root(tmp_path / "50%j of a night", frames_folder, 1)
+    with running(*batch(root, tmp_path)) as process:
+        report, err = ended(process)
+    assert report["outcomes"]["done"] == 1, err
+    assert len(list((batch_folder(root, "b") / "slurm").glob("*.out"))) == 3
+
+
+@pytest.mark.parametrize("name", ["m31,deep", "../../../evil", ".."])
+def test_a_name_that_slurm_or_a_folder_would_read_otherwise_is_refused(
+    name: str, tmp_path: Path, frames_folder: Path
+) -> None:
+    root = make_root(tmp_path / "root", frames_folder, 1)
+    for words in (("batch", root / "jobs.yaml", "--name", name), ("batch", "cancel", name)):
+        done = run(*words, "--root", root)
+        assert done.returncode == 1
+        assert "letters, digits" in done.stderr
+    assert not (tmp_path / "evil").exists()
+    assert not list(root.glob("reflex_book_keeping/batches/*"))
