@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,8 +101,8 @@ def _compare(args: argparse.Namespace) -> int:
 
     if len(args.names) != 2:
         raise UserError("compare takes two definitions, such as: esorex-bridge workflows compare naco edps:naco")
-    (left, by_left), (right, by_right) = (_side(name, args) for name in args.names)
-    compared = compare_workflows(left, right, (by_left, by_right))
+    left, right = (_side(name, args) for name in args.names)
+    compared = compare_workflows(left, right)
     differing = [each for each in compared if not each.same]
     if args.json:
         rows = [{"same": each.same, **msgspec.to_builtins(each)} for each in compared]
@@ -117,15 +116,14 @@ def _compare(args: argparse.Namespace) -> int:
     return 0
 
 
-def _side(name: str, args: argparse.Namespace) -> tuple[Workflow, Mapping[tuple[str, str], str]]:
-    """Return a definition or package, and what of it functions decide."""
+def _side(name: str, args: argparse.Namespace) -> Workflow:
+    """Return a definition, or a package as one."""
     from esorex_bridge.cli import edps_workflows
-    from esorex_bridge.definitions.edps.as_workflow import functions_of
 
     if not name.startswith(PREFIX):
-        return _chosen([name])[0], {}
+        return _chosen([name])[0]
     (package,) = edps_workflows.open_packages([name], args)
-    return package.workflow, functions_of(package.package)
+    return package.workflow
 
 
 def _compared_row(each: ComparedField) -> tuple[str, ...]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from math import isinf
 
 from msgspec import Struct
 
-from esorex_bridge.definitions.steps import Calibration, StepDefinition, Validity
+from esorex_bridge.definitions.steps import Branch, Calibration, PackageTerms, StepDefinition, Validity
 from esorex_bridge.definitions.workflow import Workflow
 
 MISSING = "-"
@@ -26,8 +26,8 @@ class ComparedField(Struct, frozen=True):
     category : str
         The calibration; empty for the step itself.
     field : str
-        What is compared: `step`, `main`, `group_by`, `minimum`, `parameters`, `calibration`, `match`, `days`,
-        `required`, `limit`.
+        What is compared: `step`, `main`, `tags`, `group_by`, `minimum`, `parameters`, `condition`, `takes`, `gives`,
+        `changed_by`, `calibration`, `match`, `days`, `required`, `limit`, `branches`.
     left, right : str
         What each says.
     """
@@ -45,26 +45,9 @@ class ComparedField(Struct, frozen=True):
         return self.left == self.right
 
 
-Functions = Mapping[tuple[str, str], str]
-"""Functions that decide about a calibration in the place of keywords, in words, by step and category."""
-
-
-def compare_workflows(
-    left: Workflow, right: Workflow, functions: tuple[Functions, Functions] = ({}, {})
-) -> tuple[ComparedField, ...]:
-    """Return what two definitions say of each step and calibration, those that only one has included.
-
-    Parameters
-    ----------
-    left, right : Workflow
-        The definitions.
-    functions : tuple of mapping
-        What of each is decided by functions, which a definition cannot hold.
-    """
-    found: list[ComparedField] = []
-    for one, other in _pairs(left, right):
-        found.extend(_compare_steps(one, other, functions))
-    return tuple(found)
+def compare_workflows(left: Workflow, right: Workflow) -> tuple[ComparedField, ...]:
+    """Return what two definitions say of each step and calibration, those that only one has included."""
+    return tuple(each for one, other in _pairs(left, right) for each in _compare_steps(one, other))
 
 
 def _pairs(left: Workflow, right: Workflow) -> Iterator[tuple[StepDefinition | None, StepDefinition | None]]:
@@ -85,9 +68,7 @@ def _pairs(left: Workflow, right: Workflow) -> Iterator[tuple[StepDefinition | N
         yield None, other
 
 
-def _compare_steps(
-    one: StepDefinition | None, other: StepDefinition | None, functions: tuple[Functions, Functions]
-) -> Iterator[ComparedField]:
+def _compare_steps(one: StepDefinition | None, other: StepDefinition | None) -> Iterator[ComparedField]:
     step = one or other
     assert step is not None
     names = (one.name if one else MISSING, other.name if other else MISSING)
@@ -97,17 +78,16 @@ def _compare_steps(
         return
     for field, left, right in (
         ("main", _set(one.main), _set(other.main)),
+        ("tags", _tags(one), _tags(other)),
         ("group_by", _set(one.group_by), _set(other.group_by)),
         ("minimum", str(one.minimum), str(other.minimum)),
         ("parameters", _parameters(one), _parameters(other)),
+        *zip(("condition", "takes", "gives", "changed_by"), _terms(one), _terms(other), strict=True),
     ):
         yield ComparedField(step.recipe, names, "", field, left, right)
     mine, theirs = ({each.category: each for each in every.calibrations} for every in (one, other))
     for category in dict.fromkeys((*mine, *theirs)):
         for field, left, right in _compare_calibrations(mine.get(category), theirs.get(category)):
-            if field == "match":
-                left = functions[0].get((one.name, category), left)
-                right = functions[1].get((other.name, category), right)
             yield ComparedField(step.recipe, names, category, field, left, right)
 
 
@@ -119,6 +99,7 @@ def _compare_calibrations(one: Calibration | None, other: Calibration | None) ->
     yield "days", _days(one), _days(other)
     yield "required", _word(one.required), _word(other.required)
     yield "limit", _limit(one), _limit(other)
+    yield "branches", _branches(one), _branches(other)
 
 
 def _set(values: tuple[str, ...]) -> str:
@@ -140,8 +121,33 @@ def _parameters(step: StepDefinition) -> str:
     return ", ".join(f"{name}={value}" for name, value in sorted(named.items())) or MISSING
 
 
+def _tags(step: StepDefinition) -> str:
+    return ", ".join(f"{category} as {tag}" for category, tag in sorted(step.tags)) or MISSING
+
+
+def _terms(step: StepDefinition) -> tuple[str, ...]:
+    """Return condition, filters and functions that change jobs: what only packages have."""
+    terms = step.terms or PackageTerms()
+    filters = (" ".join((each[0], ", ".join(each[1:]))) if each else "" for each in (terms.takes, terms.gives))
+    return tuple(text or MISSING for text in (terms.condition, *filters, ", ".join(terms.changed_by)))
+
+
+def _branches(calibration: Calibration) -> str:
+    """Return the ways to a calibration in their order, where a package has several or conditions."""
+    return "; ".join(map(_branch, calibration.branches)) or MISSING
+
+
+def _branch(branch: Branch) -> str:
+    most = "all" if branch.limit is None else branch.limit
+    condition = f" where {branch.condition}" if branch.condition else ""
+    return f"{branch.origin} ({branch.minimum} to {most}){condition}"
+
+
 def _match(calibration: Calibration) -> str:
-    """Return the keywords that every way of associating compares, then those that only some compare."""
+    """Return the keywords that every way of associating compares, then those that only some compare; or functions."""
+    functions = dict.fromkeys(way.function for way in calibration.validity if way.function)
+    if functions:
+        return ", ".join(f"function {function}" for function in functions)
     each = [set(way.match if way.match is not None else calibration.match) for way in calibration.validity]
     ways = each or [set(calibration.match)]
     always, some = set.intersection(*ways), set.union(*ways)

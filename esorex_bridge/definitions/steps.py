@@ -28,11 +28,75 @@ class Validity(Struct, frozen=True):
         acceptable, 3 a significant risk (the scale of EDPS).
     match : tuple of str or None
         Keywords that must agree; None for those of the calibration.
+    function : str
+        Name and place of a workflow package's function that decides in the place of keywords; empty for none.
     """
 
     days: tuple[float, float] = (-inf, inf)
     level: int = 0
     match: tuple[str, ...] | None = None
+    function: str = ""
+
+
+class Branch(Struct, frozen=True):
+    """One of the ways to an input that a workflow package has, in the order in which they are tried.
+
+    Parameters
+    ----------
+    origin : str
+        The step or the data source that it is taken from.
+    categories : tuple of str
+        What comes by it, all of it together.
+    minimum, limit : int
+        Fewest (0: it may be missing) and most of each; no limit: None.
+    validity : tuple of Validity
+        How it is associated, in the order in which that is tried; empty: any.
+    condition : str
+        Name and place of the package's function that says whether there is this way; empty: always.
+    """
+
+    origin: str
+    categories: tuple[str, ...]
+    minimum: int = 1
+    limit: int | None = 1
+    validity: tuple[Validity, ...] = ()
+    condition: str = ""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a calibration says all of it by `required` and `limit`."""
+        return self.minimum <= 1 and not self.condition
+
+
+class PackageTerms(Struct, frozen=True):
+    """What a task of a workflow package says beyond a step of our own; planning by the package goes by it.
+
+    Parameters
+    ----------
+    condition : str
+        Name and place of the function that says whether there is a job at all; empty: always.
+    dynamic : tuple of (str, str)
+        Parameters that functions compute from the main files of a job, each with its function.
+    changed_by : tuple of str
+        Functions that may change parameters and inputs of a job.
+    takes, gives : tuple of str
+        Of products and statics in the SOF, and of products handed on: `only` or `all but`, and categories. Empty: all.
+    renamed : tuple of (str, str)
+        Other tags in the SOF, by category.
+    group_by : tuple of str
+        As it is written: `$name` is the keyword that the workflow parameter `name` holds.
+    labels : tuple of str
+        By which tasks are chosen as targets.
+    """
+
+    condition: str = ""
+    dynamic: tuple[tuple[str, str], ...] = ()
+    changed_by: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
+    gives: tuple[str, ...] = ()
+    renamed: tuple[tuple[str, str], ...] = ()
+    group_by: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
 
 class Calibration(Struct, frozen=True):
@@ -66,6 +130,9 @@ class Calibration(Struct, frozen=True):
         Ranges of time with their levels, in the order in which they are tried; empty: any time, the nearest first.
     match_from : {'written', 'rules', 'group_by', ''}
         Where `match` comes from; empty where nothing is known that should agree.
+    branches : tuple of Branch
+        Of a workflow package, the ways to it in their order, where there are several, or where one has a condition or
+        must bring more than one.
     """
 
     category: str
@@ -79,6 +146,7 @@ class Calibration(Struct, frozen=True):
     loose: tuple[tuple[str, str], ...] = ()
     validity: tuple[Validity, ...] = ()
     match_from: MatchOrigin = ""
+    branches: tuple[Branch, ...] = ()
 
     @property
     def accepted(self) -> tuple[str, ...]:
@@ -123,6 +191,8 @@ class StepDefinition(Struct, frozen=True):
         Memory that one run needs at most, where it is known.
     command : tuple of str
         Program and arguments of an own step; empty for a recipe.
+    terms : PackageTerms or None
+        What else a workflow package says; None for a step of a definition.
     source : str
         The file it stands in.
     line : int
@@ -145,6 +215,7 @@ class StepDefinition(Struct, frozen=True):
     threads: int = 1
     memory_mb: int | None = None
     command: tuple[str, ...] = ()
+    terms: PackageTerms | None = None
     source: str = ""
     line: int = 0
 

@@ -11,10 +11,39 @@ from esorex_bridge.definitions.setting import with_default_match
 from esorex_bridge.definitions.steps import Calibration, StepDefinition, changed_step, read_step
 from esorex_bridge.errors import UserError
 
-__all__ = ["STATES", "Calibration", "StepDefinition", "Workflow", "choose_workflow", "parse_workflow"]
+__all__ = [
+    "STATES",
+    "Calibration",
+    "ParameterChoice",
+    "StepDefinition",
+    "Workflow",
+    "choose_workflow",
+    "parse_workflow",
+]
 
 STATES = ("verified on real recipes", "from documentation")
 """How far a definition can be trusted."""
+
+
+class ParameterChoice(Struct, frozen=True):
+    """A named set of parameters, of which a user chooses one.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    is_default : bool
+        Whether it counts where nobody chooses.
+    workflow : tuple of (str, str)
+        Parameters of the workflow: what conditions ask, and keywords that stand for `$name`.
+    steps : tuple of (str, tuple of (str, str))
+        Recipe parameters by step.
+    """
+
+    name: str
+    is_default: bool = False
+    workflow: tuple[tuple[str, str], ...] = ()
+    steps: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
 
 
 class Workflow(Struct, frozen=True):
@@ -42,6 +71,8 @@ class Workflow(Struct, frozen=True):
         Name of the workflow that this one changes; empty for a whole one.
     source : str
         The file it was read from.
+    sets : tuple of ParameterChoice
+        Of a workflow package: its parameter sets.
     """
 
     name: str
@@ -56,6 +87,7 @@ class Workflow(Struct, frozen=True):
     unsupported: tuple[tuple[str, str], ...] = ()
     extends: str = ""
     source: str = ""
+    sets: tuple[ParameterChoice, ...] = ()
 
     def serves(self, instrument: str, keywords: Mapping[str, object]) -> bool:
         """Tell whether it is for data of an instrument with these keywords; one that is not there does not count."""

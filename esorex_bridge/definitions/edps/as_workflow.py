@@ -1,15 +1,27 @@
-"""A workflow package in the form of our definitions: what both can say. Planning goes by the package itself."""
+"""A workflow package in the form of our definitions. Planning goes by the package itself."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from math import inf
 
+from msgspec.structs import replace
+
+from esorex_bridge.definitions import steps as definition
 from esorex_bridge.definitions.edps.extras import with_extras
-from esorex_bridge.definitions.edps.package import AssociatedInput, Branch, MatchRule, Package, Task
+from esorex_bridge.definitions.edps.package import (
+    AssociatedInput,
+    Branch,
+    Filter,
+    Function,
+    MatchRule,
+    Package,
+    ParameterSet,
+    Task,
+)
 from esorex_bridge.definitions.edps.parameters import choose_set
-from esorex_bridge.definitions.steps import Calibration, StepDefinition, Validity
-from esorex_bridge.definitions.workflow import STATES, Workflow
+from esorex_bridge.definitions.steps import Calibration, PackageTerms, StepDefinition
+from esorex_bridge.definitions.workflow import STATES, ParameterChoice, Workflow
 
 
 def canonical(key: str) -> str:
@@ -21,9 +33,9 @@ def canonical(key: str) -> str:
 
 
 def workflow_of(package: Package, parameter_set: str | None = None) -> Workflow:
-    """Return the steps, calibrations, validity and levels of a package as a definition.
+    """Return a package as a definition.
 
-    Functions, conditions and the order of alternatives are not in it: `Package` has them, and planning asks them.
+    The package's functions are in it by name and place: they are asked where it is planned, behind the fence.
     """
     converter = _Converter(package, parameter_set)
     folder = package.name.partition(".")[0]
@@ -37,20 +49,14 @@ def workflow_of(package: Package, parameter_set: str | None = None) -> Workflow:
         steps=steps,
         sources=(f"EDPS workflow package {package.root}/{folder}",),
         source=f"edps:{package.root}/{folder}",
+        sets=tuple(map(_choice, package.sets)),
     )
     return with_extras(workflow, package.extras) if package.extras else workflow
 
 
-def functions_of(package: Package) -> dict[tuple[str, str], str]:
-    """Return, by task and category, the functions that decide about an association, which a definition cannot hold."""
-    converter = _Converter(package, None)
-    found: dict[tuple[str, str], dict[str, None]] = {}
-    for task in package.description.tasks:
-        for branch in task.branches():
-            for category in converter.categories(branch):
-                names = {f"function {rule.function}": None for rule in branch.rules if rule.function}
-                found.setdefault((task.name, category), {}).update(names)
-    return {place: ", ".join(names) for place, names in found.items() if names}
+def _choice(each: ParameterSet) -> ParameterChoice:
+    recipes = tuple((task, tuple(values.items())) for task, values in each.recipes.items())
+    return ParameterChoice(each.name, each.is_default, tuple(each.workflow.items()), recipes)
 
 
 class _Converter:
@@ -88,6 +94,7 @@ class _Converter:
             group_by=tuple(map(self._keyword, grouping.keywords or ())),
             calibrations=tuple(calibrations.values()),
             parameters=tuple(self._set.recipes.get(task.name, {}).items()),
+            terms=_terms(task, grouping.keywords or ()),
             source=task.file,
             line=task.line,
         )
@@ -119,35 +126,63 @@ class _Converter:
         return tuple(dict.fromkeys(named))
 
     def _calibrations(self, given: AssociatedInput, renamed: Mapping[str, str]) -> Iterator[Calibration]:
-        required = all(branch.min_ret > 0 and branch.condition is None for branch in given.branches)
-        for place, branch in enumerate(given.branches):
-            for category in self.categories(branch):
-                # What only a later branch has is wanted where the first finds nothing.
-                yield self._calibration(
-                    renamed.get(category, category), branch, required and place == 0 and not given.alternatives
-                )
+        """Yield what an input brings, each with the branches of the input that bring it, in their order."""
+        ways = tuple(map(self._branch, given.branches))
+        needed = all(way.minimum > 0 and not way.condition for way in ways)
+        for category in dict.fromkeys(category for way in ways for category in way.categories):
+            first = next(way for way in ways if category in way.categories)
+            match = first.validity[0].match or () if first.validity else ()
+            yield Calibration(
+                renamed.get(category, category),
+                # What not every branch has is taken where it is there.
+                required=needed and all(category in way.categories for way in ways),
+                match=match,
+                strict=match,
+                limit=first.limit,
+                validity=tuple(replace(way, match=None) if way.match == match else way for way in first.validity),
+                match_from="written" if match else "",
+                branches=() if len(ways) == 1 and first.is_plain else ways,
+            )
 
-    def categories(self, branch: Branch) -> tuple[str, ...]:
+    def _branch(self, branch: Branch) -> definition.Branch:
+        return definition.Branch(
+            origin=f"{branch.kind} {branch.name}",
+            categories=self._categories(branch),
+            minimum=branch.min_ret,
+            limit=None if branch.max_ret < 0 else branch.max_ret,
+            validity=tuple(map(self._validity, branch.rules)),
+            condition=_named(branch.condition),
+        )
+
+    def _categories(self, branch: Branch) -> tuple[str, ...]:
         """Return the categories that an input brings."""
         if branch.kind == "task":
             return branch.categories
         source = self._description.source(branch.name)
         return tuple(dict.fromkeys(source.classes)) if source else ()
 
-    def _calibration(self, category: str, branch: Branch, required: bool) -> Calibration:
-        match = tuple(map(self._keyword, branch.rules[0].match)) if branch.rules else ()
-        return Calibration(
-            category,
-            required=required,
-            match=match,
-            strict=match,
-            limit=None if branch.max_ret < 0 else branch.max_ret,
-            validity=tuple(self._validity(rule, match) for rule in branch.rules),
-            match_from="written" if match else "",
-        )
-
-    def _validity(self, rule: MatchRule, match: tuple[str, ...]) -> Validity:
+    def _validity(self, rule: MatchRule) -> definition.Validity:
         low, high = rule.days
-        keywords = tuple(map(self._keyword, rule.match))
         days = (-inf if low is None else low, inf if high is None else high)
-        return Validity(days, rule.level, None if keywords == match else keywords)
+        return definition.Validity(days, rule.level, tuple(map(self._keyword, rule.match)), _named(rule.function))
+
+
+def _terms(task: Task, group_by: tuple[str, ...]) -> PackageTerms:
+    return PackageTerms(
+        condition=_named(task.condition),
+        dynamic=tuple((name, _named(function)) for name, function in task.dynamic_parameters.items()),
+        changed_by=tuple(map(_named, task.job_functions)),
+        takes=_filtered(task.input_filter),
+        gives=_filtered(task.output_filter),
+        renamed=tuple(task.input_map.items()),
+        group_by=group_by,
+        labels=task.meta_targets,
+    )
+
+
+def _filtered(given: Filter | None) -> tuple[str, ...]:
+    return () if given is None else ("only" if given.mode == "SELECT" else "all but", *given.tags)
+
+
+def _named(function: Function | None) -> str:
+    return "" if function is None else str(function)

@@ -52,7 +52,7 @@ def extras_of(workflow: Workflow) -> str:
 
 
 def with_extras(workflow: Workflow, text: str) -> Workflow:
-    """Return a definition with what stands beside the package.
+    """Return a definition with what stands beside the package, and without what only packages say.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def with_extras(workflow: Workflow, text: str) -> Workflow:
         found = msgspec.json.decode(text)
         steps = {step.name: _step(step, found["steps"][step.name]) for step in workflow.steps}
         ordered = tuple(steps[name] for name in found["steps"] if name in steps)
-        plain = {**_plain(workflow, "steps"), **_known(found["workflow"], WORKFLOW_EXTRAS), "steps": ()}
+        plain = {**_plain(workflow, "steps"), **_known(found["workflow"], WORKFLOW_EXTRAS), "steps": (), "sets": ()}
         return replace(msgspec.convert(plain, Workflow), steps=ordered)
     except (msgspec.MsgspecError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{EXTRAS_FILE} beside {workflow.source} cannot be read: {error}") from None
@@ -80,7 +80,7 @@ def _known(found: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _step(step: StepDefinition, extras: dict[str, Any]) -> StepDefinition:
-    plain = {**_plain(step, "calibrations"), **_known(extras, STEP_EXTRAS)}
+    plain = {**_plain(step, "calibrations"), **_known(extras, STEP_EXTRAS), "terms": None}
     if plain["each"]:
         plain["group_by"] = [key for key in plain["group_by"] if key != _EACH]
     known = {each.category: each for each in step.calibrations}
