@@ -79,6 +79,7 @@ def request_for(sources: Sources, do: str, **others: Any) -> dict[str, Any]:
         "root": str(sources.root),
         "module": sources.module,
         "sources": sources.texts,
+        "elsewhere": sources.elsewhere,
         "folders": [str(folder) for folder in sources.folders],
         **others,
     }

@@ -13,7 +13,7 @@ from esorex_bridge.definitions.edps.package import Jobs, Package
 from esorex_bridge.definitions.edps.parameters import choose_set
 from esorex_bridge.definitions.parameters import ParameterSetting
 from esorex_bridge.definitions.workflow import Workflow
-from esorex_bridge.edps.find import locate_package
+from esorex_bridge.edps.find import locate_package, search_roots
 from esorex_bridge.edps.jobs import JobPlanner
 from esorex_bridge.edps.plan import Headers, plan_jobs
 from esorex_bridge.edps.read import read_package
@@ -43,7 +43,7 @@ class EdpsWorkflow:
     def sources(self) -> Sources:
         """Its text; UserError where it is not there."""
         found = locate_package(self._given)
-        return gather_sources(found.folder, found.module)
+        return gather_sources(found.folder, found.module, (root for root, _ in search_roots()))
 
     @cached_property
     def package(self) -> Package:

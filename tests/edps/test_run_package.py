@@ -177,6 +177,29 @@ def test_workflow_dir_of_edps_is_searched(
     assert [each["origin"] for each in call(capsys, "workflows")["packages"]] == ["application.properties"]
 
 
+def test_a_package_may_extend_one_that_lies_under_another_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_package(tmp_path / "pipeline", TOY)
+    extension = """
+        from edps import task
+        from toy import toy_wkf
+        more = task("more").with_recipe("toy_more").with_main_input(toy_wkf.star).build()
+    """
+    folder = tmp_path / "own" / "toypol"
+    folder.mkdir(parents=True)
+    (folder / "toypol_wkf.py").write_text(dedent(extension))
+    (tmp_path / ".edps").mkdir()
+    (tmp_path / ".edps" / "application.properties").write_text(f"[application]\nworkflow_dir={tmp_path}/pipeline\n")
+    found = call(capsys, "workflows", "show", f"edps:{folder}")
+    assert [task["name"] for task in found["tasks"]] == ["bias", "lamp", "star", "more"]
+    assert found["tasks"][0]["file"] == f"{tmp_path}/pipeline/toy/toy_wkf.py" and found["remarks"] == []
+    (tmp_path / "pipeline" / "toy" / "toy_wkf.py").write_text("1 / 0\n")
+    assert main(["workflows", "show", f"edps:{folder}"]) == 1
+    assert f"{tmp_path}/pipeline/toy/toy_wkf.py:1: ZeroDivisionError" in capsys.readouterr().err
+
+
 def test_of_several_versions_the_latest_is_taken(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,33 +27,41 @@ class PackageFinder(MetaPathFinder, Loader):
         Text by path relative to the root (`naco/naco_wkf.py`).
     root : str
         Absolute path of the root; names the files in messages.
+    elsewhere : mapping of str to str
+        Roots of packages that lie under another one.
     """
 
-    def __init__(self, sources: Mapping[str, str], root: str) -> None:
-        self._sources, self._root = sources, root
+    def __init__(self, sources: Mapping[str, str], root: str, elsewhere: Mapping[str, str]) -> None:
+        self._sources, self._root, self._elsewhere = sources, root, elsewhere
         self._folders = {path.rpartition("/")[0] for path in sources}
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
         """Return how to load a module of the packages; None for others."""
         place = name.replace(".", "/")
+        root = self._elsewhere.get(name.partition(".")[0], self._root)
         if f"{place}/__init__.py" in self._sources or place in self._folders:
-            spec = importlib.util.spec_from_loader(name, self, origin=f"{self._root}/{place}/__init__.py")
+            origin = f"{place}/__init__.py"
+            spec = importlib.util.spec_from_loader(name, self, origin=f"{root}/{origin}")
             if spec is not None:
-                spec.submodule_search_locations = [f"{self._root}/{place}"]
-            return spec
-        if f"{place}.py" in self._sources:
-            return importlib.util.spec_from_loader(name, self, origin=f"{self._root}/{place}.py")
-        return None
+                spec.submodule_search_locations = [f"{root}/{place}"]
+        elif f"{place}.py" in self._sources:
+            origin = f"{place}.py"
+            spec = importlib.util.spec_from_loader(name, self, origin=f"{root}/{origin}")
+        else:
+            return None
+        if spec is not None:
+            spec.loader_state = self._sources.get(origin, "")
+        return spec
 
     def create_module(self, spec: ModuleSpec) -> None:
         """Let Python make the module."""
 
     def exec_module(self, module: ModuleType) -> None:
         """Execute a module's source."""
-        origin = str(module.__spec__.origin if module.__spec__ else "")
-        module.__file__ = origin
-        text = self._sources.get(origin.removeprefix(f"{self._root}/"), "")
-        exec(compile(text, origin, "exec", dont_inherit=True), module.__dict__)
+        spec = module.__spec__
+        assert spec is not None and spec.origin is not None
+        module.__file__ = spec.origin
+        exec(compile(spec.loader_state, spec.origin, "exec", dont_inherit=True), module.__dict__)
 
 
 class StandInFinder(MetaPathFinder, Loader):
@@ -98,15 +106,15 @@ class _InertModule(ModuleType):
 class InertFinder(MetaPathFinder, Loader):
     """Comes last, and finds everything: as a module that means nothing."""
 
-    def __init__(self, root: str) -> None:
-        self._root = root
+    def __init__(self, roots: tuple[str, ...]) -> None:
+        self._roots = roots
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
         """Return how to load a module that is not installed.
 
         A module of the standard library that is left out on this system is not replaced: its importers expect an error.
         """
-        if not site().file.startswith(self._root):
+        if not site().file.startswith(self._roots):
             return None
         inert.append(name)
         return importlib.util.spec_from_loader(name, self, is_package=True)
@@ -119,8 +127,8 @@ class InertFinder(MetaPathFinder, Loader):
         """Have nothing to do."""
 
 
-def install(sources: Mapping[str, str], root: str) -> None:
+def install(sources: Mapping[str, str], root: str, elsewhere: Mapping[str, str]) -> None:
     """Let imports find the packages, the stand-in, and for all else something inert."""
-    sys.meta_path.insert(0, PackageFinder(sources, root))
+    sys.meta_path.insert(0, PackageFinder(sources, root, elsewhere))
     sys.meta_path.insert(0, StandInFinder())
-    sys.meta_path.append(InertFinder(root))
+    sys.meta_path.append(InertFinder((root, *elsewhere.values())))

@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def _work_on(request: dict[str, Any]) -> dict[str, Any]:
-    root = request["root"]
+    root, elsewhere = request["root"], request["elsewhere"]
     if not request.get("trusted"):
         try:
             folder = os.path.dirname(os.__file__)
@@ -65,12 +65,12 @@ def _work_on(request: dict[str, Any]) -> dict[str, Any]:
             return {"no_fence": str(error)}
         sys.addaudithook(_watch)
     sys.setrecursionlimit(2000)
-    importing.install(request["sources"], root)
+    importing.install(request["sources"], root, elsewhere)
     try:
         module = __import__(request["module"], fromlist=["x"])
         done = planning.plan(module, request) if request["do"] == "plan" else reading.describe(module)
     except BaseException as error:
-        return {"error": _told(error, root), "refused": refused}
+        return {"error": _told(error, (root, *elsewhere.values())), "refused": refused}
     return {**done, "refused": refused}
 
 
@@ -93,15 +93,15 @@ def _is_for_writing(arguments: tuple[Any, ...]) -> bool:
     return isinstance(flags, int) and bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC))
 
 
-def _told(error: BaseException, root: str) -> dict[str, Any]:
-    """Return an error with the innermost place in the package."""
+def _told(error: BaseException, roots: tuple[str, ...]) -> dict[str, Any]:
+    """Return an error with the innermost place in the packages."""
     place = Site("", 0)
     trace = error.__traceback__
     while trace is not None:
-        if trace.tb_frame.f_code.co_filename.startswith(root):
+        if trace.tb_frame.f_code.co_filename.startswith(roots):
             place = Site(trace.tb_frame.f_code.co_filename, trace.tb_lineno)
         trace = trace.tb_next
-    if isinstance(error, SyntaxError) and (error.filename or "").startswith(root):
+    if isinstance(error, SyntaxError) and (error.filename or "").startswith(roots):
         place = Site(str(error.filename), error.lineno or 0)
     text = f"{type(error).__name__}: {error}"[:2000]
     return {"text": text, "file": place.file, "line": place.line}
