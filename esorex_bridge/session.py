@@ -214,6 +214,10 @@ class Session:
             return asked, plan
         return next(pair for pair in package.plans(self.data, settings) if pair[0].name == asked.name)
 
+    def left_over(self) -> tuple[UnusedFile, ...]:
+        """Return the files that a workflow package takes for no target; plans by definitions say it themselves."""
+        return self.edps.not_used(self.data) if self.edps is not None else ()
+
     @cached_property
     def workflows(self) -> tuple[Workflow, ...]:
         """All workflow definitions, or the one that the settings name by its file or its name."""

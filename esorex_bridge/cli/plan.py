@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from typing import Any
 
 from esorex_bridge.cli import options, output
 from esorex_bridge.plan.accounting import summarise
-from esorex_bridge.plan.plan import AssociatedInput, FileInput, Plan, Step, StepInput, input_counts
+from esorex_bridge.plan.plan import AssociatedInput, FileInput, Plan, Step, StepInput, UnusedFile, input_counts
 
 EXAMPLE = "esorex-bridge plan --root night\n  esorex-bridge plan --check --workflow my_naco.yaml"
 
@@ -32,8 +33,9 @@ def run(args: argparse.Namespace) -> int:
         if args.check:
             return _check(session, args.json)
         plans = [plan for _, plan in session.plans(session.datasets(args.datasets))]
+        left = session.left_over() if not args.datasets else ()
     if args.json:
-        output.emit_json(_jobs(plans) if session.edps is not None else {"datasets": list(map(document, plans))})
+        output.emit_json(_jobs(plans, left) if session.edps is not None else {"datasets": list(map(document, plans))})
     for plan in () if args.json else plans:
         print(f"{plan.dataset} (workflow {plan.workflow})")
         rows = (
@@ -49,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
             print(f"  message: {message}")
         for text in plan.incomplete:
             print(f"  incomplete: {text}")
+    for line in () if args.json else summarise(left):
+        print(f"not used: {line}")
     # Jobs of EDPS that lack something are shown as such, and are no failure of planning.
     return 1 if session.edps is None and any(plan.incomplete for plan in plans) else 0
 
@@ -65,25 +69,26 @@ def document(plan: Plan) -> dict[str, Any]:
         ],
         "complete": not plan.incomplete,
         "incomplete": list(plan.incomplete),
-        "not_used": [
-            {
-                "file": each.file,
-                "category": each.category,
-                "purpose": each.purpose,
-                "reason": each.reason,
-                "detail": each.detail,
-            }
-            for each in plan.not_used
-        ],
+        "not_used": list(map(_unused, plan.not_used)),
     }
 
 
-def _jobs(plans: list[Plan]) -> dict[str, Any]:
+def _unused(each: UnusedFile) -> dict[str, Any]:
+    return {
+        "file": each.file,
+        "category": each.category,
+        "purpose": each.purpose,
+        "reason": each.reason,
+        "detail": each.detail,
+    }
+
+
+def _jobs(plans: list[Plan], left: Iterable[UnusedFile]) -> dict[str, Any]:
     """Return plans of an EDPS package as JSON values: by dataset, and as jobs, each once, producers first."""
     # A job has one name in all plans.
     steps = {step.name: step for plan in plans for step in plan.steps}
     datasets = [{**document(plan), "steps": list(map(_job, plan.steps))} for plan in plans]
-    return {"datasets": datasets, "steps": list(map(_job, steps.values()))}
+    return {"datasets": datasets, "steps": list(map(_job, steps.values())), "not_used": list(map(_unused, left))}
 
 
 def _job(step: Step) -> dict[str, Any]:

@@ -140,7 +140,7 @@ def _branches(calibration: Calibration) -> str:
 def _branch(branch: Branch) -> str:
     most = "all" if branch.limit is None else branch.limit
     condition = f" where {branch.condition}" if branch.condition else ""
-    return f"{branch.origin} ({branch.minimum} to {most}){condition}"
+    return f"{branch.origin}: {', '.join(branch.categories) or 'all'} ({branch.minimum} to {most}){condition}"
 
 
 def _match(calibration: Calibration) -> str:

@@ -17,10 +17,12 @@ from esorex_bridge.plan.plan import (
     FileInput,
     Plan,
     ProductInput,
+    Reason,
     Step,
     StepInput,
     StepLevel,
     StepName,
+    UnusedFile,
     UnusedGroup,
 )
 from esorex_bridge.workspace.scan import archive_name
@@ -80,7 +82,7 @@ class JobPlanner:
             self._add(job, Purpose(job.task), steps)
             steps[job.job] = replace(steps[job.job], target=True)
         lacking = tuple(text for job in self._jobs.jobs if job.target for text in _lacking(job))
-        return self._new_plan(name, steps, idle, lacking)
+        return replace(self._new_plan(name, steps, idle, lacking), not_used=self.not_used())
 
     def _new_plan(
         self, name: str, steps: Mapping[int, Step], idle: Mapping[str, UnusedGroup], incomplete: tuple[str, ...]
@@ -93,6 +95,23 @@ class JobPlanner:
             self.messages(),
             incomplete=incomplete,
         )
+
+    def not_used(self) -> tuple[UnusedFile, ...]:
+        """Return the files that no job takes which the targets need, each with the reason."""
+        used = {name for job in self._jobs.jobs for name in _files(job)}
+        unused = ((name, classes) for name, classes in self._jobs.classified.items() if name not in used)
+        return tuple(self._unused(name, classes) for name, classes in sorted(unused))
+
+    def _unused(self, name: str, classes: tuple[tuple[str, str], ...]) -> UnusedFile:
+        tags = ", ".join(dict.fromkeys(tag for _, tag in classes))
+        places = ", ".join(dict.fromkeys(source for source, _ in classes))
+        reason: Reason = "its maker is not needed"
+        detail = f"in {places}; no job that the targets need takes it"
+        if not classes:
+            reason, detail = "no recipe for the category", "no rule of a data source or master fits it"
+        elif name in self._jobs.small:
+            reason, detail = "group too small", self._jobs.small[name]
+        return UnusedFile(archive_name(Path(name)), tags, name, Purpose(places), reason, detail)
 
     def messages(self) -> tuple[str, ...]:
         """Return what is worth telling about the request."""
@@ -270,6 +289,12 @@ def _answers(job: Job) -> Iterator[tuple[str, str]]:
 def _lacking(job: Job) -> Iterator[str]:
     if job.missing:
         yield f"{archive_name(Path(job.reference))} ({job.task}): {'; '.join(job.missing)}"
+
+
+def _files(job: Job) -> Iterator[str]:
+    """Yield the files that a job takes as they are."""
+    yield job.reference
+    yield from (name for name, _ in (*job.main, *(pair for given in job.inputs for pair in given.files)))
 
 
 def _needs(job: Job) -> tuple[JobInput, ...]:

@@ -21,7 +21,7 @@ from esorex_bridge.edps.sources import Sources, gather_sources
 from esorex_bridge.edps.why import explain
 from esorex_bridge.errors import UserError
 from esorex_bridge.fits.header import read_header
-from esorex_bridge.plan.plan import Plan
+from esorex_bridge.plan.plan import Plan, UnusedFile
 
 
 class EdpsWorkflow:
@@ -74,6 +74,10 @@ class EdpsWorkflow:
             If the package failed or was ended.
         """
         return self._planner(self.jobs(headers), headers, settings).plans()
+
+    def not_used(self, headers: Headers) -> tuple[UnusedFile, ...]:
+        """Return the files that are in no job which the targets need, with the reason; errors as `plans`."""
+        return self._planner(self.jobs(headers), headers, ()).not_used()
 
     def explain(self, headers: Headers, what: str) -> tuple[str, ...]:
         """Return why a file, dataset, job or task is what it is; nothing where it is none; errors as `plan_jobs`."""

@@ -18,18 +18,23 @@ __all__ = ["root"]
 
 
 def left_by_edps(report: dict[str, Any], place: Path) -> dict[str, Path]:
-    """Lay out the steps of a run as EDPS would have left them, and return their folders by task."""
+    """Lay out the steps of a run as EDPS leaves them, with log, report and database, and return folders by task."""
+    place.mkdir()
+    (place / "db.json").write_text('{"_default": {"1": {}}}')
     folders: dict[str, Path] = {}
     moved: dict[str, Path] = {}
     for number, step in enumerate(report["datasets"][0]["steps"]):
         task = step["step"].rpartition("_")[0]
-        folder = place / "NACO" / task / f"0000{number}"
-        folder.mkdir(parents=True)
+        folder = place / "NACO" / task / f"6becd624-e8bd-4324-a9d4-ca1cdc44cec{number}"
+        (folder / "naco_rawdisp").mkdir(parents=True)
+        (folder / "naco_rawdisp" / "plot.png").write_bytes(b"a report")
+        (folder / f"{step['recipe']}.log").write_text("a log")
         lines = [line.split() for line in Path(step["sof"]).read_text().splitlines()]
         here = [(moved.get(os.path.realpath(path), Path(path).resolve()), tag) for path, tag in lines]
         (folder / "input.sof").write_text("".join(f"{path} {tag}\n" for path, tag in here))
         for product in step["products"]:
-            target = folder / Path(product["path"]).name
+            # Names as with `output_prefix`: category and content tell, not the name.
+            target = folder / f"edps.NACO.2026-01-01T00:00:0{len(moved)}.000.fits"
             shutil.copy2(product["path"], target)
             moved[os.path.realpath(product["path"])] = target
         folders[task] = folder

@@ -81,6 +81,25 @@ def test_a_plan_has_tasks_levels_parameters_and_what_is_missing(
     assert [entry["category"] for entry in steps["image_1"]["inputs"]][-2:] == ["MASTER_IMG_FLAT", "NACO_IMG_DARK_AVG"]
 
 
+def test_every_file_is_in_a_step_or_not_used_with_the_reason(
+    tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = camera(tmp_path)
+    found = call(capsys, "plan", "--root", str(root), "--workflow", given, "--target", "flat")
+    used = {entry["file"] for step in found["steps"] for entry in step["inputs"] if "file" in entry}
+    left = {each["file"]: each for each in found["not_used"]}
+    assert used.isdisjoint(left) and used.union(left) == {str(path) for path in root.rglob("*.fits*")}
+    reasons = {(each["category"], each["reason"]) for each in left.values()}
+    assert ("IM_JITTER_OBJ", "its maker is not needed") in reasons
+    assert {category for category, reason in reasons if reason == "no recipe for the category"} == {""}
+
+    place = tmp_path / "packages" / "camera" / "camera_wkf.py"
+    place.write_text(place.read_text().replace("with_min_group_size(2)", "with_min_group_size(99)"))
+    found = call(capsys, "plan", "--root", str(root), "--workflow", given)
+    details = {each["detail"] for each in found["not_used"] if each["reason"] == "group too small"}
+    assert details and all(detail.startswith("dark: ") and detail.endswith(" < 99") for detail in details)
+
+
 def test_quality_limits_the_levels_of_associations(
     tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

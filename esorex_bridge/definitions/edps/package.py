@@ -337,6 +337,8 @@ class Jobs(Struct, frozen=True):
         What the package tried that it may not do.
     classified : dict of str to tuple of (str, str)
         Of each file, the data sources (or `masters`) that it is in, with the tag that it has there.
+    small : dict of str to str
+        Of files in a group that is too small for a job, the task, how many there are and how many it takes.
     """
 
     jobs: tuple[Job, ...] = ()
@@ -345,3 +347,4 @@ class Jobs(Struct, frozen=True):
     no_target: str = ""
     refused: tuple[str, ...] = ()
     classified: dict[str, tuple[tuple[str, str], ...]] = {}
+    small: dict[str, str] = {}

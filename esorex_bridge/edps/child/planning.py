@@ -79,6 +79,8 @@ class Planner:
         self._jobs: dict[int, list[PlannedJob]] = {}
         self._masters: dict[int, list[Offer]] = {}
         self._sizes: dict[int, dict[int, int]] = {}
+        self.small: dict[str, str] = {}
+        """Files of groups that are too small for a job: how many of how many, by name."""
 
     def _threshold(self) -> float:
         given = self.pool.get_workflow_param("quality_threshold")
@@ -136,6 +138,8 @@ class Planner:
                 if len(group) >= minimum:
                     self._tell_mixed(main, group)
                     yield PlannedJob(task, group, [])
+                else:
+                    self.small.update({file.name: f"{task.name}: {len(group)} < {minimum}" for file in group})
         else:
             self.calls.say(f"task {task.name} has no main input, so it has no jobs")
 
@@ -430,4 +434,10 @@ def plan(module: ModuleType, request: dict[str, Any]) -> dict[str, Any]:
         return {"no_target": str(error)}
     jobs = planner.document(targets)
     classified = planner.classified()
-    return {"jobs": jobs, "messages": planner.calls.messages, "asked": sorted(asked), "classified": classified}
+    return {
+        "jobs": jobs,
+        "messages": planner.calls.messages,
+        "asked": sorted(asked),
+        "classified": classified,
+        "small": planner.small,
+    }
