@@ -27,6 +27,8 @@ from esorex_bridge.errors import BridgeError, UserError
 NIGHT = ("2016-03-02T00:00:00", "2016-03-03T00:00:00")
 """The frames that are asked about began here (UT): long public, and few."""
 
+_TRIES = 2
+
 UNKNOWN = "NACO.1999-01-01T00:00:00.000"
 """A name that no frame has."""
 
@@ -87,6 +89,7 @@ class _Asking:
 
     def __init__(self, client: ArchiveClient, now: datetime) -> None:
         self._client, self._now = client, now
+        self._page_came = False
         self.looks: dict[str, Callable[[], str]] = {
             "TAP: columns of dbo.raw": self._columns,
             "TAP: one row": self._one_row,
@@ -164,15 +167,20 @@ class _Asking:
         if not set(names) <= covered:
             raise DifferentError(f"HTTP {answer.status}, and no tree for {', '.join(sorted(set(names) - covered))}")
         kind = answer.headers.get("Content-Type", "").partition(";")[0]
-        return f"{len(replies)} trees for {len(names)} frames ({kind})"
+        first = "; a page or a failure came first" if self._page_came else ""
+        return f"{len(replies)} trees for {len(names)} frames ({kind}){first}"
 
     def _ask(self, names: tuple[str, ...]) -> Answer:
+        """Return the answer for frames; the service at times sends a page first."""
         form = [*(("dp_id", name) for name in names), ("mode", "Raw2Raw")]
-        answer = self._client.connection.post(self._client.services.calselector, form, thinks_long=True, attempts=2)
-        kind = answer.headers.get("Content-Type", "")
-        if answer.status != 200 or not is_answer(kind, answer.body):
-            raise DifferentError(f"HTTP {answer.status} with {what_came(kind, answer.body)}")
-        return answer
+        for attempt in range(1, _TRIES + 1):
+            answer = self._client.connection.post(self._client.services.calselector, form, thinks_long=True, attempts=2)
+            kind = answer.headers.get("Content-Type", "")
+            if answer.status == 200 and is_answer(kind, answer.body):
+                self._page_came = attempt > 1
+                return answer
+            self._client.connection.rest(attempt)
+        raise DifferentError(f"HTTP {answer.status} with {what_came(kind, answer.body)}, after {_TRIES} tries")
 
     def _unknown_association(self) -> str:
         form = [("dp_id", UNKNOWN), ("mode", "Raw2Raw")]

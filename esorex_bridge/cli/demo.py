@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from esorex_bridge.cli import options, output
 from esorex_bridge.cli.run_view import show
 from esorex_bridge.demo.nights.catalogue import NIGHTS, make_night, night_name
+from esorex_bridge.errors import UserError
 
 if TYPE_CHECKING:
     from esorex_bridge.definitions.parameters import ParameterSetting
@@ -33,6 +34,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--port", type=int, default=0, help="port to serve on (default: any free one)")
     group.add_argument(
         "--fault", action="append", default=[], metavar="NAME", help="switch a fault on; 'list' lists them"
+    )
+    group.add_argument(
+        "--protect", action="append", default=[], metavar="DP_ID", help="a frame for the user demo alone (demo-password)"
     )
     options.common(parser)
     parser.set_defaults(root=Path("demo_data"))
@@ -116,7 +120,12 @@ def _serve(args: argparse.Namespace) -> int:
 
     names = (args.instrument,) if args.instrument else NIGHTS
     nights = {night.name: night for night in map(make_night, names)}
-    archive = serve(nights.values(), _frames(args.root), port=args.port, faults=args.fault)
+    held = {file.dp_id for night in nights.values() for file in night.files}
+    if lacking := sorted(set(args.protect) - held):
+        raise UserError(f"the embedded archive has no {', '.join(lacking)}; --protect names a frame that it serves")
+    archive = serve(
+        nights.values(), _frames(args.root), port=args.port, faults=args.fault, proprietary=frozenset(args.protect)
+    )
     try:
         if args.json:
             output.emit_json({"archive": archive.url})
@@ -129,12 +138,15 @@ def _serve(args: argparse.Namespace) -> int:
 
 
 def _list_faults(as_json: bool) -> int:
-    from esorex_bridge.demo.archive.faults import Fault
+    from esorex_bridge.demo.archive.faults import REAL_MANNERS, Fault
 
+    several = ", ".join(fault.value for fault in REAL_MANNERS)
+    listed = [("real_manners", f"what ESO's services are reported to do on a good day: {several}")]
+    listed += [(fault.value, fault.description) for fault in Fault]
     if as_json:
-        output.emit_json({"faults": [{"name": fault.value, "meaning": fault.description} for fault in Fault]})
+        output.emit_json({"faults": [{"name": name, "meaning": meaning} for name, meaning in listed]})
     else:
-        output.table(("fault", "meaning"), [(fault.value, fault.description) for fault in Fault])
+        output.table(("fault", "meaning"), listed)
     return 0
 
 

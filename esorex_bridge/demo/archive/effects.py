@@ -110,6 +110,7 @@ _EFFECTS: dict[Fault, Effect] = {
     Fault.REFUSING: _status(401, "Unauthorized"),
     Fault.MAINTENANCE: _maintenance,
     Fault.CALHTML: _maintenance,
+    Fault.CALHTML_ONCE: _maintenance,
     Fault.CAL500LATE: _status(500, "Internal Server Error"),
     Fault.TRICKLE: _trickle,
 }

@@ -48,6 +48,7 @@ _KINDS: tuple[tuple[str, Kind], ...] = (
 
 _TURNS: tuple[tuple[Fault, Kind, Callable[[int], bool]], ...] = (
     (Fault.FLAKY401, "file", lambda turn: turn <= 2),
+    (Fault.CALHTML_ONCE, "calselector", lambda turn: turn == 1),
     (Fault.CAL500LATE, "calselector", lambda turn: turn > 2),
 )
 """Faults that depend on how often they were met: the service, and when."""
@@ -212,10 +213,15 @@ class EmbeddedArchive:
 
 
 def serve(
-    nights: Iterable[Night], folder: Path, *, port: int = 0, faults: Iterable[Fault | str] = ()
+    nights: Iterable[Night],
+    folder: Path,
+    *,
+    port: int = 0,
+    faults: Iterable[Fault | str] = (),
+    proprietary: Collection[str] = (),
 ) -> EmbeddedArchive:
     """Return an archive that serves already, with faults switched on for ever; the caller leaves its context."""
-    archive = EmbeddedArchive(nights, folder, port=port)
+    archive = EmbeddedArchive(nights, folder, port=port, proprietary=proprietary)
     for fault in faults:
         archive.fault(fault)
     return archive.__enter__()

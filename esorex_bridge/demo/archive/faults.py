@@ -74,6 +74,7 @@ class Fault(Enum):
     OTHER_FRAME = "other_frame", "a sound frame of another name comes under the name asked for"
     MAINTENANCE = "maintenance", "200 with the page of a maintenance"
     CALHTML = "calhtml", "calSelector answers 200 with a web page"
+    CALHTML_ONCE = "calhtml_once", "calSelector answers its first request with a web page"
     CAL504 = "cal504", "calSelector answers 504 where more than ten ids are asked"
     CAL500LATE = "cal500late", "calSelector answers 500 from the third request on"
     TAP_TIMEOUT_200 = "tap_timeout_200", "a synchronous query ends in 200 with a VOTable that says ERROR: timed out"
@@ -83,6 +84,7 @@ class Fault(Enum):
     TAP_TIMEOUT_502 = "tap_timeout_502", "a synchronous query ends in 502 of the front end"
     TAP_TIMEOUT_504 = "tap_timeout_504", "a synchronous query ends in 504 of the front end"
     TAP_TIMEOUT_TRAILING = "tap_timeout_trailing", "rows come first, and behind them ERROR: timed out"
+    SLOW_SCAN = "slow_scan", "a synchronous query that has to look at all rows (LIKE '%…') is given up after its time"
     NO_COLUMN = "no_column", "dbo.raw has no column access_estsize"
     ASYNC_DELETE_403 = "async_delete_403", "a job cannot be deleted: 403"
     JOB_LIST_REDIRECT = "job_list_redirect", "DELETE of a job answers 303 to the list of jobs, which answers 403"
@@ -90,7 +92,8 @@ class Fault(Enum):
     MOVED_TOKEN = "moved_token", "the login service answers 302 to another address"
     BLOCKED_TOKEN = "blocked_token", "the login service answers 403 with the page of a firewall"
     CLIENT_SECRET = "client_secret", "the login service wants a client_secret: invalid_client without one"
-    FULL_SEMANTICS = "full_semantics", "semantics of links are full addresses, and one of them is unknown"
+    FULL_SEMANTICS = "full_semantics", "semantics of links are full addresses, or a fragment where they were addresses"
+    NEW_SEMANTICS = "new_semantics", "one link more, of a kind that is in no vocabulary"
     NO_BREAKPOINTS = "no_breakpoints", "404 for the breakpoints"
     TRICKLE = "trickle", "the body comes at one byte a second"
 
@@ -98,12 +101,14 @@ class Fault(Enum):
 REAL_MANNERS = (
     Fault.FLAKY401,
     Fault.HOTFLY,
+    Fault.CALHTML_ONCE,
     Fault.CAL504,
+    Fault.SLOW_SCAN,
     Fault.JOB_LIST_REDIRECT,
     Fault.RUN_LOST,
     Fault.FULL_SEMANTICS,
 )
-"""What ESO's services are reported to do on a good day."""
+"""What ESO's services are reported to do on a good day; what single files have wrong is switched on by file."""
 
 
 def faults_named(name: str) -> tuple[Fault, ...]:

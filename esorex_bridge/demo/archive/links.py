@@ -112,7 +112,9 @@ def answer_links(holdings: Holdings, request: Request) -> Reply:
     else:
         links = (Link("#this", error=LACONIC),)
     if Fault.FULL_SEMANTICS in request.faults:
-        links = (*map(with_full_semantics, links), Link(f"{RDF}#of_tomorrow", file_url(request.base, dp_id)))
+        links = tuple(map(with_full_semantics, links))
+    if Fault.NEW_SEMANTICS in request.faults:
+        links = (*links, Link(f"{RDF}#of_tomorrow", file_url(request.base, dp_id)))
     document = link_table(dp_id, (info("QUERY_STATUS", "OK"),), links, original_names=True)
     return text_reply(200, document, VOTABLE_TYPE)
 

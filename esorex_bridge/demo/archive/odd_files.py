@@ -38,13 +38,14 @@ def _with_wrong_sum(fits: bytes) -> bytes:
 
 def _patched(fits: bytes) -> bytes:
     now = datetime.now(UTC).isoformat(timespec="microseconds")
-    return _with_cards(fits, f"COMMENT processed by hotfly version 1.8 on {now}", "HDRVER  = '1.0'")
+    comment = f"COMMENT processed by hotfly version 1.8 on {now}"
+    return _with_cards(fits, comment, "HDRVER  = '1.0'", without=("CHECKSUM=",))
 
 
-def _with_cards(fits: bytes, *cards: str) -> bytes:
+def _with_cards(fits: bytes, *cards: str, without: tuple[str, ...] = ()) -> bytes:
     """Return a file with cards before the END of its primary header, in the place of those of their names."""
     end = next(at for at in range(0, len(fits), _CARD) if fits[at : at + _CARD] == _END)
-    names = tuple(card[:9].encode() for card in cards if card[8:9] == "=")
+    names = tuple(name.encode() for name in (*without, *(card[:9] for card in cards if card[8:9] == "=")))
     kept = (fits[at : at + _CARD] for at in range(0, end, _CARD))
     header = b"".join(card for card in kept if not card.startswith(names or (b"\0",)))
     header += b"".join(card.encode().ljust(_CARD) for card in cards) + _END

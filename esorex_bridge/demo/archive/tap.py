@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import sqlite3
 from collections.abc import Callable, Iterable
 from math import asin, cos, degrees, radians, sin, sqrt
@@ -23,6 +24,7 @@ MAXREC_LIMIT = 15_000_000
 VOTABLE_TYPE = "application/x-votable+xml"
 _SQL_TYPES = {"char": "TEXT", "double": "REAL", "int": "INTEGER", "long": "INTEGER"}
 TIMED_OUT = "The request timed out."
+_SCAN = re.compile(r"LIKE\s+'%", re.IGNORECASE)
 _HEAD = """<?xml version="1.0" encoding="utf-8"?>
 <VOTABLE version="1.3" xmlns="http://www.ivoa.net/xml/VOTable/v1.3">
 <RESOURCE type="results">
@@ -104,6 +106,8 @@ def answer_sync(database: Database, request: Request) -> Reply:
     for fault, give_up in _TIMEOUTS.items():
         if fault in request.faults:
             return give_up()
+    if Fault.SLOW_SCAN in request.faults and _SCAN.search(request.first("QUERY")):
+        return error_table(TIMED_OUT, 200)
     reply = answer_query(database, request.first("QUERY"), request)
     if Fault.TAP_TIMEOUT_TRAILING in request.faults and reply.status == 200:
         error = f'<INFO name="QUERY_STATUS" value="ERROR">{TIMED_OUT}</INFO>\n</RESOURCE>'
