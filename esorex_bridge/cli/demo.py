@@ -36,7 +36,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--fault", action="append", default=[], metavar="NAME", help="switch a fault on; 'list' lists them"
     )
     group.add_argument(
-        "--protect", action="append", default=[], metavar="DP_ID", help="a frame for the user demo alone (demo-password)"
+        "--protect",
+        action="append",
+        default=[],
+        metavar="DP_ID",
+        help="a frame for the user demo alone (demo-password)",
     )
     options.common(parser)
     parser.set_defaults(root=Path("demo_data"))
