@@ -15,7 +15,7 @@ from esorex_bridge.archive.access import Access, expected_access
 from esorex_bridge.archive.calselector import AssociationReply, Outcome, without_tree
 from esorex_bridge.archive.download_list import WantedFile, wanted
 from esorex_bridge.archive.query import Constraints
-from esorex_bridge.archive.sizes import refuse_without_room
+from esorex_bridge.archive.sizes import Room
 from esorex_bridge.archive.trees import kept_replies, save_trees
 from esorex_bridge.datasets.association import Mode
 
@@ -115,8 +115,6 @@ def acquire(
     """
     rows = client.query(constraints)
     watcher.found(rows)
-    if not dry_run:
-        refuse_without_room(folder, (int(row["access_estsize"] or 0) * 1024 for row in rows))
     by_name = {str(row["dp_id"]): row for row in rows}
     stream = FileStream(client, by_name, mode, by_name, None if dry_run else folder, watcher)
     if dry_run or not rows:
@@ -147,7 +145,8 @@ class FileStream:
     rows : mapping
         What the archive says of the frames, as far as it is known.
     folder : Path or None
-        Where answers are kept.
+        Where answers are kept, and where files are to go: what does not fit on its disk is refused (`UserError`) as
+        soon as that is known.
     watcher : AssociationWatcher or None
         Is told how it goes on.
     night_logs : bool
@@ -178,6 +177,9 @@ class FileStream:
         """Yield the files."""
         known: dict[str, Row] = dict(self._rows)
         access = access_of(known)
+        room = Room(self._client, self._folder, known) if self._folder is not None else None
+        if room is not None:
+            room.take(self._names)
         given: set[str] = set()
         for file in wanted(self._names, (), self._night_logs, access=access).files:
             given.add(file.name)
@@ -190,7 +192,10 @@ class FileStream:
             if self._watcher is not None:
                 done = sum(name in answered for name in self._names)
                 self._watcher.associating(batch, done, len(self._names))
-            for file in wanted((), batch, self._night_logs, access=access).files:
+            files = wanted((), batch, self._night_logs, access=access).files
+            if room is not None:
+                room.take(file.name for file in files)
+            for file in files:
                 if file.name not in given:
                     given.add(file.name)
                     yield file

@@ -48,7 +48,7 @@ from esorex_bridge.archive.verify_stream import (
     verified_file,
 )
 from esorex_bridge.disk.stamp import settled_stamp, stamp_of, steady_stamp
-from esorex_bridge.errors import BridgeError, DataError
+from esorex_bridge.errors import ArchiveError, DataError
 from esorex_bridge.files import Digest, stem
 
 __all__ = ["PARALLEL", "FetchReport", "FileReport", "FolderError", "Progress", "Received", "existing", "fetch"]
@@ -134,7 +134,7 @@ def _fetch_all(files: Iterable[str | WantedFile], folder: _Folder, parallel: int
                     folder.progress(Listed(len(names)))
             for job in as_completed(jobs):
                 job.result()
-        except BridgeError:
+        except ArchiveError:
             if failed := _failure_of(jobs):
                 _abandon(jobs, connection)
                 raise failed from None

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from esorex_bridge.archive.download import existing
 from esorex_bridge.archive.query import Constraints
 from esorex_bridge.errors import ArchiveError, UserError
 from esorex_bridge.files import is_dp_id, is_processed
 
 if TYPE_CHECKING:
-    from esorex_bridge.archive.client import ArchiveClient
+    from esorex_bridge.archive.client import ArchiveClient, Row
     from esorex_bridge.archive.connection import Connection
 
 MOST_RANGES = 200
 """Processed files whose size is asked for, by one request each; the archive's tables do not list them."""
 
 _PARALLEL = 4
+_log = logging.getLogger(__name__)
 _TOTAL = re.compile(r"bytes [0-9]{1,18}-[0-9]{1,18}/([0-9]{1,18})")
 
 
@@ -66,19 +69,68 @@ def size_by_range(connection: Connection, name: str) -> int | None:
         return int(length) if known else None
 
 
-def refuse_without_room(folder: Path, sizes_bytes: Iterable[int]) -> None:
+class Room:
+    """What a folder has room for, and what is to come into it: the list of files grows while they are fetched.
+
+    Parameters
+    ----------
+    client : ArchiveClient
+        Tells sizes that are not known yet.
+    folder : Path
+        The data folder; what lies there already needs no room.
+    rows : mapping
+        What the archive says of frames, by dp_id: `access_estsize` counts.
+    """
+
+    def __init__(self, client: ArchiveClient, folder: Path, rows: Mapping[str, Row]) -> None:
+        self._client, self._folder, self._rows = client, folder, rows
+        self._counted = set(existing(folder)) if folder.is_dir() else set()
+        self._free_bytes = free_bytes(folder)
+        self._needed_bytes = 0
+
+    def take(self, names: Iterable[str]) -> None:
+        """Count files in, each once.
+
+        Raises
+        ------
+        UserError
+            If all that was counted so far is larger than what was free at the beginning.
+        """
+        new = tuple(dict.fromkeys(name for name in names if name not in self._counted))
+        self._counted.update(new)
+        listed = {name: int(row["access_estsize"]) * 1024 for name in new if (row := self._row(name)) is not None}
+        try:
+            asked = estimated_sizes(self._client, [name for name in new if name not in listed])
+        except ArchiveError as error:
+            _log.info("sizes of %d files are unknown: %s", len(new) - len(listed), error)
+            asked = {}
+        self._needed_bytes += sum(listed.values()) + sum(asked.values())
+        refuse_without_room(self._folder, self._needed_bytes, self._free_bytes)
+
+    def _row(self, name: str) -> Row | None:
+        row = self._rows.get(name)
+        return row if row is not None and row.get("access_estsize") else None
+
+
+def free_bytes(folder: Path) -> int:
+    """Return what is free on the disk of a folder, which need not exist yet."""
+    return shutil.disk_usage(_place(folder)).free
+
+
+def refuse_without_room(folder: Path, needed_bytes: int, free_bytes: int) -> None:
     """Refuse to fetch what does not fit on the disk.
 
     Raises
     ------
     UserError
-        If the estimate is larger than what is free.
+        If more is needed than is free.
     """
-    needed = sum(sizes_bytes)
-    place = next((path for path in (folder, *folder.parents) if path.is_dir()), Path("/"))
-    free = shutil.disk_usage(place).free
-    if needed > free:
+    if needed_bytes > free_bytes:
         raise UserError(
-            f"about {needed / 1e9:.1f} GB are to be fetched, and {place} has {free / 1e9:.1f} GB free; "
-            "make room, choose another folder, or ask for less"
+            f"about {needed_bytes / 1e9:.1f} GB are to be fetched, and {_place(folder)} has {free_bytes / 1e9:.1f} GB "
+            "free; make room, choose another folder, or ask for less"
         )
+
+
+def _place(folder: Path) -> Path:
+    return next((path for path in (folder, *folder.parents) if path.is_dir()), Path("/"))

@@ -253,6 +253,8 @@ class Supply:
 
     def _acquire(self, job: Job) -> None:
         """Ask, and fetch what the answers name while asking goes on. Runs in the fetching thread."""
+        from esorex_bridge.archive.breakpoints import refresh_breakpoints
+
         if self._client is None:
             self._client = self._client_of()
         client = self._client
@@ -260,26 +262,31 @@ class Supply:
         if not rows:
             raise UserError("the archive has no frame that meets this; 'esorex-bridge query' shows what there is")
         folder = self._session(job).data_folder
+        refresh_breakpoints(client.connection, self._settings.root.absolute())
         client.fetch(self._files_of(job, client, rows, folder), folder, progress=self._told)
 
     def _files_of(self, job: Job, client: ArchiveClient, rows: dict[str, Row], folder: Path) -> Iterator[WantedFile]:
         """Yield the files of a job, one dataset after the other, so that the first can begin soon."""
         from esorex_bridge.archive.acquisition import access_of, ask_in_batches
         from esorex_bridge.archive.download_list import wanted
+        from esorex_bridge.archive.sizes import Room
 
-        access = access_of(rows)
+        access, room = access_of(rows), Room(client, folder, rows)
+        room.take(rows)
         given: set[str] = set()
-        for reply in (each for batch in ask_in_batches(client, tuple(rows), job.mode, rows, folder) for each in batch):
-            if reply.tree is None:
-                said = f" ({'; '.join(reply.messages)})" if reply.messages else ""
-                self._heard.put(Unplanned(job.name, reply.asked, reply.outcome.value.replace("_", " ") + said))
-                continue
-            needed = wanted((), (reply,), access=access)
-            self._heard.put(_Awaited(job, reply.tree, set(needed.names)))
-            new = [file for file in needed.files if file.name not in given]
-            given.update(file.name for file in new)
-            self.fetching.files += len(new)
-            yield from new
+        for batch in ask_in_batches(client, tuple(rows), job.mode, rows, folder):
+            room.take(file.name for reply in batch if reply.tree is not None for file in reply.listed)
+            for reply in batch:
+                if reply.tree is None:
+                    said = f" ({'; '.join(reply.messages)})" if reply.messages else ""
+                    self._heard.put(Unplanned(job.name, reply.asked, reply.outcome.value.replace("_", " ") + said))
+                    continue
+                needed = wanted((), (reply,), access=access)
+                self._heard.put(_Awaited(job, reply.tree, set(needed.names)))
+                new = [file for file in needed.files if file.name not in given]
+                given.update(file.name for file in new)
+                self.fetching.files += len(new)
+                yield from new
 
     def _told(self, event: Event) -> None:
         from esorex_bridge.archive.report import FileReport

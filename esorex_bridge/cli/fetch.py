@@ -95,11 +95,11 @@ class _Result(Struct, frozen=True):
 
 def _fetch_listed(args: argparse.Namespace, client: ArchiveClient, folder: Path, request: _Request) -> _Result | None:
     """Show what is wanted, and fetch it; None where the user does not want to."""
-    from esorex_bridge.archive.sizes import refuse_without_room
+    from esorex_bridge.archive.sizes import free_bytes, refuse_without_room
 
     if not args.json:
         _show(request.wanted, folder)
-    refuse_without_room(folder, (file.size_bytes or 0 for file in request.wanted.files if not file.present))
+    refuse_without_room(folder, request.wanted.size_bytes, free_bytes(folder))
     if not args.yes and not _agreed():
         return None
     report = fetch_watched(client, request.wanted.files, folder, args.parallel, args.unpack)
@@ -115,13 +115,11 @@ def _fetch_while_asking(
 ) -> _Result:
     """Fetch the frames while calSelector is asked what calibrates them, and calibrations as it names them."""
     from esorex_bridge.archive.acquisition import FileStream
-    from esorex_bridge.archive.sizes import refuse_without_room
     from esorex_bridge.cli.associations import looked_up
     from esorex_bridge.progress.steps import FetchProgress
     from esorex_bridge.progress.transfer import watching
 
     known = rows or looked_up(client, names)
-    refuse_without_room(folder, (int(row.get("access_estsize") or 0) * 1024 for row in known.values()))
     output.note(f"{len(names)} science frames; calibrations are fetched as calSelector names them")
     stream = FileStream(client, names, archive.mode(args), known, folder, FetchProgress(), args.with_night_logs)
     with watching(len(names)) as progress:

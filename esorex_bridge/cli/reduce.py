@@ -84,6 +84,7 @@ def go(
         A service failed.
     """
     from esorex_bridge.archive.acquisition import acquire
+    from esorex_bridge.archive.breakpoints import refresh_breakpoints
     from esorex_bridge.session import Session
 
     with Session(settings) as session:
@@ -94,6 +95,7 @@ def go(
             )
         if acquired.report is not None:
             session.learn_digests(acquired.report)
+            refresh_breakpoints(session.client.connection, session.workspace.root)
         datasets = session.datasets_of(reply.tree for reply in acquired.replies if reply.tree is not None)
         if dry_run and any(missing_files(dataset) for dataset in datasets):
             return Result(acquired, ())

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -314,3 +316,45 @@ def test_a_login_opens_proprietary_files(
 def test_a_json_command_prints_one_document_also_when_it_fails(bridge: Bridge) -> None:
     code, found = bridge.json("datalink", "NACO.1999-01-01T00:00:00.000")
     assert code == 1 and found["error"]["kind"] == "AccessDeniedError"
+
+
+ROADS = {
+    "fetch": ("fetch", SCIENCE, "--yes"),
+    "fetch --from-query": ("fetch", "--from-query", "--instrument", "naco", "--yes"),
+    "reduce": ("reduce", "--instrument", "naco", "--program", "60.A-9999(A)"),
+    "batch": ("batch", "--instrument", "naco", "--program", "60.A-9999(A)", "--jobs", "1"),
+}
+
+
+@pytest.mark.parametrize("road", ROADS)
+def test_breakpoints_come_with_the_associations_and_the_last_list_stays(
+    road: str, bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ESOREX_BRIDGE_PATIENCE", "0.002")
+    kept = bridge.root / "breakpoints.json"
+    bridge(*ROADS[road])
+    listed = kept.read_text()
+    assert json.loads(listed)[0]["instrument"] == "NAOS+CONICA"
+    os.utime(kept, (0, 0))
+    for fault in (Fault.NO_BREAKPOINTS, Fault.CALHTML):
+        bridge.archive.fault(fault, "calselector")
+        before = bridge.archive.count("calselector")
+        bridge(*ROADS[road])
+        assert bridge.archive.count("calselector") > before and kept.read_text() == listed
+
+
+@pytest.mark.parametrize("road", [*ROADS, "many"])
+def test_what_does_not_fit_on_the_disk_is_refused_when_calibrations_become_known(
+    road: str, bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The science frames fit; with their calibrations they do not."""
+    monkeypatch.setattr("esorex_bridge.cli.fetch.MANY", 0 if road == "many" else 100)
+    _, found = bridge.json("query", "--instrument", "naco")
+    science = 1024 * sum(row["access_estsize"] for row in found["rows"])
+    usage = type(shutil.disk_usage("/"))(10**12, 0, science + 50_000)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
+    code, out, said = bridge(*ROADS["fetch --from-query" if road == "many" else road])
+    assert code == 1 and "to be fetched, and" in out + said and "GB free" in out + said
+    names = {request.path.rpartition("/")[2] for request in bridge.archive.requests if request.kind == "file"}
+    asked = {name for name in names if not name.startswith("M.")}
+    assert asked <= {row["dp_id"] for row in found["rows"]}
