@@ -45,7 +45,12 @@ def find_position(connection: Connection, name: str) -> Position | None:
     """
     url = f"{connection.services.sesame}/-oI/A?{quote(' '.join(name.split()))}"
     answer = connection.get(url, attempts=2)
-    match = _POSITION.search(answer.body.decode("utf-8", "replace")) if answer.status == 200 else None
+    return read_position(answer.body) if answer.status == 200 else None
+
+
+def read_position(document: bytes) -> Position | None:
+    """Return the position that Sesame states; None where it states none."""
+    match = _POSITION.search(document.decode("utf-8", "replace"))
     if match is None:
         return None
     position = Position(float(match[1]), float(match[2]))

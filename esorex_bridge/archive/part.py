@@ -51,7 +51,7 @@ class Part(Struct, frozen=True):
     def partial(self) -> Partial | None:
         """Return what can be continued; None where there is nothing, or nobody knows of which version of the file."""
         size = self.size_bytes
-        stated = _stated(self._notes)
+        stated = stated_begin(self._notes)
         if stated is None or stated.total_bytes is None or not 0 < size < stated.total_bytes:
             return None
         if not stated.etag and not stated.modified:
@@ -60,7 +60,7 @@ class Part(Struct, frozen=True):
 
     def finished(self) -> Begin | None:
         """Return how the bytes began, where all of them are there and only the name is missing."""
-        stated = _stated(self._notes)
+        stated = stated_begin(self._notes)
         return stated if stated is not None and 0 < self.size_bytes == stated.total_bytes else None
 
     def begin(self, begin: Begin) -> None:
@@ -188,11 +188,12 @@ def _is_still(path: Path, stream: BinaryIO) -> bool:
         return False
 
 
-def _stated(notes: Path) -> Begin | None:
+def stated_begin(notes: Path) -> Begin | None:
+    """Return what was noted about a part; None where nothing was that can be read."""
     try:
         found = json.loads(notes.read_text())
         if found["version"] != VERSION:
             return None
         return Begin(0, int(found["total_bytes"]), str(found["etag"]), str(found["modified"]), str(found["name"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None

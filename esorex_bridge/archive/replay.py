@@ -71,7 +71,7 @@ def read_trace(folder: Path) -> tuple[Exchange, ...]:
         return tuple(msgspec.json.decode(line, type=Exchange) for line in lines[1:])
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, LookupError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise DataError(f"{path} is not a trace of this program: {error}") from error
 
 

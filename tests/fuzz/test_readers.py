@@ -6,20 +6,29 @@ and words that mean something put where they do not belong.
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import yaml
 
-from esorex_bridge.archive.exchange import retry_after_s
+from esorex_bridge.archive.auth import Credentials, Login
+from esorex_bridge.archive.exchange import Answer, retry_after_s
 from esorex_bridge.archive.manifest import Manifest
+from esorex_bridge.archive.names import read_position
 from esorex_bridge.archive.nightlog import read_night_log
+from esorex_bridge.archive.package import read_package
+from esorex_bridge.archive.part import stated_begin
+from esorex_bridge.archive.replay import read_trace
 from esorex_bridge.archive.table_rows import read_rows
 from esorex_bridge.archive.transfer import local_name
+from esorex_bridge.archive.trees import kept_replies
+from esorex_bridge.archive.verify_stream import Arriving
 from esorex_bridge.archive.votable import read_links
 from esorex_bridge.batch.jobs import read_jobs
 from esorex_bridge.datasets.choices import read_choices
@@ -90,6 +99,13 @@ def _cache(path: Path) -> object:
     return HeaderCache(path, ("INSTRUME",)).get("a", "b")
 
 
+def arrive(path: Path) -> object:
+    """Take a file as a download takes it."""
+    arriving = Arriving("a")
+    arriving.feed(path.read_bytes())
+    return arriving.close(path, fits=True)
+
+
 FITS = fits_of({"INSTRUME": "NACO", "HIERARCH ESO DPR TYPE": "DARK", "EXPTIME": 1.5})
 TREE = b"""<?xml version="1.0" encoding="UTF-8"?><association category="SCI" certified="false" complete="true"
  mode="Raw2Raw" type="main"><mainFiles><file category="OBJECT" name="NACO.2016-03-02T02:00:00.000"/></mainFiles>
@@ -114,6 +130,16 @@ LIBRARIES = json.dumps(
 ).encode()
 MANIFEST = b'{"esorex_bridge_manifest": 2}\n{"file": "a.fits", "stamp": "1:2:3:4", "digest": "sha256:0"}\n'
 LOG = b"12:00:00 [ ERROR ] naco_img_dark: [tid=000] 'Bad file format: message' (6) at function:file.c:302\n[WARNING] x: y\n"
+EXCHANGE = {
+    "method": "GET", "url": "http://h/tap_obs/sync", "params": [["a", "b"]], "request_headers": {"Range": "bytes=0-0"},
+    "status": 206, "headers": {"Content-Range": "bytes 0-0/5"}, "length": 1, "sha256": "0" * 64, "kept": "whole",
+}  # fmt: skip
+TRACE = f'{{"esorex_bridge_trace": 1, "bridge": "0"}}\n{json.dumps(EXCHANGE)}\n'.encode()
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+NOTES = b"""{"esorex_bridge_trees": 1}
+{"file": "a_raw2raw.xml", "dp_id": "a", "mode": "Raw2Raw", "time": "2026-03-02T11:00:00+00:00"}
+"""
+TOKEN = json.dumps({"id_token": "e30.eyJleHAiOiAxNzkwMDAwMDAwfQ.x", "expires_in": 28800, "scope": ""}).encode()
 CACHE = b'{"file": "header cache of esorex-bridge", "version": 3}\n["keys", 0, "INSTRUME"]\n[0, "a", "b", ["NACO"]]\n'
 CHOICES = b"version: 1\ndatasets:\n  D: {drop: [NACO.2016-03-02T02:00:00.000], use: {DARK: a.fits}}\n"
 
@@ -132,6 +158,22 @@ TARGETS = {
         text(lambda given: local_name("NACO.2016-03-02T02:00:00.000", given, b"SIMPLE  =")),
         b"NACO.2016-03-02T02:00:00.000.fits.Z",
     ),
+    "a trace": Target(file("exchanges.jsonl", lambda path: read_trace(path.parent)), TRACE),
+    "notes of trees": Target(
+        file(".esorex_bridge_trees.jsonl", lambda path: kept_replies(path.parent, ("a",), "Raw2Raw", NOON)), NOTES
+    ),
+    "notes of a part": Target(
+        file("a.part.json", lambda path: stated_begin(path)),
+        b'{"version": 1, "total_bytes": 9, "etag": "x", "modified": "", "name": "a.fits"}',
+    ),
+    "bytes that arrive": Target(file("a.fits", arrive), FITS + b"\0" * 2880),
+    "bytes that arrive packed": Target(file("a.fits", arrive), gzip.compress(FITS, mtime=0)),
+    "download script": Target(
+        file("downloadScript_x.sh", lambda path: read_package(path.parent)),
+        b'"https://dataportal.eso.org/dataPortal/file/NACO.2016-03-02T02:00:00.000" -P data_with_raw_calibs\n',
+    ),
+    "position": Target(lambda data, _: read_position(data), b"# NGC 1365\n%J 53.40155 -36.14040 = 03 33 36.37 -36 08 25.4\n"),
+    "token": Target(lambda data, _: Login(Credentials("u", "p"), lambda _: Answer(200, {}, data)).token(), TOKEN),
     "yaml": Target(text(lambda given: read_yaml(given, "x")), JOBS),
     "jobs": Target(text(lambda given: read_jobs(given, "x")), JOBS),
     "parameters": Target(text(lambda given: read_settings(given, "x")), b"naco_img_dark: {nsamples: 50, r: '1 1 1 1'}\n"),
