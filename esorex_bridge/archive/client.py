@@ -201,7 +201,7 @@ class ArchiveClient:
         AccessDeniedError
             Where the archive has no such file, or the user no access: the service does not tell which.
         """
-        answer = self.connection.get(self.services.datalink, (("ID", f"ivo://eso.org/ID?{dp_id}"),))
+        answer = self.connection.get(self.services.datalink, (("ID", f"ivo://eso.org/ID?{dp_id}"),), no_page=True)
         if answer.status in (401, 403):
             raise AccessDeniedError(f"{dp_id}: the archive wants a login; run 'esorex-bridge login'")
         if answer.status != 200:

@@ -34,6 +34,7 @@ from esorex_bridge.archive.exchange import (
     TooLongError,
     bare,
     follow,
+    is_page,
     keeps_secrets,
     retry_after_s,
     speaks_of_time,
@@ -261,7 +262,7 @@ class Connection:
                     response.close()
                     self._wait_out_refusal(question, response.status_code, refusals)
                     continue
-                if response.status_code not in _PASSING:
+                if response.status_code not in _PASSING and not (question.no_page and _is_page(response)):
                     return read(response)
                 failure = self._failure_of(response, question)
             except (requests.RequestException, HTTPError) as error:
@@ -488,6 +489,11 @@ def pieces_of(response: requests.Response, size_bytes: int, decoded: bool) -> It
         return
     while piece := response.raw.read1(size_bytes, decode_content=decoded):
         yield piece
+
+
+def _is_page(response: requests.Response) -> bool:
+    """Tell whether a web page came where all is well, as a portal sends one under maintenance."""
+    return response.status_code == 200 and is_page(response.headers.get("Content-Type", ""), b"")
 
 
 def _excerpt(response: requests.Response) -> bytes:

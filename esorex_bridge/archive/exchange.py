@@ -163,6 +163,8 @@ class Question(Struct, frozen=True):
         Whether the service may take minutes before it answers.
     follows : bool
         Whether redirects are followed.
+    no_page : bool
+        Whether a web page with status 200 is no answer but a failure that passes.
     """
 
     method: str
@@ -176,6 +178,7 @@ class Question(Struct, frozen=True):
     attempts: int | None = None
     thinks_long: bool = False
     follows: bool = True
+    no_page: bool = False
 
 
 def follow(question: Question, status: int, target: str) -> Question:

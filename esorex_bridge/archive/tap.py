@@ -7,6 +7,7 @@ that was cut off is an error, not a short table.
 
 from __future__ import annotations
 
+import io
 import logging
 import re
 import time
@@ -93,7 +94,7 @@ class _Session:
     def _open(self, method: str, url: str, params: Form = (), form: Form = (), **manner: Any) -> requests.Response:
         # A sync query that takes too long will do so again; it becomes a job instead.
         sync = url.endswith("/sync")
-        manner = {"slow_is_final": True, "thinks_long": sync, **manner}
+        manner = {"slow_is_final": True, "thinks_long": sync, "no_page": True, **manner}
         answer = self._connection.open(method, self._connection.services.upgraded(url), params, form, **manner)
         self._answers.append(answer)
         if sync and answer.status_code == _TRY_AS_JOB:
@@ -157,8 +158,13 @@ def ask(
             results = _sync(service, adql, limit)
         if results is None:
             results = _async(service, adql, limit, watch or _silent, connection)
-        status, said = results.status
-        table = results.to_table()
+        return _table(results, limit)
+
+
+def _table(results: Any, limit: int | None) -> Table:
+    """Return what pyvo read as a table; one that was cut off against our will is refused."""
+    status, said = results.status
+    table = results.to_table()
     if status == "OVERFLOW" and limit is None:
         raise _truncated(len(table), said)
     return table
@@ -171,27 +177,23 @@ def ask_rows(
     found = None if job else _sync_rows(connection, adql, limit)
     if found is None:
         return rows(ask(connection, adql, limit, True, watch))
-    if found is _OTHER_FORM:
-        return rows(ask(connection, adql, limit, False, watch))
     if found.status == "OVERFLOW" and limit is None:
         raise _truncated(len(found.rows), found.message)
     return found.rows
 
 
-_OTHER_FORM = Rows("", "")
-
-
 def _sync_rows(connection: Connection, adql: str, limit: int | None) -> Rows | None:
-    """Return what a sync query gives; None where it takes too long for one, `_OTHER_FORM` where pyvo has to read it.
+    """Return what a sync query gives; None where it takes too long for one.
 
     Raises
     ------
     QueryError
         If the service does not understand the query.
     """
+    url = f"{connection.services.tap}/sync"
     form = [("REQUEST", "doQuery"), ("LANG", "ADQL"), ("MAXREC", str(limit or MAX_ROWS)), ("QUERY", adql)]
     try:
-        answer = connection.post(f"{connection.services.tap}/sync", form, slow_is_final=True, thinks_long=True)
+        answer = connection.post(url, form, slow_is_final=True, thinks_long=True, no_page=True)
     except ServiceError as error:
         if not error.slow:
             raise
@@ -199,18 +201,35 @@ def _sync_rows(connection: Connection, adql: str, limit: int | None) -> Rows | N
         return None
     if answer.status == _TRY_AS_JOB:
         return None
+    kind = answer.headers.get("Content-Type", "")
     found = read_rows(answer.body)
-    if found is None:
-        kind = answer.headers.get("Content-Type", "")
-        if answer.status != 200 or is_page(kind, answer.body):
-            reason = f"it answers HTTP {answer.status} with {what_came(kind, answer.body)} instead of a table"
-            raise ServiceError(connection.services.tap, answer.status, reason)
-        return _OTHER_FORM
-    if found.status in ("OK", "OVERFLOW"):
-        return found if answer.status == 200 else _OTHER_FORM
-    if speaks_of_time(found.message):
-        return None
-    raise QueryError(visible(found.message, 2000), adql)
+    if found is None and answer.status == 200 and not is_page(kind, answer.body):
+        return _rows_of_other_form(connection, adql, limit, answer.body)
+    if found is not None and found.status not in ("OK", "OVERFLOW"):
+        if speaks_of_time(found.message):
+            return None
+        raise QueryError(visible(found.message, 2000), adql)
+    if found is None or answer.status != 200:
+        reason = f"it answers HTTP {answer.status} with {what_came(kind, answer.body)} instead of a table"
+        raise ServiceError(connection.services.tap, answer.status, reason)
+    return found
+
+
+def _rows_of_other_form(connection: Connection, adql: str, limit: int | None, document: bytes) -> Rows | None:
+    """Return the rows of a table that only astropy reads (binary, FITS); None where the query took too long."""
+    from astropy.io.votable import parse
+    from pyvo.dal import TAPResults
+    from pyvo.dal.exceptions import DALQueryError
+
+    with _translated(connection.services.tap, adql), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            table = _table(TAPResults(parse(io.BytesIO(document), verify="ignore")), limit)
+        except DALQueryError as error:
+            if speaks_of_time(str(error)):
+                return None
+            raise
+        return Rows("OK", "", tuple(table.colnames), rows(table))
 
 
 def _truncated(rows_there: int, said: str) -> TruncatedError:
@@ -328,6 +347,9 @@ def _translated(url: str, adql: str) -> Iterator[None]:
         if isinstance(error, DALQueryError) and not speaks_of_time(said):
             raise QueryError(said, adql) from error
         raise ServiceError(url, None, f"the query failed: {said}") from error
+    except (ValueError, TypeError, LookupError) as error:
+        # What pyvo and astropy raise on documents that are neither tables nor jobs.
+        raise ServiceError(url, None, f"it answers with what cannot be read: {visible(str(error), 200)}") from error
 
 
 def _ours(error: BaseException | None) -> BridgeError | None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 from msgspec.structs import replace
 
@@ -10,7 +14,9 @@ from esorex_bridge.archive.exchange import RetryPolicy, ServiceError, TooLongErr
 from esorex_bridge.archive.query import COLUMNS, Constraints
 from esorex_bridge.archive.services import Services
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
+from esorex_bridge.demo.archive.exchange import Reply, Request, text_reply
 from esorex_bridge.demo.archive.faults import Fault
+from esorex_bridge.demo.nights.naco import naco_night
 
 NACO = Constraints(instrument="naco")
 
@@ -81,3 +87,77 @@ def test_a_service_that_trickles_is_given_up(small_archive: EmbeddedArchive) -> 
         pytest.raises(ServiceError, match="does not answer in time"),
     ):
         client.associations(["NACO.2016-03-02T00:30:00.076"], "Raw2Raw")
+
+
+PAGE = text_reply(200, "<html><head><title>Back soon</title></head></html>", "text/html;charset=utf-8")
+NOTHING = text_reply(200, "", "text/xml")
+
+
+class Interrupted(EmbeddedArchive):
+    """An archive that answers some requests for tables with something else."""
+
+    other = PAGE
+    turns = range(0)
+    asked = 0
+
+    def answer(self, request: Request) -> Reply:
+        """Answer, also where it is not the turn of something else."""
+        if not request.path.startswith("/tap_obs") or request.method == "DELETE":
+            return super().answer(request)
+        turn, self.asked = self.asked, self.asked + 1
+        return self.other if turn in self.turns else super().answer(request)
+
+
+@pytest.fixture
+def interrupted(frames_folder: Path) -> Iterator[Interrupted]:
+    """Serve a night, with interruptions."""
+    with Interrupted([naco_night(npix=64)], frames_folder) as archive:
+        yield archive
+
+
+@pytest.mark.parametrize("job", [False, True])
+@pytest.mark.parametrize("turn", range(8))
+def test_a_page_in_the_place_of_a_table_or_a_job_is_waited_out(
+    interrupted: Interrupted, patience: RetryPolicy, job: bool, turn: int
+) -> None:
+    interrupted.turns = range(turn, turn + 1)
+    with ArchiveClient(Services.at(interrupted.url), patience=patience) as client:
+        assert len(client.query(NACO, job=job)) == 5
+
+
+@pytest.mark.parametrize("job", [False, True])
+@pytest.mark.parametrize("turn", [0, 3])
+def test_a_page_that_stays_is_named_at_once_and_not_taken_for_a_job_that_goes_on(
+    interrupted: Interrupted, patience: RetryPolicy, job: bool, turn: int
+) -> None:
+    interrupted.turns = range(turn if job else 0, 1000)
+    with (
+        ArchiveClient(Services.at(interrupted.url), patience=patience) as client,
+        pytest.raises(ServiceError, match=r"a web page \('Back soon'\), after . tries"),
+    ):
+        client.query(NACO, job=job)
+
+
+def test_what_is_no_job_is_an_error_of_the_service(interrupted: Interrupted, patience: RetryPolicy) -> None:
+    interrupted.other = NOTHING
+    interrupted.turns = range(1000)
+    with ArchiveClient(Services.at(interrupted.url), patience=patience) as client:
+        for job in (False, True):
+            with pytest.raises(ServiceError, match="tap_obs"):
+                client.query(NACO, job=job)
+
+
+@pytest.mark.parametrize("form", ["binary", "binary2"])
+def test_a_table_in_another_form_is_read_from_one_answer(
+    interrupted: Interrupted, patience: RetryPolicy, form: str
+) -> None:
+    with ArchiveClient(Services.at(interrupted.url), patience=patience) as client:
+        expected = client.query(NACO)
+        table = client.query_table(NACO)
+        document = io.BytesIO()
+        table.write(document, format="votable", tabledata_format=form)
+        interrupted.other = Reply(200, document.getvalue(), (("Content-Type", "application/x-votable+xml"),))
+        interrupted.turns = range(1000)
+        before = interrupted.asked
+        assert client.query(NACO) == expected
+        assert interrupted.asked == before + 1
