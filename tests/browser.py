@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,3 +47,35 @@ def open_page(**options: Any) -> Iterator[tuple[Any, list[str], list[str]]]:
             yield page, complaints, requests
         finally:
             browser.close()
+
+
+CHECKS = (Path(__file__).parent / "page_checks.js").read_text(encoding="utf-8")
+
+
+def check_whole_page(file: Path, scheme: str = "light") -> None:
+    """Assert that a page complains of nothing, asks nobody, and has contrast and names where somebody needs them."""
+    with open_page(color_scheme=scheme) as (page, complaints, requests):
+        page.goto(file.as_uri())
+        page.wait_for_load_state("networkidle")
+        assert complaints == []
+        assert [url for url in requests if not url.startswith("data:")] == [file.as_uri()]
+        page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+        assert page.evaluate(f"{CHECKS}; poorContrast()") == []
+        assert page.evaluate(f"{CHECKS}; withoutName()") == []
+
+
+def products_by_clicks(file: Path, dataset: str) -> set[str]:
+    """Return the names of the products that are seen after two clicks: on a dataset, and on a step of its cascade."""
+    found: set[str] = set()
+    with open_page() as (page, complaints, _):
+        page.goto(file.as_uri())
+        for number in range(page.locator("svg.cascade a").count()):
+            page.goto(f"{file.as_uri()}?{number}")
+            page.get_by_role("link", name=dataset, exact=True).click()
+            box = page.locator("svg.cascade a").nth(number)
+            step = page.locator(f"[id='{(box.get_attribute('href') or '').removeprefix('#')}']")
+            box.click()
+            step.locator("figure").first.wait_for()
+            found |= {each.inner_text() for each in step.locator("figcaption code").all() if each.is_visible()}
+        assert complaints == []
+    return found

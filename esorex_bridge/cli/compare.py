@@ -75,7 +75,7 @@ def _render(comparison: Comparison, pixels: list[tuple[HduDifference, ...]]) -> 
         lines.append("made by the same steps: same content, parameters and versions")
     for pair, differences in zip(comparison.products, pixels, strict=True):
         lines.append(f"{pair.category}: {_state(pair)}")
-        lines += [f"  {_hdu(each)}" for each in differences if each.problem or each.differing]
+        lines += [f"  {each.words}" for each in differences if each.words]
     return lines
 
 
@@ -84,15 +84,3 @@ def _state(pair: ProductPair) -> str:
         return f"only in {'b' if pair.a is None else 'a'}"
     words = {True: "same data", False: "other data", None: "no DATASUM to compare"}
     return f"{words[pair.same_data]}  {pair.a.file} | {pair.b.file}"
-
-
-def _hdu(each: HduDifference) -> str:
-    if each.problem:
-        return f"HDU {each.hdu}: {each.problem}"
-    share = f"{each.differing} of {each.values} values differ"
-    if each.mean is None:
-        return f"HDU {each.hdu}: {share}"
-    relative = f", {each.relative:.2g} of the spread of A" if each.relative is not None else ""
-    return (
-        f"HDU {each.hdu}: {share}; B - A mean {each.mean:.4g}, std {each.std:.4g}, largest {each.largest:.4g}{relative}"
-    )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esorex_bridge.cli import options
+from esorex_bridge.errors import UserError
 
 if TYPE_CHECKING:
     from esorex_bridge.provenance.lineage import Lineage
@@ -26,6 +27,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "recipe or a step's key",
     )
     parser.add_argument("--from-header", action="store_true", help="go by nothing but the header of the product")
+    parser.add_argument(
+        "--html", type=Path, metavar="FILE", help="also write it as a page that loads nothing from anywhere"
+    )
     parser.add_argument("--prov", type=Path, metavar="FILE", help="also write W3C PROV-JSON")
     options.common(parser)
 
@@ -39,12 +43,16 @@ def run(args: argparse.Namespace) -> int:
     from esorex_bridge.provenance.text import render, render_header
 
     if args.from_header:
+        if args.html:
+            raise UserError("a header alone makes no page; leave out --html or --from-header")
         document = document_of_header(Path(args.what))
         lines = render_header(document)
     else:
         lineage = lineage_of(args)
         document = document_of(lineage)
         lines = render(lineage)
+        if args.html:
+            _write_page(args.html.absolute(), lineage, Path(args.what).name)
     if args.prov:
         import json
 
@@ -55,6 +63,14 @@ def run(args: argparse.Namespace) -> int:
     else:
         print("\n".join(lines))
     return 0
+
+
+def _write_page(file: Path, lineage: Lineage, title: str) -> None:
+    from esorex_bridge.disk.atomic import write_whole
+    from esorex_bridge.pages.lineage import view_lineage
+    from esorex_bridge.pages.render import render_report
+
+    write_whole(file, render_report(view_lineage(lineage, title)))
 
 
 def lineage_of(args: argparse.Namespace) -> Lineage:

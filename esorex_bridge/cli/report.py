@@ -23,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the page, and print its address."""
-    from esorex_bridge.pages.collect import Limits
+    from esorex_bridge.pages.files import Limits
     from esorex_bridge.pages.report_file import write_report
     from esorex_bridge.session import Session
 

@@ -179,14 +179,7 @@ def _show(variants: Sequence[Variant], comparisons: Sequence[tuple[Comparison, .
 def _words(each: Comparison) -> str:
     if each.same_data:
         return "same data"
-    told = []
-    for hdu in each.difference:
-        if hdu.problem:
-            told.append(f"HDU {hdu.hdu}: {hdu.problem}")
-        elif hdu.mean is not None and hdu.std is not None and hdu.differing:
-            share = f"{hdu.differing / max(hdu.values, 1):.0%}"
-            told.append(f"{share} of the values differ by {hdu.mean:.3g} ± {hdu.std:.3g} (HDU {hdu.hdu})")
-    return "; ".join(told) or "other data"
+    return "; ".join(hdu.words for hdu in each.difference if hdu.words) or "other data"
 
 
 def _show_qc(variants: Sequence[Variant]) -> None:

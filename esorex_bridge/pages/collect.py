@@ -10,13 +10,14 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from esorex_bridge.errors import BridgeError, DataError
+from esorex_bridge.errors import BridgeError
 from esorex_bridge.esorex.diagnosis import explain_exit, first_error
-from esorex_bridge.fits.header import Header, read_header
+from esorex_bridge.fits.header import Header
+from esorex_bridge.pages.deliveries import compare_deliveries
 from esorex_bridge.pages.draw import draw_cascade
+from esorex_bridge.pages.files import FileViews, Limits, header_of, qc_values, tail
 from esorex_bridge.pages.model import (
     Bar,
     DatasetView,
@@ -28,12 +29,11 @@ from esorex_bridge.pages.model import (
     State,
     StepView,
 )
-from esorex_bridge.pages.preview import preview
 from esorex_bridge.plan.plan import FileInput, Plan, ProductInput, Step, StepInput, StepName
 from esorex_bridge.provenance.lineage import kind_of
 from esorex_bridge.provenance.trace import parameter_origins
 from esorex_bridge.reuse.decide import Decision, NotNeeded, Reuse
-from esorex_bridge.reuse.record import Product, Record
+from esorex_bridge.reuse.record import Record
 from esorex_bridge.reuse.resolve import Unresolvable
 
 if TYPE_CHECKING:
@@ -41,30 +41,17 @@ if TYPE_CHECKING:
     from esorex_bridge.session import Session
     from esorex_bridge.store.summaries import RunSummary
 
-_LOG_LINES = 25
-_MOST_QC = 24
 _MOST_SERIES = 60
 _LEAST_POINTS = 2
-_MOST_PREVIEWS = 250
-_SMALL = 72
-"""Pixels of the previews of inputs."""
-
-
-class Limits(Struct, frozen=True):
-    """How much a page holds: previews at most, whether inputs get some, lines of each log."""
-
-    previews: int = _MOST_PREVIEWS
-    inputs: bool = True
-    log_lines: int = _LOG_LINES
 
 
 class _Collector:
-    """Collects the values of one report; remembers previews, so that a file is drawn once."""
+    """Collects the values of one report."""
 
     def __init__(self, session: Session, limits: Limits) -> None:
         self._session = session
         self._limits = limits
-        self._previews: dict[tuple[str, int], str] = {}
+        self._files = FileViews(limits)
         self._numbers = count()
         self._latest = _latest_run(session.store.runs())
 
@@ -126,6 +113,7 @@ class _Collector:
             end_products=tuple(self._end_products(dataset.name)),
             messages=plan.messages,
             drawing=draw_cascade(steps) if steps else "",
+            compared=compare_deliveries(dataset.name, self._session.store) if self._limits.comparisons else None,
         )
 
     def _end_products(self, dataset: str) -> Iterator[ProductView]:
@@ -133,7 +121,7 @@ class _Collector:
         for key in store.delivered_keys(dataset):
             made = store.products(key)
             for position, path in store.delivered_paths(key)[dataset]:
-                yield self._product(replace(made[position], file=path))
+                yield self._files.view_product(replace(made[position], file=path))
 
     # ----- steps
 
@@ -156,10 +144,10 @@ class _Collector:
             parameters=tuple(
                 (each.name, str(each.value), origins.get(each.name, each.origin)) for each in step.settings
             ),
-            inputs=tuple(self._input(entry, names) for entry in step.inputs),
-            products=tuple(self._product(product) for product in record.products) if record else (),
+            inputs=tuple(self._input(entry, step, names) for entry in step.inputs),
+            products=tuple(self._files.view_product(product) for product in record.products) if record else (),
             needs=tuple(names[need] for need in step.needs if need in names),
-            log=_tail(folder / "esorex.log", self._limits.log_lines) if folder else "",
+            log=self._files.read_log(folder) if folder else "",
             warnings=record.warnings if record else step.warnings,
             folder=str(folder) if folder else "",
         )
@@ -194,33 +182,16 @@ class _Collector:
         latest = max(folders, key=lambda folder: (folder / "exitcode.txt").stat().st_mtime_ns, default=None)
         return (latest, _failure(latest)) if latest is not None else (None, "")
 
-    def _input(self, entry: StepInput, names: Mapping[StepName, str]) -> InputView:
+    def _input(self, entry: StepInput, step: Step, names: Mapping[StepName, str]) -> InputView:
+        source = entry.name if isinstance(entry, FileInput) else entry.step
+        known = (*step.raw_associations, *step.associations)
+        told = next((each.words for each in known if (each.category, each.source) == (entry.category, source)), "")
         if isinstance(entry, FileInput):
-            drawn = self._preview(entry.path, _SMALL) if self._limits.inputs else ""
-            return InputView(entry.category, entry.name, kind_of(entry.name), preview=drawn)
+            drawn = self._files.draw_input(entry.path)
+            return InputView(entry.category, entry.name, kind_of(entry.name), "", drawn, told)
         assert isinstance(entry, ProductInput)
-        return InputView(entry.category, f"{entry.product} of {entry.step}", "product", names.get(entry.step, ""))
-
-    # ----- files
-
-    def _product(self, product: Product) -> ProductView:
-        header = _header(product.path)
-        return ProductView(
-            name=product.path.name,
-            category=product.category,
-            path=product.file,
-            size_bytes=product.size_bytes,
-            preview=self._preview(product.path),
-            qc=tuple((key, str(value)) for key, value in _qc(header))[:_MOST_QC],
-        )
-
-    def _preview(self, path: Path, widest: int = 180) -> str:
-        key = str(path), widest
-        if key not in self._previews:
-            if len(self._previews) >= self._limits.previews or not path.is_file():
-                return ""
-            self._previews[key] = preview(path, widest)
-        return self._previews[key]
+        name = f"{entry.product} of {entry.step}"
+        return InputView(entry.category, name, "product", names.get(entry.step, ""), association=told)
 
     # ----- time
 
@@ -263,24 +234,7 @@ def _setup(plan: Plan) -> str:
 
 def _science_header(dataset: Dataset) -> Header:
     path = next((file.path for file in dataset.action.files if file.path is not None), None)
-    return _header(path) if path is not None else Header.of({})
-
-
-def _header(path: Path) -> Header:
-    with suppress(DataError, OSError):
-        return read_header(path)
-    return Header.of({})
-
-
-def _qc(header: Header) -> Iterator[tuple[str, object]]:
-    return ((key, header[key]) for key in header if key.startswith("QC."))
-
-
-def _tail(log: Path, lines: int) -> str:
-    try:
-        return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
-    except OSError:
-        return ""
+    return header_of(path) if path is not None else Header.of({})
 
 
 def _failure(folder: Path) -> str:
@@ -291,7 +245,7 @@ def _failure(folder: Path) -> str:
         return ""
     if code == 0:
         return ""
-    texts = [_tail(folder / name, 400) for name in ("stdout.txt", "stderr.txt", "esorex.log")]
+    texts = [tail(folder / name, 400) for name in ("stdout.txt", "stderr.txt", "esorex.log")]
     return first_error(*texts) or explain_exit(code)
 
 
@@ -301,12 +255,12 @@ def _series(session: Session) -> Iterator[Series]:
     points: dict[tuple[str, str, str], dict[tuple[float, str], float]] = {}
     for key, row in store.step_rows(store.all_keys()).items():
         for product in store.products(key):
-            header = _header(product.path)
+            header = header_of(product.path)
             time = header.get("MJD-OBS")
             if not isinstance(time, int | float):
                 continue
             setup = " ".join(str(header[name]) for name in ("INS.MODE", "INS.FILT1.NAME", "DET.DIT") if name in header)
-            for keyword, value in _qc(header):
+            for keyword, value in qc_values(header):
                 if isinstance(value, int | float) and not isinstance(value, bool):
                     where = (row.statement.recipe, f"{product.category} {setup}".strip(), keyword)
                     points.setdefault(where, {})[float(time), product.path.name] = float(value)

@@ -8,7 +8,7 @@ from html import escape
 from esorex_bridge.pages.layout import place_nodes
 from esorex_bridge.pages.model import STATE_WORDS, Bar, Series, StepView
 
-_BOX, _GAP = (188, 46), (44, 16)
+_BOX, _GAP = (208, 46), (44, 16)
 _CHARACTERS = 26
 _CHART = (520, 120)
 _MARGIN = 8

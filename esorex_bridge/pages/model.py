@@ -31,13 +31,14 @@ class ProductView(Struct, frozen=True):
 
 
 class InputView(Struct, frozen=True):
-    """What a step took under one tag: a file, or the products of another step (its anchor)."""
+    """What a step took under one tag: a file, or the products of another step (its anchor); how well it fits."""
 
     category: str
     name: str
     kind: str
     anchor: str = ""
     preview: str = ""
+    association: str = ""
 
 
 class StepView(Struct, frozen=True):
@@ -88,6 +89,25 @@ class StepView(Struct, frozen=True):
     folder: str
 
 
+class ComparisonView(Struct, frozen=True):
+    """The latest end products of a dataset against those before: when each was made, and what differs.
+
+    Parameters
+    ----------
+    before, after : str
+        When the last step of each was made, ISO 8601 in UTC.
+    changes : tuple of (str, str, str, str)
+        Step, what, before, after.
+    products : tuple of (str, str)
+        Category, and how the data differ, in words.
+    """
+
+    before: str
+    after: str
+    changes: tuple[tuple[str, str, str, str], ...]
+    products: tuple[tuple[str, str], ...]
+
+
 class DatasetView(Struct, frozen=True):
     """A dataset with its cascade.
 
@@ -109,6 +129,8 @@ class DatasetView(Struct, frozen=True):
         What calSelector or the rules said.
     drawing : str
         The cascade as SVG (trusted).
+    compared : ComparisonView or None
+        None where there was one delivery.
     """
 
     anchor: str
@@ -123,6 +145,7 @@ class DatasetView(Struct, frozen=True):
     end_products: tuple[ProductView, ...]
     messages: tuple[str, ...]
     drawing: str = ""
+    compared: ComparisonView | None = None
 
 
 class Bar(Struct, frozen=True):

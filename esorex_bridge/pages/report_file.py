@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from esorex_bridge.disk.atomic import written_whole
 from esorex_bridge.errors import BridgeError, DataError
-from esorex_bridge.pages.collect import Limits, collect
+from esorex_bridge.pages.collect import collect
+from esorex_bridge.pages.files import Limits
 from esorex_bridge.pages.model import ReportView
 from esorex_bridge.pages.render import render_report
 

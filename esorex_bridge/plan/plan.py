@@ -155,6 +155,14 @@ class AssociatedInput(Struct, frozen=True, gc=False):
     certified: bool = True
     chosen_by: str = ""
 
+    @property
+    def words(self) -> str:
+        """All that is known of it, in words: `calSelector: calib_plan, level 0, 0.1 days`."""
+        said = f"{self.chosen_by}: {self.match}" if self.match else self.chosen_by
+        level = "" if self.level is None else f"level {self.level}"
+        days = "" if self.days is None else f"{self.days:.1f} days"
+        return ", ".join(filter(None, (said, level, days, "" if self.certified else "not certified")))
+
 
 class Step(Struct, frozen=True, gc=False):
     """One run of one recipe.

@@ -37,6 +37,19 @@ class HduDifference(Struct, frozen=True):
     largest: float | None = None
     relative: float | None = None
 
+    @property
+    def words(self) -> str:
+        """The difference in words; empty where there is none."""
+        if self.problem:
+            return f"HDU {self.hdu}: {self.problem}"
+        if not self.differing:
+            return ""
+        share = f"HDU {self.hdu}: {self.differing} of {self.values} values differ"
+        if self.mean is None:
+            return share
+        relative = "" if self.relative is None else f", {self.relative:.2g} of the spread of A"
+        return f"{share}; B - A mean {self.mean:.4g}, std {self.std:.4g}, largest {self.largest:.4g}{relative}"
+
 
 def difference(a: Path, b: Path) -> tuple[HduDifference, ...]:
     """Return the difference of the data of two FITS files, for every HDU that has data on a side."""

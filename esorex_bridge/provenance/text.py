@@ -48,26 +48,13 @@ def _step(lineage: Lineage, activity: Activity, depth: int, seen: set[StepKey]) 
         yield from _input(lineage, entry, depth + 1, seen)
 
 
-def _association(entry: Input) -> Iterator[str]:
-    """Yield the words on how well an input fits, and who says so."""
-    found = entry.association
-    if found is None:
-        return
-    yield f"{found.chosen_by}: {found.match}" if found.match else found.chosen_by
-    if found.level is not None:
-        yield f"level {found.level}"
-    if found.days is not None:
-        yield f"{found.days:.1f} days"
-    if not found.certified:
-        yield "not certified"
-
-
 def _input(lineage: Lineage, entry: Input, depth: int, seen: set[StepKey]) -> Iterator[str]:
     pad = "  " * depth
     if entry.source is not None and entry.key is None:
-        yield f"{pad}{entry.category}  {entry.source.name}  ({', '.join((entry.source.kind, *_association(entry)))})"
+        told = ", ".join(filter(None, (entry.source.kind, entry.association.words if entry.association else "")))
+        yield f"{pad}{entry.category}  {entry.source.name}  ({told})"
         return
-    told = ", ".join(_association(entry))
+    told = entry.association.words if entry.association else ""
     yield f"{pad}{entry.category}  {entry.product}{f'  ({told})' if told else ''}"
     maker = lineage.activity(entry.key) if entry.key is not None else None
     if maker is not None:

@@ -85,11 +85,18 @@ class Lookup(Database):
 
     def delivered_keys(self, dataset: str) -> tuple[StepKey, ...]:
         """Return the steps whose products were delivered as end products of a dataset: the latest of each name."""
+        return tuple(keys[-1] for keys in self.deliveries(dataset).values())
+
+    def deliveries(self, dataset: str) -> dict[str, tuple[StepKey, ...]]:
+        """Return, by the name of the step, what was ever delivered as end products of a dataset, the latest last."""
         query = (
             "SELECT DISTINCT step, key FROM end_products JOIN steps USING (key) WHERE end_products.dataset = ? "
             "ORDER BY made"
         )
-        return tuple({step: StepKey(key) for step, key in self._all(query, (dataset,))}.values())
+        found: dict[str, tuple[StepKey, ...]] = {}
+        for step, key in self._all(query, (dataset,)):
+            found[step] = (*found.get(step, ()), StepKey(key))
+        return found
 
     def delivered_datasets(self) -> tuple[str, ...]:
         """Return the datasets that have end products."""

@@ -8,14 +8,12 @@ from pathlib import Path
 import pytest
 
 from esorex_bridge.demo.nights.naco import naco_night
-from tests.browser import browser_path, open_page
+from tests.browser import browser_path, check_whole_page, open_page, products_by_clicks
 from tests.flows.conftest import SMALL, Ended, put_on_disk
 
 pytestmark = pytest.mark.usefixtures("esorex")
 
 DATASET = "NACO.2016-03-02T00:30:00.076_tpl"
-
-CHECKS = (Path(__file__).parents[1] / "page_checks.js").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -30,14 +28,14 @@ def report(tmp_path_factory: pytest.TempPathFactory, frames_folder: Path, bridge
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_opens_without_complaint_and_asks_nobody(report: Path, scheme: str) -> None:
     browser_path()
-    with open_page(color_scheme=scheme) as (page, complaints, requests):
-        page.goto(report.as_uri())
-        page.wait_for_load_state("networkidle")
-        assert complaints == []
-        assert [url for url in requests if not url.startswith("data:")] == [report.as_uri()]
-        page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
-        assert page.evaluate(f"{CHECKS}; poorContrast()") == []
-        assert page.evaluate(f"{CHECKS}; withoutName()") == []
+    check_whole_page(report, scheme)
+
+
+def test_every_product_is_seen_after_two_clicks(report: Path) -> None:
+    browser_path()
+    made = {path.name for path in (report.parents[1] / "reflex_tmp_products").rglob("*.fits")}
+    assert len(made) > 5
+    assert products_by_clicks(report, DATASET) == made
 
 
 def test_an_end_product_is_reached_from_the_table_with_its_picture(report: Path) -> None:
@@ -105,3 +103,40 @@ def test_a_folder_that_is_no_data_root_is_refused_and_left_alone(tmp_path: Path,
     ended = bridge("report", "--root", tmp_path / "typo")
     assert (ended.code, "is not a data root" in ended.err) == (1, True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_page_of_a_lineage_shows_every_step_with_its_raws_and_how_they_were_associated(
+    report: Path, tmp_path: Path, bridge: Callable[..., Ended]
+) -> None:
+    root, file = report.parents[1], tmp_path / "one.html"
+    (product,) = (root / "reflex_end_products").rglob("*.fits")
+    ended = bridge("provenance", product, "--root", root, "--json", "--html", file)
+    assert ended.code == 0, ended.err
+    text = file.read_text()
+    assert all(source["file"] in text for source in ended.json["sources"])
+    assert "calSelector: calib_plan, level 0" in text
+    assert len(text) < 1_000_000
+    browser_path()
+    check_whole_page(file)
+    made = {entry["file"] for step in ended.json["steps"] for entry in step["products"]}
+    assert products_by_clicks(file, DATASET) == made
+
+
+def test_the_page_says_what_differs_from_the_end_products_before(
+    tmp_path: Path, frames_folder: Path, bridge: Callable[..., Ended]
+) -> None:
+    put_on_disk(naco_night(npix=128), frames_folder, tmp_path)
+    other = ("--set", "naco_img_jitter.rej=0 0", "--report")
+    assert bridge("run", "--root", tmp_path, *SMALL, "--report").code == 0
+    page = tmp_path / "reflex_book_keeping" / "report.html"
+    assert "What differs from the end products before" not in page.read_text()
+    assert bridge("run", "--root", tmp_path, *SMALL, *other).code == 0
+    browser_path()
+    with open_page() as (window, complaints, _):
+        window.goto(page.as_uri())
+        window.get_by_text("What differs from the end products before").click()
+        row = window.get_by_role("row", name="parameter naco.naco_img_jitter.rej")
+        assert row.is_visible()
+        assert row.inner_text().split("\t")[-1] == "0 0"
+        assert complaints == []
+    check_whole_page(page)
