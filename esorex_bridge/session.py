@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from esorex_bridge.store.step_store import SqliteStore
 
 
+_FEW = 3
+"""How many messages of a package an error tells."""
 _FETCH = "fetch data first (esorex-bridge fetch), or "
 _NO_TREE = "no association tree (*.xml) in {}"
 _BY_ALL = f"{_NO_TREE}, and nothing there makes a dataset by rules; {_FETCH}see 'esorex-bridge organise'"
@@ -280,7 +282,8 @@ class Session:
         places = ", ".join(map(str, self.places))
         found = {dataset.name: dataset for dataset in self._organise()}
         if not found and self.edps is not None:
-            raise DataError(f"workflow {self.settings.workflow} makes no job of the data for its targets")
+            told = "".join(f"; {text}" for text in self.edps.jobs(self.data).messages[:_FEW])
+            raise DataError(f"workflow {self.settings.workflow} makes no job of the data for its targets{told}")
         if not found:
             raise DataError(_NOTHING[self.settings.by].format(places))
         for name in names:

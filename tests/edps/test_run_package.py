@@ -100,6 +100,16 @@ def test_every_file_is_in_a_step_or_not_used_with_the_reason(
     assert details and all(detail.startswith("dark: ") and detail.endswith(" < 99") for detail in details)
 
 
+def test_without_any_job_the_failures_of_the_package_s_functions_are_told(
+    tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = camera(tmp_path)
+    place = tmp_path / "packages" / "camera" / "camera_wkf.py"
+    place.write_text(place.read_text().replace('f["dpr.type"] == "FLAT,SKY"', 'f.get("dpr.type")'))
+    assert main(["plan", "--root", str(root), "--workflow", given, "--target", "flat"]) == 1
+    assert "makes no job of the data for its targets; <lambda> (camera_wkf.py:11) failed: " in capsys.readouterr().err
+
+
 def test_quality_limits_the_levels_of_associations(
     tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
