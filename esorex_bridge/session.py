@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from esorex_bridge.archive.report import FetchReport
     from esorex_bridge.edps.plan import DataFolder
     from esorex_bridge.edps.workflow import EdpsWorkflow
-    from esorex_bridge.organise.from_disk import By
+    from esorex_bridge.organise.from_disk import By, Request
     from esorex_bridge.reuse.key import StepKey
     from esorex_bridge.reuse.record import Product
     from esorex_bridge.run.engine import Engine
@@ -178,12 +178,14 @@ class Session:
         if not given.startswith(PREFIX):
             return None
         from esorex_bridge.edps.workflow import EdpsWorkflow
+        from esorex_bridge.organise.breakpoints import as_events
+        from esorex_bridge.organise.from_disk import known_breakpoints
 
         options, quality = self.settings.edps, self.settings.quality
         if quality is not None:
             limit = ("quality_threshold", str(quality))
             options = replace(options, workflow_parameters=(*options.workflow_parameters, limit))
-        return EdpsWorkflow(given, options)
+        return EdpsWorkflow(given, options, as_events(known_breakpoints(self._request)))
 
     @cached_property
     def data(self) -> DataFolder:
@@ -317,16 +319,22 @@ class Session:
 
     def _organise(self) -> tuple[Dataset, ...]:
         """Return all datasets that there are."""
-        from esorex_bridge.organise.from_disk import Request, datasets_on_disk
+        from esorex_bridge.organise.from_disk import datasets_on_disk
 
         if self.edps is not None:
             return tuple(dataset for dataset, _ in self._packaged.values())
+        return datasets_on_disk(self._request, self.places)
+
+    @property
+    def _request(self) -> Request:
+        """What to organise by."""
+        from esorex_bridge.organise.from_disk import Request
+
         settings, mode = self.settings, self.settings.mode
         workflow = str(settings.workflow) if settings.workflow is not None else None
-        request = Request(
+        return Request(
             self.workspace.root, settings.by, settings.oca, workflow, settings.breakpoints, mode=mode, requested=mode
         )
-        return datasets_on_disk(request, self.places)
 
     def require_root(self) -> None:
         """Refuse a root that is not there: nothing is made in it by asking.

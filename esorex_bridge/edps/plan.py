@@ -10,8 +10,9 @@ import msgspec
 
 from esorex_bridge.definitions.edps.as_workflow import canonical
 from esorex_bridge.definitions.edps.options import EdpsOptions
-from esorex_bridge.definitions.edps.package import Description, Jobs, Package
+from esorex_bridge.definitions.edps.package import Description, Event, Jobs, Package
 from esorex_bridge.definitions.edps.parameters import choose_set
+from esorex_bridge.definitions.oca.library import archive_prefix
 from esorex_bridge.edps.process import PackageError, ask_child, refuse_failures
 from esorex_bridge.edps.read import request_for
 from esorex_bridge.edps.sources import Sources
@@ -43,7 +44,9 @@ def keywords_of(description: Description) -> tuple[str, ...]:
     return tuple(dict.fromkeys(canonical(key) for key in found if not key.startswith("$")))
 
 
-def plan_jobs(sources: Sources, package: Package, headers: Headers, options: EdpsOptions) -> Jobs:
+def plan_jobs(
+    sources: Sources, package: Package, headers: Headers, options: EdpsOptions, events: Iterable[Event] = ()
+) -> Jobs:
     """Return the jobs that a package makes of files, producers first, with all that targets need and nothing else.
 
     Parameters
@@ -56,6 +59,8 @@ def plan_jobs(sources: Sources, package: Package, headers: Headers, options: Edp
         Returns header values of the files; asked again where the package wants keywords that it does not state.
     options : EdpsOptions
         What the user wants.
+    events : iterable of Event
+        Changes of instruments that no association crosses.
 
     Raises
     ------
@@ -67,6 +72,7 @@ def plan_jobs(sources: Sources, package: Package, headers: Headers, options: Edp
     chosen = choose_set(package.sets, options.parameter_set, package.name)
     _refuse_unknown_parameters(package, options.workflow_parameters)
     keys = keywords_of(package.description)
+    events = tuple(events)
     for _ in range(_ROUNDS):
         found = headers(keys)
         request = request_for(
@@ -77,6 +83,7 @@ def plan_jobs(sources: Sources, package: Package, headers: Headers, options: Edp
             targets=options.targets,
             meta_targets=options.meta_targets or (() if options.targets else ("science",)),
             preference=options.preference,
+            events=_concerning(events, found),
         )
         seconds = PLANNING_SECONDS + SECONDS_A_FILE * len(found)
         jobs = _decode(ask_child(request, sources.module, options.trusted, seconds), sources.module, set(found))
@@ -87,6 +94,18 @@ def plan_jobs(sources: Sources, package: Package, headers: Headers, options: Edp
             return jobs
         keys = (*keys, *more)
     raise PackageError(f"workflow package {package.name} asks for ever more keywords: {', '.join(keys[-5:])}")
+
+
+def _concerning(events: Iterable[Event], headers: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the events of the instruments of files, each with the values of INSTRUME that it is about."""
+    present = {str(header["INSTRUME"]) for header in headers.values() if header.get("INSTRUME")}
+    found = []
+    for event in events:
+        names = {name.upper() for name in event.instruments}
+        about = [each for each in sorted(present) if not names or {each.upper(), archive_prefix(each)} & names]
+        if about:
+            found.append({"mjd": event.mjd, "instruments": about, "raws": event.raws, "masters": event.masters})
+    return found
 
 
 def _refuse_unknown_parameters(package: Package, given: Iterable[tuple[str, str]]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from esorex_bridge.datasets.dataset import Dataset, files_of
 from esorex_bridge.definitions.edps.as_workflow import workflow_of
 from esorex_bridge.definitions.edps.options import EdpsOptions
-from esorex_bridge.definitions.edps.package import Jobs, Package
+from esorex_bridge.definitions.edps.package import Event, Jobs, Package
 from esorex_bridge.definitions.edps.parameters import choose_set
 from esorex_bridge.definitions.parameters import ParameterSetting
 from esorex_bridge.definitions.workflow import Workflow
@@ -33,10 +33,12 @@ class EdpsWorkflow:
         As on a command line: `edps:` and a folder, a file `*_wkf.py`, or a name.
     options : EdpsOptions
         Targets, parameters, and whether the package is trusted.
+    events : iterable of Event
+        Changes of instruments that no association crosses.
     """
 
-    def __init__(self, given: str, options: EdpsOptions | None = None) -> None:
-        self._given, self._options = given, options or EdpsOptions()
+    def __init__(self, given: str, options: EdpsOptions | None = None, events: Iterable[Event] = ()) -> None:
+        self._given, self._options, self._events = given, options or EdpsOptions(), tuple(events)
         self._jobs: dict[int, tuple[Headers, Jobs]] = {}
 
     @cached_property
@@ -59,7 +61,7 @@ class EdpsWorkflow:
         """Return the jobs that it makes of files, worked out once for the same files; errors as `plan_jobs`."""
         known = self._jobs.get(id(headers))
         if known is None or known[0] is not headers:
-            known = headers, plan_jobs(self.sources, self.package, headers, self._options)
+            known = headers, plan_jobs(self.sources, self.package, headers, self._options, self._events)
             self._jobs[id(headers)] = known
         return known[1]
 
@@ -90,7 +92,7 @@ class EdpsWorkflow:
         def headers(keys: tuple[str, ...]) -> dict[str, dict[str, Any]]:
             return {str(path): dict.fromkeys(keys) | read_header(path).select(keys) for path in paths}
 
-        jobs = plan_jobs(self.sources, self.package, headers, self._options)
+        jobs = plan_jobs(self.sources, self.package, headers, self._options, self._events)
         return self._planner(jobs, headers, settings).plan_together(dataset.name)
 
     def _planner(self, jobs: Jobs, headers: Headers, settings: Iterable[ParameterSetting]) -> JobPlanner:

@@ -18,6 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile
+from esorex_bridge.definitions.edps.package import Event
 from esorex_bridge.definitions.oca.classify import Classified
 from esorex_bridge.definitions.oca.evaluate import Keywords
 from esorex_bridge.definitions.oca.library import archive_prefix
@@ -119,6 +120,11 @@ def _breakpoint(record: Any, source: str) -> Breakpoint:
         str(record.get("proCatg") or ""),
         str(record.get("doClass") or ""),
     )
+
+
+def as_events(breakpoints: Iterable[Breakpoint]) -> tuple[Event, ...]:
+    """Return breakpoints as planning by a workflow package heeds them."""
+    return tuple(Event(each.mjd, each.instruments, each.category, each.product_category) for each in breakpoints)
 
 
 def concerning(breakpoints: Iterable[Breakpoint], frames: Iterable[Frame]) -> tuple[Breakpoint, ...]:

@@ -155,7 +155,7 @@ def load(request: Request, places: Iterable[Path], more_keywords: tuple[str, ...
     copies = find_copies(headers)
     for path in {path for copy in copies for path in copy.others}:
         del headers[path]
-    breakpoints = _breakpoints(request)
+    breakpoints = known_breakpoints(request)
     organised = tuple(_organised(headers, rules, breakpoints))
     trees, odd = ((), ()) if request.by == "oca" else _trees(found.others, request.mode)
     found_by_trees = tree_datasets(trees, by_archive_name(headers), headers.__getitem__, request.requested)
@@ -171,9 +171,10 @@ def _load_by_package(request: Request, folders: tuple[Path, ...]) -> OrganisedDa
     """Organise files by an EDPS workflow package: a dataset for each job that is a target."""
     from esorex_bridge.edps.plan import DataFolder
     from esorex_bridge.edps.workflow import EdpsWorkflow
+    from esorex_bridge.organise.breakpoints import as_events
 
     data = DataFolder(folders, request.root.absolute() / "reflex_book_keeping" / EDPS_CACHE_FILE)
-    package = EdpsWorkflow(str(request.workflow), request.edps)
+    package = EdpsWorkflow(str(request.workflow), request.edps, as_events(known_breakpoints(request)))
     plans = package.plans(data)
     headers = {Path(name): header for name, header in data(("MJD-OBS",)).items()}
     messages = dict.fromkeys(text for _, plan in plans for text in plan.messages)
@@ -299,7 +300,8 @@ def _organised(
         yield organise(own, known, breakpoints)
 
 
-def _breakpoints(request: Request) -> tuple[Breakpoint, ...]:
+def known_breakpoints(request: Request) -> tuple[Breakpoint, ...]:
+    """Return the breakpoints of the file that is named, or of that in the data root; none where there is none."""
     from esorex_bridge.organise.breakpoints import read_breakpoints
 
     path: Path = request.breakpoints or request.root / BREAKPOINTS_FILE
@@ -457,5 +459,5 @@ def filled(
     for dataset in datasets:
         known = data.of(dataset.name)
         gaps = gaps_of(dataset, known, days) if known and not dataset.complete else ()
-        found.append(filled_from_archive(dataset, gaps, ask, _breakpoints(request)))
+        found.append(filled_from_archive(dataset, gaps, ask, known_breakpoints(request)))
     return tuple(found)

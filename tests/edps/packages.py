@@ -9,7 +9,7 @@ from typing import Any
 
 from esorex_bridge.definitions.edps.as_workflow import canonical
 from esorex_bridge.definitions.edps.options import EdpsOptions
-from esorex_bridge.definitions.edps.package import Job, Jobs, Package
+from esorex_bridge.definitions.edps.package import Event, Job, Jobs, Package
 from esorex_bridge.edps.plan import plan_jobs
 from esorex_bridge.edps.read import read_package
 from esorex_bridge.edps.sources import Sources, gather_sources
@@ -67,7 +67,12 @@ def read(root: Path, workflow: str, others: Mapping[str, str] | None = None, par
 
 
 def plan(
-    root: Path, workflow: str, files: Mapping[str, Mapping[str, Any]], parameters: str = "", **options: Any
+    root: Path,
+    workflow: str,
+    files: Mapping[str, Mapping[str, Any]],
+    parameters: str = "",
+    events: tuple[Event, ...] = (),
+    **options: Any,
 ) -> Jobs:
     """Return the jobs that a package makes of files, given by name with their keywords."""
     sources = write_package(root, workflow, parameters=parameters)
@@ -77,7 +82,7 @@ def plan(
     def ask(keys: tuple[str, ...]) -> dict[str, dict[str, Any]]:
         return {name: {key: header.get(key) for key in keys} for name, header in headers.items()}
 
-    return plan_jobs(sources, package, ask, EdpsOptions(**options))
+    return plan_jobs(sources, package, ask, EdpsOptions(**options), events)
 
 
 def frame(kind: str, mjd: float, template: str = "", **more: Any) -> dict[str, Any]:

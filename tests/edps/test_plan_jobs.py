@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from esorex_bridge.definitions.edps.package import Event
 from esorex_bridge.errors import UserError
 from tests.edps.packages import LAMP, TOY, frame, job_of, master, plan, sof
 
@@ -106,6 +107,33 @@ def test_rules_above_the_quality_threshold_are_not_tried(tmp_path: Path) -> None
     files = {**FILES, "s1": frame("OBJECT", 105.0, "TS")}
     strict = plan(tmp_path, TOY, files, workflow_parameters=(("quality_threshold", "0"),))
     assert not job_of(strict, "star", "s1").complete
+
+
+@pytest.mark.parametrize(
+    ("event", "crossed"),
+    [
+        (Event(100.3, ("TOY",)), False),
+        (Event(100.3, ("TOY",), "BIAS", "NO_SUCH"), False),
+        (Event(100.3, ("OTHER",)), True),
+        (Event(100.3, ("TOY",), "LAMP", "MASTER_BIAS"), True),
+        (Event(99.0, ("TOY",)), True),
+        (Event(100.001, ("TOY",)), True),
+    ],
+)
+def test_no_association_crosses_a_change_of_the_instrument(tmp_path: Path, event: Event, crossed: bool) -> None:
+    files = {name: FILES[name] for name in ("b1", "b2", "s1")}
+    jobs = plan(tmp_path, TOY, files, events=(event,))
+    assert job_of(jobs, "star", "s1").complete is crossed
+    assert any("b1 lies beyond a change of the instrument" in text for text in jobs.messages) is not crossed
+
+
+def test_a_master_is_held_against_its_own_category_by_a_change_of_the_instrument(tmp_path: Path) -> None:
+    files = {"m1": master("MASTER_BIAS", 100.0), "s1": FILES["s1"]}
+    for event, complete in (
+        (Event(100.3, ("TOY",), "BIAS", "OTHER"), True),
+        (Event(100.3, (), "X", "MASTER_BIAS"), False),
+    ):
+        assert job_of(plan(tmp_path, TOY, files, events=(event,)), "star", "s1").complete is complete
 
 
 def test_an_incomplete_job_is_associated_only_where_no_complete_one_is(tmp_path: Path) -> None:

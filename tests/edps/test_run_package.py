@@ -110,6 +110,27 @@ def test_without_any_job_the_failures_of_the_package_s_functions_are_told(
     assert "makes no job of the data for its targets; <lambda> (camera_wkf.py:11) failed: " in capsys.readouterr().err
 
 
+def test_breakpoints_of_the_archive_count_for_packages_too(
+    tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = camera(tmp_path)
+    everything = {"rawType": "ANY", "proCatg": "ANY", "doClass": "ANY"}
+    record = {"mjdObs": 57448.98, "instrument": "NACO", "dpInstrument": "NACO", **everything}
+    (root / "breakpoints.json").write_text(json.dumps([record]))
+    found = call(capsys, "plan", "--root", str(root), "--workflow", given)
+    (image,) = (step for step in found["steps"] if step["task"] == "image")
+    assert image["missing"] == [
+        "needs flat (MASTER_IMG_FLAT): nothing fits",
+        "needs dark (NACO_IMG_DARK_AVG): nothing fits",
+    ]
+    assert any("beyond a change of the instrument (breakpoint MJD 57449)" in text
+               for text in found["datasets"][0]["messages"])  # fmt: skip
+    elsewhere = tmp_path / "none.json"
+    elsewhere.write_text("[]")
+    found = call(capsys, "plan", "--root", str(root), "--workflow", given, "--breakpoints", str(elsewhere))
+    assert all(step["complete"] for step in found["steps"])
+
+
 def test_quality_limits_the_levels_of_associations(
     tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -266,6 +266,25 @@ class Package(Struct, frozen=True):
         return tuple((each.name, task) for each in self.sets for task in each.recipes if task not in known)
 
 
+class Event(Struct, frozen=True):
+    """A change of the instrument that no association crosses (a breakpoint).
+
+    Parameters
+    ----------
+    mjd : float
+        When it happened.
+    instruments : tuple of str
+        What the instrument is called; empty for all.
+    raws, masters : str
+        Tag of the raws and `PRO.CATG` of the masters concerned; empty or `ANY` for all.
+    """
+
+    mjd: float
+    instruments: tuple[str, ...] = ()
+    raws: str = ""
+    masters: str = ""
+
+
 class JobInput(Struct, frozen=True):
     """Products of another job.
 

@@ -16,6 +16,32 @@ PREFERENCES = ("raw_per_quality_level", "master_per_quality_level", "raw", "mast
 """Which of raws and masters is tried first, at each rule or with all rules."""
 
 
+UNCERTAIN_DAYS = 169 / 86400
+"""Times of events are rounded to 1/256 day: so near to one nobody knows on which side of it a file lies."""
+
+
+class Event(NamedTuple):
+    """A change of the instrument: when, by INSTRUME, the tag of raws and the `PRO.CATG` of masters concerned."""
+
+    mjd: float
+    instruments: tuple[str, ...]
+    raws: str
+    masters: str
+
+    def separates(self, calibration: FitsFile, trigger: FitsFile) -> bool:
+        """Tell whether a calibration that it concerns lies on the other side of it than the trigger."""
+        if calibration.mjd is None or trigger.mjd is None or str(calibration["instrume"]) not in self.instruments:
+            return False
+        one, other = calibration.mjd - self.mjd, trigger.mjd - self.mjd
+        if min(abs(one), abs(other)) <= UNCERTAIN_DAYS or (one < 0) == (other < 0):
+            return False
+        product = calibration["pro.catg"]
+        concerned, what = (
+            (self.masters, product) if product else (self.raws, getattr(calibration, "classification", ""))
+        )
+        return concerned in ("", "ANY", what)
+
+
 class Offer(NamedTuple):
     """What may be taken: a file as it is, or a job by its first main file."""
 
@@ -57,6 +83,8 @@ class Choice:
         Asks match functions.
     threshold : float
         Rules of a higher level are not tried.
+    events : sequence of Event
+        Changes of the instrument that are not crossed.
     """
 
     def __init__(
@@ -68,9 +96,10 @@ class Choice:
         pool: JobParameters,
         calls: Calls,
         threshold: float = math.inf,
+        events: Sequence[Event] = (),
     ) -> None:
         self._trigger, self._pool, self._calls = trigger, pool, calls
-        self._least, self._most = max(1, least), most
+        self._least, self._most, self._events = max(1, least), most, events
         self._stated = bool(rules)
         self._rules = [rule for rule in (rules or (_ANY_TIME,)) if rule.level <= threshold]
 
@@ -104,7 +133,7 @@ class Choice:
         return [offer for each in sets for offer in each] if sets and all(sets) else []
 
     def _of(self, rule: MatchRule, offers: Iterable[Offer]) -> list[Offer]:
-        fitting = [offer for offer in offers if self._fits(rule, offer.header)]
+        fitting = [offer for offer in offers if self._fits(rule, offer.header) and self._is_this_side(offer)]
         if len(fitting) < self._least:
             return []
         fitting.sort(key=lambda offer: (self._far(offer.header), offer.header.name))
@@ -120,6 +149,14 @@ class Choice:
         if rule.function is not None:
             return self._calls.holds(rule.function, self._trigger, file)
         return match(self._trigger, file, named_keywords(rule.keywords, self._pool, self._calls))
+
+    def _is_this_side(self, offer: Offer) -> bool:
+        """Tell whether no event lies between; the tag of what is offered tells which events concern it."""
+        file = offer.file or offer.header
+        found = next((event for event in self._events if event.separates(file, self._trigger)), None)
+        if found is not None:
+            self._calls.say(f"{file.name} lies beyond a change of the instrument (breakpoint MJD {found.mjd:g})")
+        return found is None
 
     def _days(self, file: FitsFile) -> float | None:
         if file.mjd is None or self._trigger.mjd is None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from typing import Any
 
-from esorex_bridge.edps.child.association import PREFERENCES, Choice, Offer, Taken
+from esorex_bridge.edps.child.association import PREFERENCES, Choice, Event, Offer, Taken
 from esorex_bridge.edps.child.calls import Calls
 from esorex_bridge.edps.child.files import ClassifiedFile, FitsFile, asked
 from esorex_bridge.edps.child.groups import bears, grouped, members
@@ -75,6 +75,10 @@ class Planner:
         self.preference = request.get("preference", PREFERENCES[0])
         self.take_incomplete = request.get("associate_incomplete", True)
         self.threshold = self._threshold()
+        self.events = [
+            Event(each["mjd"], tuple(each["instruments"]), each["raws"], each["masters"])
+            for each in request.get("events", ())
+        ]
         self._members: dict[int, list[ClassifiedFile]] = {}
         self._jobs: dict[int, list[PlannedJob]] = {}
         self._masters: dict[int, list[Offer]] = {}
@@ -195,7 +199,14 @@ class Planner:
         """Return what a branch finds: among what is complete, or among incomplete jobs."""
         source = branch.source
         choice = Choice(
-            job.reference, rules_for(branch), branch.min_ret, branch.max_ret, self.pool, self.calls, self.threshold
+            job.reference,
+            rules_for(branch),
+            branch.min_ret,
+            branch.max_ret,
+            self.pool,
+            self.calls,
+            self.threshold,
+            self.events,
         )
         if isinstance(source, DataSource):
             if incomplete:
