@@ -45,19 +45,18 @@ SMALL = (
     "naco",
     "naco_standards",
     "hawki",
-    "hawki_sky",
     "visir",
     "naco_spectra",
-    "uves",
     "uves_guess",
-    "uves_red",
-    "muse",
     "muse_dark",
     "giraf",
     "vimos",
     "amber",
-    "amber_full",
 )
+LARGE = ("hawki_sky", "uves", "uves_red", "muse", "amber_full")
+"""Nights that take longer than a minute on two processors; each has a smaller one of its pipeline above."""
+
+SLOWLY = tuple(pytest.param(name, marks=pytest.mark.slow) for name in LARGE)
 
 Runs = dict[str, Reduction]
 ANGSTROM_A_PIXEL = 0.085
@@ -121,7 +120,7 @@ CASCADES = {
 }
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", [*SMALL, *SLOWLY])
 def test_the_first_run_goes_the_whole_cascade_and_the_second_runs_nothing(
     name: str, run: Callable[[str], Reduction]
 ) -> None:
@@ -143,6 +142,7 @@ def test_visir_finds_every_bad_pixel_and_the_star_in_both_beams(run: Callable[[s
     assert flux(image, *bright) == pytest.approx(-flux(image, *dark), rel=0.03)
 
 
+@pytest.mark.slow
 def test_hawki_keeps_a_nebula_where_exposures_of_the_sky_beside_it_are_taken(
     run: Callable[[str], Reduction], tmp_path: Path
 ) -> None:
@@ -164,6 +164,7 @@ def nebula(path: Path, chip: int) -> float:
     return float(np.percentile([np.median(place) for place in places], 90) - np.median(np.concatenate(corners)))
 
 
+@pytest.mark.slow
 def test_hawki_finds_the_stars_at_their_places_in_the_image_of_all_detectors(run: Callable[[str], Reduction]) -> None:
     night = run("hawki_sky")
     detectors = Detectors(256, 42, hawki_sky.STARS)
@@ -252,7 +253,10 @@ def star_fluxes(path: Path) -> np.ndarray:
     return np.array(found)
 
 
-@pytest.mark.parametrize(("name", "chips"), [("uves_guess", ("BLUE",)), ("uves_red", ("REDL", "REDU"))])
+@pytest.mark.parametrize(
+    ("name", "chips"),
+    [("uves_guess", ("BLUE",)), pytest.param("uves_red", ("REDL", "REDU"), marks=pytest.mark.slow)],
+)
 def test_uves_measures_bias_orders_and_wavelengths_of_each_chip(
     name: str, chips: tuple[str, ...], run: Callable[[str], Reduction]
 ) -> None:
@@ -265,6 +269,7 @@ def test_uves_measures_bias_orders_and_wavelengths_of_each_chip(
         assert line_errors(night.product(f"RED_SCI_POINT_{chip}"), echelle) < 0.15
 
 
+@pytest.mark.slow
 def test_uves_takes_what_it_foresees_of_the_format_for_guesses_and_measures_it_better(
     run: Callable[[str], Reduction],
 ) -> None:
@@ -277,6 +282,7 @@ def test_uves_takes_what_it_foresees_of_the_format_for_guesses_and_measures_it_b
     assert 0.2 < np.median(np.abs(guess["X"][inside] - true)) < 2
 
 
+@pytest.mark.slow
 def test_uves_gives_the_star_the_flux_that_it_has(run: Callable[[str], Reduction], tmp_path: Path) -> None:
     night = run("uves")
     path = night.product("FLUXCAL_SCI_POINT_BLUE")
@@ -324,6 +330,7 @@ def line_errors(path: Path, echelle: Echelle) -> float:
     return max(errors)
 
 
+@pytest.mark.slow
 def test_uves_marks_the_cosmic_rays_and_nothing_else(run: Callable[[str], Reduction]) -> None:
     night = run("uves_red")
     for chip in ("REDL", "REDU"):
@@ -342,6 +349,7 @@ def test_muse_reduces_all_24_ifus_at_once_and_finds_the_dark_current(run: Callab
         assert np.mean(fits.getdata(path, "DATA")) == pytest.approx(electrons, rel=0.05)
 
 
+@pytest.mark.slow
 def test_muse_traces_every_slice_and_gives_every_pixel_its_wavelength(run: Callable[[str], Reduction]) -> None:
     night = run("muse")
     trace = fits.getdata(night.product("TRACE_TABLE"), 1)
@@ -357,6 +365,7 @@ def test_muse_traces_every_slice_and_gives_every_pixel_its_wavelength(run: Calla
     assert np.median(sky) == pytest.approx(muse.SKY_COUNTS * muse.GAIN_E_PER_COUNT * lit, rel=0.03)
 
 
+@pytest.mark.slow
 def test_muse_gives_the_star_the_flux_that_it_has_in_cubes_and_white_light(
     run: Callable[[str], Reduction], tmp_path: Path
 ) -> None:
@@ -447,6 +456,7 @@ def test_vimos_finds_the_dark_current_above_its_bias(run: Callable[[str], Reduct
     assert np.mean(fits.getdata(night.product("MASTER_DARK"))) == pytest.approx(per_second, rel=0.1)
 
 
+@pytest.mark.slow
 def test_amber_finds_the_bad_pixels_and_the_sensitivity_of_the_others(run: Callable[[str], Reduction]) -> None:
     night = run("amber_full")
     found, flat = (fits.getdata(night.product(f"AMBER_{name}")) for name in ("BADPIX", "FLATFIELD"))
@@ -469,7 +479,7 @@ def test_amber_finds_where_the_spectra_of_its_channels_fall(run: Callable[[str],
     assert np.abs(waves[:, None] * 1e9 - amber_beams.wavelengths_nm()).min(axis=1).max() < 0.01
 
 
-@pytest.mark.parametrize("name", ["amber", "amber_full"])
+@pytest.mark.parametrize("name", ["amber", pytest.param("amber_full", marks=pytest.mark.slow)])
 def test_amber_finds_visibilities_and_closure_phase_of_the_star(name: str, run: Callable[[str], Reduction]) -> None:
     night = run(name)
     contrast, star = np.array(amber_beams.CONTRAST), np.array(amber.VISIBILITY)
@@ -529,10 +539,11 @@ def flux(image: np.ndarray, column: int, row: int, reach: int = 8) -> float:
         ("naco_spectra", "naco"),
         ("hawki", "hawki"),
         ("visir", "visir"),
-        ("uves", "uves"),
+        ("uves_guess", "uves"),
         ("giraf", "giraf"),
         ("amber", "amber"),
         ("vimos", "vimos_spectra"),
+        pytest.param("uves", "uves", marks=pytest.mark.slow),
         pytest.param("uves_red", "uves", marks=pytest.mark.slow),
         pytest.param("amber_full", "amber", marks=pytest.mark.slow),
         pytest.param("muse", "muse", marks=pytest.mark.slow),
