@@ -134,6 +134,12 @@ def running(*words: object, env: dict[str, str] | None = None) -> Iterator[subpr
         end(process)
 
 
+def ended(process: subprocess.Popen[str], seconds: float = 90) -> subprocess.CompletedProcess[str]:
+    """Wait for the end of a process, and return what it said."""
+    out, err = process.communicate(timeout=seconds)
+    return subprocess.CompletedProcess((), process.returncode, out, err)
+
+
 def end(process: subprocess.Popen[str]) -> None:
     """End a process that a test started, if it still runs."""
     if process.poll() is None:

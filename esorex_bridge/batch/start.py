@@ -21,7 +21,7 @@ from esorex_bridge.batch.report import BatchReport, read_report
 from esorex_bridge.definitions.edps.options import EdpsOptions
 from esorex_bridge.definitions.parameters import ParameterSetting
 from esorex_bridge.errors import RecipeError, UserError
-from esorex_bridge.executors.batch_folder import BatchFolder, batches, batches_folder
+from esorex_bridge.executors.batch_folder import BatchFolder, batches
 from esorex_bridge.executors.site import Site, read_site
 from esorex_bridge.reuse.decide import Policy
 from esorex_bridge.run.executor import Executor
@@ -149,7 +149,7 @@ def named(root: Path, name: str = "") -> BatchFolder:
     UserError
         If the name is not one for a batch, or no name is given and there is no batch.
     """
-    place = batches_folder(Workspace(root.absolute()).bookkeeping)
+    place = Workspace(root.absolute()).batches
     if name:
         # Version 0.1.0 took any name; what it made is still found.
         if not is_batch_name(name) and name not in {batch.name for batch in batches(place)}:
@@ -163,7 +163,7 @@ def named(root: Path, name: str = "") -> BatchFolder:
 
 def latest_from(root: Path, source: str) -> BatchFolder | None:
     """Return the latest batch whose jobs came from a file or a query."""
-    listed = batches(batches_folder(Workspace(root.absolute()).bookkeeping))
+    listed = batches(Workspace(root.absolute()).batches)
     return next((folder for folder in reversed(listed) if folder.about()["source"] == source), None)
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
 from esorex_bridge.cli import options, output
 
-_GOING_ON = "a run is going on in this root, which may need what would be removed; clean it when that has ended"
+if TYPE_CHECKING:
+    from esorex_bridge.batch.claims import Claim
+
+_GOING_ON = "{} is going on in this root, which may need what would be removed; clean it when that has ended"
 
 EXAMPLE = "esorex-bridge clean --root night\n  esorex-bridge clean --root night --yes"
 
@@ -22,6 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print what may go, and remove it where told to."""
+    from esorex_bridge.batch.claims import claims
     from esorex_bridge.run.cleaning import removable, remove
     from esorex_bridge.session import Session
     from esorex_bridge.workspace.locks import locked_at_once
@@ -29,17 +34,31 @@ def run(args: argparse.Namespace) -> int:
     doing = args.yes and not args.dry_run
     with Session(options.settings(args)) as session:
         session.require_root()
-        with locked_at_once(session.workspace.going_on, _GOING_ON) if doing else nullcontext():
-            removals = removable(session.store, session.workspace, session.needed_keys())
+        left = claims(session.workspace)
+        with locked_at_once(session.workspace.going_on, _going_on(left)) if doing else nullcontext():
+            left = claims(session.workspace)
+            claimed = (folder for claim in left for folder in claim.folders)
+            removals = removable(session.store, session.workspace, session.needed_keys(), claimed)
             if doing:
                 remove(removals, session.store, session.workspace)
     size = sum(removal.size_bytes for removal in removals)
     if args.json:
         listed = [{"path": str(r.path), "size_bytes": r.size_bytes, "reason": r.reason} for r in removals]
-        output.emit_json({"removed": doing, "size_bytes": size, "folders": listed})
+        alone = [{"batch": claim.batch, "state": claim.state, "folders": len(claim.folders)} for claim in left]
+        output.emit_json({"removed": doing, "size_bytes": size, "folders": listed, "left_alone": alone})
         return 0
     for removal in removals:
         print(f"{removal.path}  {removal.size_bytes / 1e6:.1f} MB  {removal.reason}")
+    for claim in left:
+        print(
+            f"left alone: what the batch {claim.batch} ({claim.state}) made; 'esorex-bridge batch status {claim.batch}'"
+        )
     done = "removed" if doing else "would be removed (with --yes)"
     print(f"{len(removals)} folders, {size / 1e6:.1f} MB {done}")
     return 0
+
+
+def _going_on(left: tuple[Claim, ...]) -> str:
+    """Return what is said where somebody else is at work, by the names of batches that may be."""
+    names = [f"the batch {claim.batch}" for claim in left if claim.state in ("running", "detached")]
+    return _GOING_ON.format(", ".join(names) or "a run")

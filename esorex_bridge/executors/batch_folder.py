@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,15 @@ class BatchFolder(Struct, frozen=True):
         except FileNotFoundError:
             return None
 
+    def results_beside(self, key: StepKey) -> Iterator[Result]:
+        """Yield what came of a step in the other batches of the root."""
+        own = self.result_path(key)
+        for path in self.path.parent.glob(f"*/{own.relative_to(self.path)}"):
+            with suppress(OSError):
+                found = read_result(path.read_text("utf-8")) if path != own else None
+                if found is not None:
+                    yield found
+
     def forget_result(self, key: StepKey) -> None:
         """Take away what came of an earlier attempt."""
         self.result_path(key).unlink(missing_ok=True)
@@ -162,11 +172,6 @@ class BatchFolder(Struct, frozen=True):
     def stop(self) -> Path:
         """There when somebody asked the driver and the workers to stop."""
         return self.path / "stop"
-
-
-def batches_folder(bookkeeping: Path) -> Path:
-    """Return where the batches of a data root lie."""
-    return bookkeeping / "batches"
 
 
 def batches(folder: Path) -> tuple[BatchFolder, ...]:

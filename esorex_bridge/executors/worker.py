@@ -57,11 +57,13 @@ class WorkerStore:
         self._folder = folder
         self._unverified: frozenset[str] = frozenset()
         self._known: dict[str, Reading] = {}
+        self._attempt = 0
         self.verified: dict[str, Digest] = {}
 
-    def expect(self, unverified: Iterable[str]) -> None:
-        """Begin with a task, some of whose inputs nobody has verified yet."""
+    def expect(self, unverified: Iterable[str], attempt: int) -> None:
+        """Begin with an attempt at a task, some of whose inputs nobody has verified yet."""
         self._unverified = frozenset(unverified)
+        self._attempt = attempt
         self.verified = {}
 
     def verify(self, files: Iterable[str]) -> None:
@@ -93,19 +95,35 @@ class WorkerStore:
         return known.digest
 
     def find(self, key: StepKey) -> Record | Absent:
-        """Return the record of a key with its products whole and in place, or why there is none."""
-        result = self._folder.result(key)
-        if result is None or result.record is None:
-            return Absent()
-        for product in result.record.products:
+        """Return the record of a key with its products whole and in place, or why there is none.
+
+        Another batch of the root may have made them: each keeps its results in files.
+        """
+        own = self._folder.result(key)
+        problem = self._problem(own.record) if own is not None and own.record is not None else ""
+        if own is not None and own.record is not None and not problem:
+            return own.record
+        beside = (result.record for result in self._folder.results_beside(key))
+        return next((record for record in beside if record and not self._problem(record)), Absent(problem))
+
+    def _problem(self, record: Record) -> str:
+        """Return what is wrong with the products of a record; empty where nothing is."""
+        for product in record.products:
             if not product.path.exists():
-                return Absent(f"product {product.category} ({product.path.name}) is missing")
+                return f"product {product.category} ({product.path.name}) is missing"
             if self._read(product.file) != product.digest:
-                return Absent(f"product {product.category} ({product.path.name}) is damaged")
-        return result.record
+                return f"product {product.category} ({product.path.name}) is damaged"
+        return ""
 
     def record(self, record: Record, statement: Statement, dataset: str, step: str) -> None:
-        """Leave it to the result, which the driver takes into its books."""
+        """Write the result, which the driver takes into its books, while others wait for the step's lock.
+
+        What is known at the end of the attempt alone is written over it.
+        """
+        ran_in = Path(record.sof_file).parent
+        self._folder.write_result(
+            Result(record.key, self._attempt, "made", record, host=_host(), verified=self.verified, folder=ran_in)
+        )
 
 
 class Worker:
@@ -145,20 +163,19 @@ class Worker:
         outcome: ResultWord
         record, error, self._ran_in = None, "", None
         try:
-            record, ran = self._make(self._folder.task(key))
+            record, ran = self._make(self._folder.task(key), attempt)
             outcome = "made" if ran else "found"
         except (BridgeError, OSError) as problem:
             if self._abandoned or isinstance(problem, SupervisorKilledError):
                 raise
             outcome, error = "cancelled" if self._stopped.is_set() else "failed", _said(problem)
         seconds = time.monotonic() - began
-        host = os.uname().nodename
-        result = Result(key, attempt, outcome, record, error, host, seconds, self._store.verified, self._ran_in)
+        result = Result(key, attempt, outcome, record, error, _host(), seconds, self._store.verified, self._ran_in)
         self._folder.write_result(result)
         return result
 
-    def _make(self, task: Task) -> tuple[Record, bool]:
-        self._store.expect(task.unverified)
+    def _make(self, task: Task, attempt: int) -> tuple[Record, bool]:
+        self._store.expect(task.unverified, attempt)
         if self._stopped.is_set() or self._folder.stop.exists():
             self._stopped.set()
             raise RecipeError("cancelled before it began")

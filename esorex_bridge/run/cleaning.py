@@ -6,7 +6,7 @@ Never a raw frame, never an end product, never what a record that is kept refers
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from msgspec import Struct
@@ -44,14 +44,26 @@ class Removal(Struct, frozen=True):
     key: StepKey | None = None
 
 
-def removable(store: SqliteStore, workspace: Workspace, needed: Collection[StepKey]) -> tuple[Removal, ...]:
-    """Return the folders that may be removed, given the keys that the datasets of the root need."""
-    kept: set[Path] = set()
+def removable(
+    store: SqliteStore, workspace: Workspace, needed: Collection[StepKey], claimed: Iterable[Path] = ()
+) -> tuple[Removal, ...]:
+    """Return the folders that may be removed.
+
+    Parameters
+    ----------
+    store, workspace
+        Of the data root.
+    needed : collection of StepKey
+        What the datasets of the root need.
+    claimed : iterable of Path
+        Folders of runs and products that batches need.
+    """
+    kept = set(_with_logs(tuple(claimed), workspace))
     removals: list[Removal] = []
     adopted = frozenset(store.adopted_keys())  # their files are Reflex's
     for key in store.all_keys():
         places = _with_logs(store.places(key), workspace)
-        if key in needed or key in adopted:
+        if key in needed or key in adopted or not kept.isdisjoint(places):
             kept.update(places)
         else:
             removals += [Removal(path, _size(path), "no dataset needs it", key) for path in places if path.is_dir()]
@@ -106,6 +118,8 @@ def _is_run_folder(path: Path, workspace: Workspace) -> bool:
     """Tell whether a path is the folder of a run below the root itself, whatever a record says and links lead to."""
     tree = next((tree for tree in _trees(workspace) if path.is_relative_to(tree)), None)
     if tree is None or len(path.relative_to(tree).parts) != _DEPTH or ".." in path.parts:
+        return False
+    if path.is_relative_to(workspace.batches):
         return False
     return not path.is_symlink() and path.resolve() == tree.resolve() / path.relative_to(tree)
 

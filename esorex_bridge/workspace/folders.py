@@ -66,6 +66,11 @@ class Workspace(Struct, frozen=True):
         return self.bookkeeping / "locks"
 
     @property
+    def batches(self) -> Path:
+        """The folders of batches."""
+        return self.bookkeeping / "batches"
+
+    @property
     def going_on(self) -> Path:
         """The lock that every run shares while it goes on, and that cleaning wants for itself."""
         return self.locks / "going_on"

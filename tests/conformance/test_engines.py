@@ -15,7 +15,9 @@ import pytest
 
 from tests.batch_runs import (
     await_that,
+    batch_folder,
     end,
+    ended,
     events,
     executions,
     make_root,
@@ -23,6 +25,7 @@ from tests.batch_runs import (
     recorded,
     report_of,
     run,
+    running,
     stand_in,
     start,
 )
@@ -104,6 +107,59 @@ def test_a_batch_that_is_cancelled_from_another_shell_leaves_nothing_running(
     if engine[1] == "local":
         again = report_of(run("batch", "resume", "b", "--root", root, "--json"))
         assert again["outcomes"]["done"] == 4
+
+
+@pytest.mark.parametrize("engine", ["local", "slurm"], indirect=True)
+def test_two_batches_at_once_in_one_root_make_each_step_once(
+    engine: tuple[str, ...], tmp_path: Path, frames_folder: Path, esorex: str
+) -> None:
+    root = make_root(tmp_path / "root", frames_folder, 2)
+    # No recipe ends before both batches have planned all.
+    both = " && ".join(f"[ -e {root}/reflex_book_keeping/batches/{name}/go ]" for name in "ab")
+    env = stand_in(tmp_path / "bin", esorex, f'case "$PWD" in *dark*) while ! {{ {both}; }}; do sleep 0.1; done;; esac')
+    words = ("batch", root / "jobs.yaml", "--root", root, "--json", *engine)
+    with running(*words, "--name", "a", env=env) as one, running(*words, "--name", "b", env=env) as other:
+        for name in "ab":
+            tasks = batch_folder(root, name) / "tasks"
+            await_that(lambda tasks=tasks: len(list(tasks.glob("*/*.json"))) == 4)
+            (batch_folder(root, name) / "go").touch()
+        reports = [report_of(ended(process)) for process in (one, other)]
+    assert [report["outcomes"]["done"] for report in reports] == [2, 2]
+    assert sum(executions(root).values()) == 4 == sum(recorded(root).values())
+    assert sum(recipe["runs"] for report in reports for recipe in report["recipes"]) == 4
+    assert len(list((root / "reflex_end_products").glob("*/*/*.fits"))) == 2
+
+
+def test_cleaning_beside_a_batch_leaves_all_that_it_needs(tmp_path: Path, frames_folder: Path, esorex: str) -> None:
+    root = make_root(tmp_path / "root", frames_folder, 2)
+    env = stand_in(tmp_path / "bin", esorex, 'case "$PWD" in *jitter*) exec sleep 60;; esac')
+    words = ("batch", root / "jobs.yaml", "--root", root, "--name", "b")
+    with running(*words, env=env) as process:
+        await_that(lambda: executions(root)["naco_img_jitter_1"])
+        refused = run("clean", "--root", root, "--yes")
+        assert (refused.returncode, "the batch b is going on" in refused.stderr) == (1, True)
+        process.kill()
+    told = report_of(run("clean", "--root", root, "--yes", "--json"))
+    assert [(each["batch"], each["state"]) for each in told["left_alone"]] == [("b", "interrupted")]
+    assert {entry["reason"] for entry in told["folders"]} == {"left by a run that failed or was killed"}
+    assert report_of(run("batch", "resume", "b", "--root", root, "--json"))["outcomes"]["done"] == 2
+    assert executions(root)["naco_img_dark_1"] == executions(root)["naco_img_twflat_1"] == 1
+    assert report_of(run("clean", "--root", root, "--json"))["left_alone"] == []
+
+
+def test_cleaning_after_a_detached_batch_removes_nothing_that_it_made(
+    slurm: Cluster, tmp_path: Path, frames_folder: Path
+) -> None:
+    root = make_root(tmp_path / "root", frames_folder, 1)
+    run("batch", root / "jobs.yaml", "--root", root, "--name", "b", *on("slurm", tmp_path), "--detach")
+    await_that(lambda: len(list((batch_folder(root, "b") / "results").glob("*/*.json"))) == 3)
+    await_that(lambda: not subprocess.run(["squeue", "-h"], capture_output=True, check=True).stdout)
+    told = report_of(run("clean", "--root", root, "--yes", "--json"))
+    assert [(each["batch"], each["state"]) for each in told["left_alone"]] == [("b", "detached")]
+    assert told["folders"] == []
+    resumed = run("batch", "resume", "b", "--root", root, "--json")
+    assert report_of(resumed)["outcomes"]["reused"] == 1, resumed.stderr
+    assert sum(executions(root).values()) == 3 == sum(recorded(root).values())
 
 
 def test_a_batch_in_slurm_outlives_the_bridge_and_is_taken_in_later(

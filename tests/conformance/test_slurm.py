@@ -15,6 +15,7 @@ from tests.batch_runs import (
     JOBS,
     await_that,
     batch_folder,
+    ended,
     events,
     executions,
     make_root,
@@ -37,12 +38,6 @@ WAITING = 'case "$PWD" in *{step}*) touch {mark}.begun; while ! [ -e {mark} ]; d
 def batch(root: Path, folder: Path) -> tuple[object, ...]:
     """Return the words that begin a batch on Slurm."""
     return "batch", root / "jobs.yaml", "--root", root, "--name", "b", *on("slurm", folder), "--keep-going", "--json"
-
-
-def ended(process: subprocess.Popen[str], seconds: float = 90) -> tuple[dict[str, Any], str]:
-    """Return the report of a batch, and what it said."""
-    out, err = process.communicate(timeout=seconds)
-    return report_of(subprocess.CompletedProcess((), process.returncode, out, err)), err
 
 
 def tickets(root: Path, recipe: str) -> list[str]:
@@ -86,7 +81,8 @@ def test_a_step_that_slurm_refuses_fails_with_the_reason_and_the_rest_is_made(
     )
     root = make_root(tmp_path / "root", frames_folder, 2, f"workflow: {definition}\n{JOBS}")
     with running(*batch(root, tmp_path)) as process:
-        report, err = ended(process)
+        done = ended(process)
+        report, err = report_of(done), done.stderr
     assert report["outcomes"]["failed"] == 2, err
     assert all("sbatch" in str(each["reasons"]) for each in report["datasets"])
     assert recorded(root) == {"naco_img_dark": 1, "naco_img_twflat": 1}
@@ -102,7 +98,8 @@ def test_a_lost_worker_costs_no_more_time_or_memory(tmp_path: Path, frames_folde
         mark.touch()
         os.kill(worker, signal.SIGKILL)
         # The partition gives ten minutes, which is what a step asks for: twice that would wait for ever.
-        report, err = ended(process)
+        done = ended(process)
+        report, err = report_of(done), done.stderr
     assert (report["outcomes"]["done"], report["lost"]) == (1, 1), err
     first, second = tickets(root, "naco_img_dark")
     assert squeue("%l %m", first) == squeue("%l %m", second) == "10:00 200M"
@@ -113,7 +110,8 @@ def test_a_job_that_slurm_will_never_begin_fails_with_the_reason(tmp_path: Path,
     words = batch(root, tmp_path)
     (tmp_path / "site.yaml").write_text("slurm: {poll_s: 0.3, memory_mb: 200, minutes: 60}\n")
     with running(*words) as process:
-        report, err = ended(process)
+        done = ended(process)
+        report, err = report_of(done), done.stderr
     assert report["outcomes"]["failed"] == 1, err
     assert "PartitionTimeLimit" in str(report["datasets"])
     await_that(lambda: not subprocess.run(["squeue", "-h"], capture_output=True, text=True, check=True).stdout, 20)
@@ -132,7 +130,8 @@ def test_a_job_that_is_cancelled_while_it_waits_for_another_stays_cancelled(
         subprocess.run(["scancel", job], check=True)
         await_that(lambda: any(each["event"] == "cancelled" for each in events(root, "b")))
         mark.touch()
-        report, err = ended(process)
+        done = ended(process)
+        report, err = report_of(done), done.stderr
     assert (report["outcomes"]["done"], report["outcomes"]["cancelled"]) == (1, 1), err
     assert "cancelled in Slurm" in err
     resumed = report_of(run("batch", "resume", "b", "--root", root, "--json"))
@@ -159,7 +158,8 @@ def test_a_controller_that_is_away_ends_nothing(
             await_that(lambda: list(results.glob("*/*.json")))
         finally:
             slurm.start_controller()
-        report, err = ended(process)
+        done = ended(process)
+        report, err = report_of(done), done.stderr
     assert "nothing new begins" in said
     assert "answers again" in err
     assert (report["outcomes"]["done"], report["lost"]) == (1, 0), err
@@ -169,7 +169,8 @@ def test_a_controller_that_is_away_ends_nothing(
 def test_signs_in_a_path_mean_nothing_to_slurm(tmp_path: Path, frames_folder: Path) -> None:
     root = make_root(tmp_path / "50%j of a night", frames_folder, 1)
     with running(*batch(root, tmp_path)) as process:
-        report, err = ended(process)
+        done = ended(process)
+        report, err = report_of(done), done.stderr
     assert report["outcomes"]["done"] == 1, err
     assert len(list((batch_folder(root, "b") / "slurm").glob("*.out"))) == 3
 
