@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from esorex_bridge.api.listing import Listing
 from esorex_bridge.errors import UnknownNameError
-from esorex_bridge.run.report import DatasetReport, count, count_started
+from esorex_bridge.run.report import DatasetReport, count, count_started, summarise_steps
 from esorex_bridge.values import html_table
 
 if TYPE_CHECKING:
@@ -206,20 +206,10 @@ class Result(Struct, frozen=True):
     def __repr__(self) -> str:
         """Return how many steps ended how."""
         datasets = f"{len(self.reports)} dataset{'s' * (len(self.reports) != 1)}"
-        return f"<Result: {datasets}; {summary(self.reports)}>"
+        return f"<Result: {datasets}; {summarise_steps(self.reports)}>"
 
     def _repr_html_(self) -> str:
         return html_table(_STEP_COLUMNS, self._rows(), repr(self)[1:-1])
-
-
-def summary(reports: Iterable[DatasetReport]) -> str:
-    """Return how many steps ended how: `2 ran, 1 reused, 1 blocked`."""
-    counts: dict[str, int] = {}
-    for report in reports:
-        for step in report.steps:
-            if step.result != "not needed":
-                counts[step.result] = counts.get(step.result, 0) + 1
-    return ", ".join(f"{number} {result}" for result, number in counts.items()) or "nothing to run"
 
 
 def _product(product: Any, dataset: str, step: str, root: Path) -> ProductFile:

@@ -92,6 +92,7 @@ STAGES: dict[str, dict[str, Verb]] = {
         "compare": Verb("compare", "show what differs between two products or reductions"),
         "report": Verb("report", "write a page that shows what was made, and what is missing"),
         "explore": Verb("explore", "show that page in the browser, following what goes on"),
+        "log": Verb("log", "show what a recipe said, and its warnings"),
         "status": Verb("status", "show history and disk use; verify files"),
         "clean": Verb("clean", "remove unneeded products"),
     },

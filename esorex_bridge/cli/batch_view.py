@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from esorex_bridge.cli import output
+from esorex_bridge.cli.tables import Column
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
     from esorex_bridge.batch.report import BatchReport
     from esorex_bridge.run.graph import Graph
 
+_COLUMNS = (
+    Column("dataset"),
+    Column("outcome", "state"),
+    Column("made", "number"),
+    Column("reused", "number"),
+    Column("why", "text"),
+)
 _EVERY_S = 0.5
 _RUNNING_SHOWN = 12
 _REASONS_SHOWN = 3
@@ -99,20 +107,21 @@ def show(report: BatchReport, whole: bool = True) -> None:
     print(f"batch {report.name}: {report.state} (run {report.run}, begun {report.began[:19]} UT)")
     if whole:
         rows = [(each.dataset, each.outcome, each.made, each.reused, _why(each.reasons)) for each in report.datasets]
-        output.table(("dataset", "outcome", "made", "reused", "why"), rows)
+        output.table(_COLUMNS, rows)
         times = [(each.recipe, each.runs, f"{each.seconds:.2f}", f"{each.longest:.2f}") for each in report.recipes]
         if times:
             output.table(("recipe", "runs", "seconds", "longest"), times)
     for name, reason in report.unfetched if whole else ():
-        print(f"not fetched: {name}: {reason}")
+        output.say(f"not fetched: {name}: {reason}")
     outcomes = Counter(dataset.outcome for dataset in report.datasets)
     said = ", ".join(f"{number} {outcome}" for outcome, number in sorted(outcomes.items()))
-    print(f"{len(report.datasets)} datasets: {said or 'none yet'}")
+    plural = "s" * (len(report.datasets) != 1)
+    print(f"{len(report.datasets)} dataset{plural}: {said or 'none yet'}")
     steps = ", ".join(f"{number} {state}" for state, number in sorted(report.steps.items()) if number)
     lost = f"; {report.lost} attempts lost" if report.lost else ""
-    print(f"steps: {steps or 'none'}{lost}; products of this run: {report.disk_bytes / 1e6:.1f} MB")
+    output.say(f"steps: {steps or 'none'}{lost}; products of this run: {report.disk_bytes / 1e6:.1f} MB")
     for line in report.next:
-        print(f"next: {line}")
+        output.say(f"next: {line}")
 
 
 def _why(reasons: tuple[str, ...]) -> str:

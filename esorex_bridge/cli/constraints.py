@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from esorex_bridge.archive.query import Constraints
+
+
+_OPTIONS = {
+    name: {"from": "begin", "to": "end"}.get(name, name)
+    for name in ("program", "target", "ra", "dec", "radius", "instrument", "night", "from", "to", "type", "tech", "cat",
+                 "where", "max")
+}  # fmt: skip
+"""The options that say which frames are meant, and where their values are kept."""
 
 
 def configure(parser: argparse.ArgumentParser, dp_ids: bool = True) -> None:
@@ -53,3 +62,13 @@ def given(args: argparse.Namespace, columns: tuple[str, ...] | None = None) -> C
         columns=columns or COLUMNS,
         limit=args.max,
     )
+
+
+def words(args: argparse.Namespace) -> str:
+    """Return the options of a query as they are typed, those that say something."""
+    found = [
+        f"--{option}{'=' if str(value).startswith('-') else ' '}{shlex.quote(str(value))}"
+        for option, name in _OPTIONS.items()
+        if (value := getattr(args, name, None)) is not None and (option, value) != ("cat", "SCIENCE")
+    ]
+    return " ".join((*found, *map(shlex.quote, getattr(args, "dp_id", ()))))

@@ -84,8 +84,8 @@ def _demonstrate(args: argparse.Namespace) -> int:
             failed = failed or verb.has_failed(came)
             if not args.json:
                 print(f"\nThe {part} time:")
-                show(came.reports)
                 verb.say_what_is_missing(came)
+                show(came.reports, args.root)
     if args.json:
         output.emit_json({"archive": archive.url, "runs": documents})
     else:
@@ -116,7 +116,18 @@ def _parameters(settings: tuple[str, ...]) -> tuple[ParameterSetting, ...]:
 def _conclude(documents: list[dict[str, Any]], root: Path) -> None:
     first, second = documents
     print(f"\nRecipes started: {first['executed']} the first time, {second['executed']} the second time.")
-    print(f"Everything lies in {root}; the products in {root / 'reflex_end_products'}.")
+    output.say(f"Everything lies in {root}; the products in {root / 'reflex_end_products'}.")
+    _say_where_we_are()
+
+
+def _say_where_we_are() -> None:
+    """Say how to have the command within reach, where it is not on the search path."""
+    import shutil
+    import sys
+
+    folder = Path(sys.executable).parent
+    if shutil.which("esorex-bridge") is None and (folder / "esorex-bridge").exists():
+        output.say(f'To type esorex-bridge anywhere: export PATH="{folder}:$PATH"')
 
 
 def _serve(args: argparse.Namespace) -> int:

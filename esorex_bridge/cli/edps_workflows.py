@@ -30,7 +30,7 @@ def rows() -> Iterator[tuple[str, ...]]:
     from esorex_bridge.edps.find import find_packages
 
     for found in find_packages():
-        yield (f"{PREFIX}{found.name}", "-", "workflow package of EDPS", "not read", "-", f"{found.folder}")
+        yield (f"{PREFIX}{found.name}", "not read", "-", "workflow package of EDPS", "-", f"{found.folder}")
 
 
 def listed() -> list[dict[str, Any]]:

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from esorex_bridge.cli import archive, options, output
+from esorex_bridge.cli.tables import Column
 from esorex_bridge.organise import from_disk
 
 if TYPE_CHECKING:
     from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile
     from esorex_bridge.organise.from_disk import OrganisedData
 
+_MOST_NAMED = 10
+"""So many absent files are named."""
+
+_COLUMNS = (
+    Column("dataset"),
+    Column("target", keep=1),
+    Column("files", "number"),
+    Column("state", "state"),
+    Column("certified", "state", 2),
+    Column("setup", "text", 3),
+    Column("remarks", "text", 4),
+)
 EXAMPLE = (
     "esorex-bridge organise --root night\n"
     "  esorex-bridge organise night/raw night/calib --by oca --where 'INS.FILT1.NAME == \"Ks\"'\n"
@@ -80,8 +94,13 @@ def run(args: argparse.Namespace) -> int:
     elif args.json:
         output.emit_json(document(chosen, data))
     else:
-        _print(chosen, data)
-    return 0
+        _print(chosen, data, args.root)
+    return 0 if args.reflex_json or _can_reduce(chosen) else 1
+
+
+def _can_reduce(datasets: tuple[Dataset, ...]) -> bool:
+    """Tell whether science files of any dataset are here."""
+    return any(file.path is not None for dataset in datasets for file in dataset.action.files)
 
 
 def document(datasets: tuple[Dataset, ...], data: OrganisedData) -> dict[str, Any]:
@@ -102,7 +121,9 @@ def dataset_document(dataset: Dataset) -> dict[str, Any]:
     return {
         "name": dataset.name,
         "instrument": dataset.instrument,
+        "target": dataset.target or None,
         "complete": dataset.complete,
+        "missing": list(dataset.missing),
         "certified": dataset.certified,
         "mode": dataset.mode,
         "requested": dataset.requested,
@@ -146,33 +167,48 @@ def _reflex(args: argparse.Namespace, datasets: tuple[Dataset, ...], data: Organ
     return document
 
 
-def _print(datasets: tuple[Dataset, ...], data: OrganisedData) -> None:
-    from esorex_bridge.organise.why import held_up
-
-    rows = [_row(dataset) for dataset in datasets]
-    if rows:
-        output.table(("dataset", "target", "setup", "files", "complete", "certified", "warnings"), rows)
-    else:
-        output.note("no datasets")
-    absent = held_up(datasets)
-    for name, names in absent.items():
-        output.note(f"not on this machine: {name}, needed by {', '.join(names)}")
+def _print(datasets: tuple[Dataset, ...], data: OrganisedData, root: Path) -> None:
+    if datasets:
+        output.table(_COLUMNS, map(_row, datasets))
     for fault in data.faults:
         output.note(f"cannot be used: {fault.reason}")
     unclassified = [frame for known in data.organised for frame in known.unclassified]
     if unclassified:
+        files = "1 file has" if len(unclassified) == 1 else f"{len(unclassified)} files have"
         output.note(
-            f"{len(unclassified)} files have no category, first {unclassified[0].path}; "
-            f"'esorex-bridge why {unclassified[0].name}' tells why"
+            f"{files} no category, first {unclassified[0].path}; 'esorex-bridge why {unclassified[0].name}' tells why"
         )
     for warning in data.warnings:
         output.note(warning)
+    _close(datasets, root)
+
+
+def _close(datasets: tuple[Dataset, ...], root: Path) -> None:
+    """Print what is not on this machine, how many datasets are complete, and what to do next."""
+    from esorex_bridge.organise.why import held_up
+
+    where = f"--root {shlex.quote(str(root))}"
+    absent = held_up(datasets)
+    for name, names in list(absent.items())[:_MOST_NAMED]:
+        output.say(f"not on this machine: {name}, needed by {', '.join(names)}")
+    if len(absent) > _MOST_NAMED:
+        output.say(f"not on this machine: {len(absent) - _MOST_NAMED} more files (--json names them)")
+    whole = sum(dataset.complete and not dataset.missing for dataset in datasets)
+    counts = f"{len(datasets)} dataset{'s' * (len(datasets) != 1)}, {whole} complete"
+    if not datasets:
+        command = "esorex-bridge fetch --help, or esorex-bridge why FILE for a file that should be in a dataset"
+    elif fetchable := [dataset for dataset in datasets if dataset.mode and dataset.missing]:
+        command = f"esorex-bridge fetch {fetchable[0].action.files[0].name} --yes {where}"
+    elif lacking := next((dataset for dataset in datasets if not dataset.complete), None):
+        command = f"esorex-bridge why {lacking.name} {where}"
+    else:
+        command = f"esorex-bridge plan {where}"
+    output.close(counts, command)
 
 
 def _row(dataset: Dataset) -> tuple[object, ...]:
-    from esorex_bridge.datasets.dataset import files_of, walk_actions
+    from esorex_bridge.datasets.dataset import walk_actions
 
-    known = dict(dataset.descriptors)
     setup = [
         f"{key}={value}"
         for key, value in dataset.descriptors
@@ -184,10 +220,18 @@ def _row(dataset: Dataset) -> tuple[object, ...]:
         messages[f"of the extended calibration plan: {', '.join(extended)}"] = None
     return (
         dataset.name,
-        known.get("OBS.TARG.NAME", "-"),
-        " ".join(setup) or "-",
-        len({file.name for file in files_of(dataset)}),
-        "yes" if dataset.complete else "no",
+        dataset.target or "-",
+        dataset.number_of_files,
+        _state(dataset),
         ("yes" if dataset.certified else "no") if dataset.mode else "-",
+        " ".join(setup) or "-",
         "; ".join(messages) or "-",
     )
+
+
+def _state(dataset: Dataset) -> str:
+    """Return whether a dataset can be reduced as it is: files that are not here count as what is missing."""
+    missing = len(dataset.missing)
+    if missing:
+        return f"not here: {missing}"
+    return "complete" if dataset.complete else "incomplete"

@@ -7,16 +7,43 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from esorex_bridge.progress.lines import note, shown
-from esorex_bridge.values import visible
 
 if TYPE_CHECKING:
+    from esorex_bridge.cli.tables import Column, Role
     from esorex_bridge.session import Settings
 
-__all__ = ["abandoned", "configure", "crashed", "emit_json", "failed", "leave_report", "note", "shown", "table"]
+__all__ = [
+    "abandoned",
+    "close",
+    "configure",
+    "crashed",
+    "emit_json",
+    "failed",
+    "leave_report",
+    "note",
+    "say",
+    "shown",
+    "table",
+    "width",
+]
+
+_NEXT = "next: "
+_PIPE_WIDTH, _LEAST_WIDTH = 120, 40
+_TEXTS = frozenset(("why", "details", "meaning", "remarks", "inputs", "takes", "makes", "with (? if there is one)"))
+_NUMBERS = frozenset(("files", "seconds", "longest", "runs", "made", "reused", "MB", "bytes", "would run"))
+"""Headings of columns whose cells may wrap, and of those that stand right."""
+
+_COLOURS = {
+    ("ran", "done", "reused", "complete", "yes", "ok"): "32",
+    ("failed", "no", "missing"): "31",
+    ("blocked", "incomplete", "not", "cancelled", "no EsoRex"): "33",
+    ("planned", "running"): "36",
+}
+"""What states begin with, and their colours: green, red, yellow, cyan."""
 
 
 def configure(verbose: int) -> None:
@@ -35,31 +62,65 @@ def emit_json(document: Any) -> None:
     sys.stdout.write("\n")
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
-    """Print a table: drawn on a terminal, plain aligned columns with nothing cut in a log or a pipe."""
-    texts = [[visible(str(cell)) for cell in row] for row in rows]
-    if sys.stdout.isatty():
-        _drawn(columns, texts, title)
-        return
+def table(
+    columns: Sequence[str | Column], rows: Iterable[Sequence[object]], title: str | None = None, indent: int = 0
+) -> None:
+    """Print a table that fits the terminal; in a log or a pipe, one as wide as `COLUMNS` says or 120."""
+    from esorex_bridge.cli.tables import Column, lay_out
+
+    named = [column if isinstance(column, Column) else Column(column, _role(column)) for column in columns]
     if title:
-        print(title)
-    widths = [max(map(len, column)) for column in zip(columns, *texts, strict=True)]
-    for row in (columns, *texts):
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        print(shown(title))
+    for line in lay_out(named, rows, width(), indent, painter()):
+        print(line)
 
 
-def _drawn(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def say(text: str, indent: int = 0, more: int = 2) -> None:
+    """Print a sentence on lines that fit; a name is never broken."""
+    from esorex_bridge.cli.tables import fold
 
-    drawn = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
-    for column in columns:
-        drawn.add_column(column, overflow="fold")
-    for row in rows:
-        drawn.add_row(*map(Text, row))
-    Console().print(drawn)
+    for line in fold(text, width(), indent, more):
+        print(line)
+
+
+def close(said: str, command: str) -> None:
+    """Print the closing line: what came of it, and the command to type next, which can be copied as it stands."""
+    room = width()
+    if len(said) + len(command) + len(_NEXT) + 2 <= room:
+        print(shown(f"{said}; {_NEXT}{command}"))
+        return
+    say(said)
+    print(shown(" \\\n    ".join(_lines_of_command(f"{_NEXT}{command}", room))))
+
+
+def _lines_of_command(command: str, room: int) -> list[str]:
+    """Return a command on lines between whose words a backslash fits."""
+    from esorex_bridge.cli.tables import wrapped
+
+    return wrapped(command, room - 6) if len(command) > room else [command]
+
+
+def width() -> int:
+    """Return how wide lines may be."""
+    from shutil import get_terminal_size
+
+    return max(get_terminal_size((_PIPE_WIDTH, 24)).columns, _LEAST_WIDTH)
+
+
+def painter() -> Callable[[str], str]:
+    """Return what colours the word of a state: nothing but on a terminal, and not where `NO_COLOR` is set."""
+    if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return str
+    return _painted
+
+
+def _painted(text: str) -> str:
+    colour = next((code for words, code in _COLOURS.items() if text.strip().startswith(words)), None)
+    return text if colour is None else f"\x1b[{colour}m{text}\x1b[0m"
+
+
+def _role(head: str) -> Role:
+    return "text" if head in _TEXTS else "number" if head in _NUMBERS else "name"
 
 
 def leave_report(settings: Settings, executed: int) -> None:

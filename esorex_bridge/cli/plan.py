@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Iterable
 from typing import Any
 
 from esorex_bridge.cli import options, output
+from esorex_bridge.cli.tables import NO_BREAK, Column
 from esorex_bridge.plan.accounting import summarise
 from esorex_bridge.plan.plan import AssociatedInput, FileInput, Plan, Step, StepInput, UnusedFile, input_counts
 
+_COLUMNS = (Column("step"), Column("inputs", "text"), Column("after", "text", 1), Column("remarks", "text", 2))
 EXAMPLE = "esorex-bridge plan --root night\n  esorex-bridge plan --check --workflow my_naco.yaml"
 
 
@@ -37,24 +40,37 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         output.emit_json(_jobs(plans, left) if session.edps is not None else {"datasets": list(map(document, plans))})
     for plan in () if args.json else plans:
-        print(f"{plan.dataset} (workflow {plan.workflow})")
-        rows = (
-            (step.name, ", ".join(input_counts(step)), ", ".join(step.needs) or "-", _remarks(step))
-            for step in plan.steps
-        )
-        output.table(("step", "inputs", "after", "remarks"), rows)
+        output.say(f"{plan.dataset} (workflow {plan.workflow})")
+        rows = map(_row, plan.steps)
+        output.table(_COLUMNS, rows, indent=2)
         for line in summarise(plan.not_used):
-            print(f"  not used: {line}")
+            output.say(f"not used: {line}", 2)
         for group in () if plan.not_used else plan.unused:
-            print(f"  not needed: {group.purpose}: {group.reason}")
+            output.say(f"not needed: {group.purpose}: {group.reason}", 2)
         for message in plan.messages:
-            print(f"  message: {message}")
+            output.say(f"message: {message}", 2)
         for text in plan.incomplete:
-            print(f"  incomplete: {text}")
+            output.say(f"incomplete: {text}", 2)
     for line in () if args.json else summarise(left):
-        print(f"not used: {line}")
+        output.say(f"not used: {line}")
+    if not args.json:
+        _close(plans, args)
     # Jobs of EDPS that lack something are shown as such, and are no failure of planning.
     return 1 if session.edps is None and any(plan.incomplete for plan in plans) else 0
+
+
+def _row(step: Step) -> tuple[str, ...]:
+    inputs = ", ".join(each.replace(" ", NO_BREAK) for each in input_counts(step))
+    return step.name, inputs, ", ".join(step.needs) or "-", _remarks(step)
+
+
+def _close(plans: list[Plan], args: argparse.Namespace) -> None:
+    """Print how much is planned, and what to do next."""
+    where = f"--root {shlex.quote(str(args.root))}"
+    steps = f"{len(plans)} dataset{'s' * (len(plans) != 1)}, {sum(len(plan.steps) for plan in plans)} steps"
+    lacking = next((plan for plan in plans if plan.incomplete), None)
+    command = f"esorex-bridge why {lacking.dataset} {where}" if lacking else f"esorex-bridge run {where}"
+    output.close(steps, command)
 
 
 def document(plan: Plan) -> dict[str, Any]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import csv
+import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from esorex_bridge.cli import archive, constraints, options, output
+from esorex_bridge.cli.tables import Column
 from esorex_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
@@ -17,20 +20,28 @@ if TYPE_CHECKING:
     from esorex_bridge.archive.client import ArchiveClient, Row
     from esorex_bridge.archive.query import Constraints
 
+FORMATS = ("table", "csv", "votable", "ecsv")
+_ASTROPY = {"votable": "votable", "ecsv": "ascii.ecsv"}
+"""Forms that astropy writes, and its names of them."""
+
+_SHOWN = {"dp_id": 0, "object": 1, "dp_type": 2, "dp_tech": 3, "exposure": 4, "prog_id": 5}
+"""The columns of a table for people, and which are left out first where there is no room."""
+
 EXAMPLE = (
     "esorex-bridge query --program '098.C-0739(C)' --night 2016-09-25\n  esorex-bridge query --instrument naco "
-    "--target 'HD 1' --adql"
+    "--target 'HD 1' --format ecsv"
 )
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     constraints.configure(parser)
-    parser.add_argument("--columns", metavar="A,B,…", help="columns of dbo.raw, or '*'")
+    parser.add_argument("--columns", metavar="A,B,…", help="columns of dbo.raw, or '*' (a table shows six by default)")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--adql", action="store_true", help="print the query, and send nothing")
-    form.add_argument("--csv", action="store_true", help="print CSV")
-    form.add_argument("--votable", action="store_true", help="print a VOTable")
+    form.add_argument("--format", choices=FORMATS, default="table", help="how to print the rows (default: table)")
+    form.add_argument("--csv", dest="format", action="store_const", const="csv", help=argparse.SUPPRESS)
+    form.add_argument("--votable", dest="format", action="store_const", const="votable", help=argparse.SUPPRESS)
     parser.add_argument("--async", dest="job", action="store_true", help="ask by an async job, for long queries")
     parser.add_argument(
         "--login",
@@ -56,8 +67,8 @@ def run(args: argparse.Namespace) -> int:
         placed = client.placed(wanted)
         if placed != wanted and placed.ra is not None:
             output.note(f"{wanted.target}: {placed.ra:.5f} {placed.dec:+.5f}, within {placed.radius:g} degrees")
-        if args.votable:
-            _write_votable(client.query_table(placed, args.job, _tell_phase))
+        if args.format in _ASTROPY:
+            _write_table(client.query_table(placed, args.job, _tell_phase), args.format)
             return 0
         rows = client.query(placed, args.job, _tell_phase)
         if not rows:
@@ -84,8 +95,9 @@ def _say_why(client: ArchiveClient, wanted: Constraints) -> None:
         output.note(reason)
 
 
-def _write_votable(table: Table) -> None:
-    table.write(sys.stdout.buffer, format="votable")
+def _write_table(table: Table, form: str) -> None:
+    stream = sys.stdout.buffer if form == "votable" else sys.stdout
+    table.write(stream, format=_ASTROPY[form])
     sys.stdout.flush()
 
 
@@ -93,13 +105,22 @@ def _print(rows: Sequence[Row], asked: Sequence[str], text: str, args: argparse.
     names = list(rows[0]) if rows else [] if asked == ("*",) else list(asked)
     if args.json:
         output.emit_json({"adql": text, "rows": [dict(row) for row in rows]})
-    elif args.csv:
+    elif args.format == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(names)
         writer.writerows([_cell(row[name]) for name in names] for row in rows)
     else:
-        output.table(names, ([_cell(row[name]) for name in names] for row in rows))
-        print(f"{len(rows)} frames")
+        _print_table(rows, names if args.columns else [name for name in _SHOWN if name in names], args)
+
+
+def _print_table(rows: Sequence[Row], names: Sequence[str], args: argparse.Namespace) -> None:
+    if rows:
+        columns = [Column(name, "number" if name == "exposure" else "name", keep=_SHOWN.get(name, 0)) for name in names]
+        output.table(columns, ([_cell(row[name]) for name in names] for row in rows))
+    where = "" if args.root == Path() else f" --root {shlex.quote(str(args.root))}"
+    asked = constraints.words(args)
+    command = f"esorex-bridge reduce {asked}{where}" if rows else "esorex-bridge query with fewer constraints"
+    output.close(f"{len(rows)} frame{'s' * (len(rows) != 1)}", command)
 
 
 def _cell(value: Any) -> Any:

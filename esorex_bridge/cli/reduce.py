@@ -64,8 +64,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         output.emit_json(document(result))
     else:
-        show(result.reports)
         say_what_is_missing(result)
+        show(result.reports, args.root)
     if not args.dry_run:
         output.leave_report(settings, count_started(result.reports))
     return 1 if has_failed(result) else 0
@@ -110,13 +110,13 @@ def say_what_is_missing(result: Result) -> None:
     for reply in result.acquired.replies:
         if reply.tree is None:
             said = f" ({'; '.join(reply.messages)})" if reply.messages else ""
-            print(f"not reduced: {reply.asked}: {reply.outcome.value.replace('_', ' ')}{said}")
+            output.say(f"not reduced: {reply.asked}: {reply.outcome.value.replace('_', ' ')}{said}")
     if result.acquired.report is None:
-        print(f"would fetch {len(result.acquired.files)} files, as far as they are not here")
+        output.say(f"would fetch {len(result.acquired.files)} files, as far as they are not here")
     else:
         for file in result.acquired.report.files:
             if not file.here:
-                print(f"not fetched: {file.name}: {file.reason}")
+                output.say(f"not fetched: {file.name}: {file.reason}")
     if result.sofs:
         print("EsoRex is not installed, so no recipe ran. What is here for running them by hand:")
         for sof in result.sofs:

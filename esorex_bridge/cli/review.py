@@ -5,8 +5,9 @@ parameters.
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esorex_bridge.cli import options, output
+from esorex_bridge.cli.tables import Column
 from esorex_bridge.definitions.edps.options import PREFIX
 from esorex_bridge.errors import UnknownNameError, UserError
 from esorex_bridge.files import stem
@@ -28,6 +30,16 @@ if TYPE_CHECKING:
     from esorex_bridge.organise.grouping import Candidate, Group
     from esorex_bridge.organise.organiser import Organised
 
+_COLUMNS = (
+    Column("category"),
+    Column("file"),
+    Column("used", "state"),
+    Column("days", "number"),
+    Column("files", "number", 1),
+    Column("match", "text"),
+    Column("certified", "state", 2),
+    Column("quality", keep=3),
+)
 EXAMPLE = (
     "esorex-bridge review NACO.2016-03-02T00:30:00.076_tpl --root night\n"
     "  esorex-bridge review NACO.2016-03-02T00:30:00.076_tpl --use NACO.2016-03-03T16:00:00.000 --for CAL_DARK\n"
@@ -215,28 +227,29 @@ def _show(args: argparse.Namespace, data: OrganisedData, reviewed: Dataset, choi
         kept = document_of({reviewed.name: choices})["datasets"].get(reviewed.name, {})
         output.emit_json({"dataset": reviewed.name, "choices": kept, "alternatives": [plain(row) for row in rows]})
         return
-    columns = ("purpose", "category", "file", "files", "used", "days", "match", "certified", "quality")
-    output.table(
-        columns,
-        [
-            (
-                row.purpose,
-                row.category,
-                row.file,
-                row.files,
-                "yes" if row.used else "-",
-                _days(row.days),
-                row.match,
-                row.certified,
-                row.quality,
-            )
-            for row in rows
-        ],
-        reviewed.name,
-    )
+    output.say(reviewed.name)
+    for purpose in dict.fromkeys(row.purpose for row in rows):
+        output.say(f"for {purpose}", 2)
+        output.table(_COLUMNS, (_cells(row) for row in rows if row.purpose == purpose), indent=4)
     for message in reviewed.action.messages:
         if message.startswith(MARK):
-            print(message)
+            output.say(message)
+    output.close(f"{len(rows)} alternatives", _next(args, rows))
+
+
+def _cells(row: Alternative) -> tuple[object, ...]:
+    used = "yes" if row.used else "-"
+    return row.category, row.file, used, _days(row.days), row.files, row.match, row.certified, row.quality
+
+
+def _next(args: argparse.Namespace, rows: Sequence[Alternative]) -> str:
+    """Return the command that takes the first alternative that is not used; where all are, the one that runs."""
+    where = f"--root {shlex.quote(str(args.root))}"
+    other = next((row for row in rows if not row.used), None)
+    if other is None:
+        return f"esorex-bridge run {args.dataset} {where}"
+    words = f"--use {other.file} --for {other.category} --purpose {shlex.quote(other.purpose)}"
+    return f"esorex-bridge review {args.dataset} {words} {where}"
 
 
 def _days(days: float | None) -> str:

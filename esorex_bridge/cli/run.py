@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         output.emit_json({"executed": count_started(reports), "datasets": [r.document() for r in reports]})
     else:
-        show(reports)
+        show(reports, args.root)
     if args.report and not args.dry_run:
         output.leave_report(settings, count_started(reports))
     return 1 if any(report.failed for report in reports) else 0

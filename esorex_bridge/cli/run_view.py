@@ -1,42 +1,89 @@
-"""The result of a run as tables."""
+"""The result of a run on a terminal: a heading a dataset, a line a step, then what to know and what to do next."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from esorex_bridge.cli import output
 from esorex_bridge.esorex.diagnosis import WARNED
 from esorex_bridge.reuse.record import TAKEN_OVER
-from esorex_bridge.run.report import DatasetReport, StepReport
+from esorex_bridge.run.report import DatasetReport, StepReport, summarise_steps
 
 
-def show(reports: Sequence[DatasetReport]) -> None:
-    """Print the steps of all datasets, then what a reader should know, then where the products lie."""
-    rows = [
-        (
-            report.dataset,
-            step.step,
-            step.recipe or "-",
-            step.result,
-            step.error or step.reason,
-            f"{step.seconds:.2f}",
-            _categories(step),
-        )
-        for report in reports
-        for step in report.steps
-    ]
-    output.table(("dataset", "step", "recipe", "result", "why", "seconds", "products"), rows)
+def show(reports: Sequence[DatasetReport], root: Path) -> None:
+    """Print the steps of all datasets, what a reader should know, where the products lie, and one closing line."""
     for report in reports:
-        for line in remarks(report):
-            print(f"{report.dataset}: {line}")
+        _show_dataset(report)
+    _show_places(reports)
+    output.close(summarise_steps(reports), next_command(reports, root))
+
+
+def next_command(reports: Sequence[DatasetReport], root: Path) -> str:
+    """Return the command to type now: what explains the first failure, or what shows the products."""
+    steps = [step for report in reports for step in report.steps]
+    where = f"--root {shlex.quote(str(root))}"
+    if failed := next((step for step in steps if step.outcome == "failed"), None):
+        return f"esorex-bridge log {failed.step} {where}"
+    if lacking := next((report for report in reports if report.failed), None):
+        return f"esorex-bridge why {lacking.dataset} {where}"
+    if any(step.outcome == "no_esorex" for step in steps):
+        return "esorex-bridge doctor"
+    if any(step.outcome == "planned" for step in steps):
+        return f"esorex-bridge run {where}"
+    return f"esorex-bridge report {where}"
+
+
+def _show_dataset(report: DatasetReport) -> None:
+    from esorex_bridge.cli.tables import Column
+
+    output.say(f"{report.dataset} (workflow {report.workflow})")
+    steps = [step for step in report.steps if step.decision != "not_needed" or step.recipe]
+    columns = (
+        Column("step"),
+        Column("result", "state"),
+        Column("seconds", "number"),
+        Column("products", "text"),
+        Column("why", "text"),
+    )
+    rows = [(step.step, step.result, f"{step.seconds:.2f}", _categories(step), _why(step)) for step in steps]
+    output.table(columns, rows, indent=2)
+    for step in report.steps:
+        if step not in steps:
+            output.say(f"not needed: {step.step}: {step.reason}", 2)
+    for line in remarks(report):
+        output.say(line, 2)
+
+
+def _show_places(reports: Sequence[DatasetReport]) -> None:
+    """Print where end products lie: the folder of the run once, then what is in it."""
+    folders: dict[Path, list[str]] = {}
     for report in reports:
         for product in report.end_products:
-            print(product.path)
+            folder = product.path.parent.parent
+            folders.setdefault(folder, []).append(str(product.path.relative_to(folder)))
+    for folder, names in folders.items():
+        output.say(f"end products in {_short(folder)}")
+        for name in names:
+            output.say(name, 2)
+
+
+def _short(path: Path) -> str:
+    """Return a path from here where it lies below, else as it is."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def _why(step: StepReport) -> str:
+    """Return why a step ended so; where its log lies, `log` says."""
+    return step.error.partition("; log: ")[0] or step.reason
 
 
 def remarks(report: DatasetReport) -> list[str]:
     """Return what the reader of a dataset's products should know."""
     lines = [line for step in report.steps for line in _warnings(step)]
+    lines += _counts_of_warnings(report.steps)
     if report.requested is not None and report.mode is not None and report.mode != report.requested:
         lines.append(f"{report.requested} was asked for, calSelector executed {report.mode}")
     if not report.complete:
@@ -48,12 +95,16 @@ def remarks(report: DatasetReport) -> list[str]:
 
 def _warnings(step: StepReport) -> Iterator[str]:
     """Yield our own warnings about a step; those of its recipe are counted, because recipes warn of much."""
-    said = [text for text in step.warnings if WARNED in text]
     for text in step.warnings:
-        if text not in said and text != TAKEN_OVER:
+        if WARNED not in text and text != TAKEN_OVER:
             yield f"warning: {text} ({step.step})"
-    if said and step.sof is not None:
-        yield f"note: {step.recipe} gave {len(said)} warnings, which --json shows; its log is in {step.sof.parent}"
+
+
+def _counts_of_warnings(steps: Sequence[StepReport]) -> list[str]:
+    """Return one line that says how many warnings each recipe gave, and what shows them; none where none did."""
+    counts = {step.step: sum(WARNED in text for text in step.warnings) for step in steps if step.sof is not None}
+    told = ", ".join(f"{name} {number}" for name, number in counts.items() if number)
+    return [f"warnings of recipes: {told} ('esorex-bridge log STEP' shows them)"] if told else []
 
 
 def _categories(step: StepReport) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from typing import TYPE_CHECKING
 
 from esorex_bridge.cli import options, output
+from esorex_bridge.cli.tables import Column
 from esorex_bridge.values import plain
 
 if TYPE_CHECKING:
@@ -64,15 +66,22 @@ def run(args: argparse.Namespace) -> int:
     )
     if adopted:
         rows = [(each.step, each.recipe, each.made, each.sof) for each in adopted]
-        output.table(("made by Reflex", "recipe", "made", "SOF"), rows)
+        output.table((Column("made by Reflex"), Column("recipe"), Column("made"), Column("SOF", keep=1)), rows)
     output.table(("folder", "MB"), [(name, f"{size / 1e6:.1f}") for name, size in disk.items()])
     hits = sum(run.reused for run in runs)
-    print(f"{hits} of {hits + sum(run.executed for run in runs)} steps were reused")
+    said = f"{hits} of {hits + sum(run.executed for run in runs)} steps were reused"
+    output.close(said, _next(args))
     if args.verify:
         for kind, states in read.counts().items():
             print(f"{kind}s: " + ", ".join(f"{number} {state}" for state, number in states.items() if number))
         print("\n".join(read.problems) or "everything that is recorded is whole")
     return 1 if read.problems else 0
+
+
+def _next(args: argparse.Namespace) -> str:
+    """Return the command that reads all files again; after it, the one that gives room back."""
+    where = f"--root {shlex.quote(str(args.root))}"
+    return f"esorex-bridge clean {where}" if args.verify else f"esorex-bridge status --verify {where}"
 
 
 def _rebuild(session: Session) -> None:

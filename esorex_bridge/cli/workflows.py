@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from esorex_bridge.cli import output
+from esorex_bridge.cli.tables import Column
 from esorex_bridge.definitions.edps.options import PREFIX
 from esorex_bridge.errors import UserError
 
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
     from esorex_bridge.definitions.oca.rules import Rules
     from esorex_bridge.definitions.workflow import Workflow
 
+_COLUMNS = (
+    Column("name"),
+    Column("state"),
+    Column("versions", "text"),
+    Column("what", "text"),
+    Column("instruments", "text"),
+    Column("sources", "text"),
+)
 EXAMPLE = (
     "esorex-bridge workflows\n  esorex-bridge workflows check naco my_hawki.yaml\n"
     "  esorex-bridge workflows import /usr/share/cpl-plugins/naco-4.4.11/gasgano/config/naco.oca > naco.yaml"
@@ -76,8 +85,7 @@ def run(args: argparse.Namespace) -> int:
         for workflow in chosen:
             _show(workflow)
     else:
-        columns = ("name", "instruments", "what", "state", "versions", "sources")
-        output.table(columns, (*map(_row, chosen), *(() if args.names else edps_workflows.rows())))
+        output.table(_COLUMNS, (*map(_row, chosen), *(() if args.names else edps_workflows.rows())))
     return 0
 
 
@@ -185,10 +193,10 @@ def _chosen(names: list[str]) -> tuple[Workflow, ...]:
 def _row(workflow: Workflow) -> tuple[str, ...]:
     return (
         workflow.name,
-        ", ".join(workflow.instruments),
-        workflow.title,
         workflow.state,
         ", ".join(workflow.versions) or "-",
+        workflow.title,
+        ", ".join(workflow.instruments),
         "; ".join(workflow.sources) or workflow.source,
     )
 

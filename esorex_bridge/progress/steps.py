@@ -38,11 +38,12 @@ class Progress:
         note(f"[{number}/{of}] {what} …{about}")
 
     def finished(self, report: StepReport) -> None:
-        """Tell how a step ended."""
+        """Tell how a step ended; why it failed is said once, in the result."""
         if report.outcome == "done" and report.decision == "execute":
-            note(f"      {report.step}: {len(report.products)} products in {report.seconds:.2f} s")
+            made = f"{len(report.products)} product{'s' * (len(report.products) != 1)}"
+            note(f"      {report.step}: {made} in {report.seconds:.2f} s")
         elif report.outcome in ("failed", "blocked"):
-            note(f"      {report.step}: {report.outcome}: {report.error}")
+            note(f"      {report.step}: {report.outcome}")
 
     def go_on(self, step: str, error: str) -> bool:
         """Tell whether to go on with what does not need a step that failed."""

@@ -158,3 +158,13 @@ def count_started(reports: Iterable[DatasetReport]) -> int:
     """Return how many recipes were started; of a dry run, how many would be. What is blocked is none of them."""
     started = ("done", "failed", "planned")
     return sum(step.decision == "execute" and step.outcome in started for report in reports for step in report.steps)
+
+
+def summarise_steps(reports: Iterable[DatasetReport]) -> str:
+    """Return how many steps ended how: `2 ran, 1 reused, 1 blocked`."""
+    counts: dict[str, int] = {}
+    for report in reports:
+        for step in report.steps:
+            if step.decision != "not_needed":
+                counts[step.result] = counts.get(step.result, 0) + 1
+    return ", ".join(f"{number} {result}" for result, number in counts.items()) or "nothing to run"

@@ -129,10 +129,10 @@ def test_trees_alone_need_no_rules(command: Command, naco: Path) -> None:
     assert FIRST in done.out and "SYNTH-FIELD-1" in done.out
 
 
-def test_a_folder_without_files_is_no_failure(command: Command, tmp_path: Path) -> None:
+def test_a_folder_without_files_can_not_be_reduced(command: Command, tmp_path: Path) -> None:
     done = command("organise", "--root", tmp_path, tmp_path)
-    assert (done.code, done.out) == (0, "")
-    assert "no datasets" in done.err
+    assert done.code == 1
+    assert "next: esorex-bridge fetch" in done.out
 
 
 @needs_naco
@@ -158,7 +158,7 @@ def test_files_that_a_tree_names_and_that_are_not_here_are_listed(command: Comma
     found = command("organise", "--root", own, "--by", "calselector", "--json").json
     assert list(found["not_on_this_machine"]) == ["NACO.2016-03-02T00:30:00.076"]
     assert "not on this machine: NACO.2016-03-02T00:30:00.076, needed by NACO" in (
-        command("organise", "--root", own, "--by", "calselector").err
+        command("organise", "--root", own, "--by", "calselector").out
     )
 
 

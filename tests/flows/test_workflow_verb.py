@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,8 +26,9 @@ def test_all_definitions_are_listed_with_state_and_sources(bridge: Callable[...,
 
 
 def test_the_list_shows_state_versions_and_sources(bridge: Callable[..., Ended]) -> None:
-    lines = {line.split()[0]: line for line in bridge("workflows").out.splitlines()}
-    assert lines["name"].split() == ["name", "instruments", "what", "state", "versions", "sources"]
+    blocks = re.split(r"\n(?=\S)", bridge("workflows").out)
+    lines = {block.split()[0]: " ".join(block.split()) for block in blocks}
+    assert lines["name"].split()[:3] == ["name", "state", "versions"]
     assert "verified on real recipes" in lines["naco"]
     assert "4.4.11" in lines["naco"]
     assert "from documentation" in lines["sinfoni"]
