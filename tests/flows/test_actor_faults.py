@@ -49,7 +49,8 @@ def test_no_network(reflex: ReflexDriver) -> None:
     ("fault", "service", "text"),
     [
         ("login_page", "file", "instead of the file, as it does when a login has run out"),
-        ("http_401", "file", "run 'esorex-bridge login'"),
+        # A public file that is refused is asked for again for more than a minute.
+        pytest.param("http_401", "file", "run 'esorex-bridge login'", marks=pytest.mark.slow),
         ("http_404", "file", "of 20 files could not be fetched; what came is kept"),
     ],
 )

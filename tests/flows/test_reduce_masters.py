@@ -48,7 +48,7 @@ def test_naco_takes_the_masters_of_the_archive_and_finds_the_stars(
         ("naco", ["naco_img_jitter"]),
         ("visir", ["visir_old_img_combine"]),
         ("uves_guess", ["uves_obs_scired"]),
-        ("muse", ["muse_scibasic", "muse_scipost", "muse_exp_combine"]),
+        pytest.param("muse", ["muse_scibasic", "muse_scipost", "muse_exp_combine"], marks=pytest.mark.slow),
     ],
 )
 def test_masters_of_the_archive_give_the_same_pixels_as_the_raws_they_were_made_of(
