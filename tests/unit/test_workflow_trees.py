@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,13 @@ def roots(workflow: Workflow) -> list[StepDefinition]:
     return [step for step in workflow.steps if not made.issuperset(step.main)]
 
 
+@cache
+def plans(path: Path) -> dict[StepDefinition, Plan]:
+    """Return the plan of each tree that calSelector could give for a definition, by the step at its root."""
+    workflow = read_workflow(path)
+    return {step: planned(workflow, Archive(workflow).tree(step)) for step in roots(workflow)}
+
+
 @pytest.mark.parametrize("path", DEFINITIONS, ids=lambda path: path.stem)
 def test_a_definition_says_what_it_is_and_holds(path: Path) -> None:
     workflow = read_workflow(path)
@@ -108,8 +116,7 @@ def test_a_definition_says_what_it_is_and_holds(path: Path) -> None:
 @pytest.mark.parametrize("path", DEFINITIONS, ids=lambda path: path.stem)
 def test_every_group_of_a_tree_becomes_a_step_or_is_named_as_without_one(path: Path) -> None:
     workflow = read_workflow(path)
-    for step in roots(workflow):
-        plan = planned(workflow, Archive(workflow).tree(step))
+    for step, plan in plans(path).items():
         targets = {entry.actor for entry in plan.steps if entry.target}
         assert targets & {other.name for other in workflow.steps if set(other.main) & set(step.main)}, step.name
         assert [gap for entry in plan.steps for gap in entry.gaps] == [], step.name
@@ -122,8 +129,7 @@ def test_every_group_of_a_tree_becomes_a_step_or_is_named_as_without_one(path: P
 @pytest.mark.parametrize("path", DEFINITIONS, ids=lambda path: path.stem)
 def test_every_step_of_a_definition_is_reached_by_some_tree(path: Path) -> None:
     workflow = read_workflow(path)
-    trees = [Archive(workflow).tree(step) for step in roots(workflow)]
-    reached = {entry.actor for tree in trees for entry in planned(workflow, tree).steps}
+    reached = {entry.actor for plan in plans(path).values() for entry in plan.steps}
     assert {step.name for step in workflow.steps} - reached == MONITORING.get(path.stem, set())
 
 
