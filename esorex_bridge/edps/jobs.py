@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, Purpose
-from esorex_bridge.definitions.edps.package import Job, JobInput, Jobs, Package, ParameterSet
+from esorex_bridge.definitions.edps.package import COPIES, Job, JobInput, Jobs, Package, ParameterSet
 from esorex_bridge.definitions.parameters import ParameterSetting
 from esorex_bridge.plan.plan import (
     ALL_PRODUCTS,
@@ -122,7 +122,7 @@ class JobPlanner:
         )
         overruled = (text for job in self._jobs.jobs for text in self._overruled(job))
         refused = (f"the package tried what it may not do: {what}" for what in self._jobs.refused)
-        idle = (text for job in self._jobs.jobs if job.runs != "recipe" for text in (self._why_not(job),))
+        idle = (self._why_not(job) for job in self._jobs.jobs if job.runs not in ("recipe", *COPIES))
         return tuple(dict.fromkeys((*self._jobs.messages, *unknown, *overruled, *idle, *refused)))
 
     def _overruled(self, job: Job) -> Iterator[str]:
@@ -135,6 +135,8 @@ class JobPlanner:
         task = self._package.description.task(job.task)
         if job.runs == "nothing":
             return f"task {job.task} runs no recipe: its groups are there for reports and associations"
+        if job.runs in COPIES:
+            return f"task {job.task} hands on its inputs and runs no recipe"
         what = str(task.function) if task and task.function else "a command of the package"
         return f"task {job.task} runs {what} instead of a recipe, which is not run here"
 
@@ -180,7 +182,7 @@ class JobPlanner:
             other.task: UnusedGroup(Purpose(other.task), None, self._why_not(other))
             for number in steps
             for given in _needs(self._jobs.jobs[number])
-            if (other := self._jobs.jobs[given.job]).runs != "recipe"
+            if (other := self._jobs.jobs[given.job]).runs not in ("recipe", *COPIES)
         }
         return self._new_plan(name, steps, idle, tuple(_lacking(target)))
 
@@ -189,9 +191,10 @@ class JobPlanner:
             return
         for given in _needs(job):
             other = self._jobs.jobs[given.job]
-            if other.runs == "recipe":
+            if other.runs in ("recipe", *COPIES):
                 self._add(other, Purpose(f"{other.task}/{purpose}"), steps)
-        steps[job.job] = self._step(job, purpose)
+        if job.runs == "recipe":
+            steps[job.job] = self._step(job, purpose)
 
     def _step(self, job: Job, purpose: Purpose) -> Step:
         settings, threads = self._parameters(job)
@@ -217,12 +220,15 @@ class JobPlanner:
                 yield AssociatedInput(tag, archive_name(Path(name)), given.days, given.level, chosen_by="rules")
             for each in given.jobs:
                 for entry in self._of_job(each):
-                    yield AssociatedInput(entry.category, entry.step, given.days, given.level, chosen_by="rules")
+                    source = entry.name if isinstance(entry, FileInput) else entry.step
+                    yield AssociatedInput(entry.category, source, given.days, given.level, chosen_by="rules")
 
     def _not_made(self, job: Job) -> Iterator[str]:
         for given in _needs(job):
             other = self._jobs.jobs[given.job]
-            if other.runs != "recipe" and (other.runs == "function" or given in job.upstream):
+            if other.runs in COPIES:
+                yield from self._not_made(other)
+            elif other.runs != "recipe" and (other.runs == "function" or given in job.upstream):
                 yield self._why_not(other)
 
     def _products(self, job: Job) -> tuple[str, ...]:
@@ -264,8 +270,13 @@ class JobPlanner:
             for given in association.jobs:
                 yield from self._of_job(given)
 
-    def _of_job(self, given: JobInput) -> Iterator[ProductInput]:
-        if self._jobs.jobs[given.job].runs != "recipe":
+    def _of_job(self, given: JobInput) -> Iterator[StepInput]:
+        other = self._jobs.jobs[given.job]
+        if other.runs in COPIES:
+            for entry in self._copied(other):
+                yield from _handed_on(entry, given)
+            return
+        if other.runs != "recipe":
             return
         step = self._names[given.job]
         if given.keep is None:
@@ -275,6 +286,33 @@ class JobPlanner:
         for category in given.keep:
             tag = given.renamed.get(category, category)
             yield ProductInput(step, category, tag, optional=category not in given.expected)
+
+    def _copied(self, job: Job) -> Iterator[StepInput]:
+        """Yield what a job hands on: its inputs, or those of them that come from other tasks."""
+        if job.runs == "copy_all":
+            yield from self._inputs(job)
+            return
+        for given in _needs(job):
+            yield from self._of_job(given)
+        for association in job.inputs:
+            # Masters stand in for a task.
+            if self._package.description.task(association.name) is not None:
+                for name, tag in association.files:
+                    yield FileInput(archive_name(Path(name)), name, tag)
+
+
+def _handed_on(entry: StepInput, given: JobInput) -> Iterator[StepInput]:
+    """Yield what of an input of a copying job comes into the SOF of a job that takes its products."""
+    if isinstance(entry, ProductInput) and entry.product == ALL_PRODUCTS:
+        renamed = {**dict(entry.renamed), **given.renamed}
+        if given.keep is None:
+            yield replace(entry, drop=(*entry.drop, *given.drop), renamed=tuple(renamed.items()))
+            return
+        for category in given.keep:
+            if category not in entry.drop:
+                yield ProductInput(entry.step, category, renamed.get(category, category), optional=True)
+    elif entry.category not in given.drop and (given.keep is None or entry.category in given.keep):
+        yield replace(entry, category=given.renamed.get(entry.category, entry.category))
 
 
 def _answers(job: Job) -> Iterator[tuple[str, str]]:

@@ -240,6 +240,29 @@ def test_functions_of_the_package_are_asked_and_their_answers_recorded(tmp_path:
     assert [job.task for job in used.jobs] == ["lamp", "star"]
 
 
+def test_job_functions_change_a_job_one_after_the_other(tmp_path: Path) -> None:
+    changing = (
+        LAMP
+        + """
+    def tune(job):
+        job.parameters.recipe_parameters[f"{job.command}.of"] = job.task_name
+        job.parameters.recipe_parameters["n"] = len(job.associated_files)
+    def strip(job):
+        job.input_files = job.input_files[:1]
+        job.associated_files = [f for f in job.associated_files if f.classification != "BIAS"]
+        job.parameters.recipe_parameters["mode"] = job.parameters.workflow_parameters["mode"]
+    star = (task("star").with_recipe("toy_star").with_main_input(stars)
+            .with_associated_input(biases).with_associated_input(lamps)
+            .with_job_processing(tune).with_job_processing(strip).with_meta_targets([SCIENCE]).build())
+    """
+    )
+    files = {**FILES, "s2": frame("OBJECT", 100.6, "TS")}
+    parameters = "default_parameters: {is_default: yes, workflow_parameters: {mode: deep}}"
+    (star,) = plan(tmp_path, changing, files, parameters).jobs
+    assert star.parameters == {"toy_star.of": "star", "n": "2", "mode": "deep"}
+    assert star.main == (("s1", "STAR"),) and [each.files for each in star.inputs] == [(), (("l1", "LAMP"),)]
+
+
 def test_keywords_that_only_a_function_asks_for_are_read_too(tmp_path: Path) -> None:
     workflow = (
         LAMP

@@ -319,8 +319,16 @@ class Association(Struct, frozen=True):
     jobs: tuple[JobInput, ...] = ()
 
 
+COPIES = ("copy_all", "copy_upstream")
+"""Jobs that hand on their inputs, all or those of other tasks, and run nothing."""
+
+
 class Job(Struct, frozen=True):
-    """A job as the child process plans it; `answers` are those of the conditions of its inputs, by function."""
+    """A job as the child process plans it.
+
+    It `runs` a `recipe`, a `function` (or command) that is not run here, one of `COPIES`, or `nothing`. `answers` are
+    those of the conditions of its inputs, by function.
+    """
 
     job: int
     task: str

@@ -15,7 +15,7 @@ from esorex_bridge.edps.child.inert import Inert
 from esorex_bridge.edps.child.reading import branches_of, rules_for, tasks_of
 from esorex_bridge.edps.child.rules import ClassificationRule, tag_of
 from esorex_bridge.edps.child.sources import DataSource
-from esorex_bridge.edps.child.standin import Job, JobParameters
+from esorex_bridge.edps.child.standin import Job, JobParameters, copy_all, copy_upstream
 from esorex_bridge.edps.child.tasks import Alternatives, AssociatedInput, Filter, Task
 
 
@@ -312,7 +312,7 @@ class Planner:
             "job": job.number,
             "task": task.name,
             "recipe": task.command,
-            "runs": "recipe" if task.command else "function" if task.function or task.shell_command else "nothing",
+            "runs": _kind(task),
             "target": target,
             "reference": job.reference.name,
             "main": [[file.name, _mapped(task, file.classification)] for file in job.files if self._kept(job, file)],
@@ -381,6 +381,15 @@ class Planner:
                 if branch.source is task:
                     named.extend(map(tag_of, branch.classes))
         return list(dict.fromkeys(named))
+
+
+def _kind(task: Task) -> str:
+    """Return what a job of a task is: a run of a recipe, of a function or command, a copy of its inputs, or nothing."""
+    if task.command:
+        return "recipe"
+    if task.function is copy_all or task.function is copy_upstream:
+        return str(task.function.__name__)
+    return "function" if task.function or task.shell_command else "nothing"
 
 
 def _lacking(branches: list[AssociatedInput]) -> str:

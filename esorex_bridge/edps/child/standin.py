@@ -52,11 +52,11 @@ class Job:
 
 
 def copy_all(*_: Any, **__: Any) -> None:
-    """Make all inputs outputs; not run here."""
+    """Make all inputs outputs; planning hands them on."""
 
 
 def copy_upstream(*_: Any, **__: Any) -> None:
-    """Make the inputs that come from upstream tasks outputs; not run here."""
+    """Make the inputs that come from upstream tasks outputs; planning hands them on."""
 
 
 class ReportInput:
