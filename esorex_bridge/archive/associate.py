@@ -88,9 +88,9 @@ def batches(
             place += asker.size
             if not batch:
                 continue
-            replies = asker.answers(batch)
-            covered.update(name for reply in replies for name in (reply.asked, *reply.covers))
-            yield replies
+            for replies in asker.answers(batch):
+                covered.update(name for reply in replies for name in (reply.asked, *reply.covers))
+                yield replies
 
 
 def _first_of_each(names: Sequence[str], template_of: Mapping[str, str]) -> tuple[str, ...]:
@@ -122,30 +122,32 @@ class _Asker:
         self._successes = 0
         self._refusals = 0
 
-    def answers(self, names: Sequence[str]) -> tuple[AssociationReply, ...]:
-        """Return answers that cover all names, by asking until they do; an empty answer is believed the last time."""
-        replies: tuple[AssociationReply, ...] = ()
-        empty: tuple[AssociationReply, ...] = ()
+    def answers(self, names: Sequence[str]) -> Iterator[tuple[AssociationReply, ...]]:
+        """Yield answers as they come until they cover all names; an empty answer is believed the last time."""
+        left, empty = tuple(names), list[AssociationReply]()
         for attempt in range(1, CONTENT_TRIES + 1):
-            left = unanswered(names, replies)
             if not left:
-                return replies
+                return
             if attempt > 1:
                 self._connection.rest(attempt - 1)
-            found = self._ask(left, refusals=_waits(self._connection) if all(map(self._is_public, left)) else 1)
-            empty = tuple(reply for reply in found if reply.outcome is Outcome.EMPTY)
-            replies += tuple(reply for reply in found if reply.outcome is not Outcome.EMPTY)
-        replies += empty
-        while rest := unanswered(names, replies):
-            replies += (self._by_table(rest[0]),)
-        return replies
+            empty = []
+            for found in self._ask(left, refusals=_waits(self._connection) if all(map(self._is_public, left)) else 1):
+                empty += [reply for reply in found if reply.outcome is Outcome.EMPTY]
+                if told := tuple(reply for reply in found if reply.outcome is not Outcome.EMPTY):
+                    left = unanswered(left, told)
+                    yield told
+        if empty:
+            yield tuple(empty)
+        rest = unanswered(left, empty)
+        while rest:
+            reply = self._by_table(rest[0])
+            rest = unanswered(rest, (reply,))
+            yield (reply,)
 
-    def _ask(self, names: Sequence[str], refusals: int = 0) -> tuple[AssociationReply, ...]:
-        if not names:
-            return ()
+    def _ask(self, names: Sequence[str], refusals: int = 0) -> Iterator[tuple[AssociationReply, ...]]:
         if len(names) > self.size:
-            first = self._ask(names[: self.size], refusals)
-            return first + self._ask(unanswered(names[self.size :], first), refusals)
+            yield from self._in_parts(names, None, refusals)
+            return
         try:
             answer = self._send(names, refusals)
         except ServiceError as error:
@@ -153,11 +155,25 @@ class _Asker:
                 raise
             # It is too much for the service as it is now: less at a time, and more again when that goes well.
             self.size, self._successes = max(1, min(self.size, len(names)) // _SHRINK), 0
-            return self._ask(names)
+            yield from self._in_parts(names, None)
+            return
         if answer.status == 200:
             self._grow()
-            return read_replies(names, self._mode, _documents(answer))
-        return self._refused(names, answer.status)
+            yield read_replies(names, self._mode, _documents(answer))
+        else:
+            yield from self._refused(names, answer.status)
+
+    def _in_parts(
+        self, names: Sequence[str], most: int | None, refusals: int = 0
+    ) -> Iterator[tuple[AssociationReply, ...]]:
+        """Yield the answers to parts of a request, of so many names or of as many as the service can do now."""
+        left = tuple(names)
+        while left:
+            size = most or self.size
+            part, left = left[:size], left[size:]
+            for replies in self._ask(part, refusals):
+                left = unanswered(left, replies)
+                yield replies
 
     def _send(self, names: Sequence[str], refusals: int) -> Answer:
         """Return the answer to one request, or to the last of those that it took until something else than a page came.
@@ -169,11 +185,17 @@ class _Asker:
         """
         connection, url = self._connection, self._connection.services.calselector
         form = [*(("dp_id", name) for name in names), ("mode", self._mode)]
-        small = len(names) <= _SMALL
+        small, public = len(names) <= _SMALL, all(map(self._is_public, names))
         attempts = connection.patience.attempts if small else min(2, connection.patience.attempts)
         for attempt in range(1, attempts + 1):
             answer = connection.post(
-                url, form, refusals=refusals, attempts=attempts, slow_is_final=not small, thinks_long=True
+                url,
+                form,
+                anonymous=public,
+                refusals=refusals,
+                attempts=attempts,
+                slow_is_final=not small,
+                thinks_long=True,
             )
             kind = answer.headers.get("Content-Type", "")
             if answer.status in (_BAD_REQUEST, *_REFUSED) or (answer.status == 200 and is_answer(kind, answer.body)):
@@ -189,20 +211,19 @@ class _Asker:
         if self._successes >= _GROW_AFTER:
             self.size, self._successes = min(BATCH, self.size * 2), 0
 
-    def _refused(self, names: Sequence[str], status: int) -> tuple[AssociationReply, ...]:
-        """Return the answers after a refusal: one frame that is unknown or protected spoils a batch, so halve it.
+    def _refused(self, names: Sequence[str], status: int) -> Iterator[tuple[AssociationReply, ...]]:
+        """Yield the answers after a refusal: one frame that is unknown or protected spoils a batch, so halve it.
 
         Where single frames are refused one after the other, the service refuses everything, and is asked no more.
         """
         if len(names) == 1:
             self._refusals += status in _REFUSED
-            return (self._refusal(names[0], status),)
-        if self._refusals >= _REFUSALS_IN_A_ROW:
+            yield (self._refusal(names[0], status),)
+        elif self._refusals >= _REFUSALS_IN_A_ROW:
             said = "calSelector refuses one frame after the other"
-            return tuple(self._refusal(name, status, said) for name in names)
-        middle = len(names) // 2
-        first = self._ask(names[:middle])
-        return first + self._ask(unanswered(names[middle:], first))
+            yield tuple(self._refusal(name, status, said) for name in names)
+        else:
+            yield from self._in_parts(names, (len(names) + 1) // 2)
 
     def _refusal(self, name: str, status: int, said: str = "") -> AssociationReply:
         if status == _BAD_REQUEST:
@@ -221,7 +242,7 @@ class _Asker:
         params = (("dp_id", name), ("mode", self._mode), ("responseformat", "votable"))
         reply = without_tree(name, self._mode, Outcome.NO_TREE, "calSelector gives neither a tree nor a list of files")
         for attempt in range(1, CONTENT_TRIES + 1):
-            answer = self._connection.get(url, params, thinks_long=True)
+            answer = self._connection.get(url, params, thinks_long=True, anonymous=self._is_public(name))
             if answer.status in (_BAD_REQUEST, *_REFUSED):
                 return self._refusal(name, answer.status)
             try:

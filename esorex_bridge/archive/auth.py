@@ -34,6 +34,10 @@ class LoginError(UserError):
     """ESO does not accept user and password, or there are none."""
 
 
+class NoLoginServiceError(ArchiveError):
+    """The login service does not say whether it knows the user: it has moved, or something on the way blocks it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """A user of the archive.
@@ -164,9 +168,10 @@ class Login:
         self._clock = clock
         self._lock = threading.Lock()
         self._token: Token | None = None
+        self._final: LoginError | NoLoginServiceError | None = None
 
     def token(self, refused: str | None = None) -> Token:
-        """Return a token that is good now, asking for a new one where needed.
+        """Return a token that is good now, asking for a new one where needed; what was refused once is not tried again.
 
         Parameters
         ----------
@@ -177,13 +182,22 @@ class Login:
         ------
         LoginError
             Where ESO refuses user and password.
-        ArchiveError
+        NoLoginServiceError
             Where the login service answers what cannot be read.
+        ServiceError
+            Where it fails.
         """
         with self._lock:
             now = self._clock()
             if self._token is None or now >= self._token.renew_at or self._token.value == refused:
-                self._token = self._new_token(now)
+                if self._final is not None:
+                    raise self._final
+                try:
+                    self._token = self._new_token(now)
+                except (LoginError, NoLoginServiceError) as error:
+                    # An account is locked after some tries with a wrong password.
+                    self._final = error
+                    raise
             return self._token
 
     def _new_token(self, now: float) -> Token:
@@ -205,15 +219,17 @@ class Login:
         except (ValueError, KeyError, TypeError, RecursionError):
             raise _no_judgement(answer) from None
         if not isinstance(value, str) or not value.isascii() or any(letter.isspace() for letter in value):
-            raise ArchiveError("ESO's login service answered with a token that cannot be sent; try again later")
+            raise NoLoginServiceError("ESO's login service answered with a token that cannot be sent; try again later")
         return _timed(value, document.get("expires_in"), now)
 
-    def _refusal(self, answer: Answer) -> ArchiveError | LoginError:
+    def _refusal(self, answer: Answer) -> NoLoginServiceError | LoginError:
         """Return the error for an answer without a token: only the service itself says that a password is wrong."""
         if answer.status not in (400, 401) or not (stated := _stated_error(answer)):
             return _no_judgement(answer)
         if stated == "invalid_client":
-            return ArchiveError("ESO's login service does not know this program any more (invalid_client); report it")
+            return NoLoginServiceError(
+                "ESO's login service does not know this program any more (invalid_client); report it"
+            )
         return LoginError(
             f"ESO does not accept user '{self.credentials.user}' with the password from "
             f"{self.credentials.source} (HTTP {answer.status}, {visible(stated, 60)}); run 'esorex-bridge login'"
@@ -229,12 +245,12 @@ def _stated_error(answer: Answer) -> str:
     return str(stated)
 
 
-def _no_judgement(answer: Answer) -> ArchiveError:
+def _no_judgement(answer: Answer) -> NoLoginServiceError:
     """Return the error for an answer that says nothing about user and password."""
     came = what_came(answer.headers.get("Content-Type", ""), answer.body)
     where = answer.headers.get("Location", "").partition("?")[0]
     moved = f", and sends to {visible(where, 200)}" if where else ""
-    return ArchiveError(
+    return NoLoginServiceError(
         f"ESO's login service answers HTTP {answer.status} with {came}{moved}: it has moved, or something on the way "
         "blocks it; user and password were not looked at. Public data need no login"
     )

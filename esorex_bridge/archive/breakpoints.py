@@ -67,7 +67,7 @@ def fetch_breakpoints(connection: Connection) -> bytes | None:
         If the service fails, or sends what is no list.
     """
     url = f"{connection.services.calselector.rpartition('/')[0]}/breakpoints"
-    answer = connection.get(url, attempts=2, no_page=True)
+    answer = connection.get(url, attempts=2, no_page=True, anonymous=True)
     if answer.status == 404:
         return None
     try:

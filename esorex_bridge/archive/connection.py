@@ -338,6 +338,8 @@ class Connection:
             return response
         if isinstance(auth, Bearer) and response.status_code == 403:
             return response  # the service knows who asks, and says no
+        if question.method == "DELETE":
+            return response  # nothing is worth a login for being thrown away
         if (login := self._login()) is not None:
             response.close()
             refused = auth.token if isinstance(auth, Bearer) else None

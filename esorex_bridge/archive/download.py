@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from urllib3.exceptions import HTTPError
 
 from esorex_bridge.archive.access import expected_access
+from esorex_bridge.archive.auth import LoginError, NoLoginServiceError
 from esorex_bridge.archive.connection import Connection, pieces_of
 from esorex_bridge.archive.download_list import WantedFile
 from esorex_bridge.archive.exchange import ServiceError, StoppedError, is_page, what_came
@@ -291,6 +292,9 @@ class _Folder(Struct, frozen=True):
             return self._finish(name, part, begin, arriving, odd) if isinstance(begin, Begin) else begin
         except ServiceError as error:
             return FileReport(name, FileStatus.FAILED, error.reason)
+        except (LoginError, NoLoginServiceError) as error:
+            # Other files may be public.
+            return FileReport(name, FileStatus.DENIED, str(error))
         except PageError as error:
             part.forget()
             if file.access == "public":

@@ -14,6 +14,7 @@ from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 from esorex_bridge.demo.archive.faults import Fault, Kind
 from esorex_bridge.demo.archive.login import DEMO_PASSWORD, DEMO_USER
 from esorex_bridge.demo.nights.naco import naco_night
+from tests.network.test_large_programme import programme
 
 SCIENCE = "NACO.2016-03-02T00:30:00.076"
 FILES = 20
@@ -120,6 +121,9 @@ DAYS = {
     ),
     "semantics as full addresses": Day((("no_tree", "calselector", None, 3), ("full_semantics", "calselector"))),
     "no breakpoints": Day((("no_breakpoints", "calselector"),)),
+    "a page of calSelector the first time": Day((("calhtml_once", "calselector"),), requests={"calselector": 3}),
+    "a kind of link of which nobody knows": Day((("new_semantics", "datalink"),), requests={"datalink": 0}),
+    "a query over all rows": Day((("slow_scan", "tap"),), requests={"tap": 2}),
     "all that is reported of a good day": Day((("real_manners", None),)),
 }
 
@@ -134,6 +138,9 @@ def test_a_fetch_ends_as_a_user_would_want_it(
 ) -> None:
     day = DAYS[name]
     monkeypatch.setenv("ESOREX_BRIDGE_PATIENCE", "0.002")
+    # A user who could log in: for public frames nobody tries to.
+    monkeypatch.setenv("ESO_USERNAME", DEMO_USER)
+    monkeypatch.setenv("ESO_PASSWORD", DEMO_PASSWORD)
     for fault in day.faults:
         small_archive.fault(*fault)
     code = main(["fetch", SCIENCE, "--yes", "--json", "--archive", small_archive.url, "--root", str(tmp_path)])
@@ -146,6 +153,74 @@ def test_a_fetch_ends_as_a_user_would_want_it(
     for kind, most in day.requests.items():
         assert small_archive.count(kind) <= most, kind
     assert small_archive.count("token") == 0
+
+
+PROTECTED = {
+    "a login that works": Day((), requests={"token": 1}),
+    "a login service that has moved": Day(
+        (("moved_token", "token"),),
+        1,
+        frozenset(("fetched", "denied")),
+        ("has moved", "were not looked at"),
+        {"token": 1},
+    ),
+    "a login service behind a firewall": Day(
+        (("blocked_token", "token"),), 1, frozenset(("fetched", "denied")), ("Access blocked by",), {"token": 1}
+    ),
+    "a login service that fails": Day(
+        (("http_503", "token"),), 1, FETCHED_AND_FAILED, ("the login service answers HTTP 503",), {"token": 5}
+    ),
+    "a login service that wants a client_secret": Day((("client_secret", "token"),), requests={"token": 2}),
+    "a token that ends soon": Day((("short_token", "token"),)),
+    "a wrong password": Day((), 1, frozenset(("fetched", "denied")), ("does not accept user 'demo'",), {"token": 1}),
+}
+
+
+@pytest.mark.parametrize("name", PROTECTED)
+def test_what_is_public_comes_whatever_becomes_of_the_login(
+    name: str, frames_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All science frames are protected; a password that was refused is not tried again."""
+    day, night = PROTECTED[name], naco_night(npix=128)
+    monkeypatch.setenv("ESOREX_BRIDGE_PATIENCE", "0.002")
+    monkeypatch.setenv("ESO_USERNAME", DEMO_USER)
+    monkeypatch.setenv("ESO_PASSWORD", "wrong" if name == "a wrong password" else DEMO_PASSWORD)
+    science = {str(file.dp_id) for file in night.science}
+    with EmbeddedArchive([night], frames_folder, proprietary=science) as archive:
+        for fault in day.faults:
+            archive.fault(*fault)
+        code = main(["fetch", SCIENCE, "--yes", "--json", "--archive", archive.url, "--root", str(tmp_path)])
+    out, said = capsys.readouterr()
+    files = json.loads(out)["files"]
+    assert code == day.code, said
+    assert {file["status"] for file in files} == day.statuses
+    assert sum(file["status"] == "fetched" for file in files) == (FILES if code == 0 else FILES - len(science))
+    assert [word for word in day.words if word not in out + said] == []
+    assert archive.count("token") <= day.requests.get("token", FILES)
+    assert DEMO_PASSWORD not in out + said
+
+
+PROGRAMMES = {
+    "more frames than calSelector can do at a time": (("cal504",), 0, 30, 8),
+    "calSelector that fails after some": (("cal504", "cal500late"), 1, 7, 9),
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMMES)
+def test_of_a_programme_all_is_kept_that_calselector_answered(
+    name: str, frames_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults, code, trees, requests = PROGRAMMES[name]
+    monkeypatch.setenv("ESOREX_BRIDGE_PATIENCE", "0.002")
+    with EmbeddedArchive([programme(30, 1)], frames_folder) as archive:
+        for fault in faults:
+            archive.fault(fault, "calselector")
+        words = ["fetch", "--from-query", "--program", "098.C-0739", "--yes", "--archive", archive.url]
+        assert main([*words, "--root", str(tmp_path)]) == code, capsys.readouterr().err
+    assert len(list(tmp_path.rglob("*.xml"))) == trees
+    assert archive.count("calselector") <= requests
+    said = capsys.readouterr().err
+    assert ("HTTP 500" in said) == bool(code)
 
 
 LOGINS = {

@@ -103,9 +103,13 @@ def test_a_token_is_used_for_nine_tenths_of_a_short_life() -> None:
 
 def test_a_wrong_password_is_said_with_its_source_and_never_shown(archive: EmbeddedArchive, tmp_path: Path) -> None:
     wrong = Credentials(DEMO_USER, "not-the-password-4711", "keyring")
-    with ArchiveClient(Services.at(archive.url), credentials=wrong) as client, pytest.raises(LoginError) as caught:
-        client.fetch([SECRET], tmp_path)
-    assert "keyring" in str(caught.value) and "4711" not in str(caught.value)
+    with ArchiveClient(Services.at(archive.url), credentials=wrong) as client:
+        (file,) = client.fetch([SECRET], tmp_path).files
+        assert file.status is FileStatus.DENIED
+        assert "keyring" in file.reason and "4711" not in file.reason
+        with pytest.raises(LoginError, match="keyring"):
+            client.whoami()
+    assert archive.count("token") == 1, "a wrong password that is tried again and again locks the account"
 
 
 def test_whoami_says_the_user_and_the_end_of_the_token(archive: EmbeddedArchive) -> None:
