@@ -55,6 +55,8 @@ class ArchiveClient:
         How long to bear with a service.
     trace : Path, optional
         A folder that every exchange is written into; see `trace`.
+    contact : str, optional
+        An address at which the archive's operators reach whoever asks; goes into the User-Agent.
 
     Attributes
     ----------
@@ -75,10 +77,11 @@ class ArchiveClient:
         credentials: FindCredentials | Credentials | None = None,
         patience: RetryPolicy | None = None,
         trace: Path | None = None,
+        contact: str = "",
     ) -> None:
         there = services or Services()
         kept = Trace(trace, there) if trace is not None else None
-        self.connection = Connection(there, session, credentials, patience, kept)
+        self.connection = Connection(there, session, credentials, patience, kept, contact)
         self.unknown_columns: dict[str, None] = {}
 
     def __enter__(self) -> Self:

@@ -116,6 +116,8 @@ class Connection:
         When to give up.
     trace : Trace, optional
         Where every exchange is written down.
+    contact : str
+        Who asks: an address for the operators of the archive.
     """
 
     def __init__(
@@ -125,12 +127,13 @@ class Connection:
         credentials: FindCredentials | Credentials | None = None,
         patience: RetryPolicy | None = None,
         trace: Trace | None = None,
+        contact: str = "",
     ) -> None:
         self.services = services
         self._trace = trace
         self.patience = patience or RetryPolicy()
         self._sockets = OpenSockets()
-        self.session = session or _session(self._sockets)
+        self.session = session or _session(self._sockets, contact)
         self._own_session = session is None
         self._credentials = credentials
         self._found_login: Login | None = None
@@ -506,18 +509,19 @@ def _excerpt(response: requests.Response) -> bytes:
         return b""
 
 
-def _session(sockets: OpenSockets) -> requests.Session:
+def _session(sockets: OpenSockets, contact: str) -> requests.Session:
     session = requests.Session()
     adapter = StoppableAdapter(sockets, pool_connections=4, pool_maxsize=32)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
-    session.headers["User-Agent"] = user_agent()
+    session.headers["User-Agent"] = user_agent(contact)
     return session
 
 
-def user_agent() -> str:
-    """Return how we name ourselves, as ESO asks of clients, with the HTTP library."""
-    return f"esorex-bridge/{__version__} python-requests/{requests.__version__}"
+def user_agent(contact: str = "") -> str:
+    """Return how we name ourselves, as ESO asks of clients: program, who asks where that is known, HTTP library."""
+    who = f" ({contact})" if contact else ""
+    return f"esorex-bridge/{__version__}{who} python-requests/{requests.__version__}"
 
 
 def _service(url: str) -> str:

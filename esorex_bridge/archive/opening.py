@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,8 +21,14 @@ PATIENCE_VARIABLE = "ESOREX_BRIDGE_PATIENCE"
 TRACE_VARIABLE = "ESOREX_BRIDGE_TRACE_HTTP"
 """A folder that all exchanges with the archive are written into; as `--trace-http`."""
 
+CONTACT_VARIABLE = "ESOREX_BRIDGE_CONTACT"
+"""An e-mail or web address at which the archive's operators reach whoever asks; sent with every request."""
+
 REPLAY_VARIABLE = "ESOREX_BRIDGE_REPLAY_HTTP"
 """A trace to take all answers from, and data folders with the files that it names, separated by colons."""
+
+
+_CONTACT = re.compile(r"[!-'*-~]{1,200}")
 
 
 def open_client(
@@ -64,7 +71,14 @@ def open_client(
 
         folder, *files = map(Path, replayed.split(os.pathsep))
         session = replay_session(folder, files)
-    return ArchiveClient(services, session, found, scaled, kept)
+    return ArchiveClient(services, session, found, scaled, kept, _contact(environment))
+
+
+def _contact(environment: Mapping[str, str]) -> str:
+    text = environment.get(CONTACT_VARIABLE, "").strip()
+    if text and not _CONTACT.fullmatch(text):
+        raise UserError(f"{CONTACT_VARIABLE} is no e-mail or web address; give one without spaces and brackets")
+    return text
 
 
 def _factor(environment: Mapping[str, str]) -> float:

@@ -23,10 +23,10 @@ import requests
 from requests.adapters import BaseAdapter
 from urllib3 import HTTPResponse
 
-from esorex_bridge.archive.trace import BODIES, EXCHANGES, VERSION, Exchange
+from esorex_bridge.archive.trace import BODIES, EXCHANGES, UNTOLD_FIELDS, VERSION, Exchange, told_address
 from esorex_bridge.errors import DataError
 
-_UNTOLD_FIELDS = ("password", "client_secret", "username")
+_UNTOLD_FIELDS = frozenset((*UNTOLD_FIELDS, "username"))
 
 _Key = tuple[str, str, tuple[tuple[str, str], ...], tuple[tuple[str, str], ...], str]
 
@@ -154,11 +154,11 @@ def _key_of(exchange: Exchange) -> _Key:
 
 
 def _key(request: requests.PreparedRequest) -> _Key:
-    parts = urlsplit(str(request.url))
+    parts = urlsplit(told_address(str(request.url)))
     form = request.body.decode("utf-8", "replace") if isinstance(request.body, bytes) else str(request.body or "")
     return (
         str(request.method),
-        parts._replace(query="", fragment="").geturl(),
+        parts._replace(query="").geturl(),
         _fields(parts.query),
         _fields(form),
         _header(request.headers, "Range"),

@@ -34,7 +34,13 @@ USER = "<user>"
 
 _REQUEST_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "If-Range", "Range", "User-Agent")
 _UNTOLD_HEADERS = ("set-cookie", "content-encoding", "transfer-encoding", "authorization", "proxy-authenticate")
-_UNTOLD_FIELDS = ("password", "client_secret", "id_token", "access_token")
+_ADDRESSES = ("location", "content-location", "refresh", "link")
+_SESSION = re.compile(r";jsessionid=[^/?#;]*", re.IGNORECASE)
+_CONTACT = re.compile(r" \([^)]*\)")
+UNTOLD_FIELDS = frozenset(
+    ("password", "client_secret", "id_token", "access_token", "token", "code", "ticket", "session_state", "signature")
+)
+"""Fields of addresses and forms that may hold a secret."""
 
 
 class Exchange(Struct, frozen=True, omit_defaults=True):
@@ -143,6 +149,7 @@ class Trace:
                 kept = "whole" if len(body.beginning) == body.size else "beginning"
                 self._keep(bytes(body.beginning))
             headers = {name: value for name, value in response.headers.items() if name.lower() not in _UNTOLD_HEADERS}
+            headers |= {name: told_address(headers[name]) for name in headers if name.lower() in _ADDRESSES}
             exchange = self._asked(
                 request,
                 began,
@@ -173,10 +180,12 @@ class Trace:
     def _asked(self, request: requests.PreparedRequest, began: float, **came: Any) -> Exchange:
         address = str(request.url)
         form = request.body.decode("utf-8", "replace") if isinstance(request.body, bytes) else str(request.body or "")
-        headers = {name: request.headers[name] for name in _REQUEST_HEADERS if name in request.headers}
+        headers = {name: str(request.headers[name]) for name in _REQUEST_HEADERS if name in request.headers}
+        if "User-Agent" in headers:
+            headers["User-Agent"] = _CONTACT.sub("", headers["User-Agent"])
         return Exchange(
             str(request.method),
-            urlsplit(address)._replace(query="", fragment="").geturl(),
+            urlsplit(told_address(address))._replace(query="").geturl(),
             self._fields(urlsplit(address).query),
             self._fields(form),
             headers,
@@ -189,7 +198,7 @@ class Trace:
     def _fields(self, text: str) -> tuple[tuple[str, str], ...]:
         pairs = parse_qsl(text, keep_blank_values=True)
         return tuple(
-            (name, USER if name == "username" else value) for name, value in pairs if name not in _UNTOLD_FIELDS
+            (name, USER if name == "username" else value) for name, value in pairs if name not in UNTOLD_FIELDS
         )
 
     def _keep(self, content: bytes) -> None:
@@ -273,6 +282,17 @@ class _Body:
             self._ended = True
             left = getattr(self._raw, "length_remaining", None)
             self._done(self, "" if left == 0 else why)
+
+
+def told_address(text: str) -> str:
+    """Return an address without what may be secret in it: user and password, a session, tokens, the fragment."""
+    try:
+        parts = urlsplit(_SESSION.sub("", text))
+        fields = [pair for pair in parts.query.split("&") if pair.partition("=")[0] not in UNTOLD_FIELDS]
+        host = parts.netloc.rpartition("@")[2]
+        return parts._replace(netloc=host, query="&".join(fields), fragment="").geturl()
+    except ValueError:
+        return ""
 
 
 def _auth(request: requests.PreparedRequest) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,8 @@ from esorex_bridge.archive.services import Services
 from esorex_bridge.archive.trace import EXCHANGES
 from esorex_bridge.cli import main
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
-from esorex_bridge.demo.archive.faults import Fault
+from esorex_bridge.demo.archive.exchange import Reply, Request, redirect
+from esorex_bridge.demo.archive.faults import Fault, Kind
 from esorex_bridge.demo.archive.login import DEMO_PASSWORD
 from esorex_bridge.demo.nights.naco import naco_night
 from esorex_bridge.errors import DataError
@@ -158,3 +160,60 @@ def test_a_session_of_vcrpy_records_and_plays_too(small_archive: EmbeddedArchive
     with vcr.use_cassette(cassette, record_mode="none"):
         assert work(tmp_path / "again") == first
     assert len(small_archive.requests) == asked
+
+
+def test_no_secret_of_a_redirect_a_proxy_or_a_session_is_in_a_trace_or_a_message(
+    small_archive: EmbeddedArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Secrets that nobody told us: in addresses that a service names, in the environment, on a caller's session."""
+    host = small_archive.url.removeprefix("http://")
+    where = f"http://canary:Canary1@{host}/tap_obs/capabilities;jsessionid=Canary2?ticket=Canary3&keep=this#id_token=Canary4"
+    said = []
+    with ArchiveClient(Services.at(small_archive.url), trace=tmp_path / "redirect") as client:
+        monkeypatch.setattr(small_archive, "_route", redirecting(where, small_archive._route))
+        said.append(client.connection.get(client.services.datalink).status)
+    with requests.Session() as session:
+        session.headers["Authorization"] = "Basic Y2FuYXJ5OkNhbmFyeTU="
+        client = ArchiveClient(Services.at(small_archive.url), session=session, trace=tmp_path / "session")
+        client.query(Constraints(instrument="naco"))
+        client.connection.close()
+    quick = replace(RetryPolicy(), attempts=1)
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://canary:Canary6@127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with (
+        ArchiveClient(Services.at(small_archive.url), patience=quick, trace=tmp_path / "proxy") as client,
+        pytest.raises(ServiceError, match="proxy") as caught,
+    ):
+        client.links(SCIENCE)
+    written = everything_in(tmp_path)
+    assert b"anary" not in written and b"Y2FuYXJ5" not in written
+    assert "anary" not in str(caught.value) and "127.0.0.1:9" in str(caught.value)
+    assert b"keep=this" in written
+    assert {exchange.auth for exchange in read_trace(tmp_path / "session")} == {"other"}
+
+
+def redirecting(where: str, route: Callable[[Kind, Request], Reply]) -> Callable[[Kind, Request], Reply]:
+    """Return a service of links that sends elsewhere."""
+    return lambda kind, request: redirect(302, where) if kind == "datalink" else route(kind, request)
+
+
+def test_who_asks_is_told_to_the_archive_and_not_to_a_trace(
+    small_archive: EmbeddedArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ESOREX_BRIDGE_CONTACT", "canary@institute.example")
+    seen = []
+    answer = small_archive.answer
+    monkeypatch.setattr(
+        small_archive._server._server,
+        "answer",
+        lambda request: (seen.append(request.headers["user-agent"]), answer(request))[1],
+    )
+    words = ["query", "--instrument", "naco", "--archive", small_archive.url]
+    assert main([*words, "--trace-http", str(tmp_path)]) == 0
+    assert all("(canary@institute.example) python-requests/" in name for name in seen) and seen
+    assert b"canary" not in everything_in(tmp_path)
+    monkeypatch.setenv("ESOREX_BRIDGE_CONTACT", "two words\r\nX-Other: 1")
+    assert main(words) == 1
+    assert "no e-mail or web address" in capsys.readouterr().err
