@@ -241,6 +241,7 @@ class Connection:
             yield
         finally:
             self._stopped.clear()
+            self._sockets.allow()
 
     def check_stopped(self) -> None:
         """Raise where the connection was stopped.

@@ -11,7 +11,7 @@ import logging
 import re
 import threading
 from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -60,6 +60,7 @@ PARALLEL = 4
 _CHUNK = 512 * 1024
 _EXCERPT = 8192
 _VERIFIERS = 2
+_LOOK_S = 0.5
 _log = logging.getLogger(__name__)
 _NOT_DATA = (".part", ".json", ".jsonl", ".xml", ".sh")
 _UNDERSCORED_TIME = re.compile(r"T(\d\d)_(\d\d)_(\d\d)")
@@ -133,8 +134,7 @@ def _fetch_all(files: Iterable[str | WantedFile], folder: _Folder, parallel: int
                     names[file.name] = None
                     jobs.append(pool.submit(folder.obtain, file))
                     folder.progress(Listed(len(names)))
-            for job in as_completed(jobs):
-                job.result()
+            _await_all(jobs)
         except ArchiveError:
             if failed := _failure_of(jobs):
                 _abandon(jobs, connection)
@@ -143,6 +143,15 @@ def _fetch_all(files: Iterable[str | WantedFile], folder: _Folder, parallel: int
         except BaseException:
             _abandon(jobs, connection)
             raise
+
+
+def _await_all(jobs: Iterable[Future[FileReport]]) -> None:
+    """Wait for jobs, and raise the first failure; look up now and then, as Python may miss a Ctrl-C otherwise."""
+    waiting = set(jobs)
+    while waiting:
+        done, waiting = wait(waiting, _LOOK_S, FIRST_EXCEPTION)
+        for job in done:
+            job.result()
 
 
 def _failure_of(jobs: Iterable[Future[FileReport]]) -> BaseException | None:

@@ -51,8 +51,12 @@ def _processed_sizes(connection: Connection, names: Sequence[str]) -> dict[str, 
         except ArchiveError:
             return None
 
-    with ThreadPoolExecutor(_PARALLEL) as pool:
-        sizes = dict(zip(names[:MOST_RANGES], pool.map(size, names[:MOST_RANGES]), strict=True))
+    with connection.stoppable(), ThreadPoolExecutor(_PARALLEL) as pool:
+        try:
+            sizes = dict(zip(names[:MOST_RANGES], pool.map(size, names[:MOST_RANGES]), strict=True))
+        except BaseException:
+            connection.stop()
+            raise
     return {name: bytes_ for name, bytes_ in sizes.items() if bytes_ is not None}
 
 

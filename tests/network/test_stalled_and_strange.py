@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import http.server
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from esorex_bridge.archive.access import expected_access
 from esorex_bridge.archive.client import ArchiveClient
-from esorex_bridge.archive.exchange import RetryPolicy
+from esorex_bridge.archive.connection import Connection
+from esorex_bridge.archive.exchange import RetryPolicy, StoppedError
 from esorex_bridge.archive.services import Services
 from esorex_bridge.archive.speed import SpeedWatch
 from esorex_bridge.archive.transfer import FileStatus
@@ -36,10 +42,19 @@ class Stalled(http.server.BaseHTTPRequestHandler):
 
     reached: threading.Event
     over: threading.Event
+    elsewhere = ""
+    """Where the file is said to lie, if not here."""
 
     def do_GET(self) -> None:
         if not self.path.startswith("/dataPortal"):
             self.send_error(404)
+            return
+        if self.elsewhere:
+            self.send_response(302)
+            self.send_header("Location", f"http://{self.elsewhere}{self.path}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            self.reached.set()
             return
         self.send_response(200)
         self.send_header("Content-Length", "1000000")
@@ -55,10 +70,11 @@ class Stalled(http.server.BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.fixture
-def stalled() -> Iterator[tuple[str, threading.Event]]:
-    """Serve a file that stands still; yields the address, and what is set when it does."""
-    handler = type("Handler", (Stalled,), {"reached": threading.Event(), "over": threading.Event()})
+@contextlib.contextmanager
+def serving(elsewhere: str = "") -> Iterator[tuple[str, threading.Event]]:
+    """Serve a file that stands still, or leads elsewhere; yields the address, and what is set when it is asked for."""
+    facts = {"reached": threading.Event(), "over": threading.Event(), "elsewhere": elsewhere}
+    handler = type("Handler", (Stalled,), facts)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
@@ -69,20 +85,90 @@ def stalled() -> Iterator[tuple[str, threading.Event]]:
     thread.join()
 
 
-def test_an_interrupt_ends_a_download_that_stands_still(stalled: tuple[str, threading.Event], tmp_path: Path) -> None:
-    url, reached = stalled
+def interrupt_a_fetch(url: str, reached: threading.Event, root: Path) -> tuple[float, int, str]:
+    """Fetch a file, interrupt that where it waits, and return how long it took to end, exit code and words."""
     words = ["-m", "esorex_bridge", "fetch", SCIENCE, "--no-calibrations", "--yes", "--archive", url]
     process = subprocess.Popen(
-        [sys.executable, *words, "--root", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, *words, "--root", str(root)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
         assert reached.wait(90)
+        time.sleep(0.2)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=10)  # a read would wait for two minutes
+        began = time.monotonic()
+        _, said = process.communicate(timeout=30)
+        return time.monotonic() - began, process.returncode, said
     finally:
         process.kill()
         process.communicate()
-    assert process.returncode == 130 and "interrupted" in said and "Traceback" not in said
+
+
+def test_an_interrupt_ends_a_download_that_stands_still(tmp_path: Path) -> None:
+    with serving() as (url, reached):  # a read would wait for two minutes
+        seconds, code, said = interrupt_a_fetch(url, reached, tmp_path)
+    assert seconds < 2
+    assert code == 130 and "interrupted" in said and "Traceback" not in said
+
+
+def test_an_interrupt_ends_a_fetch_that_is_connecting(deaf: str, tmp_path: Path) -> None:
+    with serving(deaf) as (url, reached):  # connecting would wait for twenty seconds
+        seconds, code, said = interrupt_a_fetch(url, reached, tmp_path)
+    assert seconds < 2
+    assert code == 130 and "interrupted" in said and "Traceback" not in said
+
+
+@pytest.fixture
+def deaf() -> Iterator[str]:
+    """Yield the address of a service that takes no more connections, so that connecting to it waits."""
+    with socket.socket() as server, contextlib.ExitStack() as waiting:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        for _ in range(4):
+            client = waiting.enter_context(socket.socket())
+            client.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                client.connect(server.getsockname())
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """Yield the address of a service that takes connections and says nothing."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(8)
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("way", ["http://deaf", "https://silent", "http://silent", "http://unknown"])
+def test_a_stop_ends_every_kind_of_wait(way: str, deaf: str, silent: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    unanswered, asked = threading.Event(), threading.Event()
+    look_up = socket.getaddrinfo
+
+    def look_up_slowly(host: str, *rest: Any, **named: Any) -> Any:
+        asked.set()
+        if host == "unknown":
+            unanswered.wait(20)
+        return look_up("127.0.0.1", *rest, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up_slowly)
+    url = way.replace("deaf", deaf).replace("silent", silent)
+    connection = Connection(Services.at(url))
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            asking = pool.submit(connection.get, url)
+            assert asked.wait(10)
+            time.sleep(0.1)
+            began = time.monotonic()
+            connection.stop()
+            with pytest.raises(StoppedError):
+                asking.result(20)
+        assert time.monotonic() - began < 2
+        with pytest.raises(StoppedError):
+            connection.get(url)
+    finally:
+        unanswered.set()
+        connection.close()
 
 
 def test_a_download_that_trickles_is_given_up_though_it_grows(small_archive: EmbeddedArchive, tmp_path: Path) -> None:
