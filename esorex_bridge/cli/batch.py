@@ -5,12 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -192,25 +188,11 @@ def _run(args: argparse.Namespace, folder: BatchFolder, asked: BatchRequest) -> 
 
     retry = bool(args.words) and args.words[0] == "retry"
     output.note(f"batch {folder.name}: {folder.path}")
-    with _ended_in_order(), watching() as watcher:
+    with watching() as watcher:
         report = carry_out(folder, asked, watcher, retry)
     _print(report, args)
     output.leave_report(asked.settings, report.steps.get("made", 0))
     return 1 if report.failed and report.state != "detached" else 0
-
-
-@contextmanager
-def _ended_in_order() -> Iterator[None]:
-    """Let SIGTERM (cron, systemd, a queue's time limit) end a batch as Ctrl-C does."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _print(report: BatchReport, args: argparse.Namespace, whole: bool = True) -> None:

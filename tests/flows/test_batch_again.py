@@ -61,7 +61,10 @@ def test_a_batch_that_is_killed_ten_times_completes(tmp_path: Path, frames_folde
     survive(make_root(tmp_path / "root", frames_folder, DATASETS), kills=10, seed=11)
 
 
-def test_ctrl_c_leaves_nothing_running_and_says_how_to_go_on(tmp_path: Path, frames_folder: Path, esorex: str) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_an_interrupt_leaves_nothing_running_and_says_how_to_go_on(
+    tmp_path: Path, frames_folder: Path, esorex: str, number: signal.Signals, code: int
+) -> None:
     root = make_root(tmp_path / "root", frames_folder, 2)
     env = stand_in(tmp_path / "bin", esorex, 'case "$*" in *jitter*sof) sleep 60;; esac')
     process = start("batch", root / "jobs.yaml", "--root", root, "--name", "b", "--jobs", 2, env=env)
@@ -71,11 +74,11 @@ def test_ctrl_c_leaves_nothing_running_and_says_how_to_go_on(tmp_path: Path, fra
                 any(each["event"] == "running" for each in events(root, "b")) and executions(root)["naco_img_jitter_1"]
             )
         )
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, err = process.communicate(timeout=20)
     finally:
         end(process)
-    assert process.returncode == 130, err
+    assert process.returncode == code, err
     assert processes_in(root) == []
     status = report_of(run("batch", "status", "b", "--root", root, "--json"))
     assert status["state"] == "interrupted"
