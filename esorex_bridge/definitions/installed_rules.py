@@ -5,11 +5,13 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from esorex_bridge.definitions.oca.grammar import parse_rules
 from esorex_bridge.definitions.oca.library import PATTERNS, rule_file
 from esorex_bridge.definitions.oca.rules import Rules
+from esorex_bridge.disk.digest import digest_of_bytes
+from esorex_bridge.disk.remembered import memory_folder, recall, remember, version_of
 from esorex_bridge.errors import UserError
 
+_LANGUAGE = Path(__file__).parent / "oca"
 SHARE_FOLDERS = (Path("/usr/share"), Path("/usr/local/share"), Path("/opt/local/share"))
 
 
@@ -33,7 +35,7 @@ def installed_rules(instrument: str) -> Rules | None:
 
 @cache
 def read_rules(path: Path) -> Rules:
-    """Read a rule file.
+    """Read a rule file, or recall what it says: its grammar takes longer to load than most nights to organise.
 
     Raises
     ------
@@ -41,6 +43,15 @@ def read_rules(path: Path) -> Rules:
         If it cannot be read, or is not written in the language of rules.
     """
     try:
-        return parse_rules(path.read_text(encoding="utf-8", errors="replace"), path.name)
+        text = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    digest = digest_of_bytes(path.name.encode() + b"\0" + text).partition(":")[2]
+    place = memory_folder("rules") / f"{digest}.{version_of(_LANGUAGE.glob('*.py'))}.json"
+    known = recall(place, Rules)
+    if known is None:
+        from esorex_bridge.definitions.oca.grammar import parse_rules
+
+        known = parse_rules(text.decode("utf-8", errors="replace"), path.name)
+        remember(place, known)
+    return known

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +10,16 @@ import msgspec
 
 from esorex_bridge.definitions.edps.extras import EXTRAS_FILE
 from esorex_bridge.definitions.edps.package import Description, Package
-from esorex_bridge.disk.atomic import WriteError, write_whole
+from esorex_bridge.disk.remembered import memory_folder, recall, remember, version_of
 from esorex_bridge.edps.process import PackageError, ask_child, refuse_failures
 from esorex_bridge.edps.sources import Sources
 
 _CHILD = Path(__file__).parent / "child"
 
 
-def _reader() -> str:
-    """Return what tells one version of the reading from another: a description counts only for the same one."""
-    texts = (path.read_bytes() for path in sorted(_CHILD.glob("*.py")))
-    return hashlib.sha256(b"\0".join(texts)).hexdigest()[:16]
-
-
 def cache_folder() -> Path:
     """Return where descriptions are remembered, `esorex-bridge/edps` where caches are kept."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "esorex-bridge" / "edps"
+    return memory_folder("edps")
 
 
 def read_package(sources: Sources, trusted: bool = False, cache: Path | None = None) -> Package:
@@ -52,8 +42,8 @@ def read_package(sources: Sources, trusted: bool = False, cache: Path | None = N
         If the kernel has no fence to give, or a parameter file is not YAML.
     """
     digest = sources.digest()
-    place = (cache or cache_folder()) / f"{digest}.{_reader()}.json"
-    known = _remembered(place)
+    place = (cache or cache_folder()) / f"{digest}.{version_of(_CHILD.glob('*.py'))}.json"
+    known = recall(place, Package)
     if known is not None:
         return known
     description = decode_description(ask_child(request_for(sources, "read"), sources.module, trusted), sources.module)
@@ -68,7 +58,7 @@ def read_package(sources: Sources, trusted: bool = False, cache: Path | None = N
     )
     extras = next((text for path, text in sources.parameters.items() if path.endswith(EXTRAS_FILE)), "")
     package = Package(sources.module, str(sources.root), digest, description, sets, extras)
-    _remember(place, package)
+    remember(place, package)
     return package
 
 
@@ -98,16 +88,3 @@ def decode_description(answer: bytes, label: str) -> Description:
         return msgspec.convert(document, Description)
     except msgspec.ValidationError as error:
         raise PackageError(f"workflow package {label} answered what is not a description: {error}") from None
-
-
-def _remembered(place: Path) -> Package | None:
-    try:
-        return msgspec.json.decode(place.read_bytes(), type=Package)
-    except (OSError, msgspec.MsgspecError):
-        return None
-
-
-def _remember(place: Path, package: Package) -> None:
-    """Write a description; a cache that cannot be written is none, and no error."""
-    with suppress(WriteError):
-        write_whole(place, msgspec.json.encode(package).decode())

@@ -16,7 +16,7 @@ Operator = Literal["==", "!=", "<=", ">=", "<", ">", "?="]
 Arithmetic = Literal["+", "-", "*", "/"]
 
 
-class Constant(Struct, frozen=True):
+class Constant(Struct, frozen=True, tag=True):
     """A text, a number, or T and F."""
 
     value: str | int | float | bool
@@ -30,7 +30,7 @@ class Constant(Struct, frozen=True):
         return repr(self.value)
 
 
-class Keyword(Struct, frozen=True):
+class Keyword(Struct, frozen=True, tag=True):
     """A keyword: of the candidate, or of the file that triggered the action (`inputFile.DET.DIT`)."""
 
     name: str
@@ -40,7 +40,7 @@ class Keyword(Struct, frozen=True):
         return f"inputFile.{self.name}" if self.of_input else self.name
 
 
-class Compared(Struct, frozen=True):
+class Compared(Struct, frozen=True, tag=True):
     """`left == right` and its like; `?=` holds as well where either side is undefined."""
 
     left: Expression
@@ -51,7 +51,7 @@ class Compared(Struct, frozen=True):
         return f"{_inner(self.left, _SUM)} {self.operator} {_inner(self.right, _SUM)}"
 
 
-class Like(Struct, frozen=True):
+class Like(Struct, frozen=True, tag=True):
     """`term like "%FLAT%"`: `%` stands for any text."""
 
     term: Expression
@@ -61,7 +61,7 @@ class Like(Struct, frozen=True):
         return f"{_inner(self.term, _SUM)} like {Constant(self.pattern)}"
 
 
-class Matches(Struct, frozen=True):
+class Matches(Struct, frozen=True, tag=True):
     """`term regexp "FLAT.*"`: the whole value matches."""
 
     term: Expression
@@ -71,7 +71,7 @@ class Matches(Struct, frozen=True):
         return f"{_inner(self.term, _SUM)} regexp {Constant(self.pattern)}"
 
 
-class IsA(Struct, frozen=True):
+class IsA(Struct, frozen=True, tag=True):
     """`term is string`, `is undefined`, `is null`."""
 
     term: Expression
@@ -81,7 +81,7 @@ class IsA(Struct, frozen=True):
         return f"{_inner(self.term, _SUM)} is {self.what}"
 
 
-class Between(Struct, frozen=True):
+class Between(Struct, frozen=True, tag=True):
     """`term between low and high`, limits included; `tryBetween` holds as well where a side is undefined."""
 
     term: Expression
@@ -94,7 +94,7 @@ class Between(Struct, frozen=True):
         return f"{_inner(self.term, _SUM)} {word} {_inner(self.low, _SUM)} and {_inner(self.high, _SUM)}"
 
 
-class Calculated(Struct, frozen=True):
+class Calculated(Struct, frozen=True, tag=True):
     """`left + right` and its like."""
 
     left: Expression
@@ -106,7 +106,7 @@ class Calculated(Struct, frozen=True):
         return f"{_inner(self.left, own)} {self.operator} {_inner(self.right, own + 1)}"
 
 
-class Negative(Struct, frozen=True):
+class Negative(Struct, frozen=True, tag=True):
     """`-term`."""
 
     term: Expression
@@ -115,7 +115,7 @@ class Negative(Struct, frozen=True):
         return f"-{_inner(self.term, _ATOM)}"
 
 
-class Not(Struct, frozen=True):
+class Not(Struct, frozen=True, tag=True):
     """`not condition`."""
 
     condition: Expression
@@ -124,7 +124,7 @@ class Not(Struct, frozen=True):
         return f"not {_inner(self.condition, _NOT)}"
 
 
-class All(Struct, frozen=True):
+class All(Struct, frozen=True, tag=True):
     """`a and b and c`."""
 
     parts: tuple[Expression, ...]
@@ -133,7 +133,7 @@ class All(Struct, frozen=True):
         return " and ".join(_inner(part, _NOT) for part in self.parts)
 
 
-class Any(Struct, frozen=True):
+class Any(Struct, frozen=True, tag=True):
     """`a or b or c`."""
 
     parts: tuple[Expression, ...]
