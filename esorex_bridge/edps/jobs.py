@@ -109,8 +109,9 @@ class JobPlanner:
         detail = f"in {places}; no job that the targets need takes it"
         if not classes:
             reason, detail = "no recipe for the category", "no rule of a data source or master fits it"
-        elif name in self._jobs.small:
-            reason, detail = "group too small", self._jobs.small[name]
+        elif name in self._jobs.refused_files:
+            why, detail = self._jobs.refused_files[name]
+            reason = "group too small" if why == "few" else reason
         return UnusedFile(archive_name(Path(name)), tags, name, Purpose(places), reason, detail)
 
     def messages(self) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ def _about_job(jobs: Jobs, job: Job) -> Iterator[str]:
     for association in job.inputs:
         yield f"  {association.name}: {_taken(jobs, association)}"
     yield from (f"  {text}" for text in (*job.missing, *job.warnings))
-    yield from (f"  condition {name}: {'holds' if holds else 'does not hold'}" for name, holds in job.answers.items())
+    yield from (f"  {name}: {'holds' if holds else 'does not hold'}" for name, holds in job.answers.items())
     yield from (f"  parameter {name} = {value} (by the package's function)" for name, value in job.dynamic.items())
 
 

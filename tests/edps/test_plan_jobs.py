@@ -232,7 +232,11 @@ def test_functions_of_the_package_are_asked_and_their_answers_recorded(tmp_path:
     jobs = plan(tmp_path, CALLED, files, parameters=USE)
     (star,) = jobs.jobs
     assert star.dynamic == {"colour": "KsSTAR"}
-    assert star.parameters == {"toy.toy_star.n": "2"} and star.answers == {"is_red": False}
+    assert star.parameters == {"toy.toy_star.n": "2"} and star.answers == {
+        "is_star": True,
+        "is_red": False,
+        "alike": True,
+    }
     assert sof(jobs, star) == ["s1 STAR", "b2 BIAS"] and star.inputs[0].level == 2
     (told,) = [text for text in jobs.messages if "broken" in text]
     assert "broken (toy_wkf.py:" in told and "TypeError" in told and "taken as no" in told
@@ -278,7 +282,10 @@ def test_keywords_that_only_a_function_asks_for_are_read_too(tmp_path: Path) -> 
 
 def test_a_condition_of_a_task_that_does_not_hold_makes_no_job(tmp_path: Path) -> None:
     workflow = CALLED.replace('!= "skip"', '== "skip"')
-    assert plan(tmp_path, workflow, FILES, parameters=USE).jobs == ()
+    jobs = plan(tmp_path, workflow, FILES, parameters=USE)
+    assert jobs.jobs == ()
+    why, detail = jobs.refused_files["s1"]
+    assert why == "condition" and detail.startswith("star: ") and detail.endswith(" does not hold")
 
 
 GROUPED = (

@@ -327,7 +327,7 @@ class Job(Struct, frozen=True):
     """A job as the child process plans it.
 
     It `runs` a `recipe`, a `function` (or command) that is not run here, one of `COPIES`, or `nothing`. `answers` are
-    those of the conditions of its inputs, by function.
+    those of the conditions of the task and its inputs, and of the functions by which something was associated.
     """
 
     job: int
@@ -364,8 +364,8 @@ class Jobs(Struct, frozen=True):
         What the package tried that it may not do.
     classified : dict of str to tuple of (str, str)
         Of each file, the data sources (or `masters`) that it is in, with the tag that it has there.
-    small : dict of str to str
-        Of files in a group that is too small for a job, the task, how many there are and how many it takes.
+    refused_files : dict of str to (str, str)
+        Of main files of which a task makes no job, `few` or `condition`, and the particulars.
     """
 
     jobs: tuple[Job, ...] = ()
@@ -374,4 +374,4 @@ class Jobs(Struct, frozen=True):
     no_target: str = ""
     refused: tuple[str, ...] = ()
     classified: dict[str, tuple[tuple[str, str], ...]] = {}
-    small: dict[str, str] = {}
+    refused_files: dict[str, tuple[str, str]] = {}

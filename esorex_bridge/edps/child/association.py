@@ -51,11 +51,12 @@ class Offer(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """What was taken by which rule: offers, its level, and the days from the trigger to the first of them."""
+    """What was taken by which rule: offers, its level, the days from the trigger to the first, and its function."""
 
     offers: tuple[Offer, ...]
     level: int | None
     days: float | None
+    function: Any = None
 
     @property
     def distance(self) -> float:
@@ -119,7 +120,7 @@ class Choice:
             found = self._masters(rule, masters) if kind == "master" else self._of(rule, raws)
             if found:
                 days = self._days(found[0].header)
-                return Taken(tuple(found), rule.level if self._stated else None, days)
+                return Taken(tuple(found), rule.level if self._stated else None, days, rule.function)
         return None
 
     def _order(self, preference: str) -> list[tuple[MatchRule, str]]:

@@ -83,8 +83,8 @@ class Planner:
         self._jobs: dict[int, list[PlannedJob]] = {}
         self._masters: dict[int, list[Offer]] = {}
         self._sizes: dict[int, dict[int, int]] = {}
-        self.small: dict[str, str] = {}
-        """Files of groups that are too small for a job: how many of how many, by name."""
+        self.refused: dict[str, tuple[str, str]] = {}
+        """Main files of which there is no job: whether they are too few or a condition fails, and the detail."""
 
     def _threshold(self) -> float:
         given = self.pool.get_workflow_param("quality_threshold")
@@ -115,7 +115,7 @@ class Planner:
             for name, function in task.dynamic.items():
                 job.dynamic[name] = self._plain(self.calls.ask(function, list(job.raws)), function)
             parameters = JobParameters(self.parameters, job.dynamic)
-            if task.condition is not None and not self.calls.holds(task.condition, parameters):
+            if task.condition is not None and not self._is_wanted(job, parameters):
                 continue
             for other in job.upstream:
                 if not other.complete:
@@ -124,6 +124,16 @@ class Planner:
                 self._associate(job, given, parameters)
             self._process(job)
             yield job
+
+    def _is_wanted(self, job: PlannedJob, parameters: JobParameters) -> bool:
+        """Return what the condition of a task answers for a job, and take it down."""
+        condition = job.task.condition
+        answer = self.calls.holds(condition, parameters)
+        job.answers[_name_of(condition)] = answer
+        if not answer:
+            why = ("condition", f"{job.task.name}: {self.calls.place(condition)} does not hold")
+            self.refused.update({file.name: why for file in job.files})
+        return answer
 
     def _plain(self, value: Any, function: Any) -> Any:
         if isinstance(value, Inert):
@@ -143,7 +153,8 @@ class Planner:
                     self._tell_mixed(main, group)
                     yield PlannedJob(task, group, [])
                 else:
-                    self.small.update({file.name: f"{task.name}: {len(group)} < {minimum}" for file in group})
+                    too_few = ("few", f"{task.name}: {len(group)} < {minimum}")
+                    self.refused.update({file.name: too_few for file in group})
         else:
             self.calls.say(f"task {task.name} has no main input, so it has no jobs")
 
@@ -171,6 +182,8 @@ class Planner:
         found = self._first(job, left, given.sort_keys if isinstance(given, Alternatives) else [])
         if found is not None:
             job.inputs.append(found)
+            if found.taken.function is not None:
+                job.answers[_name_of(found.taken.function)] = True
             for other in found.jobs:
                 if not other.complete:
                     job.missing.append(f"{other.label} is incomplete: {'; '.join(other.missing)}")
@@ -183,7 +196,7 @@ class Planner:
         if branch.condition is None:
             return True
         answer = self.calls.holds(branch.condition, parameters)
-        job.answers[str(getattr(branch.condition, "__name__", "condition"))] = answer
+        job.answers[_name_of(branch.condition)] = answer
         return answer
 
     def _first(self, job: PlannedJob, branches: list[AssociatedInput], sort_keys: list[str]) -> Input | None:
@@ -383,6 +396,10 @@ class Planner:
         return list(dict.fromkeys(named))
 
 
+def _name_of(function: Any) -> str:
+    return str(getattr(function, "__name__", "a function"))
+
+
 def _kind(task: Task) -> str:
     """Return what a job of a task is: a run of a recipe, of a function or command, a copy of its inputs, or nothing."""
     if task.command:
@@ -459,5 +476,5 @@ def plan(module: ModuleType, request: dict[str, Any]) -> dict[str, Any]:
         "messages": planner.calls.messages,
         "asked": sorted(asked),
         "classified": classified,
-        "small": planner.small,
+        "refused_files": planner.refused,
     }
