@@ -28,7 +28,7 @@ def add_associations(plan: Plan, whole: Plan | None) -> Plan:
     Parameters
     ----------
     plan : Plan
-        As Reflex asks for it: products of earlier steps are files in it.
+        As Reflex asks for it.
     whole : Plan or None
         Of the dataset; where it would take other files, Reflex chose them, and nothing is known of how.
     """
@@ -53,8 +53,10 @@ def _associations(planned: Step, asked: Step) -> Iterator[AssociatedInput]:
     by_file = {(each.category, each.source): each for each in known if each.source in files}
     by_tag = {each.category: each for each in known if each.source not in files}
     for entry in asked.inputs:
-        assert isinstance(entry, FileInput)
-        named = stem(Path(entry.file).name)
-        found = by_file.get((entry.category, named)) or (None if named in files else by_tag.get(entry.category))
+        if isinstance(entry, FileInput):
+            named, source = stem(Path(entry.file).name), entry.name
+            found = by_file.get((entry.category, named)) or (None if named in files else by_tag.get(entry.category))
+        else:
+            source, found = entry.step, by_tag.get(entry.category)
         if found is not None:
-            yield replace(found, source=entry.name)
+            yield replace(found, source=source)

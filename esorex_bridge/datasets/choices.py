@@ -62,6 +62,11 @@ class Choices(Struct, frozen=True):
     def __bool__(self) -> bool:
         return bool(self.use or self.drop or self.replace or self.parameters)
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of the files that are chosen, left out, or put in place of others."""
+        return (*(name for _, name in self.use), *self.drop, *(stem(path.name) for _, path in self.replace))
+
     def with_use(self, category: str, file: str) -> Choices:
         """Return choices in which a file is used for a category, in place of an earlier choice."""
         kept = tuple(pair for pair in self.use if pair[0] != category)
@@ -239,9 +244,8 @@ def apply_choices(
         action = _replacing(action, category, path, makes, dataset.name)
         messages.append(f"{MARK}{path} as {category}")
     messages += (f"{MARK}{recipe}.{name} = {value}" for recipe, name, value in choices.parameters)
-    named = (*(name for _, name in choices.use), *choices.drop, *(stem(path.name) for _, path in choices.replace))
     told = replace(action, messages=(*action.messages, *messages))
-    changed = replace(dataset, action=told, chosen=named, parameters=choices.parameters)
+    changed = replace(dataset, action=told, chosen=choices.files, parameters=choices.parameters)
     return replace(changed, dropped=tuple(_dropped(dataset, changed)))
 
 

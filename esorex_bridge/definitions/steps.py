@@ -223,6 +223,16 @@ class StepDefinition(Struct, frozen=True):
         """Return the name in the SOF of a main file's category."""
         return dict(self.tags).get(category, category)
 
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Tags without which it must not run."""
+        return tuple(each.category for each in self.calibrations if each.required)
+
+    @property
+    def unlisted(self) -> tuple[str, ...]:
+        """Tags whose use cannot be seen in a product: a program of the user's own need not name any."""
+        return tuple(each.category for each in self.calibrations if self.command or not each.noted)
+
 
 CALIBRATION_FIELDS = ("required", "match", "limit", "sources", "from", "noted", "strict", "loose", "validity")
 VALIDITY_FIELDS = ("days", "level", "match")

@@ -192,8 +192,8 @@ class _Planner:
                 gaps=tuple(gaps),
                 warnings=tuple(warnings),
                 target=target,
-                required=tuple(each.category for each in group.definition.calibrations if each.required),
-                unnoted=_unnoted(group.definition),
+                required=group.definition.required,
+                unnoted=group.definition.unlisted,
                 command=group.definition.command,
                 threads=group.definition.threads,
                 memory_mb=group.definition.memory_mb,
@@ -298,9 +298,3 @@ def _remarks(judged: Judged[Offer], calibration: Calibration) -> Iterator[str]:
         yield f"{category} from {offer.label}{away} is of the extended calibration plan"
     elif judged.level is not None and judged.level > 0:
         yield f"{category} from {offer.label}{away} is of level {judged.level}"
-
-
-def _unnoted(definition: StepDefinition) -> tuple[str, ...]:
-    """Return the tags whose use cannot be seen in a product: a program of the user's own need not note any."""
-    calibrations = definition.calibrations
-    return tuple(each.category for each in calibrations if definition.command or not each.noted)

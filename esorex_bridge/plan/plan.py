@@ -299,6 +299,8 @@ class Plan(Struct, frozen=True):
         Every file of the dataset that is in no step, with the reason.
     incomplete : tuple of str
         Science files that are not reduced, and why; empty where all are.
+    before : tuple of (StepName, str)
+        Steps that were made before and whose products the steps take, with the keys of their records.
     """
 
     dataset: str
@@ -308,6 +310,7 @@ class Plan(Struct, frozen=True):
     messages: tuple[str, ...] = ()
     not_used: tuple[UnusedFile, ...] = ()
     incomplete: tuple[str, ...] = ()
+    before: tuple[tuple[StepName, str], ...] = ()
 
     def step(self, name: StepName) -> Step:
         """Return a step by its name."""

@@ -53,7 +53,7 @@ def _inputs(now: Statement, earlier: Statement, chosen: Collection[str]) -> Iter
         before = [entry for entry in earlier.inputs if entry.category == category]
         gained, lost = _only_in(after, before), _only_in(before, after)
         by_review = " by review" if any(entry.label in chosen for entry in (*gained, *lost)) else ""
-        if gained and lost and Counter(e.label for e in gained) == Counter(e.label for e in lost):
+        if gained and lost and Counter(e.source for e in gained) == Counter(e.source for e in lost):
             yield f"{category} changed: {_names(gained)}"
         elif gained and lost and by_review:
             yield f"{category} replaced by review: {_names(gained)} for {_names(lost)}"

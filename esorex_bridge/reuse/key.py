@@ -42,6 +42,11 @@ class InputStatement(Struct, frozen=True, gc=False):
     content: str
     label: str
 
+    @property
+    def source(self) -> str:
+        """The label, without the number that a plan gives the step: another plan may count otherwise."""
+        return self.label.rstrip("0123456789") if self.content.startswith(_STEP_WORD) else self.label
+
 
 class Statement(Struct, frozen=True, gc=False):
     """All that the products of a step depend on.
@@ -104,18 +109,17 @@ def steps_in(statement: Statement) -> tuple[StepKey, ...]:
 
 def statements(
     plan: Plan,
-    contents: Mapping[str, str],
+    contents: Mapping[str, Digest],
     recipes: Mapping[str, Recipe],
     parameters: Mapping[StepName, tuple[Parameter, ...]],
     files: Mapping[str, Digest],
 ) -> tuple[dict[StepName, Statement], dict[StepName, StepKey]]:
     """Return the statement and the key of every step of a plan; steps with gaps get them too, of what they have.
 
-    `contents` says of each file its digest, or the step that it is a product of; `files` are the digests of files that
-    parameters name.
+    `contents` are the digests of its files, `files` those of files that parameters name.
     """
     found: dict[StepName, Statement] = {}
-    keys: dict[StepName, StepKey] = {}
+    keys = {name: StepKey(key) for name, key in plan.before}
     for step in plan.steps:
         found[step.name] = Statement(
             recipe=step.recipe,
@@ -178,15 +182,11 @@ def _state(text: str, files: Mapping[str, Digest]) -> str:
     return f"{FILE_WORD}{files[text]}" if text in files else text
 
 
-def _inputs(step: Step, contents: Mapping[str, str], keys: Mapping[StepName, StepKey]) -> list[InputStatement]:
+def _inputs(step: Step, contents: Mapping[str, Digest], keys: Mapping[StepName, StepKey]) -> list[InputStatement]:
     stated: list[InputStatement] = []
     for entry in step.inputs:
         if isinstance(entry, FileInput):
-            given = InputStatement(entry.category, contents[entry.file], entry.name)
-            # All products of a category count as one input, as where the plan itself names their step.
-            known = ((other.category, other.content) for other in stated)
-            if not given.content.startswith(_STEP_WORD) or (given.category, given.content) not in known:
-                stated.append(given)
+            stated.append(InputStatement(entry.category, contents[entry.file], entry.name))
         else:
             origin = f"{_STEP_WORD}{keys[entry.step]}/{entry.words}"
             stated.append(InputStatement(entry.category, origin, f"{entry.words} of {entry.step}"))

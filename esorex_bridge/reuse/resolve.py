@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from esorex_bridge.datasets.dataset import Dataset
 from esorex_bridge.definitions.parameters import Parameter, ParameterSetting, effective
@@ -32,7 +32,7 @@ class ResolvedPlan(Struct, frozen=True):
     stated : mapping of StepName to Statement
         What each step depends on.
     keys : mapping of StepName to StepKey
-        The hashes of these.
+        The hashes of these, and the keys of the steps that were made before.
     """
 
     dataset: Dataset
@@ -70,8 +70,6 @@ class ParameterisedPlan(Struct, frozen=True):
         Every parameter of every step.
     named : mapping of str to Digest
         Of the files that parameters name.
-    origins : mapping of str to str
-        Of files that are products of recorded steps: what a statement says of them instead of their content.
     """
 
     dataset: Dataset
@@ -79,7 +77,6 @@ class ParameterisedPlan(Struct, frozen=True):
     recipes: Mapping[str, Recipe]
     parameters: Mapping[StepName, tuple[Parameter, ...]]
     named: Mapping[str, Digest]
-    origins: Mapping[str, str] = field(default_factory=dict)
 
     def fingerprint(self, stamps: Mapping[str, str]) -> Fingerprint | None:
         """Return the fingerprint under which the keys of the steps may be known; None where a file is missing.
@@ -92,18 +89,18 @@ class ParameterisedPlan(Struct, frozen=True):
         files = [stamps[file] for file in input_files((self.plan,))]
         if not all(files):
             return None
-        return fingerprint(self.plan, self.recipes, {**self.named, **self.origins}, files)
+        return fingerprint(self.plan, self.recipes, {**self.named, **dict(self.plan.before)}, files)
 
     def with_contents(self, digests: Mapping[str, Digest | DataError]) -> ResolvedPlan | Unresolvable:
         """Return the plan with its keys, given the content of its files; or why it cannot be resolved."""
-        contents: dict[str, str] = {}
+        contents: dict[str, Digest] = {}
         problems: set[str] = set()
         for file in input_files((self.plan,)):
             content = digests[file]
             if isinstance(content, DataError):
                 problems.add(str(content))
             else:
-                contents[file] = self.origins.get(file, content)
+                contents[file] = content
         if problems:
             return Unresolvable(self.dataset, self.plan, "; ".join(sorted(problems)))
         return self._with(*statements(self.plan, contents, self.recipes, self.parameters, self.named))
@@ -126,7 +123,8 @@ class ParameterisedPlan(Struct, frozen=True):
             return resolved.stated
 
         names = (step.name for step in self.plan.steps)
-        return self._with(_Statements(state), dict(zip(names, keys, strict=True)))
+        before = {name: StepKey(key) for name, key in self.plan.before}
+        return self._with(_Statements(state), {**before, **dict(zip(names, keys, strict=True))})
 
     def _with(self, stated: Mapping[StepName, Statement], keys: Mapping[StepName, StepKey]) -> ResolvedPlan:
         return ResolvedPlan(self.dataset, self.plan, self.recipes, self.parameters, stated, keys)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
+from esorex_bridge.errors import DataError
 from esorex_bridge.reuse.decide import Decision, Execute, Reuse
 from esorex_bridge.reuse.key import StepKey
-from esorex_bridge.reuse.record import Record
+from esorex_bridge.reuse.record import Absent, Record
 from esorex_bridge.reuse.resolve import ResolvedPlan
 
 if TYPE_CHECKING:
@@ -26,10 +27,13 @@ class DecidedPlan(Struct, frozen=True):
         The plan.
     decisions : tuple of Decision
         In the order of its steps.
+    before : mapping of StepKey to Record
+        What was made by the steps before its own.
     """
 
     resolved: ResolvedPlan
     decisions: tuple[Decision, ...]
+    before: Mapping[StepKey, Record] = field(default_factory=dict)
 
     @property
     def executes(self) -> tuple[Execute, ...]:
@@ -39,11 +43,23 @@ class DecidedPlan(Struct, frozen=True):
     @property
     def records(self) -> dict[StepKey, Record]:
         """The records of the steps that are reused, by the keys that the plan has for them."""
-        return {
-            self.resolved.keys[decision.step.name]: decision.record
-            for decision in self.decisions
-            if isinstance(decision, Reuse)
-        }
+        reused = (decision for decision in self.decisions if isinstance(decision, Reuse))
+        return {**self.before, **{self.resolved.keys[each.step.name]: each.record for each in reused}}
+
+
+def require_records(found: Mapping[StepKey, Record | Absent]) -> dict[StepKey, Record]:
+    """Return the records of steps that were made before a plan.
+
+    Raises
+    ------
+    DataError
+        If the products of one are no longer there.
+    """
+    records = {key: record for key, record in found.items() if isinstance(record, Record)}
+    gone = (record.reason for record in found.values() if isinstance(record, Absent))
+    if len(records) < len(found):
+        raise DataError("; ".join(sorted(set(gone))) or "what was made before is no longer recorded; make it again")
+    return records
 
 
 class Executed(Struct, frozen=True):

@@ -113,7 +113,7 @@ def deliver(
             return earlier
         place = workspace.end_products / f"{started:%Y-%m-%dT%H:%M:%S}" / safe_name(dataset)
         contents = {product.path: product.digest for product in record.products}
-        delivered = place_products(contents, place, dataset, store=store, names=_names_apart(list(contents)))
+        delivered = place_products(contents, place, dataset, store=store, names=names_apart(list(contents)))
         store.record_end_products(dataset, record.key, {each.target: each.reading for each in delivered})
         record_for_reflex(workspace.reflex_database(workflow), dataset, delivered, started)
         return tuple(
@@ -207,11 +207,11 @@ def _earlier(dataset: str, record: Record, store: SqliteStore) -> tuple[Product,
     return tuple(replace(product, file=path, stamp="") for product, path in zip(record.products, paths, strict=True))
 
 
-def _names_apart(products: Sequence[Path]) -> dict[Path, str]:
-    """Return the names of products, with what tells apart those of one kind."""
+def names_apart(products: Sequence[Path], pattern: str = REFLEX_PATTERN) -> dict[Path, str]:
+    """Return the names of products without ending, with what tells apart those of one kind."""
     from esorex_bridge.run.end_names import distinct_names
 
-    bases = [end_name(product) for product in products]
+    bases = [end_name(product, pattern) for product in products]
     if len(set(bases)) == len(bases):
         return dict(zip(products, bases, strict=True))
     headers = [read_header(product) for product in products]

@@ -27,7 +27,7 @@ from esorex_bridge.reuse.decide import Decision, Execute, Policy, Reuse, decide,
 from esorex_bridge.reuse.key import Fingerprint, Statement, StepKey
 from esorex_bridge.reuse.record import Absent, Record
 from esorex_bridge.reuse.resolve import ParameterisedPlan, ResolvedPlan, Unresolvable, input_files, set_parameters
-from esorex_bridge.run.decided import DecidedPlan, Executed
+from esorex_bridge.run.decided import DecidedPlan, Executed, require_records
 from esorex_bridge.store.step_store import SqliteStore
 
 if TYPE_CHECKING:
@@ -62,17 +62,13 @@ class Engine(Struct, frozen=True):
 
     # ----- resolve
 
-    def resolve(
-        self, pairs: Pairs, origins: Mapping[str, str] | None = None
-    ) -> tuple[ResolvedPlan | Unresolvable, ...]:
+    def resolve(self, pairs: Pairs) -> tuple[ResolvedPlan | Unresolvable, ...]:
         """Return plans with all that can be known of them before anything runs.
 
         Parameters
         ----------
         pairs : iterable of (Dataset, Plan)
             Each dataset with its plan.
-        origins : mapping of str to str, optional
-            Of files that are products of recorded steps, as `SqliteStore.origins` gives them.
 
         Raises
         ------
@@ -88,10 +84,6 @@ class Engine(Struct, frozen=True):
         parameterised = tuple(
             set_parameters(dataset, plan, _with_own(installed, plan), digest_of_named) for dataset, plan in listed
         )
-        if origins:
-            parameterised = tuple(
-                plan if isinstance(plan, Unresolvable) else replace(plan, origins=origins) for plan in parameterised
-            )
         return self._with_keys(parameterised, stamps)
 
     def _look(self, plans: Iterable[Plan]) -> dict[str, str]:
@@ -121,7 +113,7 @@ class Engine(Struct, frozen=True):
                 resolved.append(ahead)
                 seen = {file: stamps[file] for file in input_files((plan.plan,))}
                 if mark and isinstance(ahead, ResolvedPlan) and self.store.trusts(seen):
-                    learnt.append((plan.plan, mark, tuple(ahead.keys.values())))
+                    learnt.append((plan.plan, mark, tuple(ahead.keys[step.name] for step in plan.plan.steps)))
         self.store.learn_keys(learnt)
         return tuple(resolved)
 
@@ -145,7 +137,7 @@ class Engine(Struct, frozen=True):
         from esorex_bridge.reflex.adopt import adopted_alike
 
         taken: dict[StepKey, Record] = {}
-        adopted: dict[StepName, Record | Absent] = {}
+        adopted = dict(found)
 
         def find(key: StepKey) -> Record | Absent:
             """Return a record; what was adopted for an earlier step is not in the store under its key."""
@@ -186,7 +178,8 @@ class Engine(Struct, frozen=True):
             settled = [name for name, key in ahead.keys.items() if key in made]
             chosen, compare = ahead.dataset.chosen, nearest or self.store.nearest
             decisions = decide(ahead.plan, ahead.stated, found, compare, self.policy, chosen, settled)
-            decided.append(self._ask_reflex(DecidedPlan(ahead, decisions)))
+            before = {ahead.keys[name]: found[name] for name, _ in ahead.plan.before}
+            decided.append(self._ask_reflex(DecidedPlan(ahead, decisions, require_records(before))))
         return tuple(decided)
 
     def _ask_reflex(self, decided: DecidedPlan) -> DecidedPlan:
@@ -206,7 +199,7 @@ class Engine(Struct, frozen=True):
                         records[ahead.keys[step.name]] = record
                         decision = Reuse(step, record, by_reflex=True)
             decisions.append(decision)
-        return DecidedPlan(ahead, tuple(decisions))
+        return replace(decided, decisions=tuple(decisions))
 
     # ----- execute
 

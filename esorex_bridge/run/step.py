@@ -237,15 +237,8 @@ def _files(step: Step) -> tuple[str, ...]:
 
 def _stated_contents(step: Step, statement: Statement) -> dict[str, str]:
     """Return what a statement says of the files that a step takes; products count by the step that made them."""
-    left = list(statement.inputs)
-    stated: dict[str, str] = {}
-    for entry in step.inputs:
-        if isinstance(entry, FileInput) and (not left or left[0].label != entry.name):
-            continue  # Of several products of one category, the first stands for all.
-        said = left.pop(0)
-        if isinstance(entry, FileInput) and not said.content.startswith("step:"):
-            stated[entry.file] = said.content
-    return stated
+    pairs = zip(step.inputs, statement.inputs, strict=True)
+    return {entry.file: said.content for entry, said in pairs if isinstance(entry, FileInput)}
 
 
 def find_by_reflex(

@@ -16,7 +16,7 @@ from msgspec import Struct
 from esorex_bridge.disk.digest import Reading
 from esorex_bridge.errors import DataError
 from esorex_bridge.files import Digest
-from esorex_bridge.plan.plan import Plan
+from esorex_bridge.plan.plan import Plan, StepName
 from esorex_bridge.reuse.key import Fingerprint, Statement, StepKey, read_statement, steps_in
 from esorex_bridge.reuse.record import Absent, Product, Record
 from esorex_bridge.store.file_digests import FileDigests
@@ -48,6 +48,24 @@ class _Doubtful(Struct, frozen=True):
         if isinstance(digest, DataError):
             return f"is damaged: {digest}"
         return "" if digest == self.product.digest else "is damaged: its sha256 differs"
+
+
+class RecordedStep(Struct, frozen=True):
+    """A step that was made before.
+
+    Parameters
+    ----------
+    record : Record
+        Its products, whole and in place.
+    recipe : str
+        Its recipe.
+    step : StepName
+        What it was called in its plan.
+    """
+
+    record: Record
+    recipe: str
+    step: StepName
 
 
 class SqliteStore(FileDigests, History, Lookup):
@@ -141,8 +159,8 @@ class SqliteStore(FileDigests, History, Lookup):
         mine = _features(statement)
         candidates = [read_statement(document) for (document,) in rows]
         best = max(candidates, key=lambda other: len(mine & _features(other)), default=None)
-        labels = {entry.label for entry in statement.inputs}
-        return best if best and labels & {entry.label for entry in best.inputs} else None
+        sources = {entry.source for entry in statement.inputs}
+        return best if best and sources & {entry.source for entry in best.inputs} else None
 
     def record(self, record: Record, statement: Statement, dataset: str, step: str) -> None:
         """Remember a finished step, in one transaction."""
@@ -250,15 +268,16 @@ class SqliteStore(FileDigests, History, Lookup):
         )
         return tuple(Product(self._at(path), tag, Digest(digest), size) for path, tag, digest, size in rows)
 
-    def origins(self, files: Iterable[str]) -> dict[str, str]:
-        """Return what a statement says of files that are products of recorded steps, as long as they are unchanged."""
+    def makers(self, files: Iterable[str]) -> dict[str, RecordedStep]:
+        """Return the steps that made files, as long as all that they made is unchanged."""
         wanted = {self._relative(file): file for file in files}
-        rows = tuple(self._among("SELECT path, key, category FROM products WHERE path", wanted, "path"))
-        whole = self.find_all(StepKey(key) for _, key, _ in rows)
+        query = "SELECT path, key, recipe, step FROM products JOIN steps USING (key) WHERE path"
+        rows = tuple(self._among(query, wanted, "path"))
+        whole = self.find_all(StepKey(key) for _, key, _, _ in rows)
         return {
-            wanted[path]: f"step:{key}/{category}"
-            for path, key, category in rows
-            if isinstance(whole[StepKey(key)], Record)
+            wanted[path]: RecordedStep(record, recipe, StepName(step))
+            for path, key, recipe, step in rows
+            if isinstance(record := whole[StepKey(key)], Record)
         }
 
     def places(self, key: StepKey) -> tuple[Path, ...]:

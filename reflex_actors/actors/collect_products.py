@@ -47,7 +47,7 @@ ACTOR = Actor(
 def work(inputs: Inputs) -> dict[str, Any]:
     """Name, place, and write README and provenance, by the delivery that the command line has."""
     from esorex_bridge.provenance.beside import store_above
-    from esorex_bridge.run.delivery import delivery_rule, place_products, readme_entry, record_for_reflex
+    from esorex_bridge.run.delivery import delivery_rule, names_apart, place_products, readme_entry, record_for_reflex
 
     sof, idle = _wanted(inputs, inputs.sof("in_sof"))
     sof = replace(sof, dataset=sof.dataset or _dataset(inputs).dataset)
@@ -58,8 +58,10 @@ def work(inputs: Inputs) -> dict[str, Any]:
         return {"message": message.rstrip(), "out_sof": sof}
     place = _place(inputs, sof)
     rule = delivery_rule(inputs.text("name"), inputs.text("copy_mode"), inputs.text("exists_mode"))
-    with store_above(Path(sof.files[0].name)) as store:
-        delivered = place_products({Path(file.name): None for file in sof.files}, place, sof.dataset, rule, store)
+    paths = [Path(file.name) for file in sof.files]
+    with store_above(paths[0]) as store:
+        names = names_apart(paths, rule.pattern)
+        delivered = place_products(dict.fromkeys(paths), place, sof.dataset, rule, store, names)
     targets = {str(each.source): str(each.target) for each in delivered}
     files = [replace(file, name=targets[file.name], checksum=None) for file in sof.files]
     given = inputs.text("bookkeeping_db")

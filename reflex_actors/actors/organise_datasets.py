@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from esorex_bridge.errors import UserError
 from reflex_actors.folder import existing_folder, organised, reflex_datasets, require_datasets, root_of
 from reflex_actors.protocol import Actor, Inputs, Port
-
-if TYPE_CHECKING:
-    from esorex_bridge.datasets.dataset import Dataset
-    from esorex_bridge.definitions.workflow import Workflow
 
 ACTOR = Actor(
     "organise_datasets",
@@ -44,46 +39,19 @@ def work(inputs: Inputs) -> dict[str, Any]:
     root = root_of(folders[0], inputs.text("root_dir"))
     by = "calselector" if form == "folder" else inputs.text("by")
     data = organised(folders, root, by, inputs.text("oca"), inputs.text("workflow"))
-    datasets, foreign = of_workflow(data.datasets, data.workflows if inputs.text("workflow") else ())
-    for line in foreign:
+    require_datasets(data.datasets, folders, data.warnings)
+    document, left_out = reflex_datasets(data.datasets, data, root, inputs.text("workflow"))
+    for line in left_out:
         sys.stderr.write(f"{line}\n")
-    require_datasets(datasets, folders, (*data.warnings, *foreign))
-    document, left_out = reflex_datasets(datasets, data, root, inputs.text("workflow"))
     require_datasets(document, folders, left_out)
     said = [f"{dataset['datasetName']}: {text}" for dataset in document for text in dataset["messages"]]
-    said += (*foreign, *left_out)
+    said += left_out
     return {
         "datasets": document,
         "out_data_dir": str(_with_trees(folders[0]) if form == "folder" else folders[0]),
         "n_datasets": len(document),
         "messages": "\n".join((*said, *data.warnings, *(fault.reason for fault in data.faults))),
     }
-
-
-def of_workflow(
-    datasets: Sequence[Dataset], workflows: Sequence[Workflow]
-) -> tuple[tuple[Dataset, ...], tuple[str, ...]]:
-    """Return the datasets of the instruments of a workflow, and for each other one which workflow takes it.
-
-    Without a workflow, all are returned.
-    """
-    instruments = {name for workflow in workflows for name in workflow.instruments}
-    own = tuple(each for each in datasets if not instruments or each.instrument in ("", *instruments))
-    if len(own) == len(datasets):
-        return own, ()
-    from reflex_actors.definitions import definitions
-
-    takers: dict[str, list[str]] = {}
-    for definition in definitions():
-        for name in definition.instruments:
-            takers.setdefault(name, []).append(definition.name)
-    others = (each for each in datasets if each not in own)
-    said = (
-        f"{each.name} is left alone: it is of {each.instrument}, "
-        f"which {' or '.join(takers.get(each.instrument, ['no workflow']))} takes"
-        for each in others
-    )
-    return own, tuple(said)
 
 
 def folders_in(inputs: Inputs) -> tuple[Path, ...]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from esorex_bridge.datasets.dataset import Action, Dataset, Purpose
 from esorex_bridge.errors import DataError, RecipeError, UserError
 from reflex_actors.folder import root_of
 from reflex_actors.protocol import Actor, Inputs, Port
@@ -16,12 +15,13 @@ from reflex_actors.purposes import DO_NOTHING, SET_TO_UNIVERSAL, STRIP_LAST, aft
 from reflex_actors.sof_json import FitsFile, RecipeParameter, SetOfFiles, value_text
 
 if TYPE_CHECKING:
-    from esorex_bridge.definitions.parameters import Parameter, ParameterSetting
-    from esorex_bridge.definitions.steps import StepDefinition
+    from esorex_bridge.datasets.choices import Choices
+    from esorex_bridge.definitions.parameters import ParameterSetting
+    from esorex_bridge.definitions.workflow import StepDefinition, Workflow
     from esorex_bridge.plan.plan import Plan
-    from esorex_bridge.reuse.record import Record
     from esorex_bridge.run.report import StepReport
     from esorex_bridge.session import Session, Settings
+    from reflex_actors.one_recipe import Done
 
 ACTOR = Actor(
     "run_recipe",
@@ -49,6 +49,8 @@ ACTOR = Actor(
         Port("logs", "EsoRex's log; empty where products were reused"),
         Port("warnings", "lines of the log"),
         Port("errors", "lines of the log, or why it failed"),
+        Port("decision", "execute or reuse"),
+        Port("reason", "why"),
     ),
 )
 
@@ -85,24 +87,16 @@ def _run(inputs: Inputs, taken: SetOfFiles, processing: str) -> dict[str, Any]:
     purposes = after_recipe(taken.purposes, processing)
     products = taken.with_files(FitsFile(str(made.path), made.category, purposes) for made in done.record.products)
     kept, dropped = _filtered(products, inputs.text("output_categories"))
-    log = _log_of(done.record) if done.made_now else ""
     return {
         "out_sof": kept,
         "out_sop": done.parameters,
         "rejected_outputs": dropped,
-        "logs": log,
-        "warnings": _lines(log, "[WARNING]"),
-        "errors": _lines(log, "[ ERROR ]"),
+        "logs": done.log,
+        "warnings": _lines(done.log, "[WARNING]"),
+        "errors": _lines(done.log, "[ ERROR ]"),
+        "decision": done.report.decision,
+        "reason": done.report.reason,
     }
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What came of a recipe: its products, now or before, and the parameters they were made with."""
-
-    record: Record
-    made_now: bool
-    parameters: tuple[RecipeParameter, ...]
 
 
 def _settings_of(inputs: Inputs, root: Path) -> Settings:
@@ -129,36 +123,23 @@ def execute(
     ParameterError
         If a parameter is wrong.
     """
-    from msgspec.structs import replace
-
-    from esorex_bridge.reuse.resolve import Unresolvable
+    from esorex_bridge.organise.choices_file import read_choices_file
     from esorex_bridge.session import Session, Settings
-    from reflex_actors.associations import add_associations, plan_of_dataset
+    from reflex_actors import one_recipe
+    from reflex_actors.associations import plan_of_dataset
 
     with Session(settings or Settings(root)) as session:
         if session.engine is None:
             raise RecipeError("EsoRex is not found; put its folder on esoreflex.path in esoreflex.rc")
-        plan = one_step_plan(session, recipe, sof, tuple(_setting(each) for each in sop if each.recipe == recipe))
-        step = plan.steps[0]
-        pairs = ((Dataset(plan.dataset, "", Action(plan.dataset, ())), plan),)
-        origins = session.store.origins(file.name for file in sof.files)
-        (resolved,) = session.engine.resolve(pairs, origins)
-        if isinstance(resolved, Unresolvable):
-            raise RecipeError(resolved.reason)
-        (decided,) = session.engine.decide((resolved,))
-        if decided.executes:
-            planned = add_associations(plan, plan_of_dataset(session, plan.dataset))
-            (decided,) = session.engine.decide((replace(resolved, plan=planned),))
-        executed = session.engine.execute((decided,), _Told(len(sof.files)))
-        key = resolved.keys[step.name]
-        if key not in executed.records:
-            raise RecipeError(executed.nodes[key].error)
-        result = executed.results.get(key)
-        parameters = tuple(described(recipe, each) for each in resolved.parameters[step.name])
-        return Done(executed.records[key], result is not None and result.outcome == "made", parameters)
+        chosen = read_choices_file(session.workspace.root).get(sof.dataset)
+        given = tuple(_setting(each) for each in sop if each.recipe == recipe)
+        plan = plan_of(session, recipe, sof, chosen, given)
+        whole = partial(plan_of_dataset, session, plan.dataset)
+        decided = one_recipe.decide(session.engine, plan, whole, chosen.files if chosen else ())
+        return one_recipe.execute(session.engine, decided, _Reporter(len(sof.files)))
 
 
-class _Told:
+class _Reporter:
     """Says on stderr, which Reflex shows, that a recipe is started."""
 
     def __init__(self, files: int) -> None:
@@ -176,44 +157,35 @@ class _Told:
         return True
 
 
-def one_step_plan(session: Session, recipe: str, sof: SetOfFiles, given: tuple[ParameterSetting, ...]) -> Plan:
+def plan_of(
+    session: Session, recipe: str, sof: SetOfFiles, chosen: Choices | None, given: tuple[ParameterSetting, ...]
+) -> Plan:
     """Return a plan of one step as the definition of the instrument's workflow has it; files alone where none has it.
 
-    The inputs are in the order in which a plan has them, so that what `run` made is reused here, and the other way
+    Inputs and folders are those of a plan, so that what `run` made is reused here, by any Lazy Mode, and the other way
     round. Parameters that were chosen for the dataset in a review count, unless `given` has others.
     """
     from esorex_bridge.definitions.parameters import ParameterSetting
-    from esorex_bridge.organise.choices_file import read_choices_file
-    from esorex_bridge.plan.plan import FileInput, Plan, Step, StepName
+    from reflex_actors.one_recipe import one_step_plan, planned_inputs
 
-    definition = _definition(session, recipe, sof)
-    ordered = sorted(sof.files, key=lambda file: _place(file, definition))
-    chosen = read_choices_file(session.workspace.root).get(sof.dataset)
-    reviewed = tuple(
+    workflow, definition = _definition(session, recipe, sof)
+    makers = session.store.makers(file.name for file in sof.files)
+    inputs = planned_inputs(sof, definition, workflow.steps if workflow else (), makers)
+    named = workflow.name if workflow is not None and definition is not None else "reflex"
+    own = definition.parameters if definition is not None and definition.command else ()
+    defined = (ParameterSetting(recipe, name, value, f"workflow {named}") for name, value in own)
+    reviewed = (
         ParameterSetting(recipe, name, value, "review")
         for of, name, value in (chosen.parameters if chosen else ())
         if of == recipe
     )
-    origin = f"workflow {definition.recipe}" if definition else ""
-    own = definition.parameters if definition is not None and definition.command else ()
-    defined = tuple(ParameterSetting(recipe, name, value, origin) for name, value in own)
-    name = f"{recipe}_1"
-    step = Step(
-        name=StepName(name),
-        actor=name,
-        recipe=recipe,
-        inputs=tuple(FileInput(Path(file.name).name, file.name, file.category) for file in ordered),
-        settings=(*defined, *reviewed, *given),
-        products=definition.products if definition is not None and definition.command else (),
-        purpose=Purpose(" ".join(sof.purposes)),
-        target=True,
-        command=definition.command if definition is not None else (),
-    )
-    return Plan(sof.dataset or "reflex", "reflex", (step,))
+    actor = definition.name if definition is not None else ""
+    settings = (*defined, *reviewed, *given)
+    return one_step_plan(sof, recipe, inputs, settings, named, actor, definition=definition)
 
 
-def _definition(session: Session, recipe: str, sof: SetOfFiles) -> StepDefinition | None:
-    """Return how the workflow for the first file has a recipe: of several steps, that which takes most of the tags."""
+def _definition(session: Session, recipe: str, sof: SetOfFiles) -> tuple[Workflow | None, StepDefinition | None]:
+    """Return the workflow for the first file, and how it has a recipe: of several steps, that which takes most tags."""
     from esorex_bridge.fits.header import read_header
 
     try:
@@ -223,38 +195,10 @@ def _definition(session: Session, recipe: str, sof: SetOfFiles) -> StepDefinitio
         else:
             workflow = session.definitions.choose(str(header.get("INSTRUME") or "").strip(), header)
     except (UserError, DataError):
-        return None
+        return None, None
     tags = {file.category for file in sof.files}
     steps = [step for step in workflow.steps if step.recipe == recipe]
-    return max(steps, key=lambda step: len(tags.intersection(map(step.tag, step.main))), default=None)
-
-
-def _place(file: FitsFile, definition: StepDefinition | None) -> tuple[int, float, str, str]:
-    """Return where a file stands in the SOF: main files by time, then calibrations as the definition lists them."""
-    from esorex_bridge.fits.header import read_header
-
-    main = [] if definition is None else [definition.tag(category) for category in definition.main]
-    beside = [] if definition is None else [each.category for each in definition.calibrations]
-    if file.category in main:
-        taken = read_header(Path(file.name)).get("MJD-OBS")
-        time = float(taken) if isinstance(taken, int | float) else 0.0
-        return main.index(file.category), time, file.category, file.name
-    at = beside.index(file.category) if file.category in beside else len(beside)
-    return len(main) + at, 0.0, file.category, file.name
-
-
-def described(recipe: str, each: Parameter) -> RecipeParameter:
-    """Return a parameter of a recipe as Reflex writes it."""
-    schema = each.schema
-    fields: dict[str, Any] = {"name": schema.name, "description": schema.description, "valtype": schema.valtype}
-    fields["value"] = each.value
-    if schema.choices:
-        fields |= {"partype": "enum", "valenum": tuple(schema.choices)}
-    elif schema.minimum is not None or schema.maximum is not None:
-        fields |= {"partype": "range", "valmin": schema.minimum, "valmax": schema.maximum}
-    else:
-        fields |= {"partype": "value"}
-    return RecipeParameter(recipe, schema.display_name, tuple(sorted(fields.items())))
+    return workflow, max(steps, key=lambda step: len(tags.intersection(map(step.tag, step.main))), default=None)
 
 
 def _setting(each: RecipeParameter) -> ParameterSetting:
@@ -274,11 +218,6 @@ def _filtered(sof: SetOfFiles, categories: str) -> tuple[SetOfFiles, SetOfFiles]
 def _one_of(port: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise UserError(f"{port} is '{value}'; allowed: {', '.join(allowed)}")
-
-
-def _log_of(record: Record) -> str:
-    log = record.sof.parent / "log_dir" / "esorex.log"
-    return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
 
 
 def _lines(log: str, mark: str) -> str:

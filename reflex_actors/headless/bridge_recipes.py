@@ -6,20 +6,15 @@ from collections.abc import Mapping
 from functools import cache, partial
 from pathlib import Path
 
-from msgspec.structs import replace
-
-from esorex_bridge.datasets.dataset import Action, Dataset, Purpose
 from esorex_bridge.definitions.parameters import ParameterSetting
 from esorex_bridge.errors import BridgeError, RecipeError
 from esorex_bridge.esorex.recipe import Recipe
-from esorex_bridge.plan.plan import FileInput, Plan, Step, StepName
-from esorex_bridge.reuse.record import Record
-from esorex_bridge.reuse.resolve import Unresolvable
+from esorex_bridge.plan.plan import Plan
 from esorex_bridge.run.reporter import SilentReporter
 from esorex_bridge.session import Session
-from reflex_actors.actors.run_recipe import described
-from reflex_actors.associations import add_associations, plan_of_dataset
+from reflex_actors.associations import plan_of_dataset
 from reflex_actors.headless.running import RecipeRequest, RecipeResult
+from reflex_actors.one_recipe import decide, execute, file_inputs, one_step_plan
 from reflex_actors.sof_json import FitsFile, value_text
 
 FORESEEN = "(to be made by {actor})/{category}.fits"
@@ -71,37 +66,26 @@ class BridgeRecipes:
         if self._dry_run and not self._could_run(request):
             return self._foreseen(request)
         engine, plan = self._session.require_engine(), self._plan(request)
-        (ahead,) = engine.resolve(((Dataset(plan.dataset, "", Action(plan.dataset, ())), plan),))
-        if isinstance(ahead, Unresolvable):
-            raise RecipeError(ahead.reason)
-        (decided,) = engine.decide((ahead,))
+        decided = decide(engine, plan, partial(self._plan_of_dataset, plan.dataset))
         if self._dry_run and decided.executes:
             return self._foreseen(request)
-        if decided.executes:
-            planned = add_associations(plan, self._plan_of_dataset(plan.dataset))
-            (decided,) = engine.decide((replace(ahead, plan=planned),))
-        executed, key = engine.execute((decided,), SilentReporter()), ahead.keys[plan.steps[0].name]
-        if key not in executed.records:
-            raise RecipeError(executed.nodes[key].error)
-        record, made_now = executed.records[key], key in executed.results and executed.results[key].outcome == "made"
-        parameters = tuple(described(request.recipe, each) for each in ahead.parameters[plan.steps[0].name])
-        products = tuple(FitsFile(str(made.path), made.category) for made in record.products)
-        return RecipeResult(products, parameters, "ran" if made_now else "reused", _log_of(record) if made_now else "")
+        done = execute(engine, decided, SilentReporter())
+        products = tuple(FitsFile(str(made.path), made.category) for made in done.record.products)
+        return RecipeResult(products, done.parameters, "ran" if done.made_now else "reused", done.log)
 
     def _could_run(self, request: RecipeRequest) -> bool:
         installed = isinstance(self._known.get(request.recipe), Recipe)
         return installed and all(Path(file.name).exists() for file in request.sof.files)
 
     def _plan(self, request: RecipeRequest) -> Plan:
-        inputs = tuple(FileInput(Path(file.name).name, file.name, file.category) for file in request.sof.files)
-        settings = tuple(
+        settings = (
             ParameterSetting(request.recipe, each.display_name, value_text(each.value), request.actor)
             for each in request.parameters
         )
-        name, purpose = StepName(request.actor), Purpose(" ".join(request.sof.purposes))
         products = self._products.get(request.recipe, ())
-        step = Step(name, request.actor, request.recipe, inputs, settings, products, purpose, target=True)
-        return Plan(request.sof.dataset or "reflex", self._workflow, (step,))
+        return one_step_plan(
+            request.sof, request.recipe, file_inputs(request.sof), settings, self._workflow, request.actor, products
+        )
 
     def _foreseen(self, request: RecipeRequest) -> RecipeResult:
         categories = self._products.get(request.recipe, ())
@@ -128,8 +112,3 @@ def known_products(workflow: str) -> dict[str, tuple[str, ...]]:
     for step in (step for definition in found for step in definition.steps):
         made[step.recipe] = tuple(dict.fromkeys((*made.get(step.recipe, ()), *step.products)))
     return made
-
-
-def _log_of(record: Record) -> str:
-    log = record.sof.parent / "log_dir" / "esorex.log"
-    return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""

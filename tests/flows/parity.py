@@ -27,12 +27,15 @@ from xml.etree import ElementTree
 
 from esorex_bridge.cli import main
 from esorex_bridge.datasets.association import Association, AssociationTree, walk
+from esorex_bridge.definitions.steps import StepDefinition
 from esorex_bridge.demo.nights.amber import amber_night
 from esorex_bridge.demo.nights.naco import naco_night
 from esorex_bridge.demo.nights.night import Night
 from esorex_bridge.demo.nights.uves import uves_night
 from esorex_bridge.demo.nights.visir import visir_night
 from reflex_actors.__main__ import start
+from reflex_actors.definitions import definition_named
+from reflex_actors.moml.steps import places
 from reflex_actors.purposes import accumulate, split
 from reflex_actors.sof_json import SetOfFiles, read_sof, value_text
 from tests.flows.conftest import put_on_disk
@@ -174,6 +177,13 @@ class Wish:
         targets = (step for step in self.plan["steps"] if step["target"])
         return tuple(step["step"] for step in targets if any(entry.get("step") == name for entry in step["inputs"]))
 
+    def above(self, name: str) -> frozenset[str]:
+        """Return a step and all that take products of it, or of what is made of these."""
+        found = {name}
+        for step in self.plan["steps"]:  # Producers come first.
+            found |= {step["step"]} if any(entry.get("step") in found for entry in step["inputs"]) else set()
+        return frozenset(found)
+
     @property
     def data(self) -> Path:
         """The folder of the data."""
@@ -208,6 +218,8 @@ class Outcome:
         As `decisions`, of the steps that were started or reused.
     reasons : mapping
         By recipe: why.
+    reasons_reached : mapping
+        As `reasons`, of the steps that were started or reused and did not fail.
     keys : mapping
         By recipe; of `run`, those under which the products that it tells of are recorded.
     made : mapping
@@ -224,6 +236,7 @@ class Outcome:
     decisions: Told | None = None
     reached: Told | None = None
     reasons: Told | None = None
+    reasons_reached: Told | None = None
     keys: Told | None = None
     made: Told | None = None
     ends: tuple[str, ...] | None = None
@@ -233,7 +246,7 @@ class Outcome:
     def differences(self, reference: Outcome) -> tuple[str, ...]:
         """Return the names of what is not as in another outcome."""
         mine, theirs = vars(self), vars(reference)
-        compared = ("failed", "decisions", "reached", "reasons", "made", "ends")
+        compared = ("failed", "decisions", "reached", "reasons", "reasons_reached", "made", "ends")
         found = [name for name in compared if None not in (mine[name], theirs[name]) and mine[name] != theirs[name]]
         if self.keys is not None and reference.keys is not None:
             both = self.keys.keys() & reference.keys.keys()
@@ -257,6 +270,11 @@ def by_recipe(pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
 def portable(text: str, root: Path) -> str:
     """Return a text without the root and the times that differ from run to run."""
     return _TIME.sub("TIME", text.replace(str(root), "ROOT"))
+
+
+def reason_of(text: str, root: Path) -> str:
+    """Return a reason without what differs from run to run; a plan and a definition count a recipe's steps apart."""
+    return re.sub(r"(?<= of )([a-zA-Z]\w*?)_\d+\b", r"\1_N", portable(text, root))
 
 
 # ----- calling
@@ -337,7 +355,7 @@ def dry_run(wish: Wish) -> Outcome:
     ended = command(wish, "run", "--dry-run", *wish.words)
     outcome = reported(wish, ended)
     failed = outcome.failed or (None if wish.surprising else False)
-    return replace(outcome, failed=failed, reached=None, ends=None, keys=explained(wish))
+    return replace(outcome, failed=failed, reached=None, reasons_reached=None, ends=None, keys=explained(wish))
 
 
 def reported(wish: Wish, ended: Ended) -> Outcome:
@@ -349,6 +367,7 @@ def reported(wish: Wish, ended: Ended) -> Outcome:
     steps = [step for dataset in ended.json["datasets"] for step in dataset["steps"] if step["recipe"]]
     planned = [step for step in steps if re.fullmatch(rf"{step['recipe']}_\d+", step["step"])]
     reached = [step for step in planned if step["outcome"] in ("done", "failed")]
+    done = [step for step in planned if step["outcome"] == "done"]
     wrong = [step for step in planned if step["outcome"] in ("failed", "blocked")]
     ends = (end for dataset in ended.json["datasets"] for end in dataset["end_products"])
     own = [step for step in reached if not any(text.startswith("made by Reflex") for text in step["warnings"])]
@@ -357,7 +376,8 @@ def reported(wish: Wish, ended: Ended) -> Outcome:
         failed=bool(ended.code),
         decisions=by_recipe((step["recipe"], step["decision"]) for step in planned),
         reached=by_recipe((step["recipe"], step["decision"]) for step in reached),
-        reasons=by_recipe((step["recipe"], portable(step["reason"], wish.root)) for step in planned),
+        reasons=by_recipe((step["recipe"], reason_of(step["reason"], wish.root)) for step in planned),
+        reasons_reached=by_recipe((step["recipe"], reason_of(step["reason"], wish.root)) for step in done),
         keys=by_recipe(recorded(wish.root, made)),
         ends=_end_names(end["path"] for end in ends),
         errors=frozenset(error for step in wrong for error in errors_in(portable(step["error"], wish.root))),
@@ -401,7 +421,7 @@ def batched(wish: Wish, ended: Ended) -> Outcome:
     return Outcome(
         failed=bool(ended.code),
         decisions=by_recipe((step["recipe"], step["decision"]) for step in steps),
-        reasons=by_recipe((step["recipe"], portable(step["reason"], wish.root)) for step in steps),
+        reasons=by_recipe((step["recipe"], reason_of(step["reason"], wish.root)) for step in steps),
         keys=by_recipe((step["recipe"], step["key"]) for step in steps),
         ends=_end_names(ends),
         said=said,
@@ -423,6 +443,7 @@ class Workflow:
         self.failed = False
         self.told: list[tuple[str, str]] = []
         self.keys: list[tuple[str, str]] = []
+        self.reasons: list[tuple[str, str]] = []
         self.calls = 0
 
     def outcome(self) -> Outcome:
@@ -431,6 +452,7 @@ class Workflow:
         return Outcome(
             failed=self.failed,
             reached=by_recipe(self.told),
+            reasons_reached=by_recipe(self.reasons),
             keys=by_recipe(self.keys),
             ends=ends,
             said=portable("\n".join(self.said), self.wish.root),
@@ -441,37 +463,41 @@ class Workflow:
         listed = self._ask("organise_datasets", data_dir=str(self.wish.data), **given_by_user)
         workflow = self.wish.workflow or self.wish.plan["workflow"]
         chosen = self._ask("select_dataset", datasets=listed["datasets"], rule="first") if listed else {}
-        files, delivered = SetOfFiles(), SetOfFiles()
-        for step in definition_of(workflow) if chosen else ():
+        files = SetOfFiles()
+        for step in steps_of(workflow) if chosen else ():
             there = {file.category for file in (*read_sof(chosen["out_sof"]).files, *files.files)}
-            if there.isdisjoint(step["main"]):
+            if there.isdisjoint(step.main):
                 continue
             given = {"dataset": chosen["out_dataset"], "products": files.document()}
-            taken = self._ask("sof_for_recipe", recipe=step["step"], workflow=workflow, **given)
+            taken = self._ask("sof_for_recipe", recipe=step.name, workflow=workflow, **given)
+            self.failed = self.failed or bool(taken and taken["messages"])
             groups = [group for group in split(read_sof(taken["out_sof"])) if group.files] if taken else []
             made = accumulate(self._recipe(step, group) for group in groups)
             files = accumulate((files, made), same_dataset=False)
-            if step["recipe"] in self.wish.targets:
-                delivered = accumulate((delivered, made), same_dataset=False)
-        ended = self._ask("collect_products", in_sof=delivered.document()) if delivered.files else {}
-        return tuple(sorted(Path(file.name).name for file in read_sof(ended["out_sof"]).files)) if ended else ()
+        if not files.files:
+            return ()
+        given = {"dataset": chosen["out_dataset"], "workflow": workflow}
+        ended = self._ask("collect_products", in_sof=files.document(), **given)
+        return _end_names(file.name for file in read_sof(ended["out_sof"]).files) if ended else ()
 
-    def _recipe(self, step: Mapping[str, Any], group: SetOfFiles) -> SetOfFiles:
-        recipe, root = step["recipe"], self.wish.root
-        own = [f"{recipe}:{name}={value_text(value)}" for name, value in step["parameters"].items()]
+    def _recipe(self, step: StepDefinition, group: SetOfFiles) -> SetOfFiles:
+        recipe, root = step.recipe, self.wish.root
+        own = [f"{recipe}:{name}={value_text(value)}" for name, value in step.parameters]
         parameters = [*own, *(text.replace(".", ":", 1) for text in self.wish.settings)]
         wished = {
             **({"lazy": self.wish.lazy} if self.wish.lazy else {}),
             **({"force": "true"} if recipe in self.wish.forced else {}),
-            **({"workflow": self.wish.workflow} if step["command"] else {}),
+            **({"workflow": self.wish.workflow} if step.command else {}),
         }
         given = {"in_sof": group.document(), "recipe": recipe, "root_dir": str(root), "in_sop": ",".join(parameters)}
         before = started(root)
         answer = self._ask("run_recipe", **given, **wished)
-        if started(root) - before or (answer and not answer["logs"]):
-            self.told.append((recipe, "execute" if started(root) - before else "reuse"))
+        if answer or started(root) - before:
+            self.told.append((recipe, answer.get("decision", "execute")))
         if not answer:
             return group.with_files(())
+        assert bool(started(root) - before) == (answer["decision"] == "execute")
+        self.reasons.append((recipe, reason_of(answer["reason"], root)))
         made = read_sof(answer["out_sof"])
         self.keys += recorded(root, ((recipe, Path(file.name)) for file in made.files))
         return made
@@ -506,10 +532,9 @@ ENTRANCES: dict[str, Callable[[Wish], Outcome]] = {"batch": batch, "actors": act
 
 
 @cache
-def definition_of(workflow: str) -> tuple[dict[str, Any], ...]:
-    """Return the steps of a definition by its name or file."""
-    shown = call(lambda: main(["workflows", "show", workflow, "--json"]), "").json
-    return tuple(shown["workflows"][0]["steps"])
+def steps_of(workflow: str) -> tuple[StepDefinition, ...]:
+    """Return the steps of a definition by its name or file, producers first, as a workflow for Reflex has them."""
+    return tuple(place.step for place in places(definition_named(workflow)))
 
 
 # ----- roots
@@ -728,9 +753,12 @@ def wrong_instrument(bench: Bench, name: str) -> Wish:
 
 
 def failed_recipe(bench: Bench, name: str) -> Wish:
-    """The first recipe ends with 1, and its products and those of a target that needs it are gone."""
+    """The first recipe ends with 1, and its products and those of all that need it are gone.
+
+    `run` reuses what was made of a product that is gone; actors hand files on, so one that is gone ends their road.
+    """
     wish = _copy(bench, name)
-    gone = (wish.first["step"], *wish.needing(wish.first["step"]))
+    gone = wish.above(wish.first["step"])
     (dataset,) = command(wish, "run", "--dry-run", *wish.words).json["datasets"]
     for step in dataset["steps"]:
         for product in step["products"] if step["step"] in gone else ():

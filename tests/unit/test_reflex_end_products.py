@@ -8,12 +8,9 @@ from typing import Any
 
 import pytest
 
-from esorex_bridge.datasets.dataset import Action, Dataset
 from esorex_bridge.definitions.folders import read_workflow, workflow_folder
 from esorex_bridge.session import Session, Settings
 from reflex_actors.actors.collect_products import target_steps, work
-from reflex_actors.actors.organise_datasets import of_workflow
-from reflex_actors.definitions import definition_named
 from reflex_actors.protocol import Inputs
 from reflex_actors.sof_json import FitsFile, SetOfFiles
 from tests.stand_in_recipes import product
@@ -100,14 +97,6 @@ def test_end_products_are_noted_in_reflex_own_database(tmp_path: Path) -> None:
     db.close()
     assert (answer["out_sof"].files[0].name, file.name) in {(alias, name) for alias, name, _ in rows}
     assert "night" in {dataset for _, _, dataset in rows}
-
-
-def test_datasets_of_other_instruments_are_left_alone_and_their_workflow_is_named() -> None:
-    both = (Dataset("a", "NACO", Action("A", ())), Dataset("b", "HAWKI", Action("B", ())))
-    own, said = of_workflow(both, (definition_named("naco"),))
-    assert [each.name for each in own] == ["a"]
-    assert said == ("b is left alone: it is of HAWKI, which hawki takes",)
-    assert of_workflow(both, ()) == (both, ())
 
 
 def test_a_recipe_that_made_nothing_of_what_the_dataset_is_for_is_named(tmp_path: Path) -> None:
