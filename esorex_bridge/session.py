@@ -230,7 +230,7 @@ class Session:
             return self.definitions.all()
         if self.edps is not None:
             return (self.edps.workflow,)
-        if not given.is_file() and str(given) in self.definitions.paths:
+        if not given.is_file() and (str(given) in self.definitions.paths or given.name == given.stem == str(given)):
             return (self.definitions.named(str(given)),)
         return (self.definitions.read(given),)
 

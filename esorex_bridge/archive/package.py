@@ -22,7 +22,8 @@ from esorex_bridge.archive.verify_stream import digest_of
 from esorex_bridge.datasets.association import distinct_files
 from esorex_bridge.disk.stamp import stamp_of, steady_stamp
 from esorex_bridge.errors import DataError, UserError
-from esorex_bridge.files import is_dp_id
+from esorex_bridge.files import FITS_SUFFIXES, is_dp_id, stem
+from esorex_bridge.fits.header import read_header
 
 FOLDERS = ("data_with_raw_calibs", "data_with_processed_calibs")
 
@@ -141,8 +142,22 @@ def _check(name: str, path: Path, manifest: Manifest) -> Checked:
 
 
 def _read(place: Path) -> PackageFolder:
-    files = tuple((name, path) for name, path in existing(place).items() if is_dp_id(name.removesuffix(".NL")))
-    return PackageFolder(place, files, saved_trees(place))
+    named = ((_archive_name(name, path), path) for name, path in existing(place).items())
+    files = {name: path for name, path in named if is_dp_id(name.removesuffix(".NL"))}
+    return PackageFolder(place, tuple(files.items()), saved_trees(place))
+
+
+def _archive_name(name: str, path: Path) -> str:
+    """Return the archive's name of a file: the one that it has, else what ARCFILE in the header of a raw says."""
+    if is_dp_id(name.removesuffix(".NL")) or not path.name.endswith(FITS_SUFFIXES):
+        return name
+    try:
+        header = read_header(path)
+    except DataError:
+        return name
+    given = stem(str(header.get("ARCFILE") or ""))
+    # A product carries the ARCFILE of its first raw.
+    return given if header.get("PRO.CATG") is None and is_dp_id(given) and is_archive_name(given) else name
 
 
 def _listed(folder: Path) -> tuple[str, ...]:

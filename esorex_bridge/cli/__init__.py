@@ -13,7 +13,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from esorex_bridge.errors import BridgeError
+from esorex_bridge.errors import BridgeError, nearest_name
 from esorex_bridge.version import __version__
 
 DONE, REFUSED, USAGE, INTERNAL_ERROR, INTERRUPTED = 0, 1, 2, 3, 130
@@ -120,6 +120,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = _verb_in(words)
     if name not in VERBS:
         return _overview(words, name)
+    from esorex_bridge.cli.parser import VerbParser
+
     verb = VERBS[name]
     words.remove(name)
     second = _verb_in(words)
@@ -127,17 +129,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         words.remove(second)
         name, verb = f"{name} {second}", verb.sub[second]
     module: VerbModule = importlib.import_module(verb.module if "." in verb.module else f"{__name__}.{verb.module}")
-    parser = argparse.ArgumentParser(
+    parser = VerbParser(
         prog=f"esorex-bridge {name}",
         description=verb.summary[0].upper() + verb.summary[1:] + ".",
         epilog=f"example:\n  {module.EXAMPLE}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.sub_verbs = tuple(verb.sub)
     module.configure(parser)
-    # Names may stand before and after options: `batch report --root R NAME`.
-    args = parser.parse_args(words) if parser._subparsers else parser.parse_intermixed_args(words)
-    return _guarded(module, args)
+    return _guarded(module, parser.read(words))
 
 
 def _verb_in(words: Sequence[str]) -> str | None:
@@ -155,8 +156,10 @@ def _overview(words: list[str], name: str | None) -> int:
     if name is None and (not words or set(words) & {"-h", "--help"}):
         print(_help_text(), end="")
         return DONE if words else USAGE
-    print(f"esorex-bridge: {_unknown(words, name)}; 'esorex-bridge --help' lists the verbs", file=sys.stderr)
-    return USAGE
+    from esorex_bridge.cli import output
+
+    said = f"{_unknown(words, name)}; 'esorex-bridge --help' lists the verbs"
+    return output.failed(said, "Usage", USAGE, "--json" in words)
 
 
 def _help_text() -> str:
@@ -177,10 +180,8 @@ def _help_text() -> str:
 def _unknown(words: Sequence[str], name: str | None) -> str:
     if name is None:
         return f"no verb given, only '{words[0]}'"
-    from difflib import get_close_matches
-
-    close = get_close_matches(name, VERBS, n=1)
-    return f"unknown verb '{name}'" + (f", did you mean '{close[0]}'?" if close else "")
+    near = nearest_name(name, VERBS)
+    return f"unknown verb '{name}'" + (f", did you mean '{near}'?" if near else "")
 
 
 def _refusal_of_system(error: OSError) -> str:

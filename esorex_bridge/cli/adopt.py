@@ -194,5 +194,8 @@ def _target_name(folder: PackageFolder) -> str:
 
 
 def _named(path: Path, name: str) -> str:
-    """Return a file's name with the colons of its archive name."""
-    return name + path.name[len(name) :]
+    """Return the name of a file under its archive name, with the ending that it has."""
+    from esorex_bridge.files import FITS_SUFFIXES
+
+    ending = next((each for each in FITS_SUFFIXES if path.name.endswith(each)), path.name[len(name) :])
+    return f"{name}{ending}"

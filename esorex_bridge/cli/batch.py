@@ -43,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--site", type=Path, metavar="FILE", help="how the cluster is asked (YAML)")
     group.add_argument(
         "--jobs",
-        type=int,
+        type=options.at_least_one,
         default=os.cpu_count() or 1,
         metavar="N",
         help="processors to keep busy here (default: all)",
@@ -125,12 +125,14 @@ def _jobs(args: argparse.Namespace) -> tuple[str, str]:
     if args.words:
         path = Path(args.words[0]).absolute()
         return str(path), read_text(path)
-    if not query:
-        raise UserError("give a jobs file, or a query (--program, --night, --target …)")
+    if not query and not args.data:
+        raise UserError("give a jobs file, folders of raws (--data DIR), or a query (--program, --night, --target …)")
+    if query and args.data:
+        raise UserError("give either folders of raws (--data), or a query by options")
     import yaml
 
-    text: str = yaml.safe_dump({"jobs": [query]}, sort_keys=True, allow_unicode=True)
-    return f"the query {text.strip()}", text
+    text: str = yaml.safe_dump({"jobs": [query or {"datasets": "all"}]}, sort_keys=True, allow_unicode=True)
+    return f"the {'query' if query else 'data'} {text.strip()}", text
 
 
 def _query(args: argparse.Namespace) -> dict[str, Any]:

@@ -47,10 +47,29 @@ def apply_defaults(args: argparse.Namespace) -> None:
     """Fill in the data root and the archive from the environment and the settings, where no option names them."""
     from esorex_bridge.workspace.user_settings import default_archive, default_root
 
-    if "root" in args and args.root is None:
-        args.root = default_root(os.environ)
+    if "root" in args:
+        args.root = default_root(os.environ) if args.root is None else args.root
+        refuse_odd_root(args.root)
     if "archive" in args and args.archive is None:
         args.archive = default_archive(os.environ, args.root)
+
+
+def refuse_odd_root(root: Path) -> None:
+    """Refuse a data root that is a file, or a folder inside the input folder of one.
+
+    Raises
+    ------
+    UserError
+        With what to give instead.
+    """
+    from esorex_bridge.organise.places import INPUT_FOLDER
+
+    if root.exists() and not root.is_dir():
+        raise UserError(f"{root} is a file; name a folder as the data root with --root")
+    place = root.absolute()
+    inside = next((folder for folder in (place, place.parent) if folder.name == INPUT_FOLDER), None)
+    if inside is not None and place.is_dir():
+        raise UserError(f"{root} is the input folder of a data root; give --root {inside.parent}")
 
 
 def dry_run(parser: argparse.ArgumentParser) -> None:
@@ -246,11 +265,18 @@ def reuse(group: argparse._ArgumentGroup, *start: str) -> None:
 def _jobs(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--jobs",
-        type=int,
+        type=at_least_one,
         default=os.cpu_count() or 1,
         metavar="N",
         help="how many recipes may run at a time (default: one a processor; fewer where memory is short)",
     )
+
+
+def at_least_one(text: str) -> int:
+    """Return a number that an option gives; argparse says which option where it is none."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number; give 1 or more")
+    return int(text)
 
 
 def settings(args: argparse.Namespace) -> Settings:

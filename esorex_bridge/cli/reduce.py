@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from esorex_bridge.archive.query import Constraints
 from esorex_bridge.cli import archive, constraints, options, output
 from esorex_bridge.cli.run_view import show
 from esorex_bridge.datasets.dataset import missing_files
@@ -19,17 +21,24 @@ from esorex_bridge.run.report import count_started
 if TYPE_CHECKING:
     from esorex_bridge.archive.acquisition import Acquisition
     from esorex_bridge.archive.calselector import AssociationReply
-    from esorex_bridge.archive.query import Constraints
     from esorex_bridge.run.report import DatasetReport
     from esorex_bridge.run.sof_files import SofFile
     from esorex_bridge.session import Settings
 
-EXAMPLE = 'esorex-bridge reduce --program "60.A-9999(A)" --night 2016-03-01 --root night'
+EXAMPLE = (
+    'esorex-bridge reduce --program "60.A-9999(A)" --night 2016-03-01 --root night\n'
+    "  esorex-bridge reduce /data/raws --root night"
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("dp_ids", nargs="*", metavar="DP_ID", help="science frames by their archive names")
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="DP_ID|DIR",
+        help="science frames by their archive names; or folders of raws that are here already: nothing is fetched",
+    )
     constraints.configure(parser, dp_ids=False)
     options.planning(parser, objects=True)
     options.running(parser)
@@ -58,7 +67,12 @@ class Result(Struct, frozen=True):
 def run(args: argparse.Namespace) -> int:
     """Go the whole road, and print what came of it."""
     given = constraints.given(args)
-    wanted = replace(given, dp_ids=archive.checked_names(args.dp_ids))
+    folders = [word for word in args.words if Path(word).is_dir()]
+    args.data += map(Path, folders)
+    if args.data:
+        _refuse_query(args, folders, given)
+        return run_on_disk(args)
+    wanted = replace(given, dp_ids=archive.checked_names(args.words))
     settings = options.settings(args)
     result = go(settings, wanted, args.dry_run, args.recipe_failure_mode)
     if args.json:
@@ -69,6 +83,25 @@ def run(args: argparse.Namespace) -> int:
     if not args.dry_run:
         output.leave_report(settings, count_started(result.reports))
     return 1 if has_failed(result) else 0
+
+
+def _refuse_query(args: argparse.Namespace, folders: list[str], given: Constraints) -> None:
+    """Refuse to ask the archive for what is to be taken from folders."""
+    other = next((word for word in args.words if word not in folders), None)
+    if other is not None:
+        raise UserError(f"'{other}' is not a folder; name folders of raws, or science frames, not both")
+    if given != Constraints():
+        raise UserError(
+            f"with a folder of raws nothing is asked of the archive; leave out {constraints.words(args)}, or the folder"
+        )
+
+
+def run_on_disk(args: argparse.Namespace) -> int:
+    """Organise, plan and run what lies in folders, as `run --data` does, and ask no archive."""
+    from esorex_bridge.cli import run as verb
+
+    args.datasets, args.explain, args.report, args.grid = [], False, True, []
+    return verb.run(args)
 
 
 def go(

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         show(reports, args.root)
     if args.report and not args.dry_run:
         output.leave_report(settings, count_started(reports))
-    return 1 if any(report.failed for report in reports) else 0
+    return 1 if any(report.failed or not report.could_run for report in reports) else 0
 
 
 def _explain(accounts: tuple[dict[str, Any], ...], as_json: bool) -> int:

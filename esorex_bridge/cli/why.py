@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from esorex_bridge.cli import options, output
-from esorex_bridge.errors import BridgeError, UserError
+from esorex_bridge.errors import BridgeError, UnknownNameError
 from esorex_bridge.files import stem
 from esorex_bridge.organise import from_disk
 
@@ -44,8 +44,8 @@ def run(args: argparse.Namespace) -> int:
     lines = _about_job(args) or (*explain(data, args.what), *_in_plans(args)) or _about_step(args)
     lines = lines or _about_product(args)
     if not lines:
-        names = ", ".join(dataset.name for dataset in data.datasets) or "none"
-        raise UserError(f"no dataset, file, category, step or product '{args.what}' here; datasets: {names}")
+        known = (*(dataset.name for dataset in data.datasets), *_steps(args))
+        raise UnknownNameError("dataset, file, category, step or product", args.what, known)
     if args.json:
         output.emit_json({"about": args.what, "lines": list(lines)})
     else:
@@ -117,3 +117,14 @@ def explain(data: from_disk.OrganisedData, what: str) -> tuple[str, ...]:
         lines += why.why_file(known, name) if dataset is None else ()
         lines += why.why_category(known, what)
     return tuple(dict.fromkeys(lines))
+
+
+def _steps(args: argparse.Namespace) -> tuple[str, ...]:
+    """Return the names of all steps, to propose the nearest; none where nothing can be planned."""
+    from esorex_bridge.session import Session
+
+    try:
+        with Session(options.settings(args)) as session:
+            return tuple(dict.fromkeys(s.name for _, plan in session.plans(session.datasets()) for s in plan.steps))
+    except BridgeError:
+        return ()

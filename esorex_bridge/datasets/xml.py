@@ -65,7 +65,9 @@ def _parse(document: bytes) -> etree._Element:
     try:
         root = etree.fromstring(document, parser)
     except (etree.XMLSyntaxError, ValueError) as error:
-        raise UnreadableTreeError(f"the association tree is not well-formed XML: {error}") from error
+        raise UnreadableTreeError(
+            f"the association tree is not well-formed XML ({error}); remove it, and 'esorex-bridge fetch' asks anew"
+        ) from error
     # In UTF-16 the check above sees nothing.
     if root.getroottree().docinfo.internalDTD is not None:
         raise UnreadableTreeError("the association tree has a DTD; calSelector's have none, so it is not read")

@@ -12,7 +12,7 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from esorex_bridge.definitions.workflow import Workflow, choose_workflow, parse_workflow
-from esorex_bridge.errors import UserError
+from esorex_bridge.errors import UnknownNameError, UserError
 
 SUFFIX = ".yaml"
 WORKFLOWS_VARIABLE = "ESOREX_BRIDGE_WORKFLOWS"
@@ -50,7 +50,7 @@ class Definitions(Struct, frozen=True, eq=False):
         """Return a definition by its file's stem; errors as `read`, and UserError where there is none."""
         paths = self.paths
         if name not in paths:
-            raise UserError(f"there is no workflow '{name}'; there are: {', '.join(sorted(paths))}")
+            raise UnknownNameError("workflow", name, sorted(paths), lister="esorex-bridge workflows")
         return self.read(paths[name])
 
     def choose(self, instrument: str, keywords: Mapping[str, object]) -> Workflow:

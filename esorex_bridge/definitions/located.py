@@ -144,15 +144,17 @@ def read_yaml(text: str, source: str) -> Located:
     Raises
     ------
     DefinitionError
-        The text is no YAML, or empty.
+        The text is not YAML, or empty.
     """
     try:
         node = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise DefinitionError(source, mark.line + 1 if mark else 1, f"this is no YAML: {error.problem}") from None
+        raise DefinitionError(
+            source, mark.line + 1 if mark else 1, f"this is not YAML: {error.problem}; check the indentation"
+        ) from None
     except yaml.YAMLError as error:
-        raise DefinitionError(source, 1, f"this is no YAML: {error}") from None
+        raise DefinitionError(source, 1, f"this is not YAML: {error}") from None
     except RecursionError:
         raise DefinitionError(source, 1, "it is nested too deeply; write it in fewer levels") from None
     if node is None:

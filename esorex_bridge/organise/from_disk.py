@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esorex_bridge.definitions.edps.options import PREFIX, EdpsOptions
-from esorex_bridge.errors import DataError, UserError
+from esorex_bridge.errors import DataError, UnknownNameError, UserError
 from esorex_bridge.organise.places import data_places
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ alone; or by rules alone."""
 
 _SUFFIXES = frozenset({"raw2raw", "raw2master"})
 """Ends of the names under which calSelector gives trees."""
+
+_log = logging.getLogger(__name__)
 
 CACHE_FILE = "headers.jsonl"
 EDPS_CACHE_FILE = "headers_edps.jsonl"
@@ -206,7 +209,10 @@ def datasets_on_disk(request: Request, places: tuple[Path, ...]) -> tuple[Datase
         trees = [read_tree_file(path) for path in found.trees if _is_of_mode(path, request.mode)]
         if request.by == "calselector" or (trees and found.files.keys() <= files_named(trees)):
             return tree_datasets(trees, found.files, read_header, request.requested)
-    return load(request, places).datasets
+    data = load(request, places)
+    for fault in data.faults:
+        _log.warning("%s; 'esorex-bridge fetch' brings a sound one, or remove it", fault.reason)
+    return data.datasets
 
 
 def _is_of_mode(path: Path, mode: Mode | None) -> bool:
@@ -222,7 +228,10 @@ def _workflows(request: Request) -> tuple[tuple[Workflow, ...], tuple[str, ...]]
     if request.workflow == "none":
         return (), ()
     if request.workflow is not None:
-        return (read_workflow(known.get(request.workflow, Path(request.workflow))),), ()
+        path = known.get(request.workflow, Path(request.workflow))
+        if not path.suffix and len(path.parts) == 1 and not path.exists():
+            raise UnknownNameError("workflow", request.workflow, known, lister="esorex-bridge workflows")
+        return (read_workflow(path),), ()
     found, unreadable = [], []
     for path in known.values():
         try:

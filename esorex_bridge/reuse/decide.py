@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from esorex_bridge.errors import UserError
+from esorex_bridge.errors import UnknownNameError
 from esorex_bridge.plan.plan import Plan, Step, StepName
 from esorex_bridge.reuse.explain import difference
 from esorex_bridge.reuse.key import Statement
@@ -137,15 +137,13 @@ def refuse_unknown(policy: Policy, plans: tuple[Plan, ...]) -> None:
 
     Raises
     ------
-    UserError
+    UnknownNameError
         With the names there are.
     """
     known = {name for plan in plans for step in plan.steps for name in (step.recipe, step.name)}
     for name in (*policy.by_recipe, *policy.forced, *policy.start):
         if name not in known:
-            raise UserError(
-                f"no recipe or step is named '{name}' in these plans; there are: {', '.join(sorted(known))}"
-            )
+            raise UnknownNameError("recipe or step", name, sorted(known), "the plan")
 
 
 def find_forced(plan: Plan, policy: Policy) -> dict[StepName, tuple[str, How]]:

@@ -15,6 +15,7 @@ Outcome = Literal["done", "planned", "failed", "blocked", "skipped", "no_esorex"
 """done; planned (dry run); failed; blocked (a gap, or an earlier step failed); skipped (not needed); no EsoRex here."""
 
 
+_ENDED: dict[Outcome, str] = {"no_esorex": "no EsoRex"}
 _DONE: dict[DecisionWord, str] = {"execute": "ran", "reuse": "reused", "not_needed": "not needed"}
 
 
@@ -60,7 +61,7 @@ class StepReport(Struct, frozen=True):
     @property
     def result(self) -> str:
         """What came of it, in a word or two: `ran`, `reused`, `not needed`, `failed`, `blocked`, `planned` …"""
-        return _DONE[self.decision] if self.outcome in ("done", "skipped") else self.outcome.replace("_", " ")
+        return _DONE[self.decision] if self.outcome in ("done", "skipped") else _ENDED.get(self.outcome, self.outcome)
 
     def __repr__(self) -> str:
         """Return the step and what came of it."""
@@ -119,6 +120,11 @@ class DatasetReport(Struct, frozen=True):
     def failed(self) -> bool:
         """Whether a step failed or could not run, or science files are not reduced."""
         return bool(self.unreduced) or any(step.outcome in ("failed", "blocked") for step in self.steps)
+
+    @property
+    def could_run(self) -> bool:
+        """Whether EsoRex was there."""
+        return all(step.outcome != "no_esorex" for step in self.steps)
 
     def __repr__(self) -> str:
         """Return the dataset and what came of each step."""

@@ -79,7 +79,7 @@ def test_a_setting_knows_the_line_it_stands_in() -> None:
         ("jobs:\n  - {name: a, datasets: all}\n  - {name: a, datasets: all}\n", 2, "two jobs are named 'a'"),
         ("batch: ../x\njobs:\n  - datasets: all\n", 1, "is no name for a batch"),
         ("jobs:\n  - program: P\n    ra: north\n", 3, "number of degrees"),
-        ("jobs: [\n", 2, "this is no YAML"),
+        ("jobs: [\n", 2, "this is not YAML"),
     ],
 )
 def test_a_mistake_is_told_with_its_line(text: str, line: int, words: str) -> None:

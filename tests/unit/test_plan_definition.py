@@ -41,7 +41,7 @@ def test_a_definition_is_read() -> None:
         ("limit: all", "limit: -1", 12, "limit must be a whole number"),
         ("main: [FLAT]", "main: {FLAT: 1}", 10, "main must be a list"),
         ("[MASTER_FLAT]", "[MASTER_DARK]", 9, "MASTER_DARK is made by both toy_dark and toy_flat"),
-        ("main: [DARK]", "main: [DARK", 7, "this is no YAML"),
+        ("main: [DARK]", "main: [DARK", 7, "this is not YAML"),
         ("workflow: toy", "workflow: toy\nworkflow: toy", 2, "'workflow' is given twice"),
     ],
 )
@@ -49,7 +49,7 @@ def test_a_mistake_is_told_with_its_line_and_what_is_allowed(old: str, new: str,
     assert old in GOOD
     with pytest.raises(DefinitionError, match=problem) as told:
         parse_workflow(GOOD.replace(old, new, 1), "toy.yaml")
-    if "no YAML" not in problem:
+    if "not YAML" not in problem:
         assert told.value.line == line
     assert str(told.value).startswith("toy.yaml:")
 

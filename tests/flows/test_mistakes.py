@@ -1,0 +1,204 @@
+"""Typical mistakes: each ends with its exit code, one sentence that says what is wrong, and what to type or do next."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from esorex_bridge.cli import main
+from esorex_bridge.demo.archive.embedded import EmbeddedArchive
+from esorex_bridge.demo.nights.naco import naco_night
+from tests.flows.conftest import put_on_disk
+
+DATASET = "NACO.2016-03-02T00:30:00.076_tpl"
+RAW = "NACO.2016-03-02T00:30:00.076"
+SMALL = "--set 'naco_img_dark.r=8 8 8 8' --set 'naco_img_twflat.r=8 8 8 8'"
+Prepare = Callable[[Path], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """What somebody types, and what is said: `{root}` holds a night, `{empty}` nothing, `{url}` is the archive."""
+
+    what: str
+    words: str
+    code: int
+    said: str
+    next: str
+    prepare: Prepare = lambda root: None
+    env: tuple[tuple[str, str], ...] = ()
+
+
+def _write(name: str, text: str) -> Prepare:
+    def write(root: Path) -> None:
+        (root / name).write_text(text, encoding="utf-8")
+
+    return write
+
+
+def _science(root: Path) -> Path:
+    return next(root.rglob(f"{RAW}.fits"))
+
+
+def _truncate(root: Path) -> None:
+    path = _science(root)
+    path.write_bytes(path.read_bytes()[:4000])
+
+
+def _two_of_one_name(root: Path) -> None:
+    path = _science(root)
+    other = root / "reflex_input" / "other" / path.name
+    other.parent.mkdir()
+    content = bytearray(path.read_bytes())
+    content[-3000:-2990] = b"\x01" * 10
+    other.write_bytes(content)
+
+
+def _read_only(root: Path) -> None:
+    (root / "reflex_book_keeping").write_text("not a folder")
+
+
+MISTAKES = [
+    Mistake("no verb", "", 2, "usage: esorex-bridge VERB", "esorex-bridge VERB --help"),
+    Mistake("verb misspelt", "redcue {root}", 2, "unknown verb 'redcue'", "did you mean 'reduce'"),
+    Mistake("option misspelt", "run --root {root} --sett a.b=1", 2, "unknown option '--sett'", "did you mean '--set'"),
+    Mistake("choice misspelt", "run --root {root} --by ocaa", 2, "--by is none of auto", "did you mean 'oca'"),
+    Mistake("one word too many", "whoami me", 2, "one word too many", "whoami --help"),
+    Mistake("wrong root", "run --root {empty}/nowhere", 1, "does not exist|no association tree", "--root|fetch"),
+    Mistake("root is a file", "run --root {root}/a_file", 1, "is a file", "--root", _write("a_file", "x")),
+    Mistake("root is the data folder", "status --root {root}/reflex_input", 1, "is the input folder of", "--root"),
+    Mistake("step misspelt", "run --root {root} --from-step naco_img_drak_1", 1, "no recipe or step 'naco_img_drak_1'",
+            "did you mean 'naco_img_dark_1'"),
+    Mistake("step misspelt in why", "why naco_img_drak_1 --root {root}", 1, "naco_img_drak_1", "naco_img_dark_1"),
+    Mistake("dataset misspelt", "plan NACO.2016-03-02T00:30:00.077_tpl --root {root}", 1, "no dataset",
+            f"did you mean '{DATASET}'"),
+    Mistake("recipe misspelt", "plan --root {root} --set naco_img_drak.nsamples=5", 1, "no recipe 'naco_img_drak'",
+            "did you mean 'naco_img_dark'"),
+    Mistake("parameter misspelt", "run --dry-run --root {root} --set naco_img_dark.nsample=5", 1, "nsample",
+            "nsamples"),
+    Mistake("parameter of the wrong type", "run --dry-run --root {root} --set naco_img_dark.nsamples=many", 1,
+            "nsamples.*many", "whole number"),
+    Mistake("parameter out of range", "run --dry-run --root {root} --set naco_img_dark.nsamples=99999999999", 1,
+            "nsamples", "between|range|-2147483648"),
+    Mistake("set without a dot", "run --root {root} --set nsamples=5", 1, "--set nsamples=5", "RECIPE.PARAM=VALUE"),
+    Mistake("instrument misspelt", "query --instrument nacoo --max 5 --archive {url}", 0, "0 frames", "naco"),
+    Mistake("workflow misspelt", "plan --root {root} --workflow nacoo", 1, "nacoo", "did you mean 'naco'"),
+    Mistake("category misspelt", f"review {DATASET} --root {{root}} --use {RAW} --for CAL_DRAK", 1, "CAL_DRAK",
+            "review"),
+    Mistake("no EsoRex", "run --root {root}", 1, "EsoRex is not installed", "apt-get install esorex",
+            env=(("PATH", "/nowhere"),)),
+    Mistake("a raw that is missing", "plan --root {root}", 1, "not on this machine|missing", "fetch|why",
+            lambda root: _science(root).unlink()),
+    Mistake("a tree that is missing", "run --root {root} --by calselector", 1, "no association tree", "fetch",
+            lambda root: [path.unlink() for path in root.rglob("*.xml")] and None),
+    Mistake("a damaged tree", "run --root {root} --by calselector", 1, "xml", "fetch|not an association tree|refresh",
+            lambda root: [path.write_text("<nonsense") for path in root.rglob("*.xml")] and None),
+    Mistake("no network", "query --night 2016-03-01 --archive http://127.0.0.1:9", 1, "127.0.0.1:9", "later|--archive",
+            env=(("ESOREX_BRIDGE_PATIENCE", "0"),)),
+    Mistake("archive is no address", "query --night 2016-03-01 --archive nonsense", 1, "nonsense", "http"),
+    Mistake("wrong password", "whoami --archive {url}", 1, "login|password|credentials", "esorex-bridge login|ESO_"),
+    Mistake("bad date", "query --night 2016-13-01 --archive {url}", 1, "2016-13-01", "YYYY-MM-DD"),
+    Mistake("bad RA", "query --ra 400 --dec 1 --radius 1 --archive {url}", 1, "400", "degrees"),
+    Mistake("bad radius", "query --ra 4 --dec 1 --radius -1 --archive {url}", 1, "-1", "degrees"),
+    Mistake("RA that is no number", "query --ra five --dec 1 --radius 1 --archive {url}", 2, "--ra", "--help"),
+    Mistake("swapped dates", "query --from 2016-03-05 --to 2016-03-01 --archive {url}", 1, "later than", "exchange"),
+    Mistake("an empty result", "query --night 2011-01-01 --archive {url}", 0, "0 frames", "next: "),
+    Mistake("nothing to reduce", "reduce --night 2011-01-01 --root {empty} --archive {url}", 1, "no science frame",
+            "esorex-bridge query"),
+    Mistake("a folder that is none", "reduce {empty}/nowhere --root {empty}", 1, "nowhere", "NACO.2016|folder"),
+    Mistake("root cannot be written", "run --root {root}", 1, "reflex_book_keeping", "move it away",
+            _read_only),
+    Mistake("jobs file with a wrong key", "batch {root}/jobs.yaml --root {root}", 1, "jobs.yaml:1.*'job'",
+            "allowed: batch",             _write("jobs.yaml", "job: []\n")),
+    Mistake("jobs file that is not there", "batch {root}/none.yaml --root {root}", 1, "none.yaml", "No such file"),
+    Mistake("YAML indentation", "batch {root}/jobs.yaml --root {root}", 1, "jobs.yaml:3.*not YAML", "indentation",
+            _write("jobs.yaml", "jobs:\n - datasets: all\n  mode: raw\n")),
+    Mistake("unknown engine", "batch {root}/jobs.yaml --root {root} --on slrum", 2, "--on is none of local",
+            "did you mean 'slurm'", _write("jobs.yaml", "jobs: [{datasets: all}]\n")),
+    Mistake("no jobs at a time", "run --root {root} --jobs 0", 2, "--jobs", "1 or more"),
+    Mistake("not a FITS file", "plan --root {root}", 1, "not a FITS|no FITS|not FITS", "fetch",
+            lambda root: _science(root).write_text("hello")),
+    Mistake("a truncated FITS file", f"run --root {{root}} {SMALL}", 1, "truncated|ends|short|cut",
+            "fetch", _truncate),
+    Mistake("two files of one name", "organise --root {root}", 0, "Two different files are called", "is used",
+            _two_of_one_name),
+    Mistake("choices that are damaged", "plan --root {root}", 1, "choices.yaml", "mend|fix",
+            _write("choices.yaml", "version: [\n")),
+    Mistake("a setting that is none", "plan --root {root}", 1, "settings.yaml:1", "allowed: root, archive",
+            _write("settings.yaml", "rot: x\n")),
+    Mistake("a log of nothing", "log naco_img_drak_1 --root {root}", 1, "naco_img_drak_1|no runs", "--root|plan"),
+    Mistake("a product that is none", "provenance nothing.fits --root {empty}", 1, "not a data root", "--root"),
+    Mistake("a batch that is none", "batch status nightly --root {root}", 1, "nightly|no batch", "batch"),
+    Mistake("sub-verb misspelt", "provenance exprot x --root {root}", 2, "one word too many", "did you mean 'export'"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def archive(frames_folder: Path) -> Iterator[EmbeddedArchive]:
+    with EmbeddedArchive([naco_night(npix=128)], frames_folder) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory, frames_folder: Path) -> Path:
+    root = tmp_path_factory.mktemp("template") / "root"
+    put_on_disk(naco_night(npix=128), frames_folder, root)
+    return root
+
+
+@pytest.mark.usefixtures("esorex")
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.what)
+def test_a_mistake_is_answered(
+    mistake: Mistake,
+    template: Path,
+    archive: EmbeddedArchive,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    root, empty = tmp_path / "night", tmp_path / "empty"
+    empty.mkdir()
+    if "{root}" in mistake.words:
+        shutil.copytree(template, root, copy_function=os.link if mistake.prepare is Mistake.prepare else shutil.copy2)
+        mistake.prepare(root)
+    monkeypatch.chdir(empty)
+    for name, value in mistake.env:
+        monkeypatch.setenv(name, value)
+    words = shlex.split(mistake.words.format(root=root, empty=empty, url=archive.url))
+    try:
+        code = main(words)
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    ended = capsys.readouterr()
+    said = ended.out + ended.err
+    assert code == mistake.code, said
+    assert re.search(mistake.said, said, re.DOTALL), said
+    assert re.search(mistake.next, said, re.DOTALL), said
+    assert "Traceback" not in said
+    complaint = [line for line in ended.err.splitlines() if line.startswith("esorex-bridge: ")]
+    if mistake.code and not ended.out:
+        assert len(complaint) == 1, said
+        assert complaint[0].count("\n") == 0
+
+
+def test_there_are_forty_mistakes() -> None:
+    assert len({mistake.what for mistake in MISTAKES}) >= 40
+
+
+def test_a_usage_error_is_a_document_too(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["run", "--sett", "x", "--json"], ["rnu", "--json"]):
+        try:
+            code = main(words)
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        document = json.loads(capsys.readouterr().out)
+        assert code == 2
+        assert document["error"]["kind"] == "Usage"
