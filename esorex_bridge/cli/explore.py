@@ -29,14 +29,13 @@ def run(args: argparse.Namespace) -> int:
     """Serve the page until Ctrl-C."""
     import webbrowser
 
-    from esorex_bridge.errors import DataError
     from esorex_bridge.pages.live import serve, write_redirect
+    from esorex_bridge.pages.report_file import require_books
     from esorex_bridge.workspace.folders import Workspace
 
     settings = options.settings(args)
     workspace = Workspace(settings.root.absolute())
-    if not workspace.store.is_file():
-        raise DataError(f"{workspace.root} is not a data root: nothing was reduced there yet; give --root")
+    require_books(workspace)
     page = serve(_Report(settings).read, args.port)
     redirect = workspace.bookkeeping / "explore.html"
     try:

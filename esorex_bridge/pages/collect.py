@@ -23,16 +23,17 @@ from esorex_bridge.pages.model import (
     DatasetView,
     InputView,
     ProductView,
-    ReflexRow,
     ReportView,
     Series,
     State,
     StepView,
 )
+from esorex_bridge.pages.reflex_rows import read_rows
 from esorex_bridge.plan.plan import FileInput, Plan, ProductInput, Step, StepInput, StepName
 from esorex_bridge.provenance.lineage import kind_of
 from esorex_bridge.provenance.trace import parameter_origins
 from esorex_bridge.reuse.decide import Decision, NotNeeded, Reuse
+from esorex_bridge.reuse.key import StepKey
 from esorex_bridge.reuse.record import Record
 from esorex_bridge.reuse.resolve import Unresolvable
 
@@ -52,6 +53,7 @@ class _Collector:
         self._session = session
         self._limits = limits
         self._files = FileViews(limits)
+        self._shown: dict[StepKey, StepView] = {}
         self._numbers = count()
         self._latest = _latest_run(session.store.runs())
 
@@ -64,6 +66,9 @@ class _Collector:
             datasets = tuple(self._datasets())
         except BridgeError as error:
             notes.append(str(error))
+        if self._files.left_out:
+            told = f"{self._files.left_out} pictures, logs and lists of QC values were left out"
+            notes.append(f"{told}: the page would be too large; see 'esorex-bridge provenance PRODUCT --html FILE'")
         return ReportView(
             title=f"esorex-bridge: {session.workspace.root.name}",
             root=str(session.workspace.root),
@@ -71,9 +76,14 @@ class _Collector:
             datasets=datasets,
             bars=tuple(self._bars(datasets)),
             series=tuple(_series(session))[:_MOST_SERIES],
-            reflex=tuple(_reflex_rows(session)),
+            reflex=tuple(read_rows(session.workspace.bookkeeping, self._folders())),
             notes=tuple(notes),
         )
+
+    def _folders(self) -> frozenset[str]:
+        """Return the folders of runs and products that the store knows."""
+        store = self._session.store
+        return frozenset(str(folder) for key in store.all_keys() for folder in store.places(key))
 
     # ----- datasets
 
@@ -96,8 +106,8 @@ class _Collector:
         self, dataset: Dataset, plan: Plan, decisions: Mapping[StepName, Decision], problem: str
     ) -> DatasetView:
         anchor = f"d{next(self._numbers)}"
-        names = {step.name: f"{anchor}-s{number}" for number, step in enumerate(plan.steps)}
-        steps = tuple(self._step(step, plan, decisions.get(step.name), names, problem) for step in plan.steps)
+        names: dict[StepName, str] = {}
+        steps = tuple(self._steps(plan, decisions, names, anchor, problem))
         header = _science_header(dataset)
         reasons = tuple(dict.fromkeys(step.reason for step in steps if step.state in ("failed", "missing")))
         return DatasetView(
@@ -124,6 +134,23 @@ class _Collector:
                 yield self._files.view_product(replace(made[position], file=path))
 
     # ----- steps
+
+    def _steps(
+        self, plan: Plan, decisions: Mapping[StepName, Decision], names: dict[StepName, str], anchor: str, problem: str
+    ) -> Iterator[StepView]:
+        """Yield the steps of a plan; one that several datasets share stands with the first, and the others lead there.
+
+        `names` gets the anchor of each.
+        """
+        for number, step in enumerate(plan.steps):
+            decision = decisions.get(step.name)
+            key = decision.record.key if isinstance(decision, Reuse) else None
+            shown = self._shown.get(key) if key is not None else None
+            names[step.name] = shown.anchor if shown is not None else f"{anchor}-s{number}"
+            view = shown or self._step(step, plan, decision, names, problem)
+            if key is not None:
+                self._shown[key] = view
+            yield view
 
     def _step(
         self, step: Step, plan: Plan, decision: Decision | None, names: Mapping[StepName, str], problem: str
@@ -268,22 +295,6 @@ def _series(session: Session) -> Iterator[Series]:
         if len({time for time, _ in values}) >= _LEAST_POINTS:
             listed = tuple((time, value, name) for (time, name), value in sorted(values.items()))
             yield Series(recipe, setup, keyword, listed)
-
-
-def _reflex_rows(session: Session) -> Iterator[ReflexRow]:
-    """Yield what ESO Reflex noted in the root and what is not ours: the latest last."""
-    from esorex_bridge.reflex.history import read_history
-
-    ours = {str(folder) for key in session.store.all_keys() for folder in session.store.places(key)}
-    if not session.workspace.bookkeeping.is_dir():
-        return
-    with suppress(BridgeError, OSError):
-        for history in read_history(session.workspace.bookkeeping):
-            for execution in history.executions:
-                if str(execution.folder) not in ours:
-                    state = "success" if execution.exit_code == 0 else explain_exit(execution.exit_code)
-                    made = f"{execution.made.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-                    yield ReflexRow(history.folder.name, execution.recipe, made, state, len(execution.outputs))
 
 
 def _latest_run(runs: Sequence[RunSummary]) -> tuple[float, float]:

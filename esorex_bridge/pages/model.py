@@ -168,13 +168,29 @@ class Series(Struct, frozen=True):
 
 
 class ReflexRow(Struct, frozen=True):
-    """An execution that ESO Reflex noted."""
+    """An execution that ESO Reflex noted.
+
+    Parameters
+    ----------
+    workflow, actor, recipe : str
+        Names; the recipe is empty where the notes do not tell.
+    made : str
+        When it began, ISO 8601 in UTC.
+    state : str
+        `success`, or what its exit code means.
+    inputs : tuple of (str, str)
+        Category and path.
+    products : tuple of (str, str, str)
+        Category, path, and the end product that it was copied to; empty where it was not.
+    """
 
     workflow: str
+    actor: str
     recipe: str
     made: str
     state: str
-    products: int
+    inputs: tuple[tuple[str, str], ...]
+    products: tuple[tuple[str, str, str], ...]
 
 
 class ReportView(Struct, frozen=True):

@@ -11,7 +11,9 @@ from esorex_bridge.errors import BridgeError, DataError
 from esorex_bridge.pages.collect import collect
 from esorex_bridge.pages.files import Limits
 from esorex_bridge.pages.model import ReportView
+from esorex_bridge.pages.reflex_rows import has_bookkeeping
 from esorex_bridge.pages.render import render_report
+from esorex_bridge.workspace.folders import Workspace
 
 if TYPE_CHECKING:
     from esorex_bridge.session import Session, Settings
@@ -30,8 +32,7 @@ def write_report(session: Session, target: Path | None = None, limits: Limits | 
         If the root is not there, or the file cannot be written.
     """
     workspace = session.workspace
-    if not workspace.store.is_file():
-        raise DataError(f"{workspace.root} is not a data root: nothing was reduced there yet; give --root")
+    require_books(workspace)
     place = (target or workspace.bookkeeping / NAME).absolute()
     view = collect(session, limits)
     try:
@@ -40,6 +41,18 @@ def write_report(session: Session, target: Path | None = None, limits: Limits | 
     except OSError as error:
         raise DataError(f"the report cannot be written to {place}: {error.strerror}; give --html FILE") from None
     return place, view
+
+
+def require_books(workspace: Workspace) -> None:
+    """Refuse a folder in which neither the bridge nor Reflex made anything.
+
+    Raises
+    ------
+    DataError
+        If it is such a folder.
+    """
+    if not workspace.store.is_file() and not has_bookkeeping(workspace.bookkeeping):
+        raise DataError(f"{workspace.root} is not a data root: nothing was reduced there yet; give --root")
 
 
 def leave_report(settings: Settings, executed: int) -> Path | None:

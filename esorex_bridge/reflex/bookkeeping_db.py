@@ -13,6 +13,8 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from msgspec import Struct
+
 from esorex_bridge.errors import DataError
 from esorex_bridge.reflex.bookkeeping_records import NotedExecution, NotedFile, NotedParameter
 
@@ -56,6 +58,14 @@ _SAFE_IN_DUMPS = {
     sqlite3.SQLITE_READ, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_REINDEX,
     sqlite3.SQLITE_FUNCTION,
 }  # fmt: skip
+
+
+class FinalProduct(Struct, frozen=True):
+    """An end product: its dataset, where it lies, and the product that it is a copy of."""
+
+    dataset: str
+    alias: str
+    name: str
 
 
 def add_execution(database: Path, execution: NotedExecution) -> None:
@@ -130,6 +140,23 @@ def read_database(database: Path, actor: str | None = None) -> tuple[NotedExecut
             return tuple(_executions(db, actor))
     except sqlite3.Error as error:
         raise DataError(f"{database} cannot be read as Reflex's bookkeeping: {error}") from None
+
+
+def read_final_products(database: Path) -> tuple[FinalProduct, ...]:
+    """Return the end products in a database, the oldest first. Nothing is written.
+
+    Raises
+    ------
+    DataError
+        It cannot be read, or is none of Reflex's.
+    """
+    query = "SELECT datasets.name, alias, final_products.name FROM final_products JOIN datasets ON datasets.id = "
+    try:
+        with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, timeout=_WAIT_SECONDS)) as db:
+            rows = db.execute(f"{query}dataset_id ORDER BY final_products.id").fetchall()
+    except sqlite3.Error as error:
+        raise DataError(f"{database} cannot be read as Reflex's bookkeeping: {error}") from None
+    return tuple(FinalProduct(*map(str, row)) for row in rows)
 
 
 def read_dump(text: str) -> tuple[NotedExecution, ...]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -140,3 +142,30 @@ def test_the_page_says_what_differs_from_the_end_products_before(
         assert row.inner_text().split("\t")[-1] == "0 0"
         assert complaints == []
     check_whole_page(page)
+
+
+def test_what_eso_reflex_made_is_shown_where_the_bridge_made_nothing(
+    real: Path, tmp_path: Path, bridge: Callable[..., Ended]
+) -> None:
+    """The bookkeeping of a real run of VIMOS' workflow, which failed in the end."""
+    books = tmp_path / "reflex_book_keeping" / "vimos"
+    books.mkdir(parents=True)
+    dump = (real / "reflex" / "samples" / "bookkeeping_dump.sql").read_text()
+    with closing(sqlite3.connect(books / "bookkeeping.db")) as db:
+        db.executescript(dump)
+        (executions,) = db.execute("SELECT count(*) FROM executions").fetchone()
+        names = [
+            name
+            for (name,) in db.execute("SELECT name FROM files WHERE id IN (SELECT file_id FROM execution_output_files)")
+        ]
+        db.execute("INSERT INTO datasets (id, name, date, keywords) VALUES (99, 'D', 0, '[]')")
+        db.execute("INSERT INTO final_products (dataset_id, alias, name) VALUES (99, '/ends/bias.fits', ?)", names[:1])
+        db.commit()
+    told = bridge("report", "--root", tmp_path, "--json")
+    assert told.code == 0, told.err
+    page = Path(told.json["report"]).read_text()
+    assert page.count("products of") == executions
+    assert all(name in page for name in names)
+    assert page.count("delivered as") == 1
+    browser_path()
+    check_whole_page(Path(told.json["report"]))

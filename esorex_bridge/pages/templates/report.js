@@ -3,6 +3,7 @@
   const opened = (hash) => {
     const target = hash.length > 1 && document.getElementById(hash.slice(1));
     if (!target) return;
+    if (target.closest(".hidden")) { field.value = ""; filter(); }
     for (let node = target; node; node = node.parentElement) if (node.tagName === "DETAILS") node.open = true;
     target.scrollIntoView({ block: "start" });
     const summary = target.querySelector("summary");
@@ -14,8 +15,6 @@
     if (link) setTimeout(() => opened(link.getAttribute("href")), 0);
   });
   addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((each) => { each.open = true; }));
-  opened(location.hash);
-
   const field = document.getElementById("filter");
   const count = document.getElementById("shown");
   const filter = () => {
@@ -29,6 +28,7 @@
     });
     count.textContent = words.length ? `${shown} shown` : "";
   };
+  opened(location.hash);
   if (field) {
     field.addEventListener("input", filter);
     addEventListener("keydown", (event) => {
