@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     from esorex_bridge.session import Session
 
     with Session(options.settings(args)) as session:
-        limits = Limits(preview_bytes=0) if args.no_previews else None
+        limits = Limits(previews=False) if args.no_previews else None
         target, view = write_report(session, args.html, limits)
     if args.json:
         states = {dataset.name: dataset.state for dataset in view.datasets}

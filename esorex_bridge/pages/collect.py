@@ -75,7 +75,7 @@ class _Collector:
             written=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
             datasets=datasets,
             bars=tuple(self._bars(datasets)),
-            series=tuple(_series(session))[:_MOST_SERIES],
+            series=tuple(_series(session, self._files))[:_MOST_SERIES],
             reflex=tuple(read_rows(session.workspace.bookkeeping, self._folders())),
             notes=tuple(notes),
         )
@@ -90,6 +90,7 @@ class _Collector:
     def _datasets(self) -> Iterator[DatasetView]:
         session = self._session
         planned = session.plans(session.datasets())
+        self._files = FileViews(replace(self._limits, steps=sum(len(plan.steps) for _, plan in planned)))
         if session.engine is None:
             for dataset, plan in planned:
                 yield self._dataset(dataset, plan, {}, "EsoRex is not installed: what was made cannot be told")
@@ -276,13 +277,13 @@ def _failure(folder: Path) -> str:
     return first_error(*texts) or explain_exit(code)
 
 
-def _series(session: Session) -> Iterator[Series]:
+def _series(session: Session, files: FileViews) -> Iterator[Series]:
     """Yield quality values that a recipe's products have at two times or more."""
     store = session.store
     points: dict[tuple[str, str, str], dict[tuple[float, str], float]] = {}
     for key, row in store.step_rows(store.all_keys()).items():
         for product in store.products(key):
-            header = header_of(product.path)
+            header = files.header(product.path)
             time = header.get("MJD-OBS")
             if not isinstance(time, int | float):
                 continue

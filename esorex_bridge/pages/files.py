@@ -17,29 +17,38 @@ from esorex_bridge.reuse.record import Product
 
 _LOG_LINES = 25
 _MOST_QC = 24
-_PREVIEW_BYTES = 1_500_000
-_TEXT_BYTES = 800_000
+_PAGE_BYTES = 4_000_000
+_STEP_BYTES = 2_500
+"""Of a step without previews, log and QC values; with its share of the dataset that it stands in."""
+_LEAST_BYTES = 500_000
+_MOST_BYTES = 2_300_000
+_FOR_PICTURES = 0.65
+_MOST_DRAWN = 160
 _FOR_INPUTS = 0.3
-"""Of the bytes of previews, how much may go to inputs."""
+"""How much of the previews may go to inputs."""
 
 
 class Limits(Struct, frozen=True):
-    """How much a page holds, so that one of a thousand steps stays below 5 MB.
+    """How much a page holds, so that one of a thousand steps stays below 5 MB and takes seconds.
 
     Parameters
     ----------
-    preview_bytes : int
-        Of all previews together; what comes later has none.
-    text_bytes : int
-        Of logs and QC values together.
+    steps : int
+        How many the page shows. The more there are, the less is left for previews, logs and QC values: what comes
+        later has none.
+    previews : bool
+        Whether there are any.
+    drawn : int
+        How many files are read for a preview.
     log_lines : int
         Of each log.
     comparisons : bool
         Whether deliveries are compared.
     """
 
-    preview_bytes: int = _PREVIEW_BYTES
-    text_bytes: int = _TEXT_BYTES
+    steps: int = 0
+    previews: bool = True
+    drawn: int = _MOST_DRAWN
     log_lines: int = _LOG_LINES
     comparisons: bool = True
 
@@ -50,8 +59,12 @@ class FileViews:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._previews: dict[tuple[str, int], str] = {}
-        self._left = {"pictures": limits.preview_bytes, "texts": limits.text_bytes}
-        self._for_inputs = int(limits.preview_bytes * _FOR_INPUTS)
+        room = min(max(_PAGE_BYTES - limits.steps * _STEP_BYTES, _LEAST_BYTES), _MOST_BYTES)
+        pictures = int(room * _FOR_PICTURES)
+        self._left = {"pictures": pictures if limits.previews else 0, "texts": room - pictures}
+        self._to_draw = limits.drawn
+        self._inputs_to_draw = int(limits.drawn * _FOR_INPUTS)
+        self._headers: dict[Path, Header] = {}
         self.left_out = 0
         """How many previews and texts the page has no room for."""
 
@@ -69,9 +82,15 @@ class FileViews:
     def _values(self, path: Path) -> tuple[tuple[str, str], ...]:
         if self._left["texts"] <= 0:
             return ()
-        found = tuple((key, str(value)) for key, value in islice(qc_values(header_of(path)), _MOST_QC))
+        found = tuple((key, str(value)) for key, value in islice(qc_values(self.header(path)), _MOST_QC))
         fits = self._fits("texts", "".join(f"<li>{key} = {value}</li>" for key, value in found))
         return found if fits else ()
+
+    def header(self, path: Path) -> Header:
+        """Return the header of a file, read once; an empty one where it cannot be read."""
+        if path not in self._headers:
+            self._headers[path] = header_of(path)
+        return self._headers[path]
 
     def _fits(self, kind: str, text: str) -> bool:
         """Take a text from what is left for its kind; return whether it had room."""
@@ -86,8 +105,10 @@ class FileViews:
         """Return a preview of a file; empty where the page has enough of them, or there is nothing to draw."""
         key = str(path), widest
         if key not in self._previews:
-            room = self._left["pictures"] > 0 and path.is_file()
-            drawn = preview(path, widest) if room else ""
+            room = self._left["pictures"] > 0 and self._to_draw > 0
+            self._to_draw -= 1
+            self.left_out += self._limits.previews and not room
+            drawn = preview(path, widest) if room and path.is_file() else ""
             self._previews[key] = drawn if self._fits("pictures", drawn) else ""
         # A picture that is there is repeated, so it counts again.
         elif not self._fits("pictures", self._previews[key]):
@@ -96,11 +117,12 @@ class FileViews:
 
     def draw_input(self, path: Path) -> str:
         """Return a small preview of a file that a step takes, where the page has such."""
-        if self._for_inputs <= 0:
+        if (str(path), _SMALL) not in self._previews:
+            self._inputs_to_draw -= 1
+        if self._inputs_to_draw < 0:
+            self.left_out += self._limits.previews
             return ""
-        drawn = self.draw(path, _SMALL)
-        self._for_inputs -= len(drawn)
-        return drawn
+        return self.draw(path, _SMALL)
 
     def read_log(self, folder: Path) -> str:
         """Return the end of the log of a run."""

@@ -26,7 +26,7 @@ def view_lineage(lineage: Lineage, title: str, limits: Limits | None = None) -> 
     limits : Limits, optional
         How much the page holds.
     """
-    files = FileViews(limits or Limits())
+    files = FileViews(limits or Limits(steps=len(lineage.activities)))
     anchors = {activity.key: f"d0-s{number}" for number, activity in enumerate(lineage.activities)}
     steps = tuple(_step(activity, anchors, files) for activity in lineage.activities)
     header = header_of(lineage.targets[0].path) if lineage.targets else Header.of({})
