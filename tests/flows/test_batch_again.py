@@ -35,7 +35,7 @@ def survive(root: Path, kills: int, seed: int) -> None:
         before = recorded(root)
         process = start(*words, "--jobs", 2)
         time.sleep(chance.uniform(0.1, 1.3))
-        process.send_signal(chance.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT]))
+        process.send_signal(chance.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP]))
         process.communicate(timeout=30)
         await_that(lambda: not processes_in(root), 5)
         assert not before - recorded(root), "a step that was recorded is not recorded any more"
@@ -57,8 +57,11 @@ def test_a_batch_that_is_killed_at_random_points_completes_with_each_step_record
 
 
 @pytest.mark.slow
-def test_a_batch_that_is_killed_ten_times_completes(tmp_path: Path, frames_folder: Path, esorex: str) -> None:
-    survive(make_root(tmp_path / "root", frames_folder, DATASETS), kills=10, seed=11)
+@pytest.mark.parametrize("seed", range(11, 18))
+def test_a_batch_that_is_killed_at_seventy_points_completes(
+    tmp_path: Path, frames_folder: Path, esorex: str, seed: int
+) -> None:
+    survive(make_root(tmp_path / "root", frames_folder, DATASETS), kills=10, seed=seed)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])

@@ -18,10 +18,12 @@ from pathlib import Path
 import pytest
 from astropy.io import fits
 
+from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 from esorex_bridge.demo.nights.naco import naco_night
 from tests.flows.conftest import SMALL, Ended, put_on_disk
 
 pytestmark = pytest.mark.usefixtures("esorex")
+Words = tuple[str, ...]
 COMMAND = str(Path(sys.executable).with_name("esorex-bridge"))
 
 
@@ -62,10 +64,10 @@ def recorded(root: Path) -> set[str]:
             return set()
 
 
-def kill_after(root: Path, seconds: float, kind: signal.Signals) -> None:
-    """Start a run and end it after a while."""
+def kill_after(words: Words, root: Path, seconds: float, kind: signal.Signals) -> None:
+    """Start a command and end it after a while."""
     process = subprocess.Popen(
-        [COMMAND, "run", "--root", str(root), "--json", *SMALL],
+        [COMMAND, *words, "--root", str(root), "--json", *SMALL],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     time.sleep(seconds)
@@ -87,32 +89,33 @@ def children_of(root: Path) -> list[str]:
     return found
 
 
-def survive(
-    pristine: Path, root: Path, truth: dict[str, str], bridge: Callable[..., Ended], points: int, seed: int
-) -> None:
-    """Kill a run at random points until it is through, then compare with the undisturbed one."""
-    shutil.copytree(pristine, root)
+def survive(words: Words, root: Path, truth: dict[str, str], bridge: Callable[..., Ended], seed: int) -> None:
+    """Kill a command at random points until it is through, then compare with the undisturbed one."""
     chance = random.Random(seed)
-    for _ in range(points):
+    for _ in range(5):
         before = recorded(root)
-        kill_after(root, chance.uniform(0.05, 1.2), chance.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT]))
-        time.sleep(0.1)
-        assert children_of(root) == []
+        kind = chance.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+        kill_after(words, root, chance.uniform(0.05, 1.2 if words[0] == "run" else 3), kind)
+        wait_for_end(root)
         assert before <= recorded(root), "a step that was recorded is not recorded any more"
     before = recorded(root)
-    ended = bridge("run", "--root", root, "--json", *SMALL)
+    ended = bridge(*words, "--root", root, "--json", *SMALL)
     assert datasums(ended) == truth
     assert ended.json["executed"] == len(recorded(root)) - len(before)
-    assert bridge("run", "--root", root, "--json", *SMALL).json["executed"] == 0
+    assert bridge(*words, "--root", root, "--json", *SMALL).json["executed"] == 0
     for path in (root / "reflex_tmp_products").rglob("*.fits"):
         if ".part" not in path.parent.name:
             assert json.dumps(fits.getval(path, "HIERARCH ESO PRO CATG"))
+    assert not list((root / "reflex_input").rglob("*.part"))
+    verified = bridge("status", "--verify", "--root", root, "--json")
+    assert verified.code == 0, verified.err
 
 
 def test_a_run_that_is_killed_some_times_ends_like_an_undisturbed_one(
     pristine: Path, truth: dict[str, str], tmp_path: Path, bridge: Callable[..., Ended]
 ) -> None:
-    survive(pristine, tmp_path / "root", truth, bridge, points=5, seed=1)
+    shutil.copytree(pristine, tmp_path / "root")
+    survive(("run",), tmp_path / "root", truth, bridge, seed=1)
 
 
 @pytest.mark.slow
@@ -120,7 +123,26 @@ def test_a_run_that_is_killed_some_times_ends_like_an_undisturbed_one(
 def test_a_run_that_is_killed_at_fifty_points_ends_like_an_undisturbed_one(
     pristine: Path, truth: dict[str, str], tmp_path: Path, bridge: Callable[..., Ended], seed: int
 ) -> None:
-    survive(pristine, tmp_path / "root", truth, bridge, points=5, seed=seed)
+    shutil.copytree(pristine, tmp_path / "root")
+    survive(("run",), tmp_path / "root", truth, bridge, seed)
+
+
+@pytest.fixture
+def reduced(
+    small_archive: EmbeddedArchive, tmp_path_factory: pytest.TempPathFactory, bridge: Callable[..., Ended]
+) -> tuple[Words, dict[str, str]]:
+    """Return the words that reduce a night from the archive, and the DATASUM of every end product of that."""
+    words = ("reduce", "--program", "60.A-9999(A)", "--archive", small_archive.url)
+    return words, datasums(bridge(*words, "--root", tmp_path_factory.mktemp("reduced"), "--json", *SMALL))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(14))
+def test_a_reduction_that_is_killed_at_seventy_points_ends_like_an_undisturbed_one(
+    reduced: tuple[Words, dict[str, str]], tmp_path: Path, bridge: Callable[..., Ended], seed: int
+) -> None:
+    words, truth = reduced
+    survive(words, tmp_path / "root", truth, bridge, seed)
 
 
 def test_ctrl_c_ends_with_130_and_leaves_nothing_running(pristine: Path, tmp_path: Path) -> None:

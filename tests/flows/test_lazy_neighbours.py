@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.lazy_calls import LAZY, Desk, R, darks, desk, night_folder
+from tests.flows.lazy_calls import LAZY, Desk, R, assert_same, darks, desk, night_folder, run_call
 
 __all__ = ["darks", "desk", "night_folder"]
 
@@ -146,3 +147,43 @@ def test_products_of_other_frames_are_not_kept(desk: Desk, esorex: str) -> None:
     (place / "other.sof").write_text("".join(f"other{number}.fits CAL_DARK\n" for number in range(len(desk.darks))))
     assert desk.lazy("here", WORDS).code == 0
     assert list((desk.folder / "store").glob("steps/*/*")) == []
+
+
+VARIANTS = ("70", "80", "90")
+
+
+def call(number: str) -> tuple[str, ...]:
+    return ("naco_img_dark", R, f"--nsamples={number}", "data.sof")
+
+
+def survive(desk: Desk, esorex: str, kills: int, seed: int) -> None:
+    """Kill calls at random points, and compare what they leave in the end with what EsoRex leaves."""
+    chance, done = random.Random(seed), set()
+    for kill in range(kills):
+        variant, place = chance.choice(VARIANTS), desk.place(f"kill{kill}")
+        process = begin(desk, place, *call(variant))
+        time.sleep(chance.uniform(0.02, 0.6))
+        process.send_signal(chance.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP]))
+        if process.wait(10) == 0:
+            done.add(variant)
+        wait_for(lambda place=place: not working_in(place))  # type: ignore[misc]
+    for variant in VARIANTS:
+        before = desk.runs
+        left = desk.lazy(f"last{variant}", call(variant))
+        assert variant not in done or desk.runs == before, "a run that was kept is lost"
+        assert_same(left, run_call(esorex, desk.place(f"plain{variant}"), call(variant)))
+        again = desk.runs
+        assert_same(desk.lazy(f"again{variant}", call(variant)), left)
+        assert desk.runs == again
+
+
+def test_calls_that_are_killed_leave_what_undisturbed_ones_leave(desk: Desk, esorex: str) -> None:
+    survive(desk, esorex, kills=5, seed=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2, 8))
+def test_calls_that_are_killed_at_sixty_points_leave_what_undisturbed_ones_leave(
+    desk: Desk, esorex: str, seed: int
+) -> None:
+    survive(desk, esorex, kills=10, seed=seed)
