@@ -19,12 +19,15 @@ from typing import Any, NamedTuple
 from esorex_bridge.disk.digest import read_digest
 from esorex_bridge.disk.stamp import stamp_of
 
-_VERSION = 1
+_VERSION = 2
 _BY_NAME = r"lib(cfitsio|wcs|gsl|gslcblas|fftw3[fl]?(_\w+)?)\.so"
 _SYSTEM = r"(ld-|linux-|lib(c|m|dl|pthread|rt|util|resolv|gomp|gcc_s|stdc\+\+|ltdl|z|bz2)\.so)"
 _LINKERS = ("/lib64", "/lib", "/libx32", "/lib32")
 _CACHE = "/etc/ld.so.cache"
 _COUNTING = ("LD_LIBRARY_PATH", "LD_PRELOAD")
+_CPL = "libcpldfs.so"
+"""The library of CPL that writes into each product which CPL it was made with, as it stands in the library."""
+
 _LISTED = r"\s*(\S+) => (/.*) \(0x"
 
 
@@ -37,10 +40,13 @@ class Libraries(NamedTuple):
         Name, and digest or name of the file, by name; what a statement holds.
     changed_ns : int
         When the last of them, or the plugin, was changed or put there (ctime in ns); 0 where it is not known.
+    cpl : str
+        CPL among them, as products name it (`cpl-7.2.3`); empty where it is not known.
     """
 
     stated: tuple[tuple[str, str], ...] = ()
     changed_ns: int = 0
+    cpl: str = ""
 
 
 def question_of(esorex: str, plugin: str, variables: Mapping[str, str]) -> str:
@@ -77,7 +83,9 @@ def find_libraries(esorex: str, plugin: str, variables: Mapping[str, str]) -> st
     files = [(name, path, *_state(name, path, name in general)) for name, path in sorted(counting.items())]
     folders = {*variables.get("LD_LIBRARY_PATH", "").split(":"), *(os.path.dirname(path) for path in counting.values())}
     looked_at = [_CACHE, esorex, plugin, *sorted(filter(None, folders))]
-    return json.dumps({"looked_at": [[path, stamp_of(path)] for path in looked_at], "files": files})
+    dfs = [path for name, path in counting.items() if name.startswith(_CPL)]
+    cpl = _cpl_in(dfs[0]) if dfs else ""
+    return json.dumps({"looked_at": [[path, stamp_of(path)] for path in looked_at], "files": files, "cpl": cpl})
 
 
 def read_libraries(document: str) -> Libraries | None:
@@ -94,16 +102,43 @@ def read_libraries(document: str) -> Libraries | None:
             changed = max(changed, int(stamp.rpartition(":")[2]))
         plugin = found["looked_at"][2][1]
         changed = max(changed, int(plugin.rpartition(":")[2] or 0))
-        return Libraries(tuple((name, content) for name, _, _, content in found["files"]), changed)
+        return Libraries(tuple((name, content) for name, _, _, content in found["files"]), changed, str(found["cpl"]))
     except (ValueError, KeyError, TypeError, IndexError):
         return None
 
 
 def libraries_in(document: str) -> Libraries:
     """Return what an answer says that was given a moment ago."""
-    files = json.loads(document)["files"]
+    answer = json.loads(document)
+    files = answer["files"]
     times = [int(stamp.rpartition(":")[2]) for _, path, _, _ in files if (stamp := stamp_of(path))]
-    return Libraries(tuple((name, content) for name, _, _, content in files), max(times, default=0))
+    return Libraries(tuple((name, content) for name, _, _, content in files), max(times, default=0), answer["cpl"])
+
+
+def other_cpl(libraries_cpl: str, product_cpl: str) -> str:
+    """Return what to say of a product that another CPL made than the libraries that were stated; nothing if none did.
+
+    Parameters
+    ----------
+    libraries_cpl : str
+        `Libraries.cpl`.
+    product_cpl : str
+        `PRO RECn DRS ID` of the product; recipes may write what they like there, or nothing.
+    """
+    made, stated = (re.sub(r"^cpl-", "", said.strip()) for said in (product_cpl, libraries_cpl))
+    if not stated or made == stated or not re.fullmatch(r"\d+(\.\w+)+", made):
+        return ""
+    return (
+        f"it was made with CPL {made}, and the libraries that count are those of CPL {stated}: EsoRex must be "
+        "started with these, so set LD_LIBRARY_PATH outside, and not in a script around EsoRex"
+    )
+
+
+def _cpl_in(library: str) -> str:
+    """Return how a library of CPL names itself in products."""
+    with open(library, "rb") as stream:
+        found = re.search(rb"\0(cpl-\d[\w.]*)\0", stream.read())
+    return found[1].decode() if found else ""
 
 
 def _state(name: str, path: str, by_name: bool) -> tuple[str, str]:

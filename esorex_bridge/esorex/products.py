@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from esorex_bridge.errors import DataError, RecipeError
 from esorex_bridge.esorex.diagnosis import REPORTED
-from esorex_bridge.esorex.recipe import Output
+from esorex_bridge.esorex.libraries import other_cpl
+from esorex_bridge.esorex.recipe import Output, Recipe
 from esorex_bridge.files import Digest
 from esorex_bridge.fits.header import Header, read_header
 from esorex_bridge.fits.verify import verify_fits
@@ -22,12 +23,14 @@ class CheckedOutput(Struct, frozen=True):
     """A product that was looked at: whole FITS, of a category that is known, not a dummy.
 
     `inputs` are the base names of the files that its header names as what it was made of; None where it names none.
+    `cpl` is the CPL that it says it was made with.
     """
 
     output: Output
     digest: Digest
     size_bytes: int
     inputs: frozenset[str] | None
+    cpl: str = ""
 
 
 def check_outputs(recipe: str, outputs: Iterable[Output], expected: Collection[str] = ()) -> tuple[CheckedOutput, ...]:
@@ -74,6 +77,19 @@ def left_out(
     return tuple(f"{recipe} did not use {entry.category} ({entry.path.name})" for entry in unused)
 
 
+def refuse_other_cpl(recipe: Recipe, checked: Iterable[CheckedOutput]) -> None:
+    """Refuse products of another CPL than that whose libraries stand in the statement of the run.
+
+    Raises
+    ------
+    RecipeError
+        With both.
+    """
+    for entry in checked:
+        if said := other_cpl(recipe.cpl, entry.cpl):
+            raise RecipeError(f"{recipe.name}: product {entry.output.path.name} is not kept: {said}")
+
+
 def refuse_unusable(sof: Sof, required: Iterable[str], complaints: Iterable[str]) -> None:
     """Refuse a success in which the recipe reported an error about an input that it must have.
 
@@ -110,7 +126,9 @@ def _check(recipe: str, output: Output, expected: Collection[str]) -> CheckedOut
     if header.get("DATAMD5") == "Not computed":
         raise RecipeError(f"{place} was not finished: its DATAMD5 was never computed")
     made = replace(output, category=stated)
-    return CheckedOutput(made, content.digest, output.path.stat().st_size, frozenset(_named(header)) or None)
+    inputs = frozenset(_named(header)) or None
+    cpl = str(header.get(f"PRO.REC{_last_run(header)}.DRS.ID", ""))
+    return CheckedOutput(made, content.digest, output.path.stat().st_size, inputs, cpl)
 
 
 def _measured(header: Header) -> bool:
@@ -119,15 +137,21 @@ def _measured(header: Header) -> bool:
 
 
 def _named(header: Header) -> Iterator[str]:
-    """Yield the files that the last recipe of a product's history says it was made of.
+    """Yield the files that the last recipe of a product's history says it was made of."""
+    last = _last_run(header)
+    for kind in ("RAW", "CAL"):
+        number = 1
+        while (name := header.get(f"PRO.REC{last}.{kind}{number}.NAME")) is not None:
+            yield PurePath(str(name).strip()).name
+            number += 1
+
+
+def _last_run(header: Header) -> int:
+    """Return the number of the last run in a product's history.
 
     A recipe whose first frame was itself a product keeps its history: the new run is then REC2, REC3 …
     """
     last = 1
     while f"PRO.REC{last + 1}.ID" in header:
         last += 1
-    for kind in ("RAW", "CAL"):
-        number = 1
-        while (name := header.get(f"PRO.REC{last}.{kind}{number}.NAME")) is not None:
-            yield PurePath(str(name).strip()).name
-            number += 1
+    return last

@@ -33,6 +33,8 @@ class Recipe(Struct, frozen=True):
         The shared libraries that the plugin runs with: name, and digest or name of the file.
     changed_ns : int
         When the last of these, or the plugin, was changed or put there; 0 where that is not known.
+    cpl : str
+        CPL among these libraries, as products name it (`cpl-7.2.3`); empty where that is not known.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Recipe(Struct, frozen=True):
     parameters: tuple[ParameterSchema, ...]
     libraries: tuple[tuple[str, str], ...] = ()
     changed_ns: int = 0
+    cpl: str = ""
 
 
 class Job(Struct, frozen=True):

@@ -123,7 +123,7 @@ class EsoRex:
         except OSError as error:
             return RecipeError(f"a library of recipe {name} cannot be read: {error}")
         schemas = read_schemas(parameters)
-        return Recipe(name, plugin, pipeline_of(plugin), digest, schemas, libraries.stated, libraries.changed_ns)
+        return Recipe(name, plugin, pipeline_of(plugin), digest, schemas, *libraries)
 
     def _libraries(self, plugin: Path) -> Libraries:
         """Return the libraries that a plugin runs with, asking the dynamic linker where anything changed."""

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from esorex_bridge.esorex.libraries import other_cpl
 from esorex_bridge.lazy.command import Call, DoubtError
 from esorex_bridge.lazy.content import Frame
 from esorex_bridge.lazy.effective import Settings
@@ -85,6 +86,7 @@ def record(
     ended: Ended,
     products: Sequence[Listed],
     begun: Start,
+    cpl: str,
 ) -> None:
     """Put a run into the store.
 
@@ -96,6 +98,8 @@ def record(
         What EsoRex says that it made.
     begun : Start
         What was there before.
+    cpl : str
+        CPL among the libraries that were stated.
 
     Raises
     ------
@@ -104,7 +108,7 @@ def record(
     """
     if ended.out is None or ended.err is None:
         raise DoubtError("it said too much to be kept")
-    own_names = [_check_product(product, call.recipe, settings, frames, begun) for product in products]
+    own_names = [_check_product(product, call.recipe, settings, frames, begun, cpl) for product in products]
     places = places_of(own_names, settings)
     if [place.path for place in places] != [product.path for product in products]:
         raise DoubtError(f"EsoRex writes {products[0].path} where {places[0].path} was expected")
@@ -149,7 +153,9 @@ def _keep_texts(
         _write(f"{folder}/{name}", text)
 
 
-def _check_product(product: Listed, recipe: str, settings: Settings, frames: Sequence[Frame], begun: Start) -> str:
+def _check_product(
+    product: Listed, recipe: str, settings: Settings, frames: Sequence[Frame], begun: Start, cpl: str
+) -> str:
     """Return the name that the recipe gave a product, which is looked at first."""
     name = os.path.basename(product.path)
     if os.stat(product.path).st_mtime_ns < begun.time_ns - 2_000_000_000:
@@ -166,6 +172,8 @@ def _check_product(product: Listed, recipe: str, settings: Settings, frames: Seq
     if not runs:
         raise DoubtError(f"{name} is not of recipe {recipe} by its header")
     _check_raws(name, header, max(runs), frames)
+    if said := other_cpl(cpl, header.get(f"HIERARCH ESO PRO REC{max(runs)} DRS ID", "")):
+        raise DoubtError(f"{name}: {said}")
     own = name if settings["suppress-prefix"] else header.get("PIPEFILE", "")
     if not own or "/" in own:
         raise DoubtError(f"{name} does not say how the recipe called it")

@@ -140,7 +140,8 @@ def _run_and_keep(real: str, wanted: Wanted) -> int:
             if not alone():
                 raise DoubtError("another recipe ran in the same folder meanwhile")
             _check_unchanged(wanted)
-            record(call, settings, wanted.frames, shelf, wanted.document, ended, products, begun)
+            cpl = wanted.plugin.libraries.cpl
+            record(call, settings, wanted.frames, shelf, wanted.document, ended, products, begun, cpl)
         except Exception as problem:  # EsoRex did its work; that it cannot be kept is no failure
             _say(f"not kept: {problem}")
     return 0

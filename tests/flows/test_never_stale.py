@@ -429,6 +429,38 @@ def test_a_patched_library_of_the_pipeline_neither_takes_nor_gives_what_others_m
     assert own.run().decisions == NOTHING
 
 
+def other_cpl(folder: Path, esorex: str) -> Path:
+    """Return a script around EsoRex that takes another CPL by itself, which nobody can see who asks for libraries."""
+    (library,) = Path("/usr/lib").glob("*/libcpldfs.so.26")
+    folder.mkdir()
+    data, (version,) = library.read_bytes(), re.findall(rb"\0cpl-([\d.]+)\0", library.read_bytes())
+    (folder / library.name).write_bytes(data.replace(b"cpl-" + version, b"cpl-" + version[:-1] + b"9"))
+    script = folder / "esorex"
+    script.write_text(f'#!/bin/sh\nexport LD_LIBRARY_PATH={folder}\nexec {esorex} "$@"\n')
+    script.chmod(0o755)
+    return script
+
+
+def test_products_of_another_cpl_than_stated_are_not_kept(own: Root, tmp_path: Path, esorex: str) -> None:
+    script = other_cpl(tmp_path / "other", esorex)
+    env = {"PATH": f"{script.parent}:{os.environ['PATH']}"}
+    ended = own.bridge("run", "--root", own.path, "--json", "--lazy", "off", *SMALL, env=env)
+    assert ended.code == 1
+    assert "was made with CPL" in ended.out and "LD_LIBRARY_PATH" in ended.out
+    assert own.run().decisions == NOTHING
+
+
+def test_products_of_another_cpl_than_stated_are_not_kept_by_esorex_lazy(
+    desk: Desk, tmp_path: Path, esorex: str
+) -> None:
+    script = other_cpl(tmp_path / "other", esorex)
+    words = ("naco_img_dark", R, "data.sof")
+    left = desk.lazy("first", words, ESOREX_LAZY_ESOREX=str(script), ESOREX_LAZY_VERBOSE="1")
+    assert left.code == 0
+    assert "not kept" in left.err and "was made with CPL" in left.err
+    assert list((tmp_path / "store").glob("steps/*/*")) == []
+
+
 def test_a_library_that_comes_into_a_folder_of_the_path_is_noticed(own: Root, tmp_path: Path) -> None:
     (tmp_path / "early").mkdir()
     own.env = {"LD_LIBRARY_PATH": str(tmp_path / "early")}

@@ -126,7 +126,7 @@ RESULT = json.dumps({
     "seconds": 1.0, "verified": {"/a": "sha256:1"}, "folder": None,
 }).encode()  # fmt: skip
 LIBRARIES = json.dumps(
-    {"looked_at": [["/etc", ""], ["/a", "1:2"], ["/b", ""]], "files": [["l", "/l", "1", "d"]]}
+    {"looked_at": [["/etc", ""], ["/a", "1:2"], ["/b", ""]], "files": [["l", "/l", "1", "d"]], "cpl": "cpl-7.2.3"}
 ).encode()
 MANIFEST = b'{"esorex_bridge_manifest": 2}\n{"file": "a.fits", "stamp": "1:2:3:4", "digest": "sha256:0"}\n'
 LOG = b"12:00:00 [ ERROR ] naco_img_dark: [tid=000] 'Bad file format: message' (6) at function:file.c:302\n[WARNING] x: y\n"
