@@ -109,6 +109,25 @@ def test_crires_passes_no_dark_to_nodding_and_staring(category: str) -> None:
     assert not any("DARK" in each.category for each in step("crires", category).calibrations)
 
 
+def test_crires_linearity_needs_lamps_beside_its_darks_and_is_of_half_a_year() -> None:
+    linearity = step("crires", "DETLIN_LAMP")
+    assert linearity.main == ("DETLIN_LAMP", "DETLIN_DARK") and dict(linearity.minima) == {"DETLIN_LAMP": 3}
+    taken = calibration("crires", "FLAT", "CAL_DETLIN_COEFFS")
+    assert taken.validity == (Validity((-100, 100), 0), Validity((-180, 180), 1))
+    assert "DET.READ.CURNAME" not in taken.match
+
+
+def test_crires_polarimetry_takes_four_frames_and_a_dark_of_any_exposure_time() -> None:
+    assert step("crires", "OBS_POLARIMETRY_OTHER").minimum == 4
+    dark = calibration("crires", "OBS_POLARIMETRY_OTHER", "CAL_DARK_MASTER")
+    assert "DET.SEQ1.DIT" not in dark.match and dark.validity[0] == Validity((-1, 1), 0)
+
+
+def test_crires_extended_objects_take_all_skies_of_their_template() -> None:
+    sky = calibration("crires", "OBS_2D_OBJECT", "OBS_2D_SKY")
+    assert (sky.match, sky.limit, sky.required) == (("TPL.START",), None, False)
+
+
 def test_kmos_illumination_takes_a_dark_of_its_exposure_time() -> None:
     assert "DET.SEQ1.DIT" in calibration("kmos", "FLAT_SKY", "MASTER_DARK").match
 

@@ -53,7 +53,8 @@ class Archive:
         names = (*above, *(each.name for each in kin))
         if step.name not in self.groups:
             after = [other for each in kin for other in self.following(each)]
-            number = max(*(each.minimum for each in (*kin, *after)), len(step.main))
+            of_each = max((number for _, number in step.minima), default=1)
+            number = max(*(each.minimum for each in (*kin, *after)), of_each * len(step.main))
             files = tuple(self.file(step.main[place % len(step.main)]) for place in range(number))
             below: dict[str, Association] = {}
             for calibration in (each for other in (*kin, *after) for each in other.calibrations):
