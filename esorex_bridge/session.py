@@ -32,6 +32,7 @@ from esorex_bridge.plan.statics import StaticLibrary, with_statics
 from esorex_bridge.reuse.decide import Policy
 from esorex_bridge.workspace.folders import Workspace
 from esorex_bridge.workspace.scan import scan
+from esorex_bridge.workspace.sharing import share_with_group
 from esorex_bridge.workspace.user_settings import read_user_settings
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ class Session:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.workspace = Workspace(settings.root.absolute())
+        share_with_group(self.workspace.root)
         self._closing = ExitStack()
 
     def __enter__(self) -> Session:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from esorex_bridge.disk.atomic import make_executable
 from esorex_bridge.errors import UserError
 from esorex_bridge.version import __version__
 from reflex_actors.actors import NAMES
@@ -114,7 +115,7 @@ def launcher_text(actor: str, interpreter: str) -> str:
 def _launcher(folder: Path, actor: str, interpreter: str) -> Path:
     path = folder / f"{actor}.py"
     _write_whole(path, launcher_text(actor, interpreter))
-    path.chmod(0o755)
+    make_executable(path)
     return path
 
 

@@ -150,7 +150,7 @@ def _save(reply: AssociationReply, folder: Path, now: datetime) -> Path:
     )
     notes = folder / NAME
     head = "" if notes.exists() else json.dumps({"esorex_bridge_trees": VERSION}) + "\n"
-    descriptor = os.open(notes, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    descriptor = os.open(notes, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     try:
         os.write(descriptor, f"{head}{json.dumps(line)}\n".encode())
     finally:

@@ -128,6 +128,7 @@ class Driver:
         EngineError
             The engine refuses.
         """
+        self._engine.refuse_unwritable(())
         run = self._earlier.runs + 1
         self._folder.note("datasets", {"run": run})
         self._ledger.note("begun", run=run, host=os.uname().nodename, pid=os.getpid())
@@ -223,6 +224,7 @@ class Driver:
         return self._store.nearest(statement) if self._explained <= _EXPLAINED_MOST else None
 
     def _take_in(self, plan: DecidedPlan) -> None:
+        self._engine.refuse_unwritable((plan,))
         ahead, there = plan.resolved, plan.records
         new = self._schedule.add(ahead, plan.executes)
         self._write_tasks(ahead, new, there)

@@ -107,7 +107,7 @@ class BatchReport(Struct, frozen=True):
         counts = Counter(dataset.outcome for dataset in self.datasets)
         return {
             **plain(self),
-            "executed": self.steps.get("made", 0),
+            "executed": sum(recipe.runs for recipe in self.recipes),
             "outcomes": {outcome: counts[outcome] for outcome in OUTCOMES},
             "unfetched": [{"file": name, "reason": reason} for name, reason in self.unfetched],
         }

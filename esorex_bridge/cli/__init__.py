@@ -216,6 +216,10 @@ def _guarded(module: VerbModule, args: argparse.Namespace) -> int:
             signal.signal(number, _stop)
     try:
         options.apply_defaults(args)
+        if getattr(args, "root", None) is not None:
+            from esorex_bridge.workspace.sharing import share_with_group
+
+            share_with_group(args.root)
         return module.run(args)
     except BridgeError as error:
         return output.failed(str(error), type(error).__name__, REFUSED, as_json)

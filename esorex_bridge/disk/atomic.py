@@ -6,7 +6,7 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from esorex_bridge.errors import UserError
@@ -57,6 +57,18 @@ def write_bytes_whole(target: Path, data: bytes) -> None:
     """Write a file; errors as `written_whole`."""
     with written_whole(target) as part:
         part.write_bytes(data)
+
+
+def make_database_file(path: Path) -> None:
+    """Make an empty file for a database, by the umask: SQLite gives new files no more than 0644."""
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+
+
+def make_executable(path: Path) -> None:
+    """Let those who may read a script run it."""
+    mode = path.stat().st_mode
+    path.chmod(mode | (mode & 0o444) >> 2)
 
 
 def copy_whole(source: Path, target: Path) -> None:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Protocol
 
 from esorex_bridge.definitions.parameters import RECIPE_DEFAULT, Parameter, read_schemas
+from esorex_bridge.disk.atomic import make_executable
 from esorex_bridge.disk.digest import Reading, read_digest
 from esorex_bridge.errors import RecipeError
 from esorex_bridge.esorex.libraries import Libraries, find_libraries, libraries_in, question_of, read_libraries
@@ -348,4 +349,4 @@ def _write_script(path: Path, command: Sequence[str], variables: Mapping[str, st
     settings = " ".join(f"{name}={quote(value)}" for name, value in variables.items())
     words = " ".join(map(quote, command))
     path.write_text(f"#!/bin/sh\ncd {quote(str(path.parent))} && env -i {settings} {words}\n", encoding="utf-8")
-    path.chmod(0o755)
+    make_executable(path)

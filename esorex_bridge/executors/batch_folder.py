@@ -145,7 +145,7 @@ class BatchFolder(Struct, frozen=True):
     def note(self, name: str, *lines: dict[str, Any]) -> None:
         """Append lines to `datasets` or `events`, in one write."""
         text = "".join(json.dumps(line, ensure_ascii=False, default=str) + "\n" for line in lines)
-        descriptor = os.open(self.path / f"{name}.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        descriptor = os.open(self.path / f"{name}.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         try:
             os.write(descriptor, text.encode())
         finally:

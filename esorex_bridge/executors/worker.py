@@ -37,6 +37,7 @@ from esorex_bridge.reuse.record import Absent, Record
 from esorex_bridge.run.result import Result, ResultWord
 from esorex_bridge.run.step import StepRunner
 from esorex_bridge.workspace.folders import Workspace
+from esorex_bridge.workspace.sharing import share_with_group
 
 _PATIENCE_S = 30.0
 """How long a result of another machine may take to be seen through a network file system."""
@@ -139,6 +140,7 @@ class Worker:
         self._folder = folder
         self._store = WorkerStore(folder)
         self._workspace = Workspace(folder.root)
+        share_with_group(folder.root)
         self._runner: RecipeRunner | None = None
         self._plugins: dict[Path, Reading] = {}
         self._libraries: dict[str, str] = {}

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from esorex_bridge.disk.atomic import make_database_file
 from esorex_bridge.errors import DataError
 from esorex_bridge.reflex.bookkeeping_records import NotedExecution, NotedFile, NotedParameter
 
@@ -183,6 +184,7 @@ def _adding(database: Path) -> Iterator[sqlite3.Connection]:
     """Give a database within one transaction, whole or not there."""
     try:
         database.parent.mkdir(parents=True, exist_ok=True)
+        make_database_file(database)
         with closing(sqlite3.connect(database, timeout=_WAIT_SECONDS, isolation_level=None)) as db:
             db.execute("BEGIN IMMEDIATE")
             try:

@@ -107,6 +107,9 @@ def deliver(
     WriteError
         If the folder cannot be written.
     """
+    earlier = _earlier(dataset, record, store)
+    if earlier:  # Nothing is to be written, so nobody needs the right to do that.
+        return earlier
     with locked(workspace.locks / f"end_{record.key}"):
         earlier = _earlier(dataset, record, store)
         if earlier:

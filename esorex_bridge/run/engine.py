@@ -214,7 +214,15 @@ class Engine(Struct, frozen=True):
             return Executed({key: record for plan in listed for key, record in plan.records.items()})
         from esorex_bridge.run.execution import execute
 
+        self.refuse_unwritable(listed)
         return execute(self.runner, self.store, self.workspace, listed, reporter, jobs)
+
+    def refuse_unwritable(self, decided: Iterable[DecidedPlan]) -> None:
+        """Refuse to begin what could not be recorded; UnwritableError with what is in the way."""
+        from esorex_bridge.workspace.sharing import refuse_unwritable
+
+        runs = ((plan.resolved.plan.workflow, step.step.actor) for plan in decided for step in plan.executes)
+        refuse_unwritable(self.workspace, runs)
 
     def refuse_unknown(self, plans: Iterable[Plan]) -> None:
         """Refuse a policy that names a recipe or a step that no plan has; UserError with those there are."""

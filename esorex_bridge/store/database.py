@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
+from esorex_bridge.disk.atomic import make_database_file
 from esorex_bridge.disk.stamp import stamp_of, stamp_without_ctime
 from esorex_bridge.store.schema import bring_up, is_later
 from esorex_bridge.store.transaction import StoreError, Transaction, damaged, is_damage
@@ -25,6 +27,7 @@ _LONGEST_PATH = 500
 def _connect(path: Path) -> sqlite3.Connection:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        make_database_file(path)
         return sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
     except (OSError, sqlite3.Error) as error:
         if len(str(path)) > _LONGEST_PATH:
@@ -61,6 +64,7 @@ class Database:
         self._inside = f"{root}/"
         self._lock = RLock()
         self._db = _connect(path)
+        self.writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
         try:
             self._open(path)
         except sqlite3.DatabaseError as error:
@@ -82,6 +86,12 @@ class Database:
 
     def _write(self) -> Transaction:
         return Transaction(self._db, self._lock, self._path)
+
+    def _remember(self, command: str, rows: Iterable[Sequence[object]]) -> None:
+        """Write what spares work another time; who may only read does without."""
+        if self.writable:
+            with self._write():
+                self._db.executemany(command, rows)
 
     def _one(self, query: str, values: tuple[str, ...]) -> Any:
         with self._lock, self._reading():

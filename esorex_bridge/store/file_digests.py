@@ -125,15 +125,13 @@ class FileDigests(Database):
             if reading.stamp
         ]
         if rows:
-            with self._write():
-                self._db.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?)", rows)
+            self._remember("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?)", rows)
 
     def learn_verified(self, digests: Mapping[str, Digest]) -> None:
         """Remember that files were held against their own checksums elsewhere, where they are the files known here."""
         if digests:
             rows = [(self._relative(file), digest) for file, digest in digests.items()]
-            with self._write():
-                self._db.executemany("UPDATE digests SET verified = 1 WHERE path = ? AND digest = ?", rows)
+            self._remember("UPDATE digests SET verified = 1 WHERE path = ? AND digest = ?", rows)
 
     # ----- recipes
 
@@ -144,9 +142,8 @@ class FileDigests(Database):
 
     def learn_recipe(self, plugin: Path, reading: Reading, parameters: str) -> None:
         """Remember the digest and the parameters (JSON) of a plugin."""
-        with self._write():
-            row = (str(plugin), self._kept(reading.stamp), reading.digest, parameters)
-            self._db.execute("INSERT OR REPLACE INTO recipes VALUES (?, ?, ?, ?)", row)
+        row = (str(plugin), self._kept(reading.stamp), reading.digest, parameters)
+        self._remember("INSERT OR REPLACE INTO recipes VALUES (?, ?, ?, ?)", [row])
 
     def known_libraries(self, question: str) -> str | None:
         """Return what the dynamic linker answered to a question (JSON)."""
@@ -155,8 +152,7 @@ class FileDigests(Database):
 
     def learn_libraries(self, question: str, answer: str) -> None:
         """Remember what the dynamic linker answered."""
-        with self._write():
-            self._db.execute("INSERT OR REPLACE INTO libraries VALUES (?, ?)", (question, answer))
+        self._remember("INSERT OR REPLACE INTO libraries VALUES (?, ?)", [(question, answer)])
 
     # ----- doubt
 
@@ -170,6 +166,8 @@ class FileDigests(Database):
 
     def doubt_all(self, fresh: Mapping[str, Reading]) -> None:
         """Forget what all files look like and contain, and the keys that follow from it, but for what was read anew."""
+        if not self.writable:
+            return
         with self._write():
             self._db.execute("DELETE FROM foreseen")
             self._db.execute("UPDATE products SET stamp = ''")

@@ -92,8 +92,7 @@ class SqliteStore(FileDigests, History, Lookup):
             for plan, fingerprint, keys in foreseen
         ]
         if rows:
-            with self._write():
-                self._db.executemany("INSERT OR REPLACE INTO foreseen VALUES (?, ?, ?, ?)", rows)
+            self._remember("INSERT OR REPLACE INTO foreseen VALUES (?, ?, ?, ?)", rows)
 
     # ----- steps
 
@@ -141,8 +140,7 @@ class SqliteStore(FileDigests, History, Lookup):
             elif trusted.get(product.file, ("",))[0] == each.stamp:
                 whole.append((each.stamp, each.key, each.position))
         if whole:
-            with self._write():
-                self._db.executemany("UPDATE products SET stamp = ? WHERE key = ? AND position = ?", whole)
+            self._remember("UPDATE products SET stamp = ? WHERE key = ? AND position = ?", whole)
         return problems
 
     def expected_seconds(self, recipe: str) -> float | None:
@@ -241,8 +239,7 @@ class SqliteStore(FileDigests, History, Lookup):
     def trust_products(self, whole: Mapping[str, Reading]) -> None:
         """Remember what products looked like that were just found whole."""
         rows = [(self._kept(reading.stamp), self._relative(file)) for file, reading in whole.items()]
-        with self._write():
-            self._db.executemany("UPDATE products SET stamp = ? WHERE path = ?", rows)
+        self._remember("UPDATE products SET stamp = ? WHERE path = ?", rows)
 
     def all_end_products(self) -> tuple[tuple[str, Digest], ...]:
         """Return path of every end product, and digest of the product that it is a copy of."""

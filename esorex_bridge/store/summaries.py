@@ -47,8 +47,7 @@ class History(Database):
 
     def log_run(self, run: RunSummary) -> None:
         """Remember what a whole run came to."""
-        with self._write():
-            self._db.execute("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?)", astuple(run))
+        self._remember("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?)", [astuple(run)])
 
     def runs(self) -> tuple[RunSummary, ...]:
         """Return what earlier runs came to, the latest last."""
