@@ -51,9 +51,9 @@ def test_its_page_shows_every_product_after_two_clicks_and_names_the_raws(demons
     with open_page() as (window, complaints, _):
         window.goto(page.as_uri())
         window.get_by_label("hawki_science_process_1: ran").click()
-        assert window.get_by_text("HAWKI.2019-06-02T01:00:40.213", exact=True).first.is_visible()
+        window.get_by_text("HAWKI.2019-06-02T01:00:40.213", exact=True).first.wait_for(state="visible")
         assert window.locator("figure img").first.evaluate("image => image.naturalWidth") > 50
         window.keyboard.press("/")
         window.keyboard.type("naco")
-        assert window.locator("tr[data-dataset]").is_hidden()
+        window.locator("tr[data-dataset]").wait_for(state="hidden")
         assert complaints == []

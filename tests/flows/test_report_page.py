@@ -47,7 +47,7 @@ def test_an_end_product_is_reached_from_the_table_with_its_picture(report: Path)
         page.get_by_role("link", name="COADDED_IMG", exact=True).first.click()
         picture = page.get_by_alt_text("preview of SYNTH-001_COADDED_IMG.fits")
         picture.first.scroll_into_view_if_needed()
-        assert picture.first.is_visible()
+        picture.first.wait_for(state="visible")
         assert picture.first.evaluate("image => image.naturalWidth") > 50
         assert complaints == []
 
@@ -57,9 +57,9 @@ def test_a_click_on_a_box_opens_its_step_with_the_raws_by_name(report: Path) -> 
     with open_page() as (page, _, _):
         page.goto(report.as_uri())
         page.get_by_label("naco_img_jitter_1: ran").click()
-        assert page.get_by_text("NACO.2016-03-02T00:31:20.350", exact=True).first.is_visible()
+        page.get_by_text("NACO.2016-03-02T00:31:20.350", exact=True).first.wait_for(state="visible")
         page.get_by_role("link", name="MASTER_IMG_FLAT of naco_img_twflat_1").click()
-        assert page.get_by_text("NACO.2016-03-01T22:40:00.076", exact=True).first.is_visible()
+        page.get_by_text("NACO.2016-03-01T22:40:00.076", exact=True).first.wait_for(state="visible")
 
 
 def test_the_filter_hides_what_does_not_fit_and_is_reached_by_the_keyboard(report: Path) -> None:
@@ -69,11 +69,11 @@ def test_the_filter_hides_what_does_not_fit_and_is_reached_by_the_keyboard(repor
         row = page.locator("tr[data-dataset]")
         page.keyboard.press("/")
         page.keyboard.type("no such night")
-        assert row.is_hidden()
+        row.wait_for(state="hidden")
         page.keyboard.press("Escape")
-        assert row.is_visible()
+        row.wait_for(state="visible")
         page.keyboard.type("synth-field naco_img_dark")
-        assert row.is_visible()
+        row.wait_for(state="visible")
 
 
 def test_the_page_of_a_night_is_small(report: Path) -> None:
@@ -138,7 +138,7 @@ def test_the_page_says_what_differs_from_the_end_products_before(
         window.goto(page.as_uri())
         window.get_by_text("What differs from the end products before").click()
         row = window.get_by_role("row", name="parameter naco.naco_img_jitter.rej")
-        assert row.is_visible()
+        row.wait_for(state="visible")
         assert row.inner_text().split("\t")[-1] == "0 0"
         assert complaints == []
     check_whole_page(page)
