@@ -5,7 +5,7 @@ PYTHON     ?= python3
 VENV       := .venv
 BIN        := $(VENV)/bin
 
-.PHONY: demo test test-all coverage tables setup test-tools clean
+.PHONY: demo test test-all coverage docs tables setup test-tools clean
 
 demo: setup
 	$(BIN)/esorex-bridge demo --instrument $(INSTRUMENT) --root $(DEMO_ROOT)
@@ -34,6 +34,10 @@ coverage: setup test-tools
 	$(BIN)/coverage run -m pytest --numprocesses=auto --dist=loadfile -m "not slow"
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+# The site, in build/site; a link that leads nowhere or a name that is not there fails it.
+docs: setup
+	$(BIN)/mkdocs build --strict
 
 setup: $(VENV)/.ready
 	@sh tools/pipelines.sh

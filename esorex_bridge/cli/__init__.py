@@ -9,12 +9,15 @@ import sys
 from collections.abc import Sequence
 from threading import current_thread, main_thread
 from types import FrameType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
 from esorex_bridge.errors import BridgeError, nearest_name
 from esorex_bridge.version import __version__
+
+if TYPE_CHECKING:
+    from esorex_bridge.cli.parser import VerbParser
 
 DONE, REFUSED, USAGE, INTERNAL_ERROR, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes: done, refused or failed with a reason, usage, internal error, interrupted."""
@@ -104,6 +107,7 @@ STAGES: dict[str, dict[str, Verb]] = {
     },
     "try it": {
         "doctor": Verb("doctor", "check what is installed, and whether the archive can be reached"),
+        "completion": Verb("completion", "print completion for a shell, or the manual page"),
         "demo": Verb("demo", "reduce a synthetic night from an embedded archive"),
     },
 }
@@ -120,15 +124,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = _verb_in(words)
     if name not in VERBS:
         return _overview(words, name)
-    from esorex_bridge.cli.parser import VerbParser
-
     verb = VERBS[name]
     words.remove(name)
     second = _verb_in(words)
     if second in verb.sub:
         words.remove(second)
         name, verb = f"{name} {second}", verb.sub[second]
+    return _guarded(_module_of(verb), parser_of(name, verb).read(words))
+
+
+def _module_of(verb: Verb) -> VerbModule:
     module: VerbModule = importlib.import_module(verb.module if "." in verb.module else f"{__name__}.{verb.module}")
+    return module
+
+
+def parser_of(name: str, verb: Verb) -> VerbParser:
+    """Return the parser of a verb's words."""
+    from esorex_bridge.cli.parser import VerbParser
+
+    module = _module_of(verb)
     parser = VerbParser(
         prog=f"esorex-bridge {name}",
         description=verb.summary[0].upper() + verb.summary[1:] + ".",
@@ -138,7 +152,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.sub_verbs = tuple(verb.sub)
     module.configure(parser)
-    return _guarded(module, parser.read(words))
+    return parser
 
 
 def _verb_in(words: Sequence[str]) -> str | None:
@@ -151,7 +165,9 @@ def _verb_in(words: Sequence[str]) -> str | None:
 
 def _overview(words: list[str], name: str | None) -> int:
     if "--version" in words:
-        print(f"esorex-bridge {__version__}")
+        from esorex_bridge.cli.doctor import versions
+
+        print("\n".join((f"esorex-bridge {__version__}", *versions())))
         return DONE
     if name is None and (not words or set(words) & {"-h", "--help"}):
         print(_help_text(), end="")

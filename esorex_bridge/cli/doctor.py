@@ -108,11 +108,23 @@ def _esorex() -> Check:
     return Check("EsoRex", "ok", f"{version} ({found})")
 
 
-def _pipelines() -> Check:
+def versions() -> tuple[str, ...]:
+    """Return a line for EsoRex and one for each pipeline, with their versions; nothing for what is not installed."""
+    esorex = _esorex()
+    found = (f"EsoRex {esorex.said.partition(' ')[0]}",) if esorex.result == "ok" else ()
+    return (*found, *(name.replace("/", " ") for name in sorted(_recipes_by_pipeline())))
+
+
+def _recipes_by_pipeline() -> Counter[str]:
+    """Return how many recipes each installed pipeline has."""
     from esorex_bridge.esorex.runner import PLUGIN_FOLDERS, find_plugins, pipeline_of
 
     own = filter(None, os.environ.get("ESOREX_PLUGIN_DIR", "").split(":"))
-    counts = Counter(pipeline_of(plugin) for plugin in find_plugins((*own, *PLUGIN_FOLDERS)).values())
+    return Counter(pipeline_of(plugin) for plugin in find_plugins((*own, *PLUGIN_FOLDERS)).values())
+
+
+def _pipelines() -> Check:
+    counts = _recipes_by_pipeline()
     if not counts:
         return Check("pipelines", "missing", "none found; on Debian: apt-get install cpl-plugin-naco and the like")
     listed = ", ".join(f"{name.replace('/', ' ')}" for name in sorted(counts))

@@ -52,7 +52,7 @@ def test_help_of_a_verb_is_the_same_by_either_way(capsys: pytest.CaptureFixture[
 def test_the_package_runs_as_a_module() -> None:
     words = [sys.executable, "-m", "esorex_bridge", "--version"]
     told = subprocess.run(words, capture_output=True, text=True, check=True).stdout
-    assert told == f"esorex-bridge {__version__}\n"
+    assert told.splitlines()[0] == f"esorex-bridge {__version__}"
 
 
 SUB_VERBS = [f"{name} {sub}" for name, verb in VERBS.items() for sub in verb.sub]
@@ -66,7 +66,25 @@ def test_every_verb_has_help_with_an_example(verb: str, capsys: pytest.CaptureFi
 
 
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(capsys, "--version")[1] == f"esorex-bridge {__version__}\n"
+    assert run(capsys, "--version")[1].splitlines()[0] == f"esorex-bridge {__version__}"
+
+
+def test_the_versions_of_pipelines_are_told(capsys: pytest.CaptureFixture[str], esorex: str) -> None:
+    assert {"EsoRex", "naco"} <= {line.split()[0] for line in run(capsys, "--version")[1].splitlines()}
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "tcsh"])
+def test_shells_get_completion_of_verbs_and_options(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "completion", shell)
+    assert code == 0
+    assert "reduce" in out
+    assert "recipe-failure-mode" in out
+
+
+def test_the_manual_page_is_roff_with_all_verbs(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "completion", "man")
+    assert out.startswith(".TH ESOREX-BRIDGE 1")
+    assert [verb for verb in VERBS if f'.SS "{verb}"' not in out] == []
 
 
 @pytest.mark.parametrize("words", [("fetsch",), ("--root", "x"), ("run", "--no-such"), ()])

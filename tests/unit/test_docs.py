@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from esorex_bridge.cli import VERBS
+from esorex_bridge.cli import VERBS, parser_of
+from esorex_bridge.version import __version__
+from tests.documented import documented_commands
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
@@ -33,3 +38,36 @@ def test_every_page_is_reached_from_the_index() -> None:
 def test_every_verb_is_named_in_the_documentation() -> None:
     text = "".join(page.read_text(encoding="utf-8") for page in [ROOT / "README.md", *PAGES])
     assert [verb for verb in VERBS if f"esorex-bridge {verb}" not in text and f"`{verb}`" not in text] == []
+
+
+COMMANDS = sorted(set(documented_commands()))
+
+
+def test_the_documentation_has_commands() -> None:
+    assert len(COMMANDS) > 50
+
+
+@pytest.mark.parametrize(("page", "words"), COMMANDS, ids=lambda each: each if isinstance(each, str) else each[0])
+def test_every_documented_command_is_understood(page: str, words: tuple[str, ...]) -> None:
+    if words[:1] == ("--version",):
+        return
+    left = list(words)
+    name = left.pop(0)
+    verb = VERBS[name]
+    if left and left[0] in verb.sub:
+        name, verb = f"{name} {left[0]}", verb.sub[left.pop(0)]
+    parser_of(name, verb).read(left)
+
+
+def test_the_site_is_built_strictly(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    env = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    built = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    reference = (tmp_path / "site" / "reference" / "cli.html").read_text(encoding="utf-8")
+    assert [verb for verb in VERBS if f'id="{verb}"' not in reference] == []
+    assert "Bring science frames" in (tmp_path / "site" / "reference" / "python.html").read_text(encoding="utf-8")
+
+
+def test_the_citation_names_this_version() -> None:
+    assert f"version: {__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
