@@ -1,6 +1,7 @@
 """The actors: one module each, with its face (`ACTOR`) and what it does (`work`)."""
 
 NAMES = (
+    "erase_folders",
     "query_archive",
     "calselector_fetch",
     "organise_datasets",

@@ -35,6 +35,7 @@ ACTOR = Actor(
         Port("workflow", "workflow definition, which says what is made of it"),
         Port("messages", "what was left out on the way"),
         Port("bookkeeping_db", "Reflex's database, to note end products in; default: by the products' place"),
+        Port("selected", "how many datasets the run has: with the last one, the message has a table of all"),
     ),
     (
         Port("out_sof", "the products in their place", kind="sof"),
@@ -54,8 +55,8 @@ def work(inputs: Inputs) -> dict[str, Any]:
     notes = _notes(inputs, idle)
     if not sof.files:
         message = f"{sof.dataset}: no products\n{notes}"
-        _append(_stage(inputs, sof) / "README", message)
-        return {"message": message.rstrip(), "out_sof": sof}
+        readme = _append(_stage(inputs, sof) / "README", message)
+        return {"message": message.rstrip() + _table(inputs, readme), "out_sof": sof}
     place = _place(inputs, sof)
     rule = delivery_rule(inputs.text("name"), inputs.text("copy_mode"), inputs.text("exists_mode"))
     paths = [Path(file.name) for file in sof.files]
@@ -69,12 +70,12 @@ def work(inputs: Inputs) -> dict[str, Any]:
     if database is not None:
         record_for_reflex(database, sof.dataset, delivered, datetime.now())
     message = readme_entry(place, sof.dataset, (each.target.name for each in delivered)) + notes
-    _append(place.parent / "README", notes)
-    return {"out_sof": sof.with_files(files), "end_dir": str(place), "message": message}
+    readme = _append(place.parent / "README", notes)
+    return {"out_sof": sof.with_files(files), "end_dir": str(place), "message": message + _table(inputs, readme)}
 
 
-def _wanted(inputs: Inputs, products: SetOfFiles) -> tuple[SetOfFiles, tuple[str, ...]]:
-    """Return the products to deliver, and the recipes that the dataset is for and that made nothing."""
+def _wanted(inputs: Inputs, products: SetOfFiles) -> tuple[SetOfFiles, tuple[StepDefinition, ...]]:
+    """Return the products to deliver, and the steps that the dataset is for and that made nothing."""
     words, dataset = inputs.text("categories").replace(",", " ").split(), _dataset(inputs)
     if words:
         return products.with_files(file for file in products.files if file.category in words), ()
@@ -90,7 +91,7 @@ def _wanted(inputs: Inputs, products: SetOfFiles) -> tuple[SetOfFiles, tuple[str
     )
     made = {each for file in wanted.files for each in (file.category, _actor(Path(file.name)))}
     needed = (step for step in steps if not step.always)
-    return wanted, tuple(step.recipe for step in needed if made.isdisjoint((step.name, *step.products)))
+    return wanted, tuple(step for step in needed if made.isdisjoint((step.name, *step.products)))
 
 
 def _actor(product: Path) -> str:
@@ -124,17 +125,32 @@ def _is_own(purpose: str) -> bool:
     return len({re.sub(r"\..*$", "", section) for section in purpose.split("/")}) == 1
 
 
-def _notes(inputs: Inputs, idle: Iterable[str] = ()) -> str:
-    """Return what was left out on the way, and which recipes made nothing, as lines of the README."""
+def _notes(inputs: Inputs, idle: Iterable[StepDefinition] = ()) -> str:
+    """Return what was left out on the way, and which recipes made nothing and why, as lines of the README."""
+    from reflex_actors.summary import cause_of
+
     said = [line.strip() for line in inputs.text("messages").splitlines() if line.strip()]
-    said += (f"{recipe} made no products: it failed, or lacked what it needs; its log says more" for recipe in idle)
+    given, files = inputs.text("bookkeeping_db"), {file.name for file in _dataset(inputs).files}
+    for step in idle:
+        why = cause_of(Path(given).parent, step.name, files) if given else ""
+        said.append(f"{step.recipe} made no products: {why or 'it failed, or lacked what it needs; its log says more'}")
     return "".join(f"  {line}\n" for line in said)
 
 
-def _append(path: Path, text: str) -> None:
+def _append(path: Path, text: str) -> str:
+    """Add to a README, and return all of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as readme:
         readme.write(text)
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
+def _table(inputs: Inputs, readme: str) -> str:
+    """Return the table of all datasets after the last one; nothing before, or where nobody says how many there are."""
+    from reflex_actors.summary import table
+
+    text, wanted = table(readme), inputs.text("selected")
+    return f"\n\n{text}" if wanted.isdigit() and text.startswith(f"{wanted} datasets") else ""
 
 
 def _place(inputs: Inputs, sof: SetOfFiles) -> Path:

@@ -6,7 +6,6 @@ import importlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from esorex_bridge.errors import BridgeError
 from esorex_bridge.provenance.beside import add_provenance, store_above
 from esorex_bridge.run.delivery import delivery_rule, place_product, record_for_reflex
 from reflex_actors.actors import NAMES
+from reflex_actors.actors.erase_folders import empty
 from reflex_actors.headless.director import Fire
 from reflex_actors.headless.network import Node
 from reflex_actors.headless.running import Firing, Running, pairs
@@ -38,7 +38,7 @@ from reflex_actors.sof_json import EncodingError, SetOfFiles, sop_document, valu
 WINDOW_INPUTS = {"in_sof", "in_sop", "in_sof_rec_orig", "enable"}
 """Ports by which a script with a window between a recipe and its looper is known."""
 
-EFFECTS = ("calselector_fetch", "collect_products", "run_recipe", "run_command", "query_archive")
+EFFECTS = ("erase_folders", "calselector_fetch", "collect_products", "run_recipe", "run_command", "query_archive")
 """Our actors that do more than answer: a dry run passes them over."""
 
 _ERASE = re.compile(
@@ -285,7 +285,8 @@ def erase(node: Node, run: Running) -> Fire:
         found = _ERASE.fullmatch(text_of(first(node.take("input"))))
         wanted = found is not None and found.group(1) == "true"
         if found is not None and wanted and not run.options.dry_run:
-            _empty(re.findall(r"rm -rf (\S+)/\*", found.group(2)), Path(run.variables.text("ROOT_DATA_DIR")))
+            folders = map(Path, re.findall(r"rm -rf (\S+)/\*", found.group(2)))
+            empty(folders, Path(run.variables.text("ROOT_DATA_DIR")))
         node.send("output", "Deleting files\n" if wanted else "Will not delete files\n")
         node.send("error", "")
         node.send("exitCode", 0)
@@ -293,12 +294,3 @@ def erase(node: Node, run: Running) -> Fire:
         return fired != limit
 
     return fire
-
-
-def _empty(folders: list[str], root: Path) -> None:
-    for text in folders:
-        folder = Path(text).absolute()
-        if not folder.is_relative_to(root.absolute()) or folder == root.absolute():
-            raise WorkflowError(f"EraseDirs would empty {folder}, which is not below ROOT_DATA_DIR ({root})")
-        for path in folder.iterdir() if folder.is_dir() else ():
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from reflex_actors.actors import (
     calselector_fetch,
     collect_products,
+    erase_folders,
     organise_datasets,
     query_archive,
     review_association,
@@ -31,17 +32,30 @@ TIME_FORMAT = "yyyy-MM-dd'T'HH:mm:ss"
 
 
 def initialize() -> Entity:
-    """Return the stage that notes the time and starts the rest with the data folder."""
-    start = constant("Start", "start", once=True)
+    """Return the stage that empties folders where that is wanted, notes the time and hands on the data folder."""
+    start = constant("Start", "$EraseDirs", once=True)
+    folders = {
+        "Root": "$ROOT_DATA_DIR",
+        "Bookkeeping": "$BOOKKEEPING_DIR",
+        "Logs": "$LOGS_DIR",
+        "Products": "$TMP_PRODUCTS_DIR",
+    }
     stamp = actor("Time Stamp", "org.sdm.spa.Timestamp", (text("format", TIME_FORMAT),))
     entities = (
         placed(start, 0, 1),
-        placed(stamp, 1, 1),
-        placed(setter("Variable Setter", "GLOBAL_TIMESTAMP"), 2, 1),
-        placed(constant("Raw Data Dir", "$RAW_DATA_DIR"), 3, 1),
+        *(placed(constant(name, value), 1, number + 2) for number, (name, value) in enumerate(folders.items())),
+        placed(python_actor("Erase Dirs", erase_folders.ACTOR), 2, 1),
+        placed(stamp, 3, 1),
+        placed(setter("Variable Setter", "GLOBAL_TIMESTAMP"), 4, 1),
+        placed(constant("Raw Data Dir", "$RAW_DATA_DIR"), 5, 1),
     )
     wires = (
-        ("Start.output", "Time Stamp.trigger"),
+        ("Start.output", "Erase Dirs.erase", *(f"{name}.trigger" for name in folders)),
+        ("Root.output", "Erase Dirs.root_dir"),
+        ("Bookkeeping.output", "Erase Dirs.bookkeeping_dir"),
+        ("Logs.output", "Erase Dirs.logs_dir"),
+        ("Products.output", "Erase Dirs.products_dir"),
+        ("Erase Dirs.done", "Time Stamp.trigger"),
         ("Time Stamp.output", "Variable Setter.input"),
         ("Variable Setter.output", "Raw Data Dir.trigger"),
         ("Raw Data Dir.output", "data_dir"),
@@ -198,7 +212,7 @@ def close_dataset(workflow: str, with_messages: bool = False) -> Entity:
         ("Collect Products.message", "Message.parts"),
         ("Message.whole", "Finished Datasets.input"),
         ("Counter.output", "Comparator.left"),
-        ("Selected.output", "String To Int.string"),
+        ("Selected.output", "String To Int.string", "Collect Products.selected"),
         ("String To Int.integer", "Comparator.right"),
         ("Comparator.output", "trigger_product_explorer"),
     )
@@ -264,6 +278,7 @@ def global_parameters(name: str, actors: str) -> tuple[tuple[str, tuple[tuple[Pr
         (folder("TMP_PRODUCTS_DIR", f"$ROOT_DATA_DIR/reflex_tmp_products/{name}"), "products of all steps"),
         (file("BOOKKEEPING_DB", "$BOOKKEEPING_DIR/bookkeeping.db"), "by which Lazy Mode knows what was made"),
         (folder("BRIDGE_ACTORS", actors), "where 'esorex-bridge reflex install' put its actors"),
+        (text("EraseDirs", "false"), "true: empty the three folders above first; nothing is reused then"),
         (text("FITS_VIEWER", "fv"), "shows files"),
         (text("ESORexArgs", "--suppress-prefix=TRUE"), "options of every run of EsoRex"),
     )

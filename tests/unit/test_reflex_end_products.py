@@ -1,4 +1,4 @@
-"""What a dataset is for is delivered, noted as Reflex notes it, and said with what was left out."""
+"""What a dataset is for is delivered, noted and said with what was left out; what runs left is erased when asked."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from esorex_bridge.definitions.folders import read_workflow, workflow_folder
+from esorex_bridge.errors import UserError
 from esorex_bridge.session import Session, Settings
+from reflex_actors.actors import erase_folders
 from reflex_actors.actors.collect_products import target_steps, work
+from reflex_actors.actors.erase_folders import FOLDERS
 from reflex_actors.protocol import Inputs
 from reflex_actors.sof_json import FitsFile, SetOfFiles
 from tests.stand_in_recipes import product
@@ -114,3 +117,89 @@ def test_a_folder_with_the_name_of_a_workflow_is_not_taken_for_it(
     monkeypatch.chdir(tmp_path)
     with Session(Settings(tmp_path, workflow=Path("naco"))) as session:
         assert [each.name for each in session.workflows] == ["naco"]
+
+
+LOG = """12:00:00 [ INFO  ] esorex: [tid=000] Computing
+12:00:01 [ ERROR ] visir_old_img_combine: [tid=000] No beam was found in the image
+12:00:01 [ ERROR ] esorex: [tid=000] Execution of recipe failed
+"""
+
+
+def failed_run(bookkeeping: Path, time: str, raw: Path, log: str) -> None:
+    """Leave what Reflex leaves of a run that failed."""
+    run, logs = bookkeeping / "visir_old_img_combine_1" / time, bookkeeping.parent / "logs" / time
+    run.mkdir(parents=True)
+    logs.mkdir(parents=True)
+    (run / "data.sof").write_text(f"{raw} IM_OBS_CHO_NOD_JIT\n")
+    (run / "log_dir").symlink_to(logs)
+    (logs / "esorex.log").write_text(log)
+
+
+def test_the_cause_of_a_failure_is_told_of_the_dataset_that_it_happened_to(tmp_path: Path) -> None:
+    bookkeeping = tmp_path / "book" / "visir"
+    failed_run(bookkeeping, "2020-01-01T00:00:00.000", Path("/d/IM_OBS_CHO_NOD_JIT.fits"), LOG)
+    failed_run(bookkeeping, "2020-01-02T00:00:00.000", Path("/d/other.fits"), LOG.replace("No beam", "Another"))
+    given = {
+        "in_sof": SetOfFiles("night"),
+        "dataset": dataset("IM_OBS_CHO_NOD_JIT"),
+        "workflow": "visir",
+        "bookkeeping_db": str(bookkeeping / "bookkeeping.db"),
+        "end_products_dir": str(tmp_path / "end"),
+        "timestamp": "t",
+    }
+    said = "visir_old_img_combine made no products: visir_old_img_combine: No beam was found in the image"
+    assert said in work(Inputs(given))["message"]
+    assert said in (tmp_path / "end" / "t" / "README").read_text()
+
+
+def test_after_the_last_dataset_a_table_says_what_came_of_all(tmp_path: Path) -> None:
+    (image,) = made(tmp_path, "visir_old_img_combine_1", "IMG_OBS_COMBINED_CNJ")
+    shared = {
+        "timestamp": "t",
+        "end_products_dir": str(tmp_path / "end"),
+        "selected": "2",
+        "name": "HIERARCH.ESO.PRO.CATG",
+    }
+    modes = {"copy_mode": "copy", "exists_mode": "append_version"}
+    first = work(Inputs({**shared, **modes, "in_sof": SetOfFiles("night", (image,))}))
+    assert "2 datasets" not in first["message"]
+    last = work(
+        Inputs({**shared, "in_sof": SetOfFiles("NACO.2016", ()), "messages": "SCI is left out: it has no DARK"})
+    )
+    assert last["message"].splitlines()[-3:] == [
+        "2 datasets",
+        "night        1 products",
+        "NACO.2016    0 products  SCI is left out: it has no DARK",
+    ]
+
+
+def left_by_runs(root: Path) -> dict[str, str]:
+    """Leave files of earlier runs, and return what the actor is told."""
+    told = {"root_dir": str(root), "erase": "true"}
+    for port, name in zip(FOLDERS, ("reflex_book_keeping", "reflex_logs", "reflex_tmp_products"), strict=True):
+        place = root / name / "visir"
+        (place / "actor" / "time").mkdir(parents=True)
+        (place / "actor" / "time" / "file").touch()
+        (place / "link").symlink_to(root / "reflex_input")
+        told[port] = str(place)
+    (root / "reflex_input").mkdir()
+    (root / "reflex_input" / "raw.fits").touch()
+    return told
+
+
+def test_folders_are_emptied_where_the_user_wants_it_and_links_are_not_followed(tmp_path: Path) -> None:
+    told = left_by_runs(tmp_path)
+    erase_folders.work(Inputs({**told, "erase": "false"}))
+    assert len(list(tmp_path.rglob("file"))) == 3
+    erase_folders.work(Inputs(told))
+    assert [list(Path(told[port]).iterdir()) for port in FOLDERS] == [[], [], []]
+    assert (tmp_path / "reflex_input" / "raw.fits").exists()
+
+
+@pytest.mark.parametrize("place", [".", "..", "/", "reflex_input/visir", "reflex_logs/../reflex_input"])
+def test_nothing_is_removed_where_a_folder_is_not_one_of_the_runs(tmp_path: Path, place: str) -> None:
+    told = left_by_runs(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UserError, match="EraseDirs would empty"):
+        erase_folders.work(Inputs({**told, "products_dir": str(tmp_path / place)}))
+    assert sorted(tmp_path.rglob("*")) == before
