@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from esorex_bridge.lazy.command import Call, DoubtError, take_apart
 from esorex_bridge.lazy.content import Frame, frames_of, inputs_of
-from esorex_bridge.lazy.effective import Plugin, Settings, parameters_of, plugin_of, settings_of
+from esorex_bridge.lazy.effective import Plugin, RecipeParameter, Settings, parameters_of, plugin_of, settings_of
 from esorex_bridge.lazy.lazy_store import LazyStore, default_place
 from esorex_bridge.lazy.real import become, die_of, run, without_line
 from esorex_bridge.lazy.replay import DamagedError, leave, read_manifest
-from esorex_bridge.lazy.statement import key_of, older_key_of, stated_parameters, statement_of
+from esorex_bridge.lazy.statement import key_of, older_keys_of, parameters_with_names, stated_parameters, statement_of
 
 _NO_LIST = b"Writing of output sof omitted due to previous errors"
 """What EsoRex says of a failed run that was asked for a list of products."""
@@ -34,6 +34,8 @@ class Wanted(NamedTuple):
         EsoRex's settings that are in force.
     plugin : Plugin
         The recipe's.
+    parameters : list of RecipeParameter
+        Its parameters, with their values.
     frames : list of Frame
         What the recipe will read.
     document : dict
@@ -45,6 +47,7 @@ class Wanted(NamedTuple):
     call: Call
     settings: Settings
     plugin: Plugin
+    parameters: list[RecipeParameter]
     frames: list[Frame]
     document: dict[str, Any]
     shelf: LazyStore
@@ -83,7 +86,7 @@ def _prepare(real: str, words: Sequence[str]) -> Wanted:
     inputs = inputs_of(frames, shelf)
     statement = statement_of(call.recipe, plugin, stated_parameters(parameters, settings, shelf), inputs)
     document = {"key": key_of(statement), "statement": statement, "labels": [entry.label for entry in inputs]}
-    return Wanted(call, settings, plugin, frames, document, shelf)
+    return Wanted(call, settings, plugin, parameters, frames, document, shelf)
 
 
 def _reuse(wanted: Wanted) -> bool:
@@ -101,22 +104,30 @@ def _reuse(wanted: Wanted) -> bool:
 
 
 def _take_over(wanted: Wanted) -> None:
-    """Put a run that version 0.1.0 kept under its present key, if all libraries of the recipe are older than it."""
+    """Put a run that an earlier version kept under its present key.
+
+    Version 0.1.0 did not know libraries: all that the recipe runs with must be older than the run.
+    """
     statement, changed_ns = wanted.document["statement"], wanted.plugin.libraries.changed_ns
-    older = older_key_of(statement)
-    try:
-        manifest = None if older == wanted.key else read_manifest(wanted.shelf, older)
-    except DamagedError:
-        return
-    if manifest is None or not changed_ns or read_manifest(wanted.shelf, wanted.key) is not None:
-        return
+    with_names = parameters_with_names(wanted.parameters, wanted.settings, wanted.shelf)
+    second, first = older_keys_of(statement, with_names)
+    for version, older in (("0.2.0", second), ("0.1.0", first)):
+        try:
+            manifest = None if older == wanted.key else read_manifest(wanted.shelf, older)
+        except DamagedError:
+            continue
+        if manifest is None or read_manifest(wanted.shelf, wanted.key) is not None:
+            continue
+        if version == "0.2.0" or 0 < changed_ns < _made_ns(manifest):
+            wanted.shelf.rename(older, wanted.key, {**manifest, "key": wanted.key, "statement": statement})
+            _say(f"taken over from version {version} (key {wanted.key[:12]})")
+
+
+def _made_ns(manifest: Mapping[str, Any]) -> int:
     import time
     from calendar import timegm
 
-    made = timegm(time.strptime(manifest["made"], "%Y-%m-%dT%H:%M:%SZ"))
-    if changed_ns < made * 1_000_000_000:
-        wanted.shelf.rename(older, wanted.key, {**manifest, "key": wanted.key, "statement": statement})
-        _say(f"taken over from version 0.1.0 (key {wanted.key[:12]})")
+    return timegm(time.strptime(manifest["made"], "%Y-%m-%dT%H:%M:%SZ")) * 1_000_000_000
 
 
 def _run_and_keep(real: str, wanted: Wanted) -> int:
@@ -169,6 +180,9 @@ def _check_unchanged(wanted: Wanted) -> None:
     now = [entry.digest for entry in inputs_of(wanted.frames, LazyStore(wanted.shelf.place))]
     if stated != now:
         raise DoubtError("an input changed while the recipe ran")
+    parameters = stated_parameters(wanted.parameters, wanted.settings, LazyStore(wanted.shelf.place))
+    if sorted(map(list, parameters)) != wanted.document["statement"]["parameters"]:
+        raise DoubtError("a file that a parameter names changed while the recipe ran")
 
 
 def _say(text: str) -> None:

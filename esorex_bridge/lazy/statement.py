@@ -18,6 +18,9 @@ from esorex_bridge.lazy.lazy_store import LazyStore
 STATEMENT_VERSION = 2
 """The same number as `run.key.STATEMENT_VERSION`; a test holds both together."""
 
+FILE_WORD = "file "
+"""Before the digest of a file that a parameter names; the same as `reuse.key.FILE_WORD`, as a test holds."""
+
 _SIGNING = ("no-checksum", "no-datamd5")
 """Settings of EsoRex that change products; stated only where they differ from the usual FALSE."""
 
@@ -40,9 +43,21 @@ def statement_of(
     return stated
 
 
-def older_key_of(statement: dict[str, Any]) -> str:
-    """Return the key that a statement had in version 0.1.0, without libraries."""
-    return key_of({**{name: value for name, value in statement.items() if name != "libraries"}, "version": 1})
+def older_keys_of(statement: dict[str, Any], with_names: Iterable[tuple[str, str]]) -> tuple[str, str]:
+    """Return the keys that a statement had in versions 0.2.0 and 0.1.0.
+
+    Both stated the name of a file that a parameter names beside its content, and 0.1.0 no libraries.
+
+    Parameters
+    ----------
+    statement : dict
+        As it is now.
+    with_names : iterable of (str, str)
+        Its parameters, as `parameters_with_names` states them.
+    """
+    second = {**statement, "parameters": sorted([name, text] for name, text in with_names)}
+    first = {name: value for name, value in second.items() if name != "libraries"}
+    return key_of(second), key_of({**first, "version": 1})
 
 
 def key_of(statement: dict[str, Any]) -> str:
@@ -54,11 +69,29 @@ def key_of(statement: dict[str, Any]) -> str:
 def stated_parameters(
     parameters: Iterable[RecipeParameter], settings: Settings, shelf: LazyStore
 ) -> Iterator[tuple[str, str]]:
-    """Yield what is stated as parameters: each value, the content of a file that a value names, unusual signing."""
+    """Yield what is stated as parameters: each value, or the content of the file that it names; unusual signing."""
+    for parameter in parameters:
+        named = _names_file(parameter)
+        yield parameter.name, f"{FILE_WORD}{shelf.digest_of(parameter.text)}" if named else parameter.text
+    yield from _signing(settings)
+
+
+def parameters_with_names(
+    parameters: Iterable[RecipeParameter], settings: Settings, shelf: LazyStore
+) -> Iterator[tuple[str, str]]:
+    """Yield what versions before stated as parameters: of a file that a value names, its name and its content."""
     for parameter in parameters:
         yield parameter.name, parameter.text
-        if parameter.is_string and parameter.text and os.path.isfile(parameter.text):
+        if _names_file(parameter):
             yield f"{parameter.name} (content)", shelf.digest_of(parameter.text)
+    yield from _signing(settings)
+
+
+def _names_file(parameter: RecipeParameter) -> bool:
+    return parameter.is_string and bool(parameter.text) and os.path.isfile(parameter.text)
+
+
+def _signing(settings: Settings) -> Iterator[tuple[str, str]]:
     for name in _SIGNING:
         if settings[name]:
             yield f"esorex.{name}", "TRUE"

@@ -18,7 +18,7 @@ from esorex_bridge.lazy.effective import Plugin
 from esorex_bridge.lazy.lazy_store import LazyStore
 from esorex_bridge.lazy.messages import at_least, filled, with_gaps
 from esorex_bridge.lazy.real import find_real
-from esorex_bridge.lazy.statement import STATEMENT_VERSION, key_of, older_key_of, statement_of
+from esorex_bridge.lazy.statement import FILE_WORD, STATEMENT_VERSION, key_of, older_keys_of, statement_of
 from esorex_bridge.reuse import key as run_key
 from esorex_bridge.reuse.key import InputStatement, Statement
 
@@ -36,7 +36,8 @@ def test_the_key_is_the_one_that_the_bridge_takes_for_the_same_run() -> None:
     mine = statement_of("naco_img_dark", PLUGIN, parameters, [Input(*each) for each in inputs])
     assert key_of(mine) == statement.key()
     assert run_key.STATEMENT_VERSION == STATEMENT_VERSION
-    assert older_key_of(mine) == replace(statement, libraries=()).key()
+    assert run_key.FILE_WORD == FILE_WORD
+    assert older_keys_of(mine, parameters) == (key_of(mine), replace(statement, libraries=()).key())
 
 
 def test_the_pipeline_is_named_as_the_bridge_names_it(tmp_path: Path) -> None:
