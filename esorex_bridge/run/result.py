@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from msgspec import Struct, field
+from msgspec import MsgspecError, Struct, field
+from msgspec.json import Decoder, Encoder
 
 from esorex_bridge.files import Digest
 from esorex_bridge.reuse.key import StepKey
-from esorex_bridge.reuse.record import Product, Record
-from esorex_bridge.values import plain
+from esorex_bridge.reuse.record import Record
 
 VERSION = 1
 ResultWord = Literal["made", "found", "failed", "cancelled"]
@@ -42,6 +41,8 @@ class Result(Struct, frozen=True):
         Inputs that were held against their own checksums on the way.
     folder : Path or None
         Where the recipe ran, with Reflex's notes in it; None where it did not come to that.
+    version : int
+        Of this form of a result.
     """
 
     key: StepKey
@@ -54,50 +55,21 @@ class Result(Struct, frozen=True):
     verified: Mapping[str, Digest] = field(default_factory=dict)
     folder: Path | None = None
 
+    version: int = VERSION
+
     def document(self) -> str:
         """Return it as JSON text; `read_result` reads it back."""
-        return json.dumps(
-            {
-                "version": VERSION,
-                "key": self.key,
-                "attempt": self.attempt,
-                "outcome": self.outcome,
-                "record": plain(self.record) if self.record else None,
-                "error": self.error,
-                "host": self.host,
-                "seconds": round(self.seconds, 4),
-                "verified": dict(self.verified),
-                "folder": self.folder,
-            },
-            default=str,
-        )
+        return _encode(self).decode()
 
 
 def read_result(text: str) -> Result | None:
     """Read what `Result.document` wrote; None where it is not whole (the machine stopped while it was written)."""
     try:
-        found = json.loads(text)
-        if found["version"] != VERSION:
-            return None
-        return Result(
-            key=StepKey(found["key"]),
-            attempt=found["attempt"],
-            outcome=found["outcome"],
-            record=_record(found["record"]) if found["record"] else None,
-            error=found["error"],
-            host=found["host"],
-            seconds=found["seconds"],
-            verified={path: Digest(digest) for path, digest in found["verified"].items()},
-            folder=Path(found["folder"]) if found["folder"] else None,
-        )
-    except (ValueError, KeyError, TypeError):
+        found = _decode(text)
+    except MsgspecError:
         return None
+    return found if found.version == VERSION else None
 
 
-def _record(found: dict[str, Any]) -> Record:
-    products = tuple(
-        Product(each["path"], each["category"], Digest(each["digest"]), each["size_bytes"], each.get("stamp", ""))
-        for each in found["products"]
-    )
-    warnings = tuple(found["warnings"])
-    return Record(StepKey(found["key"]), products, found["seconds"], found["made"], found["sof"], warnings)
+_encode = Encoder(enc_hook=str).encode
+_decode = Decoder(Result, dec_hook=lambda kind, value: kind(value)).decode
