@@ -7,6 +7,9 @@ from typing import Any
 
 from msgspec import to_builtins
 
+Scalar = str | int | float | bool | None
+"""What a definition or a user can give as a value."""
+
 
 def plain(value: object) -> Any:
     """Return a value as JSON values: structs and mappings as objects, tuples as lists, paths as texts."""

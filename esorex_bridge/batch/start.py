@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from msgspec import Struct, convert
+from msgspec import Struct, convert, field
 
 from esorex_bridge.batch.dataset_source import Supply
 from esorex_bridge.batch.driver import BatchOptions, Driver, Watcher
@@ -18,11 +18,13 @@ from esorex_bridge.batch.jobs import is_batch_name, read_jobs
 from esorex_bridge.batch.ledger import BatchStores, earlier_runs
 from esorex_bridge.batch.refusals import refuse_misspelt
 from esorex_bridge.batch.report import BatchReport, read_report
+from esorex_bridge.datasets.association import Mode
 from esorex_bridge.definitions.edps.options import EdpsOptions
 from esorex_bridge.definitions.parameters import ParameterSetting
 from esorex_bridge.errors import RecipeError, UserError
 from esorex_bridge.executors.batch_folder import BatchFolder, batches
 from esorex_bridge.executors.site import Site, read_site
+from esorex_bridge.organise.from_disk import By
 from esorex_bridge.reuse.decide import Policy
 from esorex_bridge.run.executor import Executor
 from esorex_bridge.session import Session, Settings
@@ -72,51 +74,38 @@ class BatchRequest(Struct, frozen=True):
     retries: int = 2
 
     def document(self) -> dict[str, Any]:
-        """Return it as JSON values; `read_asked` reads it back."""
-        settings = self.settings
-        return {
-            "made": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-            "engine": self.engine,
-            "site": self.site,
-            "source": self.source,
-            "processors": self.processors,
-            "memory_mb": self.memory_mb,
-            "keep_going": self.keep_going,
-            "detach": self.detach,
-            "retries": self.retries,
-            "settings": {
-                "archive": settings.archive,
-                "mode": settings.mode,
-                "esorex": settings.esorex,
-                "workflow": str(settings.workflow) if settings.workflow else None,
-                "by": settings.by,
-                "oca": str(settings.oca) if settings.oca else None,
-                "breakpoints": str(settings.breakpoints) if settings.breakpoints else None,
-                "parameters": [plain(setting) for setting in settings.parameters],
-                "policy": plain(settings.policy),
-                "data": [str(path) for path in settings.data],
-                "edps": plain(settings.edps),
-            },
-        }
+        """Return it as JSON values; `read_request` reads it back."""
+        kept = {name: getattr(self.settings, name) for name in KeptSettings.__struct_fields__}
+        asked = {name: getattr(self, name) for name in self.__struct_fields__}
+        made = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        whole: dict[str, Any] = plain({"made": made, **asked, "settings": KeptSettings(**kept)})
+        return whole
+
+
+class KeptSettings(Struct, frozen=True):
+    """The settings that a batch keeps in its folder: those of `Settings` that do not belong to one process.
+
+    A default stands for what earlier versions did not write down.
+    """
+
+    archive: str | None
+    mode: Mode
+    esorex: str
+    workflow: Path | None
+    by: By
+    oca: Path | None
+    breakpoints: Path | None
+    parameters: tuple[ParameterSetting, ...]
+    policy: Policy = field(default_factory=Policy)
+    data: tuple[Path, ...] = ()
+    edps: EdpsOptions = field(default_factory=EdpsOptions)
+    quality: int | None = None
 
 
 def read_request(found: dict[str, Any], root: Path) -> BatchRequest:
-    """Read what `Asked.document` gave, for a data root that may have been moved since."""
-    kept = found["settings"]
-    settings = Settings(
-        root=root,
-        archive=kept["archive"],
-        mode=kept["mode"],
-        esorex=kept["esorex"],
-        workflow=_path(kept["workflow"]),
-        by=kept["by"],
-        oca=_path(kept["oca"]),
-        breakpoints=_path(kept["breakpoints"]),
-        parameters=tuple(ParameterSetting(**each) for each in kept["parameters"]),
-        policy=convert(kept.get("policy", {}), Policy),
-        data=tuple(map(Path, kept.get("data", ()))),
-        edps=convert(kept.get("edps", {}), EdpsOptions),
-    )
+    """Read what `BatchRequest.document` gave, for a data root that may have been moved since."""
+    kept = convert(found["settings"], KeptSettings, dec_hook=lambda kind, value: kind(value))
+    settings = Settings(root, **{name: getattr(kept, name) for name in KeptSettings.__struct_fields__})
     names = ("engine", "site", "source", "processors", "memory_mb", "keep_going", "detach", "retries")
     return BatchRequest(settings, **{name: found[name] for name in names})
 
@@ -264,7 +253,3 @@ def _executor(folder: BatchFolder, asked: BatchRequest, site: Site, say: Callabl
 
 def _site(asked: BatchRequest) -> Site:
     return read_site(asked.site, "the site file") if asked.site else Site()
-
-
-def _path(text: str | None) -> Path | None:
-    return Path(text) if text else None

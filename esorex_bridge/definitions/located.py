@@ -8,8 +8,8 @@ import yaml
 from msgspec import Struct
 
 from esorex_bridge.errors import UserError
+from esorex_bridge.values import Scalar as Scalar
 
-Scalar = str | int | float | bool | None
 _Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 

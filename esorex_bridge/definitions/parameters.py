@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from msgspec import Struct
 
 from esorex_bridge.errors import UserError
-
-if TYPE_CHECKING:
-    from esorex_bridge.definitions.located import Scalar
+from esorex_bridge.values import Scalar
 
 Value = str | int | float | bool
 
