@@ -20,7 +20,7 @@ from esorex_bridge.archive.download_list import WantedFile
 from esorex_bridge.archive.exchange import AccessDeniedError, RetryPolicy, ServiceError, what_came
 from esorex_bridge.archive.names import resolved
 from esorex_bridge.archive.nightlog import NightLog, read_night_log
-from esorex_bridge.archive.query import Constraints, adql, product_files_adql
+from esorex_bridge.archive.query import Constraints, adql, product_files_adql, products_adql
 from esorex_bridge.archive.report import FetchReport, Progress
 from esorex_bridge.archive.services import Services
 from esorex_bridge.archive.trace import Trace
@@ -147,12 +147,17 @@ class ArchiveClient:
         """Return the answer to any ADQL query as an astropy table; errors as `query`."""
         return tap.ask(self.connection, adql_text, limit, job, watch)
 
+    def products(self, constraints: Constraints) -> tuple[Row, ...]:
+        """Return processed products (Phase 3) that meet constraints, as rows of plain values; errors as `query`."""
+        return tap.ask_rows(self.connection, products_adql(self.placed(constraints)), constraints.limit)
+
     def product_files(
         self,
         product: str | None = None,
         collection: str | None = None,
         category: str | None = None,
         limit: int | None = None,
+        place: Constraints | None = None,
     ) -> Table:
         """Return the files of processed products (`phase3v2.product_files`), science and ancillary.
 
@@ -166,8 +171,11 @@ class ArchiveClient:
             `eso_category`, such as `ANCILLARY.PREVIEW`; a `%` stands for any text.
         limit : int, optional
             Greatest number of rows.
+        place : Constraints, optional
+            Products of its target, or about its position.
         """
-        return self.ask(product_files_adql(product, collection, category, limit), limit)
+        there = None if place is None else self.placed(place)
+        return self.ask(product_files_adql(product, collection, category, limit, there), limit)
 
     def associations(
         self, dp_ids: Sequence[str], mode: Mode = "Raw2Raw", template_of: Mapping[str, str] | None = None

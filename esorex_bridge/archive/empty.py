@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import re
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from esorex_bridge.archive.query import INSTRUMENTS, Constraints, instrument_name
+from esorex_bridge.archive.tap import ask_rows
 
 if TYPE_CHECKING:
     from esorex_bridge.archive.client import ArchiveClient
@@ -34,6 +36,27 @@ KNOWN_INSTRUMENTS = (
 )
 """Values of INSTRUME, to find the nearest name; others are asked for too."""
 
+_PREFIXES = frozenset(name for name in INSTRUMENTS if name not in ("NACO",))
+_SEEN = ("dp_id", "prog_id", "dp_cat", "exp_start", "instrument")
+_KEYWORDS = {
+    "exptime": "exposure",
+    "instrume": "instrument",
+    "dpr_catg": "dp_cat",
+    "dpr_type": "dp_type",
+    "dpr_tech": "dp_tech",
+    "obs_prog_id": "prog_id",
+    "obs_targ_name": "target",
+    "obs_id": "ob_id",
+    "arcfile": "dp_id",
+    "telescop": "telescope",
+}
+"""Columns of `dbo.raw` that have other names than the keywords of the header."""
+_LITERAL = re.compile(r"'(?:[^']|'')*'")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*(?!\s*\()\b")
+_ADQL_WORDS = frozenset(
+    ("AND", "OR", "NOT", "IN", "LIKE", "BETWEEN", "IS", "NULL", "SELECT", "FROM", "WHERE", "DISTINCT", "TOP", "AS")
+)
+
 _OPTIONS = {
     "night": "--night",
     "program": "--program",
@@ -58,23 +81,77 @@ def likely_reason(client: ArchiveClient, wanted: Constraints) -> str:
     """
     if wanted.instrument and instrument_name(wanted.instrument) not in KNOWN_INSTRUMENTS:
         known = (*INSTRUMENTS, *KNOWN_INSTRUMENTS)
-        near = difflib.get_close_matches(wanted.instrument.upper(), known, 1, 0.5)
-        if near:
-            return f"nothing is known of an instrument '{wanted.instrument}'; did you mean {near[0]}?"
+        near = difflib.get_close_matches(wanted.instrument.upper(), known, 1, 0.6)
+        said = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted({*known} - _PREFIXES))}"
+        return f"nothing is known of an instrument '{wanted.instrument}'; {said}"
     for field, option in _OPTIONS.items():
         given = getattr(wanted, field)
         if given and (found := _without(client, wanted, field)):
             return _in_words(option, str(given), found)
+    return _nothing_like_it(client, wanted)
+
+
+def _nothing_like_it(client: ArchiveClient, wanted: Constraints) -> str:
+    """Return what there is beside what was asked for, where that was one thing alone."""
+    if wanted.program:
+        programme = wanted.program.partition("(")[0]
+        other = _first(client, Constraints(program=programme, category=None)) if "(" in wanted.program else None
+        if other is not None:
+            return f"no frame of run {wanted.program}, but of {other['prog_id']}; --program {programme} finds all"
+        return (
+            f"the archive lists no frame of {wanted.program}; programmes look like 098.C-0739 or 110.23XY, runs like "
+            "098.C-0739(C); protected ones are listed to those who may see them (--login)"
+        )
+    placed = client.placed(wanted)
+    if placed.target:
+        return f"no name service knows '{wanted.target}', and no header names it so; give --ra, --dec and --radius"
+    if placed.radius is not None:
+        for radius in (placed.radius * 5, placed.radius * 25):
+            if radius <= 90 and (found := _first(client, replace(placed, radius=radius))):
+                return f"no frame within {placed.radius:g} degrees; within {radius:g} there is {found['dp_id']}"
+        return f"no frame within {placed.radius:g} degrees, nor about it"
     return ""
+
+
+def hint_of_columns(client: ArchiveClient, condition: str) -> str:
+    """Return which names of a condition are no columns of `dbo.raw`, with those nearest to them; empty where all are.
+
+    Raises
+    ------
+    ArchiveError
+        If the archive does not answer.
+    """
+    text = "SELECT column_name FROM TAP_SCHEMA.columns WHERE table_name = 'dbo.raw'"
+    there = {str(row["column_name"]).lower() for row in ask_rows(client.connection, text)}
+    bare = _LITERAL.sub(" ", condition)
+    lacking = {
+        name: _nearest(name, there)
+        for name in _NAME.findall(bare)
+        if name.upper() not in _ADQL_WORDS and name.lower() not in there
+    }
+    if not there or not lacking:
+        return ""
+    said = [f"'{name}'" + (f" (did you mean {near}?)" if near else "") for name, near in lacking.items()]
+    return f"dbo.raw has no column {', '.join(said)}; it holds few keywords of the headers, under names of its own"
+
+
+def _nearest(name: str, columns: set[str]) -> str:
+    """Return the column that is meant by a misspelt one, or by a keyword of the header; empty where none is near."""
+    plain = re.sub(r"^(?:hierarch[._])?(?:eso[._])?", "", name.lower()).replace(".", "_")
+    near = difflib.get_close_matches(plain, columns | _KEYWORDS.keys(), 1, 0.6)
+    return _KEYWORDS.get(near[0], near[0]) if near else ""
 
 
 def _without(client: ArchiveClient, wanted: Constraints, field: str) -> dict[str, Any] | None:
     """Return a frame that meets all but one constraint."""
-    columns = ("dp_id", "prog_id", "dp_cat", "exp_start", "instrument")
-    wider = replace(wanted, columns=columns, limit=1, **{field: None})
-    if wider == Constraints(columns=columns, limit=1, category=wider.category):
+    wider = replace(wanted, **{field: None})
+    if replace(wider, columns=(), limit=None) == Constraints(columns=(), category=wider.category):
         return None  # without it nothing is asked for
-    return next(iter(client.query(wider)), None)
+    return _first(client, wider)
+
+
+def _first(client: ArchiveClient, wanted: Constraints) -> dict[str, Any] | None:
+    return next(iter(client.query(replace(wanted, columns=_SEEN, limit=1))), None)
 
 
 def _in_words(option: str, given: str, found: dict[str, Any]) -> str:

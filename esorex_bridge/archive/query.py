@@ -41,6 +41,21 @@ PRODUCT_COLUMNS = (
 )
 """The columns of `phase3v2.product_files` that are asked for."""
 
+SCIENCE_PRODUCT_COLUMNS = (
+    "dp_id",
+    "obs_collection",
+    "instrument_name",
+    "dataproduct_type",
+    "target_name",
+    "s_ra",
+    "s_dec",
+    "t_min",
+    "calib_level",
+    "proposal_id",
+    "access_estsize",
+)
+"""The columns of `ivoa.ObsCore` that are asked for."""
+
 INSTRUMENTS = {
     "NACO": "NAOS+CONICA",
     "SPHER": "SPHERE",
@@ -57,6 +72,7 @@ INSTRUMENTS = {
 }
 """Common names and dp_id prefixes whose INSTRUME keyword is different."""
 
+_MJD_BEGINS = datetime(1858, 11, 17)
 _NIGHT_BEGINS = timedelta(hours=12)
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 
@@ -135,24 +151,74 @@ def adql(constraints: Constraints) -> str:
     return text + (f"\nORDER BY {order}" if order else "")
 
 
-def product_files_adql(product: str | None, collection: str | None, category: str | None, limit: int | None) -> str:
-    """Return the ADQL that lists the files of processed products, science and ancillary.
-
-    Source of the tables and of the join: ESO's documentation of ancillary files.
+def products_adql(constraints: Constraints) -> str:
+    """Return the ADQL that lists processed products (Phase 3) that meet constraints, from `ivoa.ObsCore`.
 
     Raises
     ------
     UserError
-        Where neither a product nor a collection is named.
+        Where a constraint is malformed or means nothing for products, or there is none.
     """
-    if not product and not collection:
-        raise UserError("name a product (ADP.…) or a --collection; all products of the archive are not a query")
+    if constraints.type or constraints.tech:
+        raise UserError("--type and --tech are of raw frames; products have --where \"dataproduct_type = 'image'\"")
+    conditions = _place(constraints)
+    if constraints.program:
+        conditions.append(_program(constraints.program.strip().upper(), "proposal_id"))
+    if constraints.instrument:
+        names = dict.fromkeys((constraints.instrument.upper(), instrument_name(constraints.instrument)))
+        conditions.append(f"instrument_name IN ({', '.join(map(quoted, names))})")
+    if constraints.dp_ids:
+        conditions.append(f"dp_id IN ({', '.join(map(quoted, constraints.dp_ids))})")
+    conditions += [f"t_min {comparison} {_mjd(moment):.6f}" for comparison, moment in _interval(constraints)]
+    if constraints.where:
+        conditions.append(f"({constraints.where})")
+    if not conditions and constraints.limit is None:
+        raise UserError("this asks for all products of the archive; name a target, position or programme, or a --max")
+    columns = SCIENCE_PRODUCT_COLUMNS if constraints.columns == COLUMNS else constraints.columns
+    top = f"TOP {_positive(constraints.limit)} " if constraints.limit is not None else ""
+    text = f"SELECT {top}{', '.join(map(_column, columns))}\nFROM ivoa.ObsCore"
+    if conditions:
+        text += "\nWHERE " + "\n  AND ".join(conditions)
+    return text + ("\nORDER BY t_min" if {"t_min", "*"} & set(columns) else "")
+
+
+def product_files_adql(
+    product: str | None,
+    collection: str | None,
+    category: str | None,
+    limit: int | None,
+    place: Constraints | None = None,
+) -> str:
+    """Return the ADQL that lists the files of processed products, science and ancillary.
+
+    Source of the tables and of the join: ESO's documentation of ancillary files.
+
+    Parameters
+    ----------
+    product, collection, category : str or None
+        As `ArchiveClient.product_files`.
+    limit : int or None
+        Greatest number of rows.
+    place : Constraints, optional
+        Its target or position counts.
+
+    Raises
+    ------
+    UserError
+        Where neither a product, a collection nor a place is named.
+    """
+    there = _place(place) if place is not None else []
+    if not product and not collection and not there:
+        raise UserError(
+            "name a product (ADP.…), a --collection, a --target or a position; all products of the archive are too many"
+        )
     top = f"TOP {_positive(limit)} " if limit is not None else ""
     columns = ", ".join(f"p.{name}" for name in PRODUCT_COLUMNS)
     text = f"SELECT {top}{columns}\nFROM phase3v2.product_files AS p"
-    conditions = []
-    if collection:
+    conditions = there
+    if collection or there:
         text += "\n  JOIN ivoa.ObsCore AS o ON p.product_id = o.dp_id"
+    if collection:
         conditions.append(f"o.obs_collection = {quoted(collection)}")
     if product:
         conditions.append(f"p.product_id = {quoted(product)}")
@@ -202,19 +268,36 @@ def _names(wanted: Constraints) -> list[str]:
 
 
 def _times(wanted: Constraints) -> list[str]:
+    return [f"exp_start {comparison} '{_stamp(moment)}'" for comparison, moment in _interval(wanted)]
+
+
+def _interval(wanted: Constraints) -> list[tuple[str, datetime]]:
+    """Return what the beginning of an exposure is compared with, and how."""
     found = []
     if wanted.night:
         dusk = datetime.combine(_date(wanted.night), datetime.min.time()) + _NIGHT_BEGINS
-        found += [f"exp_start >= '{_stamp(dusk)}'", f"exp_start < '{_stamp(dusk + timedelta(days=1))}'"]
+        found += [(">=", dusk), ("<", dusk + timedelta(days=1))]
     if wanted.begin and wanted.end and _time(wanted.begin) > _time(wanted.end):
         raise UserError(f"--from {wanted.begin} is later than --to {wanted.end}; exchange them")
     if wanted.begin:
-        found.append(f"exp_start >= '{_stamp(_time(wanted.begin))}'")
+        found.append((">=", _time(wanted.begin)))
     if wanted.end:
         whole_day = len(wanted.end) == len("YYYY-MM-DD")
         last = _time(wanted.end) + timedelta(days=1 if whole_day else 0)
-        found.append(f"exp_start {'<' if whole_day else '<='} '{_stamp(last)}'")
+        found.append(("<" if whole_day else "<=", last))
     return found
+
+
+def _mjd(moment: datetime) -> float:
+    return (moment - _MJD_BEGINS) / timedelta(days=1)
+
+
+def _place(wanted: Constraints) -> list[str]:
+    """Return the conditions on products for a position, or for a name that no name service knows."""
+    if wanted.target and wanted.ra is None and wanted.dec is None:
+        names = dict.fromkeys((" ".join(wanted.target.split()), *_spellings(wanted.target)))
+        return [f"target_name IN ({', '.join(map(quoted, names))})"]
+    return _cone(wanted)
 
 
 def _cone(wanted: Constraints) -> list[str]:
@@ -229,11 +312,11 @@ def _cone(wanted: Constraints) -> list[str]:
     return [f"INTERSECTS(s_region, CIRCLE('ICRS', {wanted.ra!r}, {wanted.dec!r}, {wanted.radius!r})) = 1"]
 
 
-def _program(name: str) -> str:
+def _program(name: str, column: str = "prog_id") -> str:
     """Return the condition for a run, or for all runs of a programme: `prog_id` is the run."""
     if "%" in name or "(" in name or re.fullmatch(r"[0-9]+\.[0-9A-Z]+\.[0-9]+", name):
-        return _like("prog_id", name)
-    return f"({_like('prog_id', name)} OR {_like('prog_id', f'{name}(%')} OR {_like('prog_id', f'{name}.%')})"
+        return _like(column, name)
+    return f"({_like(column, name)} OR {_like(column, f'{name}(%')} OR {_like(column, f'{name}.%')})"
 
 
 def _like(column: str, value: str) -> str:

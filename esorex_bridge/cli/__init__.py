@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -118,7 +119,7 @@ VERBS = {name: verb for verbs in STAGES.values() for name, verb in verbs.items()
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    words = _with_signs(sys.argv[1:] if argv is None else argv)
     if words[:1] == ["help"]:
         words = [*words[1:], "--help"]
     name = _verb_in(words)
@@ -153,6 +154,18 @@ def parser_of(name: str, verb: Verb) -> VerbParser:
     parser.sub_verbs = tuple(verb.sub)
     module.configure(parser)
     return parser
+
+
+def _with_signs(words: Sequence[str]) -> list[str]:
+    """Return words in which values such as `-05:23:28` hang on their options: they would pass for options."""
+    joined: list[str] = []
+    for word in words:
+        before = joined[-1] if joined else ""
+        if re.fullmatch(r"-\.?[0-9].*", word) and before.startswith("--") and "=" not in before and before != "--":
+            joined[-1] = f"{before}={word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 def _verb_in(words: Sequence[str]) -> str | None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from esorex_bridge.cli import archive, options, output
+from esorex_bridge.cli import archive, constraints, options, output
 from esorex_bridge.errors import UserError
 
 EXAMPLE = (
     "esorex-bridge ancillary ADP.2014-10-01T10:19:21.580\n  esorex-bridge ancillary --collection MUSE "
-    "--category ANCILLARY.PREVIEW --max 20 --fetch --into previews"
+    "--category ANCILLARY.PREVIEW --max 20 --fetch --into previews\n"
+    "  esorex-bridge ancillary --target 'NGC 1365' --radius 0.1"
 )
 
 
@@ -18,6 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("product", nargs="?", metavar="ADP_ID", help="a product: all its files are listed")
     parser.add_argument("--collection", metavar="C", help="a collection, such as MUSE or ESPRESSO")
+    constraints.add_place(parser)
     parser.add_argument("--category", metavar="CAT", help="eso_category, such as ANCILLARY.PREVIEW or 'ANCILLARY.%%'")
     parser.add_argument("--max", type=int, metavar="N", help="at most so many rows")
     parser.add_argument("--adql", action="store_true", help="print the query, and send nothing")
@@ -34,13 +36,15 @@ def run(args: argparse.Namespace) -> int:
 
     product = archive.checked_names([args.product])[0] if args.product else None
     category = args.category or ("ANCILLARY.%" if args.collection and not product else None)
-    text = product_files_adql(product, args.collection, category, args.max)
+    place = constraints.place(args)
     if args.fetch and args.into is None:
         raise UserError("--fetch needs --into DIR")
     if args.adql:
+        text = product_files_adql(product, args.collection, category, args.max, place)
         output.emit_json({"adql": text}) if args.json else print(text)
         return 0
     with archive.client(args) as client:
+        text = product_files_adql(product, args.collection, category, args.max, client.placed(place))
         table = client.ask(text, args.max)
         found = rows(table)
         report = None

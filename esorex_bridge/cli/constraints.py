@@ -6,6 +6,8 @@ import argparse
 import shlex
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 if TYPE_CHECKING:
     from esorex_bridge.archive.query import Constraints
 
@@ -22,10 +24,7 @@ def configure(parser: argparse.ArgumentParser, dp_ids: bool = True) -> None:
     """Add the options of a query."""
     group = parser.add_argument_group("which frames")
     group.add_argument("--program", metavar="P", help="run '098.C-0739(C)', or programme '098.C-0739' with all runs")
-    group.add_argument("--target", metavar="NAME", help="object, found by its position, or by its name in the header")
-    group.add_argument("--ra", type=float, metavar="DEG", help="right ascension of a position (ICRS, degrees)")
-    group.add_argument("--dec", type=float, metavar="DEG", help="declination (degrees)")
-    group.add_argument("--radius", type=float, metavar="DEG", help="radius about position or target (degrees)")
+    add_place(group)
     group.add_argument("--instrument", metavar="I", help="common name (naco, sphere, …), dp_id prefix or INSTRUME")
     group.add_argument("--night", metavar="YYYY-MM-DD", help="date at dusk: noon UT to noon UT of the next day")
     group.add_argument("--from", dest="begin", metavar="DATE", help="not before this date or time (UT)")
@@ -39,17 +38,35 @@ def configure(parser: argparse.ArgumentParser, dp_ids: bool = True) -> None:
     group.add_argument("--max", type=int, metavar="N", help="at most so many rows")
 
 
-def given(args: argparse.Namespace, columns: tuple[str, ...] | None = None) -> Constraints:
-    """Return the constraints of a command line."""
-    from esorex_bridge.archive.query import COLUMNS, Constraints
-    from esorex_bridge.cli.archive import checked_names
+def add_place(group: argparse._ActionsContainer) -> None:
+    """Add the options that name a place on the sky."""
+    group.add_argument("--target", metavar="NAME", help="object, found by its position, or by its name in the header")
+    group.add_argument("--ra", metavar="RA", help="right ascension of a position (ICRS): degrees, or 05:35:17")
+    group.add_argument("--dec", metavar="DEC", help="declination: degrees, or -05:23:28")
+    group.add_argument("--radius", type=float, metavar="DEG", help="radius about position or target (degrees)")
+
+
+def place(args: argparse.Namespace) -> Constraints:
+    """Return the place that a command line names."""
+    from esorex_bridge.archive.query import Constraints
+    from esorex_bridge.archive.sky import read_dec, read_ra
 
     return Constraints(
-        program=args.program,
         target=args.target,
-        ra=args.ra,
-        dec=args.dec,
+        ra=None if args.ra is None else read_ra(args.ra),
+        dec=None if args.dec is None else read_dec(args.dec),
         radius=args.radius,
+    )
+
+
+def given(args: argparse.Namespace, columns: tuple[str, ...] | None = None) -> Constraints:
+    """Return the constraints of a command line."""
+    from esorex_bridge.archive.query import COLUMNS
+    from esorex_bridge.cli.archive import checked_names
+
+    return replace(
+        place(args),
+        program=args.program,
         instrument=args.instrument,
         night=args.night,
         begin=args.begin,

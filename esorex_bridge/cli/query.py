@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from esorex_bridge.cli import archive, constraints, options, output
 from esorex_bridge.cli.tables import Column
-from esorex_bridge.errors import BridgeError
+from esorex_bridge.errors import BridgeError, UserError
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -24,7 +24,10 @@ FORMATS = ("table", "csv", "votable", "ecsv")
 _ASTROPY = {"votable": "votable", "ecsv": "ascii.ecsv"}
 """Forms that astropy writes, and its names of them."""
 
-_SHOWN = {"dp_id": 0, "object": 1, "dp_type": 2, "dp_tech": 3, "exposure": 4, "prog_id": 5}
+_SHOWN = {
+    "dp_id": 0, "object": 1, "dp_type": 2, "dp_tech": 3, "exposure": 4, "prog_id": 5,
+    "target_name": 1, "obs_collection": 2, "instrument_name": 3, "dataproduct_type": 4, "calib_level": 5,
+}  # fmt: skip
 """The columns of a table for people, and which are left out first where there is no room."""
 
 EXAMPLE = (
@@ -37,6 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     constraints.configure(parser)
     parser.add_argument("--columns", metavar="A,B,…", help="columns of dbo.raw, or '*' (a table shows six by default)")
+    parser.add_argument("--products", action="store_true", help="processed products (Phase 3) instead of raw frames")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--adql", action="store_true", help="print the query, and send nothing")
     form.add_argument("--format", choices=FORMATS, default="table", help="how to print the rows (default: table)")
@@ -55,9 +59,10 @@ def run(args: argparse.Namespace) -> int:
     """Ask, and print the rows."""
     columns = tuple(name.strip() for name in args.columns.split(",")) if args.columns else None
     wanted = constraints.given(args, columns)
-    from esorex_bridge.archive.query import adql
+    from esorex_bridge.archive.query import adql, products_adql
 
-    text = adql(wanted)
+    write = products_adql if args.products else adql
+    text = write(wanted)
     if args.adql:
         output.emit_json({"adql": text}) if args.json else print(text)
         return 0
@@ -68,15 +73,40 @@ def run(args: argparse.Namespace) -> int:
         if placed != wanted and placed.ra is not None:
             output.note(f"{wanted.target}: {placed.ra:.5f} {placed.dec:+.5f}, within {placed.radius:g} degrees")
         if args.format in _ASTROPY:
-            _write_table(client.query_table(placed, args.job, _tell_phase), args.format)
+            _write_table(_table(client, placed, args), args.format)
             return 0
-        rows = client.query(placed, args.job, _tell_phase)
-        if not rows:
+        rows = client.products(placed) if args.products else _asked(client, placed, args.job)
+        if not rows and not args.products:
             _say_why(client, wanted)
     if args.max and len(rows) == args.max:
         output.note(f"stopped at --max {args.max}; there may be more")
-    _print(rows, wanted.columns, adql(placed), args)
+    _print(rows, wanted.columns, write(placed), args)
     return 0
+
+
+def _asked(client: ArchiveClient, wanted: Constraints, job: bool) -> tuple[Row, ...]:
+    """Return the rows; where a condition of the user's was not understood, say which names are no columns."""
+    from esorex_bridge.archive.empty import hint_of_columns
+    from esorex_bridge.archive.tap import QueryError
+
+    try:
+        return client.query(wanted, job, _tell_phase)
+    except QueryError as error:
+        try:
+            hint = hint_of_columns(client, wanted.where) if wanted.where else ""
+        except BridgeError:
+            hint = ""
+        if hint:
+            raise UserError(f"--where {wanted.where}: {hint}") from error
+        raise
+
+
+def _table(client: ArchiveClient, wanted: Constraints, args: argparse.Namespace) -> Table:
+    from esorex_bridge.archive.query import products_adql
+
+    if args.products:
+        return client.ask(products_adql(wanted), args.max, args.job, _tell_phase)
+    return client.query_table(wanted, args.job, _tell_phase)
 
 
 def _tell_phase(phase: str) -> None:
@@ -102,7 +132,7 @@ def _write_table(table: Table, form: str) -> None:
 
 
 def _print(rows: Sequence[Row], asked: Sequence[str], text: str, args: argparse.Namespace) -> None:
-    names = list(rows[0]) if rows else [] if asked == ("*",) else list(asked)
+    names = list(rows[0]) if rows else [] if args.products or asked == ("*",) else list(asked)
     if args.json:
         output.emit_json({"adql": text, "rows": [dict(row) for row in rows]})
     elif args.format == "csv":
@@ -118,9 +148,13 @@ def _print_table(rows: Sequence[Row], names: Sequence[str], args: argparse.Names
         columns = [Column(name, "number" if name == "exposure" else "name", keep=_SHOWN.get(name, 0)) for name in names]
         output.table(columns, ([_cell(row[name]) for name in names] for row in rows))
     where = "" if args.root == Path() else f" --root {shlex.quote(str(args.root))}"
-    asked = constraints.words(args)
-    command = f"esorex-bridge reduce {asked}{where}" if rows else "esorex-bridge query with fewer constraints"
-    output.close(f"{len(rows)} frame{'s' * (len(rows) != 1)}", command)
+    command = "esorex-bridge query with fewer constraints"
+    if rows and args.products:
+        command = f"esorex-bridge ancillary {rows[0].get('dp_id', 'ADP_ID')} --fetch --into products"
+    elif rows:
+        command = f"esorex-bridge reduce {constraints.words(args)}{where}"
+    kind = "product" if args.products else "frame"
+    output.close(f"{len(rows)} {kind}{'s' * (len(rows) != 1)}", command)
 
 
 def _cell(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import sys
 from typing import Any
@@ -19,6 +20,7 @@ from esorex_bridge.archive.services import Services
 from esorex_bridge.archive.tap import TruncatedError
 from esorex_bridge.archive.tap import rows as rows_of
 from esorex_bridge.archive.votable import CALIBRATION, NIGHT_LOG, THIS
+from esorex_bridge.cli import main
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 from esorex_bridge.demo.archive.faults import Fault
 from esorex_bridge.errors import UserError
@@ -102,13 +104,72 @@ def test_a_name_service_that_fails_leaves_the_name(
         (Constraints(instrument="naco", type="DARK"), "no frame meets --type DARK"),
         (Constraints(instrument="naco", category="ACQUIRE", type="OBJECT%"), "no frame meets --cat ACQUIRE"),
         (Constraints(instrument="naco", where="exposure > 1e9"), "no frame meets --where"),
-        (Constraints(program="1.A-1(A)"), ""),
+        (Constraints(program="60.A-9999(B)"), "--program 60.A-9999 finds all"),
+        (Constraints(program="1.A-1(A)"), "programmes look like 098.C-0739"),
+        (Constraints(instrument="foo"), "known are AMBER, "),
+        (Constraints(target="nothing like this"), "no name service knows 'nothing like this'"),
+        (Constraints(ra=10.0, dec=10.0, radius=0.1), "no frame within 0.1 degrees, nor about it"),
+        (Constraints(where="exposure > 1e9"), ""),
     ],
 )
 def test_an_empty_result_has_a_likely_reason(client: ArchiveClient, constraints: Constraints, reason: str) -> None:
     assert not client.query(constraints)
     found = likely_reason(client, constraints)
     assert reason in found and bool(found) is bool(reason)
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("exptyme > 3", "no column 'exptyme' (did you mean exposure?)"),
+        ("DPR.CATG = 'SCIENCE'", "no column 'DPR.CATG' (did you mean dp_cat?)"),
+        ("DET.DIT > 3 AND exposure > 1", "no column 'DET.DIT' (did you mean det_dit?)"),
+        ("object LIKE 'xyzzy%' AND zzzzq = 'foo bar'", "no column 'zzzzq'; it holds few keywords"),
+        ("exposure >", "does not understand the query"),
+    ],
+)
+def test_a_condition_on_what_is_no_column_is_answered_with_the_nearest(
+    small_archive: EmbeddedArchive, where: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["query", "--instrument", "naco", "--where", where, "--archive", small_archive.url]
+    assert main(words) == 1
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("ra", "dec", "degrees"),
+    [
+        ("05:35:17", "-05:23:28", (83.8208333, -5.3911111)),
+        ("5h35m17s", "-5d23m28s", (83.8208333, -5.3911111)),
+        ("05 35 17.3", "+05 23 28", (83.8220833, 5.3911111)),
+        ("83.82", "-00:30", (83.82, -0.5)),
+        ("0", "90", (0.0, 90.0)),
+    ],
+)
+def test_positions_are_read_as_people_write_them(
+    ra: str, dec: str, degrees: tuple[float, float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["query", "--ra", ra, "--dec", dec, "--radius", "0.1", "--adql"]) == 0
+    inner = capsys.readouterr().out.partition("CIRCLE('ICRS', ")[2].partition(")")[0]
+    assert [float(word) for word in inner.split(",")] == pytest.approx([*degrees, 0.1])
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("ra", "24:00:01"),
+        ("ra", "05:61:00"),
+        ("ra", "x"),
+        ("ra", "-1"),
+        ("dec", "-90:00:01"),
+        ("dec", "95"),
+        ("dec", "5:3:60"),
+    ],
+)
+def test_what_is_no_position_is_refused(option: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = {"ra": "1", "dec": "1", option: value}
+    assert main(["query", "--ra", words["ra"], "--dec", words["dec"], "--radius", "0.1", "--adql"]) == 1
+    assert f"'{value}' is no" in capsys.readouterr().err
 
 
 def test_dates_that_are_exchanged_are_said(client: ArchiveClient) -> None:
@@ -228,3 +289,46 @@ def test_the_files_of_a_product_are_listed_and_those_of_a_collection_by_category
     weights = client.product_files(collection="SYNTHETIC", category="ANCILLARY.WEIGHTMAP")
     assert set(weights["product_id"]) == set(products["dp_id"])
     assert len(client.product_files(collection="NOTHING")) == 0
+
+
+PRODUCTS = {
+    "target": ("--target", "synth-field-1", "--radius", "0.1"),
+    "position": ("--ra", "83.82", "--dec", "-5.39", "--radius", "10"),
+    "programme": ("--program", "60.A-9999"),
+    "instrument and time": ("--instrument", "naco", "--from", "2016-03-01", "--to", "2016-03-03"),
+}
+
+
+def position_of_the_product(archive: EmbeddedArchive) -> tuple[str, ...]:
+    file = archive.holdings.products[0].source
+    return "--ra", str(file.keyword("RA")), "--dec", str(file.keyword("DEC")), "--radius", "0.1"
+
+
+@pytest.mark.parametrize("by", PRODUCTS)
+def test_products_are_found_by_target_position_programme_and_time(
+    small_archive: EmbeddedArchive, by: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = position_of_the_product(small_archive) if by == "position" else PRODUCTS[by]
+    there = ("--archive", small_archive.url)
+    assert main(["query", "--products", *words, *there, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["rows"] and all(row["dp_id"].startswith("ADP.") for row in found["rows"])
+    assert "FROM ivoa.ObsCore" in found["adql"]
+    assert main(["query", "--products", *words, *there]) == 0
+    assert "next: esorex-bridge ancillary ADP." in capsys.readouterr().out
+    if by in ("target", "position"):
+        assert main(["ancillary", *words, *there, "--json"]) == 0
+        files = json.loads(capsys.readouterr().out)["rows"]
+        assert {row["product_id"] for row in files} == {row["dp_id"] for row in found["rows"]}
+        assert len(files) > len(found["rows"])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [((), "all products of the archive"), (("--instrument", "naco", "--type", "DARK"), "are of raw frames")],
+)
+def test_products_are_not_asked_for_by_what_they_do_not_have(
+    words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["query", "--products", *words, "--adql"]) == 1
+    assert said in capsys.readouterr().err

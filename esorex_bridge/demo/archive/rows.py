@@ -98,6 +98,7 @@ OBSCORE_COLUMNS = (
     Column("dp_id", "char"),
     Column("obs_id", "char"),
     Column("obs_collection", "char"),
+    Column("proposal_id", "char"),
     Column("instrument_name", "char"),
     Column("dataproduct_type", "char"),
     Column("calib_level", "int"),
@@ -172,7 +173,7 @@ def _obscore_row(product: ProductFile, base: str) -> tuple[Value, ...]:
     region = f"POSITION J2000 {ra} {dec}"
     instrument, target = str(file.keyword("INSTRUME")), str(file.keyword("OBJECT"))
     return (
-        dp_id, PROGRAMME, COLLECTION, instrument, "image", 2, target, ra, dec, region, start, start + 0.01,
+        dp_id, PROGRAMME, COLLECTION, PROGRAMME, instrument, "image", 2, target, ra, dec, region, start, start + 0.01,
         datalink_url(base, dp_id), "application/x-votable+xml;content=datalink", SIZE_KB,
     )  # fmt: skip
 
