@@ -29,6 +29,7 @@ from esorex_bridge.plan.cascade import make_plan
 from esorex_bridge.plan.copies import leave_out_copies, suspects
 from esorex_bridge.plan.plan import Keywords, Plan, StepName, UnusedFile
 from esorex_bridge.plan.statics import StaticLibrary, with_statics
+from esorex_bridge.plan.strangers import leave_out_strangers
 from esorex_bridge.reuse.decide import Policy
 from esorex_bridge.workspace.folders import Workspace
 from esorex_bridge.workspace.scan import scan
@@ -414,6 +415,7 @@ class Session:
         dataset = with_statics(asked, workflow, self.shelf, header)
         headers = {file.path: header(file.path) for file in files_of(dataset) if file.path is not None}
         dataset, copies = self._without_copies(dataset, headers)
+        dataset = leave_out_strangers(dataset, headers)
         plan = make_plan(dataset, workflow, headers, (*self.settings.parameters, *more), self.settings.quality)
         return dataset, replace(plan, not_used=(*plan.not_used, *copies)) if copies else plan
 

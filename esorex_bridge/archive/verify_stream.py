@@ -11,8 +11,9 @@ from esorex_bridge.archive.exchange import is_page, what_came
 from esorex_bridge.archive.transfer import is_fits_name
 from esorex_bridge.disk.digest import digest_of_stream
 from esorex_bridge.errors import DataError
-from esorex_bridge.files import Digest, is_dp_id, is_processed, stem
+from esorex_bridge.files import Digest, is_dp_id, is_processed
 from esorex_bridge.fits.header import read_header
+from esorex_bridge.fits.identity import other_frame
 from esorex_bridge.fits.stream import MAGIC_BYTES, no_fits, packing_of
 from esorex_bridge.fits.verify import FitsContent, FitsWalker, verify_fits
 from esorex_bridge.values import visible
@@ -130,10 +131,8 @@ def refuse_other_frame(name: str, path: Path) -> str:
     if not is_dp_id(name) or is_processed(name) or name.startswith("ADP."):
         return ""
     header = read_header(path)
-    for keyword in ("ARCFILE", "DP.ID"):
-        stated = stem(str(header.get(keyword) or "").strip())
-        if is_dp_id(stated) and stated.replace("_", ":") != name.replace("_", ":"):
-            raise DataError(f"{name}: the file that came is another frame ({keyword} in its header is {stated})")
+    if said := other_frame(name, header):
+        raise DataError(f"{name}: the file that came is another frame ({said})")
     return visible(str(header.get("HDRVER") or "").strip(), 40)
 
 

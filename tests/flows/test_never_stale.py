@@ -6,6 +6,7 @@ Each way of changing a file is tried with `run` and with `esorex-lazy`, on a fra
 from __future__ import annotations
 
 import gzip
+import json
 import mmap
 import os
 import re
@@ -604,6 +605,31 @@ def test_a_frame_that_the_archive_corrected_is_noticed_when_it_is_fetched_again(
         shutil.rmtree(root / "reflex_input")
     with EmbeddedArchive([naco_night(npix=128)], frames) as archive:
         assert reduce(archive).decisions["naco_img_jitter"] == "execute"
+
+
+# ----- other frames
+
+
+@pytest.mark.parametrize("by", ["calselector", "oca"])
+def test_another_frame_under_the_name_of_a_raw_is_not_taken(own: Root, by: str) -> None:
+    dark, flat = own.frame("DARK"), own.frame("FLAT,SKY")
+    taken = flat.read_bytes()
+    state = dark.stat()
+    dark.write_bytes(taken)
+    os.utime(dark, ns=(state.st_atime_ns, state.st_mtime_ns))
+    ended = own.bridge("plan", "--root", own.path, "--by", by, "--json")
+    (plan,) = ended.json["datasets"]
+    (said,) = [text for text in plan["messages"] if "another frame" in text]
+    assert f"{dark} is another frame than its name says (ARCFILE in its header is {flat.stem})" in said
+    assert f"fetch {dark.stem} again" in said
+    assert all(str(dark) not in json.dumps(step["inputs"]) for step in plan["steps"])
+
+
+def test_a_raw_that_somebody_renamed_is_taken(own: Root) -> None:
+    dark = own.frame("DARK")
+    dark.rename(dark.with_name("mydark.fits"))
+    (plan,) = own.bridge("plan", "--root", own.path, "--by", "oca", "--json").json["datasets"]
+    assert "mydark" in json.dumps(plan["steps"])
 
 
 # ----- equal frames
