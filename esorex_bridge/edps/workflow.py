@@ -86,13 +86,16 @@ class EdpsWorkflow:
         return explain(self.jobs(headers), what)
 
     def plan_of(self, dataset: Dataset, settings: Iterable[ParameterSetting] = ()) -> Plan:
-        """Return one plan of all targets that the files of a dataset give; errors as `plans`."""
+        """Return one plan of all targets that the files of a dataset give; errors as `plans`.
+
+        Events do not count: calSelector, which put the files together, has the same list and may know better.
+        """
         paths = tuple(dict.fromkeys(file.path for file in files_of(dataset) if file.path is not None))
 
         def headers(keys: tuple[str, ...]) -> dict[str, dict[str, Any]]:
             return {str(path): dict.fromkeys(keys) | read_header(path).select(keys) for path in paths}
 
-        jobs = plan_jobs(self.sources, self.package, headers, self._options, self._events)
+        jobs = plan_jobs(self.sources, self.package, headers, self._options)
         return self._planner(jobs, headers, settings).plan_together(dataset.name)
 
     def _planner(self, jobs: Jobs, headers: Headers, settings: Iterable[ParameterSetting]) -> JobPlanner:

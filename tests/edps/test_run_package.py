@@ -114,9 +114,7 @@ def test_breakpoints_of_the_archive_count_for_packages_too(
     tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = camera(tmp_path)
-    everything = {"rawType": "ANY", "proCatg": "ANY", "doClass": "ANY"}
-    record = {"mjdObs": 57448.98, "instrument": "NACO", "dpInstrument": "NACO", **everything}
-    (root / "breakpoints.json").write_text(json.dumps([record]))
+    (root / "breakpoints.json").write_text(json.dumps([BREAKPOINT]))
     found = call(capsys, "plan", "--root", str(root), "--workflow", given)
     (image,) = (step for step in found["steps"] if step["task"] == "image")
     assert image["missing"] == [
@@ -199,10 +197,12 @@ def test_an_association_tree_says_which_files_and_the_package_what_is_made(tmp_p
     files = [DatasetFile(path.stem, "ANY", path) for path in sorted((root / "reflex_input").rglob("*.fits"))]
     few = [file for file in files if "T16:10" not in file.name and "T16:11" not in file.name]
     asked = Dataset("tree", "NAOS+CONICA", Action("SCIENCE", tuple(few)))
+    (root / "breakpoints.json").write_text(json.dumps([BREAKPOINT]))  # calSelector has it too, and chose
     with Session(Settings(root, workflow=Path(camera(tmp_path)))) as session:
         ((_, plan),) = session.plans((asked,))
     assert [step.name for step in plan.steps] == ["flat_1", "dark_1", "image_1"]
     assert [step.name for step in plan.steps if step.target] == ["image_1"]
+    assert [step.gaps for step in plan.steps] == [(), (), ()]
 
 
 def test_packages_in_our_folder_are_listed_and_not_executed(
@@ -345,6 +345,14 @@ def test_why_tells_of_files_and_tasks(tmp_path: Path, root: Path, capsys: pytest
     assert other[0].endswith("no rule of the workflow's data sources or masters fits it")
 
 
+BREAKPOINT = {
+    "mjdObs": 57448.98,
+    "instrument": "NACO",
+    "dpInstrument": "NACO",
+    "rawType": "ANY",
+    "proCatg": "ANY",
+    "doClass": "ANY",
+}
 SMALL = ("--set", "dark.r=8 8 8 8", "--set", "naco_img_twflat.r=8 8 8 8")
 
 
