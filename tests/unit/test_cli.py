@@ -75,6 +75,7 @@ def test_the_versions_of_pipelines_are_told(capsys: pytest.CaptureFixture[str], 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "tcsh"])
 def test_shells_get_completion_of_verbs_and_options(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("shtab")
     code, out, _ = run(capsys, "completion", shell)
     assert code == 0
     assert "reduce" in out

@@ -60,6 +60,7 @@ def test_every_documented_command_is_understood(page: str, words: tuple[str, ...
 
 
 def test_the_site_is_built_strictly(tmp_path: Path) -> None:
+    pytest.importorskip("mkdocstrings")
     words = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
     env = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     built = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
