@@ -304,6 +304,7 @@ def file_document(file: FileReport) -> dict[str, Any]:
         "reason": file.reason,
         "path": str(file.path) if file.path else None,
         "size_bytes": file.size_bytes,
+        "sha256": file.digest.rpartition(":")[2] if file.digest else None,
         "digest": file.digest,
     }
 

@@ -119,6 +119,7 @@ def document(datasets: tuple[Dataset, ...], data: OrganisedData) -> dict[str, An
 def dataset_document(dataset: Dataset) -> dict[str, Any]:
     """Return a dataset as JSON values."""
     return {
+        "dataset": dataset.name,
         "name": dataset.name,
         "instrument": dataset.instrument,
         "target": dataset.target or None,

@@ -57,7 +57,9 @@ def configure(verbose: int) -> None:
 
 
 def emit_json(document: Any) -> None:
-    """Print the one JSON document of a command."""
+    """Print the one JSON document of a command; what it is made of stands in `documents`."""
+    if isinstance(document, dict) and "schema" not in document:
+        document = {"schema": 1, **document}
     json.dump(document, sys.stdout, indent=2, ensure_ascii=False)
     sys.stdout.write("\n")
 

@@ -195,6 +195,7 @@ def _association(reply: AssociationReply) -> dict[str, Any]:
         "asked": reply.asked,
         "covers": list(reply.covers),
         "outcome": reply.outcome.value,
+        "requested": reply.requested,
         "requested_mode": reply.requested,
         "mode": reply.executed,
         "complete": reply.complete,

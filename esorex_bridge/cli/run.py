@@ -9,7 +9,7 @@ from typing import Any
 from esorex_bridge.cli import options, output
 from esorex_bridge.cli.run_view import show
 from esorex_bridge.progress.steps import Progress, report_rereading
-from esorex_bridge.run.report import count_started
+from esorex_bridge.run.report import count, count_started
 
 EXAMPLE = "esorex-bridge run --root night\n  esorex-bridge run --root night --dry-run --set naco_img_twflat.prop=true"
 
@@ -51,7 +51,8 @@ def run(args: argparse.Namespace) -> int:
         reports = session.run(planned, Progress(args.recipe_failure_mode), datetime.now(), args.dry_run)
         report_rereading(session.store.rereading)
     if args.json:
-        output.emit_json({"executed": count_started(reports), "datasets": [r.document() for r in reports]})
+        counts = {"executed": count_started(reports), "reused": count(reports, "reuse")}
+        output.emit_json({**counts, "datasets": [report.document() for report in reports]})
     else:
         show(reports, args.root)
     if args.report and not args.dry_run:

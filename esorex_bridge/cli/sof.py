@@ -40,7 +40,8 @@ def run(args: argparse.Namespace) -> int:
                 "step": sof.step,
                 "recipe": sof.recipe,
                 "sof": str(sof.path),
-                "parameters": list(sof.parameters),
+                "arguments": list(sof.parameters),
+                "parameters": dict(option.removeprefix("--").split("=", 1) for option in sof.parameters),
                 "lacking": list(sof.lacking),
             }
             for sof in sofs

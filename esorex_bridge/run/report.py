@@ -136,6 +136,7 @@ class DatasetReport(Struct, frozen=True):
             "dataset": self.dataset,
             "workflow": self.workflow,
             "mode": self.mode,
+            "requested": self.requested,
             "requested_mode": self.requested,
             "complete": self.complete,
             "certified": self.certified,

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from esorex_bridge.cli import main
+from esorex_bridge.cli.documents import DOCUMENTS, json_schema
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 from tests.flows.conftest import SMALL
 from tests.golden_files import Golden
@@ -47,6 +50,23 @@ def fields(value: Any, place: str = "") -> Iterator[str]:
         yield f"{place}: {kinds[type(value)]}"
 
 
+def kind_of(words: tuple[object, ...]) -> str | None:
+    """Return the name of the document that a command prints; None where no schema is published for it."""
+    verb = str(words[0])
+    for option, name in (("--list-only", "list"), ("--explain", "explain"), ("--check", "check")):
+        if option in words:
+            return f"{verb}-{name}"
+    return verb if verb in DOCUMENTS and (verb, "--dry-run") != ("batch", words[-1]) else None
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_the_published_schema_is_that_of_the_type(name: str, update_goldens: bool) -> None:
+    published = Path(__file__).resolve().parents[2] / "docs" / "reference" / "schemas" / f"{name}.json"
+    if update_goldens:
+        published.write_text(json.dumps(json_schema(name), indent=1) + "\n", encoding="utf-8")
+    assert json.loads(published.read_text(encoding="utf-8")) == json_schema(name)
+
+
 def test_the_fields_of_all_documents_are_as_they_were(
     tmp_path: Path,
     small_archive: EmbeddedArchive,
@@ -67,6 +87,10 @@ def test_the_fields_of_all_documents_are_as_they_were(
         ended = main([*map(str, words), "--json", *map(str, place)])
         printed = capsys.readouterr()
         assert ended == code, printed.out + printed.err
+        document = json.loads(printed.out)
+        if (kind := "error" if "error" in document else kind_of(words)) is not None:
+            jsonschema.Draft202012Validator(json_schema(kind)).validate(document)
+        assert document["schema"] == 1
         name = " ".join(Path(str(word)).name for word in words if word not in SMALL)
         found = {FOLDED.sub(r"\1", line) for line in fields(json.loads(printed.out))}
         if update_goldens:
@@ -104,5 +128,11 @@ def test_the_fields_of_all_documents_are_as_they_were(
     hold("clean", *SMALL)
     hold("adopt", root / "reflex_input" / "data_with_raw_calibs", "--dry-run")
     hold("run", "--set=nonsense", code=1)
+    hold("query", *frames, "--adql")
+    hold("fetch", SCIENCE, "--list-only")
+    hold("log", "naco_img_dark_1")
+    hold("report", "--no-previews")
+    hold("doctor", code=1 if shutil.which("esorex") is None else 0)
+    hold("completion", "bash", rooted=False)
     for action in ("show", "check"):
         hold("workflows", action, "naco", rooted=False)

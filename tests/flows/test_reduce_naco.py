@@ -106,7 +106,7 @@ def test_the_sof_files_run_by_hand_and_give_the_same_categories(
         assert entry["lacking"] == []
         folder = tmp_path / entry["step"]
         folder.mkdir()
-        command = [esorex, "--products-sof=made.sof", entry["recipe"], *entry["parameters"], entry["sof"]]
+        command = [esorex, "--products-sof=made.sof", entry["recipe"], *entry["arguments"], entry["sof"]]
         subprocess.run(command, cwd=folder, check=True, capture_output=True)
         by_hand = sorted(line.split()[1] for line in (folder / "made.sof").read_text().splitlines())
         assert by_hand == sorted(product["category"] for product in first.step(entry["recipe"])["products"])
