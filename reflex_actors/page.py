@@ -7,39 +7,33 @@ elsewhere, and all texts are escaped.
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import socket
 import subprocess
 import sys
 import threading
 import webbrowser
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from html import escape
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Generic, TypeVar
-from urllib.parse import parse_qs
 
+from esorex_bridge.pages.render import read_style
+from esorex_bridge.pages.server import NOT_HERE, Asked, Reply, serve, write_redirect
 from reflex_actors.ports import ActorError
-
-LARGEST_ANSWER_BYTES = 1_000_000
 
 Form = Mapping[str, str]
 Answer = TypeVar("Answer")
 
 _STYLE = """
-body { font: 15px sans-serif; margin: 2em auto; max-width: 70em; padding: 0 1em; color: #222; background: #fff }
-table { border-collapse: collapse; margin: 1em 0 }
-td, th { border: 1px solid #ccc; padding: .3em .6em; text-align: left } th { background: #f2f2f2 }
-.used { background: #eaf5e4 } .said { background: #fff3cd; padding: .6em; border-radius: .3em }
-.stop { border-top: 1px solid #ccc; margin-top: 2em; padding-top: 1em }
-button { font-size: 1em; padding: .5em 1.2em; margin-right: 1em } img { image-rendering: pixelated; max-width: 100% }
-input[type=text], input[type=number] { width: 14em } pre { background: #f8f8f8; padding: .8em; overflow-x: auto }
+.used { background: var(--panel); font-weight: 600 }
+.said { border: 1px solid var(--missing); color: var(--missing); padding: .6em; border-radius: .3em }
+.stop { border-top: 1px solid var(--line); margin-top: 2em; padding-top: 1em }
+button { font-size: 1em; padding: .5em 1.2em; margin-right: 1em }
+input[type=text], input[type=number] { width: 14em }
 """
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; frame-ancestors 'none'"
 
@@ -164,12 +158,11 @@ def ask(
         If the user stops the workflow.
     """
     desk: _Desk[Answer] = _Desk(question)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(desk))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    desk.host = f"127.0.0.1:{server.server_port}"
+    served = serve(desk.reply, _POLICY)
     try:
-        with _redirection(f"http://{desk.host}/{desk.secret}") as page:
+        with TemporaryDirectory(prefix="esorex-bridge-page-") as folder:
+            page = Path(folder, "page.html")
+            write_redirect(served.address, page)
             if not show(page):
                 return None
             sys.stderr.write(f"waiting for the answer in the browser; if no page opens, open {page}\n")
@@ -178,9 +171,7 @@ def ask(
             raise StoppedError("stopped by the user")
         return answer
     finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+        served.stop()
 
 
 def _wait(desk: _Desk[Answer], patience: Patience) -> Answer | None:
@@ -191,31 +182,25 @@ def _wait(desk: _Desk[Answer], patience: Patience) -> Answer | None:
     return desk.answer
 
 
-@contextmanager
-def _redirection(address: str) -> Iterator[Path]:
-    """Write a page that leads to an address, for the user's eyes alone, and remove it at the end."""
-    with TemporaryDirectory(prefix="esorex-bridge-page-") as folder:
-        page = Path(folder, "page.html")
-        page.touch(mode=0o600, exist_ok=False)
-        page.write_text(
-            '<!doctype html><meta charset="utf-8"><meta name="referrer" content="no-referrer">'
-            f'<meta http-equiv="refresh" content="0;url={address}"><a href="{address}">Continue</a>\n',
-            encoding="utf-8",
-        )
-        yield page
-
-
 class _Desk(Generic[Answer]):
     """Where page and actor meet."""
 
     def __init__(self, question: Question[Answer]) -> None:
         self.question = question
-        self.secret = secrets.token_urlsafe(24)
-        self.host = ""
         self.seen = threading.Event()
         self.answered = threading.Event()
         self.stopped = False
         self.answer: Answer | None = None
+
+    def reply(self, asked: Asked) -> Reply:
+        """Return what a browser gets; the wait is over when it has the answer to what was filled in."""
+        if asked.name:
+            return NOT_HERE
+        self.seen.set()
+        if asked.form is None:
+            return Reply(self.page({}))
+        text = self.take(asked.form)
+        return Reply(text, then=self.answered.set if self.answer is not None or self.stopped else None)
 
     def page(self, form: Form, problem: str = "") -> str:
         """Return the page."""
@@ -239,50 +224,6 @@ class _Desk(Generic[Answer]):
 def _document(title: str, inside: str) -> str:
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f"<style>{_STYLE}</style></head><body><h1>{escape(title)}</h1>{inside}</body></html>"
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{read_style()}{_STYLE}</style>'
+        f"</head><body><h1>{escape(title)}</h1>{inside}</body></html>"
     )
-
-
-def _handler(desk: _Desk[Answer]) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if self._is_meant():
-                desk.seen.set()
-                self._send(200, desk.page({}))
-
-        def do_POST(self) -> None:
-            if not self._is_meant():
-                return
-            desk.seen.set()
-            length = self.headers.get("Content-Length", "0")
-            if not length.isdigit() or int(length) > LARGEST_ANSWER_BYTES:
-                self._send(413, "too much")
-                return
-            sent = parse_qs(self.rfile.read(int(length)).decode(errors="replace"), keep_blank_values=True)
-            page = desk.take({key: values[-1] for key, values in sent.items()})
-            self._send(200, page)
-            if desk.answer is not None or desk.stopped:
-                desk.answered.set()
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Say nothing: the address holds the secret."""
-
-        def _is_meant(self) -> bool:
-            known = secrets.compare_digest(self.path.lstrip("/").encode(), desk.secret.encode())
-            if known and self.headers.get("Host") == desk.host:
-                return True
-            self._send(404, "not found")
-            return False
-
-        def _send(self, status: int, text: str) -> None:
-            content = text.encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "text/html; charset=utf-8")
-            self.send_header("Content-Length", str(len(content)))
-            self.send_header("Content-Security-Policy", _POLICY)
-            self.send_header("Referrer-Policy", "no-referrer")
-            self.send_header("Cache-Control", "no-store")
-            self.end_headers()
-            self.wfile.write(content)
-
-    return Handler

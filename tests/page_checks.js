@@ -44,7 +44,7 @@ function poorContrast() {
 function withoutName() {
   return [...document.querySelectorAll(NAMED)]
     .filter((node) => {
-      const label = node.id && document.querySelector(`label[for="${node.id}"]`);
+      const label = node.closest("label") || (node.id && document.querySelector(`label[for="${node.id}"]`));
       const name = node.getAttribute("aria-label") || node.getAttribute("alt") || node.textContent.trim();
       return !(name || (label && label.textContent));
     })

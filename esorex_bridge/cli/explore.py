@@ -29,14 +29,15 @@ def run(args: argparse.Namespace) -> int:
     """Serve the page until Ctrl-C."""
     import webbrowser
 
-    from esorex_bridge.pages.live import serve, write_redirect
+    from esorex_bridge.pages.live import serve_report
     from esorex_bridge.pages.report_file import require_books
+    from esorex_bridge.pages.server import write_redirect
     from esorex_bridge.workspace.folders import Workspace
 
     settings = options.settings(args)
     workspace = Workspace(settings.root.absolute())
     require_books(workspace)
-    page = serve(_Report(settings).read, args.port)
+    page = serve_report(_Report(settings).read, args.port)
     redirect = workspace.bookkeeping / "explore.html"
     try:
         write_redirect(page.address, redirect)

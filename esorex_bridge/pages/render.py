@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib.resources import files
 from typing import Any
 
 from esorex_bridge.pages.draw import draw_series, draw_time_line
@@ -34,6 +35,12 @@ def render_report(view: ReportView, policy: str = POLICY, live: str = "") -> str
         charts=[(series, draw_series(series)) for series in view.series],
     )
     return page
+
+
+@cache
+def read_style() -> str:
+    """Return the style sheet that all pages share."""
+    return (files("esorex_bridge.pages") / "templates" / "look.css").read_text(encoding="utf-8")
 
 
 @cache

@@ -117,8 +117,9 @@ def _row(dataset: str, row: Alternative) -> str:
         row.certified,
     )
     shown = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+    name = escape(f"use {row.file} as {row.category} for {row.purpose}")
     return (
-        f'<tr{" class=used" if row.used else ""}><td><input type="radio" name="{group}" '
+        f'<tr{" class=used" if row.used else ""}><td><input aria-label="{name}" type="radio" name="{group}" '
         f'value="{escape(_key(dataset, row))}"{mark}></td>{shown}</tr>'
     )
 

@@ -125,7 +125,8 @@ def _pictures(products: SetOfFiles) -> str:
 
 def _row(each: RecipeParameter, form: Form) -> str:
     fields = dict(each.fields)
-    label = f"<b>{escape(each.display_name)}</b><br>{escape(str(fields.get('description') or ''))}"
+    named = f'<label for="{escape(f"p.{each.display_name}")}"><b>{escape(each.display_name)}</b></label>'
+    label = f"{named}<br>{escape(str(fields.get('description') or ''))}"
     return f"<tr><td>{label}</td><td>{_field(each, fields, form)}</td></tr>"
 
 
@@ -138,9 +139,9 @@ def _field(each: RecipeParameter, fields: dict[str, Any], form: Form) -> str:
             f"<option{' selected' if choice.lower() == value.lower() else ''}>{escape(choice)}</option>"
             for choice in choices
         )
-        return f'<select name="{name}">{options}</select>'
+        return f'<select name="{name}" id="{name}">{options}</select>'
     limits = [f"{word} {fields[key]}" for key, word in (("valmin", "from"), ("valmax", "to")) if key in fields]
-    return f'<input type="text" name="{name}" value="{escape(value)}"> {escape(" ".join(limits))}'
+    return f'<input type="text" name="{name}" id="{name}" value="{escape(value)}"> {escape(" ".join(limits))}'
 
 
 def _filled(each: RecipeParameter, form: Form) -> RecipeParameter:

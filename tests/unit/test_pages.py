@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 
 from esorex_bridge.pages.draw import draw_cascade, draw_time_line
 from esorex_bridge.pages.layout import place_nodes
-from esorex_bridge.pages.live import serve, write_redirect
+from esorex_bridge.pages.live import serve_report
 from esorex_bridge.pages.model import Bar, DatasetView, ProductView, ReportView, StepView
 from esorex_bridge.pages.preview import describe, preview
 from esorex_bridge.pages.render import render_report
+from esorex_bridge.pages.server import write_redirect
 
 NASTY = "<script>alert(1)</script>\"'&"
 
@@ -145,7 +146,7 @@ def get(address: str, **headers: str) -> tuple[int, str]:
 
 
 def test_the_live_page_answers_only_who_knows_the_secret_and_asks_by_its_own_name(tmp_path: Path) -> None:
-    page = serve(lambda: ("7", "<p>the page</p>"))
+    page = serve_report(lambda: ("7", "<p>the page</p>"))
     try:
         base, _, _ = page.address.rstrip("/").rpartition("/")
         assert get(page.address) == (200, "<p>the page</p>")

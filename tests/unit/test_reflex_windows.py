@@ -28,6 +28,7 @@ from reflex_actors.page import (
     open_browser,
 )
 from reflex_actors.sof_json import FitsFile, RecipeParameter, SetOfFiles
+from tests.browser import CHECKS, browser_path, open_page
 
 SOP = (
     RecipeParameter("r", "kappa", (("valmax", 9), ("valmin", 1), ("valtype", "int"), ("value", 3))),
@@ -87,7 +88,7 @@ def test_nobody_else_can_look_or_answer() -> None:
     refused = []
 
     def others(address: str) -> None:
-        for url, host in ((address + "x", None), (address.rsplit("/", 1)[0] + "/", None), (address, "evil.example")):
+        for url, host in ((address + "x", None), (address.rsplit("/", 2)[0] + "/", None), (address, "evil.example")):
             request = urllib.request.Request(url, b"word=no", headers={"Host": host} if host else {})
             with pytest.raises(urllib.error.HTTPError) as error:
                 urllib.request.urlopen(request)
@@ -99,7 +100,7 @@ def test_nobody_else_can_look_or_answer() -> None:
     browser.thread.join()
     assert refused == [404, 404, 404]
     assert browser.address.startswith("http://127.0.0.1:")
-    assert len(browser.address.rsplit("/", 1)[1]) >= 30
+    assert len(browser.address.rsplit("/", 2)[1]) >= 30
 
 
 def test_a_window_needs_a_display_where_somebody_answers() -> None:
@@ -205,3 +206,34 @@ def test_what_goes_to_the_looper_and_what_goes_on(product: SetOfFiles) -> None:
     on = outputs(Verdict(False, SOP, show_more=False), product, SOP, original)
     assert (on["iteration_complete"], on["out_sof"], on["out_sop"], on["set_enable"]) == ("true", product, SOP, False)
     assert "out_sof_loop" not in on
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_real_browser_shows_the_page_names_its_fields_and_sends_the_answer(product: SetOfFiles, scheme: str) -> None:
+    browser_path()
+    found: list[object] = []
+
+    def use(address: str) -> None:
+        with open_page(color_scheme=scheme) as (page, complaints, _):
+            page.goto(address)
+            page.get_by_label("kappa").wait_for()  # The file leads on to the page.
+            found.append(page.evaluate(f"{CHECKS}; poorContrast()"))
+            found.append(page.evaluate(f"{CHECKS}; withoutName()"))
+            page.get_by_label("kappa").fill("5")
+            page.get_by_role("button", name="again").click()
+            found.append(page.get_by_text("Reflex goes on").count())
+            found.append(complaints)
+
+    threads: list[threading.Thread] = []
+
+    def show(page: Path) -> bool:
+        threads.append(threading.Thread(target=use, args=(page.as_uri(),)))
+        threads[0].start()
+        return True
+
+    verdict = ask(question(product, SOP), show, Patience(30, 60))
+    threads[0].join()
+    assert found == [[], [], 1, []]
+    assert verdict is not None
+    assert verdict.again
+    assert verdict.parameters[0].value == 5
