@@ -23,6 +23,7 @@ from esorex_bridge.datasets.association import (
     AssociationTree,
     Mode,
     distinct_files,
+    is_secondary,
     walk,
 )
 from esorex_bridge.datasets.xml import UnreadableTreeError, read_tree
@@ -34,7 +35,6 @@ BATCH = 100
 _UNREADABLE_MESSAGE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 """What Python's mail parser raises on headers that make no sense."""
 
-_MISSING = re.compile(r"Missing (\S+) for ")
 _DOCUMENT_NAME = re.compile(r"(?P<id>.+?)(?:_(?P<mode>raw2raw|raw2master))?\.xml", re.IGNORECASE)
 
 
@@ -261,7 +261,7 @@ def outcome_of(tree: AssociationTree) -> Outcome:
         return Outcome.EMPTY if root.complete or not root.messages else Outcome.INCOMPLETE
     if root.complete:
         return Outcome.ASSOCIATED
-    return Outcome.INCOMPLETE if _main_files_missing(tree) else Outcome.INCOMPLETE_AUXILIARY
+    return Outcome.INCOMPLETE_AUXILIARY if is_secondary(root) else Outcome.INCOMPLETE
 
 
 def _from_tree(tree: AssociationTree, document: Document, wanted: set[str], mode: Mode) -> AssociationReply | None:
@@ -298,17 +298,3 @@ def _asked_alone(asked: str, members: tuple[str, ...]) -> tuple[AssociatedFile, 
 
 def _unsupported(category: str, messages: Iterable[str]) -> bool:
     return category.startswith("UNKNOWN") or any("not supported" in text for text in messages)
-
-
-def _main_files_missing(tree: AssociationTree) -> bool:
-    nodes = tuple(walk(tree.root))
-    main = {node.category for node in nodes if node.kind == "main"}
-    only_auxiliary = {node.category for node in nodes if node.kind == "auxiliary"} - main
-    needed = [node for node in nodes if node.kind == "main"]
-    texts = [text for node in needed for text in node.messages]
-    if any((match := _MISSING.match(text)) is None or match[1] not in only_auxiliary for text in texts):
-        return True
-    # A parent is incomplete when a child is; look for the nodes where it begins.
-    return any(
-        not node.complete and not node.messages and all(child.complete for child in node.associated) for node in needed
-    )

@@ -316,6 +316,7 @@ def _dataset_line(item: Planned, plan: DecidedPlan) -> dict[str, Any]:
         "job": item.job,
         "workflow": item.plan.workflow,
         "complete": dataset.complete,
+        "secondary": dataset.secondary,
         "certified": dataset.certified,
         "mode": dataset.mode,
         "requested": dataset.requested,

@@ -266,7 +266,9 @@ def _remarks(line: dict[str, Any]) -> list[str]:
     remarks = [f"{step['step']}: {text}" for step in line["steps"] for text in step["warnings"]]
     if line["requested"] is not None and line["mode"] is not None and line["mode"] != line["requested"]:
         remarks.append(f"{line['requested']} was asked for, calSelector executed {line['mode']}")
-    if not line["complete"]:
+    if line.get("secondary"):
+        remarks.append("the association is incomplete, but in nothing that a recipe needs")
+    elif not line["complete"]:
         remarks.append("the association is incomplete")
     if not line["certified"]:
         remarks.append("ESO has not certified the association yet")

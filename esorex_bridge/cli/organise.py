@@ -124,6 +124,7 @@ def dataset_document(dataset: Dataset) -> dict[str, Any]:
         "instrument": dataset.instrument,
         "target": dataset.target or None,
         "complete": dataset.complete,
+        "secondary": dataset.secondary,
         "missing": list(dataset.missing),
         "certified": dataset.certified,
         "mode": dataset.mode,
@@ -137,6 +138,7 @@ def _action_document(action: Action) -> dict[str, Any]:
     return {
         "name": action.name,
         "complete": action.complete,
+        "secondary": action.secondary,
         "auxiliary": action.auxiliary,
         "certified": action.certified,
         "match": action.match,
@@ -235,4 +237,6 @@ def _state(dataset: Dataset) -> str:
     missing = len(dataset.missing)
     if missing:
         return f"not here: {missing}"
+    if dataset.secondary:
+        return "nothing needed is missing"
     return "complete" if dataset.complete else "incomplete"

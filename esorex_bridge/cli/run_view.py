@@ -86,7 +86,9 @@ def remarks(report: DatasetReport) -> list[str]:
     lines += _counts_of_warnings(report.steps)
     if report.requested is not None and report.mode is not None and report.mode != report.requested:
         lines.append(f"{report.requested} was asked for, calSelector executed {report.mode}")
-    if not report.complete:
+    if report.secondary:
+        lines.append("the association is incomplete, but in nothing that a recipe needs")
+    elif not report.complete:
         lines.append("calSelector says that the association is incomplete")
     if not report.certified:
         lines.append("ESO has not certified the association yet; ask again in some days")

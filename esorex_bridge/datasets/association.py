@@ -6,6 +6,7 @@ Grammar and attributes: ESO calSelector documentation. Equal sub-trees are equal
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Literal
 
@@ -19,6 +20,8 @@ Match = Literal["calib_plan", "extended", "N/A"]
 
 Kind = Literal["main", "auxiliary"]
 """`auxiliary` groups are of use to a person, not to a recipe."""
+
+_MISSING = re.compile(r"Missing (\S+) for ")
 
 
 class AssociatedFile(Struct, frozen=True, gc=False):
@@ -92,3 +95,24 @@ def walk(association: Association) -> Iterator[Association]:
 def distinct_files(association: Association) -> tuple[AssociatedFile, ...]:
     """Return every file named at or below an association, once each, in the order of first mention."""
     return tuple(dict.fromkeys(file for node in walk(association) for file in node.files))
+
+
+def is_secondary(association: Association) -> bool:
+    """Tell whether an association is incomplete in nothing that a recipe needs.
+
+    calSelector calls the whole incomplete also where only auxiliary groups are: acquisition images, images through the
+    slit, standard stars in other filters (MASSOC and RASSOC of the old request pages).
+    """
+    nodes = tuple(walk(association))
+    main = {node.category for node in nodes if node.kind == "main"}
+    only_auxiliary = {node.category for node in nodes if node.kind == "auxiliary"} - main
+    needed = [node for node in nodes if node.kind == "main"]
+    for text in (text for node in needed for text in node.messages):
+        named = _MISSING.match(text)
+        if named is None or named[1] not in only_auxiliary:
+            return False
+    # A parent is incomplete when a child is; look for the nodes where it begins.
+    begins = (
+        not node.complete and not node.messages and all(child.complete for child in node.associated) for node in needed
+    )
+    return not association.complete and not any(begins)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from esorex_bridge.datasets.association import Association, AssociationTree, Mode
+from esorex_bridge.datasets.association import Association, AssociationTree, Mode, is_secondary
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile
 from esorex_bridge.errors import DataError
 from esorex_bridge.files import is_processed
@@ -71,6 +71,7 @@ def _action(node: Association, paths: Mapping[str, Path], known: dict[Associatio
         certified=node.certified,
         match=node.match,
         messages=node.messages + tuple(text for child in ready for text in child.messages),
+        secondary=not node.complete and is_secondary(node),
     )
     return known[node]
 

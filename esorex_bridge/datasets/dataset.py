@@ -59,6 +59,8 @@ class Action(Struct, frozen=True):
         What calibrates this action. Several of one name are alternatives or several sets.
     complete, auxiliary, certified : bool
         As calSelector or the rules state them.
+    secondary : bool
+        Whether it is incomplete in nothing that a recipe needs: auxiliary groups, what a recipe can do without.
     match : {'calib_plan', 'extended', 'N/A'} or None
         How calSelector matched the group.
     messages : tuple of str
@@ -77,6 +79,7 @@ class Action(Struct, frozen=True):
     match: Match | None = None
     messages: tuple[str, ...] = ()
     replaced: tuple[str, ...] = ()
+    secondary: bool = False
 
 
 class Dataset(Struct, frozen=True):
@@ -121,6 +124,11 @@ class Dataset(Struct, frozen=True):
     def complete(self) -> bool:
         """Whether calSelector or the rules found everything."""
         return self.action.complete
+
+    @property
+    def secondary(self) -> bool:
+        """Whether it is incomplete in nothing that a recipe needs."""
+        return self.action.secondary
 
     @property
     def certified(self) -> bool:

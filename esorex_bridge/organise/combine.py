@@ -105,12 +105,14 @@ def _with_parts(
     kept = tuple(child for child in action.actions if not (_is_elsewhere(child) and child.name in filled))
     actions = tuple(dict.fromkeys((*kept, *made)))
     left = tuple(message for message in action.messages if not _is_told(message, filled))
+    complete = (action.complete or nothing_missing) and all(child.complete for child in actions)
     return replace(
         action,
         statics=tuple(dict.fromkeys((*action.statics, *statics))),
         actions=actions,
         messages=(*left, *(f"{_FILLED}{category}" for category in filled)),
-        complete=(action.complete or nothing_missing) and all(child.complete for child in actions),
+        complete=complete,
+        secondary=action.secondary and not complete,
     )
 
 

@@ -65,9 +65,15 @@ def _merged(parts: list[Dataset]) -> Dataset:
         certified=all(action.certified for action in actions),
         match=actions[0].match,
         messages=_united(action.messages for action in actions),
+        secondary=_is_secondary(actions),
     )
     return replace(parts[0], name=f"{files[0].name}_tpl", action=merged)
 
 
 def _united(parts: Iterable[tuple[_T, ...]]) -> tuple[_T, ...]:
     return tuple(dict.fromkeys(value for part in parts for value in part))
+
+
+def _is_secondary(actions: list[Action]) -> bool:
+    lacking = [action for action in actions if not action.complete]
+    return bool(lacking) and all(action.secondary for action in lacking)

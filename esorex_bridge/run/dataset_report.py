@@ -88,6 +88,7 @@ def _of_steps(dataset: Dataset, plan: Plan, steps: tuple[StepReport, ...]) -> Da
         workflow=plan.workflow,
         steps=(*steps, *unused),
         complete=dataset.complete,
+        secondary=dataset.secondary,
         certified=dataset.certified,
         mode=dataset.mode,
         requested=dataset.requested,

@@ -97,6 +97,8 @@ class DatasetReport(Struct, frozen=True):
         What the dataset is for, where it lies under its readable name.
     complete, certified : bool
         As calSelector or the rules state them.
+    secondary : bool
+        Whether it is incomplete in nothing that a recipe needs.
     mode, requested : str or None
         What calSelector executed, and what was asked.
     messages : tuple of str
@@ -115,6 +117,7 @@ class DatasetReport(Struct, frozen=True):
     requested: str | None = None
     messages: tuple[str, ...] = ()
     unreduced: tuple[str, ...] = ()
+    secondary: bool = False
 
     @property
     def failed(self) -> bool:
@@ -139,6 +142,7 @@ class DatasetReport(Struct, frozen=True):
             "requested": self.requested,
             "requested_mode": self.requested,
             "complete": self.complete,
+            "secondary": self.secondary,
             "certified": self.certified,
             "messages": list(self.messages),
             "unreduced": list(self.unreduced),

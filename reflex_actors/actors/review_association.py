@@ -90,7 +90,7 @@ def question(data: OrganisedData) -> Question[Chosen]:
 def _dataset(dataset: Dataset, rows: Iterable[Alternative]) -> str:
     state = " ".join(
         (
-            "" if dataset.complete else "incomplete",
+            "" if dataset.complete else "incomplete in what no recipe needs" if dataset.secondary else "incomplete",
             "" if dataset.certified else "not certified",
             f"{dataset.mode}" if dataset.mode else "",
         )
