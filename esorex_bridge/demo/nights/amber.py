@@ -66,7 +66,8 @@ def _kind(template: str, category: str, role: str, what: str, sequence: tuple[st
     return Kind(f"AMBER_3Tstd_{template}", category, (role, what, "INTERFEROMETRY"), sequence, target)
 
 
-WAVE = _kind("cal_wave", "AMBER_3WAVE", "CALIB", "WAVE,3TEL", WAVE_SEQUENCE)
+# One template of the instrument: places of the spectra first, then fringes.
+WAVE = _kind("cal_P2VM", "AMBER_3WAVE", "CALIB", "WAVE,3TEL", WAVE_SEQUENCE)
 FRINGES = _kind("cal_P2VM", "AMBER_3P2V", "CALIB", "3P2V", FRINGE_SEQUENCE)
 CALIBRATOR_DARK = _kind("obs_dark", "AMBER_DARK_CALIB", "CALIB", "DARK", ("DARK",))
 CALIBRATOR_STAR = _kind("obs_1row", "AMBER_CALIB", "CALIB", "OBJECT", ("OBJECT", "OBJECT"), CALIBRATOR)
@@ -106,7 +107,7 @@ def night_with(
         On which it begins, at 0 h UT.
     """
     wave = _series(WAVE, day + timedelta(hours=14), seed)
-    fringes = _series(FRINGES, day + timedelta(hours=14, minutes=30), seed)
+    fringes = _series(FRINGES, day + timedelta(hours=14, minutes=30), seed, day + timedelta(hours=14))
     cal_dark = _series(CALIBRATOR_DARK, day + timedelta(hours=25), seed)
     cal_star = _series(CALIBRATOR_STAR, day + timedelta(hours=25, minutes=5), seed)
     dark = _series(DARK, day + timedelta(hours=26), seed)
@@ -120,8 +121,8 @@ def night_with(
     return Night(name, AMBER.name, (*wave, *fringes, *cal_dark, *cal_star, *dark, *star, *maps, *stars), (tree,))
 
 
-def _series(kind: Kind, start: datetime, seed: int) -> tuple[ArchiveFile, ...]:
-    template = Template(kind.template, start, len(kind.sequence), 200700001, "AMBER_SYNTH")
+def _series(kind: Kind, start: datetime, seed: int, begun: datetime | None = None) -> tuple[ArchiveFile, ...]:
+    template = Template(kind.template, start, len(kind.sequence), 200700001, "AMBER_SYNTH", begun=begun)
     series = Series(AMBER, template, kind.category, kind.dpr, DIT_S, kind.target)
     pixels = FRAMES * ROWS * sum(channel.columns for channel in CHANNELS)
     return frames(series, partial(_keywords, kind), partial(_stream, kind, seed), 2 * pixels)

@@ -52,11 +52,11 @@ def amber_full_night(seed: int = SEED) -> Night:
 
 
 def _series(category: str, what: str, start: datetime, seed: int) -> tuple[ArchiveFile, ...]:
-    """Return an exposure of each time; each is a template of its own, for its exposure time."""
+    """Return an exposure of each time, all of one template."""
     found: list[ArchiveFile] = []
     for number, dit_s in enumerate(DITS_S):
         begin = start.replace(minute=5 * number)
-        template = Template(f"AMBER_gen_cal_{what}", begin, 1, 200700002, "AMBER_SYNTH")
+        template = Template("AMBER_gen_cal_detector", begin, 1, 200700002, "AMBER_SYNTH", begun=DAY.replace(hour=10))
         series = Series(AMBER, template, category, ("CALIB", what, "IMAGE"), dit_s)
         size = 2 * NPIX**2 * (PASSED_OVER + USED)
         found.extend(frames(series, _keywords, partial(_stream, seed), size))

@@ -62,7 +62,7 @@ class Template(Struct, frozen=True):
     name : str
         `TPL ID`.
     start : datetime
-        `TPL START`, UT.
+        When its exposures begin, UT; as a rule `TPL START`.
     exposures : int
         `TPL NEXP`.
     ob_id : int
@@ -71,6 +71,8 @@ class Template(Struct, frozen=True):
         Name of that block.
     number : int
         `OBS TPLNO`: its place in the block, from 1.
+    begun : datetime or None
+        `TPL START`, where these exposures are a later part of a template.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Template(Struct, frozen=True):
     ob_id: int
     ob_name: str
     number: int = 1
+    begun: datetime | None = None
 
 
 class Exposure(Struct, frozen=True):
@@ -202,7 +205,7 @@ def _template_keywords(exposure: Exposure) -> Keywords:
         ("ESO TPL NAME", template.name.replace("_", " ")),
         ("ESO TPL NEXP", template.exposures),
         ("ESO TPL EXPNO", exposure.number),
-        ("ESO TPL START", timestamp(template.start)[:19]),
+        ("ESO TPL START", timestamp(template.begun or template.start)[:19]),
         ("ESO DPR CATG", category),
         ("ESO DPR TYPE", kind),
         ("ESO DPR TECH", technique),

@@ -200,9 +200,12 @@ def _keywords(spectrograph: Spectrograph, exposure: Exposure) -> Keywords:
         ("ESO DET WIN1 STRX", 1),
         ("ESO DET WIN1 STRY", 1),
         ("ESO DET READ CLOCK", "225kHz,1,low"),
+        ("ESO DET READ MODE", "normal"),
+        ("ESO DET READ SPEED", "225kHz"),
         ("ESO INS EXP MODE", SETUP),
         ("ESO INS FILT NAME", SETUP),
         ("ESO INS GRAT NAME", "HR"),
+        ("ESO INS GRAT ID", "HR"),
         # In grooves a nanometre.
         ("ESO INS GRAT GROOVES", GROOVES_PER_MM * 1e-6),
         ("ESO INS GRAT ORDER", ORDER),

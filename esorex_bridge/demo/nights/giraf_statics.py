@@ -33,9 +33,13 @@ def arc_lines(spectrograph: Spectrograph) -> tuple[tuple[float, float], ...]:
 
 def static_calibrations(instrument: Instrument, spectrograph: Spectrograph) -> tuple[ArchiveFile, ...]:
     """Return the three files."""
-    slit: Keywords = (("ESO INS MODE", "MED"), ("ESO INS SLIT NAME", optics.SLIT))
+    slit: Keywords = (
+        ("ESO INS MODE", "MED"),
+        ("ESO INS EXP MODE", optics.SETUP),
+        ("ESO INS SLIT NAME", optics.SLIT),
+    )
     builders: tuple[tuple[str, Keywords, Callable[[], Any]], ...] = (
-        ("GRATING_DATA", (), partial(_grating, spectrograph)),
+        ("GRATING_DATA", (("ESO INS GRAT ID", "HR"),), partial(_grating, spectrograph)),
         ("SLIT_GEOMETRY_SETUP", slit, partial(_slit_geometry, spectrograph)),
         ("LINE_CATALOG", (), partial(_line_catalogue, spectrograph)),
     )

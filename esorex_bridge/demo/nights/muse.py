@@ -24,7 +24,13 @@ from esorex_bridge.demo.nights.muse_field import (
     star_counts,
     wavelengths_angstrom,
 )
-from esorex_bridge.demo.nights.muse_statics import extinction_table, flux_table, geometry_table, wavelength_table
+from esorex_bridge.demo.nights.muse_statics import (
+    MODE,
+    extinction_table,
+    flux_table,
+    geometry_table,
+    wavelength_table,
+)
 from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
 from esorex_bridge.demo.nights.series import FIELD, Series, frames, noise
 
@@ -176,10 +182,7 @@ def _series(
 
 def _primary(spectrographs: Spectrographs, exposure: Exposure) -> Keywords:
     return (
-        ("ESO INS MODE", "WFM-NOAO-N"),
-        ("ESO INS OPTI1 NAME", "Blue_filter"),
-        ("ESO INS OPTI2 NAME", "WFM"),
-        ("ESO DET READ CURID", 1),
+        *MODE,
         ("ESO DET READ CURNAME", "SCI1.0"),
         ("ESO DET BINX", 1),
         ("ESO DET BINY", 1),

@@ -21,6 +21,14 @@ SLICE_WIDTH_FIELD = 76.0
 
 Place = Callable[[int, int], tuple[float, float]]
 
+MODE: Keywords = (
+    ("ESO INS MODE", "WFM-NOAO-N"),
+    ("ESO INS OPTI1 NAME", "Blue_filter"),
+    ("ESO INS OPTI2 NAME", "WFM"),
+    ("ESO DET READ CURID", 1),
+)
+"""The mode of the instrument and its read-out, as raws and calibrations name it."""
+
 
 def geometry_table(ifus: int, slices: int, number_in_name: int = 1, place: Place | None = None) -> ArchiveFile:
     """Return the table of slices on the sky (`GEOMETRY_TABLE`).
@@ -99,7 +107,7 @@ def _static(
 ) -> ArchiveFile:
     dp_id = DpId(f"M.MUSE.2018-01-15T10:00:{number:02d}.{210 + 7 * number:03d}")
     more: Keywords = (("EXTNAME", name),) if name else ()
-    keywords = processed(dp_id, "MUSE", category, (("ESO INS MODE", "WFM-NOAO-N"), *more))
+    keywords = processed(dp_id, "MUSE", category, (*MODE, *more))
     return ArchiveFile(dp_id, category, keywords, partial(_bytes, columns, name or title, keywords))
 
 

@@ -131,7 +131,10 @@ def uves_night(arm: Arm = "BLUE", length: int = 2048, height: int | None = None,
     first = FIRST_STATIC[arm]
     statics = (
         line_catalogue(spectrograph.echelles, seed, first),
-        *(line_guess(echelle, seed, first + index) for index, echelle in enumerate(spectrograph.echelles, start=1)),
+        *(
+            line_guess(echelle, seed, first + index, _setting_keywords(spectrograph))
+            for index, echelle in enumerate(spectrograph.echelles, start=1)
+        ),
     )
     tree = _tree(arm, science, Cascade(biases, darks, definition, flats, lamps, statics))
     files = (*biases, *darks, *definition, *flats, *lamps, *science, *statics)
@@ -284,7 +287,7 @@ def instrument_keywords(
         ("ESO INS TEMP1 MEAN", 10.0),
         ("ESO INS TEMP2 MEAN", 10.0),
         ("IMAGETYP", exposure.dpr[1]),
-        *(_chip_keywords(height, length, binning) if blue else ()),
+        *(_chip_keywords(height, length, binning) if blue else _window_keywords(height, length)),
     )
 
 
@@ -317,9 +320,28 @@ def _chip_keywords(height: int, length: int, binning: tuple[int, int]) -> Keywor
         ("ESO DET OUT1 CONAD", CONAD_E_PER_COUNT),
         ("ESO DET OUT1 GAIN", 1 / CONAD_E_PER_COUNT),
         ("ESO DET OUT1 RON", 3.8),
-        ("ESO DET WIN1 NX", nx + PRESCAN + OVERSCAN),
-        ("ESO DET WIN1 NY", ny),
+        *_window_keywords(height, length),
         *axes,
+    )
+
+
+def _window_keywords(height: int, length: int) -> Keywords:
+    return ("ESO DET WIN1 NX", height + PRESCAN + OVERSCAN), ("ESO DET WIN1 NY", length)
+
+
+def _setting_keywords(spectrograph: Spectrograph) -> Keywords:
+    """Return what a table made for one setting of an arm says of it."""
+    binning, (grating, wavelength) = BINNING[spectrograph.arm], GRATINGS[spectrograph.arm]
+    wheel = 1 if spectrograph.arm == "BLUE" else 2
+    return (
+        ("ESO DET WIN1 BINX", binning),
+        ("ESO DET WIN1 BINY", binning),
+        ("ESO DET WIN1 STRX", 1),
+        ("ESO DET WIN1 STRY", 1),
+        *_window_keywords(spectrograph.height, spectrograph.length),
+        ("ESO INS MODE", spectrograph.arm),
+        (f"ESO INS GRAT{wheel} ID", grating),
+        (f"ESO INS GRAT{wheel} WLEN", wavelength),
     )
 
 

@@ -26,10 +26,11 @@ def line_catalogue(echelles: Iterable[Echelle], seed: int, number: int) -> Archi
     return _static("LINE_REFER_TABLE", number, partial(_tables, (("LINES", columns, ()),)))
 
 
-def line_guess(echelle: Echelle, seed: int, number: int) -> ArchiveFile:
+def line_guess(echelle: Echelle, seed: int, number: int, setting: Keywords) -> ArchiveFile:
     """Return the first guess of a chip's lines (`LINE_GUESS_TAB_<chip>`): lines, dispersion, and order numbers.
 
-    The pipeline keeps numbers of order, trace and window in HISTORY cards of each extension.
+    It holds for one setting of the arm. The pipeline keeps numbers of order, trace and window in HISTORY cards of each
+    extension.
     """
     numbers = (("FABSORD", echelle.orders[0]), ("LABSORD", echelle.orders[-1]), ("TRACEID", 0), ("WINDOW", 1))
     tables = (
@@ -41,6 +42,7 @@ def line_guess(echelle: Echelle, seed: int, number: int) -> ArchiveFile:
         ("ESO PRO REC1 DRS ID", "CPL"),
         ("ESO DET CHIP1 ID", chip_id(echelle.chip)),
         ("ESO DET CHIP2 ID", chip_id(echelle.chip)),
+        *setting,
     )
     return _static(f"LINE_GUESS_TAB_{echelle.chip}", number, partial(_tables, tables), more)
 
