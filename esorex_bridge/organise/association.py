@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from math import inf, isnan
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from esorex_bridge.datasets.dataset import Action, DatasetFile
 from esorex_bridge.definitions.oca.evaluate import holds
@@ -61,6 +62,14 @@ class Associator(Struct):
     breakpoints: tuple[Breakpoint, ...] = ()
     warnings: dict[str, None] = field(default_factory=dict)
     _known: dict[Group, Action] = field(default_factory=dict)
+
+    def target(self, group: Group, beside: Iterable[Selection] = ()) -> Action:
+        """Return the action of a dataset: with what belongs to every dataset, of its setting and night."""
+        action = self.action(group)
+        chosen = [self.choose(group, selection) for selection in beside]
+        more = self._built(group, chosen, (group,))
+        there = [each for each in more.actions if each.files != action.files]
+        return replace(action, actions=tuple(dict.fromkeys((*action.actions, *there))))
 
     def action(self, group: Group, above: tuple[Group, ...] = ()) -> Action:
         """Return the action of a group.
@@ -124,10 +133,11 @@ class Associator(Struct):
         messages: dict[str, None] = {}
         statics: dict[DatasetFile, None] = {}
         actions: dict[Action, None] = {}
-        complete = True
+        complete = usable = True
         for choice in chosen:
             if not choice.is_enough:
                 complete = False
+                usable = usable and choice.selection.dispensable
                 messages[f"Missing {choice.selection.category}"] = None
             self._warn(group, choice)
             for candidate in choice.taken:
@@ -135,9 +145,10 @@ class Associator(Struct):
                     statics[as_file(candidate.frame, choice.selection.category)] = None
                     continue
                 made = self.action(candidate.maker, above)
-                if made.complete or choice.selection.least > 0:
+                if made.complete or made.secondary or choice.selection.least > 0:
                     actions[made] = None
                     complete = complete and made.complete
+                    usable = usable and (made.complete or made.secondary)
                 else:
                     messages[f"{choice.selection.category} is left out: {made.name} is incomplete"] = None
         return Action(
@@ -146,6 +157,7 @@ class Associator(Struct):
             statics=tuple(statics),
             actions=tuple(actions),
             complete=complete,
+            secondary=usable and not complete,
             messages=tuple(messages),
         )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from esorex_bridge.definitions.oca.classify import Classified, Classifier
 from esorex_bridge.definitions.oca.evaluate import Keywords
-from esorex_bridge.definitions.oca.rules import Rules, keywords_of, keywords_of_last
+from esorex_bridge.definitions.oca.rules import TECHNIQUE, Rules, keywords_of, keywords_of_last
 from esorex_bridge.files import stem
 from esorex_bridge.fits.card import Value
 
@@ -127,17 +127,32 @@ def _with_template_marks(frames: list[Frame], of_last: tuple[str, ...]) -> tuple
     """Give frames the marks that Gasgano's rules look at: its template is complete, and what its last file is.
 
     `SIG.TEMPLATE` and `SIG.FRAME` are signals of the on-line system (a template, a frame has arrived); with files on
-    disk both are always there. `LF.X` is keyword X of the last file of the template.
+    disk both are always there. `LF.X` is keyword X of the last file of the template. `SIG.TECHNIQUE` is our own.
     """
     last: dict[tuple[Value, ...], Keywords] = {}
     for frame in sorted(frames, key=_exposure_order):
-        last[template_of(frame)] = frame.keywords
+        last[_series_of(frame)] = frame.keywords
     marked = []
     for frame in frames:
-        final = last[template_of(frame)]
-        marks: Keywords = {"SIG.TEMPLATE": 1, "SIG.FRAME": 1, **{f"LF.{name}": final.get(name) for name in of_last}}
+        final = last[_series_of(frame)]
+        marks: Keywords = {
+            "SIG.TEMPLATE": 1,
+            "SIG.FRAME": 1,
+            TECHNIQUE: _technique(frame),
+            **{f"LF.{name}": final.get(name) for name in of_last},
+        }
         marked.append(Frame(frame.name, frame.path, {**frame.keywords, **marks}, frame.classified, frame.time))
     return tuple(marked)
+
+
+def _series_of(frame: Frame) -> tuple[Value, ...]:
+    """Return the template of a raw; a product keeps the cards of the raw that it was made from, and is alone."""
+    return (frame.name,) if frame.keywords.get("PRO.CATG") else template_of(frame)
+
+
+def _technique(frame: Frame) -> str | None:
+    told = frame.keywords.get("DPR.TECH")
+    return told.split(",")[0].strip() if isinstance(told, str) else None
 
 
 def _exposure_order(frame: Frame) -> tuple[float, float, str]:

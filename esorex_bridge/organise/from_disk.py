@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile
     from esorex_bridge.definitions.oca.evaluate import Keywords
     from esorex_bridge.definitions.oca.rules import Rules
-    from esorex_bridge.definitions.oca.supplement import RecipeFacts
+    from esorex_bridge.definitions.oca.supplement import Need, RecipeFacts
+    from esorex_bridge.definitions.steps import Calibration
     from esorex_bridge.definitions.workflow import Workflow
     from esorex_bridge.fits.scan import Fault
     from esorex_bridge.organise.breakpoints import Breakpoint
@@ -279,18 +281,39 @@ def _text(path: Path) -> str:
 
 def _facts(instrument: str, workflows: tuple[Workflow, ...]) -> Iterator[RecipeFacts]:
     from esorex_bridge.definitions.oca.library import archive_prefix
-    from esorex_bridge.definitions.oca.supplement import Need, RecipeFacts
+    from esorex_bridge.definitions.oca.supplement import RecipeFacts
 
     names = {instrument, archive_prefix(instrument)}
     for workflow in workflows:
         if names.isdisjoint(name.upper() for name in workflow.instruments):
             continue
         for step in workflow.steps:
-            needs = (
-                Need(need.category, need.required, need.match, need.limit, need.sources, need.strict)
-                for need in step.calibrations
+            yield RecipeFacts(
+                step.recipe,
+                step.products,
+                tuple(map(_need, step.calibrations)),
+                step.main,
+                step.group_by,
+                step.each,
+                step.always,
             )
-            yield RecipeFacts(step.recipe, step.products, tuple(needs), step.main, step.group_by)
+
+
+def _need(calibration: Calibration) -> Need:
+    """Return what rules have to find: in the widest range of time, by what all ranges compare."""
+    from esorex_bridge.definitions.oca.supplement import Need
+
+    ways = calibration.validity
+    match = [key for key in calibration.match if all(way.match is None or key in way.match for way in ways)]
+    return Need(
+        calibration.category,
+        calibration.required,
+        tuple(match),
+        calibration.limit,
+        calibration.sources,
+        tuple(key for key in calibration.strict if key in match),
+        (min((way.days[0] for way in ways), default=-inf), max((way.days[1] for way in ways), default=inf)),
+    )
 
 
 def _organised(

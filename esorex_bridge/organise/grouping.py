@@ -80,16 +80,24 @@ def groups_of(frames: Iterable[Frame], rules: Rules) -> tuple[Group, ...]:
     found: dict[tuple[str, frozenset[int]], Group] = {}
     for execution in rules.executions:
         action = rules.action(execution.action)
-        for members in _partition(execution, pool):
+        for members in _partition(execution, action, pool):
             values = tuple((key, members[0].keywords.get(key)) for key in execution.keys)
             same = (execution.action, frozenset(map(id, members)))
-            found.setdefault(same, Group(execution, action, tuple(members), values))
+            found.setdefault(same, Group(execution, _action_for(action, members), tuple(members), values))
     return tuple(found.values())
 
 
-def _partition(execution: Execution, pool: Pool) -> Iterable[list[Frame]]:
+def _action_for(action: ActionRule, members: list[Frame]) -> ActionRule:
+    """Return an action as it is for the categories of a group: that which knows most, where it knows all."""
+    variants = {id(each): each for frame in members if (each := action.for_category(frame.category)) is not action}
+    most = max(variants.values(), key=lambda each: len(each.products), default=action)
+    known = {product.name for product in most.products}
+    return most if all(product.name in known for each in variants.values() for product in each.products) else action
+
+
+def _partition(execution: Execution, action: ActionRule, pool: Pool) -> Iterable[list[Frame]]:
     parts: dict[tuple[object, ...], list[Frame]] = defaultdict(list)
-    share = _sharing(execution)
+    share = _sharing(execution, action)
     for candidate in pool.possible(execution.condition):
         if holds(execution.condition, candidate.frame.keywords):
             parts[share(candidate.frame)].append(candidate.frame)
@@ -99,28 +107,33 @@ def _partition(execution: Execution, pool: Pool) -> Iterable[list[Frame]]:
 class _Sharing:
     """What frames of one group have in common."""
 
-    def __init__(self, keys: tuple[str, ...], by_template: bool, alone: bool) -> None:
+    def __init__(self, keys: tuple[str, ...], by_template: bool, alone: bool, action: ActionRule) -> None:
         self._keys = keys
         self._by_template = by_template
         self._alone = alone
+        self._action = action
 
     def __call__(self, frame: Frame) -> tuple[object, ...]:
         common: tuple[object, ...] = tuple(map(frame.keywords.get, self._keys))
         if self._by_template:
-            common += template_of(frame)
-        return (*common, id(frame)) if self._alone else common
+            return (*common, *template_of(frame))
+        if not self._alone:
+            return common
+        variant = self._action.for_category(frame.category)
+        return (*common, id(variant), *template_of(frame)) if variant.together else (*common, id(frame))
 
 
-def _sharing(execution: Execution) -> _Sharing:
+def _sharing(execution: Execution, action: ActionRule) -> _Sharing:
     """Decide what a group shares: the keys stated; the template, or nothing, where Gasgano's signals ask for it.
 
     A rule that waits for a whole template (`SIG.TEMPLATE == 1`) acts on one template, whatever keys it has; one that
-    waits for a single frame (`SIG.FRAME == 1`) acts on that alone. Without keys and signals a template is the group.
+    waits for a single frame (`SIG.FRAME == 1`) acts on that alone, unless its recipe is known to take several: on disk
+    the whole template is there. Without keys and signals a template is the group.
     """
     names = {keyword.name for keyword in keywords_in(execution.condition)}
     alone = "SIG.FRAME" in names and not execution.keys
     by_template = "SIG.TEMPLATE" in names or (not execution.keys and not alone)
-    return _Sharing(execution.keys, by_template, alone)
+    return _Sharing(execution.keys, by_template, alone, action)
 
 
 def products_of(group: Group, classify: Classifier) -> tuple[Candidate, ...]:

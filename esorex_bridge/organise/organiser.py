@@ -95,7 +95,7 @@ def organise(headers: Mapping[Path, Keywords], rules: Rules, breakpoints: tuple[
     targets = _targets(groups, rules)
     breakpoints = concerning(breakpoints, frames)
     associator = Associator(pool, breakpoints)
-    datasets = tuple(_dataset(group, associator, rules.is_final) for group in targets)
+    datasets = tuple(_dataset(group, associator, rules) for group in targets)
     warnings = (*rules.remarks, *_general_warnings(frames, groups, targets, rules), *associator.warnings)
     return Organised(_distinctly_named(datasets), frames, groups, targets, rules, pool, breakpoints, warnings)
 
@@ -105,19 +105,32 @@ def _targets(groups: Iterable[Group], rules: Rules) -> tuple[Group, ...]:
     if rules.assigns("REFLEX.TARGET"):
         found = [group for group in groups if group.is_target]
     else:
-        found = [group for group in groups if any(frame.is_science for frame in group.frames)]
+        found = _of_science(groups, rules)
     return tuple(sorted(found, key=lambda group: (group.trigger.time, group.trigger.name, group.execution.action)))
 
 
-def _dataset(group: Group, associator: Associator, final: bool) -> Dataset:
+def _of_science(groups: Iterable[Group], rules: Rules) -> list[Group]:
+    """Return the groups of science files, of two that are the same files the later.
+
+    Rules of the on-line system reduce an exposure when it arrives, and again with its template. What recipes take
+    beside others, such as darks of the science, makes no dataset.
+    """
+    found: dict[frozenset[int], Group] = {}
+    for group in groups:
+        if any(frame.is_science and frame.category not in rules.companions for frame in group.frames):
+            found[frozenset(map(id, group.frames))] = group
+    return list(found.values())
+
+
+def _dataset(group: Group, associator: Associator, rules: Rules) -> Dataset:
     science = group.trigger
     keys = dict.fromkeys((*DESCRIPTORS, *group.execution.keys))
     return Dataset(
         name=dataset_name(group),
         instrument=science.instrument or science.name.split(".")[0],
-        action=associator.action(group),
+        action=associator.target(group, rules.beside),
         descriptors=tuple((key, _descriptor(science, key)) for key in keys),
-        final=final,
+        final=rules.is_final,
     )
 
 

@@ -49,7 +49,8 @@ def classification(organised: Organised, frame: Frame) -> Iterator[str]:
         )
         yield f"{frame.name}: no rule of {organised.rules.name} gives it a category ({raw})."
         return
-    yield (f"{frame.name} is {frame.category}: {organised.rules.name}:{winner.line}, if {winner.condition}.")
+    place = f"{organised.rules.name}:{winner.line}" if winner.line else "as recipes know it"
+    yield (f"{frame.name} is {frame.category}: {place}, if {winner.condition}.")
     for rule in frame.classified.rules:
         if rule is not winner:
             given = ", ".join(map(str, rule.assignments))
@@ -77,6 +78,7 @@ def _asking(organised: Organised) -> Iterator[tuple[Group, Selection]]:
     """Yield the groups of all cascades with what they select."""
     associator = organised.associator
     seen: set[int] = set()
+    yield from ((target, selection) for target in organised.targets for selection in organised.rules.beside)
     waiting = list(organised.targets)
     while waiting:
         group = waiting.pop(0)
@@ -207,6 +209,8 @@ def why_tree(dataset: Dataset) -> tuple[str, ...]:
 
 def _tree_lines(dataset: Dataset) -> Iterator[str]:
     state = "complete" if dataset.complete else "incomplete"
+    if dataset.secondary:
+        state = "incomplete in nothing that a recipe needs"
     yield f"{dataset.name} is {state}, as calSelector says ({dataset.mode or 'mode not known'})."
     for action, purpose in walk_actions(dataset.action):
         for message in action.messages:

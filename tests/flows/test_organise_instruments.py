@@ -1,64 +1,116 @@
-"""The nights of several instruments organised by their pipelines' rules: as deep as the rules and the files go."""
+"""The synthetic nights by the rules that come with the pipelines: organised, and planned as by their trees.
+
+The rules were written by ESO for on-line work. Where their plan differs from that of the tree, the difference is listed
+here with its reason, and nothing else may differ.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from esorex_bridge.demo.nights.catalogue import make_night
-from tests.flows.conftest import Ended, put_on_disk
+from esorex_bridge.definitions.installed_rules import rule_files
+from esorex_bridge.demo.nights.catalogue import NIGHTS
+from tests.flows.bare_night import BareNight
 
-pytestmark = pytest.mark.usefixtures("esorex")
+PIPELINES = {path.stem for path in rule_files()}
+
+CALIBRATIONS_ALONE = {
+    "vimos": "biases and darks; rules make datasets of science",
+    "muse_dark": "biases and darks; rules make datasets of science",
+}
+"""Nights of which rules make no dataset, and why."""
+
+DIFFERENCES = {
+    "naco_standards": (
+        "standard and PSF star are of other filters than the science: by rules a dataset gets what is of its setting",
+        {"naco_img_zpoint", "naco_img_strehl"},
+    ),
+    "hawki": (
+        "rules take what is nearest in time, and the processed dark is of the hour of the science",
+        {"MASTER_DARK"},
+    ),
+    "muse": ("the rules want no dark (maxRet = 0)", {"MASTER_DARK"}),
+    "giraf": ("the rules want a dark for flats of fibres; the tree has none below the flat", {"MASTER_DARK"}),
+}
+"""Nights whose plans differ: why, and the calibrations or steps concerned."""
+
+Made = tuple[str, frozenset[tuple[str, Any]]]
+"""A step: its recipe, and its inputs by tag, files by name and products by what makes them."""
 
 
-def cascade(action: dict[str, Any]) -> dict[str, Any]:
-    """Return the names of an action's cascade, nested."""
-    return {child["name"]: cascade(child) for child in action["actions"]}
+@pytest.fixture(params=NIGHTS)
+def bare(request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> BareNight:
+    name = request.param.split("_")[0]
+    if name not in PIPELINES:
+        pytest.skip(f"the pipeline of {name} is not installed")
+    return BareNight(request.param, tmp_path / "root", capsys)
 
 
-def organised(name: str, frames: Path, root: Path, bridge: Callable[..., Ended]) -> dict[str, Any]:
-    put_on_disk(make_night(name), frames, root)
-    dataset, *_ = bridge("organise", "--root", root, "--by", "oca", "--json").json["datasets"]
-    found: dict[str, Any] = dataset["action"]
+def name_of(bare: BareNight) -> str:
+    return next(name for name, listed in NIGHTS.items() if listed is bare.listed)
+
+
+def made_by(bare: BareNight, by: str) -> set[Made]:
+    """Return the steps of a plan; the plan must be complete."""
+    document = bare.raw("plan", "--by", by, *bare.mode, *bare.settings)
+    assert "exit code" not in document
+    found: set[Made] = set()
+    for dataset in document["datasets"]:
+        steps = {step["step"]: step for step in dataset["steps"]}
+        found.update(made(name, steps) for name in steps)
     return found
 
 
-def test_a_night_of_visir_joins_flats_to_science(
-    tmp_path: Path, frames_folder: Path, bridge: Callable[..., Ended]
-) -> None:
-    action = organised("visir", frames_folder, tmp_path, bridge)
-    assert action["complete"]
-    assert cascade(action) == {"visir_img_ff": {}}
+def made(name: str, steps: dict[str, Any]) -> Made:
+    step = steps[name]
+    inputs = (
+        (each["category"], Path(each["file"]).name if "file" in each else made(each["step"], steps))
+        for each in step["inputs"]
+    )
+    return step["recipe"], frozenset(inputs)
 
 
-def test_a_night_of_naco_spectra_joins_lamp_flats(
-    tmp_path: Path, frames_folder: Path, bridge: Callable[..., Ended]
-) -> None:
-    action = organised("naco_spectra", frames_folder, tmp_path, bridge)
-    assert action["complete"]
-    assert cascade(action) == {"naco_spc_lampflat": {}}
+def without(step: Made, tags: set[str]) -> Made:
+    """Return a step that takes nothing under some tags, nor does what it is made of."""
+    kept = ((tag, each) for tag, each in step[1] if tag not in tags)
+    return step[0], frozenset((tag, without(each, tags) if isinstance(each, tuple) else each) for tag, each in kept)
 
 
-def test_a_night_of_uves_has_its_whole_cascade_but_for_the_guess_that_the_night_does_not_hold(
-    tmp_path: Path, frames_folder: Path, bridge: Callable[..., Ended]
-) -> None:
-    action = organised("uves_guess", frames_folder, tmp_path, bridge)
-    bias: dict[str, Any] = {"UVES_MASTER_BIAS_B": {}}
-    orders = {"UVES_CAL_ORDERPOS_B": bias}
-    dark = {"UVES_MASTER_DARK_B": bias}
-    flat = {"UVES_MASTER_FLAT_B": {**bias, **dark, **orders}}
-    arc = {"UVES_CAL_WAVECAL_B": {**orders, **bias, **flat}}
-    assert cascade(action) == {**orders, **arc, **bias, **flat, **dark}
-    missing = [text for child in action["actions"] for text in child["messages"]]
-    assert missing == ["Missing LINE_GUESS_TAB_BLUE"]
+def makers(step: Made) -> Iterator[Made]:
+    for _, each in step[1]:
+        if isinstance(each, tuple):
+            yield each
+            yield from makers(each)
 
 
-def test_a_night_of_muse_joins_flats_and_biases(
-    tmp_path: Path, frames_folder: Path, bridge: Callable[..., Ended]
-) -> None:
-    action = organised("muse", frames_folder, tmp_path, bridge)
-    assert cascade(action)["muse_flat"] == {"muse_bias": {}}
-    assert action["messages"] == ["Missing WAVECAL_TABLE"], "the night holds no arcs"
+def test_a_night_by_its_pipelines_rules_gives_the_plan_of_its_tree(bare: BareNight) -> None:
+    name = name_of(bare)
+    trees = made_by(bare, "calselector")
+    if name in CALIBRATIONS_ALONE:
+        assert "makes a dataset" in bare.raw("plan", "--by", "oca")["error"]["message"]
+        return
+    rules = made_by(bare, "oca")
+    if name not in DIFFERENCES:
+        assert rules == trees
+        return
+    assert rules != trees, "a difference that is no more"
+    parts = DIFFERENCES[name][1]
+    assert ends(rules, parts) == ends(trees, parts)
+
+
+def ends(steps: set[Made], parts: set[str]) -> set[Made]:
+    """Return the steps from which nothing more is made, with what they are made of, less some recipes and tags."""
+    taken = {maker for step in steps for maker in makers(step)}
+    return {without(step, parts) for step in steps - taken if step[0] not in parts}
+
+
+def test_rules_make_one_dataset_of_a_night_and_leave_no_file_without_a_category(bare: BareNight) -> None:
+    name = name_of(bare)
+    document = bare.raw("organise", "--by", "oca")
+    assert document["unclassified"] == []
+    assert len(document["datasets"]) == (0 if name in CALIBRATIONS_ALONE else 1)
+    assert all(each["complete"] or each["secondary"] for each in document["datasets"])

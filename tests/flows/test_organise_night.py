@@ -343,8 +343,8 @@ def test_a_hawki_night_is_complete_by_rules_with_flats_made_from_darks(command: 
         "DARK": {"dark0", "dark1", "dark2"},
         "FLAT_TWILIGHT": {"flat0", "flat1", "flat2"},
     }
+    # MASTER_READGAIN comes from the flats of the night, which are nearer in time than the one on disk.
     assert {static["category"] for static in found["action"]["statics"]} == {
-        "MASTER_READGAIN",
         "PHOTCAL_TAB",
         "SCHLEGEL_MAP_NORTH",
         "SCHLEGEL_MAP_SOUTH",

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from esorex_bridge.datasets.dataset import Dataset, files_of, purposes, walk_actions
 from esorex_bridge.definitions.oca.classify import Classified
+from esorex_bridge.definitions.oca.evaluate import Keywords
 from esorex_bridge.definitions.oca.grammar import parse_expression, parse_rules
 from esorex_bridge.definitions.oca.supplement import Need, RecipeFacts, supplemented
 from esorex_bridge.errors import DataError
@@ -310,3 +311,123 @@ def test_rules_made_for_reflex_are_final_and_nothing_is_added_to_them() -> None:
     assert not parse_rules(RULES, "toy.oca").is_final
     headers = {Path(f"/n/{name}.fits"): header for name, header in night().items()}
     assert all(dataset.final for dataset in organise(headers, rules).datasets)
+
+
+# what is known of recipes
+
+ON_LINE = """
+if DPR.TYPE == "STD" then { DO.CATG = "STD"; }
+if DPR.TYPE == "DARK" and DPR.CATG == "SCIENCE" then { DO.CATG = "OWN_DARK"; }
+if DPR.TYPE == "OBJECT" then { DO.CATG = "OBJECT"; }
+if PRO.CATG == "EXTINCTION" then { DO.CATG = "EXTINCTION"; }
+select execute(reduce) from inputFiles where SIG.FRAME == 1 and (DO.CATG == "OBJECT" or DO.CATG == "STD");
+select execute(reduce) from inputFiles where SIG.TEMPLATE == 1 and LF.DO.CATG == "OWN_DARK";
+action reduce { minRet = 1; maxRet = 1; select file as GUESS from calibFiles where DO.CATG == "GUESS"; recipe r_table; }
+"""
+
+CHAIN = (
+    RecipeFacts("r_table", ("TABLE_OBJECT",), main=("OBJECT",), needs=(Need("OWN_DARK"),)),
+    RecipeFacts("r_table", ("TABLE_STD",), main=("STD",)),
+    RecipeFacts("r_response", ("RESPONSE",), (Need("EXTINCTION", True), Need("FLUXES")), ("TABLE_STD",)),
+    RecipeFacts("r_cube", ("CUBE",), (Need("RESPONSE", True),), ("TABLE_OBJECT",)),
+)
+
+
+def raw(kind: str, number: int, mjd: float = 57000.0, catg: str = "CALIB", **more: str) -> Keywords:
+    return {
+        "INSTRUME": "TESTCAM",
+        "DPR.CATG": catg,
+        "DPR.TYPE": kind,
+        "DPR.TECH": "IFU",
+        "TPL.START": kind,
+        "TPL.EXPNO": number + 1,
+        "MJD-OBS": mjd + number * 1e-3,
+        **{key.replace("_", "."): value for key, value in more.items()},
+    }
+
+
+def chained(files: dict[str, Keywords], facts: tuple[RecipeFacts, ...] = CHAIN) -> tuple[Dataset, ...]:
+    headers = {Path(f"/n/{name}.fits"): header for name, header in files.items()}
+    return organise(headers, supplemented(parse_rules(ON_LINE, "on_line.oca"), facts)).datasets
+
+
+def test_what_the_last_recipe_of_a_chain_needs_is_associated_with_the_first() -> None:
+    (dataset,) = chained(
+        {
+            "obj0": raw("OBJECT", 0, catg="SCIENCE"),
+            "obj1": raw("OBJECT", 1, catg="SCIENCE"),
+            "std": raw("STD", 0, 57000.1),
+            "ext": {"INSTRUME": "TESTCAM", "PRO.CATG": "EXTINCTION"},
+            "flux": {"INSTRUME": "TESTCAM", "PRO.CATG": "FLUXES"},
+            "M.response": {**raw("OBJECT", 0), "PRO.CATG": "ELSE"},
+        }
+    )
+    assert [file.name for file in dataset.action.files] == ["obj0", "obj1"], "one dataset of the whole template"
+    (standard,) = dataset.action.actions
+    assert [file.name for file in standard.files] == ["std"]
+    assert {file.category for file in standard.statics} == {"EXTINCTION", "FLUXES"}, "named by itself, without a rule"
+
+
+def test_what_the_recipe_can_do_without_leaves_the_dataset_incomplete_in_nothing_that_is_needed() -> None:
+    files = {"obj": raw("OBJECT", 0, catg="SCIENCE"), "std": raw("STD", 0)}
+    (lacking,) = chained(files)
+    assert (lacking.complete, lacking.secondary) == (False, False)
+    (dataset,) = chained({**files, "ext": {"INSTRUME": "TESTCAM", "PRO.CATG": "EXTINCTION"}})
+    assert dataset.action.messages == ("Missing GUESS",)
+    assert (dataset.complete, dataset.secondary) == (False, True)
+    assert [action.files[0].name for action in dataset.action.actions] == ["std"]
+
+
+def test_darks_of_the_science_make_no_dataset() -> None:
+    (dataset,) = chained({"obj": raw("OBJECT", 0, catg="SCIENCE"), "dark": raw("DARK", 0, catg="SCIENCE")})
+    assert [file.category for file in (*dataset.action.files, *dataset.action.statics)] == ["OBJECT", "OWN_DARK"]
+
+
+def test_a_product_that_keeps_the_cards_of_its_raw_is_no_file_of_the_template() -> None:
+    text = ON_LINE.replace('SIG.FRAME == 1 and (DO.CATG == "OBJECT" or DO.CATG == "STD")', 'LF.DO.CATG == "OBJECT"')
+    files = {"obj": raw("OBJECT", 0, catg="SCIENCE"), "M.master": {**raw("OBJECT", 9), "PRO.CATG": "GUESS"}}
+    headers = {Path(f"/n/{name}.fits"): header for name, header in files.items()}
+    (dataset,) = organise(headers, supplemented(parse_rules(text, "on_line.oca"), (*CHAIN, guess()))).datasets
+    assert [file.name for file in dataset.action.files] == ["obj"]
+
+
+def guess() -> RecipeFacts:
+    return RecipeFacts("r_other", (), (Need("GUESS"),), ("ELSE",))
+
+
+@pytest.mark.parametrize(
+    ("mjd", "filter_name", "tech", "joins"),
+    [
+        (57000.2, "H", "IFU", True),
+        (57003.0, "H", "IFU", False),
+        (57000.2, "Ks", "IFU", False),
+        (57000.2, "H", "IMAGE", False),
+    ],
+)
+def test_what_always_runs_joins_a_dataset_of_its_setting_and_night(
+    mjd: float, filter_name: str, tech: str, joins: bool
+) -> None:
+    always = (
+        RecipeFacts("r_table", ("IMAGE",), main=("OBJECT",)),
+        RecipeFacts("r_zero", ("ZERO",), main=("STD",), group_by=("INS.FILT1.NAME", "TPL.START"), always=True),
+    )
+    (dataset,) = chained(
+        {
+            "obj": raw("OBJECT", 0, catg="SCIENCE", INS_FILT1_NAME="H"),
+            "std": {**raw("STD", 0, mjd, INS_FILT1_NAME=filter_name), "DPR.TECH": tech},
+        },
+        always,
+    )
+    assert [action.name for action in dataset.action.actions] == (["reduce"] if joins else [])
+
+
+def test_rules_look_in_the_widest_range_of_time_that_a_calibration_is_valid() -> None:
+    facts = (
+        RecipeFacts("r_table", ("IMAGE",), (Need("EXTINCTION", days=(-10.0, 3.0)),), ("OBJECT",)),
+        RecipeFacts("r_table", ("TABLE_STD",), main=("STD",)),
+    )
+    far = {"INSTRUME": "TESTCAM", "PRO.CATG": "EXTINCTION", "MJD-OBS": 57004.0}
+    for mjd, found in ((56995.0, 1), (57004.0, 0), (None, 1)):
+        files = {"obj": raw("OBJECT", 0, catg="SCIENCE"), "ext": {**far, "MJD-OBS": mjd}}
+        (dataset,) = chained(files, facts)
+        assert len(dataset.action.statics) == found, mjd

@@ -14,6 +14,9 @@ from esorex_bridge.definitions.oca.expressions import Expression, Keyword, keywo
 Source = Literal["inputFiles", "rawFiles", "calibFiles"]
 """Where a rule looks: raw and input files, or calibrations with the products to come."""
 
+TECHNIQUE = "SIG.TECHNIQUE"
+"""The first word of DPR.TECH (IMAGE, SPECTRUM, ECHELLE, IFU): a keyword of ours, which every frame has."""
+
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
@@ -105,6 +108,8 @@ class Selection:
         Fewest files needed, most files taken; None where the rule does not say.
     line : int
         Where it stands in its file.
+    dispensable : bool
+        Whether the recipe can do without what the rule asks for. No part of the file: it is known of the recipe.
     """
 
     category: str
@@ -113,6 +118,7 @@ class Selection:
     min_ret: int | None = None
     max_ret: int | None = None
     line: int = field(default=0, compare=False)
+    dispensable: bool = field(default=False, compare=False)
 
     @property
     def least(self) -> int:
@@ -181,6 +187,11 @@ class ActionRule:
     settings : tuple of str
         Keywords in which files of one run agree, beside those that group them; where files of a group differ in these,
         each setting is associated by itself. No part of the file: it is known of the recipes.
+    together : bool
+        Whether the recipe takes the files of a template together, also where the rule acts on single ones as they
+        arrive. Known of the recipes.
+    of_category : tuple of (str, ActionRule)
+        The action as it is for files of one category, where recipes do different things with different ones.
     """
 
     name: str
@@ -190,6 +201,12 @@ class ActionRule:
     priority: int | None = None
     line: int = field(default=0, compare=False)
     settings: tuple[str, ...] = ()
+    together: bool = False
+    of_category: tuple[tuple[str, ActionRule], ...] = ()
+
+    def for_category(self, category: str) -> ActionRule:
+        """Return the action as it is for files of a category."""
+        return dict(self.of_category).get(category, self)
 
     def __str__(self) -> str:
         inner = [str(part) for part in (*self.selections, *self.recipes, *self.products)]
@@ -210,6 +227,10 @@ class Rules:
         Of the file, for messages.
     remarks : tuple of str
         What is odd in the file, and was read all the same.
+    beside : tuple of Selection
+        What belongs to every dataset though nothing asks for it, such as standard stars. Known of the recipes.
+    companions : tuple of str
+        Categories that recipes take beside their main files, and none as main files: they make no dataset.
     """
 
     classifications: tuple[Classification, ...] = ()
@@ -217,6 +238,8 @@ class Rules:
     actions: tuple[ActionRule, ...] = ()
     name: str = field(default="", compare=False)
     remarks: tuple[str, ...] = field(default=(), compare=False)
+    beside: tuple[Selection, ...] = field(default=(), compare=False)
+    companions: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def is_final(self) -> bool:
@@ -253,13 +276,20 @@ def _keywords_of(rules: Rules) -> Iterator[str]:
     for execution in rules.executions:
         yield from _names(execution.condition)
         yield from execution.keys
+    for selection in rules.beside:
+        yield from _names(selection.condition)
     for action in rules.actions:
-        yield from action.settings
-        for selection in action.selections:
-            yield from _names(selection.condition)
-        for product in action.products:
-            for assignment in product.assignments:
-                yield from _names(assignment.value)
+        for each in (action, *(variant for _, variant in action.of_category)):
+            yield from _keywords_of_action(each)
+
+
+def _keywords_of_action(action: ActionRule) -> Iterator[str]:
+    yield from action.settings
+    for selection in action.selections:
+        yield from _names(selection.condition)
+    for product in action.products:
+        for assignment in product.assignments:
+            yield from _names(assignment.value)
 
 
 def _names(expression: Expression) -> Iterator[str]:

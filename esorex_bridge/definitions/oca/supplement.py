@@ -1,19 +1,23 @@
 """Rules completed by what is known of recipes: products that rules leave out, and calibrations they do not mention.
 
 The rule files that come with the pipelines are those of the on-line system, where the master calibrations lie on disk
-already: they name no products, so that alone no dark would ever join a science frame's cascade.
+already: they name no products, so that alone no dark would ever join a science frame's cascade; they act on single
+exposures as they arrive, and stop after the first recipe.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from math import inf, isfinite
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from esorex_bridge.definitions.oca.expressions import (
     All,
     Any,
+    Between,
+    Calculated,
     Compared,
     Constant,
     Expression,
@@ -22,7 +26,16 @@ from esorex_bridge.definitions.oca.expressions import (
     keywords_in,
     parts_of,
 )
-from esorex_bridge.definitions.oca.rules import ActionRule, Assignment, Product, Rules, Selection
+from esorex_bridge.definitions.oca.rules import (
+    TECHNIQUE,
+    ActionRule,
+    Assignment,
+    Classification,
+    Product,
+    Rules,
+    Selection,
+)
+from esorex_bridge.definitions.setting import is_dark, is_exposure, is_template
 
 
 class Need(Struct, frozen=True):
@@ -42,6 +55,8 @@ class Need(Struct, frozen=True):
         Other categories that serve.
     strict : tuple of str
         Keywords of `match` that it must have where the main file has them.
+    days : tuple of (float, float)
+        Bounds of its MJD-OBS less that of the main file.
     """
 
     category: str
@@ -50,6 +65,12 @@ class Need(Struct, frozen=True):
     limit: int | None = 1
     sources: tuple[str, ...] = ()
     strict: tuple[str, ...] = ()
+    days: tuple[float, float] = (-inf, inf)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All categories that serve."""
+        return (self.category, *self.sources)
 
 
 class RecipeFacts(Struct, frozen=True):
@@ -67,6 +88,10 @@ class RecipeFacts(Struct, frozen=True):
         Categories of the files that it processes; empty where that is not known.
     group_by : tuple of str
         Keywords in which the files of one run agree.
+    each : bool
+        Whether every file is a run of its own.
+    always : bool
+        Whether it runs wherever its files are, though nothing takes its products: standard stars, checks.
     """
 
     recipe: str
@@ -74,6 +99,8 @@ class RecipeFacts(Struct, frozen=True):
     needs: tuple[Need, ...] = ()
     main: tuple[str, ...] = ()
     group_by: tuple[str, ...] = ()
+    each: bool = False
+    always: bool = False
 
 
 _CATEGORY_KEYWORDS = ("DO.CATG", "RAW.TYPE", "REFLEX.CATG", "CATG")
@@ -81,38 +108,114 @@ _CATEGORY_KEYWORDS = ("DO.CATG", "RAW.TYPE", "REFLEX.CATG", "CATG")
 EVERY = 10_000
 """Stands for "all" in `maxRet`, which has to be a number."""
 
+_EVER = 1e6
+"""Days that no two observations lie apart: numbers of rules are finite."""
+
+_NIGHT = (-1.0, 1.0)
+"""Days within which a standard star belongs to a dataset."""
+
 
 def supplemented(rules: Rules, facts: Iterable[RecipeFacts]) -> Rules:
     """Return rules whose actions name the products of their recipes and select all calibrations these take.
 
-    What the rules say themselves stays as it is, but for two things: a calibration that they call optional and that the
-    recipe cannot do without is needed; and it agrees in all that the recipe wants, so that what is found is of use.
-    Rules made for Reflex that declare products are final: nothing is added to them.
+    What the rules say themselves stays as it is, but for three things: a calibration that they call optional and that
+    the recipe cannot do without is needed; what they need and the recipe can do without is marked as dispensable; and
+    what is found agrees in all that the recipe wants, so that it is of use. Rules made for Reflex that declare products
+    are final: nothing is added to them.
     """
     if rules.is_final:
         return rules
     known = tuple(facts)
-    actions = (_supplemented(action, _facts_for(action, rules, known)) for action in rules.actions)
-    return replace(rules, actions=tuple(actions))
+    return replace(
+        rules,
+        classifications=(*_of_named_products(rules, known), *rules.classifications),
+        actions=tuple(_with_variants(action, rules, known) for action in rules.actions),
+        beside=tuple(map(_selection, _needs_beside(known))),
+        companions=_companions(known),
+    )
 
 
-def _facts_for(action: ActionRule, rules: Rules, facts: tuple[RecipeFacts, ...]) -> tuple[RecipeFacts, ...]:
-    """Return what is known of the recipes that an action's files go through.
+def _of_named_products(rules: Rules, facts: tuple[RecipeFacts, ...]) -> Iterator[Classification]:
+    """Yield rules for files that name themselves what recipes take, where the file has no rule for them."""
+    given = {assigned.value for rule in rules.classifications for assigned in rule.assignments}
+    names = dict.fromkeys(name for fact in facts for need in fact.needs for name in need.names)
+    for name in names:
+        if Constant(name) not in given:
+            condition = Compared(Keyword("PRO.CATG"), "==", Constant(name))
+            yield Classification(condition, (Assignment("DO.CATG", Constant(name)),))
 
-    The categories of the files tell it first: one recipe may serve two arms of an instrument, with other products and
-    needs for each, and the on-line rules may use another recipe than a workflow. The recipe's name tells it otherwise.
-    """
-    categories = {
+
+def _needs_beside(facts: tuple[RecipeFacts, ...]) -> Iterator[Need]:
+    """Yield what belongs to a dataset though nothing asks for it: products of what always runs, in its setting."""
+    for fact in facts:
+        if fact.always and fact.products:
+            dark = any(map(is_dark, fact.main))
+            keys = (key for key in fact.group_by if not is_template(key) and (dark or not is_exposure(key)))
+            yield Need(fact.products[0], match=(TECHNIQUE, *keys), days=_NIGHT)
+
+
+def _companions(facts: tuple[RecipeFacts, ...]) -> tuple[str, ...]:
+    main = {category for fact in facts for category in fact.main}
+    names = dict.fromkeys(name for fact in facts for need in fact.needs for name in need.names)
+    return tuple(name for name in names if name not in main)
+
+
+def _with_variants(action: ActionRule, rules: Rules, facts: tuple[RecipeFacts, ...]) -> ActionRule:
+    """Return an action with what is known of its recipes, as a whole and for files of each category."""
+    categories = _triggers(action, rules)
+    whole = _supplemented(action, _facts_for(action, categories, facts), facts)
+    known = {category: _facts_for(action, {category}, facts) for category in sorted(categories)}
+    if not any(category in fact.main for category, found in known.items() for fact in found):
+        return whole
+    # Of files that no recipe begins with, such as darks of the science alone, nothing comes.
+    variants = {found: _supplemented(action, found, facts) for found in known.values() if any(map(_main_of, found))}
+    return replace(whole, of_category=tuple((name, variants.get(found, action)) for name, found in known.items()))
+
+
+def _main_of(fact: RecipeFacts) -> tuple[str, ...]:
+    return fact.main
+
+
+def _triggers(action: ActionRule, rules: Rules) -> set[str]:
+    return {
         category
         for execution in rules.executions
         if execution.action == action.name
         for category in _categories(execution.condition)
     }
+
+
+def _facts_for(action: ActionRule, categories: set[str], facts: tuple[RecipeFacts, ...]) -> tuple[RecipeFacts, ...]:
+    """Return what is known of the recipes that an action's files go through first.
+
+    The categories of the files tell it first: one recipe may serve two arms of an instrument, with other products and
+    needs for each, and the on-line rules may use another recipe than a workflow. The recipe's name tells it otherwise.
+    """
     names = {recipe.name for recipe in action.recipes}
     by_category = tuple(fact for fact in facts if categories.intersection(fact.main))
-    both = tuple(fact for fact in by_category if fact.recipe in names)
-    by_name = tuple(fact for fact in facts if fact.recipe in names and not (categories and fact.main))
-    return both or by_category or by_name
+    if any(fact.recipe in names for fact in by_category):
+        # What other recipes want of the same files holds none of them up.
+        return tuple(fact if fact.recipe in names else _undemanding(fact) for fact in by_category)
+    return by_category or tuple(fact for fact in facts if fact.recipe in names and not (categories and fact.main))
+
+
+def _undemanding(fact: RecipeFacts) -> RecipeFacts:
+    return structs.replace(fact, needs=tuple(structs.replace(need, required=False) for need in fact.needs))
+
+
+def _following(first: tuple[RecipeFacts, ...], facts: tuple[RecipeFacts, ...]) -> tuple[RecipeFacts, ...]:
+    """Return the recipes that go on with the products of others, to the end of the chain."""
+    found: list[RecipeFacts] = []
+    while True:
+        made = {product for fact in (*first, *found) for product in fact.products}
+        more = [fact for fact in facts if made.intersection(fact.main) and not _among(fact, (*first, *found))]
+        if not more:
+            return tuple(found)
+        found += more
+
+
+def _among(fact: RecipeFacts, facts: Iterable[RecipeFacts]) -> bool:
+    return any((fact.recipe, fact.main) == (other.recipe, other.main) for other in facts)
 
 
 def _categories(condition: Expression) -> Iterator[str]:
@@ -125,41 +228,69 @@ def _categories(condition: Expression) -> Iterator[str]:
         yield from _categories(part)
 
 
-def _supplemented(action: ActionRule, known: tuple[RecipeFacts, ...]) -> ActionRule:
+def _supplemented(action: ActionRule, known: tuple[RecipeFacts, ...], facts: tuple[RecipeFacts, ...]) -> ActionRule:
+    chain = (*known, *_following(known, facts))
     stated = {_stated_category(product) for product in action.products}
-    products = [_product(category) for fact in known for category in fact.products if category not in stated]
-    required = {need.category for fact in known for need in fact.needs if need.required}
+    products = dict.fromkeys(category for fact in chain for category in fact.products if category not in stated)
+    needs = tuple(_needs(known, chain))
     mentioned = {selection.category for selection in action.selections}
-    needs = [need for fact in known for need in fact.needs if mentioned.isdisjoint((need.category, *need.sources))]
-    wanted = {name: need for fact in known for need in fact.needs for name in (need.category, *need.sources)}
-    stated_first = (_at_least_one(_agreeing(each, wanted), required) for each in action.selections)
+    added = [need for need in needs if need.category not in mentioned]
+    same_recipe = not known or any(fact.recipe in {recipe.name for recipe in action.recipes} for fact in known)
+    stated_first = (_as_taken(each, needs, same_recipe) if known else each for each in action.selections)
     return replace(
         action,
-        products=(*action.products, *products),
-        selections=(*stated_first, *map(_selection, needs)),
+        products=(*action.products, *map(_product, products)),
+        selections=(*stated_first, *(_selection(need, mentioned) for need in added)),
         settings=tuple(dict.fromkeys(key for fact in known for key in fact.group_by)),
+        together=any(fact.main for fact in known) and not any(fact.each for fact in known),
     )
 
 
-def _agreeing(selection: Selection, wanted: Mapping[str, Need]) -> Selection:
+def _needs(known: tuple[RecipeFacts, ...], chain: tuple[RecipeFacts, ...]) -> Iterator[Need]:
+    """Yield what a chain of recipes needs from outside, one a category."""
+    made = {product for fact in chain for product in fact.products}
+    found: dict[str, Need] = {}
+    for fact in chain:
+        for need in fact.needs:
+            if fact in known or made.isdisjoint(need.names):
+                first = found.setdefault(need.category, need)
+                if need.required and not first.required:
+                    found[need.category] = need
+    yield from found.values()
+
+
+def _as_taken(selection: Selection, needs: tuple[Need, ...], same_recipe: bool) -> Selection:
+    """Return a selection that finds what the recipe takes, needed as far as the recipe needs it."""
+    need = next((each for each in needs if selection.category in each.names), None)
+    if need is None and not same_recipe:
+        # The rule is for another recipe, which this pipeline may not even have any more.
+        return replace(selection, min_ret=0, max_ret=selection.most)
+    found = selection if need is None else _agreeing(selection, need)
+    if need is not None and need.category == selection.category and need.required:
+        return found if found.least > 0 else replace(found, min_ret=1, max_ret=max(1, found.most))
+    return replace(found, dispensable=found.least > 0)
+
+
+def _agreeing(selection: Selection, need: Need) -> Selection:
     """Return a selection that compares what its recipe wants to agree too, where both headers have it."""
-    need = wanted.get(selection.category)
     compared = {keyword.name for keyword in keywords_in(selection.condition) if keyword.of_input}
-    missing = [name for name in (need.match if need else ()) if name not in compared]
-    if not missing:
+    more = (*(_compared(name, "?=") for name in need.match if name not in compared), *_in_time(need))
+    if not more:
         return selection
     parts = selection.condition.parts if isinstance(selection.condition, All) else (selection.condition,)
-    return replace(selection, condition=All((*parts, *(_compared(name, "?=") for name in missing))))
+    return replace(selection, condition=All((*parts, *more)))
 
 
 def _compared(name: str, operator: Operator) -> Compared:
     return Compared(Keyword(name, of_input=True), operator, Keyword(name))
 
 
-def _at_least_one(selection: Selection, required: set[str]) -> Selection:
-    if selection.category not in required or selection.least > 0:
-        return selection
-    return replace(selection, min_ret=1, max_ret=max(1, selection.most))
+def _in_time(need: Need) -> Iterator[Expression]:
+    """Yield what a need says of time; a file without a time is not refused for it."""
+    if any(map(isfinite, need.days)):
+        low, high = (Constant(min(max(bound, -_EVER), _EVER)) for bound in need.days)
+        start = Keyword("MJD-OBS", of_input=True)
+        yield Between(Keyword("MJD-OBS"), Calculated(start, "+", low), Calculated(start, "+", high), lenient=True)
 
 
 def _stated_category(product: Product) -> str:
@@ -173,15 +304,18 @@ def _product(category: str) -> Product:
     return Product(category, (Assignment("PRO.CATG", Constant(category)),))
 
 
-def _selection(need: Need) -> Selection:
-    categories = (need.category, *need.sources)
+def _selection(need: Need, mentioned: Iterable[str] = ()) -> Selection:
+    """Return a selection of what serves a need; where the rules select another name of it, that may serve instead."""
+    others = set(mentioned).intersection(need.sources)
+    categories = tuple(name for name in need.names if name not in others)
     of_category = tuple(Compared(Keyword("DO.CATG"), "==", Constant(category)) for category in categories)
     matching = tuple(_compared(name, "==" if name in need.strict else "?=") for name in need.match)
     wanted: Expression = of_category[0] if len(of_category) == 1 else Any(of_category)
+    more = (*matching, *_in_time(need))
     return Selection(
         category=need.category,
         source="calibFiles",
-        condition=All((wanted, *matching)) if matching else wanted,
-        min_ret=1 if need.required else 0,
+        condition=All((wanted, *more)) if more else wanted,
+        min_ret=1 if need.required and not others else 0,
         max_ret=EVERY if need.limit is None else need.limit,
     )
