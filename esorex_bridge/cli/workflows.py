@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -274,6 +275,7 @@ def _check(args: argparse.Namespace, chosen: tuple[Workflow, ...]) -> int:
             }
         )
     else:
+        _summary_table(chosen, compared)
         if args.verbose:
             _compared_table(compared)
         for finding in findings if args.verbose else grave:
@@ -281,6 +283,27 @@ def _check(args: argparse.Namespace, chosen: tuple[Workflow, ...]) -> int:
         worth = len(findings) - len(grave)
         print(f"definitions checked: {len(chosen)}; mistakes: {len(grave)}; worth a look: {worth} (shown with -v)")
     return 1 if grave else 0
+
+
+def _summary_table(chosen: tuple[Workflow, ...], compared: list[tuple[Workflow, ComparedAssociation]]) -> None:
+    """Print how many associations of each definition were held against what, and how many compare less."""
+    rows = []
+    for workflow in chosen:
+        mine = [each for other, each in compared if other is workflow]
+        origins = Counter(each.origin for each in mine)
+        loose = sum(bool(each.calibration.loose) for each in mine)
+        looser = sum(bool(each.looser) for each in mine)
+        rows.append((workflow.name, len(mine), origins["rules"], origins["group_by"], origins[""], loose, looser))
+    columns = (
+        "workflow",
+        "associations",
+        "by rules",
+        "by grouping",
+        "by neither",
+        "loose, and why",
+        "loose in silence",
+    )
+    output.table(columns, rows)
 
 
 def _compared_table(compared: list[tuple[Workflow, ComparedAssociation]]) -> None:
@@ -319,7 +342,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
 
 
 def _rules(workflow: Workflow, given: Path | None) -> Rules | None:
-    """Return the rules for a workflow's instrument: those given, or those of the installed pipeline."""
-    from esorex_bridge.definitions.installed_rules import installed_rules, read_rules
+    """Return the rules for a workflow: those given, or those of the installed pipeline."""
+    from esorex_bridge.definitions.installed_rules import read_rules, rules_for
 
-    return installed_rules(workflow.instruments[0]) if given is None else read_rules(given)
+    return rules_for(workflow) if given is None else read_rules(given)

@@ -100,9 +100,9 @@ def _match_by_rules(workflow: Workflow) -> Workflow:
     if all(each.match_from == "written" for step in workflow.steps for each in step.calibrations):
         return workflow
     from esorex_bridge.definitions.comparison import with_rules_match
-    from esorex_bridge.definitions.installed_rules import installed_rules
+    from esorex_bridge.definitions.installed_rules import rules_for
 
-    rules = installed_rules(workflow.instruments[0]) if workflow.instruments else None
+    rules = rules_for(workflow)
     return workflow if rules is None else with_rules_match(workflow, rules)
 
 

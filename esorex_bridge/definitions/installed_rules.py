@@ -7,6 +7,7 @@ from pathlib import Path
 
 from esorex_bridge.definitions.oca.library import PATTERNS, rule_file
 from esorex_bridge.definitions.oca.rules import Rules
+from esorex_bridge.definitions.workflow import Workflow
 from esorex_bridge.disk.digest import digest_of_bytes
 from esorex_bridge.disk.remembered import memory_folder, recall, remember, version_of
 from esorex_bridge.errors import UserError
@@ -31,6 +32,18 @@ def installed_rules(instrument: str) -> Rules | None:
     """
     path = rule_file(instrument, rule_files())
     return None if path is None else read_rules(path)
+
+
+def rules_for(workflow: Workflow) -> Rules | None:
+    """Return the rules of a definition's instrument, or else of its pipeline: that of UVES reduces FLAMES too.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read, or is not written in the language of rules.
+    """
+    found = (installed_rules(name) for name in (*workflow.instruments, workflow.pipeline))
+    return next((rules for rules in found if rules is not None), None)
 
 
 @cache

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from esorex_bridge.definitions.edps.conditions import UnsupportedRuleError
 from esorex_bridge.definitions.edps.export import export_package
-from esorex_bridge.definitions.installed_rules import installed_rules, read_rules
+from esorex_bridge.definitions.installed_rules import read_rules, rules_for
 from esorex_bridge.definitions.workflow import Workflow
 from esorex_bridge.errors import UserError
 
@@ -28,7 +28,7 @@ def export_definition(workflow: Workflow, folder: Path, oca: Path | None = None)
     UserError
         If there are no rules, the definition or a rule has no counterpart, or the folder is there or cannot be written.
     """
-    rules = read_rules(oca) if oca is not None else installed_rules(workflow.instruments[0])
+    rules = read_rules(oca) if oca is not None else rules_for(workflow)
     if rules is None:
         raise UserError(f"no OCA rules for {workflow.instruments[0]} are installed: give a file with --oca")
     try:
