@@ -6,9 +6,13 @@ for EDPS, and complete trees of calSelector.
 
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 
+from esorex_bridge.definitions.comparison import find_looser
 from esorex_bridge.definitions.folders import own_definitions
+from esorex_bridge.definitions.installed_rules import rule_files, rules_for
 from esorex_bridge.definitions.steps import Calibration, StepDefinition, Validity
 from esorex_bridge.definitions.workflow import Workflow
 
@@ -157,3 +161,105 @@ def test_a_dark_that_the_recipe_scales_may_differ_in_exposure_time_and_says_why(
     dark = calibration(name, category, tag)
     assert key not in dark.match
     assert dict(dark.loose)[key]
+
+
+def test_matisse_estimates_the_flat_of_one_dark_and_a_static_flat() -> None:
+    flat = step("matisse", "OBSDARK")
+    assert dict(flat.minima) == {"OBSDARK": 1}
+    assert calibration("matisse", "OBSDARK", "FLATFIELD").required
+
+
+def test_matisse_skies_go_with_target_and_calibrator() -> None:
+    assert {"TARGET_RAW", "CALIB_RAW", "SKY_RAW"} <= set(step("matisse", "TARGET_RAW").main)
+    assert calibration("matisse", "CALIB_RAW", "JSDC_CAT")
+
+
+def test_vimos_fibres_need_a_flat_and_an_arc_and_two_arcs_are_none() -> None:
+    assert dict(step("vimos_spectra", "IFU_ARC_SPECTRUM").minima) == {"IFU_SCREEN_FLAT": 1, "IFU_ARC_SPECTRUM": 1}
+
+
+@pytest.mark.parametrize("category", ["FIB_ORDEF_RED", "FIB_ARC_LAMP_RED"])
+def test_flames_fibres_are_of_one_plate(category: str) -> None:
+    assert {"INS.SLIT3.PLATE", "INS.GRAT2.ID"} <= set(step("flames_uves", category).group_by)
+    assert "INS.SLIT3.PLATE" in calibration("flames_uves", "FIB_SCI_SIM_RED", "FIB_LINE_TABLE_REDL").match
+
+
+@pytest.mark.parametrize("keyword", ["DET.WIN1.NX", "DET.WIN1.STRX", "DET.OUTPUTS", "DET.CHIPS"])
+def test_flames_biases_are_of_one_window_and_port(keyword: str) -> None:
+    assert keyword in calibration("flames_uves", "FIB_SCI_SIM_RED", "MASTER_BIAS_REDL").match
+
+
+def test_naco_twilight_flats_may_take_a_dark_of_their_own() -> None:
+    assert not calibration("naco", "CAL_FLAT_TW", "CAL_DARK").required
+
+
+def test_hawki_takes_skies_beside_objects() -> None:
+    assert step("hawki", "SKY").main == ("OBJECT", "SKY")
+
+
+@pytest.mark.parametrize("category", ["IM_CAL_FLAT", "IM_OBS_CHO_NOD_JIT"])
+def test_visir_settings_differ_by_filter_scale_and_mode(category: str) -> None:
+    assert {"DET.MODE.NAME", "INS.FILT1.NAME", "INS.PFOV"} <= set(step("visir", category).group_by)
+
+
+def test_muse_science_ends_in_a_cube_and_exposures_are_combined() -> None:
+    assert "DATACUBE_FINAL" in step("muse", "PIXTABLE_OBJECT").products
+    assert step("muse", "PIXTABLE_REDUCED").minimum == 2
+    assert calibration("muse", "PIXTABLE_OBJECT", "STD_RESPONSE").required
+
+
+@pytest.mark.parametrize("mode", ["UVB", "VIS", "NIR"])
+def test_xshooter_flats_are_of_the_slit_and_biases_of_the_read_out(mode: str) -> None:
+    flat = calibration("xshooter", f"OBJECT_SLIT_STARE_{mode}", f"MASTER_FLAT_SLIT_{mode}")
+    slit = {"UVB": "INS.OPTI3.NAME", "VIS": "INS.OPTI4.NAME", "NIR": "INS.OPTI5.NAME"}[mode]
+    assert slit in flat.match
+
+
+@pytest.mark.parametrize(("name", "category"), [("harps", "OBJ_SKY"), ("nirps", "OBJ_SKY")])
+def test_each_exposure_of_harps_and_nirps_is_reduced_by_itself_in_its_mode(name: str, category: str) -> None:
+    assert step(name, category).each
+    assert "INS.MODE" in calibration(name, category, "ORDER_TABLE_A").match
+
+
+UNLIMITED = (-inf, inf)
+
+
+@pytest.mark.parametrize(
+    ("name", "category", "tag", "ranges"),
+    [
+        ("gravity", "SINGLE_SCI_RAW", "DARK", [((-1.5, 1.5), 0), ((-14, 14), 1), ((-30, 30), 3)]),
+        ("gravity", "DUAL_CAL_RAW", "P2VM", [((-1.5, 1.5), 0), ((-14, 14), 1), ((-30, 30), 3)]),
+        ("gravity", "SINGLE_SCI_RAW", "DISP_MODEL", [((-inf, 0), 0), (UNLIMITED, 3)]),
+        ("gravity", "SINGLE_SCI_VIS", "SINGLE_CAL_VIS", [((-1, 1), 0)]),
+        ("uves", "SCIENCE_BLUE", "MASTER_BIAS_BLUE", [((-4, 4), 0), ((-7, 7), 1), (UNLIMITED, 3)]),
+        ("uves", "SCI_POINT_RED", "MASTER_BIAS_REDU", [((-4, 4), 0), ((-7, 7), 1), (UNLIMITED, 3)]),
+        ("kmos", "ARC_ON", "XCAL", [((-0.16, 0.16), 0), ((-2, 2), 1), (UNLIMITED, 3)]),
+        (
+            "kmos",
+            "SCIENCE",
+            "LCAL",
+            [((-0.0625, 0.0625), -1), ((0, 1), 0), ((-2, 2), 1), ((-14, 14), 2), (UNLIMITED, 3)],
+        ),
+        ("muse", "OBJECT", "ILLUM", [((-2 / 24, 2 / 24), 0), ((-4 / 24, 4 / 24), 1)]),
+        ("espresso", "OBJ_SKY", "WAVE_MATRIX_THAR_FP_A", [((0, 1), 0), ((-1, 1), 1), ((-14, 14), 2), (UNLIMITED, 3)]),
+        ("espresso", "BIAS", "CCD_GEOM", [((-inf, 0), 0), (UNLIMITED, 3)]),
+    ],
+)
+def test_validity_is_that_of_esos_workflows_for_edps(
+    name: str, category: str, tag: str, ranges: list[tuple[tuple[float, float], int]]
+) -> None:
+    found = calibration(name, category, tag).validity
+    assert [each.level for each in found] == [level for _, level in ranges]
+    for each, (days, _) in zip(found, ranges, strict=True):
+        assert each.days == pytest.approx(days, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", sorted(own_definitions().paths))
+def test_every_definition_of_an_installed_pipeline_is_held_against_its_rules(name: str) -> None:
+    definition = workflow(name)
+    rules = {path.stem for path in rule_files()}
+    if definition.pipeline not in rules:
+        pytest.skip(f"the pipeline {definition.pipeline} is not installed")
+    found = rules_for(definition)
+    assert found is not None and found.name.startswith(definition.pipeline)
+    assert [each.problem for each in find_looser(definition, found, grave=True)] == []
