@@ -27,6 +27,8 @@ from esorex_bridge.values import plain
 if TYPE_CHECKING:
     from esorex_bridge.datasets.choices import Choices
     from esorex_bridge.datasets.dataset import Action, Dataset
+    from esorex_bridge.definitions.parameters import ParameterSetting
+    from esorex_bridge.organise.choosing import Taken
     from esorex_bridge.organise.grouping import Candidate, Group
     from esorex_bridge.organise.organiser import Organised
 
@@ -35,6 +37,7 @@ _COLUMNS = (
     Column("file"),
     Column("used", "state"),
     Column("days", "number"),
+    Column("level", "number"),
     Column("files", "number", 1),
     Column("match", "text"),
     Column("certified", "state", 2),
@@ -71,6 +74,8 @@ class Alternative(Struct, frozen=True):
         `yes`, `no`, or `-` where calSelector did not bring it.
     quality : str
         The grade that its header carries, `-` where it has none.
+    level : int or None
+        How well what the plan takes keeps to the calibration plan (0); None where nothing says.
     members : tuple of str
         All files of its group.
     """
@@ -85,6 +90,7 @@ class Alternative(Struct, frozen=True):
     certified: str
     quality: str = "-"
     members: tuple[str, ...] = ()
+    level: int | None = None
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -189,6 +195,8 @@ def _changed(choices: Choices, args: argparse.Namespace, data: OrganisedData, da
         key = key_of_choice(data, dataset, args.category, args.purpose)
         choices = choices.with_use(key, stem(Path(args.use).name))
     for name in args.undrop:
+        if stem(Path(name).name) not in choices.drop:
+            raise UnknownNameError("dropped file", name, choices.drop)
         choices = choices.without_drop(stem(Path(name).name))
     for name in args.drop:
         choices = choices.with_drop(stem(Path(name).name))
@@ -197,9 +205,33 @@ def _changed(choices: Choices, args: argparse.Namespace, data: OrganisedData, da
         if not (category and equals and path):
             raise UserError(f"--replace {text} is not of the form CATEGORY=FILE")
         choices = choices.with_replacement(category, Path(path).absolute())
-    for setting in map(options.setting, args.set):
+    settings = tuple(map(options.setting, args.set))
+    _refuse_settings(args, settings)
+    for setting in settings:
         choices = choices.with_parameter(setting.recipe, setting.name, str(setting.value))
     return choices
+
+
+def _refuse_settings(args: argparse.Namespace, settings: tuple[ParameterSetting, ...]) -> None:
+    """Refuse parameters that the installed recipes do not have or do not allow, as `run` does.
+
+    Raises
+    ------
+    ParameterError
+        If a recipe has no such parameter, or it may not have that value.
+    """
+    from esorex_bridge.definitions.parameters import effective
+    from esorex_bridge.errors import RecipeError
+    from esorex_bridge.session import Session, Settings
+
+    if not settings:
+        return
+    with Session(Settings(args.root)) as session:
+        found = session.esorex.recipes({each.recipe: None for each in settings}) if session.esorex else {}
+    for recipe in dict.fromkeys(each.recipe for each in settings):
+        known = found.get(recipe)
+        if known is not None and not isinstance(known, RecipeError):
+            effective(recipe, known.parameters, tuple(each for each in settings if each.recipe == recipe))
 
 
 def _picked(choices: Choices, rows: tuple[Alternative, ...]) -> Choices:
@@ -221,8 +253,11 @@ def _picked(choices: Choices, rows: tuple[Alternative, ...]) -> Choices:
 
 def _show(args: argparse.Namespace, data: OrganisedData, reviewed: Dataset, choices: Choices) -> None:
     from esorex_bridge.datasets.choices import MARK, document_of
+    from esorex_bridge.organise.choosing import taken_files
 
-    rows = tuple(dict.fromkeys(_marked(alternatives(data, data.before[reviewed.name]), reviewed)))
+    taken = taken_files(data, reviewed)
+    marked = _marked(alternatives(data, data.before[reviewed.name]), reviewed, taken)
+    rows = tuple(dict.fromkeys(marked))
     if args.json:
         kept = document_of({reviewed.name: choices})["datasets"].get(reviewed.name, {})
         output.emit_json({"dataset": reviewed.name, "choices": kept, "alternatives": [plain(row) for row in rows]})
@@ -239,13 +274,15 @@ def _show(args: argparse.Namespace, data: OrganisedData, reviewed: Dataset, choi
 
 def _cells(row: Alternative) -> tuple[object, ...]:
     used = "yes" if row.used else "-"
-    return row.category, row.file, used, _days(row.days), row.files, row.match, row.certified, row.quality
+    level = "-" if row.level is None else row.level
+    return row.category, row.file, used, _days(row.days), level, row.files, row.match, row.certified, row.quality
 
 
 def _next(args: argparse.Namespace, rows: Sequence[Alternative]) -> str:
-    """Return the command that takes the first alternative that is not used; where all are, the one that runs."""
+    """Return the command that takes another alternative of what is used; where there is none, the one that runs."""
     where = f"--root {shlex.quote(str(args.root))}"
-    other = next((row for row in rows if not row.used), None)
+    chosen = {(row.purpose, row.category) for row in rows if row.used}
+    other = next((row for row in rows if not row.used and (row.purpose, row.category) in chosen), None)
     if other is None:
         return f"esorex-bridge run {args.dataset} {where}"
     words = f"--use {other.file} --for {other.category} --purpose {shlex.quote(other.purpose)}"
@@ -256,13 +293,18 @@ def _days(days: float | None) -> str:
     return "-" if days is None else f"{days:.2f}"
 
 
-def _marked(rows: Iterator[Alternative], reviewed: Dataset) -> Iterator[Alternative]:
-    """Mark the rows that are in use after choices."""
+def _marked(rows: Iterator[Alternative], reviewed: Dataset, taken: Taken | None) -> Iterator[Alternative]:
+    """Mark the rows that the plan takes; where nothing is known of recipes, those that are in the dataset."""
     from esorex_bridge.datasets.dataset import purposes
 
     used = {(file.name, purpose) for file, served in purposes(reviewed).items() for purpose in served}
     above = {(name, purpose.partition("/")[2]) for name, purpose in used}
-    return (replace(row, used=(row.file, row.purpose) in used | above) for row in rows)
+    for row in rows:
+        if taken is None:
+            yield replace(row, used=(row.file, row.purpose) in used | above)
+            continue
+        places = [(name, row.purpose) for name in (row.file, *row.members) if (name, row.purpose) in taken]
+        yield replace(row, used=bool(places), level=taken[places[0]] if places else None)
 
 
 def alternatives(data: OrganisedData, dataset: Dataset) -> Iterator[Alternative]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from esorex_bridge.datasets.dataset import Dataset
     from esorex_bridge.definitions.workflow import Workflow
     from esorex_bridge.organise.from_disk import OrganisedData
+    from esorex_bridge.plan.plan import Plan, Step, StepName
 
 
 class Effect(Struct, frozen=True):
@@ -30,6 +32,65 @@ class Effect(Struct, frozen=True):
     problem: str = ""
 
 
+Taken = dict[tuple[str, str], int | None]
+"""By file and the purpose that it is used for: the level of the association, None where it has none."""
+
+
+def taken_files(data: OrganisedData, dataset: Dataset) -> Taken | None:
+    """Return which files the plan of a dataset uses, and for what; None where nothing is known of its recipes.
+
+    A file is used for what it is processed with, and for what takes the products that are made of it.
+    """
+    from esorex_bridge.datasets.dataset import walk_actions
+
+    plan = _plan(data, dataset)
+    if plan is None:
+        return None
+    raws = {step.name: _main_files(step) for step in plan.steps}
+    found: Taken = {}
+    for action, purpose in walk_actions(dataset.action):
+        main = {file.name for file in action.files}
+        for step in plan.steps:
+            if step.purpose == purpose or main & raws[step.name]:
+                found.update(_taken_by(step, purpose, raws))
+    return found
+
+
+def _taken_by(step: Step, purpose: str, raws: Mapping[StepName, set[str]]) -> Taken:
+    from esorex_bridge.plan.plan import FileInput, association_of
+
+    found: Taken = {}
+    for entry in step.inputs:
+        association = association_of(step, entry)
+        level = None if association is None else association.level
+        for name in (entry.name,) if isinstance(entry, FileInput) else raws[entry.step]:
+            found[(name, purpose)] = level
+    return found
+
+
+def _main_files(step: Step) -> set[str]:
+    from esorex_bridge.plan.plan import FileInput, association_of
+
+    files = (entry for entry in step.inputs if isinstance(entry, FileInput))
+    return {entry.name for entry in files if association_of(step, entry) is None}
+
+
+def _plan(data: OrganisedData, dataset: Dataset) -> Plan | None:
+    """Return the plan of a dataset; None where nothing is known of its recipes."""
+    from esorex_bridge.datasets.dataset import files_of
+    from esorex_bridge.definitions.workflow import choose_workflow
+    from esorex_bridge.fits.header import read_header
+    from esorex_bridge.organise.selection import science_header
+    from esorex_bridge.plan.cascade import make_plan
+
+    try:
+        workflow = choose_workflow(data.workflows, dataset.instrument, science_header(dataset, data.headers))
+    except UserError:
+        return None
+    paths = {file.path for file in files_of(dataset) if file.path is not None}
+    return make_plan(dataset, workflow, {path: read_header(path) for path in paths})
+
+
 def effect_of_choice(data: OrganisedData, before: Dataset, after: Dataset) -> Effect:
     """Return what a choice changes in the plan of a dataset.
 
@@ -38,20 +99,12 @@ def effect_of_choice(data: OrganisedData, before: Dataset, after: Dataset) -> Ef
     UserError
         If it names a recipe that the workflow does not have.
     """
-    from esorex_bridge.datasets.dataset import files_of
-    from esorex_bridge.definitions.workflow import choose_workflow
-    from esorex_bridge.fits.header import read_header
-    from esorex_bridge.organise.selection import science_header
     from esorex_bridge.plan.accounting import compare_plans, say
-    from esorex_bridge.plan.cascade import make_plan
 
-    try:
-        workflow = choose_workflow(data.workflows, before.instrument, science_header(before, data.headers))
-    except UserError:
-        return Effect()  # nothing is known of its recipes, and so nothing of its plan
-    paths = {file.path for dataset in (before, after) for file in files_of(dataset) if file.path is not None}
-    headers = {path: read_header(path) for path in paths}
-    old, new = (make_plan(dataset, workflow, headers) for dataset in (before, after))
+    old, new = _plan(data, before), _plan(data, after)
+    if old is None or new is None:
+        return Effect()
+    workflow = next(each for each in data.workflows if each.name == new.workflow)
     _refuse_unknown_recipes(after, workflow)
     chosen = set(after.chosen) - set(before.chosen)
     refused = (

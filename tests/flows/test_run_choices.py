@@ -56,7 +56,13 @@ def test_a_parameter_that_was_chosen_counts_for_its_dataset_and_gives_way_to_the
     written = Path(done.step("naco_img_dark")["sof"]).with_name("naco_img_dark.rc").read_text()
     assert '# review:\nnaco.naco_img_dark.nsamples="50"' in written
     assert '# --set:\nnaco.naco_img_dark.rej_bord="8 8 8 8"' in written
-    assert bridge("review", plan["dataset"], "--root", root, "--set", "naco_img_dark.nsamples=many").code == 0
+    kept = (root / "choices.yaml").read_text()
+    for value, why in (("nsamples=many", "must be a whole number"), ("nosuch=1", "has no parameter 'nosuch'")):
+        refused = bridge("review", plan["dataset"], "--root", root, "--set", f"naco_img_dark.{value}")
+        assert refused.code == 1
+        assert why in refused.err
+    assert (root / "choices.yaml").read_text() == kept
+    (root / "choices.yaml").write_text(kept.replace("50", "many"))
     refused = bridge("run", "--root", root, *SMALL)
     assert refused.code == 1
     assert "must be a whole number (from review)" in refused.err
@@ -93,3 +99,27 @@ def test_files_without_a_tree_are_reduced_by_the_rules_of_the_pipeline(
     assert {"COADDED_IMG"} == {
         product["category"] for dataset in ended.json["datasets"] for product in dataset["end_products"]
     }
+
+
+def test_a_review_says_what_the_plan_takes_for_what_and_a_dropped_file_comes_back(
+    root: Path, bridge: Callable[..., Ended]
+) -> None:
+    (plan,) = bridge("plan", "--root", root, "--json").json["datasets"]
+    name = plan["dataset"]
+
+    def used(*words: str) -> dict[tuple[str, str], tuple[bool, int | None]]:
+        rows = bridge("review", name, "--root", root, "--json", *words).json["alternatives"]
+        return {(row["file"], row["purpose"]): (row["used"], row["level"]) for row in rows}
+
+    before = used()
+    science, flat = "IMGJITOBJ_SW", "FLAT_TW/IMGJITOBJ_SW"
+    darks = {file for file, purpose in before if purpose == flat}
+    assert all(before[file, flat] == (True, 0) for file in darks), "the flat takes a dark of its own exposure time"
+    assert all(before[file, science] == (False, None) for file in darks), "the science does not"
+    assert [file for (file, purpose), found in before.items() if found[0] and purpose == science]
+    dropped = next(file for file, purpose in before if purpose == science and before[file, purpose][0])
+    assert used("--drop", dropped, "--force")[dropped, science] != before[dropped, science]
+    assert used("--undrop", dropped) == before
+    refused = bridge("review", name, "--root", root, "--undrop", dropped)
+    assert refused.code == 1
+    assert f"no dropped file '{dropped}'" in refused.err
