@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from esorex_bridge.archive.access import Access
 from esorex_bridge.archive.calselector import AssociationReply, Outcome
+from esorex_bridge.datasets.association import walk
 
 NIGHT_LOG = ".NL"
 """What is appended to the archive name of a raw frame for its night log."""
@@ -137,6 +138,17 @@ def remarks(reply: AssociationReply) -> tuple[str, ...]:
     if reply.outcome in _REMARKS:
         said = f": {'; '.join(reply.messages)}" if reply.messages else ""
         lines.append(_REMARKS[reply.outcome] + said)
+    extended = _extended(reply)
+    if extended:
+        lines.append(f"of the extended calibration plan: {', '.join(extended)}")
     if reply.executed is not None and not reply.certified:
         lines.append("not certified by ESO yet; 'esorex-bridge refresh' asks again")
     return tuple(f"{reply.asked}: {line}" for line in lines)
+
+
+def _extended(reply: AssociationReply) -> tuple[str, ...]:
+    """Return the groups, other than auxiliary ones, that keep to the extended calibration plan alone."""
+    if reply.tree is None:
+        return ()
+    nodes = (node for node in walk(reply.tree.root) if node.match == "extended" and node.kind == "main")
+    return tuple(dict.fromkeys(node.category for node in nodes))

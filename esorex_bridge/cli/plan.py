@@ -10,7 +10,16 @@ from typing import Any
 from esorex_bridge.cli import options, output
 from esorex_bridge.cli.tables import NO_BREAK, Column
 from esorex_bridge.plan.accounting import summarise
-from esorex_bridge.plan.plan import AssociatedInput, FileInput, Plan, Step, StepInput, UnusedFile, input_counts
+from esorex_bridge.plan.plan import (
+    AssociatedInput,
+    FileInput,
+    Plan,
+    Step,
+    StepInput,
+    UnusedFile,
+    association_of,
+    input_counts,
+)
 
 _COLUMNS = (Column("step"), Column("inputs", "text"), Column("after", "text", 1), Column("remarks", "text", 2))
 EXAMPLE = "esorex-bridge plan --root night\n  esorex-bridge plan --check --workflow my_naco.yaml"
@@ -138,14 +147,12 @@ def _step(step: Step) -> dict[str, Any]:
 
 def _input(step: Step, entry: StepInput) -> dict[str, Any]:
     """Return an input as JSON values; a calibration with how well it fits."""
-    source = entry.name if isinstance(entry, FileInput) else entry.step
-    fits = (each for each in step.associations if (each.category, each.source) == (entry.category, source))
     where = (
         {"category": entry.category, "file": entry.file}
         if isinstance(entry, FileInput)
         else {"category": entry.category, "step": entry.step, "product": entry.product}
     )
-    found = next(fits, None)
+    found = association_of(step, entry)
     return where if found is None else {**where, **_quality(found)}
 
 

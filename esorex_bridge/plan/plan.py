@@ -239,6 +239,13 @@ class Step(Struct, frozen=True, gc=False):
         return tuple(dict.fromkeys(entry.step for entry in self.inputs if isinstance(entry, ProductInput)))
 
 
+def association_of(step: Step, entry: StepInput) -> AssociatedInput | None:
+    """Return how well an input of a step fits; None for what it processes."""
+    source = entry.name if isinstance(entry, FileInput) else entry.step
+    fits = (each for each in step.associations if (each.category, each.source) == (entry.category, source))
+    return next(fits, None)
+
+
 class UnusedGroup(Struct, frozen=True):
     """An action of the dataset that needs no step.
 

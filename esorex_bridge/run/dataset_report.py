@@ -70,7 +70,15 @@ def _report_made(resolved: ResolvedPlan, decision: Execute, node: Node, result: 
 def _step(plan: Plan, decision: Decision, word: DecisionWord, outcome: Outcome, error: str = "") -> StepReport:
     step = decision.step
     return StepReport(
-        plan.dataset, step.name, step.recipe, word, decision.reason, outcome, warnings=step.warnings, error=error
+        plan.dataset,
+        step.name,
+        step.recipe,
+        word,
+        decision.reason,
+        outcome,
+        warnings=step.warnings,
+        error=error,
+        associations=step.associations,
     )
 
 

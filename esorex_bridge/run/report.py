@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
+from esorex_bridge.plan.plan import AssociatedInput
 from esorex_bridge.reuse.record import Product
 
 DecisionWord = Literal["execute", "reuse", "not_needed"]
@@ -44,6 +45,8 @@ class StepReport(Struct, frozen=True):
         What a reader of the products should know.
     error : str
         What went wrong, in words; empty where nothing did.
+    associations : tuple of AssociatedInput
+        How well its calibrations fit.
     """
 
     dataset: str
@@ -57,6 +60,7 @@ class StepReport(Struct, frozen=True):
     seconds: float = 0.0
     warnings: tuple[str, ...] = ()
     error: str = ""
+    associations: tuple[AssociatedInput, ...] = ()
 
     @property
     def result(self) -> str:
@@ -81,6 +85,7 @@ class StepReport(Struct, frozen=True):
             "seconds": round(self.seconds, 3),
             "warnings": list(self.warnings),
             "error": self.error or None,
+            "associations": [to_builtins(each) for each in self.associations],
         }
 
 

@@ -293,3 +293,10 @@ def test_wanted_names_every_file_once_science_first() -> None:
 def test_an_answer_that_is_well_needs_no_remark() -> None:
     (reply,) = read_replies([A], "Raw2Raw", [Document("", tree_xml(A, inner=DARK))])
     assert isinstance(reply, AssociationReply) and not remarks(reply)
+
+
+def test_groups_of_the_extended_calibration_plan_are_named() -> None:
+    tree = tree_xml(A, inner=DARK.replace('match="calib_plan"', 'match="extended"'))
+    (reply,) = read_replies([A], "Raw2Raw", [Document("", tree)])
+    (remark,) = remarks(reply)
+    assert "of the extended calibration plan: " in remark
