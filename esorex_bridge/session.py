@@ -19,7 +19,7 @@ from esorex_bridge.datasets.dataset import Dataset, files_of, missing_files
 from esorex_bridge.definitions.edps.options import PREFIX, EdpsOptions
 from esorex_bridge.definitions.folders import Definitions, definition_folders, user_workflow_folder
 from esorex_bridge.definitions.parameters import ParameterSetting
-from esorex_bridge.definitions.workflow import Workflow
+from esorex_bridge.definitions.workflow import RULES_ALONE, Workflow
 from esorex_bridge.errors import DataError, RecipeError, UnknownNameError, UserError
 from esorex_bridge.esorex.recipe import Recipe
 from esorex_bridge.esorex.runner import EsoRex, find_esorex
@@ -225,10 +225,19 @@ class Session:
         """Return the files that a workflow package takes for no target; plans by definitions say it themselves."""
         return self.edps.not_used(self.data) if self.edps is not None else ()
 
+    @property
+    def named_workflow(self) -> Path | None:
+        """The definition that the settings name; None for that of the instrument.
+
+        With `none` datasets are made by the rules alone, and reduced by the definition of their instrument.
+        """
+        given = self.settings.workflow
+        return None if str(given) == RULES_ALONE else given
+
     @cached_property
     def workflows(self) -> tuple[Workflow, ...]:
         """All workflow definitions, or the one that the settings name by its file or its name."""
-        given = self.settings.workflow
+        given = self.named_workflow
         if given is None:
             return self.definitions.all()
         if self.edps is not None:
@@ -248,7 +257,7 @@ class Session:
         if self.edps is not None:
             return self.edps.workflow
         header = _first_header(dataset)
-        if self.settings.workflow is None:
+        if self.named_workflow is None:
             return self.definitions.choose(dataset.instrument, header)
         given = self.workflows[0]
         if given.serves(dataset.instrument, header):
@@ -446,7 +455,7 @@ class Session:
         from esorex_bridge.reflex.datasets_json import datasets_json
 
         header = cache(read_header)
-        named = self.settings.workflow is not None and str(self.settings.workflow) != "none"
+        named = self.named_workflow is not None
         found: list[Dataset] = []
         left_out: list[str] = []
         for dataset in datasets:

@@ -94,7 +94,8 @@ def organising(parser: argparse.ArgumentParser, objects: bool = False) -> None:
     group.add_argument(
         "--workflow",
         metavar="NAME|FILE|edps:PATH",
-        help="a workflow definition, or a workflow package of EDPS, to use instead of the one for the instrument",
+        help="a workflow definition, or a workflow package of EDPS, to use instead of the one for the instrument; "
+        "'none': organise by the rules as they are",
     )
     group.add_argument(
         "--breakpoints",

@@ -46,6 +46,10 @@ class ParameterChoice(Struct, frozen=True):
     steps: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
 
 
+RULES_ALONE = "none"
+"""In the place of a definition's name: what definitions know of recipes is not added to the rules of a pipeline."""
+
+
 class Workflow(Struct, frozen=True):
     """All that is known of how an instrument's data are reduced.
 

@@ -190,7 +190,7 @@ def _definition(session: Session, recipe: str, sof: SetOfFiles) -> tuple[Workflo
 
     try:
         header = read_header(Path(sof.files[0].name))
-        if session.settings.workflow is not None:
+        if session.named_workflow is not None:
             workflow = session.workflows[0]
         else:
             workflow = session.definitions.choose(str(header.get("INSTRUME") or "").strip(), header)

@@ -114,3 +114,25 @@ def test_rules_make_one_dataset_of_a_night_and_leave_no_file_without_a_category(
     assert document["unclassified"] == []
     assert len(document["datasets"]) == (0 if name in CALIBRATIONS_ALONE else 1)
     assert all(each["complete"] or each["secondary"] for each in document["datasets"])
+
+
+@pytest.mark.parametrize(
+    "verb", ["organise", "plan", "sof", "run --dry-run", "run --explain", "review NAME", "why NAME"]
+)
+def test_every_verb_takes_the_rules_alone(verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bare = BareNight("naco", tmp_path / "root", capsys)
+    (name,) = (each["name"] for each in bare.raw("organise")["datasets"])
+    document = bare.raw(*verb.replace("NAME", name).split(), "--workflow", "none")
+    assert "error" not in document
+    assert "exit code" not in document
+
+
+def test_rules_alone_add_nothing_that_only_recipes_know(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bare = BareNight("naco", tmp_path / "root", capsys)
+    words = ("organise", "--by", "oca")
+    whole, alone = (bare.raw(*words, *more)["datasets"][0]["action"] for more in ((), ("--workflow", "none")))
+    assert [each["name"] for each in whole["actions"]] == ["naco_img_twflat", "naco_img_dark"]
+    assert alone["actions"] == []
+    planned = bare.raw("plan", "--by", "oca", "--workflow", "none")
+    assert planned["exit code"] == 1
+    assert "MASTER_IMG_FLAT" in planned["datasets"][0]["incomplete"][0]
