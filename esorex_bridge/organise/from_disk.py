@@ -210,11 +210,30 @@ def datasets_on_disk(request: Request, places: tuple[Path, ...]) -> tuple[Datase
         found = scan(*places)
         trees = [read_tree_file(path) for path in found.trees if _is_of_mode(path, request.mode)]
         if request.by == "calselector" or (trees and found.files.keys() <= files_named(trees)):
-            return tree_datasets(trees, found.files, read_header, request.requested)
+            datasets = tree_datasets(trees, found.files, read_header, request.requested)
+            return _with_breakpoints(datasets, _breakpoints(request))
     data = load(request, places)
     for fault in data.faults:
         _log.warning("%s; 'esorex-bridge fetch' brings a sound one, or remove it", fault.reason)
     return data.datasets
+
+
+def _with_breakpoints(datasets: tuple[Dataset, ...], breakpoints: tuple[Breakpoint, ...]) -> tuple[Dataset, ...]:
+    """Let datasets of trees say what lies beyond a breakpoint; no header is read for instruments that have none."""
+    from esorex_bridge.datasets.dataset import files_of
+    from esorex_bridge.definitions.oca.library import archive_prefix
+    from esorex_bridge.fits.header import read_header
+    from esorex_bridge.organise.breakpoints import with_breakpoint_messages
+
+    told = []
+    headers: dict[Path, Keywords] = {}
+    for dataset in datasets:
+        names = {dataset.instrument.upper(), archive_prefix(dataset.instrument)}
+        mine = tuple(each for each in breakpoints if names.intersection(map(str.upper, each.instruments)))
+        paths = (file.path for file in files_of(dataset) if mine and file.path is not None)
+        headers.update((path, read_header(path)) for path in paths if path not in headers)
+        told.append(with_breakpoint_messages(dataset, headers, mine))
+    return tuple(told)
 
 
 def _is_of_mode(path: Path, mode: Mode | None) -> bool:
@@ -225,9 +244,10 @@ def _is_of_mode(path: Path, mode: Mode | None) -> bool:
 def _workflows(request: Request) -> tuple[tuple[Workflow, ...], tuple[str, ...]]:
     """Return the workflow definitions, and what is wrong with those that cannot be read and were not asked for."""
     from esorex_bridge.definitions.folders import read_workflow, workflow_folder
+    from esorex_bridge.definitions.workflow import RULES_ALONE
 
     known = {path.stem: path for path in sorted(workflow_folder().glob("*.yaml"))}
-    if request.workflow == "none":
+    if request.workflow == RULES_ALONE:
         return (), ()
     if request.workflow is not None:
         path = known.get(request.workflow, Path(request.workflow))
