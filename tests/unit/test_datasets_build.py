@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from esorex_bridge.datasets.association import AssociatedFile, Association, AssociationTree
+from esorex_bridge.datasets.association import AssociatedFile, Association, AssociationTree, Kind
 from esorex_bridge.datasets.build import dataset_from_tree
 from esorex_bridge.datasets.dataset import missing_files, purposes
 from esorex_bridge.errors import DataError
@@ -58,3 +58,23 @@ def test_files_that_are_not_on_this_machine_are_known_as_missing() -> None:
 def test_a_tree_without_science_files_is_refused() -> None:
     with pytest.raises(DataError, match="names no science file"):
         dataset_from_tree(AssociationTree(Association("SCI", ()), "Raw2Raw"), {})
+
+
+@pytest.mark.parametrize(
+    ("kind", "message", "secondary"),
+    [("auxiliary", "", True), ("auxiliary", "Missing ACQ for S.1: requested 1, found 0", True), ("main", "", False)],
+)
+def test_a_dataset_that_lacks_auxiliary_files_alone_is_incomplete_in_nothing_that_a_recipe_needs(
+    kind: Kind, message: str, secondary: bool
+) -> None:
+    acquisition = Association("ACQ", files("ACQ", "A.1"), complete=False, kind=kind)
+    told = (message,) if message else ()
+    root = Association("SCI", files("OBJ", "S.1"), (BIAS, acquisition), messages=told, complete=False)
+    dataset = dataset_from_tree(AssociationTree(root, "Raw2Raw"), {})
+    assert (dataset.complete, dataset.secondary) == (False, secondary)
+
+
+def test_a_complete_dataset_is_not_called_incomplete_in_anything() -> None:
+    root = Association("SCI", files("OBJ", "S.1"), (BIAS,))
+    dataset = dataset_from_tree(AssociationTree(root, "Raw2Raw"), {})
+    assert (dataset.complete, dataset.secondary) == (True, False)

@@ -22,6 +22,7 @@ from esorex_bridge.datasets.build import dataset_from_tree
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, walk_actions
 from esorex_bridge.definitions.folders import own_definitions, workflow_folder
 from esorex_bridge.definitions.workflow import Workflow, parse_workflow
+from esorex_bridge.demo.nights.catalogue import NIGHTS, make_night
 from esorex_bridge.plan.accounting import EXCUSED, explain_file, summarise
 from esorex_bridge.plan.cascade import make_plan
 from esorex_bridge.plan.plan import FileInput, HeadersByPath, Plan, ProductInput, Reason, Step, StepName
@@ -449,3 +450,23 @@ def test_an_unknown_category_never_vanishes_whatever_the_definition(path: Path) 
     odd = (AssociatedFile(f"{prefix}.9999", "NEVER_SEEN"),)
     tree = AssociationTree(Association("SCI", (*files, *odd), (Association("ODD", odd),)), "Raw2Raw")
     assert_all_accounted_for(*planned(tree, workflow))
+
+
+@pytest.mark.parametrize("name", NIGHTS)
+def test_every_file_of_every_synthetic_night_is_accounted_for(name: str) -> None:
+    night = make_night(name)
+    paths = {str(file.dp_id): Path(f"/data/{file.dp_id}.fits") for file in night.files}
+    headers = {
+        paths[str(file.dp_id)]: {
+            key.removeprefix("ESO ").replace(" ", ".") if key.startswith("ESO ") else key: value
+            for key, value in file.keywords
+        }
+        for file in night.files
+    }
+    for tree in night.trees:
+        dataset = dataset_from_tree(tree, paths, night.files[0].keyword("INSTRUME"))
+        workflow = own_definitions().choose(dataset.instrument, headers[paths[tree.root.files[0].name]])
+        plan = make_plan(dataset, workflow, headers)
+        assert_all_accounted_for(dataset, plan)
+        if tree.mode == NIGHTS[name].mode:
+            assert plan.incomplete == ()
