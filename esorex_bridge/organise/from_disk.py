@@ -211,7 +211,7 @@ def datasets_on_disk(request: Request, places: tuple[Path, ...]) -> tuple[Datase
         trees = [read_tree_file(path) for path in found.trees if _is_of_mode(path, request.mode)]
         if request.by == "calselector" or (trees and found.files.keys() <= files_named(trees)):
             datasets = tree_datasets(trees, found.files, read_header, request.requested)
-            return _with_breakpoints(datasets, _breakpoints(request))
+            return _with_breakpoints(datasets, known_breakpoints(request))
     data = load(request, places)
     for fault in data.faults:
         _log.warning("%s; 'esorex-bridge fetch' brings a sound one, or remove it", fault.reason)
