@@ -201,6 +201,7 @@ def datasets_on_disk(request: Request, places: tuple[Path, ...]) -> tuple[Datase
         If a document is not an association tree.
     """
     from esorex_bridge.fits.header import read_header
+    from esorex_bridge.organise.changes import with_changes
     from esorex_bridge.organise.choices_file import CHOICES_FILE
     from esorex_bridge.organise.tree_datasets import files_named, tree_datasets
     from esorex_bridge.workspace.scan import scan
@@ -211,29 +212,11 @@ def datasets_on_disk(request: Request, places: tuple[Path, ...]) -> tuple[Datase
         trees = [read_tree_file(path) for path in found.trees if _is_of_mode(path, request.mode)]
         if request.by == "calselector" or (trees and found.files.keys() <= files_named(trees)):
             datasets = tree_datasets(trees, found.files, read_header, request.requested)
-            return _with_breakpoints(datasets, known_breakpoints(request))
+            return with_changes(datasets, request.breakpoints or request.root / BREAKPOINTS_FILE)
     data = load(request, places)
     for fault in data.faults:
         _log.warning("%s; 'esorex-bridge fetch' brings a sound one, or remove it", fault.reason)
     return data.datasets
-
-
-def _with_breakpoints(datasets: tuple[Dataset, ...], breakpoints: tuple[Breakpoint, ...]) -> tuple[Dataset, ...]:
-    """Let datasets of trees say what lies beyond a breakpoint; no header is read for instruments that have none."""
-    from esorex_bridge.datasets.dataset import files_of
-    from esorex_bridge.definitions.oca.library import archive_prefix
-    from esorex_bridge.fits.header import read_header
-    from esorex_bridge.organise.breakpoints import with_breakpoint_messages
-
-    told = []
-    headers: dict[Path, Keywords] = {}
-    for dataset in datasets:
-        names = {dataset.instrument.upper(), archive_prefix(dataset.instrument)}
-        mine = tuple(each for each in breakpoints if names.intersection(map(str.upper, each.instruments)))
-        paths = (file.path for file in files_of(dataset) if mine and file.path is not None)
-        headers.update((path, read_header(path)) for path in paths if path not in headers)
-        told.append(with_breakpoint_messages(dataset, headers, mine))
-    return tuple(told)
 
 
 def _is_of_mode(path: Path, mode: Mode | None) -> bool:
