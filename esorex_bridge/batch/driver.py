@@ -138,6 +138,8 @@ class Driver:
             self._ledger.write()
             with shared(Workspace(self._folder.root).going_on):
                 ended = self._loop()
+            if self._store.rereading.files:
+                self._watcher.told(str(self._store.rereading))
         finally:
             self._close(ended)
         return ended

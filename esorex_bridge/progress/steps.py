@@ -103,6 +103,4 @@ class FetchProgress:
 def report_rereading(reread: Rereading) -> None:
     """Report on stderr how much had to be read again only because it looked other than before."""
     if reread.files:
-        files = "1 file was" if reread.files == 1 else f"{reread.files} files were"
-        size, seconds = f"{reread.size_bytes / 1e6:.1f} MB", f"{reread.seconds:.1f} s"
-        note(f"{files} read again ({size}, {seconds}), because their time stamps had changed")
+        note(str(reread))

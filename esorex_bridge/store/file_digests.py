@@ -23,6 +23,11 @@ class Rereading(Struct):
     size_bytes: int = 0
     seconds: float = 0.0
 
+    def __str__(self) -> str:
+        files = "1 file was" if self.files == 1 else f"{self.files} files were"
+        size, seconds = f"{self.size_bytes / 1e6:.1f} MB", f"{self.seconds:.1f} s"
+        return f"{files} read again ({size}, {seconds}), because their time stamps had changed"
+
 
 class FileDigests(Database):
     """The part of the store that knows files; a file is read again when it looks other than before."""

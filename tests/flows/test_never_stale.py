@@ -317,6 +317,19 @@ def test_how_much_was_read_again_is_said(own: Root) -> None:
     assert "read again" not in own.run().err
 
 
+def test_how_much_was_read_again_is_said_by_batch(own: Root) -> None:
+    jobs = own.path / "jobs.yaml"
+    jobs.write_text(
+        "parameters:\n  naco_img_dark: {r: '8 8 8 8'}\n  naco_img_twflat: {r: '8 8 8 8'}\njobs:\n  - datasets: all\n"
+    )
+    frame = own.frame()
+    frame.chmod(0o600)
+    said = [own.bridge("batch", jobs, "--root", own.path, "--name", name, "--json") for name in ("a", "b")]
+    assert [ended.json["executed"] for ended in said] == [0, 0]
+    assert f"1 file was read again ({frame.stat().st_size / 1e6:.1f} MB, " in said[0].err
+    assert "read again" not in said[1].err
+
+
 def test_without_trust_in_ctime_nothing_is_read_after_a_backup(own: Root) -> None:
     (own.path / "settings.yaml").write_text("trust_ctime: false\n")
     own.run()
