@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -73,5 +72,7 @@ def make_executable(path: Path) -> None:
 
 def copy_whole(source: Path, target: Path) -> None:
     """Copy a file; errors as `written_whole`."""
+    import shutil  # not loaded with the module, because who finds all made copies nothing
+
     with written_whole(target) as part:
         shutil.copyfile(source, part)

@@ -110,12 +110,13 @@ class SqliteStore(FileDigests, History, Lookup):
         steps = tuple(self._among(query, wanted, "key"))
         made: dict[str, list[Product]] = {row[0]: [] for row in steps}
         doubtful: list[_Doubtful] = []
-        look = self._look
+        look, inside = self._look, self._inside
         query = "SELECT key, position, path, category, digest, size_bytes, stamp FROM products WHERE key"
         for key, position, path, category, digest, size, known in self._among(query, made, "key, position"):
-            product = Product(self._at(path), category, digest, size)
+            file = path if path.startswith("/") else inside + path  # as _at, without ten thousand calls
+            product = Product(file, category, digest, size)
             made[key].append(product)
-            if known != (stamp := look(product.file)) or not stamp:
+            if known != (stamp := look(file)) or not stamp:
                 doubtful.append(_Doubtful(key, position, product, stamp))
         problems = self._problems(doubtful) if doubtful else {}
         found: dict[StepKey, Record | Absent] = dict.fromkeys(wanted, Absent())

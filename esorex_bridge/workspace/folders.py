@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -112,6 +111,8 @@ class RunFolders(Struct, frozen=True):
         They are gathered in a folder beside the final one, which is then renamed: a run that is killed here leaves
         nothing that could be taken for whole.
         """
+        import shutil  # not loaded with the module, because who finds all made publishes nothing
+
         waiting = self.products.with_name(f"{self.products.name}.part")
         waiting.mkdir(parents=True)
         for file in files:
