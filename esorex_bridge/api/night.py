@@ -238,7 +238,7 @@ class Night(Struct, frozen=True):
         """
         with Session(self._with_parameters(set)) as session:
             planned = session.plans(session.datasets(_names(datasets)))
-            reports = session.run(planned, _reporter(progress), dry_run=dry_run)
+            reports = session.run(planned, _reporter(progress, self.root), dry_run=dry_run)
         return Result(reports, self.root)
 
     def provenance(self, what: str | Path) -> Lineage:
@@ -372,8 +372,8 @@ def _watcher(progress: bool | None) -> Watcher:
     return FetchProgress() if _shows(progress) else SilentFetch()
 
 
-def _reporter(progress: bool | None) -> Reporter:
+def _reporter(progress: bool | None, root: Path) -> Reporter:
     from esorex_bridge.progress.steps import Progress
     from esorex_bridge.run.reporter import SilentReporter
 
-    return Progress() if _shows(progress) else SilentReporter()
+    return Progress(root=root) if _shows(progress) else SilentReporter()

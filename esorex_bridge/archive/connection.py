@@ -7,7 +7,6 @@ credentials: anonymous until a service answers 401, a token only to the archive'
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -36,6 +35,7 @@ from esorex_bridge.archive.exchange import (
     follow,
     is_page,
     keeps_secrets,
+    retries,
     retry_after_s,
     speaks_of_time,
     what_came,
@@ -57,7 +57,6 @@ _CHUNK = 256 * 1024
 _EXCERPT = 8192
 _REFUSALS_IN_A_ROW = 3
 
-_log = logging.getLogger(__name__)
 
 FindCredentials = Callable[[], Credentials | None]
 _T = TypeVar("_T")
@@ -281,7 +280,9 @@ class Connection:
             tries = "1 try" if failures == 1 else f"{failures} tries"
             raise ServiceError(question.url, failure.status, f"{failure.reason}, after {tries}", failure.slow)
         wait_s = self.patience.wait_s(failures) if failure.pause_s is None else failure.pause_s
-        _log.info("%s: %s; try %d of %d in %.3g s", bare(question.url), failure.reason, failures + 1, attempts, wait_s)
+        retries.warning(
+            "%s: %s; try %d of %d in %.3g s", bare(question.url), failure.reason, failures + 1, attempts, wait_s
+        )
         self._rest(failures, failure.pause_s)
 
     def _failure_of(self, response: requests.Response, question: Question) -> _Failure:
@@ -311,7 +312,7 @@ class Connection:
 
     def _wait_out_refusal(self, question: Question, status: int, refusals: int) -> None:
         wait_s = self.patience.refusal_waits_s[refusals - 1]
-        _log.info("%s: HTTP %d for what should be public; again in %.3g s", bare(question.url), status, wait_s)
+        retries.warning("%s: HTTP %d for what should be public; again in %.3g s", bare(question.url), status, wait_s)
         self._stopped.wait(wait_s)
 
     def _rest(self, failures: int, wanted_s: float | None) -> None:

@@ -7,7 +7,6 @@ in a part, which the next run continues.
 from __future__ import annotations
 
 import contextlib
-import logging
 import re
 import threading
 from collections.abc import Iterable
@@ -25,7 +24,7 @@ from esorex_bridge.archive.access import expected_access
 from esorex_bridge.archive.auth import LoginError, NoLoginServiceError
 from esorex_bridge.archive.connection import Connection, pieces_of
 from esorex_bridge.archive.download_list import WantedFile
-from esorex_bridge.archive.exchange import ServiceError, StoppedError, is_page, what_came
+from esorex_bridge.archive.exchange import ServiceError, StoppedError, is_page, retries, what_came
 from esorex_bridge.archive.manifest import Manifest
 from esorex_bridge.archive.part import Part, locked_part
 from esorex_bridge.archive.report import Event, FetchReport, FileReport, FolderError, Listed, Progress, Received
@@ -61,7 +60,6 @@ _CHUNK = 512 * 1024
 _EXCERPT = 8192
 _VERIFIERS = 2
 _LOOK_S = 0.5
-_log = logging.getLogger(__name__)
 _NOT_DATA = (".part", ".json", ".jsonl", ".xml", ".sh")
 _UNDERSCORED_TIME = re.compile(r"T(\d\d)_(\d\d)_(\d\d)")
 
@@ -282,7 +280,7 @@ class _Folder(Struct, frozen=True):
             furthest = max(furthest, size)
             if failures >= self.connection.patience.attempts:
                 return FileReport(file.name, FileStatus.FAILED, f"{result.reason}; tried {failures} times")
-            _log.info("%s: %s; try %d", file.name, result.reason, failures + 1)
+            retries.warning("%s: %s; try %d", file.name, result.reason, failures + 1)
             self.connection.rest(failures)
 
     def _try(self, file: WantedFile, part: Part, odd: Digest | None) -> FileReport | _Again:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 import time
@@ -23,6 +24,10 @@ _TAG = re.compile(r"<[^>]*>")
 _TIME_IS_OVER = re.compile(r"time[d\- ]*out|too long|abort|asynchron|execution ?duration|cancel", re.IGNORECASE)
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 _PAGE = re.compile(rb"\s*<(?:!doctype\s+html|html|head|body)", re.IGNORECASE)
+
+
+retries = logging.getLogger("esorex_bridge.archive.retries")
+"""Told of every attempt that is made again, as it happens: a user who waits should know what for."""
 
 
 class RetryPolicy(Struct, frozen=True):

@@ -49,11 +49,19 @@ _COLOURS = {
 def configure(verbose: int) -> None:
     """Send log messages to stderr: warnings by default, more with each `-v`; of other libraries, errors alone."""
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    logging.basicConfig(
-        level=logging.ERROR, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s", force=True
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Plain("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.ERROR, handlers=[handler], force=True)
     for name in ("esorex_bridge", "reflex_actors"):
         logging.getLogger(name).setLevel(level)
+
+
+class _Plain(logging.Formatter):
+    """Messages as log lines; what is tried again, as a note to whoever waits for it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record."""
+        return shown(record.getMessage()) if record.name.endswith(".retries") else super().format(record)
 
 
 def emit_json(document: Any) -> None:

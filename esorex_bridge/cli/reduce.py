@@ -133,7 +133,7 @@ def go(
         if dry_run and any(missing_files(dataset) for dataset in datasets):
             return Result(acquired, ())
         planned = session.plans(datasets)
-        reports = session.run(planned, Progress(failure_mode), datetime.now(), dry_run)
+        reports = session.run(planned, Progress(failure_mode, settings.root), datetime.now(), dry_run)
         report_rereading(session.store.rereading)
         return Result(acquired, reports, () if dry_run or session.esorex else session.write_sofs(planned))
 

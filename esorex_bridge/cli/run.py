@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         planned = session.plans(session.datasets(args.datasets))
         if args.explain:
             return _explain(session.accounts(planned), args.json)
-        reports = session.run(planned, Progress(args.recipe_failure_mode), datetime.now(), args.dry_run)
+        reports = session.run(planned, Progress(args.recipe_failure_mode, args.root), datetime.now(), args.dry_run)
         report_rereading(session.store.rereading)
     if args.json:
         counts = {"executed": count_started(reports), "reused": count(reports, "reuse")}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from esorex_bridge.progress.lines import note
@@ -12,6 +14,7 @@ from esorex_bridge.progress.lines import note
 if TYPE_CHECKING:
     from esorex_bridge.archive.calselector import AssociationReply
     from esorex_bridge.archive.report import Progress as Transfer
+    from esorex_bridge.progress.live import LiveLine
     from esorex_bridge.run.report import StepReport
     from esorex_bridge.store.file_digests import Rereading
 
@@ -27,18 +30,25 @@ class Progress:
     ----------
     failure_mode : {'Continue', 'Stop', 'Ask'}
         Reflex's Recipe Failure Mode. `Ask` asks on the terminal; where there is none it acts as `Stop`.
+    root : Path, optional
+        The data root; with it a line on the terminal says how long each recipe runs, and its last message.
     """
 
-    def __init__(self, failure_mode: FailureMode = "Continue") -> None:
+    def __init__(self, failure_mode: FailureMode = "Continue", root: Path | None = None) -> None:
         self._failure_mode = failure_mode
+        self._live = _live_line(root)
 
     def started(self, what: str, number: int, of: int, expected_seconds: float | None) -> None:
         """Tell that a recipe was started."""
         about = f" (about {expected_seconds:.1f} s)" if expected_seconds is not None else ""
         note(f"[{number}/{of}] {what} …{about}")
+        if self._live is not None:
+            self._live.start(what.partition(" of ")[0], expected_seconds)
 
     def finished(self, report: StepReport) -> None:
         """Tell how a step ended; why it failed is said once, in the result."""
+        if self._live is not None:
+            self._live.end(report.step)
         if report.outcome == "done" and report.decision == "execute":
             made = f"{len(report.products)} product{'s' * (len(report.products) != 1)}"
             note(f"      {report.step}: {made} in {report.seconds:.2f} s")
@@ -52,6 +62,16 @@ class Progress:
         sys.stderr.write(f"{step} failed. Go on with what does not need it? [Y/n] ")
         sys.stderr.flush()
         return sys.stdin.readline().strip().lower() in ("", "y", "yes")
+
+
+def _live_line(root: Path | None) -> LiveLine | None:
+    """Return the line that follows what runs; None where there is no terminal to draw it on."""
+    if root is None or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        return None
+    from esorex_bridge.progress.live import LiveLine
+    from esorex_bridge.workspace.folders import Workspace
+
+    return LiveLine(Workspace(root.absolute()).bookkeeping)
 
 
 class SilentFetch:
