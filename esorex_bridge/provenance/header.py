@@ -7,7 +7,8 @@ names, digests are not to be relied upon, and a recipe may leave inputs out; ste
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
+from itertools import count
 from pathlib import Path
 
 from esorex_bridge.errors import DataError
@@ -39,7 +40,9 @@ def document_of_header(product: Path) -> ProvenanceDocument:
     header = read_header(product)
     recipe = header.get("PRO.REC1.ID")
     if not recipe:
-        raise DataError(f"{product} is not a product of a pipeline: its header has no PRO REC1 ID")
+        named = ", ".join(_named_by_phase3(header, ()))
+        told = f"; by PROVi it was made of {named}" if named else ""
+        raise DataError(f"{product} is not a product of a pipeline: its header has no PRO REC1 ID{told}")
     made = FileEntry(
         file=product.name,
         sha256=hex_of(verify_fits(product, checksums=False).digest),
@@ -61,10 +64,27 @@ def document_of_header(product: Path) -> ProvenanceDocument:
         parameters=tuple(_parameters(header)),
         inputs=inputs,
         products=(made,),
-        warnings=("told from the header alone: inputs that the recipe does not name are not known",),
+        warnings=tuple(_warnings(header, inputs)),
     )
     sources = {entry.file: FileEntry(entry.file, "", None, kind_of(entry.file)) for entry in inputs}
     return ProvenanceDocument(products=(made,), steps=(step,), sources=tuple(sources.values()))
+
+
+def _warnings(header: Header, inputs: Iterable[InputEntry]) -> Iterator[str]:
+    yield "told from the header alone: inputs that the recipe does not name are not known"
+    more = tuple(_named_by_phase3(header, tuple(entry.file for entry in inputs)))
+    if more:
+        yield f"PROVi of the header names more files, without saying what for: {', '.join(more)}"
+
+
+def _named_by_phase3(header: Header, known: Container[str]) -> Iterator[str]:
+    """Yield the files that a product of Phase 3 was made of (`PROV1`, `PROV2` …) and that are not known otherwise."""
+    for number in count(1):
+        name = header.get(f"PROV{number}")
+        if not name:
+            return
+        if stem(str(name)) not in known:
+            yield stem(str(name))
 
 
 def _numbered(header: Header, kinds: tuple[str, ...]) -> Iterator[dict[str, str]]:

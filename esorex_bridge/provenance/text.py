@@ -31,7 +31,7 @@ def render_header(document: ProvenanceDocument) -> Iterator[str]:
         yield f"  made by {step.recipe}, {step.pipeline}, {step.made} (from the header alone)"
         for entry in step.inputs:
             yield f"    {entry.category}  {entry.file}  ({kind_of(entry.file)})"
-        yield "  inputs that the recipe does not name are not known"
+        yield from (f"  {warning}" for warning in step.warnings)
 
 
 def _step(lineage: Lineage, activity: Activity, depth: int, seen: set[StepKey]) -> Iterator[str]:

@@ -254,3 +254,24 @@ def test_a_calibration_that_the_user_chose_says_so(
     (flat,) = (entry for entry in document["steps"][-1]["inputs"] if entry["category"] == "MASTER_IMG_FLAT")
     assert (flat["file"], flat["association"]["chosen_by"]) == ("own_flat", "review")
     assert flat["association"]["match"] is None
+
+
+def test_a_header_of_phase_3_names_more_of_what_a_product_was_made_of(
+    reduced: Path, tmp_path: Path, bridge: Callable[..., Ended]
+) -> None:
+    from astropy.io import fits
+
+    copied, bare = tmp_path / "phase3.fits", tmp_path / "bare.fits"
+    shutil.copyfile(end_product(reduced), copied)
+    raw = "NACO.2016-03-02T00:30:00.076"
+    with fits.open(copied, mode="update") as hdus:
+        hdus[0].header["PROV1"], hdus[0].header["PROV2"] = f"{raw}.fits", "NACO.2016-03-01T16:00:00.076.fits"
+    told = bridge("provenance", copied, "--from-header", "--root", tmp_path)
+    assert told.code == 0, told.err
+    (line,) = (line for line in told.out.splitlines() if "PROVi" in line)
+    assert "NACO.2016-03-01T16:00:00.076" in line
+    assert raw not in line
+    fits.PrimaryHDU(header=fits.Header({"PROV1": f"{raw}.fits"})).writeto(bare)
+    refused = bridge("provenance", bare, "--from-header", "--root", tmp_path)
+    assert refused.code == 1
+    assert f"made of {raw}" in refused.err
