@@ -44,12 +44,14 @@ def run(*words: object, env: dict[str, str] | None = None) -> subprocess.Complet
     )
 
 
-def start(*words: object, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+def start(
+    *words: object, env: dict[str, str] | None = None, command: tuple[object, ...] = (COMMAND,)
+) -> subprocess.Popen[str]:
     """Start `esorex-bridge`."""
     variables = {**os.environ, **(env or {})}
     return subprocess.Popen(
-        [COMMAND, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=variables,
-        start_new_session=True,
+        [*map(str, command), *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=variables, start_new_session=True,
     )  # fmt: skip
 
 
@@ -125,9 +127,11 @@ def stand_in(folder: Path, esorex: str, script: str) -> dict[str, str]:
 
 
 @contextmanager
-def running(*words: object, env: dict[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
+def running(
+    *words: object, env: dict[str, str] | None = None, command: tuple[object, ...] = (COMMAND,)
+) -> Iterator[subprocess.Popen[str]]:
     """Start `esorex-bridge`, and end it whatever happens."""
-    process = start(*words, env=env)
+    process = start(*words, env=env, command=command)
     try:
         yield process
     finally:

@@ -6,26 +6,33 @@ step must not run twice at once.
 
 from __future__ import annotations
 
+import logging
 import os
+import shlex
+import shutil
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, wait
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from esorex_bridge.executors.interchange import MODULE
 from esorex_bridge.executors.site import Site
-from esorex_bridge.executors.worker import work_on
+from esorex_bridge.executors.worker import BEGUN, mark_of, work_on
 from esorex_bridge.run.executor import EngineError, Phase, TaskRequest, TaskStatus, Ticket
 
 _ROOM = 100_000
 _HEARTBEAT_S = 5
 """How soon a worker that died is noticed."""
 
-_SILENT_S = 120
-"""How long a node may be silent before it counts as vanished."""
+_SILENT_S = 30
+"""How long a node may be silent before it counts as vanished; and the bridge, before its pilots end."""
 
 _END_S = 10.0
+_SAID_MOST = 300
 
 
 class ParslExecutor:
@@ -53,11 +60,13 @@ class ParslExecutor:
         self._running: set[Ticket] = set()
         self._ended: SimpleQueue[Ticket] = SimpleQueue()
         self._given_up: list[Future[Any]] = []
-        self._kernel, self._app = _start(folder, site)
+        self._marks = folder / BEGUN
+        self._place = _Place(folder / "parsl", site)
+        self._kernel, self._app = _start(self._place.path, site)
 
     def submit(self, order: TaskRequest, after: Sequence[Ticket] = ()) -> Ticket:
         """Hand a step in; `after` must have ended already."""
-        ticket = Ticket(f"{order.key[:16]}.{order.attempt}")
+        ticket = Ticket(mark_of(order.key, order.attempt))
         future: Future[Any] = self._app(str(self._folder), order.key, order.attempt)
         self._futures[ticket] = future
         future.add_done_callback(lambda _: self._ended.put(ticket))
@@ -72,14 +81,18 @@ class ParslExecutor:
 
     def states(self, patience_s: float) -> Mapping[Ticket, TaskStatus]:
         """Wait for a change, and return what changed."""
-        changes: dict[Ticket, TaskStatus] = {}
-        if not self._futures:
-            return changes
+        if not self._futures or (begun := self._begun()):
+            return begun if self._futures else {}
         try:
-            first = self._ended.get(timeout=patience_s)
+            ended = (self._ended.get(timeout=patience_s), *self._rest())
         except Empty:
             return self._begun()
-        for ticket in (first, *self._rest()):
+        if begun := self._begun():  # A beginning is reported before the end.
+            for ticket in ended:
+                self._ended.put(ticket)
+            return begun
+        changes: dict[Ticket, TaskStatus] = {}
+        for ticket in ended:
             future = self._futures.pop(ticket, None)
             self._running.discard(ticket)
             if future is not None:
@@ -93,11 +106,14 @@ class ParslExecutor:
         return found
 
     def _begun(self) -> dict[Ticket, TaskStatus]:
-        begun = {
-            ticket: TaskStatus(Phase.RUNNING)
-            for ticket, future in self._futures.items()
-            if ticket not in self._running and "running" in str(getattr(future, "task_status", lambda: "")())
-        }
+        """Return what workers began: each leaves a mark, because Parsl does not say."""
+        begun: dict[Ticket, TaskStatus] = {}
+        with suppress(FileNotFoundError):
+            for mark in self._marks.iterdir():
+                ticket = Ticket(mark.name)
+                if ticket in self._futures and ticket not in self._running:
+                    begun[ticket] = TaskStatus(Phase.RUNNING)
+                mark.unlink(missing_ok=True)
         self._running.update(begun)
         return begun
 
@@ -116,6 +132,7 @@ class ParslExecutor:
         """End Parsl with its workers; EsoRex dies with its worker, and what was cancelled may end it first."""
         wait(self._given_up, _END_S)
         self._kernel.cleanup()
+        self._place.close()
 
 
 def _standing(future: Future[Any]) -> TaskStatus:
@@ -124,23 +141,61 @@ def _standing(future: Future[Any]) -> TaskStatus:
     error = future.exception()
     if error is None:
         return TaskStatus(Phase.CANCELLED if future.result() == "cancelled" else Phase.ENDED)
-    return TaskStatus(Phase.LOST, f"{type(error).__name__}: {error}".splitlines()[0])
+    said = " ".join(f"{type(error).__name__}: {error}".split())
+    return TaskStatus(Phase.LOST, said[:_SAID_MOST])
+
+
+class _Place:
+    """Where Parsl keeps its files: it writes shell scripts in which paths stand without quotes.
+
+    Parameters
+    ----------
+    folder : Path
+        In the batch's folder.
+    site : Site
+        With the provider.
+
+    Raises
+    ------
+    EngineError
+        If other machines would have to read a path with blanks.
+    """
+
+    def __init__(self, folder: Path, site: Site) -> None:
+        self._scratch: Path | None = None
+        self.path = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        if shlex.quote(str(folder)) == str(folder):
+            return
+        if site.parsl.provider != "LocalProvider":
+            raise EngineError(f"Parsl cannot work below {folder}: its scripts take no blanks and no signs in paths")
+        self._scratch = Path(tempfile.mkdtemp(prefix="esorex-bridge-"))
+        self.path = self._scratch / "parsl"
+        self.path.symlink_to(folder)
+
+    def close(self) -> None:
+        """Remove what stood in for the folder."""
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
 
 
 def _start(folder: Path, site: Site) -> tuple[Any, Any]:
+    logging.getLogger("parsl").propagate = False  # What counts of what it says comes back with a step.
+    logging.getLogger("parsl").addHandler(logging.NullHandler())
     try:
         import parsl
         from parsl import providers
         from parsl.app.python import PythonApp
         from parsl.config import Config
         from parsl.executors import HighThroughputExecutor
+        from parsl.jobs.error_handlers import windowed_error_handler
     except ImportError as error:
         raise EngineError(
             f"Parsl is not installed ({error}); pip install 'esorex-bridge[cluster]', or use --on slurm"
         ) from None
     # Parsl starts its helpers by their names, and they lie beside our Python.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    setup = "\n".join((*site.environment, f"export PATH={Path(sys.executable).parent}:$PATH"))
+    setup = "\n".join((*site.environment, f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"))
     options = {"worker_init": setup, **dict(site.parsl.options)}
     try:
         provider = getattr(providers, site.parsl.provider)(**options)
@@ -148,12 +203,15 @@ def _start(folder: Path, site: Site) -> tuple[Any, Any]:
             label="esorex_bridge",
             provider=provider,
             max_workers_per_node=site.parsl.workers_per_node,
+            interchange_launch_cmd=(sys.executable, "-P", "-m", MODULE),
+            # A pilot that was lost is replaced; one that never comes up is given up after some tries.
+            block_error_handler=windowed_error_handler,
             heartbeat_period=_HEARTBEAT_S,
             heartbeat_threshold=_SILENT_S,
-            worker_logdir_root=str(folder / "parsl"),
+            worker_logdir_root=str(folder),
             address=site.parsl.address or ("127.0.0.1" if site.parsl.provider == "LocalProvider" else None),
         )
-        settings = Config(executors=[executor], retries=0, run_dir=str(folder / "parsl"), initialize_logging=False)
+        settings = Config(executors=[executor], retries=0, run_dir=str(folder), initialize_logging=False)
         kernel = parsl.DataFlowKernel(settings)
     except (AttributeError, TypeError, ValueError) as error:
         raise EngineError(f"Parsl does not take the site's provider {site.parsl.provider}: {error}") from error

@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
 from types import FrameType
@@ -26,6 +27,7 @@ from esorex_bridge.errors import BridgeError, DataError, RecipeError
 from esorex_bridge.esorex.libraries import find_libraries, libraries_in, read_libraries
 from esorex_bridge.esorex.recipe import RecipeRunner
 from esorex_bridge.esorex.runner import EsoRex
+from esorex_bridge.esorex.supervise import die_with_parent
 from esorex_bridge.esorex.supervisor import SupervisorKilledError, supervisor
 from esorex_bridge.executors.batch_folder import BatchFolder
 from esorex_bridge.executors.task import Task
@@ -43,6 +45,9 @@ _PATIENCE_S = 30.0
 """How long a result of another machine may take to be seen through a network file system."""
 
 _LOOK_S = 0.5
+
+BEGUN = "begun"
+"""The folder of marks that workers leave for an engine that hears of no beginnings."""
 
 
 class WorkerStore:
@@ -292,8 +297,22 @@ class _NoMemory:
         """Learn nothing."""
 
 
+def mark_of(key: StepKey, attempt: int) -> str:
+    """Return the name of an attempt, short enough for a file."""
+    return f"{key[:16]}.{attempt}"
+
+
 def work_on(folder: str, key: str, attempt: int) -> str:
-    """Make one step of a batch, and return what came of it; for engines that call a function."""
+    """Make one step of a batch, and return what came of it; for engines that call a function.
+
+    Such an engine hears of the end alone, so a mark tells it of the beginning. Its workers outlive a pilot that is
+    killed, and a step that is thought lost would go on.
+    """
+    die_with_parent()
+    mark = Path(folder) / BEGUN / mark_of(StepKey(key), attempt)
+    with suppress(OSError):
+        mark.parent.mkdir(exist_ok=True)
+        mark.touch()
     return Worker(BatchFolder(Path(folder))).work(StepKey(key), attempt).outcome
 
 

@@ -91,11 +91,12 @@ def _parent(pid: int) -> int:
 def test_a_batch_that_is_cancelled_from_another_shell_leaves_nothing_running(
     engine: tuple[str, ...], tmp_path: Path, frames_folder: Path, esorex: str
 ) -> None:
-    root = make_root(tmp_path / "root", frames_folder, 4)
+    root = make_root(tmp_path / "a root", frames_folder, 4)
     env = stand_in(tmp_path / "bin", esorex, 'case "$PWD" in *jitter*) exec sleep 60;; esac')
     process = start("batch", root / "jobs.yaml", "--root", root, "--name", "b", "--json", *engine, env=env)
     try:
         await_that(lambda: executions(root)["naco_img_jitter_1"], 60)
+        await_that(lambda: [each for each in events(root, "b") if each["event"] == "running"], 10)
         report = report_of(run("batch", "cancel", "b", "--root", root, "--json"))
         process.communicate(timeout=60)
     finally:
