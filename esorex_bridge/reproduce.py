@@ -180,7 +180,7 @@ def reproduce(
         If a recipe does not have a parameter any more.
     """
     engine = session.require_engine()
-    versions = version_differences(document, _installed(document, engine))
+    versions = version_differences(document, _find_installed(document, engine))
     absent = tuple(f"recipe {each.recipe} ({each.then}) is not installed" for each in versions if each.what == "recipe")
     lost = tuple(f"step {key[:12]} is not described: what it was made of is unknown" for key in document.lost)
     problems = (*sources.problems, *absent, *lost, *unsettable(document))
@@ -195,7 +195,7 @@ def reproduce(
     return _run(document, resolved, versions, engine, reporter, started)
 
 
-def _installed(document: ProvenanceDocument, engine: Engine) -> dict[str, Recipe]:
+def _find_installed(document: ProvenanceDocument, engine: Engine) -> dict[str, Recipe]:
     asked = engine.runner.recipes(dict.fromkeys(step.recipe for step in document.steps))
     return {name: recipe for name, recipe in asked.items() if isinstance(recipe, Recipe)}
 

@@ -46,10 +46,10 @@ def visible(text: str, longest: int | None = None) -> str:
         text = text[: longest - 1] + "…"
     if text.isascii() and text.isprintable():
         return text
-    return "".join(map(_escaped, text))
+    return "".join(map(_escape, text))
 
 
-def _escaped(character: str) -> str:
+def _escape(character: str) -> str:
     from unicodedata import category
 
     if category(character) not in _UNSEEN:

@@ -151,7 +151,7 @@ def one_step_plan(
     """
     name = actor or f"{recipe}_1"
     tags = {entry.category for entry in inputs.entries}
-    known = {} if definition is None else _known(definition, tags)
+    known = {} if definition is None else _describe_step(definition, tags)
     step = Step(
         name=StepName(f"{name} itself" if name in dict(inputs.before) else name),
         actor=name,
@@ -165,7 +165,7 @@ def one_step_plan(
     return Plan(sof.dataset or "reflex", workflow, (step,), before=inputs.before)
 
 
-def _known(definition: StepDefinition, tags: Collection[str]) -> dict[str, Any]:
+def _describe_step(definition: StepDefinition, tags: Collection[str]) -> dict[str, Any]:
     """Return what a plan says of a step by its definition, as far as the step has files of these tags."""
     return {
         "products": definition.products,

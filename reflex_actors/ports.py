@@ -173,11 +173,11 @@ def document(actor: Actor, answer: Mapping[str, Any]) -> dict[str, Any]:
         if name not in ports:
             listing = ", ".join(ports)
             raise ActorError(f"the actor has no output '{name}'; it declares: {listing}")
-    found = {name: _encoded(port, answer.get(name)) for name, port in ports.items()}
+    found = {name: _encode(port, answer.get(name)) for name, port in ports.items()}
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _encoded(port: Port, value: Any) -> Any:
+def _encode(port: Port, value: Any) -> Any:
     if value is None:
         if port.silent:
             return None

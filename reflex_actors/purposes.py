@@ -170,13 +170,13 @@ def of_step(sof: SetOfFiles, step: str) -> SetOfFiles:
     """
     kept = []
     for file in sof.files:
-        left = tuple(purpose for purpose in file.purposes if _marked_for(purpose) in ("", step))
+        left = tuple(purpose for purpose in file.purposes if _marked_step(purpose) in ("", step))
         if left or file.universal:
             kept.append(replace(file, purposes=left))
     return sof.with_files(kept)
 
 
-def _marked_for(purpose: str) -> str:
+def _marked_step(purpose: str) -> str:
     return purpose.partition("/")[0].partition(".")[2]
 
 

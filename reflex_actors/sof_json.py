@@ -180,10 +180,10 @@ def read_sof(value: Any) -> SetOfFiles:
     if isinstance(value, str):
         return _read_sof_text(value)
     if not isinstance(value, Mapping) or "files" not in value:
-        raise EncodingError(f"this is no set of files: {_shown(value)}")
+        raise EncodingError(f"this is no set of files: {_show(value)}")
     files = value["files"]
     if not isinstance(files, (list, tuple)):
-        raise EncodingError(f"the files of a set of files must be a list: {_shown(files)}")
+        raise EncodingError(f"the files of a set of files must be a list: {_show(files)}")
     return SetOfFiles(str(value.get("datasetName") or ""), tuple(map(read_file, files)))
 
 
@@ -195,7 +195,7 @@ def read_file(value: Any) -> FitsFile:
             raise TypeError
         return FitsFile(str(value["name"]), str(value["category"]), tuple(map(str, purposes)), checksum)
     except (AttributeError, KeyError, TypeError):
-        raise EncodingError(f"this is no file of a set of files: {_shown(value)}") from None
+        raise EncodingError(f"this is no file of a set of files: {_show(value)}") from None
 
 
 def read_sop(value: Any) -> tuple[RecipeParameter, ...]:
@@ -209,22 +209,22 @@ def read_sop(value: Any) -> tuple[RecipeParameter, ...]:
     if isinstance(value, str):
         text = value.strip()
         if text.startswith("["):
-            return read_sop(_parsed(text))
+            return read_sop(_parse(text))
         return tuple(_read_token(token) for token in _BETWEEN_TOKENS.split(text) if token.strip())
     if not isinstance(value, (list, tuple)):
-        raise EncodingError(f"this is no list of recipe parameters: {_shown(value)}")
+        raise EncodingError(f"this is no list of recipe parameters: {_show(value)}")
     return tuple(map(_read_parameter, value))
 
 
 def _read_parameter(value: Any) -> RecipeParameter:
     try:
-        known = tuple((key, _frozen(value[key])) for key in _PARAMETER_KEYS if key in value)
+        known = tuple((key, _freeze(value[key])) for key in _PARAMETER_KEYS if key in value)
         return RecipeParameter(str(value["recipe"]), str(value["display_name"]), known)
     except (KeyError, TypeError):
-        raise EncodingError(f"a recipe parameter needs 'recipe' and 'display_name': {_shown(value)}") from None
+        raise EncodingError(f"a recipe parameter needs 'recipe' and 'display_name': {_show(value)}") from None
 
 
-def _frozen(value: Any) -> Any:
+def _freeze(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -237,11 +237,11 @@ def _read_token(token: str) -> RecipeParameter:
 
 def _read_sof_text(text: str) -> SetOfFiles:
     if text.lstrip().startswith("{"):
-        return read_sof(_parsed(text))
+        return read_sof(_parse(text))
     dataset, bar, listed = text.partition("|")
     if not bar:
         form = "dataset|path;CATEGORY;PURPOSES,…"
-        raise EncodingError(f"a set of files as text is {form}; this has no '|': {_shown(text)}")
+        raise EncodingError(f"a set of files as text is {form}; this has no '|': {_show(text)}")
     return SetOfFiles(dataset, tuple(_read_file_text(word) for word in listed.split(",") if word))
 
 
@@ -278,13 +278,13 @@ def refuse_separators(path: str) -> None:
         )
 
 
-def _parsed(text: str) -> Any:
+def _parse(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise EncodingError(f"this is no JSON ({error}): {_shown(text)}") from None
+        raise EncodingError(f"this is no JSON ({error}): {_show(text)}") from None
 
 
-def _shown(value: Any) -> str:
+def _show(value: Any) -> str:
     text = repr(value)
     return text if len(text) < 120 else text[:117] + "..."

@@ -196,12 +196,12 @@ def _tunable(definition: Workflow, recipes: list[str]) -> Tunable:
         if recipe not in steps:
             raise UserError(f"workflow {definition.name} has no recipe '{recipe}'; it has: {', '.join(steps)}")
         set_here = dict(steps[recipe].parameters)
-        known = _installed([recipe])[recipe]
+        known = _find_installed([recipe])[recipe]
         found[recipe] = tuple((name, set_here.get(name, value)) for name, value in known.items())
     return found
 
 
-def _installed(recipes: list[str]) -> dict[str, dict[str, Any]]:
+def _find_installed(recipes: list[str]) -> dict[str, dict[str, Any]]:
     """Return the parameters of installed recipes with their defaults.
 
     Raises
@@ -209,14 +209,14 @@ def _installed(recipes: list[str]) -> dict[str, dict[str, Any]]:
     RecipeError
         One is not installed.
     """
-    found = _asked(recipes)
+    found = _ask(recipes)
     for each in found.values():
         if isinstance(each, Exception):
             raise each
     return {name: each for name, each in found.items() if isinstance(each, dict)}
 
 
-def _asked(recipes: list[str]) -> dict[str, dict[str, Any] | Exception]:
+def _ask(recipes: list[str]) -> dict[str, dict[str, Any] | Exception]:
     from tempfile import TemporaryDirectory
 
     from esorex_bridge.errors import RecipeError
@@ -242,7 +242,7 @@ def _check(args: argparse.Namespace) -> int:
     recipes = None
     if not args.no_recipes:
         used = {recipe_of(actor) for _, actor in read.root.walk() if actor.cls == "org.eso.RecipeExecuter"}
-        recipes = {name: tuple(each) for name, each in _asked(sorted(used)).items() if isinstance(each, dict)}
+        recipes = {name: tuple(each) for name, each in _ask(sorted(used)).items() if isinstance(each, dict)}
     findings = check(read.root, read.oddities, recipes)
     if args.picture:
         _write(args.picture, describe.picture(read.root).encode())

@@ -142,7 +142,7 @@ class Night(Struct, frozen=True):
         names = list(map(str, column))
         settings = self.settings if mode is None else replace(self.settings, mode=mode_of(mode))
         with Session(settings) as session:
-            wanted = _named(names)
+            wanted = _name_list(names)
             found = acquire(session.client, wanted, settings.mode, session.data_folder, _watcher(progress))
             if found.report is not None:
                 session.learn_digests(found.report)
@@ -342,7 +342,7 @@ def _request(session: Session) -> Request:
     return Request(settings.root, settings.by, settings.oca, workflow, settings.breakpoints, settings.edps, here, mode)
 
 
-def _named(names: Sequence[str]) -> Any:
+def _name_list(names: Sequence[str]) -> Any:
     from esorex_bridge.archive.query import Constraints
 
     if not names:

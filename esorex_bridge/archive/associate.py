@@ -161,7 +161,7 @@ class _Asker:
             self._grow()
             yield read_replies(names, self._mode, _documents(answer))
         else:
-            yield from self._refused(names, answer.status)
+            yield from self._retry_refused(names, answer.status)
 
     def _in_parts(
         self, names: Sequence[str], most: int | None, refusals: int = 0
@@ -211,7 +211,7 @@ class _Asker:
         if self._successes >= _GROW_AFTER:
             self.size, self._successes = min(BATCH, self.size * 2), 0
 
-    def _refused(self, names: Sequence[str], status: int) -> Iterator[tuple[AssociationReply, ...]]:
+    def _retry_refused(self, names: Sequence[str], status: int) -> Iterator[tuple[AssociationReply, ...]]:
         """Yield the answers after a refusal: one frame that is unknown or protected spoils a batch, so halve it.
 
         Where single frames are refused one after the other, the service refuses everything, and is asked no more.

@@ -220,7 +220,7 @@ class Login:
             raise _no_judgement(answer) from None
         if not isinstance(value, str) or not value.isascii() or any(letter.isspace() for letter in value):
             raise NoLoginServiceError("ESO's login service answered with a token that cannot be sent; try again later")
-        return _timed(value, document.get("expires_in"), now)
+        return _make_token(value, document.get("expires_in"), now)
 
     def _refusal(self, answer: Answer) -> NoLoginServiceError | LoginError:
         """Return the error for an answer without a token: only the service itself says that a password is wrong."""
@@ -256,7 +256,7 @@ def _no_judgement(answer: Answer) -> NoLoginServiceError:
     )
 
 
-def _timed(value: str, lifetime: object, now: float) -> Token:
+def _make_token(value: str, lifetime: object, now: float) -> Token:
     expires = _expiry(value)
     if expires is None:
         expires = now + (float(lifetime) if isinstance(lifetime, int | float) else _MARGIN_S)

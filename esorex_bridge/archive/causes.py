@@ -55,11 +55,11 @@ def _cause(error: BaseException) -> str:
         seen.add(id(current))
         if isinstance(current, OSError) and not isinstance(current, requests.RequestException):
             found = str(getattr(current, "verify_message", "") or current.strerror or found)
-        current = current.__cause__ or current.__context__ or _wrapped(current)
+        current = current.__cause__ or current.__context__ or _find_wrapped(current)
     return f" ({visible(found, 160)})" if found else ""
 
 
-def _wrapped(error: BaseException) -> BaseException | None:
+def _find_wrapped(error: BaseException) -> BaseException | None:
     """Return the error that another one carries as an argument, as those of the HTTP libraries do."""
     held = (getattr(error, "reason", None), *error.args)
     return next((inner for inner in held if isinstance(inner, BaseException)), None)

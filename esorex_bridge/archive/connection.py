@@ -259,7 +259,7 @@ class Connection:
             self.check_stopped()
             failure = None
             try:
-                response = self._authorised(question)
+                response = self._send_with_login(question)
                 if self._is_refusal_that_may_pass(response.status_code, question, refusals):
                     refusals += 1
                     response.close()
@@ -336,9 +336,9 @@ class Connection:
         """Wait as long as so many failures ask for."""
         self._stopped.wait(self.patience.wait_s(failures))
 
-    def _authorised(self, question: Question) -> requests.Response:
+    def _send_with_login(self, question: Question) -> requests.Response:
         auth = self._authorisation(question)
-        response = self._redirected(question, auth)
+        response = self._follow_redirects(question, auth)
         if response.status_code not in _REFUSED or question.anonymous or not self.services.trusts(question.url):
             return response
         if isinstance(auth, Bearer) and response.status_code == 403:
@@ -348,7 +348,7 @@ class Connection:
         if (login := self._login()) is not None:
             response.close()
             refused = auth.token if isinstance(auth, Bearer) else None
-            response = self._redirected(question, Bearer(login.token(refused).value))
+            response = self._follow_redirects(question, Bearer(login.token(refused).value))
             if response.status_code not in _REFUSED:
                 self._protected.add(_service(question.url))
         return response
@@ -361,7 +361,7 @@ class Connection:
             return Bearer(login.token().value)
         return Given() if "Authorization" in self.session.headers else Anonymous()
 
-    def _redirected(self, question: Question, auth: AuthBase) -> requests.Response:
+    def _follow_redirects(self, question: Question, auth: AuthBase) -> requests.Response:
         response = self._send(question, auth)
         for _ in range(_MAX_REDIRECTS):
             moved = response.status_code in _REDIRECTS and "Location" in response.headers

@@ -229,7 +229,7 @@ class _Folder(Struct, frozen=True):
             return FileReport(name, FileStatus.FAILED, "this is no name that an archive file can have; not asked for")
         damage = ""
         if (path := self.present.get(name)) is not None:
-            report = self._kept(name, path)
+            report = self._report_kept(name, path)
             if report.here:
                 return report
             damage = report.reason
@@ -248,10 +248,10 @@ class _Folder(Struct, frozen=True):
     def _fetched_meanwhile(self, name: str) -> FileReport | None:
         """Return the file that another run fetched while we waited for its part; None where it did not."""
         path = existing(self.path).get(name)
-        report = self._kept(name, path) if path is not None else None
+        report = self._report_kept(name, path) if path is not None else None
         return report if report is not None and report.here else None
 
-    def _kept(self, name: str, path: Path) -> FileReport:
+    def _report_kept(self, name: str, path: Path) -> FileReport:
         stamp = stamp_of(path)
         digest = self.manifest.digest(path)
         if digest is None:

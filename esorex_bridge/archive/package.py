@@ -103,7 +103,7 @@ def read_package(folder: Path) -> Package:
         raise UserError(f"{folder} is no folder")
     places = (folder, *(folder / name for name in FOLDERS))
     folders = tuple(found for place in places if place.is_dir() and ((found := _read(place)).files or found.trees))
-    listed = _listed(folder)
+    listed = _list_folder(folder)
     if not folders and not listed:
         raise UserError(
             f"{folder} holds no files of the archive: no FITS file with an archive name, no association "
@@ -160,7 +160,7 @@ def _archive_name(name: str, path: Path) -> str:
     return given if header.get("PRO.CATG") is None and is_dp_id(given) and is_archive_name(given) else name
 
 
-def _listed(folder: Path) -> tuple[str, ...]:
+def _list_folder(folder: Path) -> tuple[str, ...]:
     names: dict[str, None] = {}
     for pattern in _SCRIPTS:
         for script in sorted(folder.glob(pattern)):

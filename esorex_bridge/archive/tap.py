@@ -166,7 +166,7 @@ def _table(results: Any, limit: int | None) -> Table:
     status, said = results.status
     table = results.to_table()
     if status == "OVERFLOW" and limit is None:
-        raise _truncated(len(table), said)
+        raise _describe_truncation(len(table), said)
     return table
 
 
@@ -178,7 +178,7 @@ def ask_rows(
     if found is None:
         return rows(ask(connection, adql, limit, True, watch))
     if found.status == "OVERFLOW" and limit is None:
-        raise _truncated(len(found.rows), found.message)
+        raise _describe_truncation(len(found.rows), found.message)
     return found.rows
 
 
@@ -232,7 +232,7 @@ def _rows_of_other_form(connection: Connection, adql: str, limit: int | None, do
         return Rows("OK", "", tuple(table.colnames), rows(table))
 
 
-def _truncated(rows_there: int, said: str) -> TruncatedError:
+def _describe_truncation(rows_there: int, said: str) -> TruncatedError:
     return TruncatedError(
         f"the archive cut the table off after {rows_there} rows{f' ({said})' if said else ''}; "
         "narrow the query, or give --max to accept a part"

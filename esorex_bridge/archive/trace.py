@@ -132,7 +132,7 @@ class Trace:
     def failed(self, request: requests.PreparedRequest, began: float, error: BaseException) -> None:
         """Write down a request that had no answer."""
         chain = tuple(f"{type(link).__name__}: {link}" for link in _chain(error))
-        self._write(plain(self._asked(request, began, errors=chain)))
+        self._write(plain(self._begin_exchange(request, began, errors=chain)))
 
     def watch(self, request: requests.PreparedRequest, response: requests.Response, began: float) -> None:
         """Write an answer down as it is read; it is written when its body ends."""
@@ -150,7 +150,7 @@ class Trace:
                 self._keep(bytes(body.beginning))
             headers = {name: value for name, value in response.headers.items() if name.lower() not in _UNTOLD_HEADERS}
             headers |= {name: told_address(headers[name]) for name in headers if name.lower() in _ADDRESSES}
-            exchange = self._asked(
+            exchange = self._begin_exchange(
                 request,
                 began,
                 status=response.status_code,
@@ -177,7 +177,7 @@ class Trace:
                     removed.append(path)
         return tuple(removed)
 
-    def _asked(self, request: requests.PreparedRequest, began: float, **came: Any) -> Exchange:
+    def _begin_exchange(self, request: requests.PreparedRequest, began: float, **came: Any) -> Exchange:
         address = str(request.url)
         form = request.body.decode("utf-8", "replace") if isinstance(request.body, bytes) else str(request.body or "")
         headers = {name: str(request.headers[name]) for name in _REQUEST_HEADERS if name in request.headers}
@@ -246,10 +246,10 @@ class _Body:
         return getattr(self._raw, name)
 
     def read(self, amt: int | None = None, decode_content: bool | None = None, **_: Any) -> bytes:
-        return self._seen(lambda: self._raw.read(amt, decode_content=decode_content), amt)
+        return self._copy_read(lambda: self._raw.read(amt, decode_content=decode_content), amt)
 
     def read1(self, amt: int | None = None, decode_content: bool | None = None) -> bytes:
-        return self._seen(lambda: self._raw.read1(amt, decode_content=decode_content), amt)
+        return self._copy_read(lambda: self._raw.read1(amt, decode_content=decode_content), amt)
 
     def stream(self, amt: int = 65536, decode_content: bool | None = None) -> Any:
         while piece := self.read(amt, decode_content):
@@ -263,7 +263,7 @@ class _Body:
         self._end("left before its end")
         self._raw.release_conn()
 
-    def _seen(self, read: Callable[[], bytes], amt: int | None) -> bytes:
+    def _copy_read(self, read: Callable[[], bytes], amt: int | None) -> bytes:
         try:
             data = read()
         except BaseException as error:

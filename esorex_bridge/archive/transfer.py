@@ -127,9 +127,9 @@ def read_answer(
             return _page_came(access, page)
         return _begin(0, _length(headers.get("Content-Length")), headers)
     if status == 206 and partial is not None:
-        return _resumed(headers, partial)
+        return _decide_resume(headers, partial)
     if status in (401, 403):
-        return _refused(status, has_login, access)
+        return _describe_refusal(status, has_login, access)
     if status in (404, 410):
         return Refusal(FileStatus.MISSING, f"the archive has no file of this name (HTTP {status})")
     if status in (206, 416):
@@ -198,7 +198,7 @@ def _begin(offset: int, total: int | None, headers: Mapping[str, str]) -> Begin:
     )
 
 
-def _resumed(headers: Mapping[str, str], partial: Partial) -> Begin | Refusal:
+def _decide_resume(headers: Mapping[str, str], partial: Partial) -> Begin | Refusal:
     match = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", "").strip())
     same = match is not None and (int(match[1]), int(match[2])) == (partial.size_bytes, partial.total_bytes)
     stated = [
@@ -211,7 +211,7 @@ def _resumed(headers: Mapping[str, str], partial: Partial) -> Begin | Refusal:
     return _begin(partial.size_bytes, partial.total_bytes, headers)
 
 
-def _refused(status: int, has_login: bool, access: Access) -> Refusal:
+def _describe_refusal(status: int, has_login: bool, access: Access) -> Refusal:
     if access == "public":
         return Refusal(FileStatus.FAILED, f"the archive refuses a public file (HTTP {status}); run again later")
     if has_login:

@@ -98,8 +98,8 @@ def save_trees(replies: Iterable[AssociationReply], folder: Path, now: datetime)
 
 def saved_trees(folder: Path) -> tuple[SavedTree, ...]:
     """Return the trees of a data folder, ours and those of archive packages; other XML is passed over."""
-    asked = _asked(folder / NAME)
-    return tuple(tree for path in sorted(folder.glob("*.xml")) if (tree := _saved(path, asked)) is not None)
+    asked = _read_requests(folder / NAME)
+    return tuple(tree for path in sorted(folder.glob("*.xml")) if (tree := _read_saved(path, asked)) is not None)
 
 
 def kept_replies(folder: Path, names: Iterable[str], mode: Mode, now: datetime) -> tuple[AssociationReply, ...]:
@@ -118,7 +118,7 @@ def kept_replies(folder: Path, names: Iterable[str], mode: Mode, now: datetime) 
     """
     left = dict.fromkeys(names)
     found = []
-    for noted in _asked(folder / NAME).values():
+    for noted in _read_requests(folder / NAME).values():
         age = now - datetime.fromisoformat(noted.time)
         if noted.mode != mode or not timedelta() <= age < FRESH:
             continue
@@ -158,7 +158,7 @@ def _save(reply: AssociationReply, folder: Path, now: datetime) -> Path:
     return path
 
 
-def _saved(path: Path, notes: dict[str, TreeRequest]) -> SavedTree | None:
+def _read_saved(path: Path, notes: dict[str, TreeRequest]) -> SavedTree | None:
     try:
         tree = read_tree_file(path)
     except UnreadableTreeError:
@@ -172,7 +172,7 @@ def _saved(path: Path, notes: dict[str, TreeRequest]) -> SavedTree | None:
     return SavedTree(path, tree, tree.root.files[0].name, tree.mode, time)
 
 
-def _asked(path: Path) -> dict[str, TreeRequest]:
+def _read_requests(path: Path) -> dict[str, TreeRequest]:
     try:
         lines = path.read_text("utf-8", "replace").splitlines()
     except OSError:

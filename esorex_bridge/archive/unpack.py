@@ -40,7 +40,7 @@ def unpacked(path: Path, digest: Digest, unpacking: Unpacking) -> tuple[Path, Di
     if unpacking == "never":
         return None
     if path.name.endswith((".Z", ".gz")) and (unpacking == "always" or _prefix(path) in NEEDS_PLAIN):
-        return _uncompressed(path, digest)
+        return _uncompress(path, digest)
     if path.name.endswith(".fits.fz") and _is_packed_image(path):
         return _unpacked_image(path)
     return None
@@ -50,7 +50,7 @@ def _prefix(path: Path) -> str:
     return path.name.removeprefix("M.").partition(".")[0]
 
 
-def _uncompressed(path: Path, digest: Digest) -> tuple[Path, Digest]:
+def _uncompress(path: Path, digest: Digest) -> tuple[Path, Digest]:
     target = path.with_name(stem(path.name) + ".fits")
     part = target.with_name(target.name + ".part")
     walker = FitsWalker(str(path), tolerant=True)

@@ -95,9 +95,9 @@ class Arriving:
         if not self.head:
             raise DataError(f"{self._name} is empty (0 bytes)")
         if self._packing == "fits":
-            return _verified(self._walker.close())
+            return _verify(self._walker.close())
         if self._packing is not None and fits:
-            return _verified(verify_fits(path, tolerant=True))
+            return _verify(verify_fits(path, tolerant=True))
         if fits:
             raise DataError(no_fits(path, self.head[:MAGIC_BYTES]))
         if self._packing is not None:
@@ -106,7 +106,7 @@ class Arriving:
         return Verified(Digest(f"sha256:{self._hash.hexdigest()}"))
 
 
-def _verified(content: FitsContent) -> Verified:
+def _verify(content: FitsContent) -> Verified:
     return Verified(content.digest, content.oddities)
 
 

@@ -181,11 +181,11 @@ class Supply:
             yield Unplanned(job.name, asked.name, str(error))
             return
         for variant, dataset, plan in variants:
-            named = self._named(replace(plan, dataset=f"{plan.dataset}{variant.label}"), job)
+            named = self._name_apart(replace(plan, dataset=f"{plan.dataset}{variant.label}"), job)
             if named is not None:
                 yield Planned(job.name, dataset, named, workflow)
 
-    def _named(self, plan: Plan, job: Job) -> Plan | None:
+    def _name_apart(self, plan: Plan, job: Job) -> Plan | None:
         """Return a plan under a name that no other plan of the batch has; None where it is there already."""
         name = plan.dataset
         if name in self._names:
@@ -222,9 +222,9 @@ class Supply:
                 ready.extend(self._left(heard.job))
             else:
                 ended.append(heard)
-                ready.extend(self._settled(heard.name))
+                ready.extend(self._settle(heard.name))
 
-    def _settled(self, name: str) -> Iterator[_Awaited]:
+    def _settle(self, name: str) -> Iterator[_Awaited]:
         for awaited in self._awaited.pop(name, ()):
             awaited.lacking.discard(name)
             if not awaited.lacking:
@@ -263,7 +263,7 @@ class Supply:
             raise UserError("the archive has no frame that meets this; 'esorex-bridge query' shows what there is")
         folder = self._session(job).data_folder
         refresh_breakpoints(client.connection, self._settings.root.absolute())
-        client.fetch(self._files_of(job, client, rows, folder), folder, progress=self._told)
+        client.fetch(self._files_of(job, client, rows, folder), folder, progress=self._hear)
 
     def _files_of(self, job: Job, client: ArchiveClient, rows: dict[str, Row], folder: Path) -> Iterator[WantedFile]:
         """Yield the files of a job, one dataset after the other, so that the first can begin soon."""
@@ -288,7 +288,7 @@ class Supply:
                 self.fetching.files += len(new)
                 yield from new
 
-    def _told(self, event: Event) -> None:
+    def _hear(self, event: Event) -> None:
         from esorex_bridge.archive.report import FileReport
 
         if isinstance(event, FileReport):

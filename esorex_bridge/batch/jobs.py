@@ -211,7 +211,7 @@ def _common(job: Job, fields: dict[str, Located]) -> Job:
     if "parameters" in fields:
         job = replace(job, settings=(*job.settings, *_settings(fields["parameters"])))
     if "sweep" in fields:
-        job = replace(job, sweep=tuple(_swept(fields["sweep"])))
+        job = replace(job, sweep=tuple(_expand_sweep(fields["sweep"])))
     if "overrides" in fields:
         listed = fields["overrides"].items("overrides")
         job = replace(job, overrides=tuple((dataset, tuple(_settings(value))) for dataset, value in listed))
@@ -226,7 +226,7 @@ def _settings(given: Located) -> Iterator[ParameterSetting]:
             yield _setting(recipe, name, value.scalar(f"parameter {name}"), value)
 
 
-def _swept(given: Located) -> Iterator[tuple[ParameterSetting, ...]]:
+def _expand_sweep(given: Located) -> Iterator[tuple[ParameterSetting, ...]]:
     for recipe, parameters in given.items("sweep"):
         for name, values in parameters.items(f"the sweep of {recipe}"):
             found = values.sequence(f"the values of {name}")

@@ -73,7 +73,7 @@ def preview(text: str, asked: BatchRequest) -> Preview:
         planned = [item for item in items if isinstance(item, Planned)]
         problems = [f"{item.name}: {item.reason}" for item in items if isinstance(item, Unplanned)]
         recipes, reused = _decide(planned, session, problems)
-        asking = [_asked_for(job, session.client) for job in jobs if job.queries]
+        asking = [_count_asked(job, session.client) for job in jobs if job.queries]
     return Preview(
         datasets=len(planned),
         recipes=recipes,
@@ -103,7 +103,7 @@ def _decide(planned: list[Planned], session: Session, problems: list[str]) -> tu
     return dict(Counter(executes.values())), len(reused)
 
 
-def _asked_for(job: Job, client: ArchiveClient) -> tuple[int, int]:
+def _count_asked(job: Job, client: ArchiveClient) -> tuple[int, int]:
     from esorex_bridge.archive.acquisition import ask
     from esorex_bridge.archive.download_list import wanted
 

@@ -131,7 +131,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if second in verb.sub:
         words.remove(second)
         name, verb = f"{name} {second}", verb.sub[second]
-    return _guarded(_module_of(verb), parser_of(name, verb).read(words))
+    return _run_guarded(_module_of(verb), parser_of(name, verb).read(words))
 
 
 def _module_of(verb: Verb) -> VerbModule:
@@ -235,7 +235,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
     raise StopRequest(number)
 
 
-def _guarded(module: VerbModule, args: argparse.Namespace) -> int:
+def _run_guarded(module: VerbModule, args: argparse.Namespace) -> int:
     from esorex_bridge.cli import options, output
 
     output.configure(getattr(args, "verbose", 0))

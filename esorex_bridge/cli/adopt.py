@@ -168,7 +168,7 @@ def _link(folder: PackageFolder, checked: tuple[Checked, ...], root: Path) -> in
     target = root / "reflex_input" / _target_name(folder)
     if target.resolve() == folder.path.resolve():
         return 0
-    paths = [(item.path, _named(item.path, item.name)) for item in checked if not item.damage]
+    paths = [(item.path, _name_in_archive(item.path, item.name)) for item in checked if not item.damage]
     paths += [(tree.path, tree.path.name) for tree in folder.trees]
     made = 0
     try:
@@ -193,7 +193,7 @@ def _target_name(folder: PackageFolder) -> str:
     return FOLDERS[1] if processed else FOLDERS[0]
 
 
-def _named(path: Path, name: str) -> str:
+def _name_in_archive(path: Path, name: str) -> str:
     """Return the name of a file under its archive name, with the ending that it has."""
     from esorex_bridge.files import FITS_SUFFIXES
 

@@ -72,10 +72,10 @@ def run(args: argparse.Namespace) -> int:
     if not action and args.dry_run:
         return _preview(args)
     if not action:
-        return _run(args, *_begun(args))
+        return _run(args, *_begin(args))
     folder = named(args.root, args.words[1] if len(args.words) == 2 else args.name or "")
     if action in ("resume", "retry"):
-        return _run(args, folder, _kept(args, folder))
+        return _run(args, folder, _merge_request(args, folder))
     report = cancel(folder) if action == "cancel" else read_report(folder)
     _print(report, args, whole=action != "status")
     return 0 if action != "report" or not report.failed else 1
@@ -86,7 +86,7 @@ def _preview(args: argparse.Namespace) -> int:
     from esorex_bridge.batch.preview import preview
 
     source, text = _jobs(args)
-    found = preview(text, _asked(args, source))
+    found = preview(text, _read_request(args, source))
     if args.json:
         output.emit_json(found.document())
         return 0
@@ -99,12 +99,12 @@ def _preview(args: argparse.Namespace) -> int:
     return 0
 
 
-def _begun(args: argparse.Namespace) -> tuple[BatchFolder, BatchRequest]:
+def _begin(args: argparse.Namespace) -> tuple[BatchFolder, BatchRequest]:
     from esorex_bridge.batch.jobs import read_jobs
     from esorex_bridge.batch.start import latest_from, new_batch
 
     source, text = _jobs(args)
-    asked = _asked(args, source)
+    asked = _read_request(args, source)
     earlier = latest_from(args.root, source) if args.resume else None
     if earlier is not None:
         read_jobs(text, source)
@@ -147,7 +147,7 @@ def _query(args: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
-def _asked(args: argparse.Namespace, source: str) -> BatchRequest:
+def _read_request(args: argparse.Namespace, source: str) -> BatchRequest:
     from esorex_bridge.batch.start import BatchRequest
     from esorex_bridge.definitions.folders import read_text
 
@@ -166,7 +166,7 @@ def _asked(args: argparse.Namespace, source: str) -> BatchRequest:
     )
 
 
-def _kept(args: argparse.Namespace, folder: BatchFolder) -> BatchRequest:
+def _merge_request(args: argparse.Namespace, folder: BatchFolder) -> BatchRequest:
     """Return what a batch was asked to do, with what the command line adds."""
     from esorex_bridge.batch.start import read_request
     from esorex_bridge.reuse.decide import Policy

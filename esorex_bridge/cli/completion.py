@@ -67,11 +67,11 @@ def _manual_page() -> Iterator[str]:
         yield f'.SH "{stage.upper()}"'
         for name, verb in verbs.items():
             yield f'.SS "{name}"\n.nf'
-            yield from map(_escaped, parser_of(name, verb).format_help().splitlines())
+            yield from map(_escape, parser_of(name, verb).format_help().splitlines())
             yield ".fi"
     yield ".SH EXIT STATUS\n0 done, 1 refused or failed with a reason, 2 usage, 3 internal error, 130 interrupted"
 
 
-def _escaped(line: str) -> str:
+def _escape(line: str) -> str:
     text = line.replace("\\", "\\e").replace("-", "\\-")
     return f"\\&{text}" if text.startswith((".", "'")) else text

@@ -63,7 +63,7 @@ def _demonstrate(args: argparse.Namespace) -> int:
 
     name = night_name(args.instrument or "naco")
     night, listed = make_night(name), NIGHTS[name]
-    words, fields = _asked(night)
+    words, fields = _ask_words(night)
     documents: list[dict[str, Any]] = []
     failed = False
     with EmbeddedArchive([night], _frames(args.root)) as archive:
@@ -94,7 +94,7 @@ def _demonstrate(args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _asked(night: Night) -> tuple[tuple[str, ...], dict[str, Any]]:
+def _ask_words(night: Night) -> tuple[tuple[str, ...], dict[str, Any]]:
     """Return the words that ask for a night's data: its science, or calibrations by name where it has none."""
     if night.science:
         fields: dict[str, Any] = {"program": PROGRAM, "instrument": night.instrument}

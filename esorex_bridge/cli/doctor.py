@@ -103,7 +103,7 @@ def _esorex() -> Check:
     found = shutil.which("esorex")
     if found is None:
         return Check("EsoRex", "missing", "not on the search path; on Debian: apt-get install esorex")
-    said = _said(found, "--version")
+    said = _ask_command(found, "--version")
     version = next((word for word in said.replace("*", " ").split() if word[:1].isdigit()), "of unknown version")
     return Check("EsoRex", "ok", f"{version} ({found})")
 
@@ -187,10 +187,10 @@ def _slurm() -> Check:
     found = shutil.which("sbatch")
     if found is None:
         return Check("Slurm", "optional", "not here; 'batch' uses this machine")
-    return Check("Slurm", "ok", _said(found, "--version").strip() or found)
+    return Check("Slurm", "ok", _ask_command(found, "--version").strip() or found)
 
 
-def _said(command: str, option: str) -> str:
+def _ask_command(command: str, option: str) -> str:
     try:
         return subprocess.run([command, option], capture_output=True, text=True, timeout=20, errors="replace").stdout
     except (OSError, subprocess.TimeoutExpired):

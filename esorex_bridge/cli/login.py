@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     from esorex_bridge.archive.auth import PASSWORD_VARIABLE, USER_VARIABLE, Credentials, store_password
     from esorex_bridge.archive.opening import open_client
 
-    user = args.user or os.environ.get(USER_VARIABLE) or _asked("ESO user: ")
+    user = args.user or os.environ.get(USER_VARIABLE) or _ask("ESO user: ")
     from_environment = os.environ.get(PASSWORD_VARIABLE) if user == os.environ.get(USER_VARIABLE) else None
     password = from_environment or _asked_secretly(user)
     found = Credentials(user, password, "environment" if from_environment else "prompt")
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _asked(question: str) -> str:
+def _ask(question: str) -> str:
     if not sys.stdin.isatty():
         raise UserError("nobody is there to be asked; set ESO_USERNAME and ESO_PASSWORD")
     print(question, end="", file=sys.stderr, flush=True)

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     changes: tuple[Change, ...] = ()
     if not args.dry_run and found:
         with archive.client(args) as client:
-            changes = _refreshed(client, found)
+            changes = _refresh(client, found)
     if args.json:
         output.emit_json(
             {
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _refreshed(client: ArchiveClient, found: tuple[Due, ...]) -> tuple[Change, ...]:
+def _refresh(client: ArchiveClient, found: tuple[Due, ...]) -> tuple[Change, ...]:
     from esorex_bridge.archive.refresh import change
     from esorex_bridge.archive.trees import save_trees
 

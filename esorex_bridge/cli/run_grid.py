@@ -67,14 +67,14 @@ def run_grid(args: argparse.Namespace, settings: Settings) -> int:
     if args.explain:
         raise UserError("--explain tells of one run, not of a grid; give the value with --set")
     grid = read_grid(args.grid)
-    planned = [_planned(settings, chosen, args.datasets) for chosen in grid]
+    planned = [_plan(settings, chosen, args.datasets) for chosen in grid]
     for session, pairs in planned:
         with session:  # A wrong value of the last variant is refused before the first one runs.
             session.require_engine().resolve(pairs)
     variants: list[Variant] = []
     for chosen in grid:
         output.note(f"variant {len(variants) + 1} of {len(grid)}: {Variant(chosen, ()).label}")
-        session, pairs = _planned(settings, chosen, args.datasets)
+        session, pairs = _plan(settings, chosen, args.datasets)
         with session:
             reports = session.run(pairs, Progress(args.recipe_failure_mode), _next_second(), args.dry_run)
         variants.append(Variant(chosen, reports))
@@ -111,7 +111,7 @@ def read_grid(words: Iterable[str]) -> tuple[tuple[ParameterSetting, ...], ...]:
     return tuple(product(*axes))
 
 
-def _planned(settings: Settings, chosen: tuple[ParameterSetting, ...], names: Sequence[str]) -> tuple[Session, Any]:
+def _plan(settings: Settings, chosen: tuple[ParameterSetting, ...], names: Sequence[str]) -> tuple[Session, Any]:
     session = Session(replace(settings, parameters=(*settings.parameters, *chosen)))
     return session, session.plans(session.datasets(names))
 

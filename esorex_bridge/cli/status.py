@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
         if args.rebuild:
             _rebuild(session)
         store = session.store
-        read = audit(store, session.named_files(), _told) if args.verify else Audit()
+        read = audit(store, session.named_files(), _show_progress) if args.verify else Audit()
         runs, recipes, disk = store.runs(), store.recipes_made(), disk_use(session.workspace)
         adopted = store.adopted()
     if args.json:
@@ -94,6 +94,6 @@ def _rebuild(session: Session) -> None:
         output.note(f"left out: {text}")
 
 
-def _told(what: str, done: int, of: int) -> None:
+def _show_progress(what: str, done: int, of: int) -> None:
     if done % _TELL_EVERY == 0:
         output.note(f"reading {what} again: {done} of {of} …")

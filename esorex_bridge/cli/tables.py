@@ -129,7 +129,7 @@ class _Table(Struct, frozen=True):
         height = max((len(lines) for _, lines, _ in cells), default=0)
         return [
             (" " * _GAP).join(
-                _painted(column, _align(column, lines[at] if at < len(lines) else "", width), paint)
+                _paint(column, _align(column, lines[at] if at < len(lines) else "", width), paint)
                 for column, lines, width in cells
             )
             for at in range(height)
@@ -146,7 +146,7 @@ class _Table(Struct, frozen=True):
                 lines.append([])
                 used = _BELOW
             used += len(cell) + (_GAP if lines[-1] else 0)
-            lines[-1].append(_painted(column, cell, paint))
+            lines[-1].append(_paint(column, cell, paint))
         gap = " " * _GAP
         return [(" " * _BELOW if at else "") + gap.join(cells) for at, cells in enumerate(lines)]
 
@@ -200,5 +200,5 @@ def _align(column: Column, text: str, width: int) -> str:
     return text.rjust(width) if column.role == "number" else text.ljust(width)
 
 
-def _painted(column: Column, text: str, paint: Paint) -> str:
+def _paint(column: Column, text: str, paint: Paint) -> str:
     return paint(text) if column.role == "state" else text

@@ -229,7 +229,7 @@ def apply_choices(
     messages = []
     for key, name in choices.use:
         category, purpose = split_key(key)
-        chosen = _found(name, category, dataset.action, offered)
+        chosen = _find(name, category, dataset.action, offered)
         if purpose is None:
             action = _using(action, category, chosen)
         else:
@@ -246,10 +246,10 @@ def apply_choices(
     messages += (f"{MARK}{recipe}.{name} = {value}" for recipe, name, value in choices.parameters)
     told = replace(action, messages=(*action.messages, *messages))
     changed = replace(dataset, action=told, chosen=choices.files, parameters=choices.parameters)
-    return replace(changed, dropped=tuple(_dropped(dataset, changed)))
+    return replace(changed, dropped=tuple(_find_dropped(dataset, changed)))
 
 
-def _dropped(before: Dataset, after: Dataset) -> Iterator[tuple[DatasetFile, Purpose]]:
+def _find_dropped(before: Dataset, after: Dataset) -> Iterator[tuple[DatasetFile, Purpose]]:
     """Yield the files that choices took out, once each, with the first purpose that they had."""
     kept = {file.name for file in files_of(after)}
     for file, served in purposes(before).items():
@@ -257,7 +257,7 @@ def _dropped(before: Dataset, after: Dataset) -> Iterator[tuple[DatasetFile, Pur
             yield file, served[0]
 
 
-def _found(name: str, category: str, top: Action, others: tuple[Action | DatasetFile, ...]) -> Action | DatasetFile:
+def _find(name: str, category: str, top: Action, others: tuple[Action | DatasetFile, ...]) -> Action | DatasetFile:
     """Return the group or the single file that a choice means."""
     inside: list[Action | DatasetFile] = [action for action, _ in walk_actions(top) if action is not top]
     inside += [file for action, _ in walk_actions(top) for file in action.statics]

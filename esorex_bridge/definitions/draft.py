@@ -62,7 +62,7 @@ def draft_workflow(
     instruments : iterable of str
         Values of INSTRUME.
     """
-    drafted = [step for action in rules.actions for step in _drafted(rules, action)]
+    drafted = [step for action in rules.actions for step in _draft(rules, action)]
     kept = [step for step in drafted if step.recipe in recipes]
     left_out = sorted({step.recipe for step in drafted} - set(recipes))
     makers = _makers(recipes, {step.recipe for step in kept})
@@ -82,7 +82,7 @@ def draft_workflow(
     return "\n".join(lines) + "\n"
 
 
-def _drafted(rules: Rules, action: ActionRule) -> Iterator[_Drafted]:
+def _draft(rules: Rules, action: ActionRule) -> Iterator[_Drafted]:
     executions = [execution for execution in rules.executions if execution.action == action.name]
     main = tuple(dict.fromkeys(category for each in executions for category in _categories(each.condition)))
     if not main or not action.recipes:
@@ -114,7 +114,7 @@ def _makers(recipes: Mapping[str, RecipeText], used: set[str]) -> dict[str, str]
 
 def _step_lines(step: _Drafted, text: RecipeText, makers: Mapping[str, str]) -> Iterator[str]:
     products = [*step.made_by_rules, *(tag for tag, maker in makers.items() if maker == step.recipe)]
-    selected = dict(_selected(step.selections, step.main))
+    selected = dict(_find_selected(step.selections, step.main))
     named = sorted(text.takes - {*step.main, *products, *selected})
     yield f"  - recipe: {step.recipe}"
     yield f"    main: [{', '.join(step.main)}]"
@@ -134,12 +134,12 @@ def _step_lines(step: _Drafted, text: RecipeText, makers: Mapping[str, str]) -> 
     yield f"    products: [{', '.join(dict.fromkeys(products))}]"
 
 
-def _selected(selections: Iterable[Selection], main: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+def _find_selected(selections: Iterable[Selection], main: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     for selection in selections:
         if selection.category in main:
             continue
         terms = ["required: true"] if selection.least else []
-        match = tuple(dict.fromkeys(_matched(selection.condition)))
+        match = tuple(dict.fromkeys(_find_matched(selection.condition)))
         other = tuple(category for category in _categories(selection.condition) if category != selection.category)
         terms += [f"match: [{', '.join(match)}]"] if match else []
         terms += [f"limit: {selection.most}"] if selection.most > 1 else []
@@ -157,7 +157,7 @@ def _categories(expression: Expression) -> Iterator[str]:
                 yield from _categories(part)
 
 
-def _matched(expression: Expression) -> Iterator[str]:
+def _find_matched(expression: Expression) -> Iterator[str]:
     """Yield the keywords in which a calibration must agree with the file that needs it."""
     match expression:
         case Compared(Keyword(left, True), _, Keyword(right, False)) | Compared(
@@ -166,4 +166,4 @@ def _matched(expression: Expression) -> Iterator[str]:
             yield left
         case _:
             for part in parts_of(expression):
-                yield from _matched(part)
+                yield from _find_matched(part)

@@ -56,7 +56,7 @@ def _contradictions(step: StepDefinition) -> Iterator[str]:
 
 
 def _sources_of_nothing(workflow: Workflow) -> Iterator[Finding]:
-    known = _made(workflow) | {category for step in workflow.steps for category in step.main}
+    known = _find_made(workflow) | {category for step in workflow.steps for category in step.main}
     for step in workflow.steps:
         for calibration in step.calibrations:
             for category in calibration.instead:
@@ -67,7 +67,7 @@ def _sources_of_nothing(workflow: Workflow) -> Iterator[Finding]:
 
 def _loose_ends(workflow: Workflow) -> Iterator[Finding]:
     """Yield, for a person to compare with the pipeline's manual, what goes in from outside and what nothing takes."""
-    made, raws = _made(workflow), {category for step in workflow.steps for category in step.main}
+    made, raws = _find_made(workflow), {category for step in workflow.steps for category in step.main}
     calibrations = [each for step in workflow.steps for each in step.calibrations]
     taken = {category for each in calibrations for category in each.accepted}
     static = sorted({each.category for each in calibrations if not (made | raws).intersection(each.accepted)})
@@ -78,7 +78,7 @@ def _loose_ends(workflow: Workflow) -> Iterator[Finding]:
         yield Finding(workflow.source, f"products that no step takes: {', '.join(unused)}", grave=False)
 
 
-def _made(workflow: Workflow) -> set[str]:
+def _find_made(workflow: Workflow) -> set[str]:
     return {category for step in workflow.steps for category in step.products}
 
 

@@ -169,7 +169,7 @@ def checked(schema: ParameterSchema, setting: ParameterSetting) -> Value:
     ParameterError
         It is of another type, not in the enumeration, or outside the range.
     """
-    value = _typed(schema, setting)
+    value = _convert(schema, setting)
     if schema.choices and value not in schema.choices:
         allowed = ", ".join(map(str, schema.choices))
         raise ParameterError(f"{_place(setting)} is {value}; allowed: {allowed} (from {setting.origin})")
@@ -195,7 +195,7 @@ def _find(known: tuple[ParameterSchema, ...], setting: ParameterSetting) -> Para
     )
 
 
-def _typed(schema: ParameterSchema, setting: ParameterSetting) -> Value:
+def _convert(schema: ParameterSchema, setting: ParameterSetting) -> Value:
     value = setting.value
     text = "" if value is None else str(value).strip()
     if schema.valtype == "bool" and text.lower() in ("true", "false"):

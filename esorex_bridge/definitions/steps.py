@@ -269,7 +269,7 @@ def read_step(element: Located, earlier: Iterable[StepDefinition]) -> StepDefini
     number = 1 + sum(step.recipe == recipe for step in earlier)
     command = _command(fields["command"]) if "command" in fields else ()
     start = StepDefinition(f"{recipe}_{number}", recipe, (), (), command=command)
-    return _filled(start, fields, element)
+    return _fill(start, fields, element)
 
 
 def changed_step(step: StepDefinition, element: Located) -> StepDefinition:
@@ -280,7 +280,7 @@ def changed_step(step: StepDefinition, element: Located) -> StepDefinition:
     DefinitionError
         With file, line, and what is allowed.
     """
-    return _filled(step, element.fields(f"the change of {step.name}", STEP_FIELDS), element)
+    return _fill(step, element.fields(f"the change of {step.name}", STEP_FIELDS), element)
 
 
 def _command(listed: Located) -> tuple[str, ...]:
@@ -289,7 +289,7 @@ def _command(listed: Located) -> tuple[str, ...]:
     return tuple(str(folder / word) if word.startswith("./") else word for word in listed.texts("command"))
 
 
-def _filled(step: StepDefinition, fields: dict[str, Located], element: Located) -> StepDefinition:
+def _fill(step: StepDefinition, fields: dict[str, Located], element: Located) -> StepDefinition:
     found: dict[str, Any] = {"source": element.source, "line": element.line}
     for name, value in fields.items():
         if name in ("main", "products", "group_by"):

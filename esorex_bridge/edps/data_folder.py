@@ -88,7 +88,7 @@ def _read_run(folder: Path) -> EdpsRun:
         given=dict(_parameters(folder / PARAMETERS_NAME)),
         products=tuple((path, str(header.get("PRO.CATG") or "").strip()) for path, header in headers.items()),
         recipe=recipes.pop() if len(recipes) == 1 else "",
-        stated=_stated(first) if first is not None else {},
+        stated=_read_stated(first) if first is not None else {},
     )
 
 
@@ -137,7 +137,7 @@ def _last_run(header: Header) -> tuple[int, str]:
     return number, str(header.get(f"PRO.REC{number}.ID") or "").strip()
 
 
-def _stated(header: Header) -> dict[str, str]:
+def _read_stated(header: Header) -> dict[str, str]:
     number, _ = _last_run(header)
     found = {}
     place = 1

@@ -100,9 +100,9 @@ class JobPlanner:
         """Return the files that no job takes which the targets need, each with the reason."""
         used = {name for job in self._jobs.jobs for name in _files(job)}
         unused = ((name, classes) for name, classes in self._jobs.classified.items() if name not in used)
-        return tuple(self._unused(name, classes) for name, classes in sorted(unused))
+        return tuple(self._describe_unused(name, classes) for name, classes in sorted(unused))
 
-    def _unused(self, name: str, classes: tuple[tuple[str, str], ...]) -> UnusedFile:
+    def _describe_unused(self, name: str, classes: tuple[tuple[str, str], ...]) -> UnusedFile:
         tags = ", ".join(dict.fromkeys(tag for _, tag in classes))
         places = ", ".join(dict.fromkeys(source for source, _ in classes))
         reason: Reason = "its maker is not needed"
@@ -121,12 +121,12 @@ class JobPlanner:
             for name, task in self._package.unknown_tasks()
             if name == self._chosen.name
         )
-        overruled = (text for job in self._jobs.jobs for text in self._overruled(job))
+        overruled = (text for job in self._jobs.jobs for text in self._find_overruled(job))
         refused = (f"the package tried what it may not do: {what}" for what in self._jobs.refused)
         idle = (self._why_not(job) for job in self._jobs.jobs if job.runs not in ("recipe", *COPIES))
         return tuple(dict.fromkeys((*self._jobs.messages, *unknown, *overruled, *idle, *refused)))
 
-    def _overruled(self, job: Job) -> Iterator[str]:
+    def _find_overruled(self, job: Job) -> Iterator[str]:
         stated = self._chosen.recipes.get(job.task, {})
         for name, value in job.parameters.items():
             if stated.get(name, value) != value:
@@ -274,8 +274,8 @@ class JobPlanner:
     def _of_job(self, given: JobInput) -> Iterator[StepInput]:
         other = self._jobs.jobs[given.job]
         if other.runs in COPIES:
-            for entry in self._copied(other):
-                yield from _handed_on(entry, given)
+            for entry in self._copy_inputs(other):
+                yield from _hand_on(entry, given)
             return
         if other.runs != "recipe":
             return
@@ -288,7 +288,7 @@ class JobPlanner:
             tag = given.renamed.get(category, category)
             yield ProductInput(step, category, tag, optional=category not in given.expected)
 
-    def _copied(self, job: Job) -> Iterator[StepInput]:
+    def _copy_inputs(self, job: Job) -> Iterator[StepInput]:
         """Yield what a job hands on: its inputs, or those of them that come from other tasks."""
         if job.runs == "copy_all":
             yield from self._inputs(job)
@@ -302,7 +302,7 @@ class JobPlanner:
                     yield FileInput(archive_name(Path(name)), name, tag)
 
 
-def _handed_on(entry: StepInput, given: JobInput) -> Iterator[StepInput]:
+def _hand_on(entry: StepInput, given: JobInput) -> Iterator[StepInput]:
     """Yield what of an input of a copying job comes into the SOF of a job that takes its products."""
     if isinstance(entry, ProductInput) and entry.product == ALL_PRODUCTS:
         renamed = {**dict(entry.renamed), **given.renamed}

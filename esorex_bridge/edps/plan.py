@@ -79,7 +79,7 @@ def plan_jobs(
             sources,
             "plan",
             files=[{"name": name, "header": header} for name, header in found.items()],
-            workflow_parameters=_merged(chosen.workflow, options.workflow_parameters),
+            workflow_parameters=_merge(chosen.workflow, options.workflow_parameters),
             targets=options.targets,
             meta_targets=options.meta_targets or (() if options.targets else ("science",)),
             preference=options.preference,
@@ -117,7 +117,7 @@ def _refuse_unknown_parameters(package: Package, given: Iterable[tuple[str, str]
             )
 
 
-def _merged(known: Mapping[str, str], given: Iterable[tuple[str, str]]) -> dict[str, str]:
+def _merge(known: Mapping[str, str], given: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Return workflow parameters with those given, whether a `$` stands before the name or not."""
     found = dict(known)
     for name, value in given:

@@ -89,7 +89,7 @@ def gather_sources(folder: Path, module: str, others: Iterable[Path] = ()) -> So
             elsewhere[name] = str(place)
         if sum(map(len, texts.values())) > MOST_BYTES:
             raise UserError(f"{root} holds more Python than a workflow package has; give the package's own folder")
-        for other in (each for text in found.values() for each in _imported(text) if each not in seen):
+        for other in (each for text in found.values() for each in _find_imported(text) if each not in seen):
             seen.add(other)
             home = next((each for each in roots if _is_below(each, other)), None)
             if home is not None:
@@ -99,7 +99,7 @@ def gather_sources(folder: Path, module: str, others: Iterable[Path] = ()) -> So
     return Sources(root, f"{folder.name}.{module}", texts, parameters, elsewhere)
 
 
-def _imported(text: str) -> Iterator[str]:
+def _find_imported(text: str) -> Iterator[str]:
     """Yield the names of packages that a source imports; those of Python itself are left to it."""
     for found in _IMPORT.finditer(text):
         names = (name.strip() for name in found[1].split(","))

@@ -29,13 +29,13 @@ def _about_job(jobs: Jobs, job: Job) -> Iterator[str]:
     for given in job.upstream:
         yield f"  processes the products of {_label(jobs, given.job)}"
     for association in job.inputs:
-        yield f"  {association.name}: {_taken(jobs, association)}"
+        yield f"  {association.name}: {_describe_taken(jobs, association)}"
     yield from (f"  {text}" for text in (*job.missing, *job.warnings))
     yield from (f"  {name}: {'holds' if holds else 'does not hold'}" for name, holds in job.answers.items())
     yield from (f"  parameter {name} = {value} (by the package's function)" for name, value in job.dynamic.items())
 
 
-def _taken(jobs: Jobs, association: Association) -> str:
+def _describe_taken(jobs: Jobs, association: Association) -> str:
     files = [f"{_short(name)} ({tag})" for name, tag in association.files]
     taken = [*files, *(_label(jobs, given.job) for given in association.jobs)]
     days = "" if association.days is None else f", {association.days:+g} days"

@@ -116,7 +116,7 @@ def _check(recipe: str, output: Output, expected: Collection[str]) -> CheckedOut
     except (DataError, OSError) as error:
         raise RecipeError(f"{place} cannot be used: {error}") from None
     category = header.get("PRO.CATG")
-    if all(hdu.data_bytes == 0 for hdu in content.hdus) and not _measured(header):
+    if all(hdu.data_bytes == 0 for hdu in content.hdus) and not _has_measurements(header):
         raise RecipeError(f"{place} is a dummy: it holds headers and no data")
     if category is None:
         raise RecipeError(f"{place} has no PRO CATG")
@@ -126,17 +126,17 @@ def _check(recipe: str, output: Output, expected: Collection[str]) -> CheckedOut
     if header.get("DATAMD5") == "Not computed":
         raise RecipeError(f"{place} was not finished: its DATAMD5 was never computed")
     made = replace(output, category=stated)
-    inputs = frozenset(_named(header)) or None
+    inputs = frozenset(_find_named(header)) or None
     cpl = str(header.get(f"PRO.REC{_last_run(header)}.DRS.ID", ""))
     return CheckedOutput(made, content.digest, output.path.stat().st_size, inputs, cpl)
 
 
-def _measured(header: Header) -> bool:
+def _has_measurements(header: Header) -> bool:
     """Whether the header alone is a result: AMBER writes the shifts of its spectra as QC keywords and nothing else."""
     return any(name.startswith("QC.") for name in header)
 
 
-def _named(header: Header) -> Iterator[str]:
+def _find_named(header: Header) -> Iterator[str]:
     """Yield the files that the last recipe of a product's history says it was made of."""
     last = _last_run(header)
     for kind in ("RAW", "CAL"):

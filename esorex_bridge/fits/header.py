@@ -69,10 +69,10 @@ class Header(Mapping[str, Value]):
         return isinstance(key, str) and self._lookup(key) is not _ABSENT
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._parsed())
+        return iter(self._parse())
 
     def __len__(self) -> int:
-        return len(self._parsed())
+        return len(self._parse())
 
     def __repr__(self) -> str:
         return f"Header({dict(self)!r})"
@@ -93,7 +93,7 @@ class Header(Mapping[str, Value]):
 
     def _search(self, key: str) -> Value | _Missing:
         if self._all is None and not self._is_plain():
-            self._parsed()
+            self._parse()
         if self._all is not None:
             return self._all.get(key, self._all.get(f"ESO.{key}", _ABSENT))
         at, width = self._find(key)
@@ -101,7 +101,7 @@ class Header(Mapping[str, Value]):
             return _ABSENT
         card = self._raw[at : at + CARD_BYTES]
         if self._raw[at + CARD_BYTES : at + CARD_BYTES + 8] == b"CONTINUE":
-            return self._parsed()[key]
+            return self._parse()[key]
         return value_of(card[width:])
 
     def _find(self, key: str) -> tuple[int, int]:
@@ -133,7 +133,7 @@ class Header(Mapping[str, Value]):
             self._plain = _UNUSUAL.search(self._raw) is None
         return self._plain
 
-    def _parsed(self) -> dict[str, Value]:
+    def _parse(self) -> dict[str, Value]:
         if self._all is None:
             self._all = dict(_values(self._raw))
         return self._all

@@ -135,7 +135,7 @@ def _uncompress(raw: BinaryIO, path: Path) -> Iterator[ByteStream]:
     try:
         process = subprocess.Popen(["gzip", "-dc"], stdin=raw, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     except FileNotFoundError:
-        yield io.BytesIO(_uncompressed_at_once(raw, path))
+        yield io.BytesIO(_uncompress_at_once(raw, path))
         return
     with process:
         try:
@@ -164,7 +164,7 @@ class _Compress:
             raise DataError(f"{self._path} is a damaged .Z file ({said or 'gzip failed'}): fetch it again")
 
 
-def _uncompressed_at_once(raw: BinaryIO, path: Path) -> bytes:
+def _uncompress_at_once(raw: BinaryIO, path: Path) -> bytes:
     import ncompress
 
     try:

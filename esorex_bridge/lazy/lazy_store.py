@@ -149,7 +149,7 @@ class LazyStore:
         state = os.stat(folder)
         name = f"in-{state.st_dev}-{state.st_ino}"
         with self._lock_file(name) as own, self._lock_file(f"{name}-visitors") as visitors:
-            if _taken(own) and _taken(visitors):
+            if _try_take(own) and _try_take(visitors):
                 fcntl.flock(visitors, fcntl.LOCK_UN)
                 size = os.fstat(own.fileno()).st_size
                 yield lambda: os.fstat(own.fileno()).st_size == size
@@ -248,7 +248,7 @@ class LazyStore:
                 rmtree(folder, ignore_errors=True)
 
 
-def _taken(stream: IO[bytes]) -> bool:
+def _try_take(stream: IO[bytes]) -> bool:
     import fcntl
 
     try:

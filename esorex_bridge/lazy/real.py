@@ -72,7 +72,9 @@ def become(real: str, words: Sequence[str]) -> NoReturn:
 def ask(real: str, words: Sequence[str]) -> int:
     """Run EsoRex to its end with its messages thrown away, and return its exit code."""
     silence = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in (0, 1, 2)]
-    process = os.posix_spawn(real, ["esorex", *words], _variables(real), file_actions=silence, setsigdef=_ignored())
+    process = os.posix_spawn(
+        real, ["esorex", *words], _variables(real), file_actions=silence, setsigdef=_find_ignored()
+    )
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
@@ -164,7 +166,7 @@ def _start(
         os._exit(127)
 
 
-def _ignored() -> list[int]:
+def _find_ignored() -> list[int]:
     """Return the signals that Python ignores, which what it starts would inherit."""
     import signal
 
@@ -174,7 +176,7 @@ def _ignored() -> list[int]:
 def _heed_signals() -> None:
     import signal
 
-    for number in _ignored():
+    for number in _find_ignored():
         signal.signal(number, signal.SIG_DFL)
 
 

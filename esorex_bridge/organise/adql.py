@@ -75,11 +75,11 @@ def query_for(
         None where the rules know no raw file for the category: it is a static, or comes from elsewhere.
     """
     raws = list(raw_categories(category, rules))
-    tests = [test for raw in raws if (test := _classified_as(raw, rules)) is not None]
+    tests = [test for raw in raws if (test := _find_class(raw, rules)) is not None]
     if not tests:
         return None
     first = trigger or group.trigger
-    conditions = [f"instrument = {_quoted(_archive_name(first))}", _joined(tests, "OR")]
+    conditions = [f"instrument = {_quote(_archive_name(first))}", _join(tests, "OR")]
     conditions += _agreeing(category, raws, group, first)
     if first.time < float("inf"):
         time = first.time
@@ -150,17 +150,17 @@ def _tested_categories(condition: Expression) -> Iterator[str]:
             yield str(value)
 
 
-def _classified_as(category: str, rules: Rules) -> str | None:
+def _find_class(category: str, rules: Rules) -> str | None:
     tests = [
         text
         for rule in rules.classifications
         if any(category in _constants(rule.assignments, name) for name in CATEGORY_KEYWORDS)
         and (text := _adql(rule.condition)) is not None
     ]
-    return _joined(tests, "OR") if tests else None
+    return _join(tests, "OR") if tests else None
 
 
-def _joined(parts: list[str], word: str) -> str:
+def _join(parts: list[str], word: str) -> str:
     return parts[0] if len(parts) == 1 else "(" + f" {word} ".join(parts) + ")"
 
 
@@ -169,12 +169,12 @@ def _adql(condition: Expression) -> str | None:
     match condition:
         case All(parts):
             known = [text for part in parts if (text := _adql(part)) is not None]
-            return _joined(known, "AND") if known else None
+            return _join(known, "AND") if known else None
         case Any(parts):
             texts = [_adql(part) for part in parts]
-            return None if None in texts else _joined([text for text in texts if text is not None], "OR")
+            return None if None in texts else _join([text for text in texts if text is not None], "OR")
         case Like(Keyword(name, False), pattern) if name in COLUMNS:
-            return f"{COLUMNS[name]} LIKE {_quoted(pattern)}"
+            return f"{COLUMNS[name]} LIKE {_quote(pattern)}"
         case Compared(Keyword(name, False), ("==" | "!=" | "<" | ">" | "<=" | ">=") as sign, Constant(value)) if (
             name in COLUMNS
         ):
@@ -206,8 +206,8 @@ def _agreements(selection: Selection, trigger: Frame) -> Iterator[str]:
 
 
 def _literal(value: Value) -> str:
-    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else _quoted(str(value))
+    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else _quote(str(value))
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"

@@ -43,7 +43,7 @@ def compare_deliveries(dataset: str, store: SqliteStore) -> ComparisonView | Non
     found = compare(document_of(before), document_of(after))
     changes = tuple((step.step, each.what, each.a, each.b) for step in found.steps for each in step.changes)
     products = tuple((pair.category, _words(pair, files)) for pair in found.products)
-    return ComparisonView(_made(before), _made(after), changes, products)
+    return ComparisonView(_describe_making(before), _describe_making(after), changes, products)
 
 
 def _lineage(dataset: str, keys: tuple[StepKey, ...], store: SqliteStore) -> Lineage:
@@ -54,7 +54,7 @@ def _lineage(dataset: str, keys: tuple[StepKey, ...], store: SqliteStore) -> Lin
     return trace(targets, keys, store)
 
 
-def _made(lineage: Lineage) -> str:
+def _describe_making(lineage: Lineage) -> str:
     return max((activity.made for activity in lineage.activities), default="")
 
 

@@ -41,7 +41,7 @@ def _box(step: StepView, corner: tuple[int, int]) -> str:
     return (
         f'<a href="#{step.anchor}" aria-label="{escape(label)}"><g class="{step.state}">'
         f'<rect x="{x}" y="{y}" width="{_BOX[0]}" height="{_BOX[1]}" rx="6"/>'
-        f'<text x="{x + 10}" y="{y + 19}">{escape(_shortened(step.name))}</text>'
+        f'<text x="{x + 10}" y="{y + 19}">{escape(_shorten(step.name))}</text>'
         f'<text class="small" x="{x + 10}" y="{y + 36}">{escape(word)}{_seconds(step)}</text></g></a>'
     )
 
@@ -50,7 +50,7 @@ def _seconds(step: StepView) -> str:
     return f", {step.seconds:.1f} s" if step.seconds else ""
 
 
-def _shortened(text: str) -> str:
+def _shorten(text: str) -> str:
     return text if len(text) <= _CHARACTERS else f"{text[: _CHARACTERS - 1]}…"
 
 

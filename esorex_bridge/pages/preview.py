@@ -37,7 +37,7 @@ def preview(path: Path, widest: int = _WIDEST) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with fits.open(_unpacked(path), memmap=False) as hdus:
+            with fits.open(_unpack(path), memmap=False) as hdus:
                 return next((found for hdu in hdus if (found := _draw(hdu, path.name, widest))), "")
     except (DataError, OSError, ValueError, TypeError, KeyError, IndexError, MemoryError):
         return ""
@@ -52,7 +52,7 @@ def describe(path: Path) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with fits.open(_unpacked(path), memmap=False) as hdus:
+            with fits.open(_unpack(path), memmap=False) as hdus:
                 return ", ".join(map(_describe_hdu, hdus))
     except (DataError, OSError, ValueError, TypeError) as error:
         return f"{path.name} cannot be shown: {error}"
@@ -66,7 +66,7 @@ def _describe_hdu(hdu: Any) -> str:
     return f"{hdu.name or 'primary'}: {f'image {size}' if size else 'header only'}"
 
 
-def _unpacked(path: Path) -> io.BytesIO | Path:
+def _unpack(path: Path) -> io.BytesIO | Path:
     """Return what astropy reads: it has no `.Z` of its own."""
     if path.suffix != ".Z":
         return path

@@ -52,10 +52,10 @@ def account_for(
         reason, detail = _fate(file, action, workflow, refusals)
         place = str(file.path) if file.path is not None else file.name
         found[key] = UnusedFile(file.name, file.category, place, purpose, reason, detail)
-    return (*found.values(), *_dropped(dataset))
+    return (*found.values(), *_find_dropped(dataset))
 
 
-def _dropped(dataset: Dataset) -> Iterator[UnusedFile]:
+def _find_dropped(dataset: Dataset) -> Iterator[UnusedFile]:
     for file, purpose in dataset.dropped:
         place = str(file.path) if file.path is not None else file.name
         yield UnusedFile(file.name, file.category, place, purpose, "chosen by the user", "left out in a review")
@@ -168,7 +168,7 @@ def compare_plans(old: Plan, new: Plan) -> Iterator[str]:
         if place not in before:
             yield f"now made: {step.name} ({step.purpose})"
             continue
-        gone, come = _taken(before[place]) - _taken(step), _taken(step) - _taken(before[place])
+        gone, come = _find_taken(before[place]) - _find_taken(step), _find_taken(step) - _find_taken(before[place])
         if gone or come:
             instead, earlier = (", ".join(sorted(names)) or "nothing" for names in (come, gone))
             yield f"{step.name} takes {instead} in place of {earlier}"
@@ -185,5 +185,5 @@ def _by_place(plan: Plan) -> dict[tuple[object, ...], Step]:
     return found
 
 
-def _taken(step: Step) -> set[str]:
+def _find_taken(step: Step) -> set[str]:
     return {f"{entry.category} {entry.name if isinstance(entry, FileInput) else entry.step}" for entry in step.inputs}

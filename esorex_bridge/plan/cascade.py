@@ -173,13 +173,13 @@ class _Planner:
                 found = tuple(self._inputs(judged.offer, calibration))
                 inputs.extend(found)
                 gaps.extend(absent((judged.offer.file,)) if judged.offer.file is not None else ())
-                associations += [self._associated(entry, judged, calibration) for entry in found]
+                associations += [self._associate(entry, judged, calibration) for entry in found]
                 warnings.extend(_remarks(judged, calibration))
             if not choice.taken and calibration.required:
                 gaps.append(f"{group.definition.recipe} needs {calibration.category}: {choice.reason}")
             elif not choice.taken:
                 warnings.append(f"made without {calibration.category}: {choice.reason}")
-        return self._named(
+        return self._name(
             Step(
                 name=StepName(""),
                 actor=group.definition.name,
@@ -216,11 +216,11 @@ class _Planner:
             return
         for file in group.files:
             if file.path is not None:
-                chosen = self._chosen_by((file,), file.match is not None)
+                chosen = self._describe_chooser((file,), file.match is not None)
                 level, tag = LEVELS.get(file.match), group.definition.tag(file.category)
                 yield AssociatedInput(tag, file.name, None, level, file.match, file.certified, chosen)
 
-    def _named(self, draft: Step) -> StepName:
+    def _name(self, draft: Step) -> StepName:
         # What a run is does not depend on the purpose it was first met under, nor on what else it is for.
         identity = replace(draft, purpose=Purpose(""), target=False, associations=(), raw_associations=())
         if identity not in self._names:
@@ -266,14 +266,14 @@ class _Planner:
         elif offer.file is not None and offer.file.path is not None:
             yield FileInput(offer.file.name, str(offer.file.path), calibration.category)
 
-    def _associated(self, entry: StepInput, judged: Judged[Offer], calibration: Calibration) -> AssociatedInput:
+    def _associate(self, entry: StepInput, judged: Judged[Offer], calibration: Calibration) -> AssociatedInput:
         source = entry.name if isinstance(entry, FileInput) else entry.step
         days = None if judged.days is None else round(judged.days, 4)
         offer = judged.offer
-        chosen = self._chosen_by(offer.files, offer.bound and offer.match is not None)
+        chosen = self._describe_chooser(offer.files, offer.bound and offer.match is not None)
         return AssociatedInput(calibration.category, source, days, judged.level, offer.match, offer.certified, chosen)
 
-    def _chosen_by(self, files: Iterable[DatasetFile], by_selector: bool) -> str:
+    def _describe_chooser(self, files: Iterable[DatasetFile], by_selector: bool) -> str:
         if any(file.name in self.dataset.chosen for file in files):
             return "review"
         if by_selector:

@@ -91,8 +91,8 @@ class _Filler(Struct, frozen=True):
                 kit = self._kit(step, calibration, action)
                 if not kit:
                     continue
-                if self._offered(step, calibration, action):
-                    if self.first == "archive" or self._made(calibration):
+                if self._offers(step, calibration, action):
+                    if self.first == "archive" or self._makes(calibration):
                         continue
                     found = {file: None for file in found if file.category not in calibration.accepted}
                 found.update(dict.fromkeys(kit))
@@ -110,7 +110,7 @@ class _Filler(Struct, frozen=True):
             return True
         return not any(mismatches(self.header(path), wanted, calibration.match))
 
-    def _offered(self, step: StepDefinition, calibration: Calibration, action: Action) -> bool:
+    def _offers(self, step: StepDefinition, calibration: Calibration, action: Action) -> bool:
         """Tell whether a dataset has something for a tag: a file, or raws that a step makes it from."""
         if _has(calibration.accepted, action.statics):
             return True
@@ -126,7 +126,7 @@ class _Filler(Struct, frozen=True):
                 return True
         return False
 
-    def _made(self, calibration: Calibration) -> bool:
+    def _makes(self, calibration: Calibration) -> bool:
         return any(set(step.products) & set(calibration.accepted) for step in self.workflow.steps)
 
 

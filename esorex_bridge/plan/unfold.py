@@ -32,9 +32,9 @@ def unfolded(dataset: Dataset, plan: Plan, marked: Collection[str] = ()) -> tupl
     # A step that always runs is a target of the plan too; its purpose tells that it stands below the science. One whose
     # products another target takes stands below that.
     targets = [step for step in plan.steps if step.target and "/" not in step.purpose]
-    below_others = {name for step in targets for name in _reached(plan, step)}
+    below_others = {name for step in targets for name in _find_reached(plan, step)}
     targets = [step for step in targets if step.name not in below_others]
-    needed = {name for step in targets for name in (step.name, *_reached(plan, step))}
+    needed = {name for step in targets for name in (step.name, *_find_reached(plan, step))}
     extras = [step for step in plan.steps if step.target and step.name not in needed]
     names = {file.path: file.name for file in files_of(dataset) if file.path is not None}
     unfolder = _Unfolder(plan, names, marked)
@@ -58,10 +58,10 @@ def shared_steps(workflow: Workflow) -> frozenset[str]:
     )
 
 
-def _reached(plan: Plan, step: Step) -> Iterator[StepName]:
+def _find_reached(plan: Plan, step: Step) -> Iterator[StepName]:
     for name in step.needs:
         yield name
-        yield from _reached(plan, plan.step(name))
+        yield from _find_reached(plan, plan.step(name))
 
 
 class _Unfolder:

@@ -44,7 +44,7 @@ def add_provenance(place: Path, delivered: Mapping[Path, Digest], store: SqliteS
         If the folder cannot be written.
     """
     told = [describe(path, digest, store) for path, digest in delivered.items()]
-    document = merge((*_told_before(place, delivered), *told))
+    document = merge((*_read_earlier(place, delivered), *told))
     write_whole(place / FILE_NAME, encode(document).decode())
     return document
 
@@ -75,14 +75,14 @@ def merge(documents: Iterable[ProvenanceDocument]) -> ProvenanceDocument:
     steps = {step.key: step for document in listed for step in document.steps}
     sources = {(source.file, source.sha256): source for document in listed for source in document.sources}
     lost = dict.fromkeys(key for document in listed for key in document.lost)
-    return ProvenanceDocument(tuple(products.values()), tuple(steps.values()), _sorted(sources.values()), tuple(lost))
+    return ProvenanceDocument(tuple(products.values()), tuple(steps.values()), _sort(sources.values()), tuple(lost))
 
 
-def _sorted(sources: Iterable[FileEntry]) -> tuple[FileEntry, ...]:
+def _sort(sources: Iterable[FileEntry]) -> tuple[FileEntry, ...]:
     return tuple(sorted(sources, key=lambda source: (source.file, source.sha256)))
 
 
-def _told_before(place: Path, new: Mapping[Path, Digest]) -> Iterator[ProvenanceDocument]:
+def _read_earlier(place: Path, new: Mapping[Path, Digest]) -> Iterator[ProvenanceDocument]:
     """Yield what the folder tells already of products that are still there; what cannot be read is told anew."""
     if not (place / FILE_NAME).is_file():
         return

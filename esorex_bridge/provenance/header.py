@@ -40,7 +40,7 @@ def document_of_header(product: Path) -> ProvenanceDocument:
     header = read_header(product)
     recipe = header.get("PRO.REC1.ID")
     if not recipe:
-        named = ", ".join(_named_by_phase3(header, ()))
+        named = ", ".join(_find_by_phase3(header, ()))
         told = f"; by PROVi it was made of {named}" if named else ""
         raise DataError(f"{product} is not a product of a pipeline: its header has no PRO REC1 ID{told}")
     made = FileEntry(
@@ -72,12 +72,12 @@ def document_of_header(product: Path) -> ProvenanceDocument:
 
 def _warnings(header: Header, inputs: Iterable[InputEntry]) -> Iterator[str]:
     yield "told from the header alone: inputs that the recipe does not name are not known"
-    more = tuple(_named_by_phase3(header, tuple(entry.file for entry in inputs)))
+    more = tuple(_find_by_phase3(header, tuple(entry.file for entry in inputs)))
     if more:
         yield f"PROVi of the header names more files, without saying what for: {', '.join(more)}"
 
 
-def _named_by_phase3(header: Header, known: Container[str]) -> Iterator[str]:
+def _find_by_phase3(header: Header, known: Container[str]) -> Iterator[str]:
     """Yield the files that a product of Phase 3 was made of (`PROV1`, `PROV2` …) and that are not known otherwise."""
     for number in count(1):
         name = header.get(f"PROV{number}")
@@ -87,7 +87,7 @@ def _named_by_phase3(header: Header, known: Container[str]) -> Iterator[str]:
             yield stem(str(name))
 
 
-def _numbered(header: Header, kinds: tuple[str, ...]) -> Iterator[dict[str, str]]:
+def _read_numbered(header: Header, kinds: tuple[str, ...]) -> Iterator[dict[str, str]]:
     found: dict[tuple[str, int], dict[str, str]] = {}
     for key in header:
         match = _NUMBERED.fullmatch(key)
@@ -104,10 +104,10 @@ def _text(value: object) -> str:
 
 
 def _inputs(header: Header) -> Iterator[InputEntry]:
-    for values in _numbered(header, ("RAW", "CAL")):
+    for values in _read_numbered(header, ("RAW", "CAL")):
         yield InputEntry(values.get("CATG", ""), stem(Path(values["NAME"]).name))
 
 
 def _parameters(header: Header) -> Iterator[ParameterEntry]:
-    for values in _numbered(header, ("PARAM",)):
+    for values in _read_numbered(header, ("PARAM",)):
         yield ParameterEntry(values["NAME"], values.get("VALUE", ""), "")

@@ -93,13 +93,13 @@ def _at(rows: tuple[tuple[StepKey, int], ...], store: SqliteStore) -> Found | No
 def _by_words(word: str, store: SqliteStore) -> Found | None:
     delivered = store.delivered_keys(word)
     if delivered:
-        return Found(tuple(end for key in delivered for end in _delivered(word, key, store)), delivered)
+        return Found(tuple(end for key in delivered for end in _find_delivered(word, key, store)), delivered)
     keys = store.keys_of_step(word)[:1] or _keys_beginning(word, store)
     products = tuple(product for key in keys for product in store.products(key))
     return Found(products, keys) if keys else None
 
 
-def _delivered(dataset: str, key: StepKey, store: SqliteStore) -> Iterator[Product]:
+def _find_delivered(dataset: str, key: StepKey, store: SqliteStore) -> Iterator[Product]:
     """Yield the end products that a dataset got of a step, under the names that they were delivered under."""
     made = store.products(key)
     for position, path in store.delivered_paths(key)[dataset]:

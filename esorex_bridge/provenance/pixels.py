@@ -56,10 +56,10 @@ def difference(a: Path, b: Path) -> tuple[HduDifference, ...]:
     from astropy.io import fits
 
     with fits.open(a) as left, fits.open(b) as right:
-        return tuple(_compared(left, right))
+        return tuple(_compare(left, right))
 
 
-def _compared(left: Any, right: Any) -> Iterator[HduDifference]:
+def _compare(left: Any, right: Any) -> Iterator[HduDifference]:
     for number in range(max(len(left), len(right))):
         one: Any = left[number] if number < len(left) else None
         other: Any = right[number] if number < len(right) else None

@@ -85,7 +85,7 @@ def _of_folder(folder: Path, root: Path) -> Side:
     if not products:
         raise DataError(f"{folder} holds neither {FILE_NAME} nor products")
     lineages = [lineage_in(str(product), root) for product in products]
-    return _of_lineage(_joined(lineages))
+    return _of_lineage(_join(lineages))
 
 
 def _of_neighbour(path: Path) -> Side:
@@ -97,7 +97,7 @@ def _of_neighbour(path: Path) -> Side:
     return Side(replace(document, products=own), {own[0].sha256: path})
 
 
-def _joined(lineages: list[Lineage]) -> Lineage:
+def _join(lineages: list[Lineage]) -> Lineage:
     activities = {activity.key: activity for lineage in lineages for activity in lineage.activities}
     targets = tuple(target for lineage in lineages for target in lineage.targets)
     return Lineage(targets, tuple(activities.values()), tuple(key for lineage in lineages for key in lineage.lost))

@@ -93,8 +93,8 @@ def _move(execution: NotedExecution, workflow: Path) -> NotedExecution:
     return replace(
         execution,
         folder=here,
-        inputs=tuple(_found(file, roots, None) for file in execution.inputs),
-        outputs=tuple(_found(file, roots, here / "products_dir") for file in execution.outputs),
+        inputs=tuple(_locate(file, roots, None) for file in execution.inputs),
+        outputs=tuple(_locate(file, roots, here / "products_dir") for file in execution.outputs),
     )
 
 
@@ -107,7 +107,7 @@ def _roots(before: Path, now: Path) -> tuple[Path, Path]:
     return Path(*old[: len(old) - shared]), Path(*new[: len(new) - shared])
 
 
-def _found(file: NotedFile, roots: tuple[Path, Path], products: Path | None) -> NotedFile:
+def _locate(file: NotedFile, roots: tuple[Path, Path], products: Path | None) -> NotedFile:
     """Return a file with the first path at which it is; the noted one where it is nowhere."""
     places = [file.path]
     if products is not None:

@@ -78,14 +78,14 @@ def audit(
         for name, path in named.items()
         if path is None
     )
-    products, made = _held_against("product", store.all_products(), progress)
-    ends, delivered = _held_against("end product", store.all_end_products(), progress)
+    products, made = _hold_against("product", store.all_products(), progress)
+    ends, delivered = _hold_against("end product", store.all_end_products(), progress)
     store.doubt_all({**fresh, **delivered})
     store.trust_products(made)
     return Audit((*inputs, *missing, *products, *ends), len(store.all_keys()))
 
 
-def _held_against(
+def _hold_against(
     kind: Kind, recorded: Iterable[tuple[str, str]], progress: Callable[[str, int, int], None]
 ) -> tuple[list[Finding], dict[str, Reading]]:
     """Return what was found of products, and what was read of the whole ones."""

@@ -37,19 +37,19 @@ class Transaction:
             self._db.execute("BEGIN IMMEDIATE")
         except BaseException as error:
             self._lock.release()
-            raise self._told(error) from None
+            raise self._describe(error) from None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         try:
             self._db.execute("COMMIT" if error is None else "ROLLBACK")
         except sqlite3.Error as failure:
-            raise self._told(error or failure) from None
+            raise self._describe(error or failure) from None
         finally:
             self._lock.release()
         if isinstance(error, sqlite3.Error):
-            raise self._told(error) from None
+            raise self._describe(error) from None
 
-    def _told(self, error: BaseException) -> BaseException:
+    def _describe(self, error: BaseException) -> BaseException:
         if isinstance(error, sqlite3.DatabaseError) and is_damage(error):
             return damaged(self._path, error)
         if not isinstance(error, sqlite3.OperationalError):

@@ -54,10 +54,10 @@ def refuse_unwritable(workspace: Workspace, runs: Iterable[tuple[str, str]]) -> 
         places.append(workspace.reflex_database(workflow))
     for place in places:
         if place.exists() and not os.access(place, os.W_OK):
-            raise UnwritableError(_said(place, workspace.root))
+            raise UnwritableError(_describe(place, workspace.root))
 
 
-def _said(place: Path, root: Path) -> str:
+def _describe(place: Path, root: Path) -> str:
     owner = _name_of(place.stat().st_uid)
     return (
         f"nothing was run, because {place} belongs to {owner} and cannot be written by {_name_of(os.getuid())}; "

@@ -50,7 +50,7 @@ def work(inputs: Inputs) -> dict[str, Any]:
     from esorex_bridge.provenance.beside import store_above
     from esorex_bridge.run.delivery import delivery_rule, names_apart, place_products, readme_entry, record_for_reflex
 
-    sof, idle = _wanted(inputs, inputs.sof("in_sof"))
+    sof, idle = _select_wanted(inputs, inputs.sof("in_sof"))
     sof = replace(sof, dataset=sof.dataset or _dataset(inputs).dataset)
     notes = _notes(inputs, idle)
     if not sof.files:
@@ -74,7 +74,7 @@ def work(inputs: Inputs) -> dict[str, Any]:
     return {"out_sof": sof.with_files(files), "end_dir": str(place), "message": message + _table(inputs, readme)}
 
 
-def _wanted(inputs: Inputs, products: SetOfFiles) -> tuple[SetOfFiles, tuple[StepDefinition, ...]]:
+def _select_wanted(inputs: Inputs, products: SetOfFiles) -> tuple[SetOfFiles, tuple[StepDefinition, ...]]:
     """Return the products to deliver, and the steps that the dataset is for and that made nothing."""
     words, dataset = inputs.text("categories").replace(",", " ").split(), _dataset(inputs)
     if words:

@@ -86,13 +86,13 @@ def by_header(sof: SetOfFiles, takes: Collection[str]) -> SetOfFiles:
     """
     return sof.with_files(
         replace(file, category=stated)
-        if file.category not in takes and (stated := _stated(file.name)) in takes
+        if file.category not in takes and (stated := _read_category(file.name)) in takes
         else file
         for file in sof.files
     )
 
 
-def _stated(name: str) -> str:
+def _read_category(name: str) -> str:
     from esorex_bridge.fits.header import read_header
 
     path = Path(name)

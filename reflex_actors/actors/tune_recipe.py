@@ -106,7 +106,7 @@ def question(products: SetOfFiles, parameters: tuple[RecipeParameter, ...]) -> Q
 
     def read(form: Form) -> Verdict:
         again = form.get("do") == "again"
-        values = tuple(_filled(each, form) for each in parameters) if again or "keep" in form else parameters
+        values = tuple(_fill(each, form) for each in parameters) if again or "keep" in form else parameters
         return Verdict(again, values, "quiet" not in form, "keep" in form)
 
     return Question(f"{recipe}: {products.dataset}", body, read)
@@ -144,7 +144,7 @@ def _field(each: RecipeParameter, fields: dict[str, Any], form: Form) -> str:
     return f'<input type="text" name="{name}" id="{name}" value="{escape(value)}"> {escape(" ".join(limits))}'
 
 
-def _filled(each: RecipeParameter, form: Form) -> RecipeParameter:
+def _fill(each: RecipeParameter, form: Form) -> RecipeParameter:
     """Return a parameter with the value of the form, checked against its type, choices and range."""
     name = f"p.{each.display_name}"
     if name not in form:

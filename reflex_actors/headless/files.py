@@ -92,10 +92,10 @@ class Accumulator:
             if self._missing:
                 return
         held, self._waiting = tuple(self._waiting), []
-        self._node.send("sof out", Pending(lambda: self._united(held)))
+        self._node.send("sof out", Pending(lambda: self._unite(held)))
         self._expect(0)
 
-    def _united(self, held: tuple[Token, ...]) -> Value:
+    def _unite(self, held: tuple[Token, ...]) -> Value:
         sofs = [sof_of(token, self._run.options.flatten) for token in held]
         return refused_plainly(lambda: accumulate(sofs, self._node.flag("same dataset", True)))
 

@@ -189,12 +189,12 @@ def combine_flags(node: Node, run: Running) -> Fire:
     """And, or, xor, and their contraries."""
 
     def fire() -> None:
-        node.send("output", _combined(node.text("function", "and"), list(map(flag_of, node.take("input")))))
+        node.send("output", _combine(node.text("function", "and"), list(map(flag_of, node.take("input")))))
 
     return fire
 
 
-def _combined(function: str, flags: list[bool]) -> bool:
+def _combine(function: str, flags: list[bool]) -> bool:
     plain = {"nand": "and", "nor": "or", "xnor": "xor"}.get(function, function)
     found = {"and": all(flags), "or": any(flags), "xor": sum(flags) % 2 == 1}[plain]
     return found == (plain == function)

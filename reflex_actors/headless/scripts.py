@@ -97,7 +97,7 @@ def _run_own(node: Node, run: Running, name: str) -> None:
         if run.options.dry_run:
             # What is only foreseen has no files that could be looked at.
             answer = _foreseen(name, values) if name in EFFECTS else module.work(Inputs(values))
-            found = {port.name: _sent(port, answer.get(port.name)) for port in face.outputs}
+            found = {port.name: _convert(port, answer.get(port.name)) for port in face.outputs}
         else:
             found = document(face, module.work(Inputs(values, node.text("Products Dir") or None)))
     except (ActorError, EncodingError, BridgeError) as error:
@@ -110,7 +110,7 @@ def _run_own(node: Node, run: Running, name: str) -> None:
     _answer(node, found)
 
 
-def _sent(port: Port, value: Any) -> Any:
+def _convert(port: Port, value: Any) -> Any:
     if value is None:
         value = None if port.silent else port.empty
     if isinstance(value, SetOfFiles):
@@ -162,7 +162,7 @@ def _run_script(node: Node, run: Running) -> None:
         for port in node.outputs:
             node.send(port, SetOfFiles())
         return
-    found, problem = _started(node, {port: json_of(token) for port, token in tokens.items()})
+    found, problem = _start(node, {port: json_of(token) for port, token in tokens.items()})
     if problem:
         run.account.end(number, "failed", reason=problem)
         if node.text("Recipe Failure Mode", "Stop") != "Continue":
@@ -171,7 +171,7 @@ def _run_script(node: Node, run: Running) -> None:
     _answer(node, found)
 
 
-def _started(node: Node, inputs: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+def _start(node: Node, inputs: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     """Return what a script wrote, and what went wrong."""
     from tempfile import TemporaryDirectory
 

@@ -161,11 +161,11 @@ def _left(network: Network) -> Iterator[Left]:
         held = [port for port in node.inputs.values() if any(channel.queue for channel in port.channels)]
         if held and not feeds_itself(node):
             wait = tuple(port.name for port in node.inputs.values() if not port.ready)
-            has = tuple(f"{port.name}: {_shown(port.channels)}" for port in held)
+            has = tuple(f"{port.name}: {_show(port.channels)}" for port in held)
             yield Left(node.path, has, wait)
 
 
-def _shown(channels: Iterable[Channel]) -> str:
+def _show(channels: Iterable[Channel]) -> str:
     try:
         return "; ".join(brief(channel.queue[0]) for channel in channels if channel.queue)
     except WorkflowError as error:

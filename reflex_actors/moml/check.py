@@ -121,7 +121,7 @@ def _check_root(root: Entity) -> Iterator[Finding]:
         yield Finding("director", place, "runUntilDeadlockInOneIteration is true, which the engine refuses at the top")
 
 
-def _held_back(entity: Entity) -> Iterator[str]:
+def _find_unheld(entity: Entity) -> Iterator[str]:
     """Yield that nothing keeps the next dataset back until one is closed.
 
     The engine opens a dataset early unless a token of the one before waits: in the actor that closes it.
@@ -131,7 +131,7 @@ def _held_back(entity: Entity) -> Iterator[str]:
     if opening is None or router is None:
         return
     onward = _onward(entity)
-    behind = _reached(onward, router.name)
+    behind = _find_reached(onward, router.name)
     if router.name in onward.get(opening.name, set()) and not behind.intersection(onward[opening.name]):
         yield (
             f"nothing links {opening.name} to the actor that closes a dataset, so the next dataset is opened while "
@@ -158,7 +158,7 @@ def _onward(composite: Entity) -> dict[str, set[str]]:
     return found
 
 
-def _reached(onward: Mapping[str, set[str]], start: str) -> set[str]:
+def _find_reached(onward: Mapping[str, set[str]], start: str) -> set[str]:
     seen: set[str] = set()
     waiting = [start]
     while waiting:
@@ -226,7 +226,7 @@ def _relations(entity: Entity) -> Iterator[str]:
     for relation in entity.relations:
         if one[relation.name] == relation.name:
             yield from _relation(relation, by_relation.get(relation.name, []))
-    yield from _crowded(ends)
+    yield from _find_crowded(ends)
 
 
 def _relation(relation: Relation, ends: list[End]) -> Iterator[str]:
@@ -240,14 +240,14 @@ def _relation(relation: Relation, ends: list[End]) -> Iterator[str]:
         yield f"{relation.name} has width {relation.width}, and no port on it is a multiport"
 
 
-def _crowded(ends: Iterable[End]) -> Iterator[str]:
+def _find_crowded(ends: Iterable[End]) -> Iterator[str]:
     counts = Counter(end.link.port for end in ends if end.known and not end.multiport)
     for port, number in counts.items():
         if number > 1:
             yield f"{port} takes one relation and is linked to {number}"
 
 
-def _unconnected(entity: Entity) -> Iterator[str]:
+def _find_unconnected(entity: Entity) -> Iterator[str]:
     linked = {link.port for link in entity.links}
     for actor in entity.entities:
         for port in ACTORS[actor.cls].ports if actor.cls in ACTORS else ():
@@ -331,10 +331,10 @@ _RULES: tuple[Callable[[Entity], Iterator[str]], ...] = (
     _names,
     _links,
     _relations,
-    _unconnected,
+    _find_unconnected,
     _rates,
     _loop,
     _expressions,
     _placeholders,
-    _held_back,
+    _find_unheld,
 )

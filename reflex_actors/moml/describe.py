@@ -95,7 +95,7 @@ def picture(root: Entity) -> str:
     ]
     parts += (_rectangle(each, "#f6f8ff", "#99a") for each in canvas.frames(root))
     parts += _arrows(root)
-    parts += (line for each in root.properties for line in _drawn(each))
+    parts += (line for each in root.properties for line in _draw(each))
     parts += (line for actor in root.entities for line in _actor(actor))
     return "\n".join((*parts, "</svg>")) + "\n"
 
@@ -113,7 +113,7 @@ def _words(words: str, x: float, y: float, size: float = 12, look: str = "") -> 
         yield f'<text x="{x:.0f}" y="{below:.0f}" font-size="{size:g}"{look}>{escape(line)}</text>'
 
 
-def _drawn(each: Property) -> Iterator[str]:
+def _draw(each: Property) -> Iterator[str]:
     place = canvas.place_of(each.properties)
     if place is None or each.cls == canvas.FRAME:
         return

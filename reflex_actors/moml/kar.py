@@ -20,7 +20,7 @@ def kar(root: Entity) -> bytes:
         (
             "Manifest-Version: 1.4.2",
             "KAR-Version: 2.1",
-            f"lsid: {_karred(lsid)}",
+            f"lsid: {_kar_lsid(lsid)}",
             "module-dependencies: kepler;esoreflex;ptolemy",
             "",
             f"Name: {document}",
@@ -38,7 +38,7 @@ def kar(root: Entity) -> bytes:
     return stream.getvalue()
 
 
-def _karred(lsid: str) -> str:
+def _kar_lsid(lsid: str) -> str:
     """Return the identifier of the archive: the workflow's, of another object."""
     head, _, version = lsid.rpartition(":")
     return f"{head.rpartition(':')[0]}:2:{version}"

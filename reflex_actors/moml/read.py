@@ -130,21 +130,21 @@ def _entity(element: _Element) -> Entity:
     return Entity(
         _text(element, "name"),
         _text(element, "class"),
-        tuple(map(_property, _named(element, "property"))),
+        tuple(map(_property, _find_named(element, "property"))),
         tuple(
-            Port(_text(each, "name"), _text(each, "class"), tuple(map(_property, _named(each, "property"))))
-            for each in _named(element, "port")
+            Port(_text(each, "name"), _text(each, "class"), tuple(map(_property, _find_named(each, "property"))))
+            for each in _find_named(element, "port")
         ),
-        tuple(map(_entity, _named(element, "entity"))),
-        tuple(map(_relation, _named(element, "relation"))),
+        tuple(map(_entity, _find_named(element, "entity"))),
+        tuple(map(_relation, _find_named(element, "relation"))),
         tuple(
             Link(_text(each, "port"), _text(each, "relation"))
-            for each in _named(element, "link")
+            for each in _find_named(element, "link")
             if each.get("port") is not None
         ),
         tuple(
             (_text(each, "relation1"), _text(each, "relation2"))
-            for each in _named(element, "link")
+            for each in _find_named(element, "link")
             if each.get("relation1") is not None
         ),
     )
@@ -152,16 +152,16 @@ def _entity(element: _Element) -> Entity:
 
 def _property(element: _Element) -> Property:
     value = element.get("value")
-    own = tuple(map(_property, _named(element, "property")))
+    own = tuple(map(_property, _find_named(element, "property")))
     return Property(_text(element, "name"), _text(element, "class"), None if value is None else str(value), own)
 
 
 def _relation(element: _Element) -> Relation:
-    width = next((each.get("value") for each in _named(element, "property") if each.get("name") == "width"), None)
+    width = next((each.get("value") for each in _find_named(element, "property") if each.get("name") == "width"), None)
     return Relation(_text(element, "name"), None if width is None else str(width), _text(element, "class"))
 
 
-def _named(element: _Element, tag: str) -> Iterator[_Element]:
+def _find_named(element: _Element, tag: str) -> Iterator[_Element]:
     return (child for child in element if child.tag == tag)
 
 

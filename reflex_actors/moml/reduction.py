@@ -99,7 +99,7 @@ def reduction(
     made = {place.port: _step_parts(place, tunable or {}, windows or {}) for place in steps}
     after = _after(workflow, steps)
     wires = (*before.wires, *(wire for parts in made.values() for wire in parts.wires), *after.wires)
-    relations, links = wiring(_fanned_out(_named(wire, steps) for wire in wires))
+    relations, links = wiring(_fan_out(_rename(wire, steps) for wire in wires))
     canvas = Canvas()
     texts = _texts(canvas, workflow, actors)
     science = science_ports(steps)
@@ -161,7 +161,7 @@ class Canvas:
             for number, each in enumerate(listed)
         ]
         self.bottom = top + height + MARGIN
-        return found, self._framed(heading, MARGIN / 2, top, width, height)
+        return found, self._frame(heading, MARGIN / 2, top, width, height)
 
     def block(self, heading: str, members: Iterable[tuple[Property, str]], x: float, top: float) -> Block:
         """Return parameters one below the other, each with its sentence beside, in a frame with a heading."""
@@ -175,9 +175,9 @@ class Canvas:
         width = sentences_at - x + max(text_width(sentence, LINE_SIZE) for _, sentence in listed) + MARGIN
         width = max(width, text_width(heading, 14, bold=True) + 2 * MARGIN)
         height = HEADING + LINE * len(listed) + MARGIN / 2
-        return Block((*self._framed(heading, x, top, width, height), *found), x + width, top + height)
+        return Block((*self._frame(heading, x, top, width, height), *found), x + width, top + height)
 
-    def _framed(self, heading: str, x: float, y: float, width: float, height: float) -> list[Property]:
+    def _frame(self, heading: str, x: float, y: float, width: float, height: float) -> list[Property]:
         self.numbers += 1
         return [
             frame(f"Frame {self.numbers}", x, y, width, height),
@@ -275,12 +275,13 @@ def _step_parts(place: Place, tunable: Tunable, windows: Mapping[str, str]) -> P
     if not place.guarded:
         return Parts((body,), ((f"FitsRouter.{place.port}", f"{place.name}.sof_in"),))
     body = placed(replace(body, name=RUN), 4, 1)
-    wires = _gathered(place)
+    wires = _gather(place)
     entities: list[Entity] = [placed(python_actor(GUARD, step_inputs.ACTOR), 3, 1), body]
     if place.direct or place.makers:
         entities.insert(0, placed(actor(COMBINER, "org.eso.SofCombiner"), 2, 1))
     entities += [
-        placed(constant(word, value), 2, 2 + number) for number, (word, (_, value)) in enumerate(_told(place).items())
+        placed(constant(word, value), 2, 2 + number)
+        for number, (word, (_, value)) in enumerate(_constants_of(place).items())
     ]
     entrances = {source: _entrance(source) for source, *_ in wires if not source.startswith(_INSIDE)}
     inner = (
@@ -290,11 +291,11 @@ def _step_parts(place: Place, tunable: Tunable, windows: Mapping[str, str]) -> P
         (f"{RUN}.sof_out", "sof_out"),
     )
     ports = (*map(port_in, entrances.values()), port_out("sof_out"), port_out("messages"))
-    step = composite(place.name, ports, entities, _fanned_out(inner))
+    step = composite(place.name, ports, entities, _fan_out(inner))
     return Parts((step,), tuple((source, f"{place.name}.{port}") for source, port in entrances.items()))
 
 
-def _gathered(place: Place) -> tuple[Wire, ...]:
+def _gather(place: Place) -> tuple[Wire, ...]:
     """Return how what comes for a step gets to its guard, from where it comes on the canvas."""
     main = f"FitsRouter.{place.port}"
     wires: list[Wire] = []
@@ -326,7 +327,7 @@ def _sources(place: Place) -> Iterator[tuple[str, str]]:
         yield f"{maker}.sof_out", "sof in" if maker in place.required else "sof in opt"
 
 
-def _told(place: Place) -> dict[str, tuple[str, str]]:
+def _constants_of(place: Place) -> dict[str, tuple[str, str]]:
     """Return what the actor before a step is told: port and value, by the name of the constant."""
     said = {
         "Tags": ("names", place.names),
@@ -345,7 +346,7 @@ def _rival_wires(place: Place) -> Iterator[Wire]:
         )
     for rival, port in zip(place.rivals, step_inputs.OTHERS, strict=False):
         yield f"FitsRouter.{rival}", f"{GUARD}.{port}"
-    for word, (port, _) in _told(place).items():
+    for word, (port, _) in _constants_of(place).items():
         yield f"FitsRouter.{place.port}", f"{word}.trigger"
         yield f"{word}.output", f"{GUARD}.{port}"
 
@@ -373,12 +374,12 @@ def _after(workflow: Workflow, steps: tuple[Place, ...]) -> Parts:
     return Parts(tuple(entities), tuple(wires))
 
 
-def _named(wire: Wire, steps: Iterable[Place]) -> Wire:
+def _rename(wire: Wire, steps: Iterable[Place]) -> Wire:
     names = {f"{place.port}.sof_out": f"{place.name}.sof_out" for place in steps}
     return tuple(names.get(port, port) for port in wire)
 
 
-def _fanned_out(wires: Iterable[Wire]) -> tuple[Wire, ...]:
+def _fan_out(wires: Iterable[Wire]) -> tuple[Wire, ...]:
     """Return one wire for each source, because a single port takes one relation."""
     found: dict[str, list[str]] = {}
     for source, *sinks in wires:

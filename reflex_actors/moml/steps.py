@@ -108,7 +108,7 @@ def places(workflow: Workflow) -> tuple[Place, ...]:
     ports = _ports(workflow.steps)
     shared = shared_steps(workflow)
     found = []
-    for step in _ordered(workflow.steps):
+    for step in _order(workflow.steps):
         _refuse_ambiguous(step)
         main = [(each, True) for each in makers_of(step.main, step, workflow.steps)]
         needs = [(need, makers_of(need.accepted, step, workflow.steps)) for need in step.calibrations]
@@ -167,7 +167,7 @@ def _ports(steps: Iterable[StepDefinition]) -> dict[str, str]:
     return names
 
 
-def _ordered(steps: tuple[StepDefinition, ...]) -> Iterator[StepDefinition]:
+def _order(steps: tuple[StepDefinition, ...]) -> Iterator[StepDefinition]:
     """Yield steps, each after those whose products it takes (a definition has no circles)."""
     done: dict[str, StepDefinition] = {}
 

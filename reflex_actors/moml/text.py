@@ -57,21 +57,21 @@ def _each(properties: Iterable[Property], indent: str) -> Iterator[str]:
 
 def _property(each: Property, indent: str) -> Iterator[str]:
     opening = f"{indent}<property{_attributes(name=each.name, cls=each.cls or None, value=each.value)}"
-    yield from _closed(opening, "property", indent, _each(each.properties, indent + "    "))
+    yield from _close(opening, "property", indent, _each(each.properties, indent + "    "))
 
 
 def _port(port: Port, indent: str) -> Iterator[str]:
     opening = f"{indent}<port{_attributes(name=port.name, cls=port.cls)}"
-    yield from _closed(opening, "port", indent, _each(port.properties, indent + "    "))
+    yield from _close(opening, "port", indent, _each(port.properties, indent + "    "))
 
 
 def _relation(relation: Relation, indent: str) -> Iterator[str]:
     opening = f"{indent}<relation{_attributes(name=relation.name, cls=relation.cls)}"
     width = () if relation.width is None else (Property("width", PARAMETER, relation.width),)
-    yield from _closed(opening, "relation", indent, _each(width, indent + "    "))
+    yield from _close(opening, "relation", indent, _each(width, indent + "    "))
 
 
-def _closed(opening: str, tag: str, indent: str, content: Iterator[str]) -> Iterator[str]:
+def _close(opening: str, tag: str, indent: str, content: Iterator[str]) -> Iterator[str]:
     lines = list(content)
     if not lines:
         yield f"{opening}/>"

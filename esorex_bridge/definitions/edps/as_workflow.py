@@ -151,7 +151,7 @@ class _Converter:
             minimum=branch.min_ret,
             limit=None if branch.max_ret < 0 else branch.max_ret,
             validity=tuple(map(self._validity, branch.rules)),
-            condition=_named(branch.condition),
+            condition=_name_of(branch.condition),
         )
 
     def _categories(self, branch: Branch) -> tuple[str, ...]:
@@ -164,25 +164,25 @@ class _Converter:
     def _validity(self, rule: MatchRule) -> definition.Validity:
         low, high = rule.days
         days = (-inf if low is None else low, inf if high is None else high)
-        return definition.Validity(days, rule.level, tuple(map(self._keyword, rule.match)), _named(rule.function))
+        return definition.Validity(days, rule.level, tuple(map(self._keyword, rule.match)), _name_of(rule.function))
 
 
 def _terms(task: Task, group_by: tuple[str, ...]) -> PackageTerms:
     return PackageTerms(
-        condition=_named(task.condition),
-        dynamic=tuple((name, _named(function)) for name, function in task.dynamic_parameters.items()),
-        changed_by=tuple(map(_named, task.job_functions)),
-        takes=_filtered(task.input_filter),
-        gives=_filtered(task.output_filter),
+        condition=_name_of(task.condition),
+        dynamic=tuple((name, _name_of(function)) for name, function in task.dynamic_parameters.items()),
+        changed_by=tuple(map(_name_of, task.job_functions)),
+        takes=_filter_tags(task.input_filter),
+        gives=_filter_tags(task.output_filter),
         renamed=tuple(task.input_map.items()),
         group_by=group_by,
         labels=task.meta_targets,
     )
 
 
-def _filtered(given: Filter | None) -> tuple[str, ...]:
+def _filter_tags(given: Filter | None) -> tuple[str, ...]:
     return () if given is None else ("only" if given.mode == "SELECT" else "all but", *given.tags)
 
 
-def _named(function: Function | None) -> str:
+def _name_of(function: Function | None) -> str:
     return "" if function is None else str(function)

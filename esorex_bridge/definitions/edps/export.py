@@ -83,7 +83,7 @@ class _Writer:
 
     def module(self) -> str:
         """Return its text."""
-        body = [line for step in self._ordered() for line in self._task(step)]
+        body = [line for step in self._order() for line in self._task(step)]
         head = [
             f'"""{self.workflow.title}: written from a definition of esorex-bridge."""',
             "from edps import QC1_CALIB, SCIENCE, classification_rule, data_source, match_rules, task",
@@ -104,7 +104,7 @@ class _Writer:
         ]
         return "\n".join([*head, *self.lines, *body]) + "\n"
 
-    def _ordered(self) -> list[StepDefinition]:
+    def _order(self) -> list[StepDefinition]:
         """Return steps after those whose products they take; a step is not made to wait for itself."""
         done: list[StepDefinition] = []
 

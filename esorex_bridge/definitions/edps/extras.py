@@ -63,7 +63,12 @@ def with_extras(workflow: Workflow, text: str) -> Workflow:
         found = msgspec.json.decode(text)
         steps = {step.name: _step(step, found["steps"][step.name]) for step in workflow.steps}
         ordered = tuple(steps[name] for name in found["steps"] if name in steps)
-        plain = {**_plain(workflow, "steps"), **_known(found["workflow"], WORKFLOW_EXTRAS), "steps": (), "sets": ()}
+        plain = {
+            **_plain(workflow, "steps"),
+            **_keep_known(found["workflow"], WORKFLOW_EXTRAS),
+            "steps": (),
+            "sets": (),
+        }
         return replace(msgspec.convert(plain, Workflow), steps=ordered)
     except (msgspec.MsgspecError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{EXTRAS_FILE} beside {workflow.source} cannot be read: {error}") from None
@@ -75,12 +80,12 @@ def _plain(value: msgspec.Struct, without: str) -> dict[str, Any]:
     return plain
 
 
-def _known(found: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+def _keep_known(found: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     return {name: found[name] for name in names}
 
 
 def _step(step: StepDefinition, extras: dict[str, Any]) -> StepDefinition:
-    plain = {**_plain(step, "calibrations"), **_known(extras, STEP_EXTRAS), "terms": None}
+    plain = {**_plain(step, "calibrations"), **_keep_known(extras, STEP_EXTRAS), "terms": None}
     if plain["each"]:
         plain["group_by"] = [key for key in plain["group_by"] if key != _EACH]
     known = {each.category: each for each in step.calibrations}
@@ -92,6 +97,6 @@ def _step(step: StepDefinition, extras: dict[str, Any]) -> StepDefinition:
 
 def _calibration(calibration: Calibration, extras: dict[str, Any]) -> Calibration:
     """Return a calibration; what a definition leaves out, a package says as any time at level 0."""
-    plain = {**_plain(calibration, "validity"), **_known(extras, CALIBRATION_EXTRAS)}
+    plain = {**_plain(calibration, "validity"), **_keep_known(extras, CALIBRATION_EXTRAS)}
     ways = () if calibration.validity == (Validity(),) else calibration.validity
     return replace(msgspec.convert(plain, Calibration), validity=ways)

@@ -46,11 +46,15 @@ class MatchRule(Struct, frozen=True):
     def __str__(self) -> str:
         what = str(self.function) if self.function else ", ".join(self.match) or "anything"
         low, high = self.days
-        when = "any time" if low is None and high is None else f"{_bound(low, '-')} … {_bound(high, '')} days"
+        when = (
+            "any time"
+            if low is None and high is None
+            else f"{_format_bound(low, '-')} … {_format_bound(high, '')} days"
+        )
         return f"{what}; {when}; level {self.level}"
 
 
-def _bound(days: float | None, sign: str) -> str:
+def _format_bound(days: float | None, sign: str) -> str:
     return f"{sign}∞" if days is None else f"{days:g}"
 
 

@@ -31,7 +31,7 @@ Node: Final = (
 )
 
 
-def _unquoted(token: lark.Token) -> str:
+def _unquote(token: lark.Token) -> str:
     return str(token)[1:-1]
 
 
@@ -89,10 +89,10 @@ class Builder:
         return ex.Compared(left, str(operator), right)  # type: ignore[arg-type]
 
     def like(self, children: list[AnyType]) -> ex.Expression:
-        return ex.Like(children[0], _unquoted(children[2]))
+        return ex.Like(children[0], _unquote(children[2]))
 
     def regexp(self, children: list[AnyType]) -> ex.Expression:
-        return ex.Matches(children[0], _unquoted(children[2]))
+        return ex.Matches(children[0], _unquote(children[2]))
 
     def is_a(self, children: list[AnyType]) -> ex.Expression:
         return ex.IsA(children[0], str(children[2]))  # type: ignore[arg-type]
@@ -115,7 +115,7 @@ class Builder:
         return ex.Keyword(name.removeprefix("inputFile."), name.startswith("inputFile."))
 
     def text(self, children: list[AnyType]) -> ex.Expression:
-        return ex.Constant(_unquoted(children[0]))
+        return ex.Constant(_unquote(children[0]))
 
     def number(self, children: list[AnyType]) -> ex.Expression:
         token = children[0]
@@ -171,7 +171,7 @@ class Builder:
         )
 
     def recipe(self, children: list[AnyType]) -> ru.Recipe:
-        return ru.Recipe(str(children[1]), tuple(_unquoted(option) for option in children[2:]))
+        return ru.Recipe(str(children[1]), tuple(_unquote(option) for option in children[2:]))
 
     def product(self, children: list[AnyType]) -> ru.Product:
         return ru.Product(_names(children)[0], _of(children, ru.Assignment))
@@ -183,7 +183,7 @@ class Builder:
         priority = _of(children, _Priority)
         return ru.ActionRule(
             name=_names(children)[0],
-            selections=tuple(_limited(children)),
+            selections=tuple(_apply_limits(children)),
             recipes=_of(children, ru.Recipe),
             products=_of(children, ru.Product),
             priority=priority[0].level if priority else None,
@@ -191,7 +191,7 @@ class Builder:
         )
 
 
-def _limited(parts: Sequence[AnyType]) -> Iterator[ru.Selection]:
+def _apply_limits(parts: Sequence[AnyType]) -> Iterator[ru.Selection]:
     """Yield the selections of an action, each with the limits that stand before it (behind the selection before)."""
     limits: dict[str, int] = {}
     for part in parts:

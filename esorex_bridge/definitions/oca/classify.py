@@ -73,10 +73,10 @@ class Classifier:
         key = tuple(map(header.get, self.keywords))
         found = self._known.get(key)
         if found is None:
-            found = self._known[key] = self._classified(header)
+            found = self._known[key] = self._classify(header)
         return found
 
-    def _classified(self, header: Keywords) -> Classified:
+    def _classify(self, header: Keywords) -> Classified:
         product = header.get("PRO.CATG")
         if not isinstance(product, str) or not product:
             return classify(self._rules, header)

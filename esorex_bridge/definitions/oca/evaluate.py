@@ -178,15 +178,15 @@ def _objections(condition: ex.Expression, keywords: Keywords, of_input: Keywords
         case ex.Any(parts):
             yield " and ".join(text for part in parts for text in objections(part, keywords, of_input))
         case ex.Compared() | ex.Between():
-            yield _days_away(condition, keywords, of_input) or _told(condition, keywords, of_input)
+            yield _days_away(condition, keywords, of_input) or _describe(condition, keywords, of_input)
         case _:
-            yield _told(condition, keywords, of_input)
+            yield _describe(condition, keywords, of_input)
 
 
 _NEGATED = {"==": "≠", "?=": "≠", "!=": "=", "<": "≥", "<=": ">", ">": "≤", ">=": "<"}
 
 
-def _told(condition: ex.Expression, keywords: Keywords, of_input: Keywords) -> str:
+def _describe(condition: ex.Expression, keywords: Keywords, of_input: Keywords) -> str:
     match condition:
         case ex.Compared(left, sign, right):
             if isinstance(left, ex.Keyword) and left.of_input and not isinstance(right, ex.Constant):

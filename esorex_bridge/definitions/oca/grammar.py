@@ -211,16 +211,16 @@ def _parse(text: str, source: str, start: str) -> AnyType:
         if error.token == "/" and text.startswith("/*", error.token.start_pos):
             found = "a comment that does not end"
         line, column = _end_of(text) if error.token.type == "$END" else (error.line, error.column)
-        expected = _expected(error.accepts or error.expected)
+        expected = _describe_expected(error.accepts or error.expected)
         raise OcaError(source, line, column, f"found {found}, expected {expected}") from None
     except lark.exceptions.UnexpectedCharacters as error:
         found = text[error.pos_in_stream]
         what = "a text in quotes that does not end on its line" if found in "\"'" else f"'{found}'"
-        expected = _expected(_accepted_after(text[: error.pos_in_stream], start))
+        expected = _describe_expected(_find_accepted(text[: error.pos_in_stream], start))
         raise OcaError(source, error.line, error.column, f"found {what}, expected {expected}") from None
 
 
-def _accepted_after(text: str, start: str) -> set[str]:
+def _find_accepted(text: str, start: str) -> set[str]:
     """Return the terminals that may follow a text that is sound as far as it goes."""
     state = _parser().parse_interactive(text, start=start)
     state.exhaust_lexer()
@@ -233,7 +233,7 @@ def _end_of(text: str) -> tuple[int, int]:
     return len(lines), len(lines[-1]) + 1
 
 
-def _expected(terminals: Iterable[str]) -> str:
+def _describe_expected(terminals: Iterable[str]) -> str:
     names = set(terminals)
     if "NAME" in names and "STRING" in names:
         names = names - _VALUE | {"a value"}

@@ -87,21 +87,21 @@ class _Parser:
         top = int(self._take("number")) if self._accept("TOP") else None
         start = self._place
         self._skip_to("FROM")
-        source = self._joined()
+        source = self._join()
         after, self._place = self._place, start
-        columns = "*" if self._accept("*") else ", ".join(self._list(self._selected))
+        columns = "*" if self._accept("*") else ", ".join(self._list(self._parse_selected))
         if not self._at("FROM"):
             raise self._error()
         self._place = after
         where = f" WHERE {self._either()}" if self._accept("WHERE") else ""
         groups = f" GROUP BY {', '.join(self._list(self._value))}" if self._pair("GROUP", "BY") else ""
-        order = f" ORDER BY {', '.join(self._list(self._ordered))}" if self._pair("ORDER", "BY") else ""
+        order = f" ORDER BY {', '.join(self._list(self._parse_order))}" if self._pair("ORDER", "BY") else ""
         if self._place != len(self._tokens):
             raise self._error()
         tables = tuple(self._sources.values())
         return Query(tables, f"SELECT {distinct}{columns} FROM {source}{where}{groups}{order}", top)
 
-    def _joined(self) -> str:
+    def _join(self) -> str:
         source = self._table()
         while self._at("JOIN") or self._at("INNER"):
             self._accept("INNER")
@@ -126,7 +126,7 @@ class _Parser:
         self._sources[alias] = name
         return f'"{name}" AS "{alias}"'
 
-    def _selected(self) -> str:
+    def _parse_selected(self) -> str:
         value = self._value()
         if self._accept("AS"):
             alias = self._take("name").strip('"')
@@ -134,7 +134,7 @@ class _Parser:
             return f'{value} AS "{alias}"'
         return value
 
-    def _ordered(self) -> str:
+    def _parse_order(self) -> str:
         value = self._value()
         return f"{value} DESC" if self._accept("DESC") else f"{value} {'ASC' if self._accept('ASC') else ''}".strip()
 

@@ -47,7 +47,7 @@ def _trickle(reply: Reply) -> Reply:
     return replace(reply, delivery=Delivery(bytes_per_s=TRICKLE_BYTES_PER_S))
 
 
-def _truncated(reply: Reply) -> Reply:
+def _truncate(reply: Reply) -> Reply:
     return replace(reply, delivery=Delivery(cut_after=len(reply.body) // 2))
 
 
@@ -74,7 +74,7 @@ def _other_total(reply: Reply) -> Reply:
     return reply.with_header("Content-Range", f"{span}/{int(total) + 2880}") if reply.status == 206 else reply
 
 
-def _damaged(reply: Reply) -> Reply:
+def _damage(reply: Reply) -> Reply:
     """Flip 16 bytes in the middle."""
     middle = len(reply.body) // 2
     flipped = bytes(byte ^ 0xFF for byte in reply.body[middle : middle + 16])
@@ -96,14 +96,14 @@ _EFFECTS: dict[Fault, Effect] = {
     Fault.HTTP_404: _status(404, "Not Found"),
     Fault.HTTP_429: _retry_later(429, "Too Many Requests"),
     Fault.HTTP_503: _retry_later(503, "Service Unavailable"),
-    Fault.TRUNCATED: _truncated,
+    Fault.TRUNCATED: _truncate,
     Fault.RESET: _reset,
     Fault.WRONG_LENGTH: _wrong_length,
     Fault.SLOW: _slow,
     Fault.LOGIN_PAGE: _login_page,
     Fault.OTHER_ETAG: _other_etag,
     Fault.OTHER_TOTAL: _other_total,
-    Fault.DAMAGED: _damaged,
+    Fault.DAMAGED: _damage,
     Fault.TRUNCATED_LZW: _half,
     Fault.MALICIOUS_NAME: _malicious_name,
     Fault.FLAKY401: _status(401, "Unauthorized"),

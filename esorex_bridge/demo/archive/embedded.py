@@ -160,7 +160,7 @@ class EmbeddedArchive:
         if kind is None:
             reply = html_error(404, "Not Found")
         else:
-            met = self._with_turns(kind, replace(request, faults=self._faults.take(kind, _named(request))))
+            met = self._with_turns(kind, replace(request, faults=self._faults.take(kind, _find_named(request))))
             reply = changed_by_faults(self._route(kind, met), met)
         if reply.delivery == Delivery():
             reply = replace(reply, delivery=self._delivery)
@@ -234,7 +234,7 @@ def wait_for_interrupt() -> None:
             time.sleep(3600)
 
 
-def _named(request: Request) -> tuple[str, ...]:
+def _find_named(request: Request) -> tuple[str, ...]:
     """Return the dp_ids that a request may name: in its path, or as parameters."""
     last = unquote(request.path.rsplit("/", 1)[-1])
     linked = tuple(name.removeprefix(ID_PREFIX) for name in request.all("ID"))

@@ -59,7 +59,7 @@ class Holdings:
         self.proprietary = frozenset(proprietary)
         self._frames = FrameFolder(folder)
         self.products = tuple(product for night in self.nights for product in products_of(night))
-        self._files = {file.dp_id: (night, file) for night in self.nights for file in (*night.files, *_reduced(night))}
+        self._files = {file.dp_id: (night, file) for night in self.nights for file in (*night.files, *_reduce(night))}
 
     def __contains__(self, dp_id: object) -> bool:
         """Tell whether the archive holds a file."""
@@ -108,5 +108,5 @@ class Holdings:
         return self._files[DpId(dp_id)]
 
 
-def _reduced(night: Night) -> tuple[ArchiveFile, ...]:
+def _reduce(night: Night) -> tuple[ArchiveFile, ...]:
     return tuple(product.file for product in products_of(night))

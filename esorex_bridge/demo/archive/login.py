@@ -64,7 +64,7 @@ class Login:
         if scheme.lower() == "bearer":
             return self._user_of_token(credentials)
         if scheme.lower() == "basic":
-            user, _, password = _decoded(credentials).partition(":")
+            user, _, password = _decode(credentials).partition(":")
             return user if self._knows(user, password) else None
         return None
 
@@ -82,21 +82,21 @@ class Login:
             "exp": now + lifetime_s,
         }
         header = {"alg": "RS256", "kid": "sso", "typ": "JWT"}
-        return ".".join((_encoded(json.dumps(header)), _encoded(json.dumps(claims)), _encoded("unsigned")))
+        return ".".join((_encode(json.dumps(header)), _encode(json.dumps(claims)), _encode("unsigned")))
 
     def _user_of_token(self, token: str) -> str | None:
         try:
-            claims = json.loads(_decoded(token.split(".")[1]))
+            claims = json.loads(_decode(token.split(".")[1]))
             return str(claims["sub"]) if claims["exp"] > self.now() and claims["sub"] in self.passwords else None
         except (ValueError, KeyError, IndexError, TypeError):
             return None
 
 
-def _encoded(text: str) -> str:
+def _encode(text: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _decoded(text: str) -> str:
+def _decode(text: str) -> str:
     try:
         return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
     except (binascii.Error, ValueError):

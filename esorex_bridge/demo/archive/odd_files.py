@@ -19,11 +19,11 @@ def odd(file: Delivered, faults: frozenset[Fault]) -> Delivered:
     """Return a file as it leaves the archive under the faults that make it odd."""
     for fault, change in _CHANGES.items():
         if fault in faults:
-            file = replace(file, content=_changed(file, change))
+            file = replace(file, content=_change(file, change))
     return file
 
 
-def _changed(file: Delivered, change: Callable[[bytes], bytes]) -> bytes:
+def _change(file: Delivered, change: Callable[[bytes], bytes]) -> bytes:
     if not file.name.endswith(".Z"):
         return change(file.content)
     import ncompress
@@ -36,7 +36,7 @@ def _with_wrong_sum(fits: bytes) -> bytes:
     return _with_cards(fits, f"DATASUM = '{WRONG_SUM}'")
 
 
-def _patched(fits: bytes) -> bytes:
+def _patch(fits: bytes) -> bytes:
     now = datetime.now(UTC).isoformat(timespec="microseconds")
     comment = f"COMMENT processed by hotfly version 1.8 on {now}"
     return _with_cards(fits, comment, "HDRVER  = '1.0'", without=("CHECKSUM=",))
@@ -61,6 +61,6 @@ def _without_padding(fits: bytes) -> bytes:
 
 _CHANGES = {
     Fault.BADSUM: _with_wrong_sum,
-    Fault.HOTFLY: _patched,
+    Fault.HOTFLY: _patch,
     Fault.SHORT_PADDING: _without_padding,
 }

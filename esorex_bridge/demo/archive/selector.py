@@ -98,7 +98,7 @@ def _answers(holdings: Holdings, dp_ids: Iterable[str], mode: Mode, faults: froz
     mixed = any(not holdings.file(name).is_science for name in dp_ids)
     for dp_id in dp_ids:
         executed: Mode = "Raw2Raw" if Fault.DOWNGRADE in faults else mode
-        tree = holdings.tree(dp_id, executed) or _unsupported(holdings, dp_id)
+        tree = holdings.tree(dp_id, executed) or _answer_unsupported(holdings, dp_id)
         if mixed and Fault.SPURIOUS_INCOMPLETE in faults:
             tree = _without(tree, "FLAT_TW", dp_id)
         found.setdefault(_spoilt(tree, dp_id, faults), dp_id)
@@ -125,7 +125,7 @@ def _without(tree: AssociationTree, category: str, dp_id: str) -> AssociationTre
     return replace(tree, root=replace(tree.root, complete=False, associated=kept, messages=(message,)))
 
 
-def _unsupported(holdings: Holdings, dp_id: str) -> AssociationTree:
+def _answer_unsupported(holdings: Holdings, dp_id: str) -> AssociationTree:
     names = (holdings.file(dp_id).associated,)
     category = "UNKNOWN_CATEGORY_NO_ASSOCIATION_ESTABLISHED"
     return AssociationTree(Association(category, names, messages=(NOT_SUPPORTED,), complete=False), "Raw2Raw")

@@ -84,7 +84,7 @@ class Database:
                 raise AdqlError(f"The query cannot be evaluated: {error}") from error
         names = [description[0] for description in cursor.description]
         overflow = len(rows) > limit and (query.top is None or maxrec < query.top)
-        return Result(self._typed(query.tables, names, rows), tuple(rows[:limit]), overflow)
+        return Result(self._find_types(query.tables, names, rows), tuple(rows[:limit]), overflow)
 
     def _load(self, table: Table) -> None:
         columns = ", ".join(f'"{column.name}" {_SQL_TYPES[column.datatype]}' for column in table.columns)
@@ -92,7 +92,7 @@ class Database:
         marks = ", ".join("?" * len(table.columns))
         self._connection.executemany(f'INSERT INTO "{table.name}" VALUES ({marks})', table.rows)
 
-    def _typed(self, tables: tuple[str, ...], names: list[str], rows: list[tuple[Any, ...]]) -> tuple[Column, ...]:
+    def _find_types(self, tables: tuple[str, ...], names: list[str], rows: list[tuple[Any, ...]]) -> tuple[Column, ...]:
         """Return the columns of a result; those that a function made get their type from the values."""
         known = {column.name: column for table in tables for column in self.tables[table].columns}
         return tuple(
@@ -128,7 +128,7 @@ def answer_query(database: Database, adql: str, request: Request) -> Reply:
         result = database.run(adql, 1 if Fault.TAP_OVERFLOW in request.faults else min(asked, MAXREC_LIMIT))
     except (AdqlError, ValueError) as error:
         return error_table(str(error), 400)
-    return _formatted(result, (request.first("FORMAT") or request.first("RESPONSEFORMAT") or "votable").lower())
+    return _format(result, (request.first("FORMAT") or request.first("RESPONSEFORMAT") or "votable").lower())
 
 
 def error_table(message: str, status: int) -> Reply:
@@ -147,7 +147,7 @@ _TIMEOUTS: dict[Fault, Callable[[], Reply]] = {
 }
 
 
-def _formatted(result: Result, form: str) -> Reply:
+def _format(result: Result, form: str) -> Reply:
     if "json" in form:
         metadata = [{"name": column.name, "datatype": column.datatype} for column in result.columns]
         return json_reply(200, {"metadata": metadata, "data": result.rows})

@@ -57,7 +57,7 @@ def _tag(name: str, attributes: dict[str, str | None], level: int, *, empty: boo
     it reckons with the full indentation even where it writes the capped one.
     """
     words = [f"<{name}"]
-    words += [f'{key}="{_escaped(value)}"' for key, value in sorted(attributes.items()) if value is not None]
+    words += [f'{key}="{_escape(value)}"' for key, value in sorted(attributes.items()) if value is not None]
     indent, line, lines = level * INDENT, words[0], []
     for word in words[1:-1]:
         if indent + len(line) + 1 + len(word) > LINE_WIDTH:
@@ -72,7 +72,7 @@ def _pad(indent: int) -> str:
     return " " * min(indent, LINE_WIDTH // 2)
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     return "".join(_ESCAPES.get(character, character) for character in text)
 
 

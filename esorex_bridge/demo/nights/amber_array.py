@@ -49,7 +49,7 @@ def array_keywords() -> Keywords:
         ("ESO ISS CONF NTEL", len(STATIONS)),
         *stations,
         *places,
-        *(keyword for pair in BASELINES for keyword in _projected(pair)),
+        *(keyword for pair in BASELINES for keyword in _project(pair)),
         ("ESO ISS PARANG START", 1.0),
         ("ESO ISS PARANG END", 1.1),
         ("ESO DEL FT SENSOR", "NONE"),
@@ -76,7 +76,7 @@ def _vector(pair: tuple[int, int]) -> tuple[float, float]:
     return other_east - east, other_north - north
 
 
-def _projected(pair: tuple[int, int]) -> Keywords:
+def _project(pair: tuple[int, int]) -> Keywords:
     east, north = _vector(pair)
     values = (("PBL", baseline_m(pair)), ("PBLA", degrees(atan2(east, north))))
     return tuple(

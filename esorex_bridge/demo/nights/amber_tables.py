@@ -56,16 +56,16 @@ def raw_extensions(exposure: Exposure, windows: Sequence[Window], pixels: Sequen
         ("MAXTEL", len(STATIONS)),
     )
     detector = _imaging_detector(windows, pixels)
-    fill_header(detector.header, (*about, *_named("DET"), ("NDETECT", 1), ("NUM_DIM", 2), ("MAX_COEF", 0)))
+    fill_header(detector.header, (*about, *_name_part("DET"), ("NDETECT", 1), ("NUM_DIM", 2), ("MAX_COEF", 0)))
     data = _imaging_data(exposure, pixels)
-    fill_header(data.header, (*about, *_named("DET"), ("MAXINS", len(STATIONS)), ("MAXSTEP", 1)))
+    fill_header(data.header, (*about, *_name_part("DET"), ("MAXINS", len(STATIONS)), ("MAXSTEP", 1)))
     waves = _wave_data()
     offsets = tuple((f"ESO DET1 P{number} OFFSETY", 0.0) for number in range(1, len(STATIONS) + 1))
-    fill_header(waves.header, (*about, *_named("INS"), ("NWAVE", NPIX), *offsets))
+    fill_header(waves.header, (*about, *_name_part("INS"), ("NWAVE", NPIX), *offsets))
     return array_geometry(), detector, data, waves
 
 
-def _named(part: str) -> Keywords:
+def _name_part(part: str) -> Keywords:
     return ((f"ESO {part} DID", f"ESO-VLT-DIC.AMBER_{part}"), (f"ESO {part} ID", "AMBER"))
 
 

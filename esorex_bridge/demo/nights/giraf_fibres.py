@@ -141,7 +141,7 @@ def _positioner(fibres: int) -> Any:
         "ORIENT": ("1D", nothing),
         "MAGNITUDE": ("1D", np.full(fibres, 15.0)),
     }
-    return _named(columns, "OzPoz_table")
+    return _name_table(columns, "OzPoz_table")
 
 
 def _slit(fibres: int) -> Any:
@@ -156,10 +156,10 @@ def _slit(fibres: int) -> Any:
         "RP": ("5A", words),
         "FPD": ("1J", [int(word) for word in words]),
     }
-    return _named(columns, "FLAMES FIBRE Table")
+    return _name_table(columns, "FLAMES FIBRE Table")
 
 
-def _named(columns: dict[str, tuple[str, Any]], name: str) -> Any:
+def _name_table(columns: dict[str, tuple[str, Any]], name: str) -> Any:
     """Return a table whose name keeps its small letters."""
     extension = table(columns, name)
     extension.header["EXTNAME"] = name

@@ -140,14 +140,14 @@ class FrameFolder(Struct, frozen=True):
 
     def fits(self, night: Night, file: ArchiveFile) -> Path:
         """Return the path of a file's FITS stream, making it at first use."""
-        return _made_once(self.path / night.name / f"{file.dp_id}.fits", file.build)
+        return _make_once(self.path / night.name / f"{file.dp_id}.fits", file.build)
 
     def compressed(self, night: Night, file: ArchiveFile) -> Path:
         """Return the path of a file under Unix `compress`, as the archive delivers raw frames."""
-        return _made_once(self.path / night.name / f"{file.dp_id}.fits.Z", lambda: _lzw(file.build()))
+        return _make_once(self.path / night.name / f"{file.dp_id}.fits.Z", lambda: _lzw(file.build()))
 
 
-def _made_once(path: Path, build: Callable[[], bytes]) -> Path:
+def _make_once(path: Path, build: Callable[[], bytes]) -> Path:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, beside = tempfile.mkstemp(dir=path.parent, suffix=".part")

@@ -68,7 +68,7 @@ def grouped(
     calls : Calls
         Asks call-backs and takes down messages.
     """
-    keywords = [_named(key, pool, calls) for key in grouping.keywords or ()]
+    keywords = [_find_keyword(key, pool, calls) for key in grouping.keywords or ()]
     by_values: dict[tuple[Any, ...], list[Member]] = {}
     for member in listed:
         values = tuple(_comparable(header(member)[key]) for key in keywords if key)
@@ -81,7 +81,7 @@ def grouped(
     return groups
 
 
-def _named(key: str, pool: JobParameters, calls: Calls) -> str:
+def _find_keyword(key: str, pool: JobParameters, calls: Calls) -> str:
     """Return a keyword; one that begins with `$` is named by a workflow parameter."""
     if not key.startswith("$"):
         return key
@@ -93,7 +93,7 @@ def _named(key: str, pool: JobParameters, calls: Calls) -> str:
 
 def named_keywords(keywords: Iterable[str], pool: JobParameters, calls: Calls) -> list[str]:
     """Return keywords with those that begin with `$` replaced."""
-    return [found for key in keywords if (found := _named(key, pool, calls))]
+    return [found for key in keywords if (found := _find_keyword(key, pool, calls))]
 
 
 def _comparable(value: Any) -> Any:

@@ -70,7 +70,7 @@ def _work_on(request: dict[str, Any]) -> dict[str, Any]:
         module = __import__(request["module"], fromlist=["x"])
         done = planning.plan(module, request) if request["do"] == "plan" else reading.describe(module)
     except BaseException as error:
-        return {"error": _told(error, (root, *elsewhere.values())), "refused": refused}
+        return {"error": _describe(error, (root, *elsewhere.values())), "refused": refused}
     return {**done, "refused": refused}
 
 
@@ -93,7 +93,7 @@ def _is_for_writing(arguments: tuple[Any, ...]) -> bool:
     return isinstance(flags, int) and bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC))
 
 
-def _told(error: BaseException, roots: tuple[str, ...]) -> dict[str, Any]:
+def _describe(error: BaseException, roots: tuple[str, ...]) -> dict[str, Any]:
     """Return an error with the innermost place in the packages."""
     place = Site("", 0)
     trace = error.__traceback__

@@ -328,7 +328,7 @@ class Planner:
             "runs": _kind(task),
             "target": target,
             "reference": job.reference.name,
-            "main": [[file.name, _mapped(task, file.classification)] for file in job.files if self._kept(job, file)],
+            "main": [[file.name, _map_tag(task, file.classification)] for file in job.files if self._keeps(job, file)],
             "upstream": [self._products(job, other, [tag_of(each) for each in task.main_classes], None)
                          for other in job.upstream],
             "inputs": [self._input(job, given, keeps) for given in job.inputs],
@@ -340,16 +340,16 @@ class Planner:
             "warnings": job.warnings,
         }  # fmt: skip
 
-    def _kept(self, job: PlannedJob, file: ClassifiedFile) -> bool:
+    def _keeps(self, job: PlannedJob, file: ClassifiedFile) -> bool:
         return file.name not in job.dropped
 
     def _input(self, job: PlannedJob, given: Input, keeps: Callable[[str], bool]) -> dict[str, Any]:
         branch = given.branch
         # The filter works on products and statics; raw frames stay.
         files = [
-            [file.name, _mapped(job.task, file.classification)]
+            [file.name, _map_tag(job.task, file.classification)]
             for file in given.files
-            if self._kept(job, file) and (file["pro.catg"] is None or keeps(file.classification))
+            if self._keeps(job, file) and (file["pro.catg"] is None or keeps(file.classification))
         ]
         categories = [tag_of(each) for each in branch.classes]
         return {
@@ -373,18 +373,18 @@ class Planner:
                 drop.extend(each.tags)
             else:
                 keep = list(each.tags) if keep is None else [tag for tag in keep if tag in each.tags]
-        expected = self._named_of(other.task) if keep is not None else categories
+        expected = self._find_named(other.task) if keep is not None else categories
         expected = [tag for tag in dict.fromkeys((*categories, *expected)) if tag not in drop]
         if keep is not None:
             expected = [tag for tag in expected if tag in keep]
             keep = [tag for tag in keep if tag not in drop]
             if categories:
                 # A class that belongs to another task need not be looked for here.
-                elsewhere = {tag for each in self.tasks if each is not other.task for tag in self._named_of(each)}
+                elsewhere = {tag for each in self.tasks if each is not other.task for tag in self._find_named(each)}
                 keep = [tag for tag in keep if tag in expected or tag not in elsewhere]
         return {"job": other.number, "expected": expected, "keep": keep, "drop": drop, "renamed": task.input_map}
 
-    def _named_of(self, task: Task) -> list[str]:
+    def _find_named(self, task: Task) -> list[str]:
         """Return the product classes of a task that any task names."""
         named: list[str] = []
         for other in self.tasks:
@@ -417,7 +417,7 @@ def _lacking(branches: list[AssociatedInput]) -> str:
     return " or ".join(dict.fromkeys(map(words, branches)))
 
 
-def _mapped(task: Task, tag: str) -> str:
+def _map_tag(task: Task, tag: str) -> str:
     return task.input_map.get(tag, tag)
 
 
