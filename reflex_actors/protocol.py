@@ -121,7 +121,7 @@ def _spellings(port: Port) -> tuple[str, ...]:
 def _carry_out(actor: Actor, work: Work, options: dict[str, Any]) -> int:
     inputs = Inputs(_values(actor, options), options["products_dir"])
     target = options["output_parameters_file"]
-    with _ended_by_signal():
+    with _end_by_signal():
         # What an actor prints must not mix with its answer where that goes to stdout.
         with redirect_stdout(sys.stdout if target else sys.stderr):
             answer = work(inputs)
@@ -183,7 +183,7 @@ def _say(text: str, status: int) -> int:
 
 
 @contextmanager
-def _ended_by_signal() -> Iterator[None]:
+def _end_by_signal() -> Iterator[None]:
     """Let SIGTERM, by which Reflex ends an actor, unwind as Ctrl-C does: a running recipe is ended with it."""
 
     def end(_number: int, _frame: Any) -> None:

@@ -138,7 +138,7 @@ def remarks(reply: AssociationReply) -> tuple[str, ...]:
     if reply.outcome in _REMARKS:
         said = f": {'; '.join(reply.messages)}" if reply.messages else ""
         lines.append(_REMARKS[reply.outcome] + said)
-    extended = _extended(reply)
+    extended = _extend(reply)
     if extended:
         lines.append(f"of the extended calibration plan: {', '.join(extended)}")
     if reply.executed is not None and not reply.certified:
@@ -146,7 +146,7 @@ def remarks(reply: AssociationReply) -> tuple[str, ...]:
     return tuple(f"{reply.asked}: {line}" for line in lines)
 
 
-def _extended(reply: AssociationReply) -> tuple[str, ...]:
+def _extend(reply: AssociationReply) -> tuple[str, ...]:
     """Return the groups, other than auxiliary ones, that keep to the extended calibration plan alone."""
     if reply.tree is None:
         return ()

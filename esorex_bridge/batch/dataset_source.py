@@ -219,7 +219,7 @@ class Supply:
                 for name in heard.lacking:
                     self._awaited.setdefault(name, []).append(heard)
             elif isinstance(heard, _Fetched):
-                ready.extend(self._left(heard.job))
+                ready.extend(self._list_left(heard.job))
             else:
                 ended.append(heard)
                 ready.extend(self._settle(heard.name))
@@ -230,7 +230,7 @@ class Supply:
             if not awaited.lacking:
                 yield awaited
 
-    def _left(self, job: Job) -> Iterator[_Awaited]:
+    def _list_left(self, job: Job) -> Iterator[_Awaited]:
         """Yield what still waits for files though the fetching of its job ended: it goes without them."""
         left = {id(entry): entry for entries in self._awaited.values() for entry in entries if entry.job is job}
         for name, entries in list(self._awaited.items()):

@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         if args.format in _ASTROPY:
             _write_table(_table(client, placed, args), args.format)
             return 0
-        rows = client.products(placed) if args.products else _asked(client, placed, args.job)
+        rows = client.products(placed) if args.products else _ask(client, placed, args.job)
         if not rows and not args.products:
             _say_why(client, wanted)
     if args.max and len(rows) == args.max:
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _asked(client: ArchiveClient, wanted: Constraints, job: bool) -> tuple[Row, ...]:
+def _ask(client: ArchiveClient, wanted: Constraints, job: bool) -> tuple[Row, ...]:
     """Return the rows; where a condition of the user's was not understood, say which names are no columns."""
     from esorex_bridge.archive.empty import hint_of_columns
     from esorex_bridge.archive.tap import QueryError

@@ -52,7 +52,7 @@ def with_changes(datasets: tuple[Dataset, ...], path: Path) -> tuple[Dataset, ..
         return datasets
     events = _read_events(path)
     concerned = [dataset for dataset in datasets if _may_be_separated(dataset, events)]
-    return _told(datasets, concerned, path) if concerned else datasets
+    return _describe(datasets, concerned, path) if concerned else datasets
 
 
 def _read_events(path: Path) -> list[_Event]:
@@ -82,7 +82,7 @@ def _times(files: Iterable[DatasetFile]) -> Iterator[float]:
         yield from (mjd - (_MADE_LATER_DAYS if is_processed(file.name) else _NEAR_DAYS), mjd + _NEAR_DAYS)
 
 
-def _told(datasets: tuple[Dataset, ...], concerned: list[Dataset], path: Path) -> tuple[Dataset, ...]:
+def _describe(datasets: tuple[Dataset, ...], concerned: list[Dataset], path: Path) -> tuple[Dataset, ...]:
     from esorex_bridge.fits.header import read_header
     from esorex_bridge.organise.breakpoints import read_breakpoints, with_breakpoint_messages
 

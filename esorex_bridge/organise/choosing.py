@@ -52,11 +52,11 @@ def taken_files(data: OrganisedData, dataset: Dataset) -> Taken | None:
         main = {file.name for file in action.files}
         for step in plan.steps:
             if step.purpose == purpose or main & raws[step.name]:
-                found.update(_taken_by(step, purpose, raws))
+                found.update(_find_taken(step, purpose, raws))
     return found
 
 
-def _taken_by(step: Step, purpose: str, raws: Mapping[StepName, set[str]]) -> Taken:
+def _find_taken(step: Step, purpose: str, raws: Mapping[StepName, set[str]]) -> Taken:
     from esorex_bridge.plan.plan import FileInput, association_of
 
     found: Taken = {}

@@ -133,7 +133,7 @@ def choose(
             refused.append(refusal)
     best = _best(open_to, calibration)
     taken = tuple(best[: calibration.limit])
-    refused += [_left_over(each, taken[0], calibration) for each in open_to if not any(each is one for one in taken)]
+    refused += [_refuse_rest(each, taken[0], calibration) for each in open_to if not any(each is one for one in taken)]
     words = "; ".join(f"{each.offer.label}: {each.detail}" for each in refused)
     return Choice(taken, tuple(refused), "" if taken else words)
 
@@ -204,7 +204,7 @@ def _goodness(judged: Judged[Offer], calibration: Calibration) -> tuple[int, int
     )
 
 
-def _left_over(judged: Judged[Offer], taken: Judged[Offer], calibration: Calibration) -> Refused[Offer]:
+def _refuse_rest(judged: Judged[Offer], taken: Judged[Offer], calibration: Calibration) -> Refused[Offer]:
     if not judged.fits(calibration):
         detail = ", ".join(judged.differences)
         if judged.differences:

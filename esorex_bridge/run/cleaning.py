@@ -71,7 +71,7 @@ def removable(
     for folder in _trees(workspace):
         for path in _run_folders(folder):
             if path not in kept and path not in going and not _goes_on(path, folder, workspace):
-                reason = _left_by(workspace.bookkeeping / path.relative_to(folder), store)
+                reason = _find_left(workspace.bookkeeping / path.relative_to(folder), store)
                 removals += [Removal(path, _size(path), reason)] if reason else []
     return tuple(removal for removal in removals if _is_run_folder(removal.path, workspace))
 
@@ -124,7 +124,7 @@ def _is_run_folder(path: Path, workspace: Workspace) -> bool:
     return not path.is_symlink() and path.resolve() == tree.resolve() / path.relative_to(tree)
 
 
-def _left_by(folder: Path, store: SqliteStore) -> str:
+def _find_left(folder: Path, store: SqliteStore) -> str:
     """Return why the folder of a run that is not recorded may go; empty where it may not."""
     if not _has_succeeded(folder):
         return "left by a run that failed or was killed"

@@ -124,7 +124,7 @@ def run_workflow(root: Entity, values: Mapping[str, str], recipes: Recipes, opti
     with ThreadPoolExecutor(max(1, options.jobs), "recipe") as pool:
         run = Running(options, variables, recipes, pool)
         problem = _go(network, run)
-    return RunReport.of(root.name, run, tuple(_left(network)), parts, problem)
+    return RunReport.of(root.name, run, tuple(_list_left(network)), parts, problem)
 
 
 def _go(network: Network, run: Running) -> str:
@@ -155,7 +155,7 @@ def _go(network: Network, run: Running) -> str:
     return ""
 
 
-def _left(network: Network) -> Iterator[Left]:
+def _list_left(network: Network) -> Iterator[Left]:
     """Yield the tokens that nobody took, and what their actors wait for; loops keep some."""
     for node in network.walk():
         held = [port for port in node.inputs.values() if any(channel.queue for channel in port.channels)]
