@@ -105,11 +105,11 @@ class LiveLine:
                 if self._thread is not threading.current_thread():
                     return
                 width = get_terminal_size().columns - 1
-                line = describe_running(self._running.values(), time.monotonic(), self._said, width)
+                line = describe_running(self._running.values(), time.monotonic(), self._describe, width)
                 sys.stderr.write(f"\r\x1b[K{line}")
                 sys.stderr.flush()
 
-    def _said(self, step: str) -> str:
+    def _describe(self, step: str) -> str:
         try:
             return last_message(self._bookkeeping, step)
         except OSError:
