@@ -370,9 +370,16 @@ class Session:
 
     def _all_datasets(self) -> Iterator[Dataset]:
         """Yield the datasets of this root in both modes; none of a folder that makes none."""
-        for mode in DATA_FOLDERS:
+        for session in self._of_both_modes():
             with suppress(DataError, UserError):
-                yield from Session(replace(self.settings, mode=mode))._organise()
+                yield from session._organise()
+
+    def _of_both_modes(self) -> Iterator[Session]:
+        """Yield this session in each mode of which there are data."""
+        for mode in DATA_FOLDERS:
+            session = Session(replace(self.settings, mode=mode))
+            if any(place.exists() for place in session.places):
+                yield session
 
     def learn_digests(self, report: FetchReport) -> None:
         """Remember the digests that were taken while files were fetched, so that nothing is read twice."""
@@ -525,8 +532,7 @@ class Session:
 
         if self.engine is None:
             raise UserError("what is needed cannot be told without EsoRex, because the keys depend on its recipes")
-        sessions = [Session(replace(self.settings, mode=mode)) for mode in DATA_FOLDERS]
-        planned = [pair for session in sessions for pair in session.plans(session._organise())]
+        planned = [pair for session in self._of_both_modes() for pair in session.plans(session._organise())]
         if not planned:
             raise DataError(f"{self.workspace.root} has no datasets, so what is needed is not known")
         keys: set[StepKey] = set()

@@ -58,6 +58,8 @@ def refuse_unwritable(workspace: Workspace, runs: Iterable[tuple[str, str]]) -> 
 
 
 def _describe(place: Path, root: Path) -> str:
+    if os.statvfs(place).f_flag & os.ST_RDONLY:
+        return f"nothing was run, because {place} is mounted read-only; mount it for writing, or name another root"
     owner = _name_of(place.stat().st_uid)
     return (
         f"nothing was run, because {place} belongs to {owner} and cannot be written by {_name_of(os.getuid())}; "

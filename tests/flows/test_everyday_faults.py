@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from esorex_bridge.demo.nights.naco import naco_night
 from tests.flows.conftest import SMALL, Ended, put_on_disk
 
 Bridge = Callable[..., Ended]
+COMMAND = str(Path(sys.executable).with_name("esorex-bridge"))
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +101,96 @@ def test_a_root_that_is_not_there_is_not_made(tmp_path: Path, bridge: Bridge, wo
     place = tmp_path / "typo"
     refused(bridge(*words, "--root", place))
     assert not place.exists()
+
+
+# ----- what only another file system or other rights bring about
+
+
+@pytest.fixture(scope="module")
+def made(night: Path, tmp_path_factory: pytest.TempPathFactory, bridge: Bridge, esorex: str) -> Path:
+    """Return a root in which all is made."""
+    root = tmp_path_factory.mktemp("made") / "root"
+    shutil.copytree(night, root)
+    assert bridge("run", "--root", root, *SMALL).code == 0
+    return root
+
+
+@pytest.fixture
+def own(made: Path, tmp_path: Path) -> Path:
+    shutil.copytree(made, tmp_path / "own", symlinks=True)
+    return tmp_path / "own"
+
+
+def apart(script: str, *words: object) -> Ended:
+    """Run a command where a script has mounted something, which only that command sees; skip where none may."""
+    if subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    return ended_of("unshare", "-rm", "sh", "-ec", f'{script}\nexec "$@"', "sh", COMMAND, *words)
+
+
+def without_rights(*words: object) -> Ended:
+    """Run a command as the owner of the files, with none of the rights of root."""
+    if subprocess.run(["unshare", "-U", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("root cannot be without its rights here")
+    return ended_of("unshare", "-U", COMMAND, *words)
+
+
+def ended_of(*words: object) -> Ended:
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False, timeout=100)
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def test_a_read_only_root_in_which_all_is_made(own: Path) -> None:
+    script = f"mount --bind {own} {own}; mount -o remount,ro,bind {own}"
+    ended = apart(script, "run", "--root", own, "--json", *SMALL)
+    assert ended.code == 0, ended.err
+    assert set(ended.decisions.values()) == {"reuse"}
+    refused(apart(script, "run", "--root", own, "--lazy", "off", *SMALL), "mounted read-only", "another root")
+
+
+def test_a_disk_that_is_full_while_end_products_are_delivered(own: Path) -> None:
+    products = own / "reflex_end_products"
+    shutil.rmtree(products)
+    products.mkdir()
+    full = apart(f"mount -t tmpfs -o size=8k none {products}", "run", "--root", own, *SMALL)
+    refused(full, "No space left on device", "make room")
+
+
+def test_a_database_that_cannot_be_read(own: Path) -> None:
+    (own / "reflex_book_keeping" / "esorex_bridge.db").chmod(0)
+    for verb in (("run", *SMALL), ("status",)):
+        refused(without_rights(*verb, "--root", own), "cannot be opened", "get the right")
+
+
+def test_a_data_folder_that_cannot_be_read(own: Path) -> None:
+    (own / "reflex_input").chmod(0)
+    try:
+        for verb in (("run", *SMALL), ("plan",), ("status", "--verify")):
+            refused(without_rights(*verb, "--root", own), "reflex_input", "get the right")
+    finally:
+        (own / "reflex_input").chmod(0o755)
+
+
+LOCKLESS = """
+import errno, fcntl, sys
+def refuse(*words):
+    raise OSError(errno.ENOLCK, "No locks available")
+fcntl.flock = refuse
+from esorex_bridge.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.usefixtures("esorex")
+def test_a_file_system_without_locks(root: Path) -> None:
+    refused(
+        ended_of(sys.executable, "-c", LOCKLESS, "run", "--root", root, *SMALL),
+        "cannot be locked",
+        "put the data root on",
+    )
+
+
+def test_what_is_whole_is_verified_without_a_word_of_what_is_not_there(own: Path, bridge: Bridge) -> None:
+    ended = bridge("status", "--verify", "--root", own)
+    assert ended.code == 0
+    assert "cannot be read" not in ended.err
