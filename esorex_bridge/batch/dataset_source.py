@@ -21,7 +21,7 @@ from esorex_bridge.datasets.association import AssociationTree, Mode
 from esorex_bridge.datasets.dataset import Dataset
 from esorex_bridge.definitions.workflow import Workflow
 from esorex_bridge.disk.digest import Reading
-from esorex_bridge.errors import BridgeError, UserError
+from esorex_bridge.errors import ArchiveError, BridgeError, UserError
 from esorex_bridge.fits.header import read_header
 from esorex_bridge.plan.plan import Keywords, Plan
 from esorex_bridge.session import Session, Settings
@@ -42,11 +42,16 @@ class Planned(Struct, frozen=True):
 
 
 class Unplanned(Struct, frozen=True):
-    """Something that was asked for and that there is no plan for, with the reason."""
+    """Something that was asked for and that there is no plan for, with the reason.
+
+    The outcome is `incomplete` where data are missing, `nothing observed` where the archive has no such frame, and
+    `unreachable` where it could not be asked.
+    """
 
     job: str
     name: str
     reason: str
+    outcome: str = "incomplete"
 
 
 class Downloaded(Struct, frozen=True):
@@ -79,6 +84,10 @@ class _Fetched(Struct, frozen=True):
     """All files of a job ended."""
 
     job: Job
+
+
+class _NothingObservedError(UserError):
+    """The archive answered, and has nothing of what a job asks for."""
 
 
 class Supply:
@@ -247,6 +256,10 @@ class Supply:
                 continue
             try:
                 self._acquire(job)
+            except _NothingObservedError as error:
+                self._heard.put(Unplanned(job.name, job.name, str(error), "nothing observed"))
+            except ArchiveError as error:
+                self._heard.put(Unplanned(job.name, job.name, str(error), "unreachable"))
             except BridgeError as error:
                 self._heard.put(Unplanned(job.name, job.name, str(error)))
             self._heard.put(_Fetched(job))
@@ -260,7 +273,9 @@ class Supply:
         client = self._client
         rows = {str(row["dp_id"]): row for query in job.queries for row in client.query(query)}
         if not rows:
-            raise UserError("the archive has no frame that meets this; 'esorex-bridge query' shows what there is")
+            raise _NothingObservedError(
+                "nothing was observed: the archive has no frame that meets this ('esorex-bridge query' shows more)"
+            )
         folder = self._session(job).data_folder
         refresh_breakpoints(client.connection, self._settings.root.absolute())
         client.fetch(self._files_of(job, client, rows, folder), folder, progress=self._hear)

@@ -199,7 +199,7 @@ class Driver:
         for item in items:
             if isinstance(item, Unplanned):
                 self._watcher.told(f"{item.job}: {item.name}: {item.reason}")
-                yield {"dataset": item.name, "job": item.job, "problem": item.reason}
+                yield {"dataset": item.name, "job": item.job, "problem": item.reason, "outcome": item.outcome}
 
     def _planned(self, planned: list[Planned]) -> Iterable[dict[str, Any]]:
         """Decide about new plans, take in what must be made, and yield their lines for the notes."""

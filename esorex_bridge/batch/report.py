@@ -13,9 +13,22 @@ from esorex_bridge.reuse.key import StepKey
 from esorex_bridge.values import plain
 from esorex_bridge.workspace.locks import is_locked
 
-OUTCOMES = ("done", "reused", "failed", "blocked", "incomplete", "cancelled", "going on")
-"""done: made at least one step; reused: all was there; failed: a recipe failed; blocked: what it needs was not made;
-incomplete: data or calibrations are missing; cancelled; going on."""
+OUTCOMES = (
+    "done",
+    "reused",
+    "nothing observed",
+    "going on",
+    "incomplete",
+    "cancelled",
+    "blocked",
+    "failed",
+    "unreachable",
+)
+"""done: made at least one step; reused: all was there; nothing observed: the archive has no such frame; going on;
+incomplete: data or calibrations are missing; cancelled; blocked: what it needs was not made; failed: a recipe failed;
+unreachable: the archive could not be asked. A later one says more about a batch than those before it."""
+
+_WELL = ("done", "reused", "nothing observed")
 
 _ENDINGS = ("done", "cancelled", "detached", "interrupted")
 
@@ -100,13 +113,19 @@ class BatchReport(Struct, frozen=True):
     @property
     def failed(self) -> bool:
         """Whether something that was asked for is not there."""
-        return any(dataset.outcome not in ("done", "reused") for dataset in self.datasets)
+        return any(dataset.outcome not in _WELL for dataset in self.datasets)
+
+    @property
+    def verdict(self) -> str:
+        """The outcome that says most about the whole; empty where nothing was asked for yet."""
+        return max((dataset.outcome for dataset in self.datasets), key=OUTCOMES.index, default="")
 
     def document(self) -> dict[str, Any]:
         """Return the report as JSON values."""
         counts = Counter(dataset.outcome for dataset in self.datasets)
         return {
             **plain(self),
+            "verdict": self.verdict,
             "executed": sum(recipe.runs for recipe in self.recipes),
             "outcomes": {outcome: counts[outcome] for outcome in OUTCOMES},
             "unfetched": [{"file": name, "reason": reason} for name, reason in self.unfetched],
@@ -232,7 +251,7 @@ def _look_at_results(folder: BatchFolder, told: _Told, lines: Iterable[dict[str,
 def _outcome(line: dict[str, Any], told: _Told) -> DatasetOutcome:
     name, job = line["dataset"], line["job"]
     if "problem" in line:
-        return DatasetOutcome(name, job, "incomplete", (line["problem"],))
+        return DatasetOutcome(name, job, line.get("outcome", "incomplete"), (line["problem"],))
     executes = [step for step in line["steps"] if step["decision"] == "execute"]
     fates = {step["step"]: told.fates.get(step["key"], _Fate()) for step in executes}
     reasons = [f"{step['step']}: {gap}" for step in executes for gap in step["gaps"]]
@@ -307,5 +326,7 @@ def _advice(name: str, told: _Told, datasets: Iterable[DatasetOutcome]) -> Itera
         yield f"look at the logs that the reasons name, mend, then: esorex-bridge batch retry {name}"
     if outcomes["blocked"] and told.state == "done":
         yield f"make what was not begun: esorex-bridge batch retry {name} --keep-going"
+    if outcomes["unreachable"] and told.state != "running":
+        yield f"when the archive answers again (esorex-bridge doctor): esorex-bridge batch resume {name}"
     if outcomes["incomplete"]:
         yield "find what is missing: esorex-bridge why DATASET, and esorex-bridge refresh for young associations"

@@ -599,6 +599,7 @@ class BatchDocument(Document):
     next: list[str]
     executed: int
     outcomes: dict[str, int]
+    verdict: str = ""
 
 
 DOCUMENTS: dict[str, type[Document]] = {
