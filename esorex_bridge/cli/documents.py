@@ -48,6 +48,23 @@ class ProductPart(Part):
     size_bytes: int
 
 
+class AssociationPart(Part):
+    """How well a calibration fits the step that takes it."""
+
+    category: str
+    source: str
+    days: float | None
+    level: int | None
+    match: Match | None
+    certified: bool
+
+
+class ChosenAssociationPart(AssociationPart):
+    """The same, and who put it there: calSelector, rules, a workflow, or a review."""
+
+    chosen_by: str
+
+
 class StepReportPart(Part):
     """What came of a step; `recipe` is null where the workflow has none for the group."""
 
@@ -62,6 +79,7 @@ class StepReportPart(Part):
     seconds: float
     warnings: list[str]
     error: str | None
+    associations: list[ChosenAssociationPart]
 
 
 class DatasetReportPart(Part):
@@ -73,6 +91,7 @@ class DatasetReportPart(Part):
     requested: Mode | None
     requested_mode: Mode | None
     complete: bool
+    secondary: bool
     certified: bool
     messages: list[str]
     unreduced: list[str]
@@ -142,17 +161,6 @@ class InputPart(Part, omit_defaults=True):
     level: int | None = None
     match: Match | None = None
     certified: bool = True
-
-
-class AssociationPart(Part):
-    """How well a calibration fits the step that takes it."""
-
-    category: str
-    source: str
-    days: float | None
-    level: int | None
-    match: Match | None
-    certified: bool
 
 
 class PlannedStepPart(Part, omit_defaults=True):
@@ -230,6 +238,7 @@ class ActionPart(Part):
 
     name: str
     complete: bool
+    secondary: bool
     auxiliary: bool
     certified: bool
     match: Match | None
@@ -248,6 +257,7 @@ class DatasetPart(Part):
     instrument: str
     target: str | None
     complete: bool
+    secondary: bool
     missing: list[str]
     certified: bool
     mode: Mode | None
@@ -356,6 +366,7 @@ class AlternativePart(Part):
     certified: str
     quality: str
     members: list[str]
+    level: int | None
 
 
 class ReviewDocument(Document):
