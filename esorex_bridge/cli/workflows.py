@@ -192,9 +192,12 @@ def _chosen(names: list[str]) -> tuple[Workflow, ...]:
 
 
 def _row(workflow: Workflow) -> tuple[str, ...]:
+    from esorex_bridge.definitions.ran_here import count_runs
+
+    ran = count_runs(workflow)
     return (
         workflow.name,
-        workflow.state,
+        f"{workflow.state}: {ran} of {len(workflow.steps)} steps" if ran else workflow.state,
         ", ".join(workflow.versions) or "-",
         workflow.title,
         ", ".join(workflow.instruments),
@@ -203,6 +206,8 @@ def _row(workflow: Workflow) -> tuple[str, ...]:
 
 
 def _show(workflow: Workflow) -> None:
+    from esorex_bridge.definitions.ran_here import state_of
+
     print(f"{workflow.name}: {workflow.title} ({workflow.state})")
     rows = (
         (
@@ -210,16 +215,19 @@ def _show(workflow: Workflow) -> None:
             ", ".join(step.main),
             ", ".join(f"{each.category}{'' if each.required else '?'}" for each in step.calibrations) or "-",
             ", ".join(step.products) or "-",
+            state_of(workflow, step.name),
         )
         for step in workflow.steps
     )
-    output.table(("step", "takes", "with (? if there is one)", "makes"), rows)
+    output.table(("step", "takes", "with (? if there is one)", "makes", "state"), rows)
     print(f"  file: {workflow.source}")
     for source in workflow.sources:
         print(f"  source: {source}")
 
 
 def _document(workflow: Workflow, steps: bool) -> dict[str, Any]:
+    from esorex_bridge.definitions.ran_here import count_runs, state_of
+
     found: dict[str, Any] = {
         "name": workflow.name,
         "title": workflow.title,
@@ -228,6 +236,7 @@ def _document(workflow: Workflow, steps: bool) -> dict[str, Any]:
         "pipeline": workflow.pipeline,
         "versions": list(workflow.versions),
         "state": workflow.state,
+        "steps_that_ran": count_runs(workflow),
         "extends": workflow.extends or None,
         "sources": list(workflow.sources),
         "file": workflow.source,
@@ -242,6 +251,7 @@ def _document(workflow: Workflow, steps: bool) -> dict[str, Any]:
                 "calibrations": [{"category": each.category, "required": each.required} for each in step.calibrations],
                 "parameters": dict(step.parameters),
                 "products": list(step.products),
+                "state": state_of(workflow, step.name),
             }
             for step in workflow.steps
         ]

@@ -10,10 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from esorex_bridge.definitions.folders import workflow_folder
+from esorex_bridge.definitions.ran_here import FILE_NAME, StepRun, read_runs
 from esorex_bridge.demo.nights.catalogue import NIGHTS
 from tests.flows.conftest import Ended
+from tests.statements import pipeline_of
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "reference" / "instruments.md"
+STEPS = workflow_folder() / FILE_NAME
 BEGIN, END = "<!-- table written by the tests: begin -->", "<!-- table written by the tests: end -->"
 WRITE = "WRITE_INSTRUMENT_TABLE"
 """Environment variable; where it is set, the table is written instead of compared."""
@@ -53,6 +59,12 @@ class Reduction:
         """Return the only product of a category."""
         (found,) = self.products(category)
         return found
+
+    @property
+    def actors(self) -> dict[tuple[str, str], str]:
+        """The steps of definitions that ran, by workflow and name, with the pipelines: a run lies in their folders."""
+        places = ((step["recipe"], Path(step["sof"]).parents) for step in self.steps)
+        return {(folders[2].name, folders[1].name): pipeline_of(recipe) for recipe, folders in places}
 
     @property
     def row(self) -> tuple[str, ...]:
@@ -109,7 +121,9 @@ def written(text: str, rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def assert_told(nights: Iterable[Reduction]) -> None:
-    """Hold the table against what ran; or write it, where the environment says so."""
+    """Hold the table, and the file of steps, against what ran; or write them, where the environment says so."""
+    nights = tuple(nights)
+    assert_steps_told(nights)
     text = DOCUMENT.read_text(encoding="utf-8")
     rows = table_rows(text)
     done = {night.name: night.row for night in nights}
@@ -120,6 +134,33 @@ def assert_told(nights: Iterable[Reduction]) -> None:
     for name, row in done.items():
         told = rows.get(name, ())
         assert _timeless(told) == _timeless(row), f"the table is out of date; write it anew with {WRITE}=1"
+
+
+def assert_steps_told(nights: Iterable[Reduction]) -> None:
+    """Hold the file that says which steps ran against what ran; or write it, where the environment says so."""
+    told = read_runs(STEPS) if STEPS.exists() else {}
+    for night in nights:
+        found = with_night(told, night)
+        if WRITE in os.environ:
+            told = found
+            STEPS.write_bytes(msgspec.json.format(msgspec.json.encode(told, order="sorted"), indent=1) + b"\n")
+        assert told == found, f"the file of steps that ran is out of date; write it anew with {WRITE}=1"
+
+
+def with_night(told: dict[str, dict[str, StepRun]], night: Reduction) -> dict[str, dict[str, StepRun]]:
+    """Return what ran, with what a night says of its own steps in the place of what was said."""
+    found: dict[str, dict[str, StepRun]] = {}
+    pipelines = {(workflow, step): run.pipeline for workflow, runs in told.items() for step, run in runs.items()}
+    nights = {(workflow, step): set(run.nights) for workflow, runs in told.items() for step, run in runs.items()}
+    for place, pipeline in night.actors.items():
+        pipelines[place] = pipeline
+        nights.setdefault(place, set())
+    for (workflow, step), names in nights.items():
+        kept = names - {night.name} | ({night.name} if (workflow, step) in night.actors else set())
+        if kept:
+            run = StepRun(pipelines[workflow, step], tuple(sorted(kept)))
+            found.setdefault(workflow, {})[step] = run
+    return found
 
 
 def _timeless(row: tuple[str, ...]) -> tuple[str, ...]:
