@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from esorex_bridge.definitions.folders import workflow_folder
+from esorex_bridge.definitions.folders import read_text, workflow_folder
 from esorex_bridge.definitions.workflow import Workflow
 
 FILE_NAME = "ran_here.json"
@@ -34,16 +34,15 @@ Runs = Mapping[str, Mapping[str, StepRun]]
 """By workflow, then by step."""
 
 
-def read_runs(path: Path) -> dict[str, dict[str, StepRun]]:
-    """Read the file of runs."""
-    return msgspec.json.decode(path.read_bytes(), type=dict[str, dict[str, StepRun]])
+def read_runs(text: str) -> dict[str, dict[str, StepRun]]:
+    """Read the text of the file of runs."""
+    return msgspec.json.decode(text, type=dict[str, dict[str, StepRun]])
 
 
 @cache
 def known_runs() -> Runs:
     """Return what ran of the definitions that come with the bridge."""
-    path = workflow_folder() / FILE_NAME
-    return read_runs(path) if path.exists() else {}
+    return read_runs(read_text(workflow_folder() / FILE_NAME))
 
 
 def state_of(workflow: Workflow, step: str) -> str:
