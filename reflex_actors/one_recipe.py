@@ -32,16 +32,16 @@ from reflex_actors.associations import add_associations
 from reflex_actors.sof_json import FitsFile, RecipeParameter, SetOfFiles
 
 
-class Inputs(Struct, frozen=True):
+class StepInputs(Struct, frozen=True):
     """What a recipe takes: files, and products of steps that were made before, with the keys of their records."""
 
     entries: tuple[StepInput, ...]
     before: tuple[tuple[StepName, str], ...] = ()
 
 
-def file_inputs(sof: SetOfFiles) -> Inputs:
+def file_inputs(sof: SetOfFiles) -> StepInputs:
     """Return a set of files as inputs, in its order, each for itself."""
-    return Inputs(tuple(map(_file_input, sof.files)))
+    return StepInputs(tuple(map(_file_input, sof.files)))
 
 
 def _file_input(file: FitsFile) -> FileInput:
@@ -53,7 +53,7 @@ def planned_inputs(
     definition: StepDefinition | None,
     steps: Sequence[StepDefinition],
     makers: Mapping[str, RecordedStep],
-) -> Inputs:
+) -> StepInputs:
     """Return a set of files as the inputs that a plan would have.
 
     Main files stand by time, calibrations as the definition lists them. Products of one category of a recorded step are
@@ -89,7 +89,7 @@ def planned_inputs(
             found[ProductInput(names[maker.record.key], product, tag)] = (number, 0.0, tag, "")
     entries = tuple(sorted(found, key=lambda entry: found[entry]))
     taken = {entry.step for entry in entries if isinstance(entry, ProductInput)}
-    return Inputs(entries, tuple((name, key) for key, name in names.items() if name in taken))
+    return StepInputs(entries, tuple((name, key) for key, name in names.items() if name in taken))
 
 
 def _unmade(
@@ -122,7 +122,7 @@ def _place(file: FitsFile, definition: StepDefinition | None) -> tuple[int, floa
 def one_step_plan(
     sof: SetOfFiles,
     recipe: str,
-    inputs: Inputs,
+    inputs: StepInputs,
     settings: Iterable[ParameterSetting],
     workflow: str = "reflex",
     actor: str = "",
@@ -137,7 +137,7 @@ def one_step_plan(
         Names dataset and purposes.
     recipe : str
         The recipe, or the name of a step of the user's own.
-    inputs : Inputs
+    inputs : StepInputs
         What it takes.
     settings : iterable of ParameterSetting
         Parameters; later ones win.

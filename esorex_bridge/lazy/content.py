@@ -12,7 +12,7 @@ from esorex_bridge.lazy.lazy_store import LazyStore, stamp
 _LONGEST_LINE_BYTES = 1022
 
 
-class Frame(NamedTuple):
+class SofFrame(NamedTuple):
     """A line of a set of files.
 
     Parameters
@@ -27,7 +27,7 @@ class Frame(NamedTuple):
     tag: str
 
 
-class Input(NamedTuple):
+class FrameContent(NamedTuple):
     """A frame with its content digest."""
 
     tag: str
@@ -35,7 +35,7 @@ class Input(NamedTuple):
     label: str
 
 
-def frames_of(sofs: Iterable[str]) -> list[Frame]:
+def frames_of(sofs: Iterable[str]) -> list[SofFrame]:
     """Return the frames of sets of files, in the order in which EsoRex takes them.
 
     Raises
@@ -49,7 +49,7 @@ def frames_of(sofs: Iterable[str]) -> list[Frame]:
     return found
 
 
-def inputs_of(frames: Iterable[Frame], shelf: LazyStore) -> list[Input]:
+def inputs_of(frames: Iterable[SofFrame], shelf: LazyStore) -> list[FrameContent]:
     """Return frames with their contents' digests.
 
     Raises
@@ -59,10 +59,10 @@ def inputs_of(frames: Iterable[Frame], shelf: LazyStore) -> list[Input]:
     """
     listed = list(frames)
     digests = shelf.digests_of([frame.path for frame in listed])
-    return [Input(frame.tag, digests[frame.path], os.path.basename(frame.path)) for frame in listed]
+    return [FrameContent(frame.tag, digests[frame.path], os.path.basename(frame.path)) for frame in listed]
 
 
-def _frames(sof: str) -> Iterator[Frame]:
+def _frames(sof: str) -> Iterator[SofFrame]:
     stamp(sof)  # a pipe could be read only once
     try:
         with open(sof, "rb") as stream:
@@ -79,4 +79,4 @@ def _frames(sof: str) -> Iterator[Frame]:
             continue
         if words[0].startswith(b"$"):
             raise DoubtError(f"{sof} has a path that EsoRex would expand")
-        yield Frame(os.fsdecode(words[0]), b" ".join(words[1:]).decode("utf-8", "backslashreplace"))
+        yield SofFrame(os.fsdecode(words[0]), b" ".join(words[1:]).decode("utf-8", "backslashreplace"))

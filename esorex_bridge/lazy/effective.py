@@ -33,7 +33,7 @@ Settings = Mapping[str, Any]
 """EsoRex's own settings by name, without dashes: bools and texts."""
 
 
-class RecipeParameter(NamedTuple):
+class SetParameter(NamedTuple):
     """A parameter of a recipe with the value that it will run with."""
 
     name: str
@@ -92,7 +92,7 @@ def settings_of(call: Call, real: str, shelf: LazyStore) -> Settings:
     return settings
 
 
-def parameters_of(call: Call, settings: Settings, plugin: Plugin, real: str, shelf: LazyStore) -> list[RecipeParameter]:
+def parameters_of(call: Call, settings: Settings, plugin: Plugin, real: str, shelf: LazyStore) -> list[SetParameter]:
     """Return every parameter of the recipe with the value that the call gives it.
 
     Raises
@@ -116,7 +116,7 @@ def parameters_of(call: Call, settings: Settings, plugin: Plugin, real: str, she
         if word[2:].partition("=")[0] not in known:
             raise DoubtError(f"{word} is not among the parameters that EsoRex lists")
     return [
-        RecipeParameter(entry["name"], _text(entry["value"], entry["valtype"]), entry["valtype"] == "string")
+        SetParameter(entry["name"], _text(entry["value"], entry["valtype"]), entry["valtype"] == "string")
         for entry in entries
     ]
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from esorex_bridge.esorex.libraries import other_cpl
 from esorex_bridge.lazy.command import Call, DoubtError
-from esorex_bridge.lazy.content import Frame
+from esorex_bridge.lazy.content import SofFrame
 from esorex_bridge.lazy.effective import Settings
 from esorex_bridge.lazy.lazy_store import LazyStore
 from esorex_bridge.lazy.messages import names_command, with_gaps
@@ -43,7 +43,7 @@ class Start(NamedTuple):
     time_ns: int
 
 
-class Listed(NamedTuple):
+class ListedProduct(NamedTuple):
     """A product as EsoRex lists it: its path, and its category."""
 
     path: str
@@ -55,7 +55,7 @@ def start() -> Start:
     return Start(frozenset(os.listdir(".")), time.time_ns())
 
 
-def listed_products(path: str) -> list[Listed]:
+def listed_products(path: str) -> list[ListedProduct]:
     """Return what a list of products holds, in either form that EsoRex writes.
 
     Raises
@@ -67,9 +67,9 @@ def listed_products(path: str) -> list[Listed]:
         with open(path, "rb") as stream:
             text = stream.read().decode("utf-8", "surrogateescape")
         if path.endswith(".json"):
-            found = [Listed(entry["name"], entry["category"]) for entry in json.loads(text)]
+            found = [ListedProduct(entry["name"], entry["category"]) for entry in json.loads(text)]
         else:
-            found = [Listed(*line.rsplit("     ", 1)) for line in text.splitlines() if line.strip()]
+            found = [ListedProduct(*line.rsplit("     ", 1)) for line in text.splitlines() if line.strip()]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise DoubtError("EsoRex left no list of products") from error
     if not found:
@@ -80,11 +80,11 @@ def listed_products(path: str) -> list[Listed]:
 def record(
     call: Call,
     settings: Settings,
-    frames: Sequence[Frame],
+    frames: Sequence[SofFrame],
     shelf: LazyStore,
     document: dict[str, Any],
     ended: Ended,
-    products: Sequence[Listed],
+    products: Sequence[ListedProduct],
     begun: Start,
     cpl: str,
 ) -> None:
@@ -94,7 +94,7 @@ def record(
     ----------
     document : dict
         `key` and `statement` of the run, and the `labels` of its inputs.
-    products : sequence of Listed
+    products : sequence of ListedProduct
         What EsoRex says that it made.
     begun : Start
         What was there before.
@@ -131,7 +131,7 @@ def record(
         shelf.publish(folder, document["key"])
 
 
-def _copied_products(products: Sequence[Listed], own_names: Sequence[str], folder: str) -> list[dict[str, str]]:
+def _copied_products(products: Sequence[ListedProduct], own_names: Sequence[str], folder: str) -> list[dict[str, str]]:
     return [
         {
             "name": own,
@@ -154,7 +154,7 @@ def _keep_texts(
 
 
 def _check_product(
-    product: Listed, recipe: str, settings: Settings, frames: Sequence[Frame], begun: Start, cpl: str
+    product: ListedProduct, recipe: str, settings: Settings, frames: Sequence[SofFrame], begun: Start, cpl: str
 ) -> str:
     """Return the name that the recipe gave a product, which is looked at first."""
     name = os.path.basename(product.path)
@@ -186,7 +186,7 @@ def _is_finished(header: dict[str, str]) -> bool:
     return header.get("DATAMD5") not in (None, "Not computed", *(() if measured else (_NOTHING_MD5,)))
 
 
-def _check_raws(name: str, header: dict[str, str], run: int, frames: Sequence[Frame]) -> None:
+def _check_raws(name: str, header: dict[str, str], run: int, frames: Sequence[SofFrame]) -> None:
     known = [os.path.basename(frame.path) for frame in frames]
     for key, value in header.items():
         if re.fullmatch(f"HIERARCH ESO PRO REC{run} RAW\\d+ NAME", key):
@@ -212,7 +212,7 @@ def _header(path: str) -> dict[str, str]:
     raise DoubtError(f"{path} has a header without an end")
 
 
-def _others(settings: Settings, products: Sequence[Listed], begun: Start) -> list[str]:
+def _others(settings: Settings, products: Sequence[ListedProduct], begun: Start) -> list[str]:
     """Return what else the recipe left in the working folder: new files, and results that are not listed."""
     named = {os.path.realpath(product.path) for product in products}
     named |= {os.path.realpath(path) for path in (_log_path(settings), settings["products-sof"]) if path}

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from esorex_bridge.lazy.command import Call, DoubtError, take_apart
-from esorex_bridge.lazy.content import Frame, frames_of, inputs_of
-from esorex_bridge.lazy.effective import Plugin, RecipeParameter, Settings, parameters_of, plugin_of, settings_of
+from esorex_bridge.lazy.content import SofFrame, frames_of, inputs_of
+from esorex_bridge.lazy.effective import Plugin, SetParameter, Settings, parameters_of, plugin_of, settings_of
 from esorex_bridge.lazy.lazy_store import LazyStore, default_place
 from esorex_bridge.lazy.real import become, die_of, run, without_line
 from esorex_bridge.lazy.replay import DamagedError, leave, read_manifest
@@ -23,7 +23,7 @@ _NO_LIST = b"Writing of output sof omitted due to previous errors"
 """What EsoRex says of a failed run that was asked for a list of products."""
 
 
-class Wanted(NamedTuple):
+class WantedRun(NamedTuple):
     """A run with all that is known of it beforehand.
 
     Parameters
@@ -34,9 +34,9 @@ class Wanted(NamedTuple):
         EsoRex's settings that are in force.
     plugin : Plugin
         The recipe's.
-    parameters : list of RecipeParameter
+    parameters : list of SetParameter
         Its parameters, with their values.
-    frames : list of Frame
+    frames : list of SofFrame
         What the recipe will read.
     document : dict
         `key` and `statement`, and the `labels` of the inputs.
@@ -47,8 +47,8 @@ class Wanted(NamedTuple):
     call: Call
     settings: Settings
     plugin: Plugin
-    parameters: list[RecipeParameter]
-    frames: list[Frame]
+    parameters: list[SetParameter]
+    frames: list[SofFrame]
     document: dict[str, Any]
     shelf: LazyStore
 
@@ -76,7 +76,7 @@ def carry_out(real: str, words: Sequence[str]) -> int:
     become(real, words)
 
 
-def _prepare(real: str, words: Sequence[str]) -> Wanted:
+def _prepare(real: str, words: Sequence[str]) -> WantedRun:
     call = take_apart(words)
     shelf = LazyStore(default_place(os.environ))
     settings = settings_of(call, real, shelf)
@@ -86,10 +86,10 @@ def _prepare(real: str, words: Sequence[str]) -> Wanted:
     inputs = inputs_of(frames, shelf)
     statement = statement_of(call.recipe, plugin, stated_parameters(parameters, settings, shelf), inputs)
     document = {"key": key_of(statement), "statement": statement, "labels": [entry.label for entry in inputs]}
-    return Wanted(call, settings, plugin, parameters, frames, document, shelf)
+    return WantedRun(call, settings, plugin, parameters, frames, document, shelf)
 
 
-def _reuse(wanted: Wanted) -> bool:
+def _reuse(wanted: WantedRun) -> bool:
     try:
         manifest = read_manifest(wanted.shelf, wanted.key)
         if manifest is None:
@@ -103,7 +103,7 @@ def _reuse(wanted: Wanted) -> bool:
     return True
 
 
-def _take_over(wanted: Wanted) -> None:
+def _take_over(wanted: WantedRun) -> None:
     """Put a run that an earlier version kept under its present key.
 
     Version 0.1.0 did not know libraries: all that the recipe runs with must be older than the run.
@@ -130,7 +130,7 @@ def _made_ns(manifest: Mapping[str, Any]) -> int:
     return timegm(time.strptime(manifest["made"], "%Y-%m-%dT%H:%M:%SZ")) * 1_000_000_000
 
 
-def _run_and_keep(real: str, wanted: Wanted) -> int:
+def _run_and_keep(real: str, wanted: WantedRun) -> int:
     """Run the recipe by EsoRex, keep the run if it went well, and return the exit code."""
     from esorex_bridge.lazy.recording import listed_products, record, start
 
@@ -174,7 +174,7 @@ def _unsay(settings: Settings, words: bytes) -> None:
         pass  # a run that ended badly may have left no log
 
 
-def _check_unchanged(wanted: Wanted) -> None:
+def _check_unchanged(wanted: WantedRun) -> None:
     """Raise a doubt where an input changed while the recipe ran."""
     stated = [digest for _, digest in wanted.document["statement"]["inputs"]]
     now = [entry.digest for entry in inputs_of(wanted.frames, LazyStore(wanted.shelf.place))]

@@ -11,8 +11,8 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from esorex_bridge.lazy.content import Input
-from esorex_bridge.lazy.effective import Plugin, RecipeParameter, Settings
+from esorex_bridge.lazy.content import FrameContent
+from esorex_bridge.lazy.effective import Plugin, SetParameter, Settings
 from esorex_bridge.lazy.lazy_store import LazyStore
 
 STATEMENT_VERSION = 2
@@ -26,7 +26,7 @@ _SIGNING = ("no-checksum", "no-datamd5")
 
 
 def statement_of(
-    recipe: str, plugin: Plugin, parameters: Iterable[tuple[str, str]], inputs: Iterable[Input]
+    recipe: str, plugin: Plugin, parameters: Iterable[tuple[str, str]], inputs: Iterable[FrameContent]
 ) -> dict[str, Any]:
     """Return the statement of a run as a document that JSON can hold."""
     libraries = plugin.libraries.stated
@@ -67,7 +67,7 @@ def key_of(statement: dict[str, Any]) -> str:
 
 
 def stated_parameters(
-    parameters: Iterable[RecipeParameter], settings: Settings, shelf: LazyStore
+    parameters: Iterable[SetParameter], settings: Settings, shelf: LazyStore
 ) -> Iterator[tuple[str, str]]:
     """Yield what is stated as parameters: each value, or the content of the file that it names; unusual signing."""
     for parameter in parameters:
@@ -77,7 +77,7 @@ def stated_parameters(
 
 
 def parameters_with_names(
-    parameters: Iterable[RecipeParameter], settings: Settings, shelf: LazyStore
+    parameters: Iterable[SetParameter], settings: Settings, shelf: LazyStore
 ) -> Iterator[tuple[str, str]]:
     """Yield what versions before stated as parameters: of a file that a value names, its name and its content."""
     for parameter in parameters:
@@ -87,7 +87,7 @@ def parameters_with_names(
     yield from _signing(settings)
 
 
-def _names_file(parameter: RecipeParameter) -> bool:
+def _names_file(parameter: SetParameter) -> bool:
     return parameter.is_string and bool(parameter.text) and os.path.isfile(parameter.text)
 
 

@@ -1,4 +1,4 @@
-"""Template grouping redone: calSelector describes every science file for itself, a dataset is a whole template."""
+"""Merge the datasets of one template: calSelector describes each science file, a dataset is a whole template."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-def regrouped(datasets: Iterable[Dataset], headers: Mapping[Path, Keywords]) -> tuple[Dataset, ...]:
+def merge_templates(datasets: Iterable[Dataset], headers: Mapping[Path, Keywords]) -> tuple[Dataset, ...]:
     """Merge datasets whose science files are of one template.
 
     Calibrations are united: what is equal is one, what differs stays beside each other as alternatives. A science file
@@ -33,7 +33,7 @@ def regrouped(datasets: Iterable[Dataset], headers: Mapping[Path, Keywords]) -> 
     together: dict[tuple[object, ...], list[Dataset]] = defaultdict(list)
     for dataset in datasets:
         together[_template(dataset, headers)].append(dataset)
-    return tuple(_merged(parts) for parts in together.values())
+    return tuple(_merge(parts) for parts in together.values())
 
 
 def _template(dataset: Dataset, headers: Mapping[Path, Keywords]) -> tuple[object, ...]:
@@ -45,7 +45,7 @@ def _template(dataset: Dataset, headers: Mapping[Path, Keywords]) -> tuple[objec
     return dataset.instrument, dataset.action.name, dataset.mode, start, header.get("TPL.ID")
 
 
-def _merged(parts: list[Dataset]) -> Dataset:
+def _merge(parts: list[Dataset]) -> Dataset:
     if len(parts) == 1:
         return parts[0]
     parts = sorted(parts, key=lambda part: part.name)

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from esorex_bridge.datasets.association import AssociationTree, Mode, distinct_files
 from esorex_bridge.datasets.build import dataset_from_tree
 from esorex_bridge.datasets.dataset import Dataset
-from esorex_bridge.organise.regroup import regrouped
+from esorex_bridge.organise.regroup import merge_templates
 
 if TYPE_CHECKING:
     from esorex_bridge.plan.plan import Keywords
@@ -51,7 +51,7 @@ def tree_datasets(
             found = header(path)
             headers[path] = {key: found.get(key) for key in _KEYWORDS}
         datasets[dataset.name] = _with_instrument(dataset, headers)
-    return regrouped(datasets.values(), headers)
+    return merge_templates(datasets.values(), headers)
 
 
 def files_named(trees: Iterable[AssociationTree]) -> frozenset[str]:

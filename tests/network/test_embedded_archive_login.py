@@ -13,7 +13,7 @@ import requests
 
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 from esorex_bridge.demo.archive.exchange import Request
-from esorex_bridge.demo.archive.login import DEMO_PASSWORD, DEMO_USER, Login
+from esorex_bridge.demo.archive.login import DEMO_PASSWORD, DEMO_USER, LoginPages
 from esorex_bridge.demo.nights.naco import naco_night
 
 NIGHT = naco_night(npix=64)
@@ -83,7 +83,7 @@ def test_protected_rows_say_when_they_become_public(archive: EmbeddedArchive, we
 
 def test_short_tokens_expire() -> None:
     clock = [1000.0]
-    login = Login(lambda: clock[0])
+    login = LoginPages(lambda: clock[0])
     form = (("grant_type", "password"), ("username", DEMO_USER), ("password", DEMO_PASSWORD))
     token = json.loads(login.answer(Request("GET", "/sso/oidc/token", form, {}, "")).body)["id_token"]
     request = Request("GET", "/", (), {"authorization": f"Bearer {token}"}, "")

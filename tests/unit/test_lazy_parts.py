@@ -13,7 +13,7 @@ from esorex_bridge.esorex.runner import pipeline_of
 from esorex_bridge.files import Digest
 from esorex_bridge.lazy import runs_recipe
 from esorex_bridge.lazy.command import DoubtError, take_apart
-from esorex_bridge.lazy.content import Input, frames_of
+from esorex_bridge.lazy.content import FrameContent, frames_of
 from esorex_bridge.lazy.effective import Plugin
 from esorex_bridge.lazy.lazy_store import LazyStore
 from esorex_bridge.lazy.messages import at_least, filled, with_gaps
@@ -33,7 +33,7 @@ def test_the_key_is_the_one_that_the_bridge_takes_for_the_same_run() -> None:
         "naco_img_dark", "naco/4.4.11", Digest("sha256:1"), parameters,
         tuple(InputStatement(*each) for each in inputs), LIBRARIES,
     )  # fmt: skip
-    mine = statement_of("naco_img_dark", PLUGIN, parameters, [Input(*each) for each in inputs])
+    mine = statement_of("naco_img_dark", PLUGIN, parameters, [FrameContent(*each) for each in inputs])
     assert key_of(mine) == statement.key()
     assert run_key.STATEMENT_VERSION == STATEMENT_VERSION
     assert run_key.FILE_WORD == FILE_WORD

@@ -15,7 +15,7 @@ from esorex_bridge.errors import UserError
 from esorex_bridge.organise.adql import query_for
 from esorex_bridge.organise.alternatives import best_alternatives, ranked
 from esorex_bridge.organise.combine import combined
-from esorex_bridge.organise.regroup import regrouped
+from esorex_bridge.organise.regroup import merge_templates
 from esorex_bridge.organise.selection import Method, State, select
 from esorex_bridge.organise.why import held_up, why_category, why_dataset, why_file, why_tree
 from esorex_bridge.reflex.checksum import checksum_of
@@ -232,7 +232,7 @@ def test_trees_of_single_files_become_one_dataset_a_template() -> None:
 
     starts = {1: "t1", 2: "t1", 3: "t2"}
     headers = {Path(f"/d/sci{number}.fits"): {"TPL.START": start} for number, start in starts.items()}
-    first, second = regrouped([single(2, bias(1)), single(1, bias(1), bias(2)), single(3, bias(1))], headers)
+    first, second = merge_templates([single(2, bias(1)), single(1, bias(1), bias(2)), single(3, bias(1))], headers)
     assert (first.name, second.name) == ("sci1_tpl", "sci3")
     assert [found.name for found in first.action.files] == ["sci1", "sci2"]
     assert first.action.actions == (bias(1), bias(2))

@@ -166,7 +166,6 @@ NOT_VERBS_YET = frozenset(
         "organise/combine.py _filled",
         "organise/combine.py _replaced",
         "organise/from_disk.py _organised",
-        "organise/regroup.py _merged",
         "organise/regroup.py _united",
         "organise/why.py _taken",
         "store/database.py _kept",

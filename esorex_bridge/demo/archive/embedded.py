@@ -22,9 +22,9 @@ from esorex_bridge.demo.archive.effects import changed_by_faults
 from esorex_bridge.demo.archive.exchange import Delivery, Reply, Request, html_error
 from esorex_bridge.demo.archive.faults import Fault, FaultBoard, Kind, faults_named
 from esorex_bridge.demo.archive.holdings import Holdings
-from esorex_bridge.demo.archive.jobs import Jobs
+from esorex_bridge.demo.archive.jobs import TapJobs
 from esorex_bridge.demo.archive.links import ID_PREFIX, answer_links
-from esorex_bridge.demo.archive.login import DEMO_PASSWORD, DEMO_USER, Login
+from esorex_bridge.demo.archive.login import DEMO_PASSWORD, DEMO_USER, LoginPages
 from esorex_bridge.demo.archive.name_service import POSITIONS, answer_name
 from esorex_bridge.demo.archive.portal import NIGHT_LOG_SUFFIX, deliver, header_page
 from esorex_bridge.demo.archive.rows import archive_tables
@@ -109,14 +109,14 @@ class EmbeddedArchive:
         self.requests: list[LoggedRequest] = []
         self.positions = dict(POSITIONS)
         self.accounts = {DEMO_USER: DEMO_PASSWORD}
-        self._login = Login(time.time, self.accounts)
+        self._login = LoginPages(time.time, self.accounts)
         self._faults = FaultBoard()
         self._latency_s = latency_s
         self._delivery = Delivery(bytes_per_s=bytes_per_s)
         self._log_lock = Lock()
         self._server = LoopbackServer(port, self.answer)
         self._database = Database(archive_tables(self.holdings, self.url))
-        self._jobs = Jobs(self._database, f"{self.url}/tap_obs/async")
+        self._jobs = TapJobs(self._database, f"{self.url}/tap_obs/async")
 
     @property
     def url(self) -> str:

@@ -17,7 +17,7 @@ FITS_TYPE = "application/fits"
 _END_BYTES = 1 << 16
 
 
-class Delivered(Struct, frozen=True):
+class DeliveredFile(Struct, frozen=True):
     """A file as it leaves the archive.
 
     Parameters
@@ -86,7 +86,7 @@ class Holdings:
         night, _ = self._entry(dp_id)
         return f"{dp_id}.fits.Z" if self.is_raw(dp_id) and night.kept else f"{dp_id}.fits"
 
-    def delivered(self, dp_id: str) -> Delivered:
+    def delivered(self, dp_id: str) -> DeliveredFile:
         """Return a file as it leaves the archive."""
         night, file = self._entry(dp_id)
         name = self.delivered_name(dp_id)
@@ -96,7 +96,7 @@ class Holdings:
             content = self._frames.compressed(night, file).read_bytes()
         else:
             content = self._frames.fits(night, file).read_bytes()
-        return Delivered(name, content, FITS_TYPE)
+        return DeliveredFile(name, content, FITS_TYPE)
 
     def size_bytes(self, dp_id: str) -> int:
         """Return the size of a file as listings state it: exact for processed files, an estimate for raw ones."""

@@ -22,7 +22,7 @@ LONGEST_WAIT_S = 10
 
 
 @dataclass(slots=True)
-class Job:
+class TapJob:
     """A query that a client asked for.
 
     Parameters
@@ -52,7 +52,7 @@ class Job:
     ended: Event = field(default_factory=Event, repr=False)
 
 
-class Jobs:
+class TapJobs:
     """The jobs of a TAP service.
 
     Parameters
@@ -66,7 +66,7 @@ class Jobs:
     def __init__(self, database: Database, address: str) -> None:
         self._database = database
         self._address = address
-        self._jobs: dict[str, Job] = {}
+        self._jobs: dict[str, TapJob] = {}
         self._numbers = count(1)
         self._lock = Lock()
 
@@ -88,13 +88,13 @@ class Jobs:
     def _make(self, request: Request) -> Reply:
         with self._lock:
             number = f"job{next(self._numbers):06d}"
-        job = Job(number, request, datetime.now(UTC))
+        job = TapJob(number, request, datetime.now(UTC))
         self._jobs[number] = job
         if request.first("PHASE").upper() == "RUN":
             self._start(job)
         return redirect(303, f"{self._address}/{number}")
 
-    def _part(self, job: Job, part: str, request: Request) -> Reply:
+    def _part(self, job: TapJob, part: str, request: Request) -> Reply:
         if request.method == "POST":
             self._change(job, part, request)
             return redirect(303, f"{self._address}/{job.number}")
@@ -113,7 +113,7 @@ class Jobs:
         }
         return text_reply(200, values[part]) if part in values else html_error(404, "Not Found")
 
-    def _change(self, job: Job, part: str, request: Request) -> None:
+    def _change(self, job: TapJob, part: str, request: Request) -> None:
         wanted = request.first("PHASE").upper()
         if part == "phase" and wanted == "RUN" and job.phase == "PENDING":
             job.asked_to_run += 1
@@ -124,17 +124,17 @@ class Jobs:
         elif part == "parameters":
             job.request = replace(job.request, parameters=(*request.parameters, *job.request.parameters))
 
-    def _start(self, job: Job) -> None:
+    def _start(self, job: TapJob) -> None:
         job.phase = "EXECUTING"
         Thread(target=self._execute, args=(job,), daemon=True).start()
 
-    def _execute(self, job: Job) -> None:
+    def _execute(self, job: TapJob) -> None:
         job.reply = answer_query(self._database, job.request.first("QUERY"), job.request)
         if job.phase == "EXECUTING":
             job.phase = "COMPLETED" if job.reply.status == 200 else "ERROR"
         job.ended.set()
 
-    def _document(self, job: Job) -> str:
+    def _document(self, job: TapJob) -> str:
         address = f"{self._address}/{job.number}/results/result"
         results = f'<uws:result id="result" xlink:href="{address}"/>' if job.phase == "COMPLETED" else ""
         failed = '<uws:errorSummary type="fatal" hasDetail="true"><uws:message>The query failed</uws:message>'
@@ -159,13 +159,13 @@ def _job_list(request: Request) -> Reply:
     return text_reply(200, "", "text/plain")
 
 
-def _wait(job: Job, seconds: str) -> None:
+def _wait(job: TapJob, seconds: str) -> None:
     """Wait until a running job has ended, if the client asked to (`WAIT`, -1 for as long as we like)."""
     if seconds.lstrip("-").isdigit() and job.phase == "EXECUTING":
         job.ended.wait(LONGEST_WAIT_S if int(seconds) < 0 else min(int(seconds), LONGEST_WAIT_S))
 
 
-def _destruction(job: Job) -> str:
+def _destruction(job: TapJob) -> str:
     return _utc(job.created + timedelta(days=KEPT_DAYS))
 
 

@@ -44,7 +44,7 @@ _FIELDS = (
 )
 
 
-class Link(Struct, frozen=True):
+class DataLink(Struct, frozen=True):
     """One row: something that belongs to a file.
 
     Parameters
@@ -70,7 +70,7 @@ class Link(Struct, frozen=True):
     error: str = ""
 
 
-def link_table(dp_id: str, infos: Iterable[str], links: Iterable[Link], *, original_names: bool) -> str:
+def link_table(dp_id: str, infos: Iterable[str], links: Iterable[DataLink], *, original_names: bool) -> str:
     """Return the VOTable; `infos` are INFO elements, and only DataLink proper has the column of original names."""
     fields = [text for text in _FIELDS if original_names or not text.startswith('"eso_origfile"')]
     lines = [*infos, *(f"<FIELD name={text} />" for text in fields)]
@@ -85,7 +85,7 @@ def info(name: str, value: str, text: str | None = None) -> str:
     return f"{start} />" if text is None else f"{start}><![CDATA[{text.replace(']]>', '')}]]></INFO>"
 
 
-def with_full_semantics(link: Link) -> Link:
+def with_full_semantics(link: DataLink) -> DataLink:
     """Return a link whose semantics is a full address, as they come beside the short ones."""
     own = {"#this": f"{CORE}#this", f"{RDF}#sibling_raw": "#sibling_raw"}
     core = f"{CORE}{link.semantics}" if link.semantics.startswith("#") else link.semantics
@@ -108,19 +108,19 @@ def answer_links(holdings: Holdings, request: Request) -> Reply:
     if request.first("eso_download") == "file":
         return redirect(302, file_url(request.base, dp_id))
     if dp_id in holdings:
-        links: Sequence[Link] = _links_of(holdings, dp_id, request.base)
+        links: Sequence[DataLink] = _links_of(holdings, dp_id, request.base)
     else:
-        links = (Link("#this", error=LACONIC),)
+        links = (DataLink("#this", error=LACONIC),)
     if Fault.FULL_SEMANTICS in request.faults:
         links = tuple(map(with_full_semantics, links))
     if Fault.NEW_SEMANTICS in request.faults:
-        links = (*links, Link(f"{RDF}#of_tomorrow", file_url(request.base, dp_id)))
+        links = (*links, DataLink(f"{RDF}#of_tomorrow", file_url(request.base, dp_id)))
     document = link_table(dp_id, (info("QUERY_STATUS", "OK"),), links, original_names=True)
     return text_reply(200, document, VOTABLE_TYPE)
 
 
-def _links_of(holdings: Holdings, dp_id: str, base: str) -> tuple[Link, ...]:
-    this = Link(
+def _links_of(holdings: Holdings, dp_id: str, base: str) -> tuple[DataLink, ...]:
+    this = DataLink(
         "#this",
         file_url(base, dp_id),
         "Requested file",
@@ -132,7 +132,7 @@ def _links_of(holdings: Holdings, dp_id: str, base: str) -> tuple[Link, ...]:
     if not holdings.is_raw(dp_id):
         return (this, *_ancillary(holdings, dp_id, base))
     lists = tuple(
-        Link(
+        DataLink(
             f"{RDF}#calSelector_{mode.lower()}",
             f"{base}/calselector/v1/associations?dp_id={dp_id}&mode={mode}&responseformat=votable",
             f"All {kind} calibrations of the file and its siblings, one access point each",
@@ -141,7 +141,7 @@ def _links_of(holdings: Holdings, dp_id: str, base: str) -> tuple[Link, ...]:
         )
         for mode, kind in (("Raw2Raw", "raw"), ("Raw2Master", "master"))
     )
-    log = Link(
+    log = DataLink(
         f"{RDF}#night_log",
         f"{file_url(base, dp_id)}.NL",
         "Comments on the observation, and the ambient conditions; the size is an order of magnitude",
@@ -153,11 +153,11 @@ def _links_of(holdings: Holdings, dp_id: str, base: str) -> tuple[Link, ...]:
     return (this, *lists, log)
 
 
-def _ancillary(holdings: Holdings, dp_id: str, base: str) -> tuple[Link, ...]:
+def _ancillary(holdings: Holdings, dp_id: str, base: str) -> tuple[DataLink, ...]:
     """Return what comes with a reduced product: its ancillary files, and the raw frame that it began with."""
     files = holdings.product_files(dp_id)
     beside = tuple(
-        Link(
+        DataLink(
             "#auxiliary",
             file_url(base, product.file.dp_id),
             "File of the product",
@@ -171,11 +171,11 @@ def _ancillary(holdings: Holdings, dp_id: str, base: str) -> tuple[Link, ...]:
         if not product.is_science
     )
     sources = dict.fromkeys(product.source.dp_id for product in files)
-    raws = tuple(Link("#progenitor", datalink_url(base, source), "Raw frame", VOTABLE_TYPE) for source in sources)
+    raws = tuple(DataLink("#progenitor", datalink_url(base, source), "Raw frame", VOTABLE_TYPE) for source in sources)
     return (*beside, *raws)
 
 
-def _row(dp_id: str, link: Link, *, original_names: bool) -> str:
+def _row(dp_id: str, link: DataLink, *, original_names: bool) -> str:
     size = "" if link.size_bytes is None else str(link.size_bytes)
     cells = [_cell(ID_PREFIX + dp_id)]
     cells.append(f"<TD><![CDATA[{link.access_url}]]></TD>" if link.access_url else "<TD />")

@@ -19,7 +19,7 @@ ISSUER = "https://www.eso.org/sso/oidc"
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
+class LoginPages:
     """The accounts of the embedded archive.
 
     Parameters

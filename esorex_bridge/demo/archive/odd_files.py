@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from msgspec.structs import replace
 
 from esorex_bridge.demo.archive.faults import Fault
-from esorex_bridge.demo.archive.holdings import Delivered
+from esorex_bridge.demo.archive.holdings import DeliveredFile
 
 _CARD, _BLOCK = 80, 2880
 _END = b"END".ljust(_CARD)
 WRONG_SUM = "1234567890"
 
 
-def odd(file: Delivered, faults: frozenset[Fault]) -> Delivered:
+def odd(file: DeliveredFile, faults: frozenset[Fault]) -> DeliveredFile:
     """Return a file as it leaves the archive under the faults that make it odd."""
     for fault, change in _CHANGES.items():
         if fault in faults:
@@ -23,7 +23,7 @@ def odd(file: Delivered, faults: frozenset[Fault]) -> Delivered:
     return file
 
 
-def _change(file: Delivered, change: Callable[[bytes], bytes]) -> bytes:
+def _change(file: DeliveredFile, change: Callable[[bytes], bytes]) -> bytes:
     if not file.name.endswith(".Z"):
         return change(file.content)
     import ncompress

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from esorex_bridge.demo.archive.exchange import Reply, Request, html_error, text_reply
 from esorex_bridge.demo.archive.faults import Fault
-from esorex_bridge.demo.archive.holdings import Delivered, Holdings
-from esorex_bridge.demo.archive.login import Login
+from esorex_bridge.demo.archive.holdings import DeliveredFile, Holdings
+from esorex_bridge.demo.archive.login import LoginPages
 from esorex_bridge.demo.archive.odd_files import odd
 from esorex_bridge.demo.nights.night import ArchiveFile
 
@@ -19,7 +19,7 @@ NIGHT_LOG_SUFFIX = ".NL"
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
 
-def deliver(holdings: Holdings, login: Login, request: Request) -> Reply:
+def deliver(holdings: Holdings, login: LoginPages, request: Request) -> Reply:
     """Answer a request for a file; the last part of the path is its name."""
     name = unquote(request.path.rsplit("/", 1)[-1])
     dp_id = name.removesuffix(NIGHT_LOG_SUFFIX)
@@ -44,7 +44,7 @@ def header_page(holdings: Holdings, request: Request) -> Reply:
     return text_reply(200, f"<html><body><pre>{escape(cards)}</pre></body></html>", "text/html; charset=utf-8")
 
 
-def _whole_or_part(file: Delivered, request: Request) -> Reply:
+def _whole_or_part(file: DeliveredFile, request: Request) -> Reply:
     etag, patched = file.etag, Fault.HOTFLY in request.faults
     headers = (
         ("Content-Type", file.content_type),

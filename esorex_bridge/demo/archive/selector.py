@@ -15,7 +15,7 @@ from esorex_bridge.demo.archive.links import (
     FITS,
     RDF,
     VOTABLE_TYPE,
-    Link,
+    DataLink,
     datalink_url,
     file_url,
     info,
@@ -36,7 +36,7 @@ _ENTITIES = """<!DOCTYPE association [
 ]>"""
 
 
-class Answer(Struct, frozen=True):
+class Selected(Struct, frozen=True):
     """The tree for one dataset of a request.
 
     Parameters
@@ -92,7 +92,7 @@ def answer_breakpoints(holdings: Holdings) -> Reply:
     return json_reply(200, records)
 
 
-def _answers(holdings: Holdings, dp_ids: Iterable[str], mode: Mode, faults: frozenset[Fault]) -> tuple[Answer, ...]:
+def _answers(holdings: Holdings, dp_ids: Iterable[str], mode: Mode, faults: frozenset[Fault]) -> tuple[Selected, ...]:
     """Return one answer per dataset: files of one template are answered together."""
     found: dict[AssociationTree, str] = {}
     mixed = any(not holdings.file(name).is_science for name in dp_ids)
@@ -102,7 +102,7 @@ def _answers(holdings: Holdings, dp_ids: Iterable[str], mode: Mode, faults: froz
         if mixed and Fault.SPURIOUS_INCOMPLETE in faults:
             tree = _without(tree, "FLAT_TW", dp_id)
         found.setdefault(_spoilt(tree, dp_id, faults), dp_id)
-    return tuple(Answer(dp_id, tree) for tree, dp_id in found.items())
+    return tuple(Selected(dp_id, tree) for tree, dp_id in found.items())
 
 
 def _spoilt(tree: AssociationTree, dp_id: str, faults: frozenset[Fault]) -> AssociationTree:
@@ -131,7 +131,7 @@ def _answer_unsupported(holdings: Holdings, dp_id: str) -> AssociationTree:
     return AssociationTree(Association(category, names, messages=(NOT_SUPPORTED,), complete=False), "Raw2Raw")
 
 
-def _xml(answer: Answer, faults: frozenset[Fault]) -> str:
+def _xml(answer: Selected, faults: frozenset[Fault]) -> str:
     document = tree_document(answer.tree)
     if Fault.MALFORMED_XML in faults:
         return document[: len(document) // 2]
@@ -141,19 +141,19 @@ def _xml(answer: Answer, faults: frozenset[Fault]) -> str:
     return document
 
 
-def _document(answer: Answer, request: Request) -> Reply:
+def _document(answer: Selected, request: Request) -> Reply:
     reply = text_reply(200, _xml(answer, request.faults), "application/xml; content=calselector")
     return reply.with_header("Content-Disposition", f'attachment; filename="{answer.file_name}"')
 
 
-def _multipart(answers: tuple[Answer, ...], request: Request) -> Reply:
+def _multipart(answers: tuple[Selected, ...], request: Request) -> Reply:
     ordered = answers[::-1] if Fault.REVERSED_PARTS in request.faults else answers
     parts = [_part(answer, _xml(answer, request.faults)) for answer in ordered]
     body = "".join(parts) + f"--{BOUNDARY}--\n"
     return text_reply(200, body, f"multipart/form-data; boundary={BOUNDARY};charset=UTF-8")
 
 
-def _part(answer: Answer, document: str) -> str:
+def _part(answer: Selected, document: str) -> str:
     return (
         f"--{BOUNDARY}\r\n"
         f'Content-Disposition: attachment; filename="{answer.file_name}"\r\n'
@@ -162,7 +162,7 @@ def _part(answer: Answer, document: str) -> str:
     )
 
 
-def _list(holdings: Holdings, answer: Answer, request: Request) -> Reply:
+def _list(holdings: Holdings, answer: Selected, request: Request) -> Reply:
     """Return the list of files as a VOTable: the file itself, its siblings, calibrations, and where the tree is."""
     address = f"{request.base}{request.path}?dp_id={answer.dp_id}&mode={request.first('mode')}&responseformat=votable"
     infos = (info("DOCUMENTATION", DOCUMENTATION), info("QUERY", "", address))
@@ -173,7 +173,7 @@ def _list(holdings: Holdings, answer: Answer, request: Request) -> Reply:
     return text_reply(200, table[: len(table) // 2] if Fault.MALFORMED_XML in request.faults else table, VOTABLE_TYPE)
 
 
-def _rows(holdings: Holdings, answer: Answer, request: Request) -> tuple[Link, ...]:
+def _rows(holdings: Holdings, answer: Selected, request: Request) -> tuple[DataLink, ...]:
     root, mode, base = answer.tree.root, answer.tree.mode, request.base
     this = (
         f'category="{root.category}" certified="{str(root.certified).lower()}" '
@@ -189,7 +189,7 @@ def _rows(holdings: Holdings, answer: Answer, request: Request) -> tuple[Link, .
         ("#calibration", "Calibration file of the requested frame and its siblings", calibrations),
     )
     links = [
-        Link(
+        DataLink(
             semantics,
             file_url(base, file.name),
             description,
@@ -201,7 +201,7 @@ def _rows(holdings: Holdings, answer: Answer, request: Request) -> tuple[Link, .
         for semantics, description, files in kinds
         for file in files
     ]
-    tree = Link(
+    tree = DataLink(
         f"{RDF}#calSelector_{mode.lower()}",
         f"{base}{request.path}?dp_id={answer.dp_id}&mode={mode}",
         "The calibration cascade as a tree",

@@ -31,7 +31,7 @@ _HEAD = """<?xml version="1.0" encoding="utf-8"?>
 """
 
 
-class Result(Struct, frozen=True):
+class QueryResult(Struct, frozen=True):
     """What a query found.
 
     Parameters
@@ -66,7 +66,7 @@ class Database:
         """Forget the tables."""
         self._connection.close()
 
-    def run(self, adql: str, maxrec: int) -> Result:
+    def run(self, adql: str, maxrec: int) -> QueryResult:
         """Return what a query finds.
 
         Raises
@@ -84,7 +84,7 @@ class Database:
                 raise AdqlError(f"The query cannot be evaluated: {error}") from error
         names = [description[0] for description in cursor.description]
         overflow = len(rows) > limit and (query.top is None or maxrec < query.top)
-        return Result(self._find_types(query.tables, names, rows), tuple(rows[:limit]), overflow)
+        return QueryResult(self._find_types(query.tables, names, rows), tuple(rows[:limit]), overflow)
 
     def _load(self, table: Table) -> None:
         columns = ", ".join(f'"{column.name}" {_SQL_TYPES[column.datatype]}' for column in table.columns)
@@ -147,7 +147,7 @@ _TIMEOUTS: dict[Fault, Callable[[], Reply]] = {
 }
 
 
-def _format(result: Result, form: str) -> Reply:
+def _format(result: QueryResult, form: str) -> Reply:
     if "json" in form:
         metadata = [{"name": column.name, "datatype": column.datatype} for column in result.columns]
         return json_reply(200, {"metadata": metadata, "data": result.rows})
@@ -161,7 +161,7 @@ def _format(result: Result, form: str) -> Reply:
     return error_table(f"Unsupported format {form}", 400)
 
 
-def _votable(result: Result) -> str:
+def _votable(result: QueryResult) -> str:
     fields = "".join(f"<FIELD {_field_attributes(column)}/>\n" for column in result.columns)
     rows = "".join(
         "<TR>" + "".join(f"<TD>{'' if value is None else escape(str(value))}</TD>" for value in row) + "</TR>\n"

@@ -1,4 +1,4 @@
-"""What the imaging recipes of HAWK-I and VIMOS know of the sky: stars, magnitudes and extinction, as small files."""
+"""Synthetic catalogues and photometric tables that the imaging recipes of HAWK-I and VIMOS take as static files."""
 
 from __future__ import annotations
 
