@@ -131,5 +131,5 @@ def test_lazy_mode_can_be_off_for_all_recipes_or_for_one() -> None:
 
 
 def test_a_policy_that_names_what_no_plan_has_is_refused_with_the_names_there_are() -> None:
-    with pytest.raises(UserError, match="'bias' in these plans; there are: dark, flat, science"):
+    with pytest.raises(UserError, match="the plan has no recipe or step 'bias'; there are: dark, flat, science"):
         refuse_unknown(Policy(forced=("bias",)), (PLAN,))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from esorex_bridge.demo.nights.night import Night
 
 
-class Offered(Struct, frozen=True):
+class ListedNight(Struct, frozen=True):
     """A night in the list of nights: the module and function that make it, loaded when asked for.
 
     Parameters
@@ -40,31 +40,31 @@ HAWKI_QUICK = ("hawki_science_postprocess.stk_fast=fast",)
 """The same image with more memory in less time."""
 
 NIGHTS = {
-    "naco": Offered("naco", "naco_night", "imaging: dark, twilight flat, jitter"),
-    "naco_masters": Offered(
+    "naco": ListedNight("naco", "naco_night", "imaging: dark, twilight flat, jitter"),
+    "naco_masters": ListedNight(
         "naco_masters", "naco_masters_night", "imaging by processed dark and flat: jitter", mode="Raw2Master"
     ),
-    "naco_standards": Offered(
+    "naco_standards": ListedNight(
         "naco_standards",
         "naco_standards_night",
         "imaging in a narrow band: dark, flats of two filters, standard star, PSF star, jitter",
     ),
-    "naco_spectra": Offered(
+    "naco_spectra": ListedNight(
         "naco_spectra", "naco_spectra_night", "long-slit spectra: lamp flat, arc, nodding combined"
     ),
-    "hawki": Offered(
+    "hawki": ListedNight(
         "hawki",
         "hawki_night",
         "imaging: dark, jitter, one image of all detectors; flats as processed calibrations",
         HAWKI_QUICK,
     ),
-    "hawki_sky": Offered(
+    "hawki_sky": ListedNight(
         "hawki_sky", "hawki_sky_night", "imaging of a nebula: dark, object and sky beside it", HAWKI_QUICK
     ),
-    "hawki_masters": Offered(
+    "hawki_masters": ListedNight(
         "hawki", "hawki_night", "imaging by processed calibrations alone: jitter", HAWKI_QUICK, mode="Raw2Master"
     ),
-    "hawki_full": Offered(
+    "hawki_full": ListedNight(
         "hawki_full",
         "hawki_full_night",
         "imaging, all from raws: darks, twilight flat, noise, standard field, jitter; takes minutes",
@@ -79,21 +79,23 @@ NIGHTS = {
             "hawki_science_process.stk_cat_icrowd=false",
         ),
     ),
-    "visir": Offered("visir", "visir_night", "imaging: dark, flat and bad pixels, chopping and nodding"),
-    "uves": Offered(
+    "visir": ListedNight("visir", "visir_night", "imaging: dark, flat and bad pixels, chopping and nodding"),
+    "uves": ListedNight(
         "uves_raw",
         "uves_raw_night",
         "blue arm from raws alone: format check, orders, flat, arc, standard star, science in units of flux",
     ),
-    "uves_guess": Offered(
+    "uves_guess": ListedNight(
         "uves",
         "uves_night",
         "blue arm with a table of guesses: bias, dark, orders, flat, arc, science",
         # Optimal extraction of so bright a star would leave a table without a row among the products.
         ("uves_obs_scired.reduce.extract.method=average",),
     ),
-    "uves_red": Offered("uves", "uves_red_night", "red arm with its two chips: bias, dark, orders, flat, arc, science"),
-    "muse": Offered(
+    "uves_red": ListedNight(
+        "uves", "uves_red_night", "red arm with its two chips: bias, dark, orders, flat, arc, science"
+    ),
+    "muse": ListedNight(
         "muse",
         "muse_cube_night",
         "one IFU from raws to a cube: bias, dark, flat, standard star, two exposures, both combined",
@@ -108,12 +110,14 @@ NIGHTS = {
             "muse_scipost.skymethod=simple",
         ),
     ),
-    "muse_dark": Offered("muse", "muse_night", "bias and dark of all 24 IFUs in parallel"),
-    "amber": Offered("amber", "amber_night", "three telescopes: fringes of the lamp, calibrator, star to visibilities"),
-    "amber_full": Offered(
+    "muse_dark": ListedNight("muse", "muse_night", "bias and dark of all 24 IFUs in parallel"),
+    "amber": ListedNight(
+        "amber", "amber_night", "three telescopes: fringes of the lamp, calibrator, star to visibilities"
+    ),
+    "amber_full": ListedNight(
         "amber_detector", "amber_full_night", "all from raws: bad pixels and flat field of the detector, then as amber"
     ),
-    "giraf": Offered(
+    "giraf": ListedNight(
         "giraf",
         "giraf_night",
         "fibre spectra: bias, dark, fibre flat, arc, science",
@@ -126,8 +130,8 @@ NIGHTS = {
             "giscience.bsremove-areas=5:40:0:2000",
         ),
     ),
-    "vimos": Offered("vimos", "vimos_night", "bias, dark of one quadrant at full size"),
-    "vimos_full": Offered(
+    "vimos": ListedNight("vimos", "vimos_night", "bias, dark of one quadrant at full size"),
+    "vimos_full": ListedNight(
         "vimos_full",
         "vimos_full_night",
         "imaging, four quadrants, all from raws: bias, dark, twilight flat, noise, jitter, standard; takes minutes",
