@@ -59,7 +59,7 @@ def _configure_workflow(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="RECIPE",
-        help="show this recipe's products and parameters after each run; may be given again",
+        help="show this recipe's products and all its parameters after each run; may be given again",
     )
     parser.add_argument(
         "--interactive",
@@ -195,9 +195,7 @@ def _tunable(definition: Workflow, recipes: list[str]) -> Tunable:
     for recipe in recipes:
         if recipe not in steps:
             raise UserError(f"workflow {definition.name} has no recipe '{recipe}'; it has: {', '.join(steps)}")
-        set_here = dict(steps[recipe].parameters)
-        known = _find_installed([recipe])[recipe]
-        found[recipe] = tuple((name, set_here.get(name, value)) for name, value in known.items())
+        found[recipe] = tuple(_find_installed([recipe])[recipe].items())
     return found
 
 

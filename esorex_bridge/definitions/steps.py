@@ -183,6 +183,8 @@ class StepDefinition(Struct, frozen=True):
         Categories (`PRO CATG`) that it makes.
     parameters : tuple of (str, value)
         Recipe parameters that differ from the recipe's own defaults.
+    tune : tuple of (str, value)
+        Parameters that are worth changing once the products were seen, with the recipe's own defaults.
     always : bool
         Whether it runs wherever its main files are, though no other step takes its products: standards, checks.
     threads : int
@@ -211,6 +213,7 @@ class StepDefinition(Struct, frozen=True):
     each: bool = False
     calibrations: tuple[Calibration, ...] = ()
     parameters: tuple[tuple[str, Scalar], ...] = ()
+    tune: tuple[tuple[str, Scalar], ...] = ()
     always: bool = False
     threads: int = 1
     memory_mb: int | None = None
@@ -246,6 +249,7 @@ STEP_FIELDS = (
     "calibrations",
     "products",
     "parameters",
+    "tune",
     "always",
     "threads",
     "memory_mb",
@@ -304,6 +308,8 @@ def _fill(step: StepDefinition, fields: dict[str, Located], element: Located) ->
         found["tags"] = _tags(fields["tags"])
     if "parameters" in fields:
         found["parameters"] = tuple({**dict(step.parameters), **dict(_parameters(fields["parameters"]))}.items())
+    if "tune" in fields:
+        found["tune"] = _parameters(fields["tune"])
     if "calibrations" in fields:
         found["calibrations"] = _calibrations(fields["calibrations"], step.calibrations)
     return replace(step, **found)

@@ -44,9 +44,17 @@ def _check_step(workflow: Workflow, step: StepDefinition, recipe: Recipe | Recip
     if isinstance(recipe, RecipeError):
         yield Finding(place, str(recipe))
         return
-    for name, value in step.parameters:
+    own = effective(step.recipe, recipe.parameters, ())
+    for name, value in (*step.parameters, *step.tune):
         setting = ParameterSetting(step.recipe, name, value, f"workflow {workflow.name}")
         try:
-            effective(step.recipe, recipe.parameters, (setting,))
+            changed = effective(step.recipe, recipe.parameters, (setting,))
         except ParameterError as error:
             yield Finding(place, str(error))
+            continue
+        if (name, value) in step.tune:
+            yield from (
+                Finding(place, f"tune says {name} is {new.text} by default, but it is {old.text}")
+                for old, new in zip(own, changed, strict=True)
+                if old.text != new.text
+            )

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from esorex_bridge.definitions.located import Scalar
-from esorex_bridge.definitions.workflow import Workflow
+from esorex_bridge.definitions.workflow import StepDefinition, Workflow
 from reflex_actors.actors import step_inputs
 from reflex_actors.moml import stages
 from reflex_actors.moml.blocks import (
@@ -82,7 +82,7 @@ def reduction(
     actors : str
         Folder of the installed actors.
     tunable : mapping, optional
-        Recipes whose parameters can be changed between runs.
+        Recipes whose parameters can be changed between runs, beside those that the definition names (`tune`).
     reflex_organises : bool
         Whether Reflex's DataOrganizer organises, in its CalSelector mode.
     windows : mapping of str to str, optional
@@ -270,8 +270,8 @@ def _router(steps: tuple[Place, ...]) -> Entity:
 
 def _step_parts(place: Place, tunable: Tunable, windows: Mapping[str, str]) -> Parts:
     """Return the composite of a step, with what gathers and looks through its inputs inside, and its wires."""
-    recipe = place.step.recipe
-    body = tuned_step(place, tunable[recipe], windows.get(recipe, "")) if recipe in tunable else run_step(place)
+    initial = _list_initial(place.step, tunable)
+    body = tuned_step(place, initial, windows.get(place.step.recipe, "")) if initial else run_step(place)
     if not place.guarded:
         return Parts((body,), ((f"FitsRouter.{place.port}", f"{place.name}.sof_in"),))
     body = placed(replace(body, name=RUN), 4, 1)
@@ -293,6 +293,12 @@ def _step_parts(place: Place, tunable: Tunable, windows: Mapping[str, str]) -> P
     ports = (*map(port_in, entrances.values()), port_out("sof_out"), port_out("messages"))
     step = composite(place.name, ports, entities, _fan_out(inner))
     return Parts((step,), tuple((source, f"{place.name}.{port}") for source, port in entrances.items()))
+
+
+def _list_initial(step: StepDefinition, tunable: Tunable) -> tuple[tuple[str, Scalar], ...]:
+    """Return the parameters that a window shows, with the values that the first run takes."""
+    set_here = dict(step.parameters)
+    return tuple((name, set_here.get(name, value)) for name, value in tunable.get(step.recipe, step.tune))
 
 
 def _gather(place: Place) -> tuple[Wire, ...]:

@@ -12,6 +12,7 @@ from esorex_bridge.errors import UserError
 from esorex_bridge.plan.unfold import shared_steps
 from reflex_actors.actors import run_command, tune_recipe
 from reflex_actors.moml.blocks import (
+    GRID,
     actor,
     composite,
     constant,
@@ -22,8 +23,10 @@ from reflex_actors.moml.blocks import (
     port_out,
     python_actor,
     setter,
+    shown,
     text,
 )
+from reflex_actors.moml.canvas import LINE
 from reflex_actors.moml.model import Entity, Property
 from reflex_actors.protocol import Actor
 
@@ -291,7 +294,11 @@ def tuned_step(place: Place, initial: Iterable[tuple[str, Scalar]], script: str 
         ("Tune.out_sof", "SofAccumulator.sof in"),
         ("SofAccumulator.sof out", "sof_out"),
     )
-    remembered = (text(ENABLE, "$GlobalPlotInteractivity"), text(INITIAL, first.replace("$", "$$")))
+    below = 6 * GRID[1]
+    remembered = (
+        shown(text(ENABLE, "$GlobalPlotInteractivity"), GRID[0], below),
+        shown(text(INITIAL, first.replace("$", "$$")), GRID[0], below + LINE),
+    )
     return composite(place.name, (port_in("sof_in"), port_out("sof_out")), entities, wires, remembered)
 
 

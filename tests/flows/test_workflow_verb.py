@@ -56,12 +56,15 @@ def test_a_mistake_is_told_with_file_and_line(bridge: Callable[..., Ended], tmp_
     path = tmp_path / "mine.yaml"
     path.write_text(
         "workflow: mine\nextends: naco\nchange:\n  naco_img_twflat:\n    parameters: {bpn: true}\n"
+        "  naco_img_jitter:\n    tune: {sky_planes: 24, rejj: 2 2}\n"
         "steps:\n  - {recipe: naco_img_gone, main: [X], products: [Y]}\n"
     )
     done = bridge("workflows", "check", path)
     assert done.code == 1
     assert f"{path}:5: recipe naco_img_twflat has no parameter 'bpn'" in done.out
-    assert f"{path}:7: recipe naco_img_gone is not installed" in done.out
+    assert f"{path}:7: tune says sky_planes is 24 by default, but it is 25" in done.out
+    assert f"{path}:7: recipe naco_img_jitter has no parameter 'rejj'" in done.out
+    assert f"{path}:9: recipe naco_img_gone is not installed" in done.out
 
 
 def test_a_definition_of_the_user_is_listed_before_ours(bridge: Callable[..., Ended], tmp_path: Path) -> None:

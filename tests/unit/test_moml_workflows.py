@@ -72,7 +72,8 @@ def test_every_step_of_a_definition_has_its_recipe_actor(workflow: Workflow, roo
     assert set(actors) == {step.name for step in recipes}
     for step in recipes:
         values = {each.value for each in actors[step.name].properties if each.name.startswith("recipe_param_")}
-        assert {str(value).partition("=")[0] for value in values} == {name for name, _ in step.parameters}
+        wanted = dict(step.parameters).keys() | dict(step.tune).keys()
+        assert {str(value).partition("=")[0] for value in values} == wanted
         tags = str(actors[step.name].value("Input Files Category")).split(",")
         assert set(step.main) <= set(tags)
 
@@ -97,6 +98,41 @@ def reaches(onward: dict[str, set[str]], start: str, end: str) -> bool:
             seen.add(name)
             waiting.append(name)
     return end in seen
+
+
+def test_the_steps_that_the_definition_names_have_a_window_with_their_parameters(workflow: Workflow) -> None:
+    root = reduction(workflow)
+    windows = {}
+    for composite in composites(root):
+        inside = {actor.name: actor for actor in composite.entities}
+        if "Tune" in inside:
+            (recipe,) = (actor for actor in composite.entities if actor.cls == "org.eso.RecipeExecuter")
+            assert composite.value("EnableInteractivity") == "$GlobalPlotInteractivity"
+            windows[recipe.name] = str(composite.value("InitialParameters")).splitlines()
+    assert windows.keys() == {step.name for step in workflow.steps if step.tune}
+    for step in (step for step in workflow.steps if step.tune):
+        names = [line.partition("=")[0] for line in windows[step.name]]
+        assert names == [f"{step.recipe}:{name}" for name, _ in step.tune]
+
+
+def test_a_window_begins_with_what_the_definition_sets() -> None:
+    own = STEP % ("w_one", "RAW", "P", ", parameters: {kappa: 5, save: all}, tune: {kappa: 3, method: mean}")
+    root = reduction(definition(own))
+    assert check(root) == ()
+    (initial,) = [value for _, each in root.walk() if (value := each.value("InitialParameters"))]
+    assert initial == "w_one:kappa=5\nw_one:method=mean"
+    (recipe,) = [each for _, each in root.walk() if each.cls == "org.eso.RecipeExecuter"]
+    assert recipe.value("recipe_param_1") == "save=all"
+
+
+def test_every_verified_science_step_with_parameters_has_a_window() -> None:
+    found = {
+        step.recipe
+        for name in ("naco", "hawki", "muse", "uves", "visir", "vimos", "vimos_spectra", "amber", "giraf")
+        for step in read_workflow(workflow_folder() / f"{name}.yaml").steps
+        if step.tune
+    }
+    assert found >= {"naco_img_jitter", "hawki_science_process", "muse_scipost", "uves_obs_scired", "vmmosscience"}
 
 
 def test_a_window_of_an_eso_kit_takes_the_place_of_our_page() -> None:
@@ -198,7 +234,10 @@ def test_every_relation_has_width_1_one_source_and_a_reader(root: Entity) -> Non
             assert len(own) > 1
 
 
-def test_rates_are_those_that_actors_have_before_they_start(root: Entity) -> None:
+LOOPER_RATES = {"sof in": "1", "sop in": "1", "sof loop": "0", "sop loop": "0", "iteration complete": "0"}
+
+
+def test_rates_are_those_that_actors_have_before_they_start(workflow: Workflow, root: Entity) -> None:
     wanted = {
         ("org.eso.SofAccumulator", "sof in"): "0",
         ("org.eso.SofAccumulator", "#groups"): "1",
@@ -213,6 +252,8 @@ def test_rates_are_those_that_actors_have_before_they_start(root: Entity) -> Non
         for port in actor.ports
         if port.rate("tokenConsumptionRate")
     }
+    if any(step.tune for step in workflow.steps):
+        wanted |= {("org.eso.RecipeLooper", port): rate for port, rate in LOOPER_RATES.items()}
     assert seen == wanted
 
 
@@ -302,15 +343,7 @@ def test_a_tuned_step_has_the_loop_with_its_rates(workflow: Workflow) -> None:
     assert check(root) == ()
     looper = next(actor for _, actor in root.walk() if actor.cls == "org.eso.RecipeLooper")
     rates = {port.name: port.rate("tokenConsumptionRate") for port in looper.ports}
-    assert rates == {
-        "sof in": "1",
-        "sop in": "1",
-        "sof loop": "0",
-        "sop loop": "0",
-        "iteration complete": "0",
-        "sof out": None,
-        "sop out": None,
-    }
+    assert rates == {**LOOPER_RATES, "sof out": None, "sop out": None}
     again = read(write(root).encode(), "x").root
     assert again == root
 
