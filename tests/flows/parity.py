@@ -14,7 +14,6 @@ import os
 import re
 import shutil
 import sqlite3
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, redirect_stderr, redirect_stdout
@@ -39,6 +38,7 @@ from reflex_actors.moml.steps import places
 from reflex_actors.purposes import accumulate, split
 from reflex_actors.sof_json import SetOfFiles, read_sof, value_text
 from tests.flows.conftest import put_on_disk
+from tests.programs import first_lines
 
 DATABASE = Path("reflex_book_keeping") / "esorex_bridge.db"
 OWN_STEP = "own_step"
@@ -643,8 +643,7 @@ def adopted_history(bench: Bench, name: str) -> Wish:
     return wish
 
 
-PROGRAM = f"""#!{sys.executable} -SE
-import re, sys
+PROGRAM = f"""{first_lines("-SE")}import re, sys
 from pathlib import Path
 
 def own(card):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 import sys
@@ -152,7 +153,7 @@ def test_a_dry_run_tells_what_would_be_made_and_changes_nothing(tmp_path: Path, 
 
 def test_on_a_terminal_the_batch_shows_what_runs_in_a_few_lines(tmp_path: Path, frames_folder: Path) -> None:
     root = make_root(tmp_path / "root", frames_folder, 4)
-    command = f"{COMMAND} batch {root / 'jobs.yaml'} --root {root} --jobs 1"
+    command = f"{shlex.quote(COMMAND)} batch {root / 'jobs.yaml'} --root {root} --jobs 1"
     typescript = tmp_path / "typescript"
     subprocess.run(
         ["script", "-qec", command, str(typescript)], check=True, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -312,7 +313,9 @@ def test_a_full_disk_gives_a_clear_error_and_the_next_run_completes(
     root = tmp_path / "root"
     shutil.copytree(pristine, root)
     # A file system that takes no more: the limit on the size of a file, which EsoRex meets as it meets a full disk.
-    command = f"ulimit -f 40; exec {COMMAND} run --root {root} --json {' '.join(f'{word!r}' for word in SMALL)}"
+    command = (
+        f"ulimit -f 40; exec {shlex.quote(COMMAND)} run --root {root} --json {' '.join(f'{word!r}' for word in SMALL)}"
+    )
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=100)
     assert done.returncode == 1, done.stderr
     assert datasums(bridge("run", "--root", root, "--json", *SMALL)) == truth

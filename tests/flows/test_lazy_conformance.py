@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -197,7 +198,7 @@ def test_a_link_called_esorex_finds_the_real_one(desk: Desk, esorex: str) -> Non
 def test_a_script_called_esorex_that_leads_back_is_passed_over(desk: Desk, start: str) -> None:
     folder = desk.folder / "bin"
     folder.mkdir()
-    (folder / "esorex").write_text(f'#!/bin/sh\n{start}{LAZY} "$@"\n')
+    (folder / "esorex").write_text(f'#!/bin/sh\n{start}{shlex.quote(LAZY)} "$@"\n')
     (folder / "esorex").chmod(0o755)
     env = {"PATH": f"{folder}:{os.environ['PATH']}", "ESOREX_LAZY_STORE": str(desk.folder / "store")}
     words = ("naco_img_dark", R, "data.sof")

@@ -9,7 +9,6 @@ import json
 import re
 import shutil
 import sqlite3
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -29,6 +28,7 @@ from tests.flows.actor_calls import Actors, cascade
 from tests.flows.conftest import SMALL, Ended, put_on_disk
 from tests.flows.lazy_calls import LAZY, run_call
 from tests.flows.test_run_again import frame
+from tests.programs import first_lines
 
 pytestmark = pytest.mark.usefixtures("esorex")
 
@@ -212,8 +212,7 @@ def state_with_name(store: Path, named: str) -> None:
 
 # ----- a step of the user's own
 
-PROGRAM = """#!{python}
-import sys
+PROGRAM = """{python}import sys
 from astropy.io import fits
 
 for line in open(sys.argv[-1]):
@@ -230,7 +229,7 @@ def own_definition(tmp_path: Path) -> Path:
     """Return the definition with an own step as the guide has it, with its program beside it."""
     (text,) = (text for text in re.findall(r"```yaml\n(.*?)```", GUIDE.read_text(), re.DOTALL) if "command:" in text)
     program = tmp_path / "smooth_flat.py"
-    program.write_text(PROGRAM.format(python=sys.executable))
+    program.write_text(PROGRAM.format(python=first_lines()))
     program.chmod(0o755)
     path = tmp_path / "naco.yaml"
     path.write_text(text)

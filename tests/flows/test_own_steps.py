@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -13,9 +12,9 @@ from esorex_bridge.definitions.parameters import ParameterError, ParameterSettin
 from esorex_bridge.run.report import DatasetReport
 from esorex_bridge.run.reporter import SilentReporter
 from esorex_bridge.session import Session, Settings
+from tests.programs import first_lines
 
-PROGRAM = f"""#!{sys.executable}
-import sys
+PROGRAM = f"""{first_lines()}import sys
 from astropy.io import fits
 
 *parameters, sof = sys.argv[1:]

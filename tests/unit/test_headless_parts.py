@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
@@ -29,6 +28,7 @@ from reflex_actors.moml.blocks import actor, composite, constant, director, para
 from reflex_actors.moml.model import COMPOSITE, Entity, Property, Relation
 from reflex_actors.moml.steps import places, tuned_step
 from reflex_actors.sof_json import FitsFile
+from tests.programs import first_lines
 from tests.stand_in_recipes import StandInRecipes, product
 
 
@@ -256,8 +256,7 @@ def test_a_wide_relation_keeps_tokens_side_by_side() -> None:
     assert len(network.nodes[3].inputs["input"].channels) == 2
 
 
-BROWSER = """#!{python}
-import re, sys, urllib.parse, urllib.request
+BROWSER = """{python}import re, sys, urllib.parse, urllib.request
 address = re.search('url=([^"]*)', urllib.request.urlopen(sys.argv[1]).read().decode()).group(1)
 page = urllib.request.urlopen(address).read().decode()
 open({seen!r}, "a").write(re.search("<h1>(.*?)</h1>", page).group(1) + "\\n")
@@ -279,7 +278,7 @@ def test_what_a_user_says_on_the_page_counts_for_the_next_dataset_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen, browser = tmp_path / "seen", tmp_path / "browser"
-    browser.write_text(BROWSER.format(python=sys.executable, seen=str(seen)))
+    browser.write_text(BROWSER.format(python=first_lines(), seen=str(seen)))
     browser.chmod(0o755)
     monkeypatch.setenv("BROWSER", str(browser))
     (place,) = places(parse_workflow(TUNED, "w.yaml"))
