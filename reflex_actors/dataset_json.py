@@ -110,7 +110,7 @@ def read_datasets(value: Any) -> tuple[ReflexDataset, ...]:
     """
     listed = [value] if isinstance(value, dict) else value
     if not isinstance(listed, list):
-        raise EncodingError("this is no list of datasets; it comes from organise_datasets or DataOrganizer")
+        raise EncodingError("not a list of datasets; one comes from organise_datasets or DataOrganizer")
     return tuple(map(_read_dataset, listed))
 
 
@@ -121,7 +121,7 @@ def _read_dataset(value: Any) -> ReflexDataset:
             str(value["datasetName"]), _read_action(value), str(value.get("nightlogFile") or ""), shown
         )
     except (AttributeError, KeyError, TypeError) as error:
-        raise EncodingError(f"this is no dataset of Reflex: {error} is missing or of another type") from None
+        raise EncodingError(f"not a dataset of Reflex: {error} is missing or of another type") from None
 
 
 def _read_action(value: Any) -> ReflexAction:

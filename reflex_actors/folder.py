@@ -28,7 +28,7 @@ def existing_folder(text: str, port: str) -> Path:
         raise UserError(f"no value for {port}: give the folder of the data")
     path = Path(text).expanduser().absolute()
     if not path.is_dir():
-        raise UserError(f"{port} is {path}, which is no folder; correct the path, or make the folder")
+        raise UserError(f"{port} is {path}, which is not a folder; correct the path, or make the folder")
     return path
 
 

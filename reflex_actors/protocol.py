@@ -84,7 +84,7 @@ def run(actor: Actor, work: Work, argv: Sequence[str], refusals: tuple[type[Exce
             return ended.code if isinstance(ended.code, int) else REFUSED
         except Exception:
             traceback.print_exc()
-            return _say(f"{actor.name}: this is a bug in the actor; please report it with the lines above", BUG)
+            return _say(f"{actor.name}: internal error; please report it with the lines above", BUG)
 
 
 def parser_of(actor: Actor) -> optparse.OptionParser:

@@ -180,7 +180,7 @@ def read_sof(value: Any) -> SetOfFiles:
     if isinstance(value, str):
         return _read_sof_text(value)
     if not isinstance(value, Mapping) or "files" not in value:
-        raise EncodingError(f"this is no set of files: {_show(value)}")
+        raise EncodingError(f"not a set of files: {_show(value)}")
     files = value["files"]
     if not isinstance(files, (list, tuple)):
         raise EncodingError(f"the files of a set of files must be a list: {_show(files)}")
@@ -195,7 +195,7 @@ def read_file(value: Any) -> FitsFile:
             raise TypeError
         return FitsFile(str(value["name"]), str(value["category"]), tuple(map(str, purposes)), checksum)
     except (AttributeError, KeyError, TypeError):
-        raise EncodingError(f"this is no file of a set of files: {_show(value)}") from None
+        raise EncodingError(f"not a file of a set of files: {_show(value)}") from None
 
 
 def read_sop(value: Any) -> tuple[RecipeParameter, ...]:

@@ -110,7 +110,7 @@ def read_choices(document: Any, source: str) -> dict[str, Choices]:
     if document is None:
         return {}
     if not isinstance(document, dict) or document.get("version") != VERSION:
-        raise UserError(f"{source} is no file of choices of version {VERSION}; mend it or remove it")
+        raise UserError(f"{source} is not a version-{VERSION} choices file; fix or delete it")
     datasets = document.get("datasets") or {}
     if not isinstance(datasets, dict):
         raise UserError(f"{source}: 'datasets' must be names with choices; mend it or remove it")

@@ -122,7 +122,7 @@ def locate_package(given: str) -> FoundPackage:
 def _at(path: Path) -> FoundPackage:
     folder = path.parent
     if not folder.name.isidentifier():
-        raise UserError(f"{folder} is no name of a package in Python; EDPS names a workflow by its folder")
+        raise UserError(f"{folder} is not a valid name of a Python package; EDPS names a workflow by its folder")
     return FoundPackage(f"{folder.name}.{path.stem}", folder, "path")
 
 

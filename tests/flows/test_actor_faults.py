@@ -88,7 +88,7 @@ def test_what_calselector_lacks_is_told_and_the_rest_is_fetched(
 
 def test_a_folder_without_data(reflex: ReflexDriver, tmp_path: Path) -> None:
     assert "No datasets have been created" in said(reflex, "organise_datasets.py", data_dir=str(tmp_path))
-    assert "which is no folder" in said(reflex, "organise_datasets.py", data_dir=str(tmp_path / "none"))
+    assert "which is not a folder" in said(reflex, "organise_datasets.py", data_dir=str(tmp_path / "none"))
     assert "no science frames" in said(reflex, "calselector_fetch.py", data_dir=str(tmp_path))
 
 

@@ -215,4 +215,4 @@ def test_a_refusal_says_the_reason_and_a_bug_says_that_it_is_one(
     assert refused(tmp_path, work=refuse) == 1
     assert capsys.readouterr().err == "pass_on: the disk is full\n"
     assert refused(tmp_path, work=stumble) == 3
-    assert "this is a bug in the actor" in capsys.readouterr().err
+    assert "internal error" in capsys.readouterr().err

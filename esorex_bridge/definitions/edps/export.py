@@ -39,7 +39,7 @@ def export_package(workflow: Workflow, rules: Rules) -> dict[str, str]:
     """
     name = workflow.name
     if not name.isidentifier():
-        raise UserError(f"'{name}' is no name for a package of Python")
+        raise UserError(f"'{name}' is not a valid name of a Python package")
     own = [step.name for step in workflow.steps if step.command]
     if own:
         raise UserError(f"{name} has steps that run a program of the user's own: {', '.join(own)}")

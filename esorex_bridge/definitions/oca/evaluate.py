@@ -151,7 +151,7 @@ def _regexp(pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern, re.DOTALL)
     except re.error as error:
-        raise UserError(f"the rules have a regular expression that is none: '{pattern}' ({error})") from error
+        raise UserError(f"invalid regular expression in the rules: '{pattern}' ({error})") from error
 
 
 def shown(value: Value) -> str:
