@@ -620,6 +620,31 @@ def test_a_frame_that_the_archive_corrected_is_noticed_when_it_is_fetched_again(
         assert reduce(archive).decisions["naco_img_jitter"] == "execute"
 
 
+YESTERDAY = """
+import sys, time
+now, now_ns = time.time, time.time_ns
+time.time = lambda: now() - 86400
+time.time_ns = lambda: now_ns() - 86400 * 10**9
+from esorex_bridge.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_clock_that_was_set_back_hides_no_edit(own: Root) -> None:
+    def run() -> Ended:
+        words = [sys.executable, "-c", YESTERDAY, "run", "--root", str(own.path), "--json", *SMALL]
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=100)
+        assert done.returncode == 0, done.stderr
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    assert run().decisions == NOTHING
+    edited_in_place(own.frame())
+    assert run().decisions == FROM_DARK
+    edited_in_place(own.frame())
+    assert run().decisions == FROM_DARK
+    assert own.run().decisions == NOTHING
+
+
 # ----- other frames
 
 
