@@ -101,7 +101,15 @@ STAGES: dict[str, dict[str, Verb]] = {
         "clean": Verb("clean", "remove unneeded products"),
     },
     "many datasets": {
-        "batch": Verb("batch", "reduce many datasets, on this machine or on a cluster"),
+        "batch": Verb(
+            "batch",
+            "reduce many datasets, on this machine or on a cluster",
+            {
+                "status": Verb("batch_look", "show how a batch stands"),
+                "report": Verb("batch_look", "show what came of every dataset of a batch"),
+                "cancel": Verb("batch_look", "end a batch; what was made is kept"),
+            },
+        ),
     },
     "ESO Reflex": {
         "reflex": Verb("reflex_actors.verb", "install, inspect, generate and validate actors and workflows"),
@@ -147,11 +155,12 @@ def parser_of(name: str, verb: Verb) -> VerbParser:
     parser = VerbParser(
         prog=f"esorex-bridge {name}",
         description=verb.summary[0].upper() + verb.summary[1:] + ".",
-        epilog=f"example:\n  {module.EXAMPLE}",
+        epilog=f"example:\n  {module.EXAMPLE}".replace("{verb}", name),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.sub_verbs = tuple(verb.sub)
+    parser.set_defaults(verb=name)
     module.configure(parser)
     return parser
 

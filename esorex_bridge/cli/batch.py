@@ -25,7 +25,8 @@ EXAMPLE = (
     "  esorex-bridge batch JOBS.yaml --root survey --on slurm --site cluster.yaml --detach\n"
     "  esorex-bridge batch status --root survey"
 )
-ACTIONS = ("status", "report", "cancel", "resume", "retry")
+ACTIONS = ("resume", "retry")
+"""What to do with a batch that was begun; the others are verbs of their own."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -33,8 +34,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "words",
         nargs="*",
-        metavar="JOBS.yaml | status | report | cancel | resume | retry",
-        help="a jobs file; or what to do with a batch that was begun, and its name (default: the latest)",
+        metavar="JOBS.yaml | resume | retry",
+        help="a jobs file; or what to do with a batch that was begun, and its name (default: the latest); 'batch "
+        "status', 'batch report' and 'batch cancel' have help of their own",
     )
     parser.add_argument("--from-query", action="store_true", help="the frames that a query finds (options below)")
     parser.add_argument("--name", help="of the batch (default: that of the jobs file, and the time)")
@@ -62,23 +64,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Begin a batch, go on with one, or tell how it stands."""
+    """Begin a batch, or go on with one."""
     action = args.words[0] if args.words and args.words[0] in ACTIONS else ""
     if len(args.words) > (2 if action else 1):
         raise UserError(f"'{args.words[-1]}' is one word too many; see 'esorex-bridge batch --help'")
-    from esorex_bridge.batch.report import read_report
-    from esorex_bridge.batch.start import cancel, named
+    from esorex_bridge.batch.start import named
 
     if not action and args.dry_run:
         return _preview(args)
     if not action:
         return _run(args, *_begin(args))
     folder = named(args.root, args.words[1] if len(args.words) == 2 else args.name or "")
-    if action in ("resume", "retry"):
-        return _run(args, folder, _merge_request(args, folder))
-    report = cancel(folder) if action == "cancel" else read_report(folder)
-    _print(report, args, whole=action != "status")
-    return 0 if action != "report" or not report.failed else 1
+    return _run(args, folder, _merge_request(args, folder))
 
 
 def _preview(args: argparse.Namespace) -> int:
@@ -197,10 +194,10 @@ def _run(args: argparse.Namespace, folder: BatchFolder, asked: BatchRequest) -> 
     return 1 if report.failed and report.state != "detached" else 0
 
 
-def _print(report: BatchReport, args: argparse.Namespace, whole: bool = True) -> None:
+def _print(report: BatchReport, args: argparse.Namespace) -> None:
     from esorex_bridge.cli.batch_view import show
 
     if args.json:
         output.emit_json(report.document())
     else:
-        show(report, whole)
+        show(report)

@@ -61,7 +61,8 @@ def test_the_wheel_replaces_0_1_0_and_reuses_what_it_made(tmp_path: Path, frames
         told = subprocess.run([programs / "esorex-bridge", "--version"], capture_output=True, text=True, check=True)
         assert told.stdout.splitlines()[0] == f"esorex-bridge {version}"
     where = [python, "-c", "import esorex_bridge; print(esorex_bridge.__file__)"]
-    assert str(tmp_path / "venv") in subprocess.run(where, capture_output=True, text=True, check=True).stdout
+    found = subprocess.run(where, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert str(tmp_path / "venv") in found
     words = [str(programs / "esorex-bridge"), "run", "--root", str(tmp_path / "night"), "--json", *SMALL]
     ran = subprocess.run(words, capture_output=True, text=True, env=dict(os.environ), check=False)
     assert ran.returncode == 0, ran.stderr

@@ -65,6 +65,12 @@ def test_every_verb_has_help_with_an_example(verb: str, capsys: pytest.CaptureFi
     assert f"example:\n  esorex-bridge {verb}" in out
 
 
+def test_help_of_a_sub_verb_is_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "batch", "status", "--help")
+    assert len(out.splitlines()) < 30
+    assert "--recipe-failure-mode" not in out
+
+
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "--version")[1].splitlines()[0] == f"esorex-bridge {__version__}"
 
