@@ -31,6 +31,7 @@ _HEARTBEAT_S = 5
 _SILENT_S = 30
 """How long a node may be silent before it counts as vanished; and the bridge, before its pilots end."""
 
+_POOL = f"{shlex.quote(sys.executable)} -m parsl.executors.high_throughput.process_worker_pool"
 _END_S = 10.0
 _SAID_MOST = 300
 
@@ -188,6 +189,7 @@ def _start(folder: Path, site: Site) -> tuple[Any, Any]:
         from parsl.app.python import PythonApp
         from parsl.config import Config
         from parsl.executors import HighThroughputExecutor
+        from parsl.executors.high_throughput.executor import DEFAULT_LAUNCH_CMD
         from parsl.jobs.error_handlers import windowed_error_handler
     except ImportError as error:
         raise EngineError(
@@ -203,6 +205,8 @@ def _start(folder: Path, site: Site) -> tuple[Any, Any]:
             label="esorex_bridge",
             provider=provider,
             max_workers_per_node=site.parsl.workers_per_node,
+            # Not by their names: the kernel starts no script whose interpreter lies at a path with blanks.
+            launch_cmd=DEFAULT_LAUNCH_CMD.replace("process_worker_pool.py", _POOL, 1),
             interchange_launch_cmd=(sys.executable, "-P", "-m", MODULE),
             # A pilot that was lost is replaced; one that never comes up is given up after some tries.
             block_error_handler=windowed_error_handler,
