@@ -124,7 +124,7 @@ class _Collector:
             end_products=tuple(self._end_products(dataset.name)),
             messages=plan.messages,
             drawing=draw_cascade(steps) if steps else "",
-            compared=compare_deliveries(dataset.name, self._session.store) if self._limits.comparisons else None,
+            compared=compare_deliveries(dataset.name, self._session.store) if self._limits.comparisons else (),
         )
 
     def _end_products(self, dataset: str) -> Iterator[ProductView]:

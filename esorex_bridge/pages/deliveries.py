@@ -1,8 +1,9 @@
-"""The latest end products of a dataset held against those before."""
+"""Deliveries of a dataset held against each other."""
 
 from __future__ import annotations
 
 from contextlib import suppress
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
     from esorex_bridge.reuse.key import StepKey
     from esorex_bridge.store.step_store import SqliteStore
 
+_MOST_DELIVERIES = 4
+"""Of a dataset, so six pairs: older ones are there for `compare`."""
+
 _MOST_BYTES = 64_000_000
 """Of a product whose pixels are compared: a page shall not take minutes."""
 
 
-def compare_deliveries(dataset: str, store: SqliteStore) -> ComparisonView | None:
-    """Return what differs between what a dataset got last and what the same steps gave before; None where they did not.
+def compare_deliveries(dataset: str, store: SqliteStore) -> tuple[ComparisonView, ...]:
+    """Return what differs between any two of the latest deliveries of a dataset, the latest pair first.
 
     Parameters
     ----------
@@ -34,11 +38,16 @@ def compare_deliveries(dataset: str, store: SqliteStore) -> ComparisonView | Non
     store : SqliteStore
         Of the data root.
     """
-    made = [keys for keys in store.deliveries(dataset).values() if len(keys) > 1]
-    if not made:
-        return None
-    before = _lineage(dataset, tuple(keys[-2] for keys in made), store)
-    after = _lineage(dataset, tuple(keys[-1] for keys in made), store)
+    made = store.deliveries(dataset).values()
+    most = min(_MOST_DELIVERIES, max(map(len, made), default=0))
+    # A step that gave fewer end products than others had the first of them then.
+    lineages = [
+        _lineage(dataset, tuple(keys[-min(back, len(keys))] for keys in made), store) for back in range(1, most + 1)
+    ]
+    return tuple(_view_pair(before, after) for after, before in combinations(lineages, 2))
+
+
+def _view_pair(before: Lineage, after: Lineage) -> ComparisonView:
     files = {hex_of(product.digest): product.path for each in (before, after) for product in each.targets}
     found = compare(document_of(before), document_of(after))
     changes = tuple((step.step, each.what, each.a, each.b) for step in found.steps for each in step.changes)

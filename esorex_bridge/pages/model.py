@@ -90,7 +90,7 @@ class StepView(Struct, frozen=True):
 
 
 class ComparisonView(Struct, frozen=True):
-    """The latest end products of a dataset against those before: when each was made, and what differs.
+    """One delivery of a dataset against a later one: when each was made, and what differs.
 
     Parameters
     ----------
@@ -129,8 +129,8 @@ class DatasetView(Struct, frozen=True):
         What calSelector or the rules said.
     drawing : str
         The cascade as SVG (trusted).
-    compared : ComparisonView or None
-        None where there was one delivery.
+    compared : tuple of ComparisonView
+        The latest delivery and the one before first; empty where there was one delivery.
     """
 
     anchor: str
@@ -145,7 +145,7 @@ class DatasetView(Struct, frozen=True):
     end_products: tuple[ProductView, ...]
     messages: tuple[str, ...]
     drawing: str = ""
-    compared: ComparisonView | None = None
+    compared: tuple[ComparisonView, ...] = ()
 
 
 class Bar(Struct, frozen=True):

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from esorex_bridge.demo.nights.naco import naco_night
+from tests.batch_runs import await_that, make_root, recorded, running, stand_in
 from tests.flows.conftest import SMALL, Ended, put_on_disk
 
 pytestmark = pytest.mark.usefixtures("esorex")
@@ -36,12 +37,17 @@ def explorer(root: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     words = [command, "explore", "--root", str(root), "--no-browser", "--json"]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        assert process.stdout is not None
-        lines = "".join(iter(process.stdout.readline, "}\n")) + "}"
-        yield process, Path(json.loads(lines)["address_file"])
+        yield process, served_by(process)
     finally:
         process.kill()
         process.communicate()
+
+
+def served_by(process: subprocess.Popen[str]) -> Path:
+    """Return the file that leads to the page, once it is served."""
+    assert process.stdout is not None
+    lines = "".join(iter(process.stdout.readline, "}\n")) + "}"
+    return Path(json.loads(lines)["address_file"])
 
 
 def read(address: str) -> str:
@@ -71,6 +77,31 @@ def test_the_page_follows_a_run_and_is_private(
         time.sleep(0.2)
     # What was run with another parameter is not what the plan without it would make; the page shows the plan's.
     assert "naco_img_jitter_1" in read(address)
+
+
+def test_the_page_follows_a_batch_while_it_runs(tmp_path: Path, frames_folder: Path, esorex: str) -> None:
+    root = make_root(tmp_path / "root", frames_folder, 1)
+    hold = tmp_path / "hold"
+    hold.touch()
+    env = stand_in(
+        tmp_path / "bin", esorex, f'case "$*" in *jitter*sof) while [ -e {hold} ]; do sleep 0.1; done;; esac'
+    )
+    with running("batch", root / "jobs.yaml", "--root", root, "--name", "b", env=env) as batch:
+        await_that(lambda: recorded(root))
+        with running("explore", "--root", root, "--no-browser", "--json") as explorer:
+            address = address_in(served_by(explorer))
+            # The flat is recorded, and shown as made, long before the science that waits for it.
+            await_that(lambda: "MASTER_IMG_FLAT" in read(address))
+            assert batch.poll() is None
+            assert "COADDED_IMG" not in end_products_in(read(address))
+            hold.unlink()
+            assert batch.wait(60) == 0
+            await_that(lambda: "COADDED_IMG" in end_products_in(read(address)))
+
+
+def end_products_in(page: str) -> str:
+    """Return the part of a page that shows end products; empty where there are none."""
+    return page.partition("<h3>End products</h3>")[2].partition("<h3>Steps</h3>")[0]
 
 
 def test_ctrl_c_ends_it_and_takes_the_file_away(explorer: tuple[subprocess.Popen[str], Path]) -> None:

@@ -124,7 +124,7 @@ def test_the_page_of_a_lineage_shows_every_step_with_its_raws_and_how_they_were_
     assert products_by_clicks(file, DATASET) == made
 
 
-def test_the_page_says_what_differs_from_the_end_products_before(
+def test_the_page_says_what_differs_between_any_two_deliveries(
     tmp_path: Path, frames_folder: Path, bridge: Callable[..., Ended]
 ) -> None:
     put_on_disk(naco_night(npix=128), frames_folder, tmp_path)
@@ -142,6 +142,10 @@ def test_the_page_says_what_differs_from_the_end_products_before(
         assert row.inner_text().split("\t")[-1] == "0 0"
         assert complaints == []
     check_whole_page(page)
+    assert bridge("run", "--root", tmp_path, *SMALL, "--set", "naco_img_jitter.rej=1 1", "--report").code == 0
+    text = page.read_text()
+    assert text.count("What differs from the end products before") == 1
+    assert text.count("What differs between those made") == 2
 
 
 def test_what_eso_reflex_made_is_shown_where_the_bridge_made_nothing(
