@@ -219,6 +219,8 @@ def _row(dataset: Dataset) -> tuple[object, ...]:
     ]
     messages = dict.fromkeys(text for action, _ in walk_actions(dataset.action) for text in action.messages)
     extended = sorted({action.name for action, _ in walk_actions(dataset.action) if action.match == "extended"})
+    if dataset.requested is not None and dataset.mode is not None and dataset.requested != dataset.mode:
+        messages[f"{dataset.requested} was asked for, calSelector executed {dataset.mode}"] = None
     if extended:
         messages[f"of the extended calibration plan: {', '.join(extended)}"] = None
     return (

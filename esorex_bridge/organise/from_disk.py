@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from esorex_bridge.definitions.edps.options import PREFIX, EdpsOptions
 from esorex_bridge.errors import DataError, UnknownNameError, UserError
-from esorex_bridge.organise.places import data_places
+from esorex_bridge.organise.places import DATA_FOLDERS, data_places
 
 if TYPE_CHECKING:
     from esorex_bridge.archive.client import ArchiveClient
@@ -220,8 +220,12 @@ def datasets_on_disk(request: Request, places: tuple[Path, ...]) -> tuple[Datase
 
 
 def _is_of_mode(path: Path, mode: Mode | None) -> bool:
-    """Tell whether a tree was asked for in a mode, as far as its file's name tells."""
-    return mode is None or path.stem.lower().rpartition("_")[2] not in _SUFFIXES - {mode.lower()}
+    """Tell whether a tree was asked for in a mode, as far as its folder and its file's name tell."""
+    return (
+        mode is None
+        or path.parent.name == DATA_FOLDERS[mode]
+        or path.stem.lower().rpartition("_")[2] not in _SUFFIXES - {mode.lower()}
+    )
 
 
 def _workflows(request: Request) -> tuple[tuple[Workflow, ...], tuple[str, ...]]:

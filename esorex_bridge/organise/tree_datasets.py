@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from esorex_bridge.datasets.association import AssociationTree, Mode, distinct_files
 from esorex_bridge.datasets.build import dataset_from_tree
 from esorex_bridge.datasets.dataset import Dataset
+from esorex_bridge.organise.places import DATA_FOLDERS
 from esorex_bridge.organise.regroup import merge_templates
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def tree_datasets(
         for path in {path for path in _first_files(dataset) if path is not None}:
             found = header(path)
             headers[path] = {key: found.get(key) for key in _KEYWORDS}
-        datasets[dataset.name] = _with_instrument(dataset, headers)
+        datasets[dataset.name] = _with_request(_with_instrument(dataset, headers))
     return merge_templates(datasets.values(), headers)
 
 
@@ -63,6 +64,14 @@ def _first_files(dataset: Dataset) -> tuple[Path | None, Path | None]:
     """Return the science file by which templates are told apart, and the first one that is here."""
     files = dataset.action.files
     return min(files, key=lambda file: file.name).path, next((file.path for file in files if file.path), None)
+
+
+def _with_request(dataset: Dataset) -> Dataset:
+    """Return a dataset with the mode that was asked for: data lie in the folder of that, also after a downgrade."""
+    path = _first_files(dataset)[1]
+    if dataset.requested is None and path is not None and path.parent.name == DATA_FOLDERS["Raw2Master"]:
+        return replace(dataset, requested="Raw2Master")
+    return dataset
 
 
 def _with_instrument(dataset: Dataset, headers: Mapping[Path, Keywords]) -> Dataset:

@@ -8,6 +8,7 @@ from esorex_bridge.datasets.association import AssociatedFile, Association, Asso
 from esorex_bridge.datasets.build import dataset_from_tree
 from esorex_bridge.datasets.dataset import missing_files, purposes
 from esorex_bridge.errors import DataError
+from esorex_bridge.organise.tree_datasets import tree_datasets
 
 
 def files(category: str, *names: str) -> tuple[AssociatedFile, ...]:
@@ -78,3 +79,13 @@ def test_a_complete_dataset_is_not_called_incomplete_in_anything() -> None:
     root = Association("SCI", files("OBJ", "S.1"), (BIAS,))
     dataset = dataset_from_tree(AssociationTree(root, "Raw2Raw"), {})
     assert (dataset.complete, dataset.secondary) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("folder", "requested"), [("data_with_processed_calibs", "Raw2Master"), ("data_with_raw_calibs", None)]
+)
+def test_a_downgraded_dataset_knows_what_was_asked_for_by_its_folder(folder: str, requested: str | None) -> None:
+    path = Path("/root/reflex_input") / folder / "S.1.fits"
+    tree = AssociationTree(Association("SCI", files("OBJ", "S.1"), (BIAS,)), "Raw2Raw")
+    (dataset,) = tree_datasets([tree], {"S.1": path}, lambda _: {"INSTRUME": "TESTCAM"})
+    assert (dataset.mode, dataset.requested) == ("Raw2Raw", requested)
