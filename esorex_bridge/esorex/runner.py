@@ -66,6 +66,11 @@ class RecipeMemory(Protocol):
         """Remember it."""
 
 
+def _complain_absent(name: str) -> RecipeError:
+    family = name.split("_")[0]
+    return RecipeError(f"recipe {name} is not installed; install its pipeline (Debian: cpl-plugin-{family}…)")
+
+
 class EsoRex:
     """An installed EsoRex.
 
@@ -103,11 +108,14 @@ class EsoRex:
             asked = {name: pool.submit(self._recipe, name) for name in names}
             return {name: future.result() for name, future in asked.items()}
 
+    def find_absent(self, names: Iterable[str]) -> dict[str, RecipeError]:
+        """Return the error for each recipe that is not installed; EsoRex is asked nothing."""
+        return {name: _complain_absent(name) for name in names if name not in self._plugins}
+
     def _recipe(self, name: str) -> Recipe | RecipeError:
         plugin = self._plugins.get(name)
         if plugin is None:
-            family = name.split("_")[0]
-            return RecipeError(f"recipe {name} is not installed; install its pipeline (Debian: cpl-plugin-{family}…)")
+            return _complain_absent(name)
         known = self._memory.known_recipe(plugin)
         if known is None:
             try:

@@ -7,8 +7,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from esorex_bridge.definitions.parameters import ParameterSetting
-from esorex_bridge.errors import BridgeError, RecipeError
-from esorex_bridge.esorex.recipe import Recipe
+from esorex_bridge.errors import BridgeError
 from esorex_bridge.plan.plan import Plan
 from esorex_bridge.run.reporter import SilentReporter
 from esorex_bridge.session import Session
@@ -45,15 +44,19 @@ class BridgeRecipes:
     ) -> None:
         self._session, self._workflow, self._dry_run = session, workflow, dry_run
         self._products = products or {}
-        self._known: dict[str, Recipe | RecipeError] = {}
+        self._absent: dict[str, str] = {}
         self._plan_of_dataset = cache(partial(plan_of_dataset, session))
 
     def missing(self, recipes: tuple[str, ...]) -> dict[str, str]:
-        """Return why recipes cannot run, by name."""
+        """Return why recipes cannot run, by name.
+
+        What a recipe takes is asked only when it runs: a workflow has recipes that most nights do not need.
+        """
         if self._session.esorex is None:
-            return dict.fromkeys(recipes, "EsoRex is not installed (Debian: apt-get install esorex)")
-        self._known |= self._session.esorex.recipes(recipes)
-        return {name: str(found) for name, found in self._known.items() if isinstance(found, RecipeError)}
+            self._absent = dict.fromkeys(recipes, "EsoRex is not installed (Debian: apt-get install esorex)")
+        else:
+            self._absent = {name: str(error) for name, error in self._session.esorex.find_absent(recipes).items()}
+        return self._absent
 
     def run(self, request: RecipeRequest) -> RecipeResult:
         """Run a recipe, or reuse what it made.
@@ -74,8 +77,7 @@ class BridgeRecipes:
         return RecipeResult(products, done.parameters, "ran" if done.made_now else "reused", done.log)
 
     def _could_run(self, request: RecipeRequest) -> bool:
-        installed = isinstance(self._known.get(request.recipe), Recipe)
-        return installed and all(Path(file.name).exists() for file in request.sof.files)
+        return request.recipe not in self._absent and all(Path(file.name).exists() for file in request.sof.files)
 
     def _plan(self, request: RecipeRequest) -> Plan:
         settings = (

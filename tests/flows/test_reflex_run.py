@@ -100,6 +100,21 @@ def test_a_file_with_an_unknown_actor_is_refused_by_name(bridge: Callable[..., E
     assert "Close DataSet.String To Int: there is no actor org.example.StringToInteger" in done.err
 
 
+def test_a_workflow_leaves_other_instruments_alone_and_says_whose_they_are(
+    bridge: Callable[..., Ended], night: Callable[[str], Path], tmp_path: Path, frames_folder: Path, esorex: str
+) -> None:
+    from esorex_bridge.demo.nights.hawki import hawki_night
+
+    root = night("both")
+    for path in put_on_disk(hawki_night(), frames_folder, tmp_path / "other").iterdir():
+        path.rename(root / DATA / path.name)
+    done = reflex_run(bridge, root, "--dry-run")
+    assert done.code == 0, done.out + done.err
+    assert done.json["datasets"] == ["NACO.2016-03-02T00:30:00.076_tpl"]
+    assert "not for dataset HAWKI." in done.err
+    assert "of HAWKI: 'hawki' takes it" in done.err
+
+
 METIS_FIRINGS = [
     ("rrrecipe_calib", ["CAL{0}_0.fits", "CAL{0}_1.fits"], ("CAL/SCI",)),
     ("rrrecipe", ["LINE.fits", "RRRECIPE_CALIB.fits", "SCI{0}.fits"], ("SCI",)),

@@ -14,7 +14,10 @@ import pytest
 
 from esorex_bridge.definitions.workflow import parse_workflow
 from esorex_bridge.errors import UserError
+from esorex_bridge.esorex.runner import EsoRex
+from esorex_bridge.session import Session, Settings
 from reflex_actors.dataset_json import read_datasets
+from reflex_actors.headless.bridge_recipes import BridgeRecipes
 from reflex_actors.headless.command import parameters_first
 from reflex_actors.headless.network import build
 from reflex_actors.headless.plumbing import time_text
@@ -305,3 +308,11 @@ def test_what_a_user_says_on_the_page_counts_for_the_next_dataset_too(
     values = [{each.display_name: each.value for each in request.parameters} for request in darks]
     assert values == [{"kappa": "3", "text": "$x"}, {"kappa": "12", "text": "$x"}]
     assert seen.read_text() == "w_dark: a\n"
+
+
+def test_recipes_that_are_not_installed_are_named_without_a_start_of_esorex(tmp_path: Path) -> None:
+    with Session(Settings(tmp_path)) as session:
+        session.__dict__["esorex"] = EsoRex(tmp_path / "no-esorex", {"w_flat": tmp_path / "no-plugin"}, session.store)
+        missing = BridgeRecipes(session, "w").missing(("w_flat", "w_gone"))
+    assert list(missing) == ["w_gone"]
+    assert "recipe w_gone is not installed" in missing["w_gone"]
