@@ -108,7 +108,7 @@ MISTAKES = [
     Mistake("bad date", "query --night 2016-13-01 --archive {url}", 1, "2016-13-01", "YYYY-MM-DD"),
     Mistake("bad RA", "query --ra 400 --dec 1 --radius 1 --archive {url}", 1, "400", "degrees"),
     Mistake("bad radius", "query --ra 4 --dec 1 --radius -1 --archive {url}", 1, "-1", "degrees"),
-    Mistake("RA that is no number", "query --ra five --dec 1 --radius 1 --archive {url}", 2, "--ra", "--help"),
+    Mistake("RA that is no number", "query --ra five --dec 1 --radius 1 --archive {url}", 1, "five", "degrees"),
     Mistake("swapped dates", "query --from 2016-03-05 --to 2016-03-01 --archive {url}", 1, "later than", "exchange"),
     Mistake("an empty result", "query --night 2011-01-01 --archive {url}", 0, "0 frames", "next: "),
     Mistake("nothing to reduce", "reduce --night 2011-01-01 --root {empty} --archive {url}", 1, "no science frame",
