@@ -15,7 +15,6 @@ import threading
 import webbrowser
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -118,9 +117,14 @@ def open_browser(page: Path) -> bool:
     command = shutil.which(words[0])
     if command is None:
         return webbrowser.open(page.as_uri())
-    # In a thread, because some browsers stay in the foreground until their window is closed.
-    start = partial(subprocess.run, [command, *words[1:], page.as_uri()], stdin=subprocess.DEVNULL, capture_output=True)
-    threading.Thread(target=start, kwargs={"check": False, "start_new_session": True}, daemon=True).start()
+    words = [command, *words[1:], page.as_uri()]
+    nothing = subprocess.DEVNULL
+    try:
+        browser = subprocess.Popen(words, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True)
+    except OSError:
+        return False
+    # Some browsers stay in the foreground until their window is closed.
+    threading.Thread(target=browser.wait, daemon=True).start()
     return True
 
 

@@ -1,7 +1,8 @@
-"""What came of the datasets of a run: why a recipe made nothing, and a table of all at the end."""
+"""What came of the datasets of a run: why a recipe made nothing, and at the end a table and the report."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
 
@@ -50,6 +51,33 @@ def _texts(run: Path) -> Iterator[str]:
             yield place.read_text(encoding="utf-8", errors="replace")
         except OSError:
             continue
+
+
+def show_report(bookkeeping: Path) -> Path | None:
+    """Write the report of the data root that holds Reflex's notes, and open it where there is a screen.
+
+    Parameters
+    ----------
+    bookkeeping : Path
+        Reflex's folder of the workflow, somewhere below `reflex_book_keeping`.
+
+    Returns
+    -------
+    Path or None
+        The page; None where the folder is of no data root.
+    """
+    from esorex_bridge.pages.report_file import write_report
+    from esorex_bridge.session import Session, Settings
+    from reflex_actors.page import can_show, open_browser
+
+    books = next((each for each in (bookkeeping, *bookkeeping.parents) if each.name == "reflex_book_keeping"), None)
+    if books is None:
+        return None
+    with Session(Settings(books.absolute().parent)) as session:
+        page, _ = write_report(session)
+    if can_show(os.environ):
+        open_browser(page)
+    return page
 
 
 def table(readme: str) -> str:

@@ -36,6 +36,7 @@ ACTOR = Actor(
         Port("messages", "what was left out on the way"),
         Port("bookkeeping_db", "Reflex's database, to note end products in; default: by the products' place"),
         Port("selected", "how many datasets the run has: with the last one, the message has a table of all"),
+        Port("show_report", "true: write the report of the data root after the last dataset, and open it"),
     ),
     (
         Port("out_sof", "the products in their place", kind="sof"),
@@ -56,7 +57,7 @@ def work(inputs: Inputs) -> dict[str, Any]:
     if not sof.files:
         message = f"{sof.dataset}: no products\n{notes}"
         readme = _append(_stage(inputs, sof) / "README", message)
-        return {"message": message.rstrip() + _table(inputs, readme), "out_sof": sof}
+        return {"message": message.rstrip() + _end_of_run(inputs, readme), "out_sof": sof}
     place = _place(inputs, sof)
     rule = delivery_rule(inputs.text("name"), inputs.text("copy_mode"), inputs.text("exists_mode"))
     paths = [Path(file.name) for file in sof.files]
@@ -71,7 +72,7 @@ def work(inputs: Inputs) -> dict[str, Any]:
         record_for_reflex(database, sof.dataset, delivered, datetime.now())
     message = readme_entry(place, sof.dataset, (each.target.name for each in delivered)) + notes
     readme = _append(place.parent / "README", notes)
-    return {"out_sof": sof.with_files(files), "end_dir": str(place), "message": message + _table(inputs, readme)}
+    return {"out_sof": sof.with_files(files), "end_dir": str(place), "message": message + _end_of_run(inputs, readme)}
 
 
 def _select_wanted(inputs: Inputs, products: SetOfFiles) -> tuple[SetOfFiles, tuple[StepDefinition, ...]]:
@@ -145,12 +146,20 @@ def _append(path: Path, text: str) -> str:
     return path.read_text(encoding="utf-8", errors="replace")
 
 
-def _table(inputs: Inputs, readme: str) -> str:
-    """Return the table of all datasets after the last one; nothing before, or where nobody says how many there are."""
-    from reflex_actors.summary import table
+def _end_of_run(inputs: Inputs, readme: str) -> str:
+    """Return what is said after the last dataset: a table of all, and where the report is, if one is wanted.
+
+    It is empty before, and where nobody says how many datasets there are.
+    """
+    from reflex_actors.summary import show_report, table
 
     text, wanted = table(readme), inputs.text("selected")
-    return f"\n\n{text}" if wanted.isdigit() and text.startswith(f"{wanted} datasets") else ""
+    if not wanted.isdigit() or not text.startswith(f"{wanted} datasets"):
+        return ""
+    given = inputs.text("bookkeeping_db")
+    wants_page = inputs.text("show_report").strip().lower() == "true" and given
+    page = show_report(Path(given).parent) if wants_page else None
+    return f"\n\n{text}" + (f"report: {page}\n" if page else "")
 
 
 def _place(inputs: Inputs, sof: SetOfFiles) -> Path:

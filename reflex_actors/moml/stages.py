@@ -187,6 +187,7 @@ def close_dataset(workflow: str, with_messages: bool = False) -> Entity:
         placed(constant("Workflow", workflow), 1, 5),
         placed(constant("Database", "$BOOKKEEPING_DB"), 1, 6),
         placed(constant("Names", "$RenameKeywords"), 1, 7),
+        placed(constant("Show Report", "$ShowReport"), 1, 8),
         placed(python_actor("Collect Products", collect_products.ACTOR), 2, 1),
         placed(joined("Message", ": "), 3, 1),
         placed(display("Finished Datasets", "Finished Datasets"), 4, 1),
@@ -197,7 +198,7 @@ def close_dataset(workflow: str, with_messages: bool = False) -> Entity:
             actor("Comparator", "ptolemy.actor.lib.logic.Comparator", (comparison, parameter("tolerance", "0.0"))), 3, 3
         ),
     )
-    constants = ("End Products Dir", "Time", "Selected", "Workflow", "Database", "Names")
+    constants = ("End Products Dir", "Time", "Selected", "Workflow", "Database", "Names", "Show Report")
     triggered = (*(f"{name}.trigger" for name in constants), "Counter.increment")
     wires = (
         ("final_files", "Collect Products.in_sof", *triggered),
@@ -208,6 +209,7 @@ def close_dataset(workflow: str, with_messages: bool = False) -> Entity:
         ("Workflow.output", "Collect Products.workflow"),
         ("Database.output", "Collect Products.bookkeeping_db"),
         ("Names.output", "Collect Products.name"),
+        ("Show Report.output", "Collect Products.show_report"),
         *((("messages", "Collect Products.messages"),) if with_messages else ()),
         ("Collect Products.message", "Message.parts"),
         ("Message.whole", "Finished Datasets.input"),
@@ -271,6 +273,7 @@ def global_parameters(name: str, actors: str) -> tuple[tuple[str, tuple[tuple[Pr
         (text("GlobalPlotInteractivity", "true"), "true: show products and parameters of the steps that can be tuned"),
         (text("RenameKeywords", collect_products.NAMING), "what end products are called: keywords and 'texts'"),
         (text("ProductExplorerMode", "Triggered"), "Triggered, Enabled or Disabled"),
+        (text("ShowReport", "false"), "true: after the last dataset, open a page that says what made every product"),
     )
     auxiliary = (
         (folder("BOOKKEEPING_DIR", f"$ROOT_DATA_DIR/reflex_book_keeping/{name}"), "one folder a run of a recipe"),

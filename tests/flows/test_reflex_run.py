@@ -73,7 +73,12 @@ def test_a_workflow_file_gives_what_run_gives(
     assert "calSelector" in str(facts)
 
     assert recipe_outcomes(reflex_run(bridge, ours)) == {"reused"}
-    assert recipe_outcomes(reflex_run(bridge, ours, "-EraseDirs", "true")) == {"ran"}
+    page = ours / "reflex_book_keeping" / "report.html"
+    assert not page.exists()
+    anew = reflex_run(bridge, ours, "-EraseDirs", "true", "-ShowReport", "true")
+    assert recipe_outcomes(anew) == {"ran"}
+    assert f"report: {page}" in "".join(anew.json["said"])
+    assert dataset["dataset"] in page.read_text()
 
 
 def test_a_dry_run_lists_every_recipe_with_its_files_and_runs_none(
