@@ -8,7 +8,6 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from reflex_actors.folder import existing_folder, organised, require_datasets, root_of
-from reflex_actors.page import Form, Question, ask, can_show
 from reflex_actors.protocol import Actor, Inputs, Port
 
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from esorex_bridge.cli.review import Alternative
     from esorex_bridge.datasets.dataset import Dataset
     from esorex_bridge.organise.from_disk import OrganisedData
+    from reflex_actors.page import Form, Question
 
 ACTOR = Actor(
     "review_association",
@@ -40,7 +40,11 @@ def work(inputs: Inputs) -> dict[str, Any]:
     """Ask, where a window can be opened and the user wants one; else hand the folder on."""
     folder = existing_folder(inputs.text("data_dir"), "data_dir")
     answer = {"out_data_dir": str(folder)}
-    if not (inputs.flag("enable") and can_show(os.environ)):
+    if not inputs.flag("enable"):
+        return answer
+    from reflex_actors.page import ask, can_show
+
+    if not can_show(os.environ):
         return answer
     root = root_of(folder, inputs.text("root_dir"))
     data = organised([folder], root)
@@ -67,6 +71,7 @@ def keep(data: OrganisedData, root: Path, chosen: Chosen) -> None:
 def question(data: OrganisedData) -> Question[Chosen]:
     """Return the page for what was organised."""
     from esorex_bridge.cli.review import alternatives
+    from reflex_actors.page import Question
 
     offered = {dataset.name: tuple(alternatives(data, data.before[dataset.name])) for dataset in data.datasets}
     parts = "".join(_dataset(dataset, offered[dataset.name]) for dataset in data.datasets)
