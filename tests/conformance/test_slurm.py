@@ -94,7 +94,9 @@ def test_a_lost_worker_costs_no_more_time_or_memory(tmp_path: Path, frames_folde
     env = stand_in(tmp_path / "bin", esorex, WAITING.format(step="dark", mark=mark))
     with running(*batch(root, tmp_path), env=env) as process:
         await_that(Path(f"{mark}.begun").exists)
-        worker = min(pid for pid, words in processes_in(root) if "executors.worker" in words)
+        submitted = (each for each in events(root, "b") if each["event"] == "submitted")
+        dark = next(each["key"] for each in submitted if _recipe(root, each) == "naco_img_dark")
+        (worker,) = [pid for pid, words in processes_in(root) if f" {dark} " in words]
         mark.touch()
         os.kill(worker, signal.SIGKILL)
         # The partition gives ten minutes, which is what a step asks for: twice that would wait for ever.
