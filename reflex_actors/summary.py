@@ -82,7 +82,8 @@ def show_report(bookkeeping: Path) -> Path | None:
 
 def table(readme: str) -> str:
     """Return a line for each dataset of a README: its name, how many products it has, and what was said of it."""
-    rows = list(_rows(readme.splitlines()))
+    # Runs that begin within one second share a README: of each dataset the last entry counts.
+    rows = list({row[0]: row for row in _rows(readme.splitlines())}.values())
     if not rows:
         return ""
     width = max(len(name) for name, _, _ in rows)

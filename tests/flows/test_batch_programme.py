@@ -91,7 +91,7 @@ def test_what_calselector_cannot_give_is_reported_and_the_rest_is_made(tmp_path:
     assert report["outcomes"]["done"] == 2
     (missing,) = [each for each in report["datasets"] if each["outcome"] == "incomplete"]
     assert missing["job"] == "elsewhere"
-    assert "there is no dataset" in missing["reasons"][0]
+    assert "has no dataset" in missing["reasons"][0]
 
 
 def test_a_sweep_makes_one_product_for_each_value_and_shares_what_does_not_depend_on_it(

@@ -157,9 +157,9 @@ def test_files_that_a_tree_names_and_that_are_not_here_are_listed(command: Comma
     gone.unlink()
     found = command("organise", "--root", own, "--by", "calselector", "--json").json
     assert list(found["not_on_this_machine"]) == ["NACO.2016-03-02T00:30:00.076"]
-    assert "not on this machine: NACO.2016-03-02T00:30:00.076, needed by NACO" in (
-        command("organise", "--root", own, "--by", "calselector").out
-    )
+    said = " ".join(command("organise", "--root", own, "--by", "calselector").out.split())
+    assert "not on this machine" in said
+    assert "NACO.2016-03-02T00:30:00.076" in said
 
 
 def test_datasets_are_selected_by_name_and_by_keyword(command: Command, naco: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -106,9 +107,24 @@ def start(url: str, root: Path) -> subprocess.Popen[str]:
 
 
 def end(process: subprocess.Popen[str], root: Path) -> Ended:
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return Ended(process.returncode, used.ru_maxrss / 1024, (root.parent / "said.txt").read_text())
+    memory_mb = 0.0
+    while process.poll() is None:
+        memory_mb = max(memory_mb, peak_mb(process.pid))
+        time.sleep(0.02)
+    return Ended(process.returncode, memory_mb, (root.parent / "said.txt").read_text())
+
+
+def peak_mb(pid: int) -> float:
+    """Return the most memory that a process had so far; 0 where it has ended.
+
+    What the system counts for a process that was waited for includes the memory of its parent before `exec`.
+    """
+    try:
+        text = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0.0
+    found = re.search(r"VmHWM:\s+(\d+) kB", text)
+    return int(found.group(1)) / 1024 if found else 0.0
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 200.0) -> None:
@@ -134,10 +150,11 @@ def kill_when(archive: Asked, root: Path, condition: Callable[[], bool]) -> floa
     """Begin to fetch, and kill that as soon as a condition holds; return the memory that it needed."""
     process = start(archive.url, root)
     wait_for(lambda: condition() or process.poll() is not None)
+    memory_mb = peak_mb(process.pid)
     process.send_signal(signal.SIGKILL)
-    ended = end(process, root)
+    end(process, root)
     time.sleep(0.3)  # what it sent last comes to the archive
-    return ended.memory_mb
+    return memory_mb
 
 
 def fetch_with_kills(archive: Asked, root: Path, templates: int, kills: int) -> Ended:

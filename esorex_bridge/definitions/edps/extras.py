@@ -13,7 +13,7 @@ from esorex_bridge.errors import UserError
 
 EXTRAS_FILE = "esorex_bridge.json"
 
-STEP_EXTRAS = ("products", "minima", "maximum", "each", "always", "threads", "memory_mb")
+STEP_EXTRAS = ("products", "minima", "maximum", "each", "always", "threads", "memory_mb", "tune")
 """Fields of a step that a package cannot say, or not all of."""
 
 CALIBRATION_EXTRAS = ("sources", "noted", "instead", "strict", "loose", "match_from")
@@ -81,7 +81,8 @@ def _plain(value: msgspec.Struct, without: str) -> dict[str, Any]:
 
 
 def _keep_known(found: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: found[name] for name in names}
+    # What an earlier version wrote lacks fields that came later.
+    return {name: found[name] for name in names if name in found}
 
 
 def _step(step: StepDefinition, extras: dict[str, Any]) -> StepDefinition:
