@@ -87,7 +87,7 @@ def table(readme: str) -> str:
     if not rows:
         return ""
     width = max(len(name) for name, _, _ in rows)
-    lines = (f"{name:<{width}}  {count:>3} products  {said}".rstrip() for name, count, said in rows)
+    lines = (f"{name:<{width}}  end products: {count:>3}  {said}".rstrip() for name, count, said in rows)
     return "\n".join((f"{len(rows)} datasets", *lines)) + "\n"
 
 

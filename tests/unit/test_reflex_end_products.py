@@ -168,8 +168,8 @@ def test_after_the_last_dataset_a_table_says_what_came_of_all(tmp_path: Path) ->
     )
     assert last["message"].splitlines()[-3:] == [
         "2 datasets",
-        "night        1 products",
-        "NACO.2016    0 products  SCI is left out: it has no DARK",
+        "night      end products:   1",
+        "NACO.2016  end products:   0  SCI is left out: it has no DARK",
     ]
 
 
