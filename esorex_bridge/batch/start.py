@@ -110,23 +110,24 @@ def read_request(found: dict[str, Any], root: Path) -> BatchRequest:
     return BatchRequest(settings, **{name: found[name] for name in names})
 
 
-def new_batch(root: Path, name: str, jobs: str, asked: BatchRequest) -> BatchFolder:
-    """Make the folder of a batch.
+def new_batch(root: Path, name: str, jobs: str, asked: BatchRequest, numbered: bool = False) -> BatchFolder:
+    """Make the folder of a batch; where `numbered`, a name that is taken gets a number.
 
     Raises
     ------
     DefinitionError
         The jobs or the site file say something that is not allowed.
     UserError
-        If there is a batch of that name, or the settings name recipes or steps that no workflow of it has.
+        If there is a batch of that name, and it is not `numbered`; or the settings name recipes or steps that no workflow of it has.
     """
     refuse_misspelt(read_jobs(jobs, asked.source).jobs, asked.settings)
     _site(asked)
-    folder = named(root, name)
-    if (folder.path / "batch.json").exists():
-        raise UserError(f"there is a batch '{name}' already; give --resume to go on with it, or another --name")
-    folder.begin(asked.document())
-    folder.jobs.write_text(jobs, encoding="utf-8")
+    folder, number, document = named(root, name), 1, asked.document()
+    while not folder.begin(document, jobs):
+        if not numbered:
+            raise UserError(f"there is a batch '{name}' already; give --resume to go on with it, or another --name")
+        number += 1
+        folder = named(root, f"{name}-{number}")
     return folder
 
 

@@ -109,7 +109,7 @@ def _begin(args: argparse.Namespace) -> tuple[BatchFolder, BatchRequest]:
         return earlier, asked
     own = args.name or read_jobs(text, source).name
     stem = Path(source).stem if args.words else "query"
-    return new_batch(args.root, own or _fresh_name(stem), text, asked), asked
+    return new_batch(args.root, own or _fresh_name(stem), text, asked, numbered=not own), asked
 
 
 def _jobs(args: argparse.Namespace) -> tuple[str, str]:

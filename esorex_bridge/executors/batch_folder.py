@@ -15,16 +15,19 @@ database are needed where many machines share a file system.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
+from uuid import uuid4
 
 from msgspec import Struct
 
-from esorex_bridge.disk.atomic import write_whole
+from esorex_bridge.disk.atomic import WriteError, write_whole
 from esorex_bridge.errors import UserError
 from esorex_bridge.executors.task import Task, read_task
 from esorex_bridge.reuse.key import StepKey
@@ -66,10 +69,21 @@ class BatchFolder(Struct, frozen=True):
 
     # ----- what was asked for
 
-    def begin(self, about: dict[str, Any]) -> None:
-        """Write down what was asked for."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        write_whole(self.path / "batch.json", json.dumps({"version": VERSION, **about}, indent=2, default=str) + "\n")
+    def begin(self, about: dict[str, Any], jobs: str) -> bool:
+        """Write down what was asked for, and return whether the name was free: two may begin at once."""
+        whole = json.dumps({"version": VERSION, **about}, indent=2, default=str) + "\n"
+        waiting = self.path.with_name(f".{uuid4().hex}")
+        try:
+            write_whole(waiting / "batch.json", whole)
+            write_whole(waiting / self.jobs.name, jobs)
+            waiting.rename(self.path)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise WriteError(f"{self.path} cannot be made: {error.strerror}") from error
+            return False
+        finally:
+            rmtree(waiting, ignore_errors=True)
+        return True
 
     def about(self) -> dict[str, Any]:
         """Return what was asked for.
@@ -176,5 +190,5 @@ class BatchFolder(Struct, frozen=True):
 
 def batches(folder: Path) -> tuple[BatchFolder, ...]:
     """Return the batches of a folder, the latest last."""
-    found = sorted(folder.glob("*/batch.json"), key=lambda path: path.stat().st_mtime)
+    found = sorted(folder.glob("[!.]*/batch.json"), key=lambda path: path.stat().st_mtime)
     return tuple(BatchFolder(path.parent) for path in found)

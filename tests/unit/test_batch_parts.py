@@ -12,12 +12,13 @@ from msgspec.structs import replace
 
 from esorex_bridge.batch.ledger import earlier_runs
 from esorex_bridge.batch.report import read_report
+from esorex_bridge.batch.start import BatchRequest, new_batch
 from esorex_bridge.datasets.dataset import Action, Dataset, Purpose
 from esorex_bridge.definitions.parameters import Parameter, ParameterSchema
 from esorex_bridge.errors import DataError, RecipeError, UserError
 from esorex_bridge.esorex.libraries import find_libraries, libraries_in
 from esorex_bridge.esorex.recipe import Recipe
-from esorex_bridge.executors.batch_folder import BatchFolder
+from esorex_bridge.executors.batch_folder import BatchFolder, batches
 from esorex_bridge.executors.local import Limits, LocalExecutor
 from esorex_bridge.executors.slurm import grown, is_quota, standing_of
 from esorex_bridge.executors.task import read_task, task_of
@@ -40,6 +41,7 @@ from esorex_bridge.run.executor import (
 from esorex_bridge.run.graph import Graph, Node, NodeState
 from esorex_bridge.run.result import Result, read_result
 from esorex_bridge.run.schedule import Schedule, run_to_end
+from esorex_bridge.session import Settings
 
 RECIPE = Recipe("naco_img_dark", Path("/plugins/naco_img_dark.so"), "naco/4.4.11", Digest("sha256:aa"), ())
 PARAMETER = Parameter(ParameterSchema("naco.x.r", "r", "string", "200", ("a",), None, 2.5, "words"), "8 8", "--set")
@@ -276,7 +278,7 @@ def test_what_was_cancelled_by_the_means_of_the_engine_is_remembered_and_what_th
 
 def test_steps_begin_as_processors_and_memory_allow(tmp_path: Path) -> None:
     folder = BatchFolder(tmp_path / "root" / "books" / "batches" / "b")
-    folder.begin({})
+    folder.begin({}, "")
     executor = LocalExecutor(folder.path, Limits(4, 1000))
     try:
         orders = [
@@ -315,7 +317,7 @@ def test_what_is_half_written_or_of_another_version_is_not_believed(tmp_path: Pa
     with pytest.raises(DataError, match="another version"):
         read_task('{"version": 99}', "x")
     folder = BatchFolder(tmp_path / "root" / "books" / "batches" / "b")
-    folder.begin({"made": "now"})
+    folder.begin({"made": "now"}, "")
     (folder.path / "events.jsonl").write_text('{"at": "t", "event": "begun", "run": 1}\n{"at": "t", "ev')
     assert earlier_runs(folder).runs == 1
     assert read_report(folder).state == "interrupted"
@@ -323,9 +325,38 @@ def test_what_is_half_written_or_of_another_version_is_not_believed(tmp_path: Pa
         read_report(BatchFolder(folder.path.with_name("other")))
 
 
+@pytest.mark.parametrize("numbered", [True, False])
+def test_batches_that_begin_at_once_are_told_apart(tmp_path: Path, numbered: bool) -> None:
+    asked, begun, refused = BatchRequest(Settings(root=tmp_path)), [], []
+    at_once = threading.Barrier(8)
+
+    def begin() -> None:
+        at_once.wait()
+        try:
+            begun.append(new_batch(tmp_path, "night", "jobs: [{datasets: all}]", asked, numbered).name)
+        except UserError as error:
+            refused.append(str(error))
+
+    threads = [threading.Thread(target=begin) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if numbered:
+        assert sorted(begun) == ["night", *(f"night-{number}" for number in range(2, 9))]
+    else:
+        assert begun == ["night"]
+        assert len(refused) == 7
+        assert "there is a batch 'night' already" in refused[0]
+    made = batches(tmp_path / "reflex_book_keeping" / "batches")
+    assert sorted(folder.name for folder in made) == sorted(begun)
+    assert {folder.jobs.read_text() for folder in made} == {"jobs: [{datasets: all}]"}
+    assert len(list(made[0].path.parent.iterdir())) == len(begun)
+
+
 def test_notes_of_many_threads_do_not_mix(tmp_path: Path) -> None:
     folder = BatchFolder(tmp_path / "b")
-    folder.begin({})
+    folder.begin({}, "")
     threads = [
         threading.Thread(target=lambda n=n: [folder.note("events", {"n": n, "x": "y" * 3000}) for _ in range(50)])
         for n in range(4)
