@@ -118,7 +118,8 @@ def new_batch(root: Path, name: str, jobs: str, asked: BatchRequest, numbered: b
     DefinitionError
         The jobs or the site file say something that is not allowed.
     UserError
-        If there is a batch of that name, and it is not `numbered`; or the settings name recipes or steps that no workflow of it has.
+        If there is a batch of that name that gets no number, or the settings name recipes or steps that no workflow
+        of it has.
     """
     refuse_misspelt(read_jobs(jobs, asked.source).jobs, asked.settings)
     _site(asked)

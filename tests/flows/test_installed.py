@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
+import zipfile
+from email import message_from_bytes
 from pathlib import Path
 
 import pytest
@@ -19,11 +22,13 @@ from tests.statements import installed_pipelines
 from tests.upgrade.restore import Restored
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ("esorex_bridge", "reflex_actors", "workflows", "pyproject.toml", "README.md", "LICENSE")
+SOURCES = ("esorex_bridge", "reflex_actors", "workflows", "tools", "pyproject.toml", "README.md", "LICENSE")
+LINK = re.compile(r"\]\(\s*([^)\s]*)|^\[[^\]]+\]:\s*(\S+)|(?:href|src)=[\"']?([^\"'\s>]+)", re.MULTILINE)
+"""Links of Markdown and of HTML."""
 
 
-def wheel(folder: Path, version: str) -> Path:
-    """Build a wheel that calls itself a version, and return it."""
+def wheel(folder: Path, version: str, files: str = "") -> Path:
+    """Build a wheel that calls itself a version, and return it; `files` is the address of the repository's files."""
     source = folder / f"source-{version}"
     source.mkdir()
     for name in SOURCES:
@@ -33,8 +38,12 @@ def wheel(folder: Path, version: str) -> Path:
     for name in ("pyproject.toml", "esorex_bridge/version.py"):
         text = (source / name).read_text()
         (source / name).write_text(text.replace(f'"{__version__}"', f'"{version}"'))
-    words = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(source)]
-    subprocess.run(words, check=True, capture_output=True)
+    if files:
+        text = (source / "pyproject.toml").read_text()
+        hook = 'path = "tools/description.py"\n'
+        (source / "pyproject.toml").write_text(text.replace(hook, f'{hook}files = "{files}"\n'))
+    words = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*words, "--wheel-dir", str(folder), str(source)], check=True, capture_output=True)
     return next(folder.glob(f"esorex_bridge-{version}-*.whl"))
 
 
@@ -45,6 +54,22 @@ def environment(folder: Path) -> Path:
     # A folder named in a .pth file is searched, but the .pth files in it are not read: so not our checkout.
     (own / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return folder / "bin"
+
+
+@pytest.mark.parametrize("files", ["", "https://example.org/files/"])
+def test_no_link_of_the_description_needs_the_repository(tmp_path: Path, files: str) -> None:
+    with zipfile.ZipFile(wheel(tmp_path, __version__, files)) as built:
+        (name,) = [name for name in built.namelist() if name.endswith(".dist-info/METADATA")]
+        metadata = message_from_bytes(built.read(name))
+    text = metadata.get_payload()
+    assert isinstance(text, str)
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    assert "make demo" in text
+    assert "docs/how-to/install.md" in text
+    links = ["".join(found) for found in LINK.findall(text)]
+    assert [link for link in links if "://" not in link] == []
+    assert bool(links) is bool(files)
+    assert "https://example.org/files/docs/how-to/install.md" in links or not files
 
 
 @pytest.mark.slow

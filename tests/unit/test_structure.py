@@ -72,7 +72,7 @@ STARTS_FAST = frozenset(f"esorex_bridge/lazy/{name}.py" for name in ("lazy_store
 RENAMES = r"\bos\.(?:replace|rename)\(|\b(?:part|beside|waiting|file)\.(?:replace|rename)\("
 RENAMING = (
     # A download and what is unpacked of it grow for long, and take their place when they were verified; a run's
-    # products, and a crate, take theirs as a folder.
+    # products, a crate, and a new batch take theirs as a folder.
     {
         "esorex_bridge/disk/atomic.py",
         "esorex_bridge/archive/part.py",
@@ -80,6 +80,7 @@ RENAMING = (
         "esorex_bridge/archive/breakpoints.py",
         "esorex_bridge/workspace/folders.py",
         "esorex_bridge/provenance/export.py",
+        "esorex_bridge/executors/batch_folder.py",
     }
     | STARTS_FAST
     | PYTHON_ALONE
