@@ -32,15 +32,16 @@ class Definitions(Struct, frozen=True, eq=False):
     folders: tuple[Path, ...]
     _read: dict[Path, Workflow] = field(default_factory=dict)
     _texts: dict[Path, str] = field(default_factory=dict)
+    _paths: dict[str, Path] = field(default_factory=dict)
 
     @property
     def paths(self) -> dict[str, Path]:
         """The file of each definition, by the file's stem."""
-        found: dict[str, Path] = {}
-        for folder in self.folders:
-            for path in sorted(folder.glob(f"*{SUFFIX}")):
-                found.setdefault(path.stem, path)
-        return found
+        if not self._paths:
+            for folder in self.folders:
+                for path in sorted(folder.glob(f"*{SUFFIX}")):
+                    self._paths.setdefault(path.stem, path)
+        return self._paths
 
     def all(self) -> tuple[Workflow, ...]:
         """Return all definitions, the user's first; errors as `read`."""
@@ -87,9 +88,9 @@ class Definitions(Struct, frozen=True, eq=False):
     def _may_serve(self, path: Path, instrument: str) -> bool:
         """Tell whether a definition's text names an instrument, or takes over the names of another definition."""
         if path not in self._texts:
-            self._texts[path] = read_text(path)
+            self._texts[path] = read_text(path).upper()
         text = self._texts[path]
-        return instrument.upper() in text.upper() or ("\nextends:" in text and "\ninstruments:" not in text)
+        return instrument.upper() in text or ("\nEXTENDS:" in text and "\nINSTRUMENTS:" not in text)
 
 
 def _match_by_rules(workflow: Workflow) -> Workflow:

@@ -34,7 +34,7 @@ def hdu_headers(path: Path, unpack: bool = True) -> Iterator[tuple[Header, bytes
     """
     number = 0
     with open_fits(path) as stream:
-        while raw := _header(stream, path):
+        while raw := read_blocks(stream, path):
             header = Header(raw)
             yield header, raw
             if not (unpack or isinstance(stream, BufferedReader)):
@@ -56,8 +56,14 @@ def _skip(stream: ByteStream, size: int) -> None:
         size -= len(piece)
 
 
-def _header(stream: ByteStream, path: Path) -> bytes:
-    """Return the blocks of the header that begins here; nothing where none does."""
+def read_blocks(stream: ByteStream, path: Path) -> bytes:
+    """Return the blocks of the header that begins here; nothing where none does.
+
+    Raises
+    ------
+    DataError
+        If the header has no end.
+    """
     raw = bytearray()
     for _ in range(_MOST_BLOCKS):
         block = stream.read(BLOCK_BYTES)

@@ -84,6 +84,12 @@ class Header(Mapping[str, Value]):
         pairs = ((key, self._lookup(key)) for key in keys)
         return {key: value for key, value in pairs if value is not _ABSENT}
 
+    def group(self, prefix: str) -> dict[str, Value]:
+        """Return the values of the keywords of one group of ESO's domain (`QC`), without parsing the others."""
+        if self._all is None and self._is_plain():
+            return dict(_values(_cards_of(self._raw, f"HIERARCH ESO {prefix} ".encode("latin-1"))))
+        return {key: value for key, value in self.items() if key.startswith(f"{prefix}.")}
+
     def _lookup(self, key: str) -> Value | _Missing:
         try:
             return self._seen[key]
@@ -140,6 +146,16 @@ class Header(Mapping[str, Value]):
 
 
 _UNUSUAL = re.compile(rb"HIERARCH (?!ESO [A-Z0-9 _-]+=)")
+
+
+def _cards_of(raw: bytes, start: bytes) -> bytes:
+    """Return the cards that start so, with those that continue them."""
+    chosen, taken = [], False
+    for at in range(0, len(raw), CARD_BYTES):
+        taken = raw.startswith(start, at) or (taken and raw.startswith(b"CONTINUE", at))
+        if taken:
+            chosen.append(raw[at : at + CARD_BYTES])
+    return b"".join(chosen)
 
 
 def _values(raw: bytes) -> Iterator[tuple[str, Value]]:

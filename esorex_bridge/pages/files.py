@@ -143,7 +143,7 @@ def header_of(path: Path) -> Header:
 
 def qc_values(header: Header) -> Iterator[tuple[str, object]]:
     """Yield the quality values of a header."""
-    return ((key, header[key]) for key in header if key.startswith("QC."))
+    return iter(header.group("QC").items())
 
 
 def tail(file: Path, lines: int) -> str:

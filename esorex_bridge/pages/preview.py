@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import base64
 import io
-import math
+from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from esorex_bridge.errors import DataError
+from esorex_bridge.fits.images import thin_images, thinning
 from esorex_bridge.fits.stream import open_fits
 
 _WIDEST = 180
+_GREYS = 64
+_LEAST_POINTS = 3
+_MOST_COLUMNS = 999
+"""The standard allows no more."""
 _LINE = (420, 110)
 _MOST_POINTS = 420
-_LOW, _HIGH = 1.0, 99.5
+_LOW, _HIGH = 0.01, 0.995
 _WAVELENGTHS = ("WAVE", "WAVELENGTH", "LAMBDA", "AWAV", "WLEN")
 _FLUXES = ("FLUX", "FLUX_REDUCED", "SPC_EXTRACTED", "SIGNAL", "DATA", "VIS2DATA")
 
@@ -30,17 +35,42 @@ def preview(path: Path, widest: int = _WIDEST) -> str:
     widest : int
         Pixels to which an image is made smaller.
     """
+    try:
+        return next(filter(None, _draw_all(path, widest)), "")
+    except (DataError, OSError, ValueError, TypeError, KeyError, IndexError, OverflowError, MemoryError):
+        return ""
+
+
+def _draw_all(path: Path, widest: int) -> Iterator[str]:
+    """Yield how each HDU looks; empty where there is nothing to draw. Tables and packed images are left to astropy."""
+    for number, (header, pixels) in enumerate(thin_images(path, widest)):
+        if pixels is not None:
+            yield _draw_pixels(pixels, header, path.name)
+        elif _has_picture(header):
+            yield _draw_by_astropy(path, number, widest)
+
+
+def _has_picture(header: Mapping[str, Any]) -> bool:
+    """Tell whether an HDU without pixels is a packed image, or a table with a spectrum."""
+    columns = {str(header.get(f"TTYPE{number}", "")).upper() for number in range(1, _count(header) + 1)}
+    return header.get("ZIMAGE") is True or (not columns.isdisjoint(_WAVELENGTHS) and not columns.isdisjoint(_FLUXES))
+
+
+def _count(header: Mapping[str, Any]) -> int:
+    fields = header.get("TFIELDS", 0)
+    return fields if isinstance(fields, int) and 0 < fields <= _MOST_COLUMNS else 0
+
+
+def _draw_by_astropy(path: Path, number: int, widest: int) -> str:
     import warnings
 
     from astropy.io import fits
 
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with fits.open(_unpack(path), memmap=False) as hdus:
-                return next((found for hdu in hdus if (found := _draw(hdu, path.name, widest))), "")
-    except (DataError, OSError, ValueError, TypeError, KeyError, IndexError, MemoryError):
-        return ""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with fits.open(_unpack(path), memmap=False) as hdus:
+            hdu: Any = hdus[number]
+            return _draw_table(hdu, path.name) if hasattr(hdu, "columns") else _draw_packed(hdu, path.name, widest)
 
 
 def describe(path: Path) -> str:
@@ -74,39 +104,50 @@ def _unpack(path: Path) -> io.BytesIO | Path:
         return io.BytesIO(stream.read())
 
 
-def _draw(hdu: Any, name: str, widest: int) -> str:
+def _draw_packed(hdu: Any, name: str, widest: int) -> str:
     import numpy as np
 
-    if hasattr(hdu, "columns"):
-        return _draw_table(hdu, name)
-    if not getattr(hdu, "is_image", False) or hdu.data is None:
+    if hdu.data is None:
         return ""
-    data = np.asarray(hdu.data, dtype=float)
-    while data.ndim > 2:
-        data = data[data.shape[0] // 2]
-    if data.ndim == 2 and min(data.shape) > 3:
-        return _draw_image(data, name, widest)
-    line = data.ravel()
-    return _draw_line(_axis(hdu.header, line.size), line, name) if line.size > 3 else ""
+    plane = np.atleast_2d(np.asarray(hdu.data, dtype=float))
+    while plane.ndim > 2:
+        plane = plane[plane.shape[0] // 2]
+    step = thinning(plane.shape, widest)
+    return _draw_pixels(plane[::step, ::step] if step else plane.ravel(), hdu.header, name)
 
 
-def _draw_image(data: Any, name: str, widest: int) -> str:
+def _draw_pixels(pixels: Any, header: Mapping[str, Any], name: str) -> str:
+    if pixels.ndim == 2:
+        return _draw_image(pixels, name)
+    return _draw_line(_axis(header, pixels.size), pixels, name) if pixels.size > _LEAST_POINTS else ""
+
+
+def _draw_image(small: Any, name: str) -> str:
     import numpy as np
     from PIL import Image
 
-    step = max(1, math.ceil(max(data.shape) / widest))
-    small = data[::step, ::step]
     finite = small[np.isfinite(small)]
     if finite.size == 0:
         return ""
-    low, high = np.percentile(finite, (_LOW, _HIGH))
+    low, high = _cuts(finite)
     scaled = np.nan_to_num((small - low) / ((high - low) or 1.0), nan=0.0, posinf=1.0, neginf=0.0)
-    grey = (np.clip(scaled, 0.0, 1.0) * 255).astype(np.uint8)[::-1]
+    grey = (np.clip(scaled, 0.0, 1.0) * (_GREYS - 1)).round().astype(np.uint8)[::-1]
+    picture = Image.fromarray(grey, mode="P")
+    picture.putpalette(bytes(level for level in np.linspace(0, 255, _GREYS).astype(int) for _ in range(3)))
     stream = io.BytesIO()
-    Image.fromarray(grey, mode="L").quantize(64).save(stream, "PNG", optimize=True)
+    picture.save(stream, "PNG")
     text = base64.b64encode(stream.getvalue()).decode()
     size = f'width="{grey.shape[1]}" height="{grey.shape[0]}"'
     return f'<img loading="lazy" alt="preview of {escape(name)}" {size} src="data:image/png;base64,{text}">'
+
+
+def _cuts(values: Any) -> tuple[float, float]:
+    """Return what is shown black and white: `np.percentile` takes longer to load than this to do."""
+    import numpy as np
+
+    ranks = [round(share * (values.size - 1)) for share in (_LOW, _HIGH)]
+    low, high = np.partition(values, ranks)[ranks]
+    return float(low), float(high)
 
 
 def _axis(header: Any, size: int) -> tuple[Any, str]:

@@ -221,3 +221,21 @@ def test_a_real_header_is_read_as_astropy_reads_it(real: Path, tmp_path: Path) -
     path = tmp_path / "x.fits"
     path.write_bytes(ncompress.decompress(packed.read_bytes()))
     assert dict(read_header(packed)) == by_astropy(path)
+
+
+QC_CARDS = [
+    "HIERARCH ESO QC MED = 3.5 / median",
+    "HIERARCH ESO QCX MED = 4.5",
+    "HIERARCH ESO QC LONG = 'a text that goes on in the next card, so it is long&'",
+    "CONTINUE  'er than one'",
+    "HIERARCH ESO QC MED = 9 / the second of its name",
+]
+
+
+@pytest.mark.parametrize("odd", [[], ["HIERARCH CAHA TEL POS = 3"]], ids=["searched", "parsed"])
+def test_a_group_of_keywords_is_all_of_it_and_nothing_else(odd: list[str]) -> None:
+    header = Header(header_bytes([*FIXED, *ODD_CARDS[:3], *QC_CARDS, *odd]))
+    assert header.group("QC") == {
+        "QC.MED": 3.5,
+        "QC.LONG": "a text that goes on in the next card, so it is longer than one",
+    }
