@@ -24,7 +24,7 @@ from esorex_bridge.errors import DataError, RecipeError, UnknownNameError, UserE
 from esorex_bridge.esorex.recipe import Recipe
 from esorex_bridge.esorex.runner import EsoRex, find_esorex
 from esorex_bridge.fits.header import read_header
-from esorex_bridge.organise.places import DATA_FOLDERS, data_folder, data_places
+from esorex_bridge.organise.places import DATA_FOLDERS, data_folder, data_places, destination
 from esorex_bridge.plan.cascade import make_plan
 from esorex_bridge.plan.copies import leave_out_copies, suspects
 from esorex_bridge.plan.plan import Keywords, Plan, StepName, UnusedFile
@@ -39,6 +39,7 @@ from esorex_bridge.workspace.user_settings import read_user_settings
 if TYPE_CHECKING:
     from esorex_bridge.archive.client import ArchiveClient
     from esorex_bridge.archive.report import FetchReport
+    from esorex_bridge.archive.trees import Folders
     from esorex_bridge.edps.plan import DataFolder
     from esorex_bridge.edps.workflow import EdpsWorkflow
     from esorex_bridge.organise.from_disk import By, Request
@@ -168,6 +169,11 @@ class Session:
     def data_folder(self) -> Path:
         """Where data of this session's mode are fetched to."""
         return data_folder(self.workspace.root, self.settings.mode)
+
+    @property
+    def destination(self) -> Folders:
+        """Where data that are fetched go."""
+        return destination(self.workspace.root, self.settings.mode)
 
     @cached_property
     def definitions(self) -> Definitions:

@@ -143,7 +143,7 @@ class Night(Struct, frozen=True):
         settings = self.settings if mode is None else replace(self.settings, mode=mode_of(mode))
         with Session(settings) as session:
             wanted = _name_list(names)
-            found = acquire(session.client, wanted, settings.mode, session.data_folder, _watcher(progress))
+            found = acquire(session.client, wanted, settings.mode, session.destination, _watcher(progress))
             if found.report is not None:
                 session.learn_digests(found.report)
         return found
@@ -338,7 +338,7 @@ def _request(session: Session) -> Request:
 
     settings, mode = session.settings, session.settings.mode
     workflow = str(settings.workflow) if settings.workflow is not None else None
-    here = mode if not settings.data and session.data_folder.is_dir() else None
+    here = mode if not settings.data and any(folder.is_dir() for folder in session.destination.all) else None
     return Request(settings.root, settings.by, settings.oca, workflow, settings.breakpoints, settings.edps, here, mode)
 
 

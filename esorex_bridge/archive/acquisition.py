@@ -13,15 +13,19 @@ from msgspec.structs import replace
 
 from esorex_bridge.archive.access import Access, expected_access
 from esorex_bridge.archive.calselector import AssociationReply, Outcome, without_tree
+from esorex_bridge.archive.download import PARALLEL
 from esorex_bridge.archive.download_list import WantedFile, wanted
+from esorex_bridge.archive.linking import link_files
 from esorex_bridge.archive.query import Constraints
+from esorex_bridge.archive.report import FetchReport, Listed
 from esorex_bridge.archive.sizes import Room
-from esorex_bridge.archive.trees import kept_replies, save_trees
+from esorex_bridge.archive.trees import Folders, kept_replies, save_trees
 from esorex_bridge.datasets.association import Mode
 
 if TYPE_CHECKING:
     from esorex_bridge.archive.client import ArchiveClient, Row
-    from esorex_bridge.archive.report import FetchReport, Progress
+    from esorex_bridge.archive.report import Event, Progress
+    from esorex_bridge.archive.unpack import Unpacking
 
 Told = Callable[[tuple[AssociationReply, ...]], None]
 """Told calSelector's answers as they come."""
@@ -85,9 +89,14 @@ class Acquisition(Struct, frozen=True):
 
 
 def acquire(
-    client: ArchiveClient, constraints: Constraints, mode: Mode, folder: Path, watcher: Watcher, dry_run: bool = False
+    client: ArchiveClient,
+    constraints: Constraints,
+    mode: Mode,
+    folders: Folders,
+    watcher: Watcher,
+    dry_run: bool = False,
 ) -> Acquisition:
-    """Bring the frames that meet constraints, and all that calibrates them, into a folder.
+    """Bring the frames that meet constraints, and all that calibrates them, into the folders of data.
 
     The frames are fetched while calSelector is asked about them, and calibrations as it names them.
 
@@ -99,8 +108,8 @@ def acquire(
         Which science frames.
     mode : {'Raw2Raw', 'Raw2Master'}
         Calibrations as raw frames or as processed masters.
-    folder : Path
-        The data folder.
+    folders : Folders
+        Where data go.
     watcher : Watcher
         Is told what goes on.
     dry_run : bool
@@ -116,13 +125,13 @@ def acquire(
     rows = client.query(constraints)
     watcher.found(rows)
     by_name = {str(row["dp_id"]): row for row in rows}
-    stream = FileStream(client, by_name, mode, by_name, None if dry_run else folder, watcher)
+    stream = FileStream(client, by_name, mode, by_name, None if dry_run else folders, watcher)
     if dry_run or not rows:
         files = tuple(file.name for file in stream)
         watcher.associated(stream.replies, files)
         return Acquisition(rows, stream.replies, files, None)
     with watcher.fetching(len(rows)) as progress:
-        report = client.fetch(stream, folder, progress=progress)
+        report = stream.fetch(progress=progress)
     files = tuple(file.name for file in report.files)
     watcher.associated(stream.replies, files)
     return Acquisition(rows, stream.replies, files, report)
@@ -144,9 +153,10 @@ class FileStream:
         Kind of calibrations.
     rows : mapping
         What the archive says of the frames, as far as it is known.
-    folder : Path or None
-        Where answers are kept, and where files are to go: what does not fit on its disk is refused (`UserError`) as
-        soon as that is known.
+    folders : Folders or None
+        Where answers are kept, and where files are to go: what does not fit on the disk is refused (`UserError`) as
+        soon as that is known. Where downgraded datasets have a folder of their own, masters that are asked for, and
+        the frames too, are listed as answers come, which tell where they belong.
     watcher : AssociationWatcher or None
         Is told how it goes on.
     night_logs : bool
@@ -159,11 +169,11 @@ class FileStream:
         names: Iterable[str],
         mode: Mode,
         rows: Mapping[str, Row],
-        folder: Path | None,
+        folders: Folders | None,
         watcher: AssociationWatcher | None = None,
         night_logs: bool = False,
     ) -> None:
-        self._client, self._mode, self._rows, self._folder, self._watcher = client, mode, rows, folder, watcher
+        self._client, self._mode, self._rows, self._folders, self._watcher = client, mode, rows, folders, watcher
         self._night_logs = night_logs
         self._names = tuple(dict.fromkeys(names))
         self._replies: list[AssociationReply] = []
@@ -173,19 +183,28 @@ class FileStream:
         """calSelector's answers so far."""
         return tuple(self._replies)
 
+    def fetch(
+        self, parallel: int = PARALLEL, progress: Progress | None = None, unpacking: Unpacking = "auto"
+    ) -> FetchReport:
+        """Fetch the files, each into the folder of its dataset."""
+        assert self._folders is not None
+        return fetch_files(self._client, self, self._folders, lambda: self._replies, parallel, progress, unpacking)
+
     def __iter__(self) -> Iterator[WantedFile]:
         """Yield the files."""
         known: dict[str, Row] = dict(self._rows)
         access = access_of(known)
-        room = Room(self._client, self._folder, known) if self._folder is not None else None
+        room = Room(self._client, self._folders.asked, known) if self._folders is not None else None
         if room is not None:
             room.take(self._names)
-        given: set[str] = set()
-        for file in wanted(self._names, (), self._night_logs, access=access).files:
-            given.add(file.name)
+        given: set[tuple[str, bool]] = set()
+        late = self._mode == "Raw2Master" and self._folders is not None and self._folders.downgraded is not None
+        first = () if late else self._names
+        for file in wanted(first, (), self._night_logs, access=access).files:
+            given.add((file.name, file.downgraded))
             yield file
         answered: set[str] = set()
-        for batch in ask_in_batches(self._client, self._names, self._mode, self._rows, self._folder):
+        for batch in ask_in_batches(self._client, self._names, self._mode, self._rows, self._folders):
             self._replies += batch
             known.update(rows_of_siblings(known, batch))
             answered.update(name for reply in batch for name in (reply.asked, *reply.covers))
@@ -196,9 +215,78 @@ class FileStream:
             if room is not None:
                 room.take(file.name for file in files)
             for file in files:
-                if file.name not in given:
-                    given.add(file.name)
+                if (file.name, file.downgraded) not in given:
+                    given.add((file.name, file.downgraded))
                     yield file
+
+
+def fetch_files(
+    client: ArchiveClient,
+    files: Iterable[WantedFile],
+    folders: Folders,
+    replies: Callable[[], Iterable[AssociationReply]],
+    parallel: int = PARALLEL,
+    progress: Progress | None = None,
+    unpacking: Unpacking = "auto",
+) -> FetchReport:
+    """Fetch files, each into the folder of its dataset; those of downgraded datasets last.
+
+    Parameters
+    ----------
+    client : ArchiveClient
+        To the archive.
+    files : iterable of WantedFile
+        May become known while others are fetched.
+    folders : Folders
+        Where data go.
+    replies : callable
+        Returns calSelector's answers, once all files are known: what downgraded datasets share with others, and what
+        lies in the other folder since before, is linked rather than fetched again.
+    parallel, progress, unpacking
+        As for `download.fetch`.
+    """
+    if folders.downgraded is None:
+        return client.fetch(files, folders.asked, parallel, progress, unpacking)
+    apart: dict[str, WantedFile] = {}
+
+    def list_asked() -> Iterator[WantedFile]:
+        for file in files:
+            if file.downgraded:
+                apart[file.name] = file
+            else:
+                yield file
+
+    report = client.fetch(list_asked(), folders.asked, parallel, progress, unpacking)
+    if not apart:
+        return report
+    link_files(
+        (name for reply in replies() if reply.downgraded for name in (*reply.covers, *_names_in(reply))),
+        folders.asked,
+        folders.downgraded,
+    )
+    more = _count_on(progress, len(report.files)) if progress is not None else None
+    rest = client.fetch(tuple(apart.values()), folders.downgraded, parallel, more, unpacking)
+    listed = {file.name for file in report.files}
+    return FetchReport((*report.files, *(file for file in rest.files if file.name not in listed)))
+
+
+def _names_in(reply: AssociationReply) -> Iterator[str]:
+    return (file.name for file in reply.listed)
+
+
+def _count_on(progress: Progress, before: int) -> Progress:
+    """Return a progress that counts files on from those that were fetched before."""
+
+    def tell(event: Event) -> None:
+        progress(Listed(before + event.files) if isinstance(event, Listed) else event)
+
+    return tell
+
+
+def keep_trees(replies: Iterable[AssociationReply], folders: Folders) -> tuple[Path, ...]:
+    """Keep the documents of answers, each in the folder of its dataset; return where, in the order of the answers."""
+    now = datetime.now(UTC)
+    return tuple(path for reply in replies for path in save_trees((reply,), folders.of(reply), now))
 
 
 def rows_of_siblings(rows: Mapping[str, Row], replies: Iterable[AssociationReply]) -> dict[str, Row]:
@@ -220,14 +308,14 @@ def access_of(rows: Mapping[str, Row]) -> Callable[[str, str], Access]:
 
 
 def ask(
-    client: ArchiveClient, names: Sequence[str], mode: Mode, rows: Mapping[str, Row], keep: Path | None = None
+    client: ArchiveClient, names: Sequence[str], mode: Mode, rows: Mapping[str, Row], keep: Folders | None = None
 ) -> tuple[AssociationReply, ...]:
     """Return calSelector's answers for frames; see `ask_in_batches`."""
     return tuple(reply for batch in ask_in_batches(client, names, mode, rows, keep) for reply in batch)
 
 
 def ask_in_batches(
-    client: ArchiveClient, names: Sequence[str], mode: Mode, rows: Mapping[str, Row], keep: Path | None = None
+    client: ArchiveClient, names: Sequence[str], mode: Mode, rows: Mapping[str, Row], keep: Folders | None = None
 ) -> Iterator[tuple[AssociationReply, ...]]:
     """Yield calSelector's answers for frames as they come.
 
@@ -245,8 +333,8 @@ def ask_in_batches(
     rows : mapping
         `dp_cat`, `tpl_start` and `release_date` by dp_id, as far as they are known. Frames under protection have no
         row; they pass for science.
-    keep : Path, optional
-        A data folder: answers are kept there as they come, and those of today that are there are not asked for again.
+    keep : Folders, optional
+        Of the data: answers are kept there as they come, and those of today that are there are not asked for again.
     """
     other = {
         name: str(row["dp_cat"])
@@ -256,15 +344,16 @@ def ask_in_batches(
     if len(other) == len(names):
         other = {}
     science = tuple(name for name in names if name not in other)
-    if keep is not None and (known := kept_replies(keep, science, mode, datetime.now(UTC))):
-        yield known
-        covered = {name for reply in known for name in (reply.asked, *reply.covers)}
-        science = tuple(name for name in science if name not in covered)
+    for folder in keep.all if keep is not None else ():
+        if known := kept_replies(folder, science, mode, datetime.now(UTC)):
+            yield known
+            covered = {name for reply in known for name in (reply.asked, *reply.covers)}
+            science = tuple(name for name in science if name not in covered)
     templates = {name: str(rows[name]["tpl_start"]) for name in science if rows.get(name, {}).get("tpl_start")}
     access = access_of(rows)
     for batch in client.association_batches(science, mode, templates, lambda name: access(name, "science") == "public"):
         if keep is not None:
-            save_trees(batch, keep, datetime.now(UTC))
+            keep_trees(batch, keep)
             batch = tuple(replace(reply, document=b"") for reply in batch)  # it lies in the folder now
         yield batch
     said = "calSelector is not asked about it together with science frames"

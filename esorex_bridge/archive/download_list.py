@@ -44,6 +44,8 @@ class WantedFile(Struct, frozen=True):
         Whether a file of this name lies in the folder already.
     access : {'public', 'protected', 'unknown'}
         Who should be able to have it.
+    downgraded : bool
+        Whether only datasets want it for which raw calibrations were given in the place of masters.
     """
 
     name: str
@@ -52,6 +54,7 @@ class WantedFile(Struct, frozen=True):
     size_bytes: int | None = None
     present: bool = False
     access: Access = "unknown"
+    downgraded: bool = False
 
 
 class Wanted(Struct, frozen=True):
@@ -118,23 +121,39 @@ def wanted(
             categories.setdefault(name, {})
         for file in answer.listed:
             categories.setdefault(file.name, {}).update({file.category: None} if file.category else {})
-    known = sizes or {}
+    known, apart = sizes or {}, _list_downgraded(answers)
     names = [*frames, *(name for name in categories if name not in frames)]
     roles = [(name, "science" if name in frames else "calibration") for name in names]
     files = [
-        WantedFile(name, tuple(categories[name]), role, known.get(name), name in present, access(name, role))
+        WantedFile(
+            name, tuple(categories[name]), role, known.get(name), name in present, access(name, role), name in apart
+        )
         for name, role in roles
     ]
     if night_logs:
-        files += [WantedFile(name + NIGHT_LOG, (), "night log", None, name + NIGHT_LOG in present) for name in frames]
+        files += [
+            WantedFile(name + NIGHT_LOG, (), "night log", None, name + NIGHT_LOG in present, downgraded=name in apart)
+            for name in frames
+        ]
     return Wanted(tuple(files), tuple(line for answer in answers for line in remarks(answer)))
+
+
+def _list_downgraded(answers: Iterable[AssociationReply]) -> frozenset[str]:
+    """Return the files that downgraded answers name, and no other."""
+    named: dict[bool, set[str]] = {True: set(), False: set()}
+    for answer in answers:
+        named[answer.downgraded].update(answer.covers, (file.name for file in answer.listed))
+    return frozenset(named[True] - named[False])
 
 
 def remarks(reply: AssociationReply) -> tuple[str, ...]:
     """Return what a user should know of an answer before trusting it, in words; nothing where all is well."""
     lines = []
     if reply.downgraded:
-        lines.append(f"{reply.requested} was asked for, {reply.executed} was carried out")
+        lines.append(
+            f"{reply.requested} was asked for, {reply.executed} was carried out, "
+            "as calSelector does where a master calibration is missing"
+        )
     if reply.outcome in _REMARKS:
         said = f": {'; '.join(reply.messages)}" if reply.messages else ""
         lines.append(_REMARKS[reply.outcome] + said)

@@ -49,6 +49,31 @@ class TreeRequest(Struct, frozen=True):
     time: str
 
 
+class Folders(Struct, frozen=True):
+    """Where data go.
+
+    Parameters
+    ----------
+    asked : Path
+        The folder of what was asked for.
+    downgraded : Path or None
+        The folder of datasets that were asked for with masters and given with raw calibrations: that of raw
+        calibrations, as in ESO's packages. None where all goes into one folder.
+    """
+
+    asked: Path
+    downgraded: Path | None = None
+
+    def of(self, reply: AssociationReply) -> Path:
+        """Return the folder for the dataset of an answer."""
+        return self.downgraded if self.downgraded is not None and reply.downgraded else self.asked
+
+    @property
+    def all(self) -> tuple[Path, ...]:
+        """All folders."""
+        return (self.asked,) if self.downgraded is None else (self.asked, self.downgraded)
+
+
 class SavedTree(Struct, frozen=True):
     """A tree in a folder.
 
@@ -100,6 +125,18 @@ def saved_trees(folder: Path) -> tuple[SavedTree, ...]:
     """Return the trees of a data folder, ours and those of archive packages; other XML is passed over."""
     asked = _read_requests(folder / NAME)
     return tuple(tree for path in sorted(folder.glob("*.xml")) if (tree := _read_saved(path, asked)) is not None)
+
+
+def requests_in(folder: Path, mode: Mode) -> tuple[TreeRequest, ...]:
+    """Return what was ever asked in a mode for the trees of a folder, whatever mode was carried out."""
+    noted = map(_read_request, _note_lines(folder / NAME))
+    return tuple(request for request in noted if request is not None and request.mode == mode)
+
+
+def trees_asked_for(folder: Path, mode: Mode) -> tuple[Path, ...]:
+    """Return the trees in a folder that were asked for in a mode at any time, whatever mode was carried out."""
+    names = dict.fromkeys(Path(request.file).name for request in requests_in(folder, mode))
+    return tuple(path for name in names if (path := folder / name).is_file())
 
 
 def kept_replies(folder: Path, names: Iterable[str], mode: Mode, now: datetime) -> tuple[AssociationReply, ...]:
@@ -173,18 +210,23 @@ def _read_saved(path: Path, notes: dict[str, TreeRequest]) -> SavedTree | None:
 
 
 def _read_requests(path: Path) -> dict[str, TreeRequest]:
+    return {noted.file: noted for line in _note_lines(path) if (noted := _read_request(line)) is not None}
+
+
+def _note_lines(path: Path) -> list[str]:
     try:
-        lines = path.read_text("utf-8", "replace").splitlines()
+        return path.read_text("utf-8", "replace").splitlines()
     except OSError:
-        return {}
-    found = {}
-    for line in lines:
-        try:
-            values = json.loads(line)
-            mode: Mode = "Raw2Master" if values["mode"] == "Raw2Master" else "Raw2Raw"
-            if datetime.fromisoformat(values["time"]).tzinfo is None:
-                continue
-            found[str(values["file"])] = TreeRequest(str(values["file"]), str(values["dp_id"]), mode, values["time"])
-        except (ValueError, KeyError, TypeError, RecursionError):
-            continue
-    return found
+        return []
+
+
+def _read_request(line: str) -> TreeRequest | None:
+    """Return what a line notes; None for what is none."""
+    try:
+        values = json.loads(line)
+        mode: Mode = "Raw2Master" if values["mode"] == "Raw2Master" else "Raw2Raw"
+        if datetime.fromisoformat(values["time"]).tzinfo is None:
+            return None
+        return TreeRequest(str(values["file"]), str(values["dp_id"]), mode, values["time"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None

@@ -27,9 +27,11 @@ from esorex_bridge.plan.plan import Keywords, Plan
 from esorex_bridge.session import Session, Settings
 
 if TYPE_CHECKING:
+    from esorex_bridge.archive.calselector import AssociationReply
     from esorex_bridge.archive.client import ArchiveClient, Row
     from esorex_bridge.archive.download_list import WantedFile
     from esorex_bridge.archive.report import Event, FileReport
+    from esorex_bridge.archive.trees import Folders
 
 
 class Planned(Struct, frozen=True):
@@ -266,6 +268,7 @@ class Supply:
 
     def _acquire(self, job: Job) -> None:
         """Ask, and fetch what the answers name while asking goes on. Runs in the fetching thread."""
+        from esorex_bridge.archive.acquisition import fetch_files
         from esorex_bridge.archive.breakpoints import refresh_breakpoints
 
         if self._client is None:
@@ -276,20 +279,30 @@ class Supply:
             raise _NothingObservedError(
                 "nothing was observed: the archive has no frame that meets this ('esorex-bridge query' shows more)"
             )
-        folder = self._session(job).data_folder
+        folders = self._session(job).destination
         refresh_breakpoints(client.connection, self._settings.root.absolute())
-        client.fetch(self._files_of(job, client, rows, folder), folder, progress=self._hear)
+        replies: list[AssociationReply] = []
+        files = self._files_of(job, client, rows, folders, replies)
+        fetch_files(client, files, folders, lambda: replies, progress=self._hear)
 
-    def _files_of(self, job: Job, client: ArchiveClient, rows: dict[str, Row], folder: Path) -> Iterator[WantedFile]:
+    def _files_of(
+        self,
+        job: Job,
+        client: ArchiveClient,
+        rows: dict[str, Row],
+        folders: Folders,
+        downgraded: list[AssociationReply],
+    ) -> Iterator[WantedFile]:
         """Yield the files of a job, one dataset after the other, so that the first can begin soon."""
         from esorex_bridge.archive.acquisition import access_of, ask_in_batches
         from esorex_bridge.archive.download_list import wanted
         from esorex_bridge.archive.sizes import Room
 
-        access, room = access_of(rows), Room(client, folder, rows)
+        access, room = access_of(rows), Room(client, folders.asked, rows)
         room.take(rows)
-        given: set[str] = set()
-        for batch in ask_in_batches(client, tuple(rows), job.mode, rows, folder):
+        given: set[tuple[str, bool]] = set()
+        for batch in ask_in_batches(client, tuple(rows), job.mode, rows, folders):
+            downgraded += (reply for reply in batch if reply.downgraded)
             room.take(file.name for reply in batch if reply.tree is not None for file in reply.listed)
             for reply in batch:
                 if reply.tree is None:
@@ -298,8 +311,8 @@ class Supply:
                     continue
                 needed = wanted((), (reply,), access=access)
                 self._heard.put(_Awaited(job, reply.tree, set(needed.names)))
-                new = [file for file in needed.files if file.name not in given]
-                given.update(file.name for file in new)
+                new = [file for file in needed.files if (file.name, file.downgraded) not in given]
+                given.update((file.name, file.downgraded) for file in new)
                 self.fetching.files += len(new)
                 yield from new
 

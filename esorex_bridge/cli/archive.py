@@ -11,6 +11,7 @@ from esorex_bridge.errors import UserError
 
 if TYPE_CHECKING:
     from esorex_bridge.archive.client import ArchiveClient
+    from esorex_bridge.archive.trees import Folders
     from esorex_bridge.datasets.association import Mode
 
 
@@ -39,24 +40,24 @@ def add_mode(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="DIR",
         help="folder for data and trees (default: ROOT/reflex_input/data_with_raw_calibs, or "
-        "data_with_processed_calibs for --mode master)",
+        "data_with_processed_calibs for --mode master where masters are given)",
     )
 
 
-def data_folder(args: argparse.Namespace) -> Path:
-    """Return the folder for data and trees."""
+def destination(args: argparse.Namespace) -> Folders:
+    """Return where data and trees go: those of downgraded datasets to the raw calibrations, but for `--into`."""
+    from esorex_bridge.archive.trees import Folders
+    from esorex_bridge.organise import places
+
     into: Path | None = args.into
-    if into is not None:
-        return into.absolute()
-    name = "data_with_processed_calibs" if args.mode == "master" else "data_with_raw_calibs"
-    return Path(args.root).absolute() / "reflex_input" / name
+    return Folders(into.absolute()) if into is not None else places.destination(Path(args.root).absolute(), mode(args))
 
 
 def data_folders(root: Path) -> tuple[Path, ...]:
     """Return the data folders of a root that exist."""
-    folders = (
-        root.absolute() / "reflex_input" / name for name in ("data_with_raw_calibs", "data_with_processed_calibs")
-    )
+    from esorex_bridge.organise.places import DATA_FOLDERS, data_folder
+
+    folders = (data_folder(root.absolute(), kind) for kind in DATA_FOLDERS)
     return tuple(folder for folder in folders if folder.is_dir())
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from esorex_bridge.cli import archive, options, output
@@ -25,15 +24,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ask, keep the trees, and print the cascades."""
-    from esorex_bridge.archive.acquisition import ask
+    from esorex_bridge.archive.acquisition import ask, keep_trees
     from esorex_bridge.archive.calselector import all_answered
-    from esorex_bridge.archive.trees import save_trees
     from esorex_bridge.cli.cascade_text import cascade_lines, document
 
     names = archive.checked_names(args.dp_ids)
     with archive.client(args) as client:
         replies = ask(client, names, archive.mode(args), looked_up(client, names))
-    paths = save_trees(replies, archive.data_folder(args), datetime.now(UTC))
+    paths = keep_trees(replies, archive.destination(args))
     if args.json:
         output.emit_json({"associations": [document(reply) for reply in replies], "trees": [str(p) for p in paths]})
     else:

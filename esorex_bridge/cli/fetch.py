@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from esorex_bridge.archive.client import ArchiveClient
     from esorex_bridge.archive.download_list import Wanted, WantedFile
     from esorex_bridge.archive.report import FetchReport, FileReport
+    from esorex_bridge.archive.trees import Folders
     from esorex_bridge.archive.unpack import Unpacking
 
 MANY = 100
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     """Find out what is needed, show it, and fetch it; many frames are fetched while calSelector is asked about them."""
     from esorex_bridge.archive.calselector import all_answered
 
-    folder = archive.data_folder(args)
+    folders = archive.destination(args)
     _refuse_unasked(args)
     with archive.client(args) as client:
         rows = _rows(args, client)
@@ -68,12 +69,12 @@ def run(args: argparse.Namespace) -> int:
         result: _Result | None
         at_once = args.yes and not (args.list_only or args.no_calibrations) and len(names) > MANY
         if at_once:
-            result = _fetch_while_asking(args, client, folder, names, rows)
+            result = _fetch_while_asking(args, client, folders, names, rows)
         else:
-            request = _request(args, client, folder, names, rows)
+            request = _request(args, client, folders, names, rows)
             if args.list_only:
                 return _list(request, args)
-            result = _fetch_listed(args, client, folder, request)
+            result = _fetch_listed(args, client, folders, request)
         if result is None:
             output.note("nothing was fetched")
             return 1
@@ -82,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.into:
         _teach(args, result.report)
     if args.json:
-        output.emit_json(_document(result, folder))
+        output.emit_json(_document(result, folders))
     else:
         summary(result.report)
     return 0 if is_done(result.report) and all_answered(result.replies) else 1
@@ -93,23 +94,29 @@ class _Result(Struct, frozen=True):
     report: FetchReport
 
 
-def _fetch_listed(args: argparse.Namespace, client: ArchiveClient, folder: Path, request: _Request) -> _Result | None:
+def _fetch_listed(
+    args: argparse.Namespace, client: ArchiveClient, folders: Folders, request: _Request
+) -> _Result | None:
     """Show what is wanted, and fetch it; None where the user does not want to."""
+    from esorex_bridge.archive.acquisition import fetch_files
     from esorex_bridge.archive.sizes import free_bytes, refuse_without_room
+    from esorex_bridge.progress.transfer import watching
 
     if not args.json:
-        _show(request.wanted, folder)
-    refuse_without_room(folder, request.wanted.size_bytes, free_bytes(folder))
+        _show(request.wanted, folders)
+    refuse_without_room(folders.asked, request.wanted.size_bytes, free_bytes(folders.asked))
     if not args.yes and not _agreed():
         return None
-    report = fetch_watched(client, request.wanted.files, folder, args.parallel, args.unpack)
+    files, replies = request.wanted.files, request.replies
+    with watching(len(files)) as progress:
+        report = fetch_files(client, files, folders, lambda: replies, args.parallel, progress, args.unpack)
     return _Result(request.replies, report)
 
 
 def _fetch_while_asking(
     args: argparse.Namespace,
     client: ArchiveClient,
-    folder: Path,
+    folders: Folders,
     names: Sequence[str],
     rows: Mapping[str, dict[str, Any]],
 ) -> _Result:
@@ -121,9 +128,9 @@ def _fetch_while_asking(
 
     known = rows or looked_up(client, names)
     output.note(f"{len(names)} science frames; calibrations are fetched as calSelector names them")
-    stream = FileStream(client, names, archive.mode(args), known, folder, FetchProgress(), args.with_night_logs)
+    stream = FileStream(client, names, archive.mode(args), known, folders, FetchProgress(), args.with_night_logs)
     with watching(len(names)) as progress:
-        report = client.fetch(stream, folder, args.parallel, progress, args.unpack)
+        report = stream.fetch(args.parallel, progress, args.unpack)
     return _Result(stream.replies, report)
 
 
@@ -187,24 +194,31 @@ class _Request(Struct, frozen=True):
 def _request(
     args: argparse.Namespace,
     client: ArchiveClient,
-    folder: Path,
+    folders: Folders,
     names: Sequence[str],
     rows: Mapping[str, dict[str, Any]],
 ) -> _Request:
     from esorex_bridge.archive.acquisition import access_of, ask, rows_of_siblings
-    from esorex_bridge.archive.download import existing
     from esorex_bridge.archive.download_list import wanted
     from esorex_bridge.cli.associations import looked_up
 
     replies: tuple[AssociationReply, ...] = ()
     known = rows or looked_up(client, names)
     if not args.no_calibrations:
-        replies = ask(client, names, archive.mode(args), known, None if args.list_only else folder)
-    present = existing(folder) if folder.is_dir() else {}
+        replies = ask(client, names, archive.mode(args), known, None if args.list_only else folders)
+    present = _present(replies, folders)
     first = wanted(names, replies, args.with_night_logs, present=present)
     sizes = _sizes(client, [file.name for file in first.files if not file.present])
     access = access_of({**known, **rows_of_siblings(known, replies)})
     return _Request(tuple(names), replies, wanted(names, replies, args.with_night_logs, sizes, present, access))
+
+
+def _present(replies: tuple[AssociationReply, ...], folders: Folders) -> frozenset[str]:
+    """Return the files that are here: of downgraded datasets also those in their own folder."""
+    from esorex_bridge.archive.download import existing
+
+    used = dict.fromkeys((folders.asked, *map(folders.of, replies)))
+    return frozenset(name for folder in used if folder.is_dir() for name in existing(folder))
 
 
 def _rows(args: argparse.Namespace, client: ArchiveClient) -> dict[str, dict[str, Any]]:
@@ -253,14 +267,16 @@ def _list(request: _Request, args: argparse.Namespace) -> int:
     return 0
 
 
-def _show(wanted: Wanted, folder: Path) -> None:
+def _show(wanted: Wanted, folders: Folders) -> None:
     due = [file for file in wanted.files if not file.present]
     roles = ", ".join(
         f"{number} {role}"
         for role in ("science", "calibration", "night log")
         if (number := sum(file.role == role for file in wanted.files))
     )
-    print(f"{len(wanted.files)} files ({roles}) for {folder}")
+    print(f"{len(wanted.files)} files ({roles}) for {folders.asked}")
+    if apart := sum(file.downgraded for file in wanted.files):
+        print(f"{apart} of them, of datasets with raw calibrations, for {folders.downgraded or folders.asked}")
     unknown = f", and {wanted.unknown_sizes} of unknown size" if wanted.unknown_sizes else ""
     print(
         f"{len(due)} to fetch (about {wanted.size_bytes / 1e6:.1f} MB{unknown}), "
@@ -280,18 +296,18 @@ def _agreed() -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _document(result: _Result, folder: Path) -> dict[str, Any]:
+def _document(result: _Result, folders: Folders) -> dict[str, Any]:
     from esorex_bridge.archive.calselector import all_answered
     from esorex_bridge.archive.download_list import remarks
     from esorex_bridge.cli.cascade_text import document
 
     return {
-        "folder": str(folder),
+        "folder": str(folders.asked),
         "complete": is_done(result.report),
         "answered": all_answered(result.replies),
         "warnings": [line for reply in result.replies for line in remarks(reply)],
         "associations": [document(reply) for reply in result.replies],
-        "trees": [str(folder / reply.file_name) for reply in result.replies if reply.file_name],
+        "trees": [str(folders.of(reply) / reply.file_name) for reply in result.replies if reply.file_name],
         "files": [file_document(file) for file in result.report.files],
     }
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from esorex_bridge.errors import UserError
 
 if TYPE_CHECKING:
-    from esorex_bridge.datasets.association import Mode
     from esorex_bridge.definitions.edps.options import EdpsOptions
     from esorex_bridge.definitions.parameters import ParameterSetting
     from esorex_bridge.organise.from_disk import Request
@@ -177,10 +176,10 @@ def _workflow_parameter(text: str) -> tuple[str, str]:
 def request(args: argparse.Namespace) -> Request:
     """Return what to organise by, as a command line says."""
     from esorex_bridge.organise.from_disk import Request
-    from esorex_bridge.organise.places import data_folder
+    from esorex_bridge.organise.places import default_mode
 
     here = not (getattr(args, "places", None) or getattr(args, "data", None))
-    mode: Mode | None = "Raw2Raw" if here and data_folder(args.root, "Raw2Raw").is_dir() else None
+    mode = default_mode(args.root) if here else None
     return Request(args.root, args.by, args.oca, args.workflow, args.breakpoints, edps_options(args), mode)
 
 

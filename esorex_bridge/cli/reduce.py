@@ -121,7 +121,7 @@ def go(
     from esorex_bridge.session import Session
 
     with Session(settings) as session:
-        acquired = acquire(session.client, wanted, settings.mode, session.data_folder, FetchProgress(), dry_run)
+        acquired = acquire(session.client, wanted, settings.mode, session.destination, FetchProgress(), dry_run)
         if not acquired.rows:
             raise UserError(
                 "the archive has no science frame that meets this; 'esorex-bridge query' shows what there is"

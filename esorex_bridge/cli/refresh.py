@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     changes: tuple[Change, ...] = ()
     if not args.dry_run and found:
         with archive.client(args) as client:
-            changes = _refresh(client, found)
+            changes = _refresh(client, found, args)
     if args.json:
         output.emit_json(
             {
@@ -62,9 +62,10 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _refresh(client: ArchiveClient, found: tuple[Due, ...]) -> tuple[Change, ...]:
+def _refresh(client: ArchiveClient, found: tuple[Due, ...], args: argparse.Namespace) -> tuple[Change, ...]:
     from esorex_bridge.archive.refresh import change
     from esorex_bridge.archive.trees import save_trees
+    from esorex_bridge.organise.places import destination
 
     changes = []
     for mode in dict.fromkeys(item.saved.mode for item in found):
@@ -74,7 +75,10 @@ def _refresh(client: ArchiveClient, found: tuple[Due, ...]) -> tuple[Change, ...
             reply = next(reply for reply in replies if saved.dp_id in (reply.asked, *reply.covers))
             changed = change(saved, reply)
             if changed.take:
-                (path,) = save_trees((reply,), saved.path.parent, datetime.now(UTC))
+                # Another mode carried out now is another folder; a tree that stays what it was stays where it was.
+                moves = reply.executed != saved.tree.mode and not args.into
+                folder = destination(args.root.absolute(), mode).of(reply) if moves else saved.path.parent
+                (path,) = save_trees((reply,), folder, datetime.now(UTC))
                 if path != saved.path:
                     saved.path.unlink(missing_ok=True)
             changes.append(changed)

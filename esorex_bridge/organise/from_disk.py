@@ -220,12 +220,16 @@ def datasets_on_disk(request: Request, places: tuple[Path, ...]) -> tuple[Datase
 
 
 def _is_of_mode(path: Path, mode: Mode | None) -> bool:
-    """Tell whether a tree was asked for in a mode, as far as its folder and its file's name tell."""
-    return (
+    """Tell whether a tree was asked for in a mode, as far as its folder, its file's name and what was noted tell."""
+    if (
         mode is None
         or path.parent.name == DATA_FOLDERS[mode]
         or path.stem.lower().rpartition("_")[2] not in _SUFFIXES - {mode.lower()}
-    )
+    ):
+        return True
+    from esorex_bridge.archive.trees import trees_asked_for
+
+    return path in trees_asked_for(path.parent, mode)
 
 
 def _workflows(request: Request) -> tuple[tuple[Workflow, ...], tuple[str, ...]]:

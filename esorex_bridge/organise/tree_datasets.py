@@ -6,6 +6,7 @@ Loaded by every run, so it loads little.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,7 @@ def tree_datasets(
     """
     datasets: dict[str, Dataset] = {}
     headers: dict[Path, Keywords] = {}
+    masters = cache(_frames_for_masters)
     for tree in trees:
         dataset = dataset_from_tree(tree, paths, requested=requested)
         if dataset.name in datasets:
@@ -51,7 +53,7 @@ def tree_datasets(
         for path in {path for path in _first_files(dataset) if path is not None}:
             found = header(path)
             headers[path] = {key: found.get(key) for key in _KEYWORDS}
-        datasets[dataset.name] = _with_request(_with_instrument(dataset, headers))
+        datasets[dataset.name] = _with_request(_with_instrument(dataset, headers), masters)
     return merge_templates(datasets.values(), headers)
 
 
@@ -66,12 +68,27 @@ def _first_files(dataset: Dataset) -> tuple[Path | None, Path | None]:
     return min(files, key=lambda file: file.name).path, next((file.path for file in files if file.path), None)
 
 
-def _with_request(dataset: Dataset) -> Dataset:
-    """Return a dataset with the mode that was asked for: data lie in the folder of that, also after a downgrade."""
+def _with_request(dataset: Dataset, masters: Callable[[Path], frozenset[str]]) -> Dataset:
+    """Return a dataset with the mode that was asked for.
+
+    A downgraded dataset lies with the raw calibrations, and what was asked for is noted there; earlier versions left it
+    in the folder of what was asked for.
+    """
     path = _first_files(dataset)[1]
-    if dataset.requested is None and path is not None and path.parent.name == DATA_FOLDERS["Raw2Master"]:
+    if dataset.requested is not None or path is None:
+        return dataset
+    folder = path.parent
+    names = (file.name for file in dataset.action.files)
+    if folder.name == DATA_FOLDERS["Raw2Master"] or not masters(folder).isdisjoint(names):
         return replace(dataset, requested="Raw2Master")
     return dataset
+
+
+def _frames_for_masters(folder: Path) -> frozenset[str]:
+    """Return the frames in a folder for which masters were asked for."""
+    from esorex_bridge.archive.trees import requests_in
+
+    return frozenset(request.dp_id for request in requests_in(folder, "Raw2Master"))
 
 
 def _with_instrument(dataset: Dataset, headers: Mapping[Path, Keywords]) -> Dataset:

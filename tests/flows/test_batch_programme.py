@@ -13,6 +13,7 @@ import pytest
 from astropy.io import fits
 
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
+from esorex_bridge.demo.archive.faults import Fault
 from esorex_bridge.demo.nights.naco import naco_night
 from tests.batch_runs import COMMAND, JOBS, events, executions, make_root, recorded, report_of, run
 
@@ -79,6 +80,24 @@ def test_a_dataset_begins_while_files_of_others_are_still_fetched(tmp_path: Path
     files = (root / "reflex_input" / "data_with_raw_calibs").glob("NACO*.fits*")
     last = max(path.stat().st_ctime for path in files)
     assert datetime.fromisoformat(begun).timestamp() < last - 0.5
+
+
+def test_what_is_downgraded_is_made_of_the_raw_calibrations_among_which_it_lies(
+    tmp_path: Path, frames_folder: Path
+) -> None:
+    root = tmp_path / "root"
+    with EmbeddedArchive([naco_night(npix=128, templates=2)], frames_folder) as archive:
+        archive.fault(Fault.DOWNGRADE)
+        words = ("--mode", "master", "--archive", archive.url, "--root", root, "--json",
+                 "--set", "naco_img_dark.r=8 8 8 8", "--set", "naco_img_twflat.r=8 8 8 8")  # fmt: skip
+        report = report_of(run("batch", "--program", "60.A-9999(A)", *words))
+        assert report["outcomes"]["done"] == 2
+        again = report_of(run("reduce", "--program", "60.A-9999(A)", *words))
+    assert (again["executed"], len(again["datasets"])) == (0, 2)
+    assert {each["requested"] for each in again["datasets"]} == {"Raw2Master"}
+    folder = root / "reflex_input"
+    assert not list(folder.glob("data_with_processed_calibs/*.fits*"))
+    assert len(list(folder.glob("data_with_raw_calibs/*.xml"))) == 2
 
 
 def test_what_calselector_cannot_give_is_reported_and_the_rest_is_made(tmp_path: Path, frames_folder: Path) -> None:

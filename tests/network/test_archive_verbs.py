@@ -17,6 +17,7 @@ from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 from esorex_bridge.demo.archive.faults import Fault
 from esorex_bridge.demo.archive.login import DEMO_PASSWORD, DEMO_USER
 from esorex_bridge.demo.nights.naco import naco_night
+from esorex_bridge.organise.places import default_mode
 
 SCIENCE = "NACO.2016-03-02T00:30:00.076"
 
@@ -39,6 +40,12 @@ class Bridge:
 
     def __call__(self, *words: str) -> tuple[int, str, str]:
         code = main([*words, "--archive", self.archive.url, "--root", str(self.root)])
+        printed = self._output.readouterr()
+        return code, printed.out, printed.err
+
+    def run(self, *words: str) -> tuple[int, str, str]:
+        """Run a command that asks no archive."""
+        code = main(list(words))
         printed = self._output.readouterr()
         return code, printed.out, printed.err
 
@@ -95,7 +102,83 @@ def test_associations_tell_a_downgrade(bridge: Bridge) -> None:
     code, found = bridge.json("associations", SCIENCE, "--mode", "master")
     (answer,) = found["associations"]
     assert code == 0 and answer["downgraded"] and answer["executed"] == "Raw2Raw"
-    assert (data(bridge, "data_with_processed_calibs") / f"{SCIENCE}_raw2raw.xml").is_file()
+    assert (data(bridge) / f"{SCIENCE}_raw2raw.xml").is_file()
+
+
+MASTERS = "data_with_processed_calibs"
+
+
+def fits_in(folder: Path) -> set[str]:
+    return {path.name.partition(".fits")[0] for path in folder.glob("*.fits*")}
+
+
+def fetch_downgraded(bridge: Bridge, *words: str) -> Any:
+    bridge.archive.fault(Fault.DOWNGRADE)
+    code, found = bridge.json("fetch", SCIENCE, "--mode", "master", "--yes", *words)
+    assert code == 0, found
+    return found
+
+
+def test_a_downgraded_dataset_lies_with_the_raw_calibrations_and_says_why(bridge: Bridge) -> None:
+    found = fetch_downgraded(bridge)
+    assert found["trees"] == [str(data(bridge) / f"{SCIENCE}_raw2raw.xml")]
+    assert fits_in(data(bridge)) == {file["name"] for file in found["files"]}
+    assert not fits_in(data(bridge, MASTERS))
+    assert any("as calSelector does where a master calibration is missing" in line for line in found["warnings"])
+    _, out, _ = bridge("organise")
+    assert "Raw2Master was asked for" in " ".join(out.split())
+
+
+@pytest.mark.parametrize("mode", [(), ("--mode", "raw"), ("--mode", "master")])
+def test_a_downgraded_dataset_is_planned_in_either_mode(mode: tuple[str, ...], bridge: Bridge) -> None:
+    fetch_downgraded(bridge)
+    code, out = plan_json(bridge, *mode)
+    assert code == 0
+    assert [step["recipe"] for step in out["datasets"][0]["steps"]][-1] == "naco_img_jitter"
+
+
+def plan_json(bridge: Bridge, *words: str) -> tuple[int, Any]:
+    code, out, _ = bridge.run("plan", "--root", str(bridge.root), "--json", *words)
+    return code, json.loads(out)
+
+
+def test_what_an_earlier_version_left_with_the_masters_is_planned_and_not_fetched_again(bridge: Bridge) -> None:
+    fetch_downgraded(bridge, "--into", str(data(bridge, MASTERS)))
+    code, plan = plan_json(bridge, "--mode", "master")
+    assert code == 0 and len(plan["datasets"]) == 1
+    bridge.archive.requests.clear()
+    found = fetch_downgraded(bridge)
+    assert {file["status"] for file in found["files"]} == {"kept"}
+    assert not [request for request in bridge.archive.requests if request.kind == "file"]
+    assert fits_in(data(bridge)) == fits_in(data(bridge, MASTERS))
+    for path in data(bridge).glob("*.fits*"):
+        assert path.samefile(data(bridge, MASTERS) / path.name)
+
+
+def test_the_folder_of_raws_that_were_all_given_for_masters_hides_no_masters(bridge: Bridge) -> None:
+    fetch_downgraded(bridge)
+    other = data(bridge, MASTERS)
+    other.mkdir(exist_ok=True)
+    assert default_mode(bridge.root) == "Raw2Master"
+    code, found = bridge.json("fetch", SCIENCE, "--yes")
+    assert code == 0 and {file["status"] for file in found["files"]} == {"kept"}
+    assert default_mode(bridge.root) == "Raw2Master"  # it still is what was given where masters were asked for
+
+
+def test_a_tree_goes_to_the_masters_once_there_are_masters(
+    hawki_archive: EmbeddedArchive, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bridge = Bridge(hawki_archive, tmp_path / "root", capsys)
+    name = hawki_archive.holdings.nights[0].science[0].dp_id
+    hawki_archive.fault(Fault.DOWNGRADE)
+    assert bridge("associations", name, "--mode", "master")[0] == 0
+    assert [path.name for path in data(bridge).glob("*.xml")] == [f"{name}_raw2raw.xml"]
+    hawki_archive.clear_faults()
+    code, found = bridge.json("refresh")
+    (change,) = found["changes"]
+    assert code == 0 and "Raw2Master now instead of Raw2Raw" in change["remarks"]
+    assert [path.name for path in data(bridge, MASTERS).glob("*.xml")] == [f"{name}_raw2master.xml"]
+    assert not list(data(bridge).glob("*.xml"))
 
 
 def test_fetch_lists_what_it_would_fetch(bridge: Bridge) -> None:
