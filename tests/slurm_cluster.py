@@ -35,14 +35,15 @@ SlurmdPidFile={folder}/slurmd.pid
 SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd.log
 ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 AccountingStorageType=accounting_storage/none
-JobAcctGatherType=jobacct_gather/none
+{memory_lines}
 JobCompType=jobcomp/none
 DefMemPerCPU=200
 KillWait=2
+MaxJobCount={most_jobs}
+MinJobAge={min_job_age}
 ReturnToService=2
 MpiDefault=none
 SwitchType=switch/none
@@ -51,6 +52,26 @@ SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0,defer_bat
 NodeName=localhost CPUs={processors} RealMemory={memory_mb} State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=10 State=UP
 """
+
+_CGROUPS = """\
+CgroupPlugin=cgroup/v1
+CgroupAutomount=no
+ConstrainRAMSpace=yes
+"""
+_MEMORY = {
+    "unwatched": "TaskPlugin=task/none\nJobAcctGatherType=jobacct_gather/none",
+    "cgroups": "TaskPlugin=task/cgroup\nJobAcctGatherType=jobacct_gather/none",
+    "sampled": (
+        "TaskPlugin=task/none\nJobAcctGatherType=jobacct_gather/linux\n"
+        "JobAcctGatherParams=OverMemoryKill,NoShare\nJobAcctGatherFrequency=1"
+    ),
+}
+"""How Slurm sees to it that a job takes no more memory than it asked for."""
+
+
+def may_make_cgroups() -> bool:
+    """Tell whether this machine lets us limit the memory of jobs by the kernel's means."""
+    return os.access("/sys/fs/cgroup/memory/cgroup.procs", os.W_OK)
 
 
 def missing_programs() -> str:
@@ -80,10 +101,13 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def slurm_cluster(folder: Path) -> Iterator[Cluster]:
-    """Start a Slurm of one node, and end it with all its daemons."""
+def slurm_cluster(folder: Path, memory: str = "unwatched", most_jobs: int = 10_000) -> Iterator[Cluster]:
+    """Start a Slurm of one node, and end it with all its daemons.
+
+    With few `most_jobs` it forgets those that ended at its next look, which it takes once a minute.
+    """
     daemons: dict[str, subprocess.Popen[bytes]] = {}
-    conf = _write_conf(folder)
+    conf = _write_conf(folder, memory, most_jobs)
     before = os.environ.get("SLURM_CONF")
     os.environ["SLURM_CONF"] = str(conf)
     try:
@@ -105,10 +129,11 @@ def slurm_cluster(folder: Path) -> Iterator[Cluster]:
             os.environ["SLURM_CONF"] = before
 
 
-def _write_conf(folder: Path) -> Path:
+def _write_conf(folder: Path, memory: str, most_jobs: int) -> Path:
     for name in ("state", "spool"):
         (folder / name).mkdir(parents=True)
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20 * 3 // 4
+    if memory == "cgroups":
+        (folder / "cgroup.conf").write_text(_CGROUPS)
     conf = folder / "slurm.conf"
     text = _CONF.format(
         user=_user(),
@@ -116,7 +141,10 @@ def _write_conf(folder: Path) -> Path:
         controller=_free_port(),
         node=_free_port(),
         processors=os.cpu_count(),
-        memory_mb=memory,
+        memory_mb=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20 * 3 // 4,
+        memory_lines=_MEMORY[memory],
+        most_jobs=most_jobs,
+        min_job_age=300 if most_jobs > 100 else 2,
     )
     conf.write_text(text)
     return conf

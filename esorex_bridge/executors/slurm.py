@@ -7,16 +7,18 @@ requeues a job of ours: a step that was lost is submitted anew by the batch, as 
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
 
 from esorex_bridge.executors.site import Site
-from esorex_bridge.executors.slurm_commands import NoAnswerError, run_slurm
+from esorex_bridge.executors.slurm_commands import SLEEPING, NoAnswerError, run_slurm
 from esorex_bridge.run.executor import (
     EngineBusyError,
     EngineError,
@@ -38,6 +40,9 @@ _LOST = {
     "REVOKED": "it was revoked",
 }
 _SHORTAGES = {"TIMEOUT": Shortage.TIME, "OUT_OF_MEMORY": Shortage.MEMORY}
+_KILLED_FOR_MEMORY = ("oom-kill event", "xceeded memory limit", "xceeded job memory limit")
+"""What Slurm writes into the output of a job that it killed, and calls FAILED where it watches memory without cgroups."""
+
 _NEVER = frozenset(
     (
         "AccountNotAllowed",
@@ -59,12 +64,13 @@ _HELD = frozenset(("JobHeldUser", "JobHeldAdmin"))
 _LOOKS = 5
 """In so many looks at the queue such a reason must show: a cluster that comes up shows some for a moment."""
 
-_QUOTAS = ("MaxSubmit", "Resource temporarily unavailable", "unable to accept job")
+_QUOTAS = ("MaxSubmit", "Resource temporarily unavailable", "unable to accept job", SLEEPING)
 """What `sbatch` says where too many jobs are in the queue: a matter of time."""
 
 _POLICY = "violates accounting/QOS policy"
 """What it says of that and of jobs that are too large: taken for the one while others of the batch are in the queue."""
 
+_TAIL_BYTES = 4096
 _NAMED_A_TIME = 200
 _UNSEEN_S = 30.0
 """A job that `squeue` does not list for so long, while it answers, is gone."""
@@ -142,8 +148,8 @@ class SlurmExecutor:
     def _command(self, order: TaskRequest, after: Sequence[Ticket]) -> tuple[str, ...]:
         slurm = self._site.slurm
         memory = grown(order.memory_mb or slurm.memory_mb, order.out_of_memory, slurm.most_memory_mb, "memory_mb")
-        minutes = grown(slurm.minutes, order.out_of_time, slurm.most_minutes, "minutes")
         out = str(self._folder / "slurm").replace("%", "%%")
+        minutes = grown(slurm.minutes, order.out_of_time, slurm.most_minutes, "minutes")
         return (
             "sbatch",
             "--parsable",
@@ -227,10 +233,19 @@ class SlurmExecutor:
         job.stuck = job.stuck + 1 if state == "PENDING" and is_stuck(reason) else 0
         if job.stuck >= _LOOKS:
             return TaskStatus(Phase.REFUSED, _never(reason))
+        if state in ("FAILED", "CANCELLED") and self._was_killed_for_memory(ticket):
+            state = "OUT_OF_MEMORY"
         if reason in _HELD and not job.held:
             self._say(f"held: {job.label}: 'scontrol release {ticket}' lets it begin (Slurm: {reason})")
         job.held = reason in _HELD
         return standing_of(state, reason)
+
+    def _was_killed_for_memory(self, ticket: Ticket) -> bool:
+        with suppress(OSError), (self._folder / "slurm" / f"{ticket}.out").open("rb") as stream:
+            stream.seek(max(0, stream.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            tail = stream.read().decode(errors="replace")
+            return any(words in tail for words in _KILLED_FOR_MEMORY)
+        return False
 
     # ----- a controller that does not answer, or takes no more
 

@@ -5,13 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from threading import Thread
+from typing import IO
 
 from esorex_bridge.run.executor import EngineError
 
 _COMMAND_S = 60.0
 _SILENCE = ("Unable to contact", "timed out", "Connection refused", "Zero Bytes were transmitted", "no answer")
 """What the commands say, after some seconds of trying, where the controller is stopped, busy or cut off."""
+
+SLEEPING = "sleeping and retrying"
+"""In what `sbatch` says where the queue is full."""
 
 
 class NoAnswerError(EngineError):
@@ -38,20 +44,10 @@ def run_slurm(command: Sequence[str], text: str = "", tries: int = 3) -> str:
         If the command refuses, or there is none.
     """
     for attempt in range(1, tries + 1):
-        try:
-            done = subprocess.run(
-                command, input=text, capture_output=True, text=True, timeout=_COMMAND_S, check=False, env=_environment()
-            )
-        except FileNotFoundError:
-            raise EngineError(
-                f"'{command[0]}' is not on the search path: this machine has no Slurm, or its module is not loaded"
-            ) from None
-        except subprocess.TimeoutExpired as error:
-            said = _words(_text(error.stderr)) or f"no answer within {_COMMAND_S:.0f} s"
-        else:
-            if done.returncode == 0:
-                return done.stdout
-            said = _words(done.stderr) or f"exit code {done.returncode}"
+        code, out, stderr = _run(command, text)
+        if code == 0:
+            return out
+        said = _words(stderr) or (f"no answer within {_COMMAND_S:.0f} s" if code is None else f"exit code {code}")
         if not any(silence in said for silence in _SILENCE):
             raise EngineError(f"{command[0]}: {said}")
         if attempt < tries:
@@ -59,9 +55,59 @@ def run_slurm(command: Sequence[str], text: str = "", tries: int = 3) -> str:
     raise NoAnswerError(f"{command[0]}: {said}")
 
 
-def _text(captured: bytes | str | None) -> str:
-    """Return what a command had said when its time was up, which comes as bytes whatever was asked for."""
-    return captured.decode(errors="replace") if isinstance(captured, bytes) else captured or ""
+def _run(command: Sequence[str], text: str) -> tuple[int | None, str, str]:
+    """Return a command's exit code, None where its time was up, and what it printed.
+
+    Where the queue is full, `sbatch` says so and sleeps, longer and longer. It is ended then: nothing is handed in, and
+    whoever waits for it hears of nothing else.
+    """
+    try:
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment()
+        )
+    except FileNotFoundError:
+        raise EngineError(
+            f"'{command[0]}' is not on the search path: this machine has no Slurm, or its module is not loaded"
+        ) from None
+    with process:
+        said: list[str] = []
+        answered: list[str] = []
+        listeners = (
+            Thread(target=_hear_errors, args=(process, said)),
+            Thread(target=lambda: answered.extend(_lines(process.stdout))),
+        )
+        for listener in listeners:
+            listener.start()
+        code = _await_end(process, text)
+        for listener in listeners:
+            listener.join()
+    return code, "".join(answered), "".join(said)
+
+
+def _await_end(process: subprocess.Popen[str], text: str) -> int | None:
+    assert process.stdin is not None
+    with suppress(BrokenPipeError):
+        process.stdin.write(text)
+    with suppress(BrokenPipeError):
+        process.stdin.close()
+    try:
+        return process.wait(_COMMAND_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return None
+
+
+def _hear_errors(process: subprocess.Popen[str], said: list[str]) -> None:
+    for line in _lines(process.stderr):
+        said.append(line)
+        if SLEEPING in line:
+            process.kill()
+
+
+def _lines(stream: IO[str] | None) -> Iterator[str]:
+    assert stream is not None
+    return iter(stream)
 
 
 def _words(stderr: str) -> str:

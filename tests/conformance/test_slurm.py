@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ from tests.batch_runs import (
     stand_in,
 )
 from tests.conformance.conftest import on
-from tests.slurm_cluster import Cluster
+from tests.slurm_cluster import Cluster, may_make_cgroups, slurm_cluster
 
 pytestmark = pytest.mark.usefixtures("esorex", "slurm")
 
@@ -166,6 +168,49 @@ def test_a_controller_that_is_away_ends_nothing(
     assert "answers again" in err
     assert (report["outcomes"]["done"], report["lost"]) == (1, 0), err
     assert sum(executions(root).values()) == 3 == sum(recorded(root).values())
+
+
+@pytest.mark.parametrize("memory", ["cgroups", "sampled"])
+def test_a_step_that_takes_too_much_memory_is_made_with_twice_as_much(
+    memory: str, tmp_path: Path, frames_folder: Path, esorex: str
+) -> None:
+    if memory == "cgroups" and not may_make_cgroups():
+        pytest.skip("this machine lets only root limit memory by cgroups of version 1")
+    root = make_root(tmp_path / "root", frames_folder, 1)
+    greedy = f"{sys.executable} -c 'import time; taken = bytearray(250 << 20); time.sleep(2.5)' || exit 1"
+    env = stand_in(tmp_path / "bin", esorex, f'case "$PWD" in *dark*) {greedy};; esac')
+    with slurm_cluster(tmp_path / "cluster", memory), running(*batch(root, tmp_path), env=env) as process:
+        done = ended(process)
+        report, err = report_of(done), done.stderr
+        first, second = tickets(root, "naco_img_dark")
+        assert (squeue("%m", first), squeue("%m", second)) == ("200M", "400M")
+    assert (report["outcomes"]["done"], report["lost"]) == (1, 1), err
+    assert "it was out of memory" in err
+    assert sum(executions(root).values()) == 4 == sum(recorded(root).values()) + report["lost"]
+
+
+def test_a_full_queue_ends_nothing_and_stops_nobody_from_cancelling(tmp_path: Path, frames_folder: Path) -> None:
+    root = make_root(tmp_path / "root", frames_folder, 3)
+    with slurm_cluster(tmp_path / "cluster", most_jobs=4), running(*batch(root, tmp_path)) as process:
+        await_that(lambda: sum(recorded(root).values()) == 3, 40)
+        began = time.monotonic()
+        report = report_of(run("batch", "cancel", "b", "--root", root, "--json"))
+        assert time.monotonic() - began < 10
+        err = ended(process).stderr
+    assert err.count("takes no more jobs at present") == 1, err
+    assert (report["outcomes"]["done"], report["outcomes"]["failed"]) == (1, 0), report
+    assert sum(executions(root).values()) == 3 == sum(recorded(root).values())
+
+
+@pytest.mark.slow
+def test_what_finds_a_full_queue_is_handed_in_as_others_end(tmp_path: Path, frames_folder: Path) -> None:
+    root = make_root(tmp_path / "root", frames_folder, 3)
+    with slurm_cluster(tmp_path / "cluster", most_jobs=4), running(*batch(root, tmp_path)) as process:
+        done = ended(process, 200)
+        report, err = report_of(done), done.stderr
+    assert "takes no more jobs at present" in err
+    assert (report["outcomes"]["done"], report["lost"]) == (3, 0), err
+    assert sum(executions(root).values()) == 5 == sum(recorded(root).values())
 
 
 def test_signs_in_a_path_mean_nothing_to_slurm(tmp_path: Path, frames_folder: Path) -> None:
