@@ -41,7 +41,7 @@ _LOST = {
 }
 _SHORTAGES = {"TIMEOUT": Shortage.TIME, "OUT_OF_MEMORY": Shortage.MEMORY}
 _KILLED_FOR_MEMORY = ("oom-kill event", "xceeded memory limit", "xceeded job memory limit")
-"""What Slurm writes into the output of a job that it killed, and calls FAILED where it watches memory without cgroups."""
+"""What Slurm writes into the output of a job that it killed; where it samples memory, it calls that FAILED."""
 
 _NEVER = frozenset(
     (
@@ -61,8 +61,11 @@ _PER_JOB = "PerJob"
 """In the name of each limit that a single job goes beyond, which does not resolve either."""
 
 _HELD = frozenset(("JobHeldUser", "JobHeldAdmin"))
+_ORDINARY = frozenset(("", "None", "Priority", "Resources", "Dependency", "BeginTime", "Prolog", *_HELD))
+"""Reasons to wait that resolve by themselves, or are told as they are seen; any other is told."""
+
 _LOOKS = 5
-"""In so many looks at the queue such a reason must show: a cluster that comes up shows some for a moment."""
+"""In so many looks at the queue a reason must show: a cluster that comes up shows some for a moment."""
 
 _QUOTAS = ("MaxSubmit", "Resource temporarily unavailable", "unable to accept job", SLEEPING)
 """What `sbatch` says where too many jobs are in the queue: a matter of time."""
@@ -80,12 +83,12 @@ _PAUSE_S = 5.0
 
 
 class _Job(Struct):
-    """A job that is watched: what it is for, how it stood last, and when it was seen last."""
+    """A job that is watched: what it is for, how it stood last, when it was seen last, and in how many looks odd."""
 
     label: str
     seen: float
     phase: Phase = Phase.WAITING
-    stuck: int = 0
+    odd: int = 0
     held: bool = False
 
 
@@ -117,6 +120,7 @@ class SlurmExecutor:
         self._asked = 0.0
         self._full_until = 0.0
         self._silent = False
+        self._told: set[str] = set()
         (folder / "slurm").mkdir(parents=True, exist_ok=True)
         self._greet(tries=3)
 
@@ -230,9 +234,12 @@ class SlurmExecutor:
             return TaskStatus(Phase.ENDED) if self._asked - job.seen > _UNSEEN_S else None
         job.seen = self._asked
         state, reason = seen
-        job.stuck = job.stuck + 1 if state == "PENDING" and is_stuck(reason) else 0
-        if job.stuck >= _LOOKS:
+        job.odd = job.odd + 1 if state == "PENDING" and reason not in _ORDINARY else 0
+        if job.odd >= _LOOKS and is_stuck(reason):
             return TaskStatus(Phase.REFUSED, _never(reason))
+        if job.odd >= _LOOKS and reason not in self._told:
+            self._told.add(reason)
+            self._say(f"waiting: {job.label}, and perhaps others, until Slurm's reason {reason} is gone")
         if state in ("FAILED", "CANCELLED") and self._was_killed_for_memory(ticket):
             state = "OUT_OF_MEMORY"
         if reason in _HELD and not job.held:

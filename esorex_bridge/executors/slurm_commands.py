@@ -63,7 +63,12 @@ def _run(command: Sequence[str], text: str) -> tuple[int | None, str, str]:
     """
     try:
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment()
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=_environment(),
         )
     except FileNotFoundError:
         raise EngineError(

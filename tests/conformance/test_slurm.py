@@ -121,6 +121,24 @@ def test_a_job_that_slurm_will_never_begin_fails_with_the_reason(tmp_path: Path,
     await_that(lambda: not subprocess.run(["squeue", "-h"], capture_output=True, text=True, check=True).stdout, 20)
 
 
+def test_what_waits_for_somebody_to_do_something_is_told(tmp_path: Path, frames_folder: Path) -> None:
+    root = make_root(tmp_path / "root", frames_folder, 1)
+    subprocess.run(["scontrol", "update", "PartitionName=main", "State=DOWN"], check=True)
+    try:
+        with running(*batch(root, tmp_path)) as process:
+            said = read_until(process, "Slurm's reason PartitionDown")
+            held = tickets(root, "naco_img_jitter")[0]
+            subprocess.run(["scontrol", "hold", held], check=True)
+            said += read_until(process, f"'scontrol release {held}' lets it begin")
+            subprocess.run(["scontrol", "update", "PartitionName=main", "State=UP"], check=True)
+            subprocess.run(["scontrol", "release", held], check=True)
+            done = ended(process)
+    finally:
+        subprocess.run(["scontrol", "update", "PartitionName=main", "State=UP"], check=True)
+    assert (said + done.stderr).count("PartitionDown") == 1
+    assert report_of(done)["outcomes"]["done"] == 1, done.stderr
+
+
 def test_a_job_that_is_cancelled_while_it_waits_for_another_stays_cancelled(
     tmp_path: Path, frames_folder: Path, esorex: str
 ) -> None:
