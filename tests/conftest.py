@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,11 @@ import pytest
 if TYPE_CHECKING:
     from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 
+
+# Started by nohup or in the background of a script, we and all that we start would not hear these.
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
 
 collect_ignore = ["crate_validator.py"]
 """Programs for another Python than that of the tests."""
