@@ -156,7 +156,7 @@ class Session:
     @cached_property
     def esorex(self) -> EsoRex | None:
         """The installed EsoRex; None where there is none."""
-        return find_esorex(self.store, self.settings.esorex, messages=self.settings.messages)
+        return find_esorex(self.settings.esorex, messages=self.settings.messages)
 
     @cached_property
     def client(self) -> ArchiveClient:

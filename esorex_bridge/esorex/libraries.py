@@ -55,64 +55,89 @@ def question_of(esorex: str, plugin: str, variables: Mapping[str, str]) -> str:
     return json.dumps([_VERSION, esorex, plugin, counting], sort_keys=True)
 
 
-def find_libraries(esorex: str, plugin: str, variables: Mapping[str, str]) -> str:
-    """Ask the dynamic linker for the libraries of a plugin, and return the answer as a document to be kept.
+class Linker:
+    """Asks the dynamic linker, each question once: for a moment in which nothing is taken to change.
 
     Parameters
     ----------
-    esorex, plugin : str
-        Paths of both: what EsoRex itself has loaded is not loaded again for the plugin.
     variables : mapping
-        The environment in which the recipe runs.
-
-    Raises
-    ------
-    OSError
-        If a library cannot be read.
+        The environment in which recipes run.
     """
-    found = {**_list_libraries(plugin, variables), **_list_libraries(esorex, variables)}
-    general = {name: path for name, path in found.items() if re.match(_BY_NAME, name)}
-    beneath: set[str] = set()
-    for path in general.values():
-        beneath.update(_list_libraries(path, variables))
-    counting = {
-        name: path
-        for name, path in found.items()
-        if name in general or not (re.match(_SYSTEM, name) or name in beneath)
-    }
-    files = [(name, path, *_state(name, path, name in general)) for name, path in sorted(counting.items())]
-    folders = {*variables.get("LD_LIBRARY_PATH", "").split(":"), *(os.path.dirname(path) for path in counting.values())}
-    looked_at = [_CACHE, esorex, plugin, *sorted(filter(None, folders))]
-    dfs = [path for name, path in counting.items() if name.startswith(_CPL)]
-    cpl = _cpl_in(dfs[0]) if dfs else ""
-    return json.dumps({"looked_at": [[path, stamp_of(path)] for path in looked_at], "files": files, "cpl": cpl})
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = variables
+        self._lists: dict[str, dict[str, str]] = {}
+        self._states: dict[str, tuple[str, str]] = {}
+
+    def find(self, esorex: str, plugin: str) -> str:
+        """Return the libraries of a plugin, as a document to be kept.
+
+        Parameters
+        ----------
+        esorex, plugin : str
+            Paths of both: what EsoRex itself has loaded is not loaded again for the plugin.
+
+        Raises
+        ------
+        OSError
+            If a library cannot be read.
+        """
+        found = {**self._list(plugin), **self._list(esorex)}
+        general = {name: path for name, path in found.items() if re.match(_BY_NAME, name)}
+        beneath = {name for path in general.values() for name in self._list(path)}
+        counting = {
+            name: path
+            for name, path in found.items()
+            if name in general or not (re.match(_SYSTEM, name) or name in beneath)
+        }
+        files = [(name, path, *self._state(path, name in general)) for name, path in sorted(counting.items())]
+        given = self._variables.get("LD_LIBRARY_PATH", "").split(":")
+        folders = {*given, *(os.path.dirname(path) for path in counting.values())}
+        looked_at = [_CACHE, esorex, plugin, *sorted(filter(None, folders))]
+        dfs = [path for name, path in counting.items() if name.startswith(_CPL)]
+        cpl = _cpl_in(dfs[0]) if dfs else ""
+        return json.dumps({"looked_at": [[path, stamp_of(path)] for path in looked_at], "files": files, "cpl": cpl})
+
+    def _list(self, program: str) -> dict[str, str]:
+        if program not in self._lists:
+            self._lists[program] = _list_libraries(program, self._variables)
+        return self._lists[program]
+
+    def _state(self, path: str, by_name: bool) -> tuple[str, str]:
+        """Return the stamp of a library, and what is stated of it."""
+        if by_name:
+            return stamp_of(path), os.path.basename(os.path.realpath(path))
+        if path not in self._states:
+            reading = read_digest(path)
+            self._states[path] = reading.stamp, reading.digest
+        return self._states[path]
 
 
 def read_libraries(document: str) -> Libraries | None:
     """Return what a kept answer says; None where anything that it depends on has changed since."""
     try:
         found: dict[str, Any] = json.loads(document)
-        changed = 0
         for path, stamp in found["looked_at"]:
             if stamp_of(path) != stamp:
                 return None
         for _, path, stamp, _ in found["files"]:
             if not stamp or stamp_of(path) != stamp:
                 return None
-            changed = max(changed, int(stamp.rpartition(":")[2]))
-        plugin = found["looked_at"][2][1]
-        changed = max(changed, int(plugin.rpartition(":")[2] or 0))
-        return Libraries(tuple((name, content) for name, _, _, content in found["files"]), changed, str(found["cpl"]))
+        return _libraries_of(found, [stamp for _, _, stamp, _ in found["files"]])
     except (ValueError, KeyError, TypeError, IndexError):
         return None
 
 
 def libraries_in(document: str) -> Libraries:
     """Return what an answer says that was given a moment ago."""
-    answer = json.loads(document)
-    files = answer["files"]
-    times = [int(stamp.rpartition(":")[2]) for _, path, _, _ in files if (stamp := stamp_of(path))]
-    return Libraries(tuple((name, content) for name, _, _, content in files), max(times, default=0), answer["cpl"])
+    found = json.loads(document)
+    return _libraries_of(found, [stamp_of(path) for _, path, _, _ in found["files"]])
+
+
+def _libraries_of(found: Mapping[str, Any], stamps: list[str]) -> Libraries:
+    plugin = found["looked_at"][2][1]
+    changed_ns = max(int(stamp.rpartition(":")[2] or 0) for stamp in (plugin, *stamps))
+    return Libraries(tuple((name, content) for name, _, _, content in found["files"]), changed_ns, str(found["cpl"]))
 
 
 def other_cpl(libraries_cpl: str, product_cpl: str) -> str:
@@ -139,14 +164,6 @@ def _cpl_in(library: str) -> str:
     with open(library, "rb") as stream:
         found = re.search(rb"\0(cpl-\d[\w.]*)\0", stream.read())
     return found[1].decode() if found else ""
-
-
-def _state(name: str, path: str, by_name: bool) -> tuple[str, str]:
-    """Return the stamp of a library, and what is stated of it."""
-    if by_name:
-        return stamp_of(path), os.path.basename(os.path.realpath(path))
-    reading = read_digest(path)
-    return reading.stamp, reading.digest
 
 
 def _list_libraries(program: str, variables: Mapping[str, str]) -> dict[str, str]:

@@ -16,19 +16,21 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from esorex_bridge.definitions.parameters import RECIPE_DEFAULT, Parameter, read_schemas
 from esorex_bridge.disk.atomic import make_executable
 from esorex_bridge.disk.digest import Reading, read_digest
 from esorex_bridge.errors import RecipeError
-from esorex_bridge.esorex.libraries import Libraries, find_libraries, libraries_in, question_of, read_libraries
+from esorex_bridge.esorex.libraries import Libraries, Linker, libraries_in
+from esorex_bridge.esorex.plugin_memory import Answer, question_about, recall_plugin, remember_plugin
 from esorex_bridge.esorex.recipe import Execution, Job, Output, Recipe
 from esorex_bridge.esorex.supervisor import Started, SupervisedProcess
-from esorex_bridge.files import Digest
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 PLUGIN_FOLDERS = (
     "/usr/lib/*/cpl/plugins",
@@ -50,22 +52,6 @@ _LOOK_SECONDS = 0.2
 _INTROSPECTION_SECONDS = 60.0
 
 
-class RecipeMemory(Protocol):
-    """Remembers what a plugin file said of itself, so that it is asked once."""
-
-    def known_recipe(self, plugin: Path) -> tuple[Digest, str] | None:
-        """Return digest and parameters (JSON) of a plugin that did not change."""
-
-    def learn_recipe(self, plugin: Path, reading: Reading, parameters: str) -> None:
-        """Remember them."""
-
-    def known_libraries(self, question: str) -> str | None:
-        """Return what the dynamic linker answered to a question (JSON)."""
-
-    def learn_libraries(self, question: str, answer: str) -> None:
-        """Remember it."""
-
-
 def _complain_absent(name: str) -> RecipeError:
     family = name.split("_")[0]
     return RecipeError(f"recipe {name} is not installed; install its pipeline (Debian: cpl-plugin-{family}…)")
@@ -80,8 +66,6 @@ class EsoRex:
         The executable.
     plugins : mapping of str to Path
         Plugin file of every recipe.
-    memory : RecipeMemory
-        Where the parameters of recipes are remembered.
     messages : callable or None
         Is given EsoRex's own messages, line by line, while it runs.
     """
@@ -90,61 +74,62 @@ class EsoRex:
         self,
         command: Path,
         plugins: Mapping[str, Path],
-        memory: RecipeMemory,
         messages: Callable[[str], None] | None = None,
     ) -> None:
         self._command = command
         self._plugins = plugins
-        self._memory = memory
         self._messages = messages
         self._started = Started()
 
     def recipes(self, names: Iterable[str]) -> dict[str, Recipe | RecipeError]:
-        """Return installed recipes by name, and the error where one is not installed or EsoRex cannot load it.
-
-        EsoRex is asked about several at a time, because each question costs it a start.
-        """
-        with ThreadPoolExecutor(os.cpu_count() or 1, "introspection") as pool:
-            asked = {name: pool.submit(self._recipe, name) for name in names}
-            return {name: future.result() for name, future in asked.items()}
+        """Return installed recipes by name, and the error where one is not installed or EsoRex cannot load it."""
+        listed = tuple(names)
+        known = {name: self._recall(name) for name in listed}
+        unknown = tuple(name for name, found in known.items() if found is None)
+        if not unknown:
+            return {name: found for name, found in known.items() if found is not None}
+        asked = self._ask(unknown)
+        return {name: known[name] or asked[name] for name in listed}
 
     def find_absent(self, names: Iterable[str]) -> dict[str, RecipeError]:
         """Return the error for each recipe that is not installed; EsoRex is asked nothing."""
         return {name: _complain_absent(name) for name in names if name not in self._plugins}
 
-    def _recipe(self, name: str) -> Recipe | RecipeError:
+    def _recall(self, name: str) -> Recipe | RecipeError | None:
+        """Return a recipe as it was told before; None where EsoRex must be asked."""
         plugin = self._plugins.get(name)
         if plugin is None:
             return _complain_absent(name)
-        known = self._memory.known_recipe(plugin)
-        if known is None:
-            try:
-                reading, told = read_digest(plugin), self._created_config(name, plugin)
-            except RecipeError as error:
-                return error
-            except OSError as error:
-                return RecipeError(f"the plugin {plugin} of recipe {name} cannot be read: {error.strerror or error}")
-            self._memory.learn_recipe(plugin, reading, told)
-            known = reading.digest, told
-        digest, parameters = known
-        try:
-            libraries = self._libraries(plugin)
-        except OSError as error:
-            return RecipeError(f"a library of recipe {name} cannot be read: {error}")
-        schemas = read_schemas(parameters)
-        return Recipe(name, plugin, pipeline_of(plugin), digest, schemas, *libraries)
+        kept = recall_plugin(question_about(self._command, plugin, environment(Path())), plugin)
+        return None if kept is None else _recipe_of(name, plugin, *kept)
 
-    def _libraries(self, plugin: Path) -> Libraries:
-        """Return the libraries that a plugin runs with, asking the dynamic linker where anything changed."""
-        variables = environment(Path())
-        question = question_of(str(self._command), str(plugin), variables)
-        kept = self._memory.known_libraries(question)
-        known = read_libraries(kept) if kept is not None else None
-        if known is not None:
-            return known
-        answer = find_libraries(str(self._command), str(plugin), variables)
-        self._memory.learn_libraries(question, answer)
-        return libraries_in(answer)
+    def _ask(self, names: Sequence[str]) -> dict[str, Recipe | RecipeError]:
+        """Return recipes of which nothing is known.
+
+        EsoRex is asked about several at a time, because each question costs it a start; the linker is asked meanwhile.
+        """
+        from concurrent.futures import ThreadPoolExecutor
+
+        linker, began_ns = Linker(environment(Path())), time.time_ns()
+        with ThreadPoolExecutor(os.cpu_count() or 1, "introspection") as pool:
+            asked = [(name, pool.submit(self._created_config, name, self._plugins[name])) for name in names]
+            ready = [(name, told, _look_at(name, self._plugins[name], self._command, linker)) for name, told in asked]
+            return {name: self._learn(name, told, found, began_ns) for name, told, found in ready}
+
+    def _learn(self, name: str, told: Future[str], found: _Look | RecipeError, asked_ns: int) -> Recipe | RecipeError:
+        """Return a recipe that was asked about, and remember what was answered."""
+        plugin = self._plugins[name]
+        try:
+            parameters = told.result()
+        except RecipeError as error:
+            return error
+        if isinstance(found, RecipeError):
+            return found
+        reading, libraries = found
+        question = question_about(self._command, plugin, environment(Path()))
+        answer = Answer(question, reading.stamp, reading.digest, parameters, libraries)
+        remember_plugin(answer, asked_ns)
+        return _recipe_of(name, plugin, answer, libraries_in(libraries))
 
     def _created_config(self, name: str, plugin: Path) -> str:
         with tempfile.TemporaryDirectory(prefix="esorex-bridge-") as made:
@@ -237,8 +222,28 @@ class EsoRex:
         self._started.stop()
 
 
+_Look = tuple[Reading, str]
+"""A plugin file as it was read, and what the linker said of it."""
+
+
+def _look_at(name: str, plugin: Path, esorex: Path, linker: Linker) -> _Look | RecipeError:
+    """Return a plugin file as it is read now, and its libraries; the error where that cannot be told."""
+    try:
+        reading = read_digest(plugin)
+    except OSError as error:
+        return RecipeError(f"the plugin {plugin} of recipe {name} cannot be read: {error.strerror or error}")
+    try:
+        return reading, linker.find(str(esorex), str(plugin))
+    except OSError as error:
+        return RecipeError(f"a library of recipe {name} cannot be read: {error}")
+
+
+def _recipe_of(name: str, plugin: Path, answer: Answer, libraries: Libraries) -> Recipe:
+    schemas = read_schemas(answer.parameters)
+    return Recipe(name, plugin, pipeline_of(plugin), answer.digest, schemas, *libraries)
+
+
 def find_esorex(
-    memory: RecipeMemory,
     command: str = "esorex",
     folders: Sequence[str] = PLUGIN_FOLDERS,
     messages: Callable[[str], None] | None = None,
@@ -251,7 +256,7 @@ def find_esorex(
     if found is None:
         return None
     own = os.environ.get("ESOREX_PLUGIN_DIR", "")
-    return EsoRex(Path(found), find_plugins((*filter(None, own.split(":")), *folders)), memory, messages)
+    return EsoRex(Path(found), find_plugins((*filter(None, own.split(":")), *folders)), messages)
 
 
 def find_plugins(patterns: Sequence[str]) -> dict[str, Path]:

@@ -24,7 +24,7 @@ from types import FrameType
 from esorex_bridge.disk.digest import Reading, read_digest
 from esorex_bridge.disk.stamp import stamp_of
 from esorex_bridge.errors import BridgeError, DataError, RecipeError
-from esorex_bridge.esorex.libraries import find_libraries, libraries_in, read_libraries
+from esorex_bridge.esorex.libraries import Linker, libraries_in, read_libraries
 from esorex_bridge.esorex.recipe import RecipeRunner
 from esorex_bridge.esorex.runner import EsoRex
 from esorex_bridge.esorex.supervise import die_with_parent
@@ -229,7 +229,7 @@ class Worker:
         esorex, plugin = task.esorex, str(task.recipe.plugin_path)
         known = read_libraries(self._libraries.get(plugin, ""))
         if known is None:
-            self._libraries[plugin] = find_libraries(esorex, plugin, os.environ)
+            self._libraries[plugin] = Linker(os.environ).find(esorex, plugin)
             known = libraries_in(self._libraries[plugin])
         others = sorted(name for name, _ in set(known.stated) ^ set(task.statement.libraries))
         if others and task.statement.libraries:
@@ -273,28 +273,12 @@ def _refuse_other_program(task: Task) -> None:
 
 def _runner_for(task: Task) -> RecipeRunner:
     """Return what starts the recipe of a task, or the user's own program."""
-    runner = EsoRex(Path(task.esorex), {task.recipe.name: task.recipe.plugin_path}, _NoMemory())
+    runner = EsoRex(Path(task.esorex), {task.recipe.name: task.recipe.plugin_path})
     if not task.step.command:
         return runner
     from esorex_bridge.esorex.user_steps import ProgramRunner
 
     return ProgramRunner(runner)
-
-
-class _NoMemory:
-    """EsoRex is asked nothing by a worker, so there is nothing to remember."""
-
-    def known_recipe(self, plugin: Path) -> None:
-        """Know nothing."""
-
-    def learn_recipe(self, plugin: Path, reading: Reading, parameters: str) -> None:
-        """Learn nothing."""
-
-    def known_libraries(self, question: str) -> None:
-        """Know nothing."""
-
-    def learn_libraries(self, question: str, answer: str) -> None:
-        """Learn nothing."""
 
 
 def mark_of(key: StepKey, attempt: int) -> str:

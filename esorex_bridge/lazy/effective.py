@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from esorex_bridge.esorex.libraries import Libraries, find_libraries, libraries_in, question_of, read_libraries
+from esorex_bridge.esorex.libraries import Libraries, Linker, libraries_in, question_of, read_libraries
 from esorex_bridge.lazy.command import Call, DoubtError
 from esorex_bridge.lazy.lazy_store import LazyStore, stamp
 from esorex_bridge.lazy.real import ask
@@ -151,7 +151,7 @@ def _libraries(real: str, plugin: str, shelf: LazyStore) -> Libraries:
     if known is not None:
         return known
     try:
-        answer = find_libraries(real, plugin, os.environ)
+        answer = Linker(os.environ).find(real, plugin)
     except OSError as error:
         raise DoubtError(f"a library cannot be read ({error})") from error
     shelf.keep_answer(name, answer)

@@ -138,27 +138,6 @@ class FileDigests(Database):
             rows = [(self._relative(file), digest) for file, digest in digests.items()]
             self._remember("UPDATE digests SET verified = 1 WHERE path = ? AND digest = ?", rows)
 
-    # ----- recipes
-
-    def known_recipe(self, plugin: Path) -> tuple[Digest, str] | None:
-        """Return the digest and the parameters (JSON) of a plugin, where it is the file that was looked at."""
-        row = self._one("SELECT stamp, digest, parameters FROM recipes WHERE plugin = ?", (str(plugin),))
-        return (Digest(row[1]), row[2]) if row is not None and row[0] == self._look(plugin) else None
-
-    def learn_recipe(self, plugin: Path, reading: Reading, parameters: str) -> None:
-        """Remember the digest and the parameters (JSON) of a plugin."""
-        row = (str(plugin), self._kept(reading.stamp), reading.digest, parameters)
-        self._remember("INSERT OR REPLACE INTO recipes VALUES (?, ?, ?, ?)", [row])
-
-    def known_libraries(self, question: str) -> str | None:
-        """Return what the dynamic linker answered to a question (JSON)."""
-        row = self._one("SELECT answer FROM libraries WHERE question = ?", (question,))
-        return None if row is None else str(row[0])
-
-    def learn_libraries(self, question: str, answer: str) -> None:
-        """Remember what the dynamic linker answered."""
-        self._remember("INSERT OR REPLACE INTO libraries VALUES (?, ?)", [(question, answer)])
-
     # ----- doubt
 
     def known_files(self) -> dict[str, tuple[str, str]]:

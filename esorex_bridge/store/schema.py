@@ -54,6 +54,11 @@ INSERT INTO older_steps SELECT key FROM steps;
 CREATE TABLE libraries (question TEXT PRIMARY KEY, answer TEXT NOT NULL) WITHOUT ROWID;
 DELETE FROM foreseen;
 """,
+    # What plugins say of themselves is remembered for the user, not for each root.
+    """
+DROP TABLE recipes;
+DROP TABLE libraries;
+""",
 )
 """The commands that lead from each format to the next, the first from an empty file."""
 

@@ -42,7 +42,7 @@ class ReflexRoot(Struct, frozen=True):
     recipe: Recipe
 
     def adopt(self, dry_run: bool = False) -> AdoptionReport:
-        runner = find_esorex(self.store)
+        runner = find_esorex()
         assert runner is not None
         return adopt_bookkeeping(self.bookkeeping, self.store, runner, dry_run)
 
@@ -63,7 +63,7 @@ def reflex_root(root: Path, tmp_path: Path, esorex: str) -> Iterator[ReflexRoot]
     dit = read_header(darks[0]).get("DET.DIT")
     sof = Sof(tuple(SofEntry(path, "CAL_DARK") for path in darks if read_header(path).get("DET.DIT") == dit))
     with closing(SqliteStore(root / "reflex_book_keeping" / "esorex_bridge.db", root)) as store:
-        runner = find_esorex(store)
+        runner = find_esorex()
         assert runner is not None
         recipe = runner.recipes((DARK,))[DARK]
         assert isinstance(recipe, Recipe)

@@ -16,7 +16,7 @@ from esorex_bridge.batch.start import BatchRequest, new_batch
 from esorex_bridge.datasets.dataset import Action, Dataset, Purpose
 from esorex_bridge.definitions.parameters import Parameter, ParameterSchema
 from esorex_bridge.errors import DataError, RecipeError, UserError
-from esorex_bridge.esorex.libraries import find_libraries, libraries_in
+from esorex_bridge.esorex.libraries import Linker, libraries_in
 from esorex_bridge.esorex.recipe import Recipe
 from esorex_bridge.executors.batch_folder import BatchFolder, batches
 from esorex_bridge.executors.local import Limits, LocalExecutor
@@ -370,7 +370,7 @@ def test_notes_of_many_threads_do_not_mix(tmp_path: Path) -> None:
 
 def test_a_worker_refuses_to_run_a_recipe_with_other_libraries(tmp_path: Path, esorex: str) -> None:
     (plugin,) = Path("/usr/lib").glob("*/cpl/plugins/naco-*/naco_img_dark.so")
-    known = libraries_in(find_libraries(esorex, str(plugin), os.environ))
+    known = libraries_in(Linker(os.environ).find(esorex, str(plugin)))
     installed = replace(RECIPE, plugin_path=plugin, libraries=known.stated)
     ahead = foreseen(step(DARK))
     own = task_of(replace(ahead, recipes={RECIPE.name: installed}), Execute(ahead.plan.steps[0], "new"), esorex)

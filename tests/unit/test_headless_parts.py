@@ -312,7 +312,7 @@ def test_what_a_user_says_on_the_page_counts_for_the_next_dataset_too(
 
 def test_recipes_that_are_not_installed_are_named_without_a_start_of_esorex(tmp_path: Path) -> None:
     with Session(Settings(tmp_path)) as session:
-        session.__dict__["esorex"] = EsoRex(tmp_path / "no-esorex", {"w_flat": tmp_path / "no-plugin"}, session.store)
+        session.__dict__["esorex"] = EsoRex(tmp_path / "no-esorex", {"w_flat": tmp_path / "no-plugin"})
         missing = BridgeRecipes(session, "w").missing(("w_flat", "w_gone"))
     assert list(missing) == ["w_gone"]
     assert "recipe w_gone is not installed" in missing["w_gone"]
