@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from esorex_bridge.reuse.key import StepKey
     from esorex_bridge.reuse.record import Product
     from esorex_bridge.run.engine import Engine
+    from esorex_bridge.run.explanation import ExplainedStep
     from esorex_bridge.run.report import DatasetReport
     from esorex_bridge.run.reporter import Reporter
     from esorex_bridge.run.sof_files import SofFile
@@ -620,7 +621,7 @@ class Session:
         told, began = reporter or SilentReporter(), started or datetime.now()
         return reduce_datasets(planned, self.engine, told, began, self.settings.jobs, dry_run)
 
-    def accounts(self, planned: Iterable[tuple[Dataset, Plan]]) -> tuple[dict[str, Any], ...]:
+    def accounts(self, planned: Iterable[tuple[Dataset, Plan]]) -> tuple[ExplainedStep, ...]:
         """Return an account of every step: what it depends on, what is decided and why; nothing runs.
 
         Raises

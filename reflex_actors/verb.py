@@ -117,16 +117,17 @@ def _install(args: argparse.Namespace) -> int:
     if args.write_rc and wanted:
         written, backup = write_rc(rc_in_force(Path.home(), os.environ), wanted, Path.home())
     if args.json:
-        output.emit_json(
-            {
-                "folder": str(done.folder),
-                "actors": [str(path) for path in done.launchers],
-                "workflows": [str(path) for path in done.workflows],
-                "esoreflex.rc": lines,
-                "written": str(written) if written else None,
-                "backup": str(backup) if backup else None,
-            }
+        from reflex_actors.documents import InstallDocument
+
+        document = InstallDocument(
+            folder=str(done.folder),
+            actors=tuple(map(str, done.launchers)),
+            workflows=tuple(map(str, done.workflows)),
+            rc_lines=tuple(lines),
+            written=str(written) if written else None,
+            backup=str(backup) if backup else None,
         )
+        output.emit_json(document)
         return 0
     print(f"{len(done.launchers)} actors and {len(done.workflows)} workflows are in {done.folder}")
     if written:
@@ -143,7 +144,9 @@ def _doctor(args: argparse.Namespace) -> int:
 
     found = examine(_folder(args), Path.home(), os.environ, args.workflows)
     if args.json:
-        output.emit_json({"checks": [{"what": each.what, "state": each.state, "text": each.text} for each in found]})
+        from reflex_actors.documents import CheckPart, DoctorDocument
+
+        output.emit_json(DoctorDocument(checks=tuple(CheckPart(each.what, each.state, each.text) for each in found)))
     else:
         for each in found:
             print(f"{each.state:<4}  {each.what}: {each.text}")
@@ -164,9 +167,12 @@ def _workflow(args: argparse.Namespace) -> int:
         _write(args.kar, kar(root))
         output.note(f"{args.kar} written")
     elif args.json:
-        from reflex_actors.moml.describe import document
+        from msgspec.structs import asdict
 
-        output.emit_json(document(root))
+        from reflex_actors.documents import WorkflowDocument
+        from reflex_actors.moml.describe import describe
+
+        output.emit_json(WorkflowDocument(**asdict(describe(root))))
     else:
         sys.stdout.write(write(root, head_comment(definition)))
     return 0
@@ -245,8 +251,10 @@ def _check(args: argparse.Namespace) -> int:
     if args.picture:
         _write(args.picture, describe.picture(read.root).encode())
     if args.json:
-        said = [{"rule": each.rule, "place": each.place, "text": each.text} for each in findings]
-        output.emit_json({"findings": said, "workflow": describe.document(read.root)})
+        from reflex_actors.documents import CheckDocument, FindingPart
+
+        said = tuple(FindingPart(each.rule, each.place, each.text) for each in findings)
+        output.emit_json(CheckDocument(findings=said, workflow=describe.describe(read.root)))
         return 1 if findings else 0
     if args.describe:
         print("\n".join(describe.lines(read.root)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -16,7 +16,6 @@ from esorex_bridge.reuse.key import StepKey
 from esorex_bridge.reuse.resolve import Unresolvable
 from esorex_bridge.run.engine import resolvable
 from esorex_bridge.session import Session
-from esorex_bridge.values import plain
 
 if TYPE_CHECKING:
     from esorex_bridge.archive.client import ArchiveClient
@@ -45,11 +44,6 @@ class Preview(Struct, frozen=True):
     problems: tuple[str, ...]
     frames: int
     files: int
-
-    def document(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        document: dict[str, Any] = plain(self)
-        return document
 
 
 def preview(text: str, asked: BatchRequest) -> Preview:

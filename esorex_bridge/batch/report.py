@@ -10,7 +10,6 @@ from msgspec import Struct
 
 from esorex_bridge.executors.batch_folder import BatchFolder
 from esorex_bridge.reuse.key import StepKey
-from esorex_bridge.values import plain
 from esorex_bridge.workspace.locks import is_locked
 
 OUTCOMES = (
@@ -119,17 +118,6 @@ class BatchReport(Struct, frozen=True):
     def verdict(self) -> str:
         """The outcome that says most about the whole; empty where nothing was asked for yet."""
         return max((dataset.outcome for dataset in self.datasets), key=OUTCOMES.index, default="")
-
-    def document(self) -> dict[str, Any]:
-        """Return the report as JSON values."""
-        counts = Counter(dataset.outcome for dataset in self.datasets)
-        return {
-            **plain(self),
-            "verdict": self.verdict,
-            "executed": sum(recipe.runs for recipe in self.recipes),
-            "outcomes": {outcome: counts[outcome] for outcome in OUTCOMES},
-            "unfetched": [{"file": name, "reason": reason} for name, reason in self.unfetched],
-        }
 
 
 class _Fate(Struct):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from msgspec.structs import astuple
 
 from esorex_bridge.cli import options, output
 from esorex_bridge.errors import UserError
 
 if TYPE_CHECKING:
     from esorex_bridge.archive.package import Checked, PackageFolder
+    from esorex_bridge.cli.documents.archive import AdoptedJobPart
     from esorex_bridge.reflex.adopt_edps import AdoptedRun
 
 EXAMPLE = (
@@ -60,7 +63,9 @@ def _edps(args: argparse.Namespace) -> int:
         found = adopt_edps(args.edps.absolute(), session.store, session.esorex, args.dry_run)
     adopted = sum(each.adopted for each in found)
     if args.json:
-        output.emit_json({"adopted": adopted, "jobs": list(map(_job, found))})
+        from esorex_bridge.cli.documents.archive import AdoptJobsDocument
+
+        output.emit_json(AdoptJobsDocument(adopted=adopted, jobs=tuple(map(_describe_job, found))))
         return 0
     rows = (
         (each.run.task, each.run.folder.name, each.run.recipe or "-", f"{len(each.run.sof)} → {len(each.run.products)}",
@@ -72,24 +77,27 @@ def _edps(args: argparse.Namespace) -> int:
     return 0
 
 
-def _job(each: AdoptedRun) -> dict[str, Any]:
+def _describe_job(each: AdoptedRun) -> AdoptedJobPart:
+    from esorex_bridge.cli.documents.archive import AdoptedJobPart, TaggedFilePart
+
     run = each.run
-    return {
-        "instrument": run.instrument,
-        "task": run.task,
-        "folder": str(run.folder),
-        "made": f"{run.made:%Y-%m-%dT%H:%M:%SZ}",
-        "recipe": run.recipe or None,
-        "sof": [{"file": str(path), "category": tag} for path, tag in run.sof],
-        "parameters": dict(run.given),
-        "products": [{"file": str(path), "category": category} for path, category in run.products],
-        "result": "adopted" if each.adopted else "not adopted",
-        "reason": each.reason or None,
-    }
+    return AdoptedJobPart(
+        instrument=run.instrument,
+        task=run.task,
+        folder=str(run.folder),
+        made=f"{run.made:%Y-%m-%dT%H:%M:%SZ}",
+        recipe=run.recipe or None,
+        sof=tuple(TaggedFilePart(str(path), tag) for path, tag in run.sof),
+        parameters=dict(run.given),
+        products=tuple(TaggedFilePart(str(path), category) for path, category in run.products),
+        result="adopted" if each.adopted else "not adopted",
+        reason=each.reason or None,
+    )
 
 
 def _history(args: argparse.Namespace) -> int:
     """Take what ESO Reflex made into the store, as far as it can be trusted, and say what came of each execution."""
+    from esorex_bridge.cli.documents.archive import AdoptedExecutionPart, AdoptHistoryDocument
     from esorex_bridge.reflex.adopt import adopt_bookkeeping
     from esorex_bridge.session import Session
 
@@ -97,28 +105,22 @@ def _history(args: argparse.Namespace) -> int:
         if session.esorex is None:
             raise UserError("a history can be adopted only where EsoRex and its recipes are installed")
         report = adopt_bookkeeping(args.bookkeeping.absolute(), session.store, session.esorex, args.dry_run)
-    told = [
-        (
+    listed = tuple(
+        AdoptedExecutionPart(
             found.execution.actor,
             f"{found.execution.made:%Y-%m-%dT%H:%M:%S}",
             "adopted" if found.key else "not adopted",
             found.reason,
         )
         for found in report.adoptions
-    ]
+    )
     adopted = sum(found.key is not None for found in report.adoptions)
     if args.json:
-        names = ("actor", "made", "result", "reason")
-        output.emit_json(
-            {
-                "histories": [str(history.folder) for history in report.histories],
-                "adopted": adopted,
-                "executions": [dict(zip(names, row, strict=True)) for row in told],
-            }
-        )
+        histories = tuple(str(history.folder) for history in report.histories)
+        output.emit_json(AdoptHistoryDocument(histories=histories, adopted=adopted, executions=listed))
     else:
-        output.table(("actor", "made", "result", "why"), told)
-        print(f"{adopted} of {len(told)} executions of {len(report.histories)} workflows were adopted")
+        output.table(("actor", "made", "result", "why"), map(astuple, listed))
+        print(f"{adopted} of {len(listed)} executions of {len(report.histories)} workflows were adopted")
     return 0
 
 
@@ -135,16 +137,17 @@ def _package(args: argparse.Namespace) -> int:
             linked += _link(folder, found, args.root.absolute())
     damaged = [item for item in checked if item.damage]
     if args.json:
-        output.emit_json(
-            {
-                "folders": [str(folder.path) for folder in package.folders],
-                "files": sum(len(folder.files) for folder in package.folders),
-                "trees": [str(tree.path) for folder in package.folders for tree in folder.trees],
-                "linked": linked,
-                "damaged": [{"name": item.name, "path": str(item.path), "reason": item.damage} for item in damaged],
-                "missing": list(package.missing),
-            }
+        from esorex_bridge.cli.documents.archive import AdoptDocument, DamagedFilePart
+
+        document = AdoptDocument(
+            folders=tuple(str(folder.path) for folder in package.folders),
+            files=sum(len(folder.files) for folder in package.folders),
+            trees=tuple(str(tree.path) for folder in package.folders for tree in folder.trees),
+            linked=linked,
+            damaged=tuple(DamagedFilePart(item.name, str(item.path), item.damage) for item in damaged),
+            missing=package.missing,
         )
+        output.emit_json(document)
     else:
         for folder in package.folders:
             print(f"{folder.path}: {len(folder.files)} files, {len(folder.trees)} association trees")

@@ -32,7 +32,8 @@ def run(args: argparse.Namespace) -> int:
     """List the files, and fetch them where asked."""
     from esorex_bridge.archive.query import product_files_adql
     from esorex_bridge.archive.tap import rows
-    from esorex_bridge.cli.fetch import fetch_watched, file_document, is_done, summary
+    from esorex_bridge.cli.documents.archive import AncillaryDocument
+    from esorex_bridge.cli.fetch import describe_file, fetch_watched, is_done, summary
 
     product = archive.checked_names([args.product])[0] if args.product else None
     category = args.category or ("ANCILLARY.%" if args.collection and not product else None)
@@ -41,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError("--fetch needs --into DIR")
     if args.adql:
         text = product_files_adql(product, args.collection, category, args.max, place)
-        output.emit_json({"adql": text}) if args.json else print(text)
+        output.emit_json(AncillaryDocument(adql=text)) if args.json else print(text)
         return 0
     with archive.client(args) as client:
         text = product_files_adql(product, args.collection, category, args.max, client.placed(place))
@@ -51,8 +52,8 @@ def run(args: argparse.Namespace) -> int:
         if args.fetch:
             report = fetch_watched(client, [row["archive_id"] for row in found], args.into, 4, "never")
     if args.json:
-        files = [file_document(file) for file in report.files] if report else []
-        output.emit_json({"adql": text, "rows": [dict(row) for row in found], "files": files})
+        files = tuple(map(describe_file, report.files)) if report else ()
+        output.emit_json(AncillaryDocument(adql=text, rows=tuple(map(dict, found)), files=files))
     else:
         output.table(table.colnames, (["" if value is None else value for value in row.values()] for row in found))
         if report:

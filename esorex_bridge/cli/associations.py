@@ -26,14 +26,17 @@ def run(args: argparse.Namespace) -> int:
     """Ask, keep the trees, and print the cascades."""
     from esorex_bridge.archive.acquisition import ask, keep_trees
     from esorex_bridge.archive.calselector import all_answered
-    from esorex_bridge.cli.cascade_text import cascade_lines, document
+    from esorex_bridge.cli.cascade_text import cascade_lines, describe_reply
 
     names = archive.checked_names(args.dp_ids)
     with archive.client(args) as client:
         replies = ask(client, names, archive.mode(args), looked_up(client, names))
     paths = keep_trees(replies, archive.destination(args))
     if args.json:
-        output.emit_json({"associations": [document(reply) for reply in replies], "trees": [str(p) for p in paths]})
+        from esorex_bridge.cli.documents.archive import AssociationsDocument
+
+        answers = tuple(map(describe_reply, replies))
+        output.emit_json(AssociationsDocument(associations=answers, trees=tuple(map(str, paths))))
     else:
         for reply in replies:
             print(output.shown("\n".join(cascade_lines(reply))))

@@ -85,7 +85,9 @@ def _preview(args: argparse.Namespace) -> int:
     source, text = _jobs(args)
     found = preview(text, _read_request(args, source))
     if args.json:
-        output.emit_json(found.document())
+        from esorex_bridge.cli.documents.batch import preview_document
+
+        output.emit_json(preview_document(found))
         return 0
     output.table(("recipe", "would run"), sorted(found.recipes.items()))
     print(f"{found.datasets} datasets here: {sum(found.recipes.values())} steps to make, {found.reused} to reuse")
@@ -198,6 +200,8 @@ def _print(report: BatchReport, args: argparse.Namespace) -> None:
     from esorex_bridge.cli.batch_view import show
 
     if args.json:
-        output.emit_json(report.document())
+        from esorex_bridge.cli.documents.batch import batch_document
+
+        output.emit_json(batch_document(report))
     else:
         show(report)

@@ -26,7 +26,9 @@ def run(args: argparse.Namespace) -> int:
     folder = named(args.root, args.batch or args.name)
     report = cancel(folder) if action == "cancel" else read_report(folder)
     if args.json:
-        output.emit_json(report.document())
+        from esorex_bridge.cli.documents.batch import batch_document
+
+        output.emit_json(batch_document(report))
     else:
         show(report, whole=action != "status")
     return 1 if action == "report" and report.failed else 0

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from esorex_bridge.archive.calselector import AssociationReply
 from esorex_bridge.archive.download_list import remarks
 from esorex_bridge.datasets.association import Association
+
+if TYPE_CHECKING:
+    from esorex_bridge.cli.documents.archive import CascadePart, ReplyPart
 
 
 def cascade_lines(reply: AssociationReply) -> Iterator[str]:
@@ -25,22 +28,24 @@ def cascade_lines(reply: AssociationReply) -> Iterator[str]:
         yield from _group(reply.tree.root, 1)
 
 
-def document(reply: AssociationReply) -> dict[str, Any]:
-    """Return an answer as JSON values."""
-    return {
-        "asked": reply.asked,
-        "science": list(reply.covers),
-        "outcome": reply.outcome.value,
-        "requested": reply.requested,
-        "executed": reply.executed,
-        "downgraded": reply.downgraded,
-        "complete": reply.complete,
-        "certified": reply.certified,
-        "messages": list(reply.messages),
-        "tree": reply.file_name,
-        "files": [{"name": file.name, "category": file.category} for file in reply.listed],
-        "cascade": _document(reply.tree.root) if reply.tree is not None else None,
-    }
+def describe_reply(reply: AssociationReply) -> ReplyPart:
+    """Return an answer as a document has it."""
+    from esorex_bridge.cli.documents.archive import ReplyPart
+
+    return ReplyPart(
+        asked=reply.asked,
+        science=reply.covers,
+        outcome=reply.outcome.value,
+        requested=reply.requested,
+        executed=reply.executed,
+        downgraded=reply.downgraded,
+        complete=reply.complete,
+        certified=reply.certified,
+        messages=reply.messages,
+        tree=reply.file_name,
+        files=reply.listed,
+        cascade=_describe_group(reply.tree.root) if reply.tree is not None else None,
+    )
 
 
 def _group(node: Association, depth: int) -> Iterator[str]:
@@ -68,14 +73,16 @@ def _group(node: Association, depth: int) -> Iterator[str]:
         yield from lines[1:]
 
 
-def _document(node: Association) -> dict[str, Any]:
-    return {
-        "category": node.category,
-        "files": [{"name": file.name, "category": file.category} for file in node.files],
-        "match": node.match,
-        "kind": node.kind,
-        "complete": node.complete,
-        "certified": node.certified,
-        "messages": list(node.messages),
-        "associated": [_document(child) for child in node.associated],
-    }
+def _describe_group(node: Association) -> CascadePart:
+    from esorex_bridge.cli.documents.archive import CascadePart
+
+    return CascadePart(
+        category=node.category,
+        files=node.files,
+        match=node.match,
+        kind=node.kind,
+        complete=node.complete,
+        certified=node.certified,
+        messages=node.messages,
+        associated=tuple(map(_describe_group, node.associated)),
+    )

@@ -43,9 +43,15 @@ def run(args: argparse.Namespace) -> int:
                 remove(removals, session.store, session.workspace)
     size = sum(removal.size_bytes for removal in removals)
     if args.json:
-        listed = [{"path": str(r.path), "size_bytes": r.size_bytes, "reason": r.reason} for r in removals]
-        alone = [{"batch": claim.batch, "state": claim.state, "folders": len(claim.folders)} for claim in left]
-        output.emit_json({"removed": doing, "size_bytes": size, "folders": listed, "left_alone": alone})
+        from esorex_bridge.cli.documents.history import ClaimPart, CleanDocument, FolderPart
+
+        document = CleanDocument(
+            removed=doing,
+            size_bytes=size,
+            folders=tuple(FolderPart(str(each.path), each.size_bytes, each.reason) for each in removals),
+            left_alone=tuple(ClaimPart(claim.batch, claim.state, len(claim.folders)) for claim in left),
+        )
+        output.emit_json(document)
         return 0
     for removal in removals:
         print(f"{removal.path}  {removal.size_bytes / 1e6:.1f} MB  {removal.reason}")

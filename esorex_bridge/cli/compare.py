@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esorex_bridge.cli import options, output
-from esorex_bridge.values import plain
 
 if TYPE_CHECKING:
     from esorex_bridge.provenance.compare import Comparison, ProductPair
@@ -45,10 +44,13 @@ def run(args: argparse.Namespace) -> int:
     comparison = compare(a.document, b.document)
     pixels = [_pixels(pair, a, b) for pair in comparison.products]
     if args.json:
-        products = [
-            {**plain(pair), "difference": plain(each)} for pair, each in zip(comparison.products, pixels, strict=True)
-        ]
-        output.emit_json({"schema": 1, "same": comparison.same, "steps": plain(comparison.steps), "products": products})
+        from esorex_bridge.cli.documents.provenance import CompareDocument, ComparedPairPart
+
+        products = tuple(
+            ComparedPairPart(pair.category, pair.a, pair.b, pair.same_data, each)
+            for pair, each in zip(comparison.products, pixels, strict=True)
+        )
+        output.emit_json(CompareDocument(same=comparison.same, steps=comparison.steps, products=products))
     else:
         print("\n".join(_render(comparison, pixels)))
     return 0

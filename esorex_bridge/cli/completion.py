@@ -27,7 +27,9 @@ def run(args: argparse.Namespace) -> int:
 
     text = "\n".join(_manual_page()) + "\n" if args.what == "man" else _script(args.what)
     if args.json:
-        output.emit_json({"schema": 1, "what": args.what, "text": text})
+        from esorex_bridge.cli.documents.checks import CompletionDocument
+
+        output.emit_json(CompletionDocument(what=args.what, text=text))
     else:
         print(text, end="")
     return 0

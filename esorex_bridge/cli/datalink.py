@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
+from msgspec.structs import asdict
+
 from esorex_bridge.cli import archive, options, output
-from esorex_bridge.values import plain
 
 EXAMPLE = "esorex-bridge datalink ADP.2014-10-01T10:19:21.580"
 
@@ -22,7 +23,11 @@ def run(args: argparse.Namespace) -> int:
     with archive.client(args) as client:
         links = client.links(name)
     if args.json:
-        output.emit_json({"id": name, "links": [plain(row) | {"target": row.target} for row in links.rows]})
+        from esorex_bridge.cli.documents.archive import LinkPart, LinksDocument
+
+        output.emit_json(
+            LinksDocument(id=name, links=tuple(LinkPart(**asdict(row), target=row.target) for row in links.rows))
+        )
         return 0
     output.table(
         ("semantics", "content type", "bytes", "file or category", "address"),

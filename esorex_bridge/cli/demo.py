@@ -12,8 +12,11 @@ from esorex_bridge.cli import options, output
 from esorex_bridge.cli.run_view import show
 from esorex_bridge.demo.nights.catalogue import NIGHTS, make_night, night_name
 from esorex_bridge.errors import UserError
+from esorex_bridge.run.report import count_started
 
 if TYPE_CHECKING:
+    from esorex_bridge.cli.documents.running import DemoDocument
+    from esorex_bridge.cli.reduce import Result
     from esorex_bridge.definitions.parameters import ParameterSetting
     from esorex_bridge.demo.nights.night import Night
 
@@ -64,7 +67,7 @@ def _demonstrate(args: argparse.Namespace) -> int:
     name = night_name(args.instrument or "naco")
     night, listed = make_night(name), NIGHTS[name]
     words, fields = _ask_words(night)
-    documents: list[dict[str, Any]] = []
+    runs: list[tuple[str, verb.Result]] = []
     failed = False
     with EmbeddedArchive([night], _frames(args.root)) as archive:
         settings = Settings(
@@ -80,17 +83,17 @@ def _demonstrate(args: argparse.Namespace) -> int:
         for part in ("first", "second"):
             output.note(f"the {part} time: {command}")
             came = verb.go(settings, Constraints(**fields))
-            documents.append({"command": command, **verb.document(came)})
+            runs.append((command, came))
             failed = failed or verb.has_failed(came)
             if not args.json:
                 print(f"\nThe {part} time:")
                 verb.say_what_is_missing(came)
                 show(came.reports, args.root)
     if args.json:
-        output.emit_json({"archive": archive.url, "runs": documents})
+        output.emit_json(_document(archive.url, runs))
     else:
-        _conclude(documents, args.root)
-    output.leave_report(settings, documents[0]["executed"])
+        _conclude([count_started(came.reports) for _, came in runs], args.root)
+    output.leave_report(settings, count_started(runs[0][1].reports))
     return 1 if failed else 0
 
 
@@ -113,9 +116,23 @@ def _parameters(settings: tuple[str, ...]) -> tuple[ParameterSetting, ...]:
     return tuple(found)
 
 
-def _conclude(documents: list[dict[str, Any]], root: Path) -> None:
-    first, second = documents
-    print(f"\nRecipes started: {first['executed']} the first time, {second['executed']} the second time.")
+def _document(archive: str, runs: list[tuple[str, Result]]) -> DemoDocument:
+    from msgspec.structs import asdict
+
+    from esorex_bridge.cli.documents.running import DemoDocument, DemoRunPart
+    from esorex_bridge.cli.reduce import document
+
+    found = [(command, asdict(document(came))) for command, came in runs]
+    for _, fields in found:
+        del fields["schema"]
+    return DemoDocument(
+        archive=archive, runs=tuple(DemoRunPart(command=command, **fields) for command, fields in found)
+    )
+
+
+def _conclude(started: list[int], root: Path) -> None:
+    first, second = started
+    print(f"\nRecipes started: {first} the first time, {second} the second time.")
     output.say(f"Everything lies in {root}; the products in {root / 'reflex_end_products'}.")
     _say_where_we_are()
 
@@ -143,7 +160,9 @@ def _serve(args: argparse.Namespace) -> int:
     )
     try:
         if args.json:
-            output.emit_json({"archive": archive.url})
+            from esorex_bridge.cli.documents.running import DemoServeDocument
+
+            output.emit_json(DemoServeDocument(archive=archive.url))
         else:
             print(f"serving on {archive.url} (for --archive); Ctrl-C ends it", flush=True)
         wait_for_interrupt()
@@ -159,7 +178,9 @@ def _list_faults(as_json: bool) -> int:
     listed = [("real_manners", f"what ESO's services are reported to do on a good day: {several}")]
     listed += [(fault.value, fault.description) for fault in Fault]
     if as_json:
-        output.emit_json({"faults": [{"name": name, "meaning": meaning} for name, meaning in listed]})
+        from esorex_bridge.cli.documents.running import ArchiveFaultPart, DemoFaultsDocument
+
+        output.emit_json(DemoFaultsDocument(faults=tuple(ArchiveFaultPart(*each) for each in listed)))
     else:
         output.table(("fault", "meaning"), listed)
     return 0

@@ -11,11 +11,10 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from msgspec import Struct
-
 from esorex_bridge.cli import archive, options, output
+from esorex_bridge.cli.documents.checks import Check, DoctorDocument
 from esorex_bridge.errors import BridgeError
-from esorex_bridge.values import plain, visible
+from esorex_bridge.values import visible
 from esorex_bridge.version import __version__
 
 EXAMPLE = "esorex-bridge doctor\n  esorex-bridge doctor --archive-probe --trace-http report"
@@ -23,24 +22,6 @@ EXAMPLE = "esorex-bridge doctor\n  esorex-bridge doctor --archive-probe --trace-
 _LITTLE_BYTES = 5 * 10**9
 _PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 _CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-
-
-class Check(Struct, frozen=True):
-    """What one look showed.
-
-    Parameters
-    ----------
-    name : str
-        What was looked at.
-    result : {'ok', 'missing', 'optional'}
-        `missing` where something will not work; `optional` where something that not everybody needs is not there.
-    said : str
-        What is there, or what to do.
-    """
-
-    name: str
-    result: str
-    said: str
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         return _probe(args)
     checks = list(_checks(args))
     if args.json:
-        output.emit_json({"checks": [plain(check) for check in checks]})
+        output.emit_json(DoctorDocument(checks=tuple(checks)))
     else:
         output.table(("what", "result", "details"), ((check.name, check.result, check.said) for check in checks))
     return 1 if any(check.result == "missing" for check in checks) else 0
@@ -77,7 +58,9 @@ def _probe(args: argparse.Namespace) -> int:
                 print(f"{finding.result:<13} {finding.name}: {said} ({finding.seconds:.1f} s)", flush=True)
     counts = Counter(finding.result for finding in findings)
     if args.json:
-        output.emit_json({"findings": [plain(finding) for finding in findings]})
+        from esorex_bridge.cli.documents.archive import ProbeDocument
+
+        output.emit_json(ProbeDocument(findings=tuple(findings)))
     else:
         print(", ".join(f"{number} {result}" for result, number in counts.items()))
     if counts["different"]:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
-import msgspec
+from msgspec.structs import asdict
 
 from esorex_bridge.cli import output
 from esorex_bridge.definitions.edps.options import PREFIX, EdpsOptions
 from esorex_bridge.definitions.inspection import Finding
 
 if TYPE_CHECKING:
+    from esorex_bridge.cli.documents.workflows import (
+        FoundPackagePart,
+        PackageInputPart,
+        PackagePart,
+        PackagesDocument,
+        PackageTaskPart,
+    )
     from esorex_bridge.definitions.edps.package import AssociatedInput, Branch, Function, Package, Task
     from esorex_bridge.edps.workflow import EdpsWorkflow
     from esorex_bridge.esorex.recipe import RecipeRunner
@@ -33,13 +40,12 @@ def rows() -> Iterator[tuple[str, ...]]:
         yield (f"{PREFIX}{found.name}", "not read", "-", "workflow package of EDPS", "-", f"{found.folder}")
 
 
-def listed() -> list[dict[str, Any]]:
-    """Return the packages that are found as JSON values."""
+def describe_found() -> tuple[FoundPackagePart, ...]:
+    """Return the packages that are found, as a document has them."""
+    from esorex_bridge.cli.documents.workflows import FoundPackagePart
     from esorex_bridge.edps.find import find_packages
 
-    return [
-        {"name": f"{PREFIX}{each.name}", "folder": str(each.folder), "origin": each.origin} for each in find_packages()
-    ]
+    return tuple(FoundPackagePart(f"{PREFIX}{each.name}", str(each.folder), each.origin) for each in find_packages())
 
 
 # ----- show
@@ -106,60 +112,66 @@ def remarks(package: Package) -> Iterator[str]:
         yield f"quality reports, which are not made: {reports}"
 
 
-def document(package: Package) -> dict[str, Any]:
-    """Return a package as JSON values."""
+def document(packages: Sequence[EdpsWorkflow]) -> PackagesDocument:
+    """Return packages as a document: the first one, and all."""
+    from esorex_bridge.cli.documents.workflows import PackagesDocument
+
+    described = tuple(_describe(each.package) for each in packages)
+    return PackagesDocument(**asdict(described[0]), workflows=described)
+
+
+def _describe(package: Package) -> PackagePart:
+    from esorex_bridge.cli.documents.workflows import PackagePart, UnknownTaskPart
+
     said = package.description
-    return {
-        "name": f"{PREFIX}{package.name}",
-        "title": said.title,
-        "root": package.root,
-        "digest": package.digest,
-        "tasks": [_task(task) for task in said.tasks],
-        "sources": msgspec.to_builtins(said.sources),
-        "classes": msgspec.to_builtins(said.classes),
-        "parameter_sets": msgspec.to_builtins(package.sets),
-        "not_understood": msgspec.to_builtins(said.not_understood),
-        "unknown_tasks": [{"set": name, "task": task} for name, task in package.unknown_tasks()],
-        "call_backs": msgspec.to_builtins(said.call_backs()),
-        "remarks": list(said.remarks),
-        "refused": list(said.refused),
-    }
+    return PackagePart(
+        name=f"{PREFIX}{package.name}",
+        title=said.title,
+        root=package.root,
+        digest=package.digest,
+        tasks=tuple(map(_describe_task, said.tasks)),
+        sources=said.sources,
+        classes=said.classes,
+        parameter_sets=package.sets,
+        not_understood=said.not_understood,
+        unknown_tasks=tuple(UnknownTaskPart(*each) for each in package.unknown_tasks()),
+        call_backs=said.call_backs(),
+        remarks=said.remarks,
+        refused=said.refused,
+    )
 
 
-def _task(task: Task) -> dict[str, Any]:
-    plain: dict[str, Any] = msgspec.to_builtins(task)
-    return {
-        **plain,
-        "main_input": task.main_input.name if task.main_input else None,
-        "main_input_kind": task.main_input.kind if task.main_input else None,
-        "condition": _name(task.condition),
-        "inputs": [
-            {"input": number, **_branch(given, branch)}
-            for number, given in enumerate(task.inputs)
-            for branch in given.branches
-        ],
-    }
+def _describe_task(task: Task) -> PackageTaskPart:
+    from esorex_bridge.cli.documents.workflows import PackageTaskPart
+
+    fields = asdict(task)
+    fields["main_input"] = task.main_input.name if task.main_input else None
+    fields["main_input_kind"] = task.main_input.kind if task.main_input else None
+    fields["condition"] = _name(task.condition)
+    fields["inputs"] = tuple(
+        _describe_input(number, given, branch) for number, given in enumerate(task.inputs) for branch in given.branches
+    )
+    return PackageTaskPart(**fields)
 
 
-def _branch(given: AssociatedInput, branch: Branch) -> dict[str, Any]:
-    """Return an input; `match`, `days` and `level` are those of its first rule, `rules` has all.
+def _describe_input(number: int, given: AssociatedInput, branch: Branch) -> PackageInputPart:
+    from esorex_bridge.cli.documents.workflows import PackageInputPart
 
-    Branches of alternatives have the same `input`.
-    """
     first = branch.rules[0] if branch.rules else None
-    return {
-        "name": branch.name,
-        "kind": branch.kind,
-        "categories": list(branch.categories),
-        "match": list(first.match) if first else [],
-        "days": list(first.days) if first else [None, None],
-        "level": first.level if first else None,
-        "rules": msgspec.to_builtins(branch.rules),
-        "condition": _name(branch.condition),
-        "minimum": branch.min_ret,
-        "maximum": None if branch.max_ret < 0 else branch.max_ret,
-        "alternatives": given.alternatives,
-    }
+    return PackageInputPart(
+        input=number,
+        name=branch.name,
+        kind=branch.kind,
+        categories=branch.categories,
+        match=first.match if first else (),
+        days=first.days if first else (None, None),
+        level=first.level if first else None,
+        rules=branch.rules,
+        condition=_name(branch.condition),
+        minimum=branch.min_ret,
+        maximum=None if branch.max_ret < 0 else branch.max_ret,
+        alternatives=given.alternatives,
+    )
 
 
 def _name(function: Function | None) -> str | None:
@@ -195,13 +207,14 @@ def check(packages: list[EdpsWorkflow], runner: RecipeRunner | None, as_json: bo
     found = [(each, finding) for each in packages for finding in findings(each.package, each, runner)]
     grave = [finding for _, finding in found if finding.grave]
     if as_json:
-        output.emit_json(
-            {
-                "checked": [f"{PREFIX}{each.package.name}" for each in packages],
-                "findings": [{"place": f.place, "problem": f.problem, "grave": f.grave} for _, f in found],
-                "packages": [document(each.package) for each in packages],
-            }
+        from esorex_bridge.cli.documents.workflows import PackageCheckDocument
+
+        document = PackageCheckDocument(
+            checked=tuple(f"{PREFIX}{each.package.name}" for each in packages),
+            findings=tuple(finding for _, finding in found),
+            packages=tuple(_describe(each.package) for each in packages),
         )
+        output.emit_json(document)
         return bool(grave)
     for _, finding in found:
         print(f"{finding.place}: {'' if finding.grave else 'worth a look: '}{finding.problem}")

@@ -42,7 +42,9 @@ def run(args: argparse.Namespace) -> int:
     try:
         write_redirect(page.address, redirect)
         if args.json:
-            output.emit_json({"schema": 1, "address_file": str(redirect)})
+            from esorex_bridge.cli.documents.history import ExploreDocument
+
+            output.emit_json(ExploreDocument(address_file=str(redirect)))
         else:
             print(f"{redirect.as_uri()} leads to the report; Ctrl-C ends it", flush=True)
         if not args.no_browser:

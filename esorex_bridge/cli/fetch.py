@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from esorex_bridge.archive.report import FetchReport, FileReport
     from esorex_bridge.archive.trees import Folders
     from esorex_bridge.archive.unpack import Unpacking
+    from esorex_bridge.cli.documents.archive import FetchDocument, FetchedFilePart, ListedFilePart
 
 MANY = 100
 """From so many frames on, fetching begins before all associations are known."""
@@ -247,7 +248,10 @@ def _sizes(client: ArchiveClient, names: Sequence[str]) -> dict[str, int]:
 def _list(request: _Request, args: argparse.Namespace) -> int:
     wanted = request.wanted
     if args.json:
-        output.emit_json({"files": [_listed(file) for file in wanted.files], "warnings": list(wanted.warnings)})
+        from esorex_bridge.cli.documents.archive import FetchListDocument
+
+        listed = tuple(map(_describe_wanted, wanted.files))
+        output.emit_json(FetchListDocument(files=listed, warnings=tuple(wanted.warnings)))
         return 0
     output.table(
         ("file", "category", "role", "bytes", ""),
@@ -296,40 +300,39 @@ def _agreed() -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _document(result: _Result, folders: Folders) -> dict[str, Any]:
+def _document(result: _Result, folders: Folders) -> FetchDocument:
     from esorex_bridge.archive.calselector import all_answered
     from esorex_bridge.archive.download_list import remarks
-    from esorex_bridge.cli.cascade_text import document
+    from esorex_bridge.cli.cascade_text import describe_reply
+    from esorex_bridge.cli.documents.archive import FetchDocument
 
-    return {
-        "folder": str(folders.asked),
-        "complete": is_done(result.report),
-        "answered": all_answered(result.replies),
-        "warnings": [line for reply in result.replies for line in remarks(reply)],
-        "associations": [document(reply) for reply in result.replies],
-        "trees": [str(folders.of(reply) / reply.file_name) for reply in result.replies if reply.file_name],
-        "files": [file_document(file) for file in result.report.files],
-    }
-
-
-def file_document(file: FileReport) -> dict[str, Any]:
-    """Return a file's report as JSON values."""
-    return {
-        "name": file.name,
-        "status": file.status.value,
-        "reason": file.reason,
-        "path": str(file.path) if file.path else None,
-        "size_bytes": file.size_bytes,
-        "sha256": file.digest.rpartition(":")[2] if file.digest else None,
-        "digest": file.digest,
-    }
+    return FetchDocument(
+        folder=str(folders.asked),
+        complete=is_done(result.report),
+        answered=all_answered(result.replies),
+        warnings=tuple(line for reply in result.replies for line in remarks(reply)),
+        associations=tuple(map(describe_reply, result.replies)),
+        trees=tuple(str(folders.of(reply) / reply.file_name) for reply in result.replies if reply.file_name),
+        files=tuple(map(describe_file, result.report.files)),
+    )
 
 
-def _listed(file: WantedFile) -> dict[str, Any]:
-    return {
-        "name": file.name,
-        "categories": list(file.categories),
-        "role": file.role,
-        "size_bytes": file.size_bytes,
-        "present": file.present,
-    }
+def describe_file(file: FileReport) -> FetchedFilePart:
+    """Return a file's report as a document has it."""
+    from esorex_bridge.cli.documents.archive import FetchedFilePart
+
+    return FetchedFilePart(
+        name=file.name,
+        status=file.status,
+        reason=file.reason,
+        path=str(file.path) if file.path else None,
+        size_bytes=file.size_bytes,
+        sha256=file.digest.rpartition(":")[2] if file.digest else None,
+        digest=file.digest,
+    )
+
+
+def _describe_wanted(file: WantedFile) -> ListedFilePart:
+    from esorex_bridge.cli.documents.archive import ListedFilePart
+
+    return ListedFilePart(file.name, file.categories, file.role, file.size_bytes, file.present)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from esorex_bridge.cli import options, output
 
 if TYPE_CHECKING:
+    from esorex_bridge.cli.documents.history import LogDocument
     from esorex_bridge.run.logs import RecipeLog
 
 EXAMPLE = "esorex-bridge log naco_img_dark_1 --root night\n  esorex-bridge log COADDED.fits --root night --warnings"
@@ -41,11 +42,13 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _document(found: RecipeLog) -> dict[str, object]:
-    return {
-        "step": found.step,
-        "folder": str(found.folder),
-        "exit_code": found.exit_code,
-        "warnings": list(found.warnings),
-        "lines": list(found.lines),
-    }
+def _document(found: RecipeLog) -> LogDocument:
+    from esorex_bridge.cli.documents.history import LogDocument
+
+    return LogDocument(
+        step=found.step,
+        folder=str(found.folder),
+        exit_code=found.exit_code,
+        warnings=found.warnings,
+        lines=found.lines,
+    )

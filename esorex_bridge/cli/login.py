@@ -38,7 +38,9 @@ def run(args: argparse.Namespace) -> int:
         saved_login.remember_user(os.environ, user)
     where = "kept in the keyring, for astroquery too" if keep else "not kept"
     if args.json:
-        output.emit_json({"user": user, "kept": keep})
+        from esorex_bridge.cli.documents.archive import LoginDocument
+
+        output.emit_json(LoginDocument(user=user, kept=keep))
     else:
         print(f"ESO accepts user '{user}'; the password is {where}")
     return 0

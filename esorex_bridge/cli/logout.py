@@ -29,7 +29,9 @@ def run(args: argparse.Namespace) -> int:
     if user == saved_login.remembered_user(os.environ):
         saved_login.forget_user(os.environ)
     if args.json:
-        output.emit_json({"user": user, "removed": removed})
+        from esorex_bridge.cli.documents.archive import LogoutDocument
+
+        output.emit_json(LogoutDocument(user=user, removed=removed))
     else:
         print(f"'{user}' is logged out" + ("" if removed else "; the keyring had no password"))
     return 0

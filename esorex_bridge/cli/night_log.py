@@ -21,7 +21,9 @@ def run(args: argparse.Namespace) -> int:
     with archive.client(args) as client:
         log = client.night_log(name)
     if args.json:
-        output.emit_json({"dp_id": name, "grade": log.grade, "grades": list(log.grades), "text": log.text})
+        from esorex_bridge.cli.documents.archive import NightLogDocument
+
+        output.emit_json(NightLogDocument(dp_id=name, grade=log.grade, grades=tuple(log.grades), text=log.text))
         return 0
     print(output.shown(log.text.rstrip().replace("\t", "    ")))
     output.note(f"grade: {log.grade or 'none given'}")

@@ -12,6 +12,7 @@ from esorex_bridge.cli.tables import Column
 from esorex_bridge.organise import from_disk
 
 if TYPE_CHECKING:
+    from esorex_bridge.cli.documents.datasets import ActionPart, DatasetFilePart, DatasetPart, OrganiseDocument
     from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile
     from esorex_bridge.organise.from_disk import OrganisedData
 
@@ -103,61 +104,64 @@ def _can_reduce(datasets: tuple[Dataset, ...]) -> bool:
     return any(file.path is not None for dataset in datasets for file in dataset.action.files)
 
 
-def document(datasets: tuple[Dataset, ...], data: OrganisedData) -> dict[str, Any]:
-    """Return what was organised as JSON values."""
+def document(datasets: tuple[Dataset, ...], data: OrganisedData) -> OrganiseDocument:
+    """Return what was organised."""
+    from esorex_bridge.cli.documents.base import FaultPart
+    from esorex_bridge.cli.documents.datasets import OrganiseDocument
     from esorex_bridge.organise.why import held_up
 
-    return {
-        "datasets": [dataset_document(dataset) for dataset in datasets],
-        "not_on_this_machine": {name: list(names) for name, names in held_up(datasets).items()},
-        "unclassified": [str(frame.path) for known in data.organised for frame in known.unclassified],
-        "faults": [{"file": str(fault.path), "reason": fault.reason} for fault in data.faults],
-        "warnings": list(data.warnings),
-    }
+    return OrganiseDocument(
+        datasets=tuple(map(describe_dataset, datasets)),
+        not_on_this_machine={name: tuple(names) for name, names in held_up(datasets).items()},
+        unclassified=tuple(str(frame.path) for known in data.organised for frame in known.unclassified),
+        faults=tuple(FaultPart(str(fault.path), fault.reason) for fault in data.faults),
+        warnings=tuple(data.warnings),
+    )
 
 
-def dataset_document(dataset: Dataset) -> dict[str, Any]:
-    """Return a dataset as JSON values."""
-    return {
-        "dataset": dataset.name,
-        "name": dataset.name,
-        "instrument": dataset.instrument,
-        "target": dataset.target or None,
-        "complete": dataset.complete,
-        "secondary": dataset.secondary,
-        "missing": list(dataset.missing),
-        "certified": dataset.certified,
-        "mode": dataset.mode,
-        "requested": dataset.requested,
-        "descriptors": dict(dataset.descriptors),
-        "action": _action_document(dataset.action),
-    }
+def describe_dataset(dataset: Dataset) -> DatasetPart:
+    """Return a dataset as a document has it."""
+    from esorex_bridge.cli.documents.datasets import DatasetPart
+
+    return DatasetPart(
+        dataset=dataset.name,
+        name=dataset.name,
+        instrument=dataset.instrument,
+        target=dataset.target or None,
+        complete=dataset.complete,
+        secondary=dataset.secondary,
+        missing=dataset.missing,
+        certified=dataset.certified,
+        mode=dataset.mode,
+        requested=dataset.requested,
+        descriptors=dict(dataset.descriptors),
+        action=_describe_action(dataset.action),
+    )
 
 
-def _action_document(action: Action) -> dict[str, Any]:
-    return {
-        "name": action.name,
-        "complete": action.complete,
-        "secondary": action.secondary,
-        "auxiliary": action.auxiliary,
-        "certified": action.certified,
-        "match": action.match,
-        "messages": list(action.messages),
-        "replaced": list(action.replaced),
-        "files": [_file_document(file) for file in action.files],
-        "statics": [_file_document(file) for file in action.statics],
-        "actions": [_action_document(child) for child in action.actions],
-    }
+def _describe_action(action: Action) -> ActionPart:
+    from esorex_bridge.cli.documents.datasets import ActionPart
+
+    return ActionPart(
+        name=action.name,
+        complete=action.complete,
+        secondary=action.secondary,
+        auxiliary=action.auxiliary,
+        certified=action.certified,
+        match=action.match,
+        messages=action.messages,
+        replaced=action.replaced,
+        files=tuple(map(_describe_file, action.files)),
+        statics=tuple(map(_describe_file, action.statics)),
+        actions=tuple(map(_describe_action, action.actions)),
+    )
 
 
-def _file_document(file: DatasetFile) -> dict[str, Any]:
-    return {
-        "name": file.name,
-        "category": file.category,
-        "path": str(file.path) if file.path else None,
-        "match": file.match,
-        "certified": file.certified,
-    }
+def _describe_file(file: DatasetFile) -> DatasetFilePart:
+    from esorex_bridge.cli.documents.datasets import DatasetFilePart
+
+    path = str(file.path) if file.path else None
+    return DatasetFilePart(file.name, file.category, path, file.match, file.certified)
 
 
 def _reflex(args: argparse.Namespace, datasets: tuple[Dataset, ...], data: OrganisedData) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from esorex_bridge.progress.lines import note, shown
 
 if TYPE_CHECKING:
+    from esorex_bridge.cli.documents.base import Document
     from esorex_bridge.cli.tables import Column, Role
     from esorex_bridge.session import Settings
 
@@ -64,12 +64,11 @@ class _Plain(logging.Formatter):
         return shown(record.getMessage()) if record.name.endswith(".retries") else super().format(record)
 
 
-def emit_json(document: Any) -> None:
-    """Print the one JSON document of a command; what it is made of stands in `documents`."""
-    if isinstance(document, dict) and "schema" not in document:
-        document = {"schema": 1, **document}
-    json.dump(document, sys.stdout, indent=2, ensure_ascii=False)
-    sys.stdout.write("\n")
+def emit_json(document: Document | list[dict[str, Any]]) -> None:
+    """Print the one JSON document of a command; a list is one of Reflex's own."""
+    from msgspec.json import encode, format
+
+    sys.stdout.write(f"{format(encode(document, enc_hook=str), indent=2).decode()}\n")
 
 
 def table(
@@ -146,7 +145,9 @@ def leave_report(settings: Settings, executed: int) -> None:
 def failed(message: str, kind: str, code: int, as_json: bool) -> int:
     """Report an error as the command's result and return its exit code."""
     if as_json:
-        emit_json({"error": {"kind": kind, "message": message}})
+        from esorex_bridge.cli.documents.base import ErrorDocument, ErrorPart
+
+        emit_json(ErrorDocument(error=ErrorPart(kind, message)))
     note(f"esorex-bridge: {message}")
     return code
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from esorex_bridge.cli import options, output
 from esorex_bridge.cli.tables import NO_BREAK, Column
 from esorex_bridge.plan.accounting import summarise
 from esorex_bridge.plan.plan import (
-    AssociatedInput,
     FileInput,
     Plan,
     Step,
@@ -20,6 +21,9 @@ from esorex_bridge.plan.plan import (
     association_of,
     input_counts,
 )
+
+if TYPE_CHECKING:
+    from esorex_bridge.cli.documents.planning import InputPart, PlanDocument, PlannedStepPart, PlanPart, UnusedPart
 
 _COLUMNS = (Column("step"), Column("inputs", "text"), Column("after", "text", 1), Column("remarks", "text", 2))
 EXAMPLE = "esorex-bridge plan --root night\n  esorex-bridge plan --check --workflow my_naco.yaml"
@@ -47,7 +51,10 @@ def run(args: argparse.Namespace) -> int:
         plans = [plan for _, plan in session.plans(session.datasets(args.datasets))]
         left = session.left_over() if not args.datasets else ()
     if args.json:
-        output.emit_json(_jobs(plans, left) if session.edps is not None else {"datasets": list(map(document, plans))})
+        from esorex_bridge.cli.documents.planning import PlanDocument
+
+        by_dataset = PlanDocument(datasets=tuple(map(document, plans)))
+        output.emit_json(by_dataset if session.edps is None else _jobs(plans, left))
     for plan in () if args.json else plans:
         output.say(f"{plan.dataset} (workflow {plan.workflow})")
         rows = map(_row, plan.steps)
@@ -82,82 +89,86 @@ def _close(plans: list[Plan], args: argparse.Namespace) -> None:
     output.close(steps, command)
 
 
-def document(plan: Plan) -> dict[str, Any]:
-    """Return a plan as JSON values."""
-    return {
-        "dataset": plan.dataset,
-        "workflow": plan.workflow,
-        "messages": list(plan.messages),
-        "steps": [_step(step) for step in plan.steps],
-        "not_needed": [
-            {"purpose": group.purpose, "recipe": group.recipe, "reason": group.reason} for group in plan.unused
-        ],
-        "complete": not plan.incomplete,
-        "incomplete": list(plan.incomplete),
-        "not_used": list(map(_unused, plan.not_used)),
-    }
+def document(plan: Plan, describe: Callable[[Step], PlannedStepPart] | None = None) -> PlanPart:
+    """Return a plan as a document has it."""
+    from esorex_bridge.cli.documents.planning import PlanPart
+
+    return PlanPart(
+        dataset=plan.dataset,
+        workflow=plan.workflow,
+        messages=plan.messages,
+        steps=tuple(map(describe or _step, plan.steps)),
+        not_needed=plan.unused,
+        complete=not plan.incomplete,
+        incomplete=plan.incomplete,
+        not_used=tuple(map(_describe_unused, plan.not_used)),
+    )
 
 
-def _unused(each: UnusedFile) -> dict[str, Any]:
-    return {
-        "file": each.file,
-        "category": each.category,
-        "purpose": each.purpose,
-        "reason": each.reason,
-        "detail": each.detail,
-    }
+def _describe_unused(each: UnusedFile) -> UnusedPart:
+    from esorex_bridge.cli.documents.planning import UnusedPart
+
+    return UnusedPart(each.file, each.category, each.purpose, each.reason, each.detail)
 
 
-def _jobs(plans: list[Plan], left: Iterable[UnusedFile]) -> dict[str, Any]:
-    """Return plans of an EDPS package as JSON values: by dataset, and as jobs, each once, producers first."""
+def _jobs(plans: list[Plan], left: Iterable[UnusedFile]) -> PlanDocument:
+    """Return plans of an EDPS package: by dataset, and as jobs, each once, producers first."""
+    from esorex_bridge.cli.documents.planning import PlanDocument
+
     # A job has one name in all plans.
     steps = {step.name: step for plan in plans for step in plan.steps}
-    datasets = [{**document(plan), "steps": list(map(_job, plan.steps))} for plan in plans]
-    return {"datasets": datasets, "steps": list(map(_job, steps.values())), "not_used": list(map(_unused, left))}
+    return PlanDocument(
+        datasets=tuple(document(plan, _job) for plan in plans),
+        steps=tuple(map(_job, steps.values())),
+        not_used=tuple(map(_describe_unused, left)),
+    )
 
 
-def _job(step: Step) -> dict[str, Any]:
-    return {
-        **_step(step),
-        "task": step.actor,
-        "levels": {each.input: each.level for each in step.levels if each.level is not None},
-        "days": {each.input: each.days for each in step.levels if each.days is not None},
-        "complete": not step.gaps,
-        "missing": list(step.gaps),
-    }
+def _job(step: Step) -> PlannedStepPart:
+    return replace(
+        _step(step),
+        task=step.actor,
+        levels={each.input: each.level for each in step.levels if each.level is not None},
+        days={each.input: each.days for each in step.levels if each.days is not None},
+        complete=not step.gaps,
+        missing=step.gaps,
+    )
 
 
-def _step(step: Step) -> dict[str, Any]:
-    return {
-        "step": step.name,
-        "recipe": step.recipe,
-        "purpose": step.purpose,
-        "target": step.target,
-        "setup": dict(step.setup),
-        "parameters": {setting.name: setting.value for setting in step.settings},
-        "products": list(step.products),
-        "gaps": list(step.gaps),
-        "warnings": list(step.warnings),
-        "inputs": [_input(step, entry) for entry in step.inputs],
-        "associations": [
-            {"category": each.category, "source": each.source, **_quality(each)} for each in step.associations
-        ],
-    }
+def _step(step: Step) -> PlannedStepPart:
+    from esorex_bridge.cli.documents.planning import AssociationPart, PlannedStepPart
+
+    return PlannedStepPart(
+        step=step.name,
+        recipe=step.recipe,
+        purpose=step.purpose,
+        target=step.target,
+        setup=dict(step.setup),
+        parameters={setting.name: setting.value for setting in step.settings},
+        products=step.products,
+        gaps=step.gaps,
+        warnings=step.warnings,
+        inputs=tuple(_input(step, entry) for entry in step.inputs),
+        associations=tuple(
+            AssociationPart(each.category, each.source, each.days, each.level, each.match, each.certified)
+            for each in step.associations
+        ),
+    )
 
 
-def _input(step: Step, entry: StepInput) -> dict[str, Any]:
-    """Return an input as JSON values; a calibration with how well it fits."""
+def _input(step: Step, entry: StepInput) -> InputPart:
+    """Return an input as a document has it; a calibration with how well it fits."""
+    from esorex_bridge.cli.documents.planning import InputPart
+
     where = (
-        {"category": entry.category, "file": entry.file}
+        InputPart(entry.category, file=entry.file)
         if isinstance(entry, FileInput)
-        else {"category": entry.category, "step": entry.step, "product": entry.product}
+        else InputPart(entry.category, step=entry.step, product=entry.product)
     )
     found = association_of(step, entry)
-    return where if found is None else {**where, **_quality(found)}
-
-
-def _quality(each: AssociatedInput) -> dict[str, Any]:
-    return {"days": each.days, "level": each.level, "match": each.match, "certified": each.certified}
+    if found is None:
+        return where
+    return replace(where, days=found.days, level=found.level, match=found.match, certified=found.certified)
 
 
 def _remarks(step: Step) -> str:
@@ -170,12 +181,10 @@ def _check(session: Any, as_json: bool) -> int:
 
     findings = [finding for workflow in session.workflows for finding in check_workflow(workflow, session.esorex)]
     if as_json:
-        output.emit_json(
-            {
-                "findings": [{"place": f.place, "problem": f.problem} for f in findings],
-                "checked": len(session.workflows),
-            }
-        )
+        from esorex_bridge.cli.documents.planning import MistakePart, PlanCheckDocument
+
+        listed = tuple(MistakePart(each.place, each.problem) for each in findings)
+        output.emit_json(PlanCheckDocument(findings=listed, checked=len(session.workflows)))
     for finding in findings:
         output.note(f"{finding.place}: {finding.problem}")
     if not as_json and not findings:

@@ -35,8 +35,19 @@ def run(args: argparse.Namespace) -> int:
     size = sum(path.stat().st_size for path in files)
     counts = {"steps": len(lineage.activities), "products": len(lineage.targets), "sources": len(lineage.sources)}
     if args.json:
-        names = [str(path.relative_to(folder)) for path in files]
-        output.emit_json({"schema": 1, "crate": str(folder), **counts, "files": names, "size_bytes": size})
+        from esorex_bridge.cli.documents.provenance import CrateDocument
+
+        names = tuple(str(path.relative_to(folder)) for path in files)
+        output.emit_json(
+            CrateDocument(
+                crate=str(folder),
+                steps=counts["steps"],
+                products=counts["products"],
+                sources=counts["sources"],
+                files=names,
+                size_bytes=size,
+            )
+        )
         return 0
     told = ", ".join(f"{number} {name}" for name, number in counts.items())
     print(

@@ -61,7 +61,17 @@ def run(args: argparse.Namespace) -> int:
         else:
             result = reproduce(document, sources, session, Progress(), datetime.now())
     if args.json:
-        output.emit_json({"schema": 1, "identical": result.identical, **plain(result)})
+        from esorex_bridge.cli.documents.provenance import ReproduceDocument
+
+        document_of_result = ReproduceDocument(
+            identical=result.identical,
+            dataset=result.dataset,
+            versions=result.versions,
+            problems=result.problems,
+            products=result.products,
+            delivered=result.delivered,
+        )
+        output.emit_json(document_of_result)
     else:
         print("\n".join(_render(result, args.dry_run, document)))
     return 0 if (not result.problems if args.dry_run else result.identical) else 1

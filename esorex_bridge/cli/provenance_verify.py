@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 
 from esorex_bridge.cli import options, output
-from esorex_bridge.values import plain
 
 EXAMPLE = "esorex-bridge provenance verify naco --signers allowed_signers"
 
@@ -33,7 +32,17 @@ def run(args: argparse.Namespace) -> int:
 
     report = verify_crate(args.crate.absolute(), args.signers)
     if args.json:
-        output.emit_json({"schema": 1, "crate": str(args.crate), "whole": report.whole, **plain(report)})
+        from esorex_bridge.cli.documents.provenance import VerifyDocument
+
+        document = VerifyDocument(
+            crate=str(args.crate),
+            whole=report.whole,
+            files=report.files,
+            findings=report.findings,
+            signature=report.signature,
+            signer=report.signer,
+        )
+        output.emit_json(document)
         return 0 if report.whole else 1
     for finding in report.findings:
         print(f"{finding.file} {finding.problem}")

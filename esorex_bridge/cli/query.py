@@ -64,7 +64,9 @@ def run(args: argparse.Namespace) -> int:
     write = products_adql if args.products else adql
     text = write(wanted)
     if args.adql:
-        output.emit_json({"adql": text}) if args.json else print(text)
+        from esorex_bridge.cli.documents.archive import QueryDocument
+
+        output.emit_json(QueryDocument(adql=text)) if args.json else print(text)
         return 0
     with archive.client(args) as client:
         if args.login:
@@ -134,7 +136,9 @@ def _write_table(table: Table, form: str) -> None:
 def _print(rows: Sequence[Row], asked: Sequence[str], text: str, args: argparse.Namespace) -> None:
     names = list(rows[0]) if rows else [] if args.products or asked == ("*",) else list(asked)
     if args.json:
-        output.emit_json({"adql": text, "rows": [dict(row) for row in rows]})
+        from esorex_bridge.cli.documents.archive import QueryDocument
+
+        output.emit_json(QueryDocument(adql=text, rows=tuple(map(dict, rows))))
     elif args.format == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(names)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -16,11 +16,12 @@ from esorex_bridge.cli.run_view import show
 from esorex_bridge.datasets.dataset import missing_files
 from esorex_bridge.errors import UserError
 from esorex_bridge.progress.steps import FailureMode, FetchProgress, Progress, report_rereading
-from esorex_bridge.run.report import count_started
+from esorex_bridge.run.report import count, count_started
 
 if TYPE_CHECKING:
     from esorex_bridge.archive.acquisition import Acquisition
     from esorex_bridge.archive.calselector import AssociationReply
+    from esorex_bridge.cli.documents.running import AnswerPart, ReduceDocument
     from esorex_bridge.run.report import DatasetReport
     from esorex_bridge.run.sof_files import SofFile
     from esorex_bridge.session import Settings
@@ -164,41 +165,39 @@ def has_failed(result: Result) -> bool:
     return unfetched or treeless or any(dataset.failed for dataset in result.reports)
 
 
-def document(result: Result) -> dict[str, Any]:
-    """Return all that came of the road as JSON values."""
-    from esorex_bridge.run.report import count
+def document(result: Result) -> ReduceDocument:
+    """Return all that came of the road."""
+    from esorex_bridge.cli.documents import running
 
     acquired = result.acquired
-    files = acquired.report.files if acquired.report is not None else ()
-    return {
-        "science_frames": [row["dp_id"] for row in acquired.rows],
-        "associations": [_association(reply) for reply in acquired.replies],
-        "planned_files": list(acquired.files),
-        "files": [
-            {
-                "name": file.name,
-                "status": file.status.value,
-                "reason": file.reason or None,
-                "path": str(file.path) if file.path else None,
-            }
-            for file in files
-        ],
-        "executed": count_started(result.reports),
-        "reused": count(result.reports, "reuse"),
-        "datasets": [report.document() for report in result.reports],
-        "sofs": [{"step": sof.step, "command": sof.command} for sof in result.sofs],
-    }
+    return running.ReduceDocument(
+        science_frames=tuple(row["dp_id"] for row in acquired.rows),
+        associations=tuple(map(_answer, acquired.replies)),
+        planned_files=acquired.files,
+        files=tuple(
+            running.NamedFilePart(
+                file.name, file.status.value, file.reason or None, str(file.path) if file.path else None
+            )
+            for file in (acquired.report.files if acquired.report is not None else ())
+        ),
+        executed=count_started(result.reports),
+        reused=count(result.reports, "reuse"),
+        datasets=tuple(map(running.dataset_report, result.reports)),
+        sofs=tuple(running.SofCommandPart(sof.step, sof.command) for sof in result.sofs),
+    )
 
 
-def _association(reply: AssociationReply) -> dict[str, Any]:
-    return {
-        "asked": reply.asked,
-        "covers": list(reply.covers),
-        "outcome": reply.outcome.value,
-        "requested": reply.requested,
-        "requested_mode": reply.requested,
-        "mode": reply.executed,
-        "complete": reply.complete,
-        "certified": reply.certified,
-        "messages": list(reply.messages),
-    }
+def _answer(reply: AssociationReply) -> AnswerPart:
+    from esorex_bridge.cli.documents.running import AnswerPart
+
+    return AnswerPart(
+        asked=reply.asked,
+        covers=reply.covers,
+        outcome=reply.outcome.value,
+        requested=reply.requested,
+        requested_mode=reply.requested,
+        mode=reply.executed,
+        complete=reply.complete,
+        certified=reply.certified,
+        messages=reply.messages,
+    )

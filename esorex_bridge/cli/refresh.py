@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from esorex_bridge.cli import archive, options, output
 
 if TYPE_CHECKING:
     from esorex_bridge.archive.client import ArchiveClient
     from esorex_bridge.archive.refresh import Change, Due
+    from esorex_bridge.cli.documents.archive import ChangedTreePart
 
 EXAMPLE = "esorex-bridge refresh --root night --days 30"
 
@@ -42,12 +43,10 @@ def run(args: argparse.Namespace) -> int:
         with archive.client(args) as client:
             changes = _refresh(client, found, args)
     if args.json:
-        output.emit_json(
-            {
-                "due": [{"tree": str(item.saved.path), "reason": item.reason} for item in found],
-                "changes": [_document(item) for item in changes],
-            }
-        )
+        from esorex_bridge.cli.documents.archive import DuePart, RefreshDocument
+
+        listed = tuple(DuePart(str(item.saved.path), item.reason) for item in found)
+        output.emit_json(RefreshDocument(due=listed, changes=tuple(map(_describe, changes))))
         return 0
     for item in found if args.dry_run else ():
         print(f"{item.saved.path}: {item.reason}")
@@ -95,11 +94,7 @@ def _show(change: Change) -> None:
         print(f"  - {name}")
 
 
-def _document(change: Change) -> dict[str, Any]:
-    return {
-        "tree": str(change.saved.path),
-        "added": list(change.added),
-        "removed": list(change.removed),
-        "remarks": list(change.remarks),
-        "replaced": change.take,
-    }
+def _describe(change: Change) -> ChangedTreePart:
+    from esorex_bridge.cli.documents.archive import ChangedTreePart
+
+    return ChangedTreePart(str(change.saved.path), change.added, change.removed, change.remarks, change.take)

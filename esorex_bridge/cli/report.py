@@ -31,9 +31,11 @@ def run(args: argparse.Namespace) -> int:
         limits = Limits(previews=False) if args.no_previews else None
         target, view = write_report(session, args.html, limits)
     if args.json:
+        from esorex_bridge.cli.documents.history import ReportDocument
+
         states = {dataset.name: dataset.state for dataset in view.datasets}
         size = target.stat().st_size
-        output.emit_json({"schema": 1, "report": str(target), "size_bytes": size, "datasets": states})
+        output.emit_json(ReportDocument(report=str(target), size_bytes=size, datasets=states))
     else:
         print(target.as_uri())
     if args.open:

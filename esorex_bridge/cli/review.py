@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from esorex_bridge.cli import options, output
+from esorex_bridge.cli.documents.datasets import Alternative, ReviewDocument
 from esorex_bridge.cli.tables import Column
 from esorex_bridge.definitions.edps.options import PREFIX
 from esorex_bridge.errors import UnknownNameError, UserError
@@ -22,7 +22,6 @@ from esorex_bridge.files import stem
 from esorex_bridge.organise import from_disk
 from esorex_bridge.organise.choices_file import CHOICES_FILE, read_choices_file, write_choices_file
 from esorex_bridge.organise.from_disk import OrganisedData, with_choices
-from esorex_bridge.values import plain
 
 if TYPE_CHECKING:
     from esorex_bridge.datasets.choices import Choices
@@ -49,48 +48,6 @@ EXAMPLE = (
     "  esorex-bridge review NACO.2016-03-02T00:30:00.076_tpl --replace MASTER_IMG_FLAT=my_flat.fits\n"
     "  esorex-bridge review NACO.2016-03-02T00:30:00.076_tpl --set naco_img_dark.nsamples=50"
 )
-
-
-class Alternative(Struct, frozen=True):
-    """One row of a review.
-
-    Parameters
-    ----------
-    purpose : str
-        What it is for.
-    category : str
-        What it would be used as.
-    file : str
-        It, or the first file of its group.
-    files : int
-        How many files its group has.
-    used : bool
-        Whether it is in use.
-    days : float or None
-        Time from the frames it is for; None where not known.
-    match : str
-        calSelector's word, or the settings in which it differs.
-    certified : str
-        `yes`, `no`, or `-` where calSelector did not bring it.
-    quality : str
-        The grade that its header carries, `-` where it has none.
-    level : int or None
-        How well what the plan takes keeps to the calibration plan (0); None where nothing says.
-    members : tuple of str
-        All files of its group.
-    """
-
-    purpose: str
-    category: str
-    file: str
-    files: int
-    used: bool
-    days: float | None
-    match: str
-    certified: str
-    quality: str = "-"
-    members: tuple[str, ...] = ()
-    level: int | None = None
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -260,7 +217,7 @@ def _show(args: argparse.Namespace, data: OrganisedData, reviewed: Dataset, choi
     rows = tuple(dict.fromkeys(marked))
     if args.json:
         kept = document_of({reviewed.name: choices})["datasets"].get(reviewed.name, {})
-        output.emit_json({"dataset": reviewed.name, "choices": kept, "alternatives": [plain(row) for row in rows]})
+        output.emit_json(ReviewDocument(dataset=reviewed.name, choices=kept, alternatives=rows))
         return
     output.say(reviewed.name)
     for purpose in dict.fromkeys(row.purpose for row in rows):

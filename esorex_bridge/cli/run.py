@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 from esorex_bridge.cli import options, output
 from esorex_bridge.cli.run_view import show
 from esorex_bridge.progress.steps import Progress, report_rereading
-from esorex_bridge.run.report import count, count_started
+from esorex_bridge.run.report import count_started
+
+if TYPE_CHECKING:
+    from esorex_bridge.run.explanation import ExplainedStep
+
 
 EXAMPLE = "esorex-bridge run --root night\n  esorex-bridge run --root night --dry-run --set naco_img_twflat.prop=true"
 
@@ -51,8 +55,9 @@ def run(args: argparse.Namespace) -> int:
         reports = session.run(planned, Progress(args.recipe_failure_mode, args.root), datetime.now(), args.dry_run)
         report_rereading(session.store.rereading)
     if args.json:
-        counts = {"executed": count_started(reports), "reused": count(reports, "reuse")}
-        output.emit_json({**counts, "datasets": [report.document() for report in reports]})
+        from esorex_bridge.cli.documents.running import run_document
+
+        output.emit_json(run_document(reports))
     else:
         show(reports, args.root)
     if args.report and not args.dry_run:
@@ -60,12 +65,14 @@ def run(args: argparse.Namespace) -> int:
     return 1 if any(report.failed or not report.could_run for report in reports) else 0
 
 
-def _explain(accounts: tuple[dict[str, Any], ...], as_json: bool) -> int:
+def _explain(accounts: tuple[ExplainedStep, ...], as_json: bool) -> int:
     from esorex_bridge.run.explanation import render
 
     if as_json:
-        output.emit_json({"steps": list(accounts)})
+        from esorex_bridge.cli.documents.running import ExplainDocument
+
+        output.emit_json(ExplainDocument(steps=accounts))
     else:
-        for told in accounts:
-            print("\n".join(render(told)))
+        for each in accounts:
+            print("\n".join(render(each)))
     return 0

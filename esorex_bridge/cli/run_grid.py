@@ -15,17 +15,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esorex_bridge.cli import options, output
+from esorex_bridge.cli.documents.running import ComparedProductPart, GridDocument, VariantPart, dataset_report
 from esorex_bridge.cli.run_view import show
 from esorex_bridge.definitions.parameters import ParameterSetting
 from esorex_bridge.errors import DataError, UserError
 from esorex_bridge.fits.hdus import datasums
 from esorex_bridge.fits.header import read_header
 from esorex_bridge.progress.steps import Progress
-from esorex_bridge.provenance.pixels import HduDifference, difference
+from esorex_bridge.provenance.pixels import difference
 from esorex_bridge.reuse.record import Product
 from esorex_bridge.run.report import DatasetReport, count_started
 from esorex_bridge.session import Session, Settings
-from esorex_bridge.values import plain
 
 _MOST_QC = 20
 _LOOK_S = 0.02
@@ -52,16 +52,6 @@ class Variant(Struct, frozen=True):
                 yield (report.dataset, made.category, seen[made.category]), made
 
 
-class Comparison(Struct, frozen=True):
-    """An end product of a variant against that of the first one; None where the first has none, or no sums say."""
-
-    dataset: str
-    category: str
-    path: str
-    same_data: bool | None
-    difference: tuple[HduDifference, ...]
-
-
 def run_grid(args: argparse.Namespace, settings: Settings) -> int:
     """Run every variant, one after the other, and print what differs between them."""
     if args.explain:
@@ -80,7 +70,7 @@ def run_grid(args: argparse.Namespace, settings: Settings) -> int:
         variants.append(Variant(chosen, reports))
     comparisons = [tuple(_compare(variants[0], each)) for each in variants]
     if args.json:
-        output.emit_json({"schema": 1, "variants": list(map(_document, variants, comparisons))})
+        output.emit_json(GridDocument(variants=tuple(map(_describe, variants, comparisons))))
     elif args.dry_run:
         for each in variants:
             print(each.label)
@@ -128,13 +118,13 @@ def _next_second() -> datetime:
     return now
 
 
-def _compare(first: Variant, other: Variant) -> Iterator[Comparison]:
+def _compare(first: Variant, other: Variant) -> Iterator[ComparedProductPart]:
     before = dict(first.end_products)
     for (dataset, category, number), made in other.end_products:
         one = before.get((dataset, category, number))
         same = _same_data(one, made) if one is not None else None
         found = difference(one.path, made.path) if one is not None and not same else ()
-        yield Comparison(dataset, category, made.file, same, found)
+        yield ComparedProductPart(dataset, category, made.file, same, found)
 
 
 def _same_data(one: Product, other: Product) -> bool | None:
@@ -146,17 +136,17 @@ def _same_data(one: Product, other: Product) -> bool | None:
     return None
 
 
-def _document(variant: Variant, comparisons: tuple[Comparison, ...]) -> dict[str, Any]:
-    return {
-        "parameters": {f"{each.recipe}.{each.name}": each.value for each in variant.settings},
-        "executed": count_started(variant.reports),
-        "datasets": [report.document() for report in variant.reports],
-        "against_first": [plain(each) for each in comparisons],
-        "qc": {made.file: _qc(made) for _, made in variant.end_products},
-    }
+def _describe(variant: Variant, comparisons: tuple[ComparedProductPart, ...]) -> VariantPart:
+    return VariantPart(
+        parameters={f"{each.recipe}.{each.name}": each.value for each in variant.settings},
+        executed=count_started(variant.reports),
+        datasets=tuple(map(dataset_report, variant.reports)),
+        against_first=comparisons,
+        qc={made.file: _qc(made) for _, made in variant.end_products},
+    )
 
 
-def _show(variants: Sequence[Variant], comparisons: Sequence[tuple[Comparison, ...]]) -> None:
+def _show(variants: Sequence[Variant], comparisons: Sequence[tuple[ComparedProductPart, ...]]) -> None:
     rows = []
     for number, (variant, compared) in enumerate(zip(variants, comparisons, strict=True)):
         ran = str(count_started(variant.reports))
@@ -176,7 +166,7 @@ def _show(variants: Sequence[Variant], comparisons: Sequence[tuple[Comparison, .
             print(each.path)
 
 
-def _words(each: Comparison) -> str:
+def _words(each: ComparedProductPart) -> str:
     if each.same_data:
         return "same data"
     return "; ".join(hdu.words for hdu in each.difference if hdu.words) or "other data"

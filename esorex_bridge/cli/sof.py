@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from esorex_bridge.cli import options, output
+
+if TYPE_CHECKING:
+    from esorex_bridge.cli.documents.planning import SofPart
+    from esorex_bridge.run.sof_files import SofFile
+
 
 EXAMPLE = (
     "esorex-bridge sof --root night --into sofs\n  esorex naco_img_dark sofs/NACO.2016-03-02T00:30:00.076_tpl/…sof"
@@ -34,22 +40,26 @@ def run(args: argparse.Namespace) -> int:
         else:
             sofs = session.write_sofs(planned, folder)
     if args.json:
-        documents = [
-            {
-                "dataset": sof.dataset,
-                "step": sof.step,
-                "recipe": sof.recipe,
-                "sof": str(sof.path),
-                "arguments": list(sof.parameters),
-                "parameters": dict(option.removeprefix("--").split("=", 1) for option in sof.parameters),
-                "lacking": list(sof.lacking),
-            }
-            for sof in sofs
-        ]
-        output.emit_json({"written": not args.dry_run, "sofs": documents})
+        from esorex_bridge.cli.documents.planning import SofDocument
+
+        output.emit_json(SofDocument(written=not args.dry_run, sofs=tuple(map(_describe, sofs))))
         return 0
     for sof in sofs:
         print(sof.command)
         for text in sof.lacking:
             print(f"#   waits: {text}")
     return 0
+
+
+def _describe(sof: SofFile) -> SofPart:
+    from esorex_bridge.cli.documents.planning import SofPart
+
+    return SofPart(
+        dataset=sof.dataset,
+        step=sof.step,
+        recipe=sof.recipe,
+        sof=str(sof.path),
+        arguments=sof.parameters,
+        parameters=dict(option.removeprefix("--").split("=", 1) for option in sof.parameters),
+        lacking=sof.lacking,
+    )

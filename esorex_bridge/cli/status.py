@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from esorex_bridge.cli import options, output
 from esorex_bridge.cli.tables import Column
-from esorex_bridge.values import plain
 
 if TYPE_CHECKING:
     from esorex_bridge.session import Session
@@ -42,19 +41,20 @@ def run(args: argparse.Namespace) -> int:
         runs, recipes, disk = store.runs(), store.recipes_made(), disk_use(session.workspace)
         adopted = store.adopted()
     if args.json:
-        output.emit_json(
-            {
-                "root": str(session.workspace.root),
-                "runs": [plain(run) for run in runs],
-                "recipes": [plain(recipe) for recipe in recipes],
-                "adopted": [plain(step) for step in adopted],
-                "disk_bytes": disk,
-                "verified": read.steps if args.verify else None,
-                "verified_files": read.files if args.verify else None,
-                "files": read.counts() if args.verify else None,
-                "damaged": list(read.problems),
-            }
+        from esorex_bridge.cli.documents.history import StatusDocument
+
+        document = StatusDocument(
+            root=str(session.workspace.root),
+            runs=runs,
+            recipes=recipes,
+            adopted=adopted,
+            disk_bytes=disk,
+            verified=read.steps if args.verify else None,
+            verified_files=read.files if args.verify else None,
+            files=read.counts() if args.verify else None,
+            damaged=tuple(read.problems),
         )
+        output.emit_json(document)
         return 1 if read.problems else 0
     output.table(
         ("run", "datasets", "executed", "reused", "failed", "seconds"),

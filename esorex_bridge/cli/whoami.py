@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from esorex_bridge.archive import saved_login
 from esorex_bridge.cli import archive, options, output
+from esorex_bridge.cli.documents.archive import WhoDocument
 
 EXAMPLE = "esorex-bridge whoami"
 
@@ -22,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
     found = saved_login.credentials(os.environ, keyring=not args.archive)
     if found is None:
         if args.json:
-            output.emit_json({"user": None, "source": None, "token_ends": None})
+            output.emit_json(WhoDocument(user=None, source=None, token_ends=None))
         else:
             print("nobody: the archive is asked anonymously; 'esorex-bridge login' changes that")
         return 1
@@ -30,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
         user, ends = client.whoami()
     time = datetime.fromtimestamp(ends, UTC).isoformat(timespec="seconds")
     if args.json:
-        output.emit_json({"user": user, "source": found.source, "token_ends": time})
+        output.emit_json(WhoDocument(user=user, source=found.source, token_ends=time))
     else:
         print(f"{user} (password from {found.source}); a token of now is good until {time}")
     return 0

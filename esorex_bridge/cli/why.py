@@ -47,7 +47,9 @@ def run(args: argparse.Namespace) -> int:
         known = (*(dataset.name for dataset in data.datasets), *_steps(args))
         raise UnknownNameError("dataset, file, category, step or product", args.what, known)
     if args.json:
-        output.emit_json({"about": args.what, "lines": list(lines)})
+        from esorex_bridge.cli.documents.datasets import WhyDocument
+
+        output.emit_json(WhyDocument(about=args.what, lines=lines))
     else:
         print("\n".join(lines))
     return 0
@@ -87,7 +89,7 @@ def _about_step(args: argparse.Namespace) -> tuple[str, ...]:
         if args.set or args.parameters:
             raise
         return ()  # what cannot be planned has no steps to tell of
-    return tuple(line for told in accounts if args.what in (told["step"], told["recipe"]) for line in render(told))
+    return tuple(line for each in accounts if args.what in (each.step, each.recipe) for line in render(each))
 
 
 def _about_product(args: argparse.Namespace) -> tuple[str, ...]:

@@ -6,9 +6,10 @@ import argparse
 import tempfile
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import msgspec
+from msgspec import UNSET
+from msgspec.structs import astuple
 
 from esorex_bridge.cli import output
 from esorex_bridge.cli.tables import Column
@@ -16,10 +17,12 @@ from esorex_bridge.definitions.edps.options import PREFIX
 from esorex_bridge.errors import UserError
 
 if TYPE_CHECKING:
+    from esorex_bridge.cli.documents.workflows import ComparedAssociationPart, DefinedStepPart, DefinitionPart
     from esorex_bridge.definitions.comparison import ComparedAssociation
     from esorex_bridge.definitions.differences import ComparedField
     from esorex_bridge.definitions.inspection import Finding
     from esorex_bridge.definitions.oca.rules import Rules
+    from esorex_bridge.definitions.steps import StepDefinition
     from esorex_bridge.definitions.workflow import Workflow
 
 _COLUMNS = (
@@ -80,8 +83,11 @@ def run(args: argparse.Namespace) -> int:
     from esorex_bridge.cli import edps_workflows
 
     if args.json:
-        documents = [_document(workflow, steps=args.action == "show") for workflow in chosen]
-        output.emit_json({"workflows": documents, "packages": [] if args.names else edps_workflows.listed()})
+        from esorex_bridge.cli.documents.workflows import WorkflowsDocument
+
+        described = tuple(_describe(workflow, steps=args.action == "show") for workflow in chosen)
+        found = () if args.names else edps_workflows.describe_found()
+        output.emit_json(WorkflowsDocument(workflows=described, packages=found))
     elif args.action == "show":
         for workflow in chosen:
             _show(workflow)
@@ -98,7 +104,9 @@ def _export(args: argparse.Namespace) -> int:
         raise UserError("export takes definitions and a folder: esorex-bridge workflows export naco --edps DIR")
     written = [export_definition(workflow, args.edps, args.oca) for workflow in _chosen(args.names)]
     if args.json:
-        output.emit_json({"packages": [str(path) for path in written]})
+        from esorex_bridge.cli.documents.workflows import WorkflowsExportDocument
+
+        output.emit_json(WorkflowsExportDocument(packages=tuple(map(str, written))))
     else:
         print("\n".join(map(str, written)))
     return 0
@@ -114,8 +122,11 @@ def _compare(args: argparse.Namespace) -> int:
     compared = compare_workflows(left, right)
     differing = [each for each in compared if not each.same]
     if args.json:
-        rows = [{"same": each.same, **msgspec.to_builtins(each)} for each in compared]
-        output.emit_json({"left": left.name, "right": right.name, "differ": len(differing), "compared": rows})
+        from esorex_bridge.cli.documents.workflows import ComparedFieldPart, WorkflowsCompareDocument
+
+        rows = tuple(ComparedFieldPart(each.same, *astuple(each)) for each in compared)
+        document = WorkflowsCompareDocument(left=left.name, right=right.name, differ=len(differing), compared=rows)
+        output.emit_json(document)
         return 0
     output.table(
         ("recipe", "steps", "calibration", "what", left.name, right.name),
@@ -152,8 +163,7 @@ def _packages(args: argparse.Namespace, names: list[str]) -> int:
         with tempfile.TemporaryDirectory(prefix="esorex-bridge-") as scratch, Session(Settings(Path(scratch))) as here:
             return 1 if edps_workflows.check(packages, here.esorex, args.json) else 0
     if args.json:
-        documents = [edps_workflows.document(each.package) for each in packages]
-        output.emit_json({**documents[0], "workflows": documents})
+        output.emit_json(edps_workflows.document(packages))
     else:
         edps_workflows.show(packages)
     return 0
@@ -175,7 +185,9 @@ def _import(args: argparse.Namespace) -> int:
     text = draft_workflow(read_rules(path), recipes_of_pipeline(pipeline), name, instruments, pipeline)
     parse_workflow(text, f"the draft from {path}")
     if args.json:
-        output.emit_json({"workflow": name, "text": text})
+        from esorex_bridge.cli.documents.workflows import WorkflowsImportDocument
+
+        output.emit_json(WorkflowsImportDocument(workflow=name, text=text))
     else:
         print(text, end="")
     return 0
@@ -225,37 +237,40 @@ def _show(workflow: Workflow) -> None:
         print(f"  source: {source}")
 
 
-def _document(workflow: Workflow, steps: bool) -> dict[str, Any]:
-    from esorex_bridge.definitions.ran_here import count_runs, state_of
+def _describe(workflow: Workflow, steps: bool) -> DefinitionPart:
+    from esorex_bridge.cli.documents.workflows import DefinitionPart
+    from esorex_bridge.definitions.ran_here import count_runs
 
-    found: dict[str, Any] = {
-        "name": workflow.name,
-        "title": workflow.title,
-        "instruments": list(workflow.instruments),
-        "applies": {keyword: list(values) for keyword, values in workflow.applies},
-        "pipeline": workflow.pipeline,
-        "versions": list(workflow.versions),
-        "state": workflow.state,
-        "steps_that_ran": count_runs(workflow),
-        "extends": workflow.extends or None,
-        "sources": list(workflow.sources),
-        "file": workflow.source,
-    }
-    if steps:
-        found["steps"] = [
-            {
-                "step": step.name,
-                "recipe": step.recipe,
-                "command": list(step.command) or None,
-                "main": list(step.main),
-                "calibrations": [{"category": each.category, "required": each.required} for each in step.calibrations],
-                "parameters": dict(step.parameters),
-                "products": list(step.products),
-                "state": state_of(workflow, step.name),
-            }
-            for step in workflow.steps
-        ]
-    return found
+    return DefinitionPart(
+        name=workflow.name,
+        title=workflow.title,
+        instruments=tuple(workflow.instruments),
+        applies={keyword: tuple(values) for keyword, values in workflow.applies},
+        pipeline=workflow.pipeline,
+        versions=tuple(workflow.versions),
+        state=workflow.state,
+        steps_that_ran=count_runs(workflow),
+        extends=workflow.extends or None,
+        sources=tuple(workflow.sources),
+        file=workflow.source,
+        steps=tuple(_describe_step(workflow, step) for step in workflow.steps) if steps else UNSET,
+    )
+
+
+def _describe_step(workflow: Workflow, step: StepDefinition) -> DefinedStepPart:
+    from esorex_bridge.cli.documents.workflows import DefinedStepPart, WantedCalibrationPart
+    from esorex_bridge.definitions.ran_here import state_of
+
+    return DefinedStepPart(
+        step=step.name,
+        recipe=step.recipe,
+        command=tuple(step.command) or None,
+        main=tuple(step.main),
+        calibrations=tuple(WantedCalibrationPart(each.category, each.required) for each in step.calibrations),
+        parameters=dict(step.parameters),
+        products=tuple(step.products),
+        state=state_of(workflow, step.name),
+    )
 
 
 def _check(args: argparse.Namespace, chosen: tuple[Workflow, ...]) -> int:
@@ -277,13 +292,14 @@ def _check(args: argparse.Namespace, chosen: tuple[Workflow, ...]) -> int:
             compared += ((workflow, each) for each in compare_with_rules(workflow, rules))
     grave = [finding for finding in findings if finding.grave]
     if args.json:
-        output.emit_json(
-            {
-                "checked": [workflow.name for workflow in chosen],
-                "findings": list(map(_finding, findings)),
-                "associations": [_association(workflow, each) for workflow, each in compared],
-            }
+        from esorex_bridge.cli.documents.workflows import WorkflowsCheckDocument
+
+        document = WorkflowsCheckDocument(
+            checked=tuple(workflow.name for workflow in chosen),
+            findings=tuple(findings),
+            associations=tuple(_describe_association(workflow, each) for workflow, each in compared),
         )
+        output.emit_json(document)
     else:
         _summary_table(chosen, compared)
         if args.verbose:
@@ -333,22 +349,20 @@ def _compared_table(compared: list[tuple[Workflow, ComparedAssociation]]) -> Non
     output.table(columns, rows)
 
 
-def _association(workflow: Workflow, each: ComparedAssociation) -> dict[str, Any]:
-    return {
-        "workflow": workflow.name,
-        "step": each.step.name,
-        "calibration": each.calibration.category,
-        "match": list(each.calibration.match),
-        "match_from": each.calibration.match_from or None,
-        "compared": list(each.against),
-        "compared_by": each.origin or None,
-        "loose": dict(each.calibration.loose),
-        "looser": list(each.looser),
-    }
+def _describe_association(workflow: Workflow, each: ComparedAssociation) -> ComparedAssociationPart:
+    from esorex_bridge.cli.documents.workflows import ComparedAssociationPart
 
-
-def _finding(finding: Finding) -> dict[str, Any]:
-    return {"place": finding.place, "problem": finding.problem, "grave": finding.grave}
+    return ComparedAssociationPart(
+        workflow=workflow.name,
+        step=each.step.name,
+        calibration=each.calibration.category,
+        match=tuple(each.calibration.match),
+        match_from=each.calibration.match_from or None,
+        compared=tuple(each.against),
+        compared_by=each.origin or None,
+        loose=dict(each.calibration.loose),
+        looser=tuple(each.looser),
+    )
 
 
 def _rules(workflow: Workflow, given: Path | None) -> Rules | None:

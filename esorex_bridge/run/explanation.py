@@ -1,54 +1,109 @@
-"""An account of a step: what it depends on, what was decided, and how it differs from the nearest earlier run."""
+"""An account of a step: what it depends on, what was decided, and why."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+
+from msgspec import Struct
 
 from esorex_bridge.definitions.parameters import RECIPE_DEFAULT
 from esorex_bridge.reuse.decide import Decision, Execute, Reuse
 from esorex_bridge.reuse.resolve import ResolvedPlan
+from esorex_bridge.run.report import DecisionWord
 
 
-def account(foreseen: ResolvedPlan, decision: Decision) -> dict[str, Any]:
-    """Return all that a step depends on and what was decided, as JSON values."""
+class ExplainedParameter(Struct, frozen=True):
+    """A recipe parameter with its value, and what set it."""
+
+    name: str
+    value: str
+    origin: str
+
+
+class ExplainedInput(Struct, frozen=True):
+    """An input as the key of a step states it: its category, a digest or the step that makes it, and its name."""
+
+    category: str
+    content: str
+    name: str
+
+
+class ExplainedStep(Struct, frozen=True):
+    """What a step depends on, what was decided about it, and why.
+
+    Parameters
+    ----------
+    dataset, step, recipe : str
+        Names.
+    key : str
+        The hash of all that it depends on.
+    decision : {'execute', 'reuse', 'not_needed'}
+        What was decided.
+    reason : str
+        Why, in words.
+    pipeline, plugin : str
+        Name with version, and digest, of what holds the recipe.
+    parameters : tuple of ExplainedParameter
+        Every parameter of the recipe.
+    inputs : tuple of ExplainedInput
+        In the order of the SOF.
+    warnings, gaps : tuple of str
+        What a reader of the products should know; why it cannot run.
+    """
+
+    dataset: str
+    step: str
+    recipe: str
+    key: str
+    decision: DecisionWord
+    reason: str
+    pipeline: str
+    plugin: str
+    parameters: tuple[ExplainedParameter, ...]
+    inputs: tuple[ExplainedInput, ...]
+    warnings: tuple[str, ...]
+    gaps: tuple[str, ...]
+
+
+def explain_step(resolved: ResolvedPlan, decision: Decision) -> ExplainedStep:
+    """Return all that a step depends on, and what was decided."""
     step = decision.step
-    statement = foreseen.stated[step.name]
-    return {
-        "dataset": foreseen.plan.dataset,
-        "step": step.name,
-        "recipe": step.recipe,
-        "key": foreseen.keys[step.name],
-        "decision": "reuse"
-        if isinstance(decision, Reuse)
-        else "execute"
-        if isinstance(decision, Execute)
-        else "not_needed",
-        "reason": decision.reason,
-        "pipeline": statement.pipeline,
-        "plugin": statement.plugin,
-        "parameters": [
-            {"name": each.schema.display_name, "value": each.text, "origin": each.origin}
-            for each in foreseen.parameters[step.name]
-        ],
-        "inputs": [
-            {"category": each.category, "content": each.content, "name": each.label} for each in statement.inputs
-        ],
-        "warnings": list(step.warnings),
-        "gaps": list(step.gaps),
-    }
+    statement = resolved.stated[step.name]
+    return ExplainedStep(
+        dataset=resolved.plan.dataset,
+        step=step.name,
+        recipe=step.recipe,
+        key=resolved.keys[step.name],
+        decision=_word_of(decision),
+        reason=decision.reason,
+        pipeline=statement.pipeline,
+        plugin=statement.plugin,
+        parameters=tuple(
+            ExplainedParameter(each.schema.display_name, each.text, each.origin)
+            for each in resolved.parameters[step.name]
+        ),
+        inputs=tuple(ExplainedInput(each.category, each.content, each.label) for each in statement.inputs),
+        warnings=step.warnings,
+        gaps=step.gaps,
+    )
 
 
-def render(told: dict[str, Any]) -> Iterator[str]:
+def _word_of(decision: Decision) -> DecisionWord:
+    if isinstance(decision, Reuse):
+        return "reuse"
+    return "execute" if isinstance(decision, Execute) else "not_needed"
+
+
+def render(explained: ExplainedStep) -> Iterator[str]:
     """Yield the lines of an account for a person; parameters that have the recipe's own value are left out."""
-    yield f"{told['step']} of {told['dataset']}: {told['decision'].replace('_', ' ')}: {told['reason']}"
-    yield f"  recipe {told['recipe']} of {told['pipeline']}, key {told['key'][:16]}…"
-    for parameter in told["parameters"]:
-        if parameter["origin"] != RECIPE_DEFAULT:
-            yield f"  parameter {parameter['name']} = {parameter['value']} ({parameter['origin']})"
-    for entry in told["inputs"]:
-        yield f"  {entry['category']}: {entry['name']}"
-    for text in told["warnings"]:
+    yield f"{explained.step} of {explained.dataset}: {explained.decision.replace('_', ' ')}: {explained.reason}"
+    yield f"  recipe {explained.recipe} of {explained.pipeline}, key {explained.key[:16]}…"
+    for parameter in explained.parameters:
+        if parameter.origin != RECIPE_DEFAULT:
+            yield f"  parameter {parameter.name} = {parameter.value} ({parameter.origin})"
+    for entry in explained.inputs:
+        yield f"  {entry.category}: {entry.name}"
+    for text in explained.warnings:
         yield f"  warning: {text}"
-    for text in told["gaps"]:
+    for text in explained.gaps:
         yield f"  cannot run: {text}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 from esorex_bridge.reuse.record import Product
 from esorex_bridge.reuse.resolve import Unresolvable
@@ -13,6 +13,10 @@ from esorex_bridge.run.engine import Engine, Pairs, resolvable
 from esorex_bridge.run.report import DatasetReport, count, count_started
 from esorex_bridge.run.reporter import Reporter
 from esorex_bridge.store.summaries import RunSummary
+
+if TYPE_CHECKING:
+    from esorex_bridge.run.explanation import ExplainedStep
+
 
 NO_ESOREX = "EsoRex is not installed (Debian: apt-get install esorex, and cpl-plugin-… for the pipeline)"
 
@@ -66,13 +70,13 @@ def without_esorex(pairs: Pairs) -> tuple[DatasetReport, ...]:
     return tuple(report_unstarted(dataset, plan, "no_esorex", NO_ESOREX) for dataset, plan in pairs)
 
 
-def explain_steps(pairs: Pairs, engine: Engine) -> tuple[dict[str, Any], ...]:
+def explain_steps(pairs: Pairs, engine: Engine) -> tuple[ExplainedStep, ...]:
     """Return an account of every step: what it depends on, what is decided and why; nothing runs."""
-    from esorex_bridge.run.explanation import account
+    from esorex_bridge.run.explanation import explain_step
 
     plans = tuple(resolvable(engine.resolve(pairs)))
     engine.refuse_unknown(ahead.plan for ahead in plans)
-    return tuple(account(plan.resolved, decision) for plan in engine.decide(plans) for decision in plan.decisions)
+    return tuple(explain_step(plan.resolved, decision) for plan in engine.decide(plans) for decision in plan.decisions)
 
 
 def _report(

@@ -1,13 +1,14 @@
-"""What came of a run: one record a step, one a dataset, the same for a table and for JSON."""
+"""What came of a run: one record a step, one a dataset, for tables and documents."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from msgspec import Struct, to_builtins
+from msgspec import Struct
 
+from esorex_bridge.datasets.association import Mode
 from esorex_bridge.plan.plan import AssociatedInput
 from esorex_bridge.reuse.record import Product
 
@@ -71,23 +72,6 @@ class StepReport(Struct, frozen=True):
         """Return the step and what came of it."""
         return f"<StepReport {self.step} of {self.dataset}: {self.result}: {self.error or self.reason}>"
 
-    def document(self) -> dict[str, Any]:
-        """Return the record as JSON values."""
-        return {
-            "dataset": self.dataset,
-            "step": self.step,
-            "recipe": self.recipe,
-            "decision": self.decision,
-            "reason": self.reason,
-            "outcome": self.outcome,
-            "sof": str(self.sof) if self.sof else None,
-            "products": [_product(product) for product in self.products],
-            "seconds": round(self.seconds, 3),
-            "warnings": list(self.warnings),
-            "error": self.error or None,
-            "associations": [to_builtins(each) for each in self.associations],
-        }
-
 
 class DatasetReport(Struct, frozen=True):
     """What came of one dataset.
@@ -118,8 +102,8 @@ class DatasetReport(Struct, frozen=True):
     end_products: tuple[Product, ...] = ()
     complete: bool = True
     certified: bool = True
-    mode: str | None = None
-    requested: str | None = None
+    mode: Mode | None = None
+    requested: Mode | None = None
     messages: tuple[str, ...] = ()
     unreduced: tuple[str, ...] = ()
     secondary: bool = False
@@ -137,32 +121,6 @@ class DatasetReport(Struct, frozen=True):
     def __repr__(self) -> str:
         """Return the dataset and what came of each step."""
         return f"<DatasetReport {self.dataset}: {', '.join(f'{step.step} {step.result}' for step in self.steps)}>"
-
-    def document(self) -> dict[str, Any]:
-        """Return the record as JSON values."""
-        return {
-            "dataset": self.dataset,
-            "workflow": self.workflow,
-            "mode": self.mode,
-            "requested": self.requested,
-            "requested_mode": self.requested,
-            "complete": self.complete,
-            "secondary": self.secondary,
-            "certified": self.certified,
-            "messages": list(self.messages),
-            "unreduced": list(self.unreduced),
-            "steps": [step.document() for step in self.steps],
-            "end_products": [_product(product) for product in self.end_products],
-        }
-
-
-def _product(product: Product) -> dict[str, Any]:
-    return {
-        "path": str(product.path),
-        "category": product.category,
-        "sha256": product.digest.removeprefix("sha256:"),
-        "size_bytes": product.size_bytes,
-    }
 
 
 def count(reports: Iterable[DatasetReport], decision: DecisionWord) -> int:

@@ -13,7 +13,7 @@ from reflex_actors.protocol import Actor, Inputs, Port
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from esorex_bridge.cli.review import Alternative
+    from esorex_bridge.cli.documents.datasets import Alternative
     from esorex_bridge.datasets.dataset import Dataset
     from esorex_bridge.organise.from_disk import OrganisedData
     from reflex_actors.page import Form, Question

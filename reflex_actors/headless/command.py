@@ -81,9 +81,11 @@ def run(args: argparse.Namespace) -> int:
     root = read_file(args.file).root
     report = carry_out(root, values, RunOptions(args.flatten, args.dry_run, args.interactive, args.datasets, args.jobs))
     if args.json:
-        from msgspec import to_builtins
+        from msgspec.structs import asdict
 
-        output.emit_json(to_builtins(report))
+        from reflex_actors.documents import RunDocument
+
+        output.emit_json(RunDocument(**asdict(report)))
     else:
         for line in lines(report):
             print(line)

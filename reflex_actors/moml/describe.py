@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING
 
 from reflex_actors.moml import canvas
 from reflex_actors.moml.check import ends_of, recipe_of
 from reflex_actors.moml.model import COMPOSITE, Entity, Property
+
+if TYPE_CHECKING:
+    from reflex_actors.documents import WorkflowPart
+
 
 _COLOURS = {"org.eso.PythonActor": "#dceefb", "org.eso.RecipeExecuter": "#fde8c8", COMPOSITE: "#e6f2e0"}
 
@@ -48,20 +52,20 @@ def edges(composite: Entity) -> Iterator[tuple[str, str]]:
             yield from ((source, port) for port, is_source in ends if not is_source)
 
 
-def document(root: Entity) -> dict[str, Any]:
-    """Return the description as JSON values."""
-    return {
-        "name": root.name,
-        "parameters": parameters(root),
-        "recipes": [
-            {"actor": place, "recipe": place.rpartition(".")[2].rpartition("_")[0], "parameters": values}
+def describe(root: Entity) -> WorkflowPart:
+    """Return the description as a document has it."""
+    from reflex_actors.documents import ActorPart, LinkPart, RecipePart, WorkflowPart
+
+    return WorkflowPart(
+        name=root.name,
+        parameters=parameters(root),
+        recipes=tuple(
+            RecipePart(place, place.rpartition(".")[2].rpartition("_")[0], values)
             for place, values in recipes(root).items()
-        ],
-        "actors": [{"name": place, "class": actor.cls} for place, actor in root.walk() if place.count(".") > 1],
-        "links": [
-            {"in": place, "from": source, "to": sink} for place, actor in root.walk() for source, sink in edges(actor)
-        ],
-    }
+        ),
+        actors=tuple(ActorPart(place, actor.cls) for place, actor in root.walk() if place.count(".") > 1),
+        links=tuple(LinkPart(place, source, sink) for place, actor in root.walk() for source, sink in edges(actor)),
+    )
 
 
 def lines(root: Entity) -> Iterator[str]:

@@ -16,8 +16,10 @@ import jsonschema
 import pytest
 
 from esorex_bridge.cli import main
-from esorex_bridge.cli.documents import DOCUMENTS, json_schema
+from esorex_bridge.cli.documents import catalogue
+from esorex_bridge.cli.documents.catalogue import json_schema
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
+from reflex_actors.documents import DOCUMENTS as REFLEX_DOCUMENTS
 from tests.flows.conftest import SMALL
 from tests.golden_files import Golden
 
@@ -50,21 +52,41 @@ def fields(value: Any, place: str = "") -> Iterator[str]:
         yield f"{place}: {kinds[type(value)]}"
 
 
+DOCUMENTS = catalogue.DOCUMENTS | REFLEX_DOCUMENTS
+
+SPECIAL = {
+    "--list-only": "list",
+    "--explain": "explain",
+    "--grid": "grid",
+    "--check": "check",
+    "--archive-probe": "probe",
+    "--bookkeeping": "history",
+    "--edps": "edps",
+    "--fault": "faults",
+}
+"""Options with which a verb prints another document, and the end of its name."""
+
+
 def kind_of(words: tuple[object, ...]) -> str | None:
-    """Return the name of the document that a command prints; None where no schema is published for it."""
-    verb = str(words[0])
-    for option, name in (("--list-only", "list"), ("--explain", "explain"), ("--check", "check")):
-        if option in words:
-            return f"{verb}-{name}"
-    return verb if verb in DOCUMENTS and (verb, "--dry-run") != ("batch", words[-1]) else None
+    """Return the name of the document that a command prints; None for `provenance`, which has its own."""
+    verb, second = str(words[0]), str(words[1]) if len(words) > 1 else ""
+    named = f"{verb}-{second}"
+    if verb == "workflows" and any(str(word).startswith("edps:") for word in words):
+        return f"{named}-edps"
+    if verb in ("workflows", "provenance", "reflex") and named in DOCUMENTS:
+        return named
+    if verb == "batch" and "--dry-run" in words:
+        return "batch-dry-run"
+    found = [f"{verb}-{end}" for option, end in SPECIAL.items() if option in words and f"{verb}-{end}" in DOCUMENTS]
+    return found[0] if found else verb if verb in DOCUMENTS else None
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_the_published_schema_is_that_of_the_type(name: str, update_goldens: bool) -> None:
     published = Path(__file__).resolve().parents[2] / "docs" / "reference" / "schemas" / f"{name}.json"
     if update_goldens:
-        published.write_text(json.dumps(json_schema(name), indent=1) + "\n", encoding="utf-8")
-    assert json.loads(published.read_text(encoding="utf-8")) == json_schema(name)
+        published.write_text(json.dumps(json_schema(DOCUMENTS[name]), indent=1) + "\n", encoding="utf-8")
+    assert json.loads(published.read_text(encoding="utf-8")) == json_schema(DOCUMENTS[name])
 
 
 def test_the_fields_of_all_documents_are_as_they_were(
@@ -89,9 +111,10 @@ def test_the_fields_of_all_documents_are_as_they_were(
         assert ended == code, printed.out + printed.err
         document = json.loads(printed.out)
         if (kind := "error" if "error" in document else kind_of(words)) is not None:
-            jsonschema.Draft202012Validator(json_schema(kind)).validate(document)
+            jsonschema.Draft202012Validator(json_schema(DOCUMENTS[kind])).validate(document)
         assert document["schema"] == 1
-        name = " ".join(Path(str(word)).name for word in words if word not in SMALL)
+        shown = (f"edps:{Path(word).name}" if "edps:" in word else Path(word).name for word in map(str, words))
+        name = " ".join(word for word in shown if word not in SMALL)
         found = {FOLDED.sub(r"\1", line) for line in fields(json.loads(printed.out))}
         if update_goldens:
             golden.hold(name, sorted(found))
@@ -105,6 +128,8 @@ def test_the_fields_of_all_documents_are_as_they_were(
     hold("refresh", "--days", 0)
     hold("datalink", SCIENCE)
     hold("night-log", SCIENCE)
+    hold("ancillary", "--collection", "NACO")
+    hold("ancillary", "--collection", "NACO", "--adql")
     hold("organise")
     hold("why", DATASET)
     hold("why", "naco_img_dark_1", *SMALL)
@@ -134,5 +159,26 @@ def test_the_fields_of_all_documents_are_as_they_were(
     hold("report", "--no-previews")
     hold("doctor", code=1 if shutil.which("esorex") is None else 0)
     hold("completion", "bash", rooted=False)
+    hold("doctor", "--archive-probe")
+    hold("whoami", code=1)
+    hold("demo", "--fault", "list", rooted=False)
+    (product,) = root.glob("reflex_end_products/*/*/*.fits")
+    hold("compare", product, product)
+    hold("provenance", product)
+    crate, again = tmp_path / "crate", tmp_path / "again"
+    hold("provenance", "export", product, "--crate", crate)
+    hold("provenance", "verify", crate, rooted=False)
+    hold("provenance", "reproduce", crate, "--dry-run", "--offline", "--root", again, code=1, rooted=False)
+    hold("adopt", "--bookkeeping", root / "reflex_book_keeping", "--dry-run")
+    hold("workflows", rooted=False)
     for action in ("show", "check"):
         hold("workflows", action, "naco", rooted=False)
+    hold("workflows", "compare", "naco", "hawki", rooted=False)
+    hold("workflows", "export", "naco", "--edps", tmp_path / "edps", rooted=False)
+    for action in ("show", "check"):
+        hold("workflows", action, f"edps:{tmp_path}/edps/naco", rooted=False)
+    workflow = Path(__file__).resolve().parents[2] / "workflows" / "naco.xml"
+    hold("reflex", "check", workflow, "--no-recipes", rooted=False)
+    hold("reflex", "workflow", "naco", rooted=False)
+    hold("reflex", "install", "--into", tmp_path / "actors", rooted=False)
+    hold("reflex", "doctor", "--into", tmp_path / "actors", rooted=False)

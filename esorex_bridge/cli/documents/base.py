@@ -1,0 +1,37 @@
+"""What all documents of `--json` have in common, and the one for errors."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+
+class Part(Struct, frozen=True, forbid_unknown_fields=True):
+    """A part of a document: it has these fields, and no others."""
+
+
+class Document(Part, frozen=True, kw_only=True):
+    """What a verb prints."""
+
+    schema: Literal[1] = 1
+
+
+class ErrorPart(Part, frozen=True):
+    """What went wrong: its kind, and one sentence with what to do next."""
+
+    kind: str
+    message: str
+
+
+class ErrorDocument(Document, frozen=True, kw_only=True):
+    """Printed by every verb where it is refused or fails as a whole."""
+
+    error: ErrorPart
+
+
+class FaultPart(Part, frozen=True):
+    """A file that cannot be used, or was not fetched, and why."""
+
+    file: str
+    reason: str
