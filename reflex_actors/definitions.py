@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from esorex_bridge.errors import UserError
+from esorex_bridge.errors import DataError, UserError
 
 if TYPE_CHECKING:
-    from esorex_bridge.definitions.workflow import Workflow
+    from esorex_bridge.definitions.workflow import StepDefinition, Workflow
+    from esorex_bridge.session import Session
+    from reflex_actors.sof_json import SetOfFiles
 
 
 def definitions() -> tuple[Workflow, ...]:
@@ -34,3 +36,20 @@ def definition_named(name: str) -> Workflow:
     if not Path(name).is_file():
         raise UserError(f"there is no workflow '{name}'; there are: {', '.join(known.paths)}, or name a file")
     return known.read(Path(name))
+
+
+def find_definition(session: Session, recipe: str, sof: SetOfFiles) -> tuple[Workflow | None, StepDefinition | None]:
+    """Return the workflow for the first file, and how it has a recipe: of several steps, that which takes most tags."""
+    from esorex_bridge.fits.header import read_header
+
+    try:
+        header = read_header(Path(sof.files[0].name))
+        if session.named_workflow is not None:
+            workflow = session.workflows[0]
+        else:
+            workflow = session.definitions.choose(str(header.get("INSTRUME") or "").strip(), header)
+    except (UserError, DataError):
+        return None, None
+    tags = {file.category for file in sof.files}
+    steps = [step for step in workflow.steps if step.recipe == recipe]
+    return workflow, max(steps, key=lambda step: len(tags.intersection(map(step.tag, step.main))), default=None)

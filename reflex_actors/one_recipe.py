@@ -39,11 +39,6 @@ class StepInputs(Struct, frozen=True):
     before: tuple[tuple[StepName, str], ...] = ()
 
 
-def file_inputs(sof: SetOfFiles) -> StepInputs:
-    """Return a set of files as inputs, in its order, each for itself."""
-    return StepInputs(tuple(map(_file_input, sof.files)))
-
-
 def _file_input(file: FitsFile) -> FileInput:
     return FileInput(stem(Path(file.name).name), file.name, file.category)
 

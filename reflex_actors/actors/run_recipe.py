@@ -17,7 +17,6 @@ from reflex_actors.sof_json import FitsFile, RecipeParameter, SetOfFiles, value_
 if TYPE_CHECKING:
     from esorex_bridge.datasets.choices import Choices
     from esorex_bridge.definitions.parameters import ParameterSetting
-    from esorex_bridge.definitions.workflow import StepDefinition, Workflow
     from esorex_bridge.plan.plan import Plan
     from esorex_bridge.run.report import StepReport
     from esorex_bridge.session import Session, Settings
@@ -166,9 +165,10 @@ def plan_of(
     round. Parameters that were chosen for the dataset in a review count, unless `given` has others.
     """
     from esorex_bridge.definitions.parameters import ParameterSetting
+    from reflex_actors.definitions import find_definition
     from reflex_actors.one_recipe import one_step_plan, planned_inputs
 
-    workflow, definition = _definition(session, recipe, sof)
+    workflow, definition = find_definition(session, recipe, sof)
     makers = session.store.makers(file.name for file in sof.files)
     inputs = planned_inputs(sof, definition, workflow.steps if workflow else (), makers)
     named = workflow.name if workflow is not None and definition is not None else "reflex"
@@ -182,23 +182,6 @@ def plan_of(
     actor = definition.name if definition is not None else ""
     settings = (*defined, *reviewed, *given)
     return one_step_plan(sof, recipe, inputs, settings, named, actor, definition=definition)
-
-
-def _definition(session: Session, recipe: str, sof: SetOfFiles) -> tuple[Workflow | None, StepDefinition | None]:
-    """Return the workflow for the first file, and how it has a recipe: of several steps, that which takes most tags."""
-    from esorex_bridge.fits.header import read_header
-
-    try:
-        header = read_header(Path(sof.files[0].name))
-        if session.named_workflow is not None:
-            workflow = session.workflows[0]
-        else:
-            workflow = session.definitions.choose(str(header.get("INSTRUME") or "").strip(), header)
-    except (UserError, DataError):
-        return None, None
-    tags = {file.category for file in sof.files}
-    steps = [step for step in workflow.steps if step.recipe == recipe]
-    return workflow, max(steps, key=lambda step: len(tags.intersection(map(step.tag, step.main))), default=None)
 
 
 def _setting(each: RecipeParameter) -> ParameterSetting:

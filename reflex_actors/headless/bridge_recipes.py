@@ -12,8 +12,9 @@ from esorex_bridge.plan.plan import Plan
 from esorex_bridge.run.reporter import SilentReporter
 from esorex_bridge.session import Session
 from reflex_actors.associations import plan_of_dataset
+from reflex_actors.definitions import find_definition
 from reflex_actors.headless.running import RecipeRequest, RecipeResult
-from reflex_actors.one_recipe import decide, execute, file_inputs, one_step_plan
+from reflex_actors.one_recipe import decide, execute, one_step_plan, planned_inputs
 from reflex_actors.sof_json import FitsFile, value_text
 
 FORESEEN = "(to be made by {actor})/{category}.fits"
@@ -84,9 +85,17 @@ class BridgeRecipes:
             ParameterSetting(request.recipe, each.display_name, value_text(each.value), request.actor)
             for each in request.parameters
         )
-        products = self._products.get(request.recipe, ())
+        workflow, definition = find_definition(self._session, request.recipe, request.sof)
+        makers = self._session.store.makers(file.name for file in request.sof.files)
         return one_step_plan(
-            request.sof, request.recipe, file_inputs(request.sof), settings, self._workflow, request.actor, products
+            request.sof,
+            request.recipe,
+            planned_inputs(request.sof, definition, workflow.steps if workflow else (), makers),
+            settings,
+            self._workflow,
+            request.actor,
+            self._products.get(request.recipe, ()),
+            definition,
         )
 
     def _foreseen(self, request: RecipeRequest) -> RecipeResult:

@@ -73,6 +73,7 @@ def test_a_workflow_file_gives_what_run_gives(
     assert "calSelector" in str(facts)
 
     assert recipe_outcomes(reflex_run(bridge, ours)) == {"reused"}
+    assert set(bridge("run", "--root", ours, "--json").decisions.values()) == {"reuse"}
     page = ours / "reflex_book_keeping" / "report.html"
     assert not page.exists()
     anew = reflex_run(bridge, ours, "-EraseDirs", "true", "-ShowReport", "true")
