@@ -5,33 +5,50 @@ PYTHON     ?= python3
 VENV       := .venv
 BIN        := $(VENV)/bin
 
-.PHONY: demo test test-all coverage docs tables setup test-tools clean
+# Tests wait for processes, sockets and Slurm half of their time.
+WORKERS    ?= $(shell expr 2 '*' "$$(getconf _NPROCESSORS_ONLN)")
+PYTEST     := $(BIN)/python -m pytest
+# The folders that wait most come first in the alphabet, so that small tests fill the end.
+SHARED_OUT := --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
+
+# A command that must be compiled first takes half as long again to start.
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: demo test lint types test-quick test-all coverage docs tables setup test-tools clean
 
 demo: setup
 	$(BIN)/esorex-bridge demo --instrument $(INSTRUMENT) --root $(DEMO_ROOT)
 
 test: setup test-tools
+	@$(MAKE) --no-print-directory --jobs=3 lint types test-quick
+
+lint:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile -m "not slow"
 
+types:
+	$(BIN)/mypy
+
+test-quick:
+	$(PYTEST) $(SHARED_OUT) -m "not slow"
+
+# Starts every command as a user does; the quick tests fork most of them from a process that has loaded them.
 test-all: setup test-tools
-	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
+	$(PYTEST) $(SHARED_OUT) --start-commands
 
 # Reduces all synthetic nights; takes a quarter of an hour.
 tables: export WRITE_INSTRUMENT_TABLE := 1
 tables: setup test-tools
 	$(BIN)/python -m tests.pipeline_table
-	$(BIN)/python -m pytest tests/flows/test_instrument_runs.py tests/flows/test_instrument_slow.py \
+	$(PYTEST) tests/flows/test_instrument_runs.py tests/flows/test_instrument_slow.py \
 		tests/flows/test_reduce_masters.py
 
 # Subprocesses count too: most tests start the commands as a user does.
 coverage: export COVERAGE_FILE := $(CURDIR)/.coverage
 coverage: setup test-tools
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --numprocesses=auto --dist=loadfile -m "not slow"
+	$(BIN)/coverage run -m pytest $(SHARED_OUT) --start-commands -m "not slow"
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -8,7 +8,6 @@ import signal
 import sqlite3
 import stat
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -17,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from esorex_bridge.demo.nights.naco import naco_night
+from tests.commands import COMMAND, run_command
 from tests.flows.conftest import put_on_disk
 
-COMMAND = str(Path(sys.executable).with_name("esorex-bridge"))
 JOBS = """\
 parameters:
   naco_img_dark: {r: "8 8 8 8"}
@@ -38,10 +37,7 @@ def make_root(root: Path, frames: Path, datasets: int, jobs: str = JOBS) -> Path
 
 def run(*words: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run `esorex-bridge` to its end."""
-    variables = {**os.environ, **(env or {})}
-    return subprocess.run(
-        [COMMAND, *map(str, words)], capture_output=True, text=True, env=variables, timeout=200, check=False
-    )
+    return run_command(*words, env=env)
 
 
 def start(

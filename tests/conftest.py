@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
+from tests.commands import START
+
 if TYPE_CHECKING:
     from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 
@@ -24,14 +26,24 @@ for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
 collect_ignore = ["crate_validator.py"]
 """Programs for another Python than that of the tests."""
 
+WORKER = "PYTEST_XDIST_WORKER"
+"""Environment variable of those who share the tests among them; their folders lie in one."""
+
 # A deadline measures the machine's load, not the code.
 hypothesis.settings.register_profile("bridge", deadline=None)
 hypothesis.settings.load_profile("bridge")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that writes golden files instead of comparing with them."""
+    """Add the options that write golden files instead of comparing with them, and that start every command."""
     parser.addoption("--update-goldens", action="store_true", help="write the golden files anew")
+    parser.addoption("--start-commands", action="store_true", help="start every command as a user does; none is forked")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Take the word on commands to those who run them."""
+    if config.getoption("--start-commands"):
+        os.environ[START] = "1"
 
 
 @pytest.fixture(scope="session")
@@ -74,8 +86,11 @@ def esorex() -> str:
 
 @pytest.fixture(scope="session")
 def frames_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder in which the synthetic frames of all embedded archives are made, once each."""
-    return tmp_path_factory.mktemp("frames")
+    """Return the folder in which the synthetic frames of all embedded archives are made, once each for all workers."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if WORKER in os.environ else base) / "frames"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture

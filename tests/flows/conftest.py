@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +13,7 @@ import pytest
 from esorex_bridge.demo.archive.tree_xml import tree_document
 from esorex_bridge.demo.nights.naco import naco_night
 from esorex_bridge.demo.nights.night import FrameFolder, Night
+from tests.commands import run_command
 
 SMALL = ("--set=naco_img_dark.r=8 8 8 8", "--set=naco_img_twflat.r=8 8 8 8")
 """What the recipes need to run on frames of 128 pixels."""
@@ -48,14 +46,10 @@ class Ended:
 
 @pytest.fixture(scope="session")
 def bridge() -> Callable[..., Ended]:
-    """Return a function that runs `esorex-bridge` as a user does."""
-    command = str(Path(sys.executable).with_name("esorex-bridge"))
+    """Return a function that runs `esorex-bridge` to its end."""
 
     def run(*words: object, env: dict[str, str] | None = None, seconds: float = 200) -> Ended:
-        variables = {**os.environ, **(env or {})}
-        done = subprocess.run(
-            [command, *map(str, words)], capture_output=True, text=True, env=variables, timeout=seconds, check=False
-        )
+        done = run_command(*words, env=env, seconds=seconds)
         return Ended(done.returncode, done.stdout, done.stderr)
 
     return run
