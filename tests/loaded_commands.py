@@ -1,9 +1,10 @@
-"""Loads what commands load, in the process from which tests fork them."""
+"""Loads what commands load, and the definitions that they read, in the process from which tests fork them."""
 
 import importlib
 import pkgutil
 
 import esorex_bridge
+from esorex_bridge.definitions.folders import own_definitions
 
 ELSEWHERE = ("esorex_bridge.edps.child", "esorex_bridge.__main__", "esorex_bridge.executors.interchange")
 """Modules that run in processes of their own."""
@@ -15,3 +16,4 @@ for module in pkgutil.walk_packages(esorex_bridge.__path__, "esorex_bridge."):
         importlib.import_module(module.name)
 for name in LATE:
     importlib.import_module(name)
+own_definitions().all()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from msgspec import Struct, field
@@ -15,6 +16,8 @@ from esorex_bridge.definitions.workflow import Workflow, choose_workflow, parse_
 from esorex_bridge.errors import UnknownNameError, UserError
 
 SUFFIX = ".yaml"
+EXTENDS = "extends"
+"""What a definition says that takes over another."""
 WORKFLOWS_VARIABLE = "ESOREX_BRIDGE_WORKFLOWS"
 """Folders of definitions, separated by colons, that go before the user's own."""
 
@@ -78,19 +81,28 @@ class Definitions(Struct, frozen=True, eq=False):
             It says something that is not allowed.
         """
         if path not in self._read:
-            workflow = parse_workflow(read_text(path), str(path), self._base_of(path))
+            workflow = self._parse(path)
             self._read[path] = workflow if path.parent == workflow_folder() else _match_by_rules(workflow)
         return self._read[path]
 
-    def _base_of(self, path: Path) -> _Base:
-        return _Base(self, path)
+    def _parse(self, path: Path) -> Workflow:
+        text = read_text(path)
+        if EXTENDS in text:
+            return parse_workflow(text, str(path), _Base(self, path))
+        return _parse_whole(text, str(path))
 
     def _may_serve(self, path: Path, instrument: str) -> bool:
         """Tell whether a definition's text names an instrument, or takes over the names of another definition."""
         if path not in self._texts:
             self._texts[path] = read_text(path).upper()
         text = self._texts[path]
-        return instrument.upper() in text or ("\nEXTENDS:" in text and "\nINSTRUMENTS:" not in text)
+        return instrument.upper() in text or (f"\n{EXTENDS.upper()}:" in text and "\nINSTRUMENTS:" not in text)
+
+
+@lru_cache(maxsize=256)
+def _parse_whole(text: str, source: str) -> Workflow:
+    """Return a definition that extends no other: the same text says the same, as often as it is asked for."""
+    return parse_workflow(text, source)
 
 
 def _match_by_rules(workflow: Workflow) -> Workflow:
