@@ -182,9 +182,8 @@ def _save(reply: AssociationReply, folder: Path, now: datetime) -> Path:
     assert reply.file_name is not None
     path = folder / reply.file_name
     write_bytes_whole(path, reply.document)
-    line = plain(
-        TreeRequest(path.name, reply.asked, reply.requested, now.astimezone(UTC).isoformat(timespec="seconds"))
-    )
+    time = f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    line = plain(TreeRequest(path.name, reply.asked, reply.requested, time))
     notes = folder / NAME
     head = "" if notes.exists() else json.dumps({"esorex_bridge_trees": VERSION}) + "\n"
     descriptor = os.open(notes, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)

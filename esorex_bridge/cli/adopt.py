@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -108,7 +109,7 @@ def _history(args: argparse.Namespace) -> int:
     listed = tuple(
         AdoptedExecutionPart(
             found.execution.actor,
-            f"{found.execution.made:%Y-%m-%dT%H:%M:%S}",
+            f"{found.execution.made.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
             "adopted" if found.key else "not adopted",
             found.reason,
         )

@@ -38,7 +38,7 @@ class PlainView:
 
     def told(self, line: str) -> None:
         """Tell of something that happened."""
-        output.note(f"{time.strftime('%H:%M:%S')} {line}")
+        output.note(f"{time.strftime('%H:%M:%SZ', time.gmtime())} {line}")
 
     def looked(self, graph: Graph, datasets: int, fetching: Fetching) -> None:
         """Say nothing: a log has the lines of what happened."""

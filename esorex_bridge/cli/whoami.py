@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
         return 1
     with archive.client(args) as client:
         user, ends = client.whoami()
-    time = datetime.fromtimestamp(ends, UTC).isoformat(timespec="seconds")
+    time = f"{datetime.fromtimestamp(ends, UTC):%Y-%m-%dT%H:%M:%SZ}"
     if args.json:
         output.emit_json(WhoDocument(user=user, source=found.source, token_ends=time))
     else:

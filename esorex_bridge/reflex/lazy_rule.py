@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC
 
 from msgspec import Struct
 
@@ -68,7 +69,7 @@ def decide_as_reflex(
         return ReflexAnswer(None, "never executed with these parameters on these input files")
     for execution in sorted(same, key=lambda each: each.made, reverse=True):
         if all(map(is_whole, execution.outputs)):
-            made = f"{execution.made:%Y-%m-%dT%H:%M:%S}"
+            made = f"{execution.made.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
             return ReflexAnswer(execution, f"executed {made} with the same input files and parameters")
     return ReflexAnswer(None, "products of the earlier execution are gone or were changed")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from esorex_bridge.reuse.record import Product
@@ -102,5 +102,5 @@ def deliver_targets(decided: DecidedPlan, executed: Executed, engine: Engine, st
 def _summary(reports: tuple[DatasetReport, ...], started: datetime) -> RunSummary:
     ran = (datetime.now(started.tzinfo) - started).total_seconds()
     failed = sum(step.outcome in ("failed", "blocked") for report in reports for step in report.steps)
-    when = f"{started:%Y-%m-%dT%H:%M:%S}"
+    when = f"{started.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
     return RunSummary(when, len(reports), count_started(reports), count(reports, "reuse"), failed, round(ran, 3))

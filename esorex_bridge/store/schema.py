@@ -59,6 +59,8 @@ DELETE FROM foreseen;
 DROP TABLE recipes;
 DROP TABLE libraries;
 """,
+    # Times of runs were local, without a zone.
+    "UPDATE runs SET started = strftime('%Y-%m-%dT%H:%M:%SZ', started, 'utc') WHERE started NOT LIKE '%Z';",
 )
 """The commands that lead from each format to the next, the first from an empty file."""
 

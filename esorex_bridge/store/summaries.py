@@ -13,7 +13,7 @@ from esorex_bridge.store.database import Database
 
 
 class RunSummary(Struct, frozen=True):
-    """What a whole run came to: when it began (ISO 8601), how many datasets and steps, how long it took."""
+    """What a whole run came to: when it began (ISO 8601, UTC), how many datasets and steps, how long it took."""
 
     started: str
     datasets: int

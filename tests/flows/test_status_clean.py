@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ def test_status_counts_runs_and_hits_and_finds_damage(root: Path, bridge: Callab
         bridge("run", "--root", root, *SMALL)
     status = bridge("status", "--root", root, "--json", "--verify").json
     assert [(run["executed"], run["reused"]) for run in status["runs"]] == [(3, 0), (0, 3)]
+    assert all(datetime.fromisoformat(run["started"]) <= datetime.now(UTC) for run in status["runs"]), "UTC, with Z"
     assert {entry["recipe"]: entry["steps"] for entry in status["recipes"]} == {
         "naco_img_dark": 1, "naco_img_twflat": 1, "naco_img_jitter": 1,
     }  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -353,6 +354,22 @@ def test_a_store_of_an_older_format_is_brought_up(made: tuple[Record, Path], nig
     new.close()
     with open_store(older, tmp_path) as store:
         assert store.find(record.key) == record
+
+
+def test_times_of_runs_that_were_local_become_utc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "older.db"
+    with sqlite3.connect(path) as old:
+        old.executescript(schema._FORMATS[0])
+        old.execute("PRAGMA user_version = 1")
+        old.execute("INSERT INTO runs VALUES ('2026-01-02T03:04:05', 1, 3, 0, 0, 1.5)")
+    monkeypatch.setenv("TZ", "America/Santiago")
+    time.tzset()
+    try:
+        with open_store(path, tmp_path) as store:
+            assert [run.started for run in store.runs()] == ["2026-01-02T06:04:05Z"]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_a_store_of_a_later_format_is_left_alone(tmp_path: Path) -> None:
