@@ -23,8 +23,8 @@ for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, handler)
 
-collect_ignore = ["crate_validator.py"]
-"""Programs for another Python than that of the tests."""
+collect_ignore = ["crate_validator.py", "loaded_commands.py"]
+"""A program for another Python than that of the tests, and what loads all that commands load."""
 
 WORKER = "PYTEST_XDIST_WORKER"
 """Environment variable of those who share the tests among them; their folders lie in one."""

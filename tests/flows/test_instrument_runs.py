@@ -37,6 +37,7 @@ from esorex_bridge.demo.nights.hawki_statics import sky_positions
 from esorex_bridge.demo.nights.naco_spectra import nod_offset
 from esorex_bridge.demo.nights.uves_echelle import Echelle, Format
 from esorex_bridge.demo.nights.uves_optics import BlueFormat
+from tests.browser import browser_path, check_whole_page, open_page, products_by_clicks
 from tests.flows.conftest import Ended
 from tests.flows.instrument_runs import Reduction, assert_told, reduce_twice, run_without
 from tests.flows.reflex_runs import assert_same_by_reflex
@@ -140,6 +141,41 @@ def test_visir_finds_every_bad_pixel_and_the_star_in_both_beams(run: Callable[[s
     throw = visir.THROW_ARCSEC / visir.VISIR.pixel_arcsec
     assert abs(bright[0] - dark[0]) == pytest.approx(throw, abs=2)
     assert flux(image, *bright) == pytest.approx(-flux(image, *dark), rel=0.03)
+
+
+def test_hawki_takes_the_statics_of_the_archive_and_makes_an_image_of_all_detectors(
+    run: Callable[[str], Reduction],
+) -> None:
+    first, second = run("hawki").runs
+    (dataset,) = first["datasets"]
+    assert (first["executed"], second["executed"]) == (3, 0)
+    assert "JITTERED_IMAGE_SCI" in {product["category"] for product in dataset["end_products"]}
+    statics = [file["name"] for file in first["files"] if file["name"].startswith("M.HAWKI")]
+    assert len(statics) >= 7
+
+
+def test_its_page_shows_every_product_of_hawki_after_two_clicks_and_names_the_raws(
+    run: Callable[[str], Reduction],
+) -> None:
+    night = run("hawki")
+    (dataset,) = night.runs[0]["datasets"]
+    page = night.root / "reflex_book_keeping" / "report.html"
+    assert page.stat().st_size < 1_000_000
+    browser_path()
+    made = {Path(product["path"]).name for step in dataset["steps"] for product in step["products"]}
+    assert len(made) > 15
+    assert products_by_clicks(page, dataset["dataset"]) == made
+    for scheme in ("light", "dark"):
+        check_whole_page(page, scheme)
+    with open_page() as (window, complaints, _):
+        window.goto(page.as_uri())
+        window.get_by_label("hawki_science_process_1: ran").click()
+        window.get_by_text("HAWKI.2019-06-02T01:00:40.213", exact=True).first.wait_for(state="visible")
+        assert window.locator("figure img").first.evaluate("image => image.naturalWidth") > 50
+        window.keyboard.press("/")
+        window.keyboard.type("naco")
+        window.locator("tr[data-dataset]").wait_for(state="hidden")
+        assert complaints == []
 
 
 @pytest.mark.slow
@@ -537,12 +573,12 @@ def flux(image: np.ndarray, column: int, row: int, reach: int = 8) -> float:
     [
         ("naco", "naco"),
         ("naco_spectra", "naco"),
-        ("hawki", "hawki"),
         ("visir", "visir"),
-        ("uves_guess", "uves"),
-        ("giraf", "giraf"),
         ("amber", "amber"),
-        ("vimos", "vimos_spectra"),
+        pytest.param("hawki", "hawki", marks=pytest.mark.slow),
+        pytest.param("uves_guess", "uves", marks=pytest.mark.slow),
+        pytest.param("giraf", "giraf", marks=pytest.mark.slow),
+        pytest.param("vimos", "vimos_spectra", marks=pytest.mark.slow),
         pytest.param("uves", "uves", marks=pytest.mark.slow),
         pytest.param("uves_red", "uves", marks=pytest.mark.slow),
         pytest.param("amber_full", "amber", marks=pytest.mark.slow),
