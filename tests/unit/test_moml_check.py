@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from esorex_bridge.cli import main
 from esorex_bridge.definitions.folders import read_workflow, workflow_folder
 from reflex_actors.moml.blocks import actor, composite, constant, parameter, port_in, port_out
 from reflex_actors.moml.check import check
-from reflex_actors.moml.describe import document, edges, lines, picture
+from reflex_actors.moml.describe import describe, edges, lines, picture
 from reflex_actors.moml.model import Entity, Link, Port, Property, Relation
 from reflex_actors.moml.read import UnreadableWorkflowError, read, read_file
 from reflex_actors.moml.reduction import reduction
@@ -213,7 +214,7 @@ def test_entities_of_a_hostile_document_are_not_followed(tmp_path: Path) -> None
 
 def test_what_is_in_a_workflow() -> None:
     root = small()
-    found = document(root)
+    found = msgspec.json.decode(msgspec.json.encode(describe(root)))
     assert found["recipes"] == [
         {"actor": ".small.Step.naco_img_dark_1", "recipe": "naco_img_dark", "parameters": {"hot_t": "9"}}
     ]
