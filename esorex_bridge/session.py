@@ -189,13 +189,15 @@ class Session:
             return None
         from esorex_bridge.edps.workflow import EdpsWorkflow
         from esorex_bridge.organise.breakpoints import as_events
+        from esorex_bridge.organise.choices_file import read_choices_file
         from esorex_bridge.organise.from_disk import known_breakpoints
 
         options, quality = self.settings.edps, self.settings.quality
         if quality is not None:
             limit = ("quality_threshold", str(quality))
             options = replace(options, workflow_parameters=(*options.workflow_parameters, limit))
-        return EdpsWorkflow(given, options, as_events(known_breakpoints(self._request)))
+        package = EdpsWorkflow(given, options, as_events(known_breakpoints(self._request)))
+        return package.with_choices(read_choices_file(self.workspace.root, package.sources.module))
 
     @cached_property
     def data(self) -> DataFolder:
@@ -223,7 +225,8 @@ class Session:
         settings = (*self.settings.parameters, *more)
         known, plan = self._packaged.get(asked.name, (None, None)) if "_packaged" in self.__dict__ else (None, None)
         if known != asked or plan is None:
-            return asked, package.plan_of(asked, settings)
+            others = scan(*self.places).files.values() if package.chosen_files else ()
+            return asked, package.plan_of(asked, settings, others)
         if not more:
             return asked, plan
         return next(pair for pair in package.plans(self.data, settings) if pair[0].name == asked.name)

@@ -184,17 +184,19 @@ class Night(Struct, frozen=True):
         UserError
             If there is no such dataset, file, category or purpose, or the plan would not do with it.
         """
-        from esorex_bridge.organise.choosing import use_file
+        from esorex_bridge.organise.reviewing import open_review, use_file
 
-        return use_file(self._organise(), self.root, _name(dataset), category, str(use), purpose, force)
+        with Session(self.settings) as session:
+            review = open_review(_request(session), session.places, _name(dataset))
+        return use_file(review, category, str(use), purpose, force)
 
     def reset_choices(self, dataset: Named) -> None:
         """Take back all choices for a dataset."""
-        from esorex_bridge.organise.choices_file import read_choices_file, write_choices_file
+        from esorex_bridge.organise.reviewing import reset_choices
 
-        kept = read_choices_file(self.root)
-        kept.pop(_name(dataset), None)
-        write_choices_file(self.root, kept)
+        with Session(self.settings) as session:
+            package = session.edps.sources.module if session.edps is not None else ""
+        reset_choices(self.root, _name(dataset), package)
 
     # ----- plans and runs
 

@@ -7,29 +7,23 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from esorex_bridge.cli import options, output
-from esorex_bridge.cli.documents.datasets import Alternative, ReviewDocument
+from esorex_bridge.cli.documents.datasets import ReviewDocument
 from esorex_bridge.cli.tables import Column
-from esorex_bridge.definitions.edps.options import PREFIX
 from esorex_bridge.errors import UnknownNameError, UserError
 from esorex_bridge.files import stem
-from esorex_bridge.organise import from_disk
-from esorex_bridge.organise.choices_file import CHOICES_FILE, read_choices_file, write_choices_file
-from esorex_bridge.organise.from_disk import OrganisedData, with_choices
+from esorex_bridge.organise.choices_file import CHOICES_FILE
 
 if TYPE_CHECKING:
     from esorex_bridge.datasets.choices import Choices
-    from esorex_bridge.datasets.dataset import Action, Dataset
     from esorex_bridge.definitions.parameters import ParameterSetting
-    from esorex_bridge.organise.choosing import Taken
-    from esorex_bridge.organise.grouping import Candidate, Group
-    from esorex_bridge.organise.organiser import Organised
+    from esorex_bridge.organise.review import Alternative, Review
 
 _COLUMNS = (
     Column("category"),
@@ -41,6 +35,16 @@ _COLUMNS = (
     Column("match", "text"),
     Column("certified", "state", 2),
     Column("quality", keep=3),
+)
+_COLUMNS_OF_PACKAGES = (
+    Column("input"),
+    Column("file"),
+    Column("used", "state"),
+    Column("level", "number"),
+    Column("days", "number"),
+    Column("category", "text", 1),
+    Column("files", "number", 1),
+    Column("match", "text", 2),
 )
 EXAMPLE = (
     "esorex-bridge review NACO.2016-03-02T00:30:00.076_tpl --root night\n"
@@ -94,41 +98,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Show the alternatives, or keep a choice."""
-    if (args.workflow or "").startswith(PREFIX):
-        raise UserError(
-            "a workflow package of EDPS chooses by its own rules, and choices are not applied to it; "
-            "see --quality, --association-preference and --workflow-parameter of 'plan', and 'why' for its reasons"
-        )
     from esorex_bridge.datasets.choices import Choices
+    from esorex_bridge.organise.reviewing import open_review
 
     if bool(args.use) != bool(args.category):
         raise UserError("--use FILE and --for CATEGORY belong together")
-    data = from_disk.load(options.request(args), args.data) if not args.reset else _without_choices(args)
-    dataset = data.before.get(args.dataset)
-    if dataset is None:
-        raise UnknownNameError("dataset", args.dataset, data.before)
-    choices = Choices() if args.reset else data.choices.get(dataset.name, Choices())
-    changed = _changed(choices, args, data, dataset)
+    review = open_review(options.request(args), args.data, args.dataset, args.reset)
+    changed = _changed(Choices() if args.reset else review.choices, args, review)
     if args.pick:
-        changed = _picked(changed, tuple(dict.fromkeys(alternatives(data, dataset))))
-    reviewed = with_choices(data, dataset, changed)
-    if changed != choices and not args.reset:
-        _say_what_changes(data, with_choices(data, dataset, choices), reviewed, args.force)
-    if changed != choices or args.reset:
-        write_choices_file(args.root, {**data.choices, dataset.name: changed})
-    _show(args, replace(data, before={**data.before, dataset.name: dataset}), reviewed, changed)
+        changed = _picked(changed, review)
+    if changed != review.choices:
+        _say_what_changes(review, changed, args.force)
+        review.keep(changed)
+    _show(args, review, changed)
     return 0
 
 
-def _without_choices(args: argparse.Namespace) -> OrganisedData:
-    """Load without applying the dataset's own choices, since one of them may be what has to be taken back."""
-    kept = read_choices_file(args.root)
-    kept.pop(args.dataset, None)
-    write_choices_file(args.root, kept)
-    return from_disk.load(options.request(args), args.data)
-
-
-def _say_what_changes(data: OrganisedData, before: Dataset, after: Dataset, force: bool) -> None:
+def _say_what_changes(review: Review, changed: Choices, force: bool) -> None:
     """Note what a choice changes in the plan; refuse one that names what the plan does not take.
 
     Raises
@@ -136,21 +122,16 @@ def _say_what_changes(data: OrganisedData, before: Dataset, after: Dataset, forc
     UserError
         If the plan does not take what was chosen, or is less complete than before, and nobody forces it.
     """
-    from esorex_bridge.organise.choosing import effect_of_choice
-
-    effect = effect_of_choice(data, before, after)
+    effect = review.effect_of(changed)
     for line in effect.lines:
         output.note(line)
     if effect.problem and not force:
         raise UserError(f"the plan would not do with this choice: {effect.problem}; --force keeps it all the same")
 
 
-def _changed(choices: Choices, args: argparse.Namespace, data: OrganisedData, dataset: Dataset) -> Choices:
+def _changed(choices: Choices, args: argparse.Namespace, review: Review) -> Choices:
     if args.use:
-        from esorex_bridge.organise.choosing import key_of_choice
-
-        key = key_of_choice(data, dataset, args.category, args.purpose)
-        choices = choices.with_use(key, stem(Path(args.use).name))
+        choices = choices.with_use(review.key_of(args.category, args.purpose), stem(Path(args.use).name))
     for name in args.undrop:
         if stem(Path(name).name) not in choices.drop:
             raise UnknownNameError("dropped file", name, choices.drop)
@@ -163,13 +144,13 @@ def _changed(choices: Choices, args: argparse.Namespace, data: OrganisedData, da
             raise UserError(f"--replace {text} is not of the form CATEGORY=FILE")
         choices = choices.with_replacement(category, Path(path).absolute())
     settings = tuple(map(options.setting, args.set))
-    _refuse_settings(args, settings)
+    _refuse_settings(args, review, settings)
     for setting in settings:
         choices = choices.with_parameter(setting.recipe, setting.name, str(setting.value))
     return choices
 
 
-def _refuse_settings(args: argparse.Namespace, settings: tuple[ParameterSetting, ...]) -> None:
+def _refuse_settings(args: argparse.Namespace, review: Review, given: tuple[ParameterSetting, ...]) -> None:
     """Refuse parameters that the installed recipes do not have or do not allow, as `run` does.
 
     Raises
@@ -181,8 +162,9 @@ def _refuse_settings(args: argparse.Namespace, settings: tuple[ParameterSetting,
     from esorex_bridge.errors import RecipeError
     from esorex_bridge.session import Session, Settings
 
-    if not settings:
+    if not given:
         return
+    settings = [replace(each, recipe=review.recipe_of(each.recipe)) for each in given]
     with Session(Settings(args.root)) as session:
         found = session.esorex.recipes({each.recipe: None for each in settings}) if session.esorex else {}
     for recipe in dict.fromkeys(each.recipe for each in settings):
@@ -191,10 +173,11 @@ def _refuse_settings(args: argparse.Namespace, settings: tuple[ParameterSetting,
             effective(recipe, known.parameters, tuple(each for each in settings if each.recipe == recipe))
 
 
-def _picked(choices: Choices, rows: tuple[Alternative, ...]) -> Choices:
+def _picked(choices: Choices, review: Review) -> Choices:
     """Ask for a number on the terminal; an empty line keeps what is."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UserError("--pick needs a terminal; in a script say --use FILE --for CATEGORY")
+    rows = review.alternatives(choices)
     for number, row in enumerate(rows, start=1):
         mark = "*" if row.used else " "
         output.note(f"{number:3} {mark} {row.purpose}: {row.category} {row.file} ({row.match}, {_days(row.days)} days)")
@@ -205,130 +188,49 @@ def _picked(choices: Choices, rows: tuple[Alternative, ...]) -> Choices:
     if not answer.isdigit() or not 1 <= int(answer) <= len(rows):
         raise UserError(f"'{answer}' is not a number from 1 to {len(rows)}")
     row = rows[int(answer) - 1]
-    return choices.with_use(f"{row.category}/{row.purpose}", row.file)
+    return choices.with_use(f"{row.input or row.category}/{row.purpose}", row.file)
 
 
-def _show(args: argparse.Namespace, data: OrganisedData, reviewed: Dataset, choices: Choices) -> None:
-    from esorex_bridge.datasets.choices import MARK, document_of
-    from esorex_bridge.organise.choosing import taken_files
+def _show(args: argparse.Namespace, review: Review, choices: Choices) -> None:
+    from esorex_bridge.datasets.choices import MARK, describe_choices
 
-    taken = taken_files(data, reviewed)
-    marked = _marked(alternatives(data, data.before[reviewed.name]), reviewed, taken)
-    rows = tuple(dict.fromkeys(marked))
+    rows = review.alternatives(choices)
     if args.json:
-        kept = document_of({reviewed.name: choices})["datasets"].get(reviewed.name, {})
-        output.emit_json(ReviewDocument(dataset=reviewed.name, choices=kept, alternatives=rows))
+        kept = describe_choices(choices)
+        output.emit_json(ReviewDocument(dataset=review.name, choices=kept, alternatives=rows))
         return
-    output.say(reviewed.name)
+    output.say(review.name)
+    columns = _COLUMNS_OF_PACKAGES if any(row.input for row in rows) else _COLUMNS
     for purpose in dict.fromkeys(row.purpose for row in rows):
         output.say(f"for {purpose}", 2)
-        output.table(_COLUMNS, (_cells(row) for row in rows if row.purpose == purpose), indent=4)
-    for message in reviewed.action.messages:
-        if message.startswith(MARK):
+        cells = (_cells(row) for row in rows if row.purpose == purpose)
+        output.table(columns, (tuple(each[column.head] for column in columns) for each in cells), indent=4)
+    for message in review.messages(choices):
+        if message.startswith(MARK) or columns is _COLUMNS_OF_PACKAGES:
             output.say(message)
     output.close(f"{len(rows)} alternatives", _next(args, rows))
 
 
-def _cells(row: Alternative) -> tuple[object, ...]:
+def _cells(row: Alternative) -> dict[str, object]:
     used = "yes" if row.used else "-"
     level = "-" if row.level is None else row.level
-    return row.category, row.file, used, _days(row.days), level, row.files, row.match, row.certified, row.quality
+    return {**asdict(row), "used": used, "days": _days(row.days), "level": level}
 
 
 def _next(args: argparse.Namespace, rows: Sequence[Alternative]) -> str:
     """Return the command that takes another alternative of what is used; where there is none, the one that runs."""
     where = f"--root {shlex.quote(str(args.root))}"
-    chosen = {(row.purpose, row.category) for row in rows if row.used}
-    other = next((row for row in rows if not row.used and (row.purpose, row.category) in chosen), None)
+    if args.workflow:
+        where += f" --workflow {shlex.quote(args.workflow)}"
+    chosen = {(row.purpose, row.input or row.category) for row in rows if row.used}
+    offered = (row for row in rows if not row.used and (row.purpose, row.input or row.category) in chosen)
+    other = next(offered, None)
     if other is None:
         return f"esorex-bridge run {args.dataset} {where}"
-    words = f"--use {other.file} --for {other.category} --purpose {shlex.quote(other.purpose)}"
+    what = shlex.quote(other.input or other.category)
+    words = f"--use {other.file} --for {what} --purpose {shlex.quote(other.purpose)}"
     return f"esorex-bridge review {args.dataset} {words} {where}"
 
 
 def _days(days: float | None) -> str:
     return "-" if days is None else f"{days:.2f}"
-
-
-def _marked(rows: Iterator[Alternative], reviewed: Dataset, taken: Taken | None) -> Iterator[Alternative]:
-    """Mark the rows that the plan takes; where nothing is known of recipes, those that are in the dataset."""
-    from esorex_bridge.datasets.dataset import purposes
-
-    used = {(file.name, purpose) for file, served in purposes(reviewed).items() for purpose in served}
-    above = {(name, purpose.partition("/")[2]) for name, purpose in used}
-    for row in rows:
-        if taken is None:
-            yield replace(row, used=(row.file, row.purpose) in used | above)
-            continue
-        places = [(name, row.purpose) for name in (row.file, *row.members) if (name, row.purpose) in taken]
-        yield replace(row, used=bool(places), level=taken[places[0]] if places else None)
-
-
-def alternatives(data: OrganisedData, dataset: Dataset) -> Iterator[Alternative]:
-    """Yield what could be used for each calibration of a dataset: by rules where they know it, else by its tree."""
-    known = data.of(dataset.name)
-    target = known.target(dataset.name) if known else None
-    if known is not None and target is not None and not dataset.mode:
-        yield from _by_rules(known, target)
-    else:
-        yield from _by_tree(data, dataset.action, dataset.action.name)
-
-
-def _by_rules(known: Organised, target: Group) -> Iterator[Alternative]:
-    from esorex_bridge.organise.association import days_between
-
-    waiting = [(target, target.execution.action)]
-    seen = {id(target)}
-    while waiting:
-        group, purpose = waiting.pop(0)
-        for selection in group.action.selections:
-            chosen = known.associator.survey(group, selection)
-            for candidate in (*chosen.taken, *chosen.surplus):
-                days = days_between(candidate.frame, group.trigger)
-                yield _row(purpose, selection.category, candidate, candidate in chosen.taken, days)
-                if candidate.maker and candidate in chosen.taken and id(candidate.maker) not in seen:
-                    seen.add(id(candidate.maker))
-                    waiting.append((candidate.maker, f"{candidate.maker.execution.action}/{purpose}"))
-
-
-def _row(purpose: str, category: str, candidate: Candidate, used: bool, days: float) -> Alternative:
-    frames = candidate.maker.frames if candidate.maker else (candidate.frame,)
-    first = frames[0]
-    own = first.category if candidate.maker else category
-    grade = first.keywords.get("OBS.GRADE") or first.keywords.get("QC.GRADE") or "-"
-    return Alternative(
-        purpose,
-        own,
-        first.name,
-        len(frames),
-        used,
-        days if days < float("inf") else None,
-        "settings agree",
-        "-",
-        str(grade),
-        tuple(frame.name for frame in frames),
-    )
-
-
-def _by_tree(data: OrganisedData, action: Action, purpose: str) -> Iterator[Alternative]:
-    from esorex_bridge.organise.alternatives import alternatives_of
-
-    for choices in alternatives_of(action, data.headers):
-        for place, choice in enumerate(choices):
-            first = choice.action.files[0].name if choice.action.files else "-"
-            yield Alternative(
-                purpose,
-                choice.action.name,
-                first,
-                len(choice.action.files),
-                place == 0,
-                choice.days if choice.days < float("inf") else None,
-                "; ".join((choice.action.match or "-", *choice.disagreements)),
-                "yes" if choice.action.certified else "no",
-                members=tuple(file.name for file in choice.action.files),
-            )
-            yield from _by_tree(data, choice.action, f"{choice.action.name}/{purpose}")
-    for file in action.statics:
-        yield Alternative(
-            purpose, file.category, file.name, 1, True, None, file.match or "-", "yes" if file.certified else "no"
-        )

@@ -9,6 +9,13 @@ The file is YAML, meant to be read by people:
         drop: [NACO.2016-03-01T22:40:00.000]
         replace: {MASTER_IMG_FLAT: /data/my_flat.fits}
         parameters: {naco_img_dark: {nsamples: 50}}
+    packages:
+      crires.crires_wkf:
+        CRIRE.2021-11-11T01:02:03.456:
+          use: {dark/flat/science: CRIRE.2021-11-10T16:00:00.000}
+
+What was chosen for datasets that a workflow package of EDPS makes stands by the package: its datasets, inputs and
+purposes are others.
 """
 
 from __future__ import annotations
@@ -92,7 +99,7 @@ class Choices(Struct, frozen=True):
         return replace(self, parameters=(*kept, (recipe, name, value)))
 
 
-def read_choices(document: Any, source: str) -> dict[str, Choices]:
+def read_choices(document: Any, source: str, package: str = "") -> dict[str, Choices]:
     """Return the choices of each dataset that a document holds.
 
     Parameters
@@ -101,6 +108,8 @@ def read_choices(document: Any, source: str) -> dict[str, Choices]:
         The parsed YAML.
     source : str
         Name of the file, for messages.
+    package : str
+        Those for datasets of this workflow package; by default those for datasets of trees and rules.
 
     Raises
     ------
@@ -111,7 +120,10 @@ def read_choices(document: Any, source: str) -> dict[str, Choices]:
         return {}
     if not isinstance(document, dict) or document.get("version") != VERSION:
         raise UserError(f"{source} is not a version-{VERSION} choices file; fix or delete it")
-    datasets = document.get("datasets") or {}
+    packages = document.get("packages") or {}
+    if not isinstance(packages, dict):
+        raise UserError(f"{source}: 'packages' must be names of packages with datasets; mend it or remove it")
+    datasets = (packages.get(package) if package else document.get("datasets")) or {}
     if not isinstance(datasets, dict):
         raise UserError(f"{source}: 'datasets' must be names with choices; mend it or remove it")
     return {str(name): _choices(entry, f"{source}: {name}") for name, entry in datasets.items()}
@@ -141,19 +153,38 @@ def _is_set(given: Any) -> bool:
     )
 
 
-def document_of(choices: Mapping[str, Choices]) -> dict[str, Any]:
-    """Return the document that holds choices; the opposite of `read_choices`."""
-    datasets = {
-        name: {
-            **({"use": dict(chosen.use)} if chosen.use else {}),
-            **({"drop": list(chosen.drop)} if chosen.drop else {}),
-            **({"replace": {category: str(path) for category, path in chosen.replace}} if chosen.replace else {}),
-            **({"parameters": _by_recipe(chosen.parameters)} if chosen.parameters else {}),
-        }
-        for name, chosen in sorted(choices.items())
-        if chosen
+def document_of(
+    choices: Mapping[str, Choices], before: Mapping[str, Any] | None = None, package: str = ""
+) -> dict[str, Any]:
+    """Return the document that holds choices; the opposite of `read_choices`.
+
+    Parameters
+    ----------
+    choices : mapping of str to Choices
+        By dataset.
+    before : mapping, optional
+        The document so far: what stands in it of others is kept.
+    package : str
+        As in `read_choices`.
+    """
+    before = before or {}
+    datasets = {name: describe_choices(chosen) for name, chosen in sorted(choices.items()) if chosen}
+    packages = dict(before.get("packages") or {})
+    if package:
+        packages = {**packages, package: datasets}
+        datasets = before.get("datasets") or {}
+    packages = {name: each for name, each in packages.items() if each}
+    return {"version": VERSION, "datasets": datasets, **({"packages": packages} if packages else {})}
+
+
+def describe_choices(chosen: Choices) -> dict[str, Any]:
+    """Return choices for one dataset as they stand in the file."""
+    return {
+        **({"use": dict(chosen.use)} if chosen.use else {}),
+        **({"drop": list(chosen.drop)} if chosen.drop else {}),
+        **({"replace": {category: str(path) for category, path in chosen.replace}} if chosen.replace else {}),
+        **({"parameters": _by_recipe(chosen.parameters)} if chosen.parameters else {}),
     }
-    return {"version": VERSION, "datasets": datasets}
 
 
 def _by_recipe(parameters: Iterable[tuple[str, str, Value]]) -> dict[str, dict[str, Value]]:
@@ -226,7 +257,6 @@ def apply_choices(
     action = dataset.action
     offered = tuple(others)
     known = {file.name for file in files_of(dataset)}
-    messages = []
     for key, name in choices.use:
         category, purpose = split_key(key)
         chosen = _find(name, category, dataset.action, offered)
@@ -234,19 +264,23 @@ def apply_choices(
             action = _using(action, category, chosen)
         else:
             action = _using_for(action, category, chosen, purpose, takes, dataset.name)
-        messages.append(f"{MARK}{name} for {key}")
     for name in choices.drop:
         if name not in known:
             raise UserError(f"{dataset.name} does not use {name}, so it cannot be dropped; see 'review {dataset.name}'")
         action = _without(action, name)
-        messages.append(f"{MARK}without {name}")
     for category, path in choices.replace:
         action = _replacing(action, category, path, makes, dataset.name)
-        messages.append(f"{MARK}{path} as {category}")
-    messages += (f"{MARK}{recipe}.{name} = {value}" for recipe, name, value in choices.parameters)
-    told = replace(action, messages=(*action.messages, *messages))
+    told = replace(action, messages=(*action.messages, *tell_choices(choices)))
     changed = replace(dataset, action=told, chosen=choices.files, parameters=choices.parameters)
     return replace(changed, dropped=tuple(_find_dropped(dataset, changed)))
+
+
+def tell_choices(choices: Choices) -> Iterator[str]:
+    """Yield a message for each choice."""
+    yield from (f"{MARK}{name} for {key}" for key, name in choices.use)
+    yield from (f"{MARK}without {name}" for name in choices.drop)
+    yield from (f"{MARK}{path} as {category}" for category, path in choices.replace)
+    yield from (f"{MARK}{recipe}.{name} = {value}" for recipe, name, value in choices.parameters)
 
 
 def _find_dropped(before: Dataset, after: Dataset) -> Iterator[tuple[DatasetFile, Purpose]]:

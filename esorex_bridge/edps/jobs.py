@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from msgspec.structs import replace
 
+from esorex_bridge.datasets.choices import tell_choices
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, Purpose
-from esorex_bridge.definitions.edps.package import COPIES, Job, JobInput, Jobs, Package, ParameterSet
+from esorex_bridge.definitions.edps.package import COPIES, Job, JobInput, Package, ParameterSet
 from esorex_bridge.definitions.parameters import ParameterSetting
+from esorex_bridge.edps.chosen import ORIGIN, Joined, needs_of
 from esorex_bridge.plan.plan import (
     ALL_PRODUCTS,
     AssociatedInput,
@@ -37,8 +39,8 @@ class JobPlanner:
     ----------
     package : Package
         What the jobs are of.
-    jobs : Jobs
-        Producers first.
+    joined : Joined
+        The jobs, producers first, with what a user chose for them.
     chosen : ParameterSet
         The set of parameters.
     settings : iterable of ParameterSetting
@@ -50,55 +52,55 @@ class JobPlanner:
     def __init__(
         self,
         package: Package,
-        jobs: Jobs,
+        joined: Joined,
         chosen: ParameterSet,
         settings: Iterable[ParameterSetting],
         instruments: Mapping[str, str],
     ) -> None:
-        self._package, self._jobs, self._chosen = package, jobs, chosen
+        self._package, self._joined, self._jobs, self._chosen = package, joined, joined.jobs, chosen
         self._settings, self._instruments = tuple(settings), instruments
-        self._names = _names(jobs.jobs)
+        self._needed = joined.needed()
+        self._names = _names(joined, self._needed)
         self._actions: dict[int, Action] = {}
 
     def plans(self) -> tuple[tuple[Dataset, Plan], ...]:
         """Return each target job as a dataset with its plan, by time."""
-        found: dict[str, tuple[Dataset, Plan]] = {}
-        for job in self._jobs.jobs:
-            if job.target and job.runs == "recipe":
-                name = self._dataset_name(job, found)
-                found[name] = (self._dataset(job, name), self._plan(job, name))
-        return tuple(found.values())
+        targets = ((name, self._jobs.jobs[number]) for name, number in self._joined.targets.items())
+        return tuple((self._dataset(job, name), self._plan(job, name)) for name, job in targets)
 
     def plan_together(self, name: str) -> Plan:
         """Return one plan of all target jobs."""
         steps: dict[int, Step] = {}
-        idle: dict[str, UnusedGroup] = {}
-        for job in self._jobs.jobs:
-            if not job.target:
-                continue
-            if job.runs != "recipe":
-                idle[job.task] = UnusedGroup(Purpose(job.task), None, self._why_not(job))
-                continue
+        others = (job for job in self._jobs.jobs if job.target and job.runs != "recipe")
+        idle = {job.task: UnusedGroup(Purpose(job.task), None, self._why_not(job)) for job in others}
+        targets = [self._jobs.jobs[number] for number in self._joined.targets.values()]
+        for job in targets:
             self._add(job, Purpose(job.task), steps)
             steps[job.job] = replace(steps[job.job], target=True)
-        lacking = tuple(text for job in self._jobs.jobs if job.target for text in _lacking(job))
-        return replace(self._new_plan(name, steps, idle, lacking), not_used=self.not_used())
+        lacking = tuple(text for job in targets for text in _lacking(job))
+        told = tuple(text for choices in self._joined.choices.values() for text in tell_choices(choices))
+        return replace(self._new_plan(name, steps, idle, lacking, told), not_used=self.not_used())
 
     def _new_plan(
-        self, name: str, steps: Mapping[int, Step], idle: Mapping[str, UnusedGroup], incomplete: tuple[str, ...]
+        self,
+        name: str,
+        steps: Mapping[int, Step],
+        idle: Mapping[str, UnusedGroup],
+        incomplete: tuple[str, ...],
+        told: tuple[str, ...] = (),
     ) -> Plan:
         return Plan(
             name,
             self._package.name,
             tuple(steps.values()),
             tuple(idle.values()),
-            self.messages(),
+            (*told, *self.messages()),
             incomplete=incomplete,
         )
 
     def not_used(self) -> tuple[UnusedFile, ...]:
         """Return the files that no job takes which the targets need, each with the reason."""
-        used = {name for job in self._jobs.jobs for name in _files(job)}
+        used = {name for number in self._needed for name in _files(self._jobs.jobs[number])}
         unused = ((name, classes) for name, classes in self._jobs.classified.items() if name not in used)
         return tuple(self._describe_unused(name, classes) for name, classes in sorted(unused))
 
@@ -109,6 +111,8 @@ class JobPlanner:
         detail = f"in {places}; no job that the targets need takes it"
         if not classes:
             reason, detail = "no recipe for the category", "no rule of a data source or master fits it"
+        elif any(archive_name(Path(name)) in choices.drop for choices in self._joined.choices.values()):
+            reason, detail = "chosen by the user", "left out in a review"
         elif name in self._jobs.refused_files:
             why, detail = self._jobs.refused_files[name]
             reason = "group too small" if why == "few" else reason
@@ -141,18 +145,15 @@ class JobPlanner:
         what = str(task.function) if task and task.function else "a command of the package"
         return f"task {job.task} runs {what} instead of a recipe, which is not run here"
 
-    def _dataset_name(self, job: Job, taken: Mapping[str, object]) -> str:
-        """Return the name of the first main file; with the task where several targets start from it."""
-        name = archive_name(Path(job.reference))
-        others = [each for each in self._jobs.jobs if each.target and each.runs == "recipe"]
-        alone = sum(each.reference == job.reference for each in others) == 1
-        stem = name if alone else f"{name}_{job.task}"
-        return stem if stem not in taken else f"{stem}_{job.job}"
-
     # ----- the dataset
 
     def _dataset(self, job: Job, name: str) -> Dataset:
-        return Dataset(name, self._instruments.get(job.reference, ""), self._action(job))
+        action, instrument = self._action(job), self._instruments.get(job.reference, "")
+        choices = self._joined.choices.get(name)
+        if choices is None:
+            return Dataset(name, instrument, action)
+        told = replace(action, messages=(*action.messages, *tell_choices(choices)))
+        return Dataset(name, instrument, told, chosen=choices.files, parameters=choices.parameters)
 
     def _action(self, job: Job) -> Action:
         """Return a job as an action for views; equal jobs are one value, however often others take them."""
@@ -161,7 +162,7 @@ class JobPlanner:
         return self._actions[job.job]
 
     def _new_action(self, job: Job) -> Action:
-        children = dict.fromkeys(given.job for given in _needs(job))
+        children = dict.fromkeys(given.job for given in needs_of(job))
         files = [_file(*pair) for pair in job.main]
         statics = [_file(*pair) for given in job.inputs for pair in given.files]
         return Action(
@@ -182,15 +183,26 @@ class JobPlanner:
         idle = {
             other.task: UnusedGroup(Purpose(other.task), None, self._why_not(other))
             for number in steps
-            for given in _needs(self._jobs.jobs[number])
+            for given in needs_of(self._jobs.jobs[number])
             if (other := self._jobs.jobs[given.job]).runs not in ("recipe", *COPIES)
         }
-        return self._new_plan(name, steps, idle, tuple(_lacking(target)))
+        return self._new_plan(name, steps, idle, tuple(_lacking(target)), tuple(self._tell(name, steps.values())))
+
+    def _tell(self, name: str, steps: Iterable[Step]) -> Iterator[str]:
+        """Yield what a user chose for a dataset, and parameters of his that no step has."""
+        choices = self._joined.choices.get(name)
+        if choices is not None:
+            known = {each for step in steps for each in (step.recipe, step.actor)}
+            yield from tell_choices(choices)
+            yield from (
+                f"no step runs {recipe}, whose {key} was chosen" for recipe, key, _ in choices.parameters
+                if recipe not in known
+            )  # fmt: skip
 
     def _add(self, job: Job, purpose: Purpose, steps: dict[int, Step]) -> None:
         if job.job in steps:
             return
-        for given in _needs(job):
+        for given in needs_of(job):
             other = self._jobs.jobs[given.job]
             if other.runs in ("recipe", *COPIES):
                 self._add(other, Purpose(f"{other.task}/{purpose}"), steps)
@@ -217,15 +229,16 @@ class JobPlanner:
 
     def _associations(self, job: Job) -> Iterator[AssociatedInput]:
         for given in job.inputs:
+            by = ORIGIN if given.by_user else "rules"
             for name, tag in given.files:
-                yield AssociatedInput(tag, archive_name(Path(name)), given.days, given.level, chosen_by="rules")
+                yield AssociatedInput(tag, archive_name(Path(name)), given.days, given.level, chosen_by=by)
             for each in given.jobs:
                 for entry in self._of_job(each):
                     source = entry.name if isinstance(entry, FileInput) else entry.step
-                    yield AssociatedInput(entry.category, source, given.days, given.level, chosen_by="rules")
+                    yield AssociatedInput(entry.category, source, given.days, given.level, chosen_by=by)
 
     def _not_made(self, job: Job) -> Iterator[str]:
-        for given in _needs(job):
+        for given in needs_of(job):
             other = self._jobs.jobs[given.job]
             if other.runs in COPIES:
                 yield from self._not_made(other)
@@ -235,7 +248,7 @@ class JobPlanner:
     def _products(self, job: Job) -> tuple[str, ...]:
         """Return the categories that other jobs, or other tasks, name of its products."""
         description = self._package.description
-        named = [category for other in self._jobs.jobs for given in _needs(other) if given.job == job.job
+        named = [category for other in self._jobs.jobs for given in needs_of(other) if given.job == job.job
                  for category in given.expected]  # fmt: skip
         for task in description.tasks:
             named += [tag for branch in task.branches() if (branch.kind, branch.name) == ("task", job.task)
@@ -243,7 +256,7 @@ class JobPlanner:
         return tuple(dict.fromkeys(named))
 
     def _parameters(self, job: Job) -> tuple[tuple[ParameterSetting, ...], int]:
-        """Return settings, later ones winning: job function, set, user; and the processors that a run keeps busy."""
+        """Return settings, later ones winning: function, set, review, user; and how many processors a run takes."""
         recipe = job.recipe or job.task
         computed = [ParameterSetting(recipe, *pair, f"job function of {job.task}") for pair in job.parameters.items()]
         stated = self._chosen.recipes.get(job.task, {})
@@ -253,10 +266,14 @@ class JobPlanner:
             for each in self._settings
             if each.recipe in (recipe, job.task)
         ]
-        listed = [*computed, *chosen, *own]
+        listed = [*computed, *chosen, *self._list_reviewed(job), *own]
         threads = next((str(each.value) for each in reversed(listed) if each.name == _THREADS), "1")
         settings = tuple(each for each in listed if each.name != _THREADS)
         return settings, int(threads) if threads.isdigit() and int(threads) else 1
+
+    def _list_reviewed(self, job: Job) -> Iterator[ParameterSetting]:
+        for each in self._joined.settings.get(job.job, ()):
+            yield ParameterSetting(job.recipe or job.task, each.name, each.value, each.origin)
 
     # ----- inputs
 
@@ -293,7 +310,7 @@ class JobPlanner:
         if job.runs == "copy_all":
             yield from self._inputs(job)
             return
-        for given in _needs(job):
+        for given in needs_of(job):
             yield from self._of_job(given)
         for association in job.inputs:
             # Masters stand in for a task.
@@ -336,16 +353,23 @@ def _files(job: Job) -> Iterator[str]:
     yield from (name for name, _ in (*job.main, *(pair for given in job.inputs for pair in given.files)))
 
 
-def _needs(job: Job) -> tuple[JobInput, ...]:
-    return (*job.upstream, *(given for each in job.inputs for given in each.jobs))
+def _names(joined: Joined, needed: Collection[int]) -> dict[int, StepName]:
+    """Return a name for each job: those that the package makes are numbered, whatever a user chose.
 
-
-def _names(jobs: Iterable[Job]) -> dict[int, StepName]:
+    What he made of a job takes its name where nothing needs that any more, and a further number elsewhere.
+    """
     counts: Counter[str] = Counter()
-    found = {}
-    for job in jobs:
+    found: dict[int, StepName] = {}
+    free: dict[tuple[str, str], list[StepName]] = {}
+    for job in joined.jobs.jobs:
+        left = free.get((job.task, job.reference), []) if job.job >= joined.made else []
+        if left:
+            found[job.job] = left.pop(0)
+            continue
         counts[job.task] += 1
         found[job.job] = StepName(f"{job.task}_{counts[job.task]}")
+        if job.job not in needed:
+            free.setdefault((job.task, job.reference), []).append(found[job.job])
     return found
 
 

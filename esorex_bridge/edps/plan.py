@@ -10,15 +10,17 @@ import msgspec
 
 from esorex_bridge.definitions.edps.as_workflow import canonical
 from esorex_bridge.definitions.edps.options import EdpsOptions
-from esorex_bridge.definitions.edps.package import Description, Event, Jobs, Package
+from esorex_bridge.definitions.edps.package import Description, Event, Job, Jobs, Package
 from esorex_bridge.definitions.edps.parameters import choose_set
 from esorex_bridge.definitions.oca.library import archive_prefix
+from esorex_bridge.edps.chosen import Wanted, needs_of
 from esorex_bridge.edps.process import PackageError, ask_child, refuse_failures
 from esorex_bridge.edps.read import request_for
 from esorex_bridge.edps.sources import Sources
 from esorex_bridge.errors import UserError
 from esorex_bridge.fits.cache import HeaderCache
 from esorex_bridge.fits.copies import Copies, find_copies
+from esorex_bridge.fits.header import read_header
 from esorex_bridge.fits.scan import Fault, scan
 
 PLANNING_SECONDS, SECONDS_A_FILE = 20, 0.02
@@ -45,7 +47,12 @@ def keywords_of(description: Description) -> tuple[str, ...]:
 
 
 def plan_jobs(
-    sources: Sources, package: Package, headers: Headers, options: EdpsOptions, events: Iterable[Event] = ()
+    sources: Sources,
+    package: Package,
+    headers: Headers,
+    options: EdpsOptions,
+    events: Iterable[Event] = (),
+    wanted: Iterable[Wanted] = (),
 ) -> Jobs:
     """Return the jobs that a package makes of files, producers first, with all that targets need and nothing else.
 
@@ -61,6 +68,8 @@ def plan_jobs(
         What the user wants.
     events : iterable of Event
         Changes of instruments that no association crosses.
+    wanted : iterable of Wanted
+        What a user chose for datasets: their jobs come in `Jobs.reviewed` too.
 
     Raises
     ------
@@ -72,7 +81,8 @@ def plan_jobs(
     chosen = choose_set(package.sets, options.parameter_set, package.name)
     _refuse_unknown_parameters(package, options.workflow_parameters)
     keys = keywords_of(package.description)
-    events = tuple(events)
+    events, wanted = tuple(events), tuple(wanted)
+    own = {path for each in wanted for _, path in each.replace}
     for _ in range(_ROUNDS):
         found = headers(keys)
         request = request_for(
@@ -84,9 +94,11 @@ def plan_jobs(
             meta_targets=options.meta_targets or (() if options.targets else ("science",)),
             preference=options.preference,
             events=_concerning(events, found),
+            choices=[_request_choices(each, keys) for each in wanted],
         )
         seconds = PLANNING_SECONDS + SECONDS_A_FILE * len(found)
-        jobs = _decode(ask_child(request, sources.module, options.trusted, seconds), sources.module, set(found))
+        answer = ask_child(request, sources.module, options.trusted, seconds)
+        jobs = _decode(answer, sources.module, {*found, *own}, {each.dataset for each in wanted})
         if jobs.no_target:
             raise UserError(f"workflow package {package.name}: {jobs.no_target}")
         more = tuple(key for key in jobs.asked if key not in keys)
@@ -94,6 +106,13 @@ def plan_jobs(
             return jobs
         keys = (*keys, *more)
     raise PackageError(f"workflow package {package.name} asks for ever more keywords: {', '.join(keys[-5:])}")
+
+
+def _request_choices(wanted: Wanted, keys: tuple[str, ...]) -> dict[str, Any]:
+    """Return what a user chose for a dataset as values of JSON, with the headers of his own files."""
+    own = {path: dict.fromkeys(keys) | read_header(Path(path)).select(keys) for _, path in wanted.replace}
+    files = [{"name": name, "header": header} for name, header in own.items()]
+    return {**msgspec.to_builtins(wanted), "own": files}
 
 
 def _concerning(events: Iterable[Event], headers: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -128,7 +147,7 @@ def _merge(known: Mapping[str, str], given: Iterable[tuple[str, str]]) -> dict[s
     return found
 
 
-def _decode(answer: bytes, label: str, names: set[str]) -> Jobs:
+def _decode(answer: bytes, label: str, names: set[str], datasets: set[str]) -> Jobs:
     try:
         document = msgspec.json.decode(answer)
     except msgspec.DecodeError as error:
@@ -140,16 +159,19 @@ def _decode(answer: bytes, label: str, names: set[str]) -> Jobs:
         jobs = msgspec.convert(document, Jobs)
     except msgspec.ValidationError as error:
         raise PackageError(f"workflow package {label} answered what is not a plan: {error}") from None
-    _refuse_strange(jobs, label, names)
+    if not names.issuperset(jobs.classified):
+        raise PackageError(f"workflow package {label} answered with files that it was not given")
+    if not datasets.issuperset(each.dataset for each in jobs.reviewed):
+        raise PackageError(f"workflow package {label} answered with datasets that nobody asked for")
+    for listed in (jobs.jobs, *(each.jobs for each in jobs.reviewed)):
+        _refuse_strange(listed, label, names)
     return jobs
 
 
-def _refuse_strange(jobs: Jobs, label: str, names: set[str]) -> None:
+def _refuse_strange(jobs: Iterable[Job], label: str, names: set[str]) -> None:
     """Refuse jobs of files that were not named, or on jobs that do not come before: the answer is foreign."""
-    if not names.issuperset(jobs.classified):
-        raise PackageError(f"workflow package {label} answered with files that it was not given")
-    for number, job in enumerate(jobs.jobs):
-        inputs = [*job.upstream, *(given for each in job.inputs for given in each.jobs)]
+    for number, job in enumerate(jobs):
+        inputs = needs_of(job)
         files = [name for name, _ in (*job.main, *(pair for each in job.inputs for pair in each.files))]
         if job.job != number or any(not 0 <= given.job < number for given in inputs) or not names.issuperset(files):
             raise PackageError(f"workflow package {label} answered with jobs of files that it was not given")

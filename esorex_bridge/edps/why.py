@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from esorex_bridge.datasets.choices import tell_choices
 from esorex_bridge.definitions.edps.package import Association, Job, Jobs
+from esorex_bridge.edps.chosen import Joined
 from esorex_bridge.files import stem
 from esorex_bridge.workspace.scan import archive_name
 
 
-def explain(jobs: Jobs, what: str) -> tuple[str, ...]:
-    """Return what is known of a file, a dataset (named by its first file) or a task; nothing where it is none."""
+def explain(joined: Joined, what: str) -> tuple[str, ...]:
+    """Return what is known of a file, a dataset or a task; nothing where it is none."""
+    jobs, needed = joined.jobs, joined.needed()
     name = archive_name(Path(what))
-    lines: list[str] = []
-    for job in jobs.jobs:
-        if what == job.task or name == archive_name(Path(job.reference)):
+    lines: list[str] = list(tell_choices(joined.choices[what])) if what in joined.choices else []
+    for job in (job for job in jobs.jobs if job.job in needed):
+        if what == job.task or name == archive_name(Path(job.reference)) or job.job == joined.targets.get(what):
             lines.extend(_about_job(jobs, job))
     for file, classes in jobs.classified.items():
         if archive_name(Path(file)) == name:
-            lines.extend(_about_file(jobs, file, classes))
+            lines.extend(_about_file(jobs, needed, file, classes))
     return tuple(dict.fromkeys(lines))
 
 
@@ -40,16 +43,17 @@ def _describe_taken(jobs: Jobs, association: Association) -> str:
     taken = [*files, *(_label(jobs, given.job) for given in association.jobs)]
     days = "" if association.days is None else f", {association.days:+g} days"
     level = "" if association.level is None else f", level {association.level}"
-    return f"{', '.join(taken)}{level}{days}"
+    chosen = ", chosen in a review" if association.by_user else ""
+    return f"{', '.join(taken)}{level}{days}{chosen}"
 
 
-def _about_file(jobs: Jobs, file: str, classes: tuple[tuple[str, str], ...]) -> Iterator[str]:
+def _about_file(jobs: Jobs, needed: Collection[int], file: str, classes: tuple[tuple[str, str], ...]) -> Iterator[str]:
     short = _short(file)
     if not classes:
         yield f"{short}: no rule of the workflow's data sources or masters fits it"
     for source, tag in classes:
         yield f"{short}: {tag} in {source}"
-    used = [f"{job.task} of {_short(job.reference)}" for job in jobs.jobs if _takes(job, file)]
+    used = [f"{job.task} of {_short(job.reference)}" for job in jobs.jobs if job.job in needed and _takes(job, file)]
     yield f"{short}: used by {', '.join(used)}" if used else f"{short}: no job that the targets need takes it"
 
 

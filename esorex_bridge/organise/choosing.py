@@ -1,42 +1,89 @@
-"""Choosing: what a user's choice changes in the plan, and whether the plan does with it, before it is kept."""
+"""Review of a dataset that trees or rules make."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec.structs import replace
 
 from esorex_bridge.errors import UnknownNameError, UserError
+from esorex_bridge.organise.review import Alternative, Effect
 
 if TYPE_CHECKING:
-    from esorex_bridge.datasets.dataset import Dataset
+    from esorex_bridge.datasets.choices import Choices
+    from esorex_bridge.datasets.dataset import Action, Dataset
     from esorex_bridge.definitions.workflow import Workflow
     from esorex_bridge.organise.from_disk import OrganisedData
+    from esorex_bridge.organise.grouping import Candidate, Group
+    from esorex_bridge.organise.organiser import Organised
     from esorex_bridge.plan.plan import Plan, Step, StepName
 
 
-class Effect(Struct, frozen=True):
-    """What a choice does to the plan of a dataset.
+class DatasetReview:
+    """A dataset of trees or rules under review.
 
     Parameters
     ----------
-    lines : tuple of str
-        What differs, in words.
-    problem : str
-        Why the plan would not do with it; empty where it does.
+    root : Path
+        The data root.
+    data : OrganisedData
+        What there is.
+    dataset : Dataset
+        As organised, without choices.
+    choices : Choices
+        Those that are kept.
     """
 
-    lines: tuple[str, ...] = ()
-    problem: str = ""
+    def __init__(self, root: Path, data: OrganisedData, dataset: Dataset, choices: Choices) -> None:
+        self._root, self._data, self._dataset = root, data, dataset
+        self.name, self.choices = dataset.name, choices
+
+    def key_of(self, category: str, purpose: str | None) -> str:
+        """Return the key of a choice, by default where the category is used nearest to the science."""
+        from esorex_bridge.datasets.choices import key_for, purpose_in
+        from esorex_bridge.organise.from_disk import taken_by
+
+        if purpose:
+            return f"{category}/{purpose_in(self._dataset.action, purpose)}"
+        return key_for(self._dataset.action, category, lambda action: taken_by(self._data, self._dataset, action))
+
+    def recipe_of(self, name: str) -> str:
+        """Return the recipe that is meant: parameters are given by it."""
+        return name
+
+    def effect_of(self, choices: Choices) -> Effect:
+        """Return what choices change in the plan that there is with those that are kept."""
+        return _find_effect(self._data, self._with(self.choices), self._with(choices))
+
+    def alternatives(self, choices: Choices) -> tuple[Alternative, ...]:
+        """Return what could be used, and what the plan with choices uses."""
+        reviewed = self._with(choices)
+        taken = _find_taken_files(self._data, reviewed)
+        return tuple(dict.fromkeys(_mark(_offer(self._data, self._dataset), reviewed, taken)))
+
+    def messages(self, choices: Choices) -> tuple[str, ...]:
+        """Return what is said of the science action, choices among it."""
+        return self._with(choices).action.messages
+
+    def keep(self, choices: Choices) -> None:
+        """Keep choices in the data root."""
+        from esorex_bridge.organise.choices_file import write_choices_file
+
+        write_choices_file(self._root, {**self._data.choices, self.name: choices})
+
+    def _with(self, choices: Choices) -> Dataset:
+        from esorex_bridge.organise.from_disk import with_choices
+
+        return with_choices(self._data, self._dataset, choices)
 
 
 Taken = dict[tuple[str, str], int | None]
 """By file and the purpose that it is used for: the level of the association, None where it has none."""
 
 
-def taken_files(data: OrganisedData, dataset: Dataset) -> Taken | None:
+def _find_taken_files(data: OrganisedData, dataset: Dataset) -> Taken | None:
     """Return which files the plan of a dataset uses, and for what; None where nothing is known of its recipes.
 
     A file is used for what it is processed with, and for what takes the products that are made of it.
@@ -91,7 +138,7 @@ def _plan(data: OrganisedData, dataset: Dataset) -> Plan | None:
     return make_plan(dataset, workflow, {path: read_header(path) for path in paths})
 
 
-def effect_of_choice(data: OrganisedData, before: Dataset, after: Dataset) -> Effect:
+def _find_effect(data: OrganisedData, before: Dataset, after: Dataset) -> Effect:
     """Return what a choice changes in the plan of a dataset.
 
     Raises
@@ -116,46 +163,93 @@ def effect_of_choice(data: OrganisedData, before: Dataset, after: Dataset) -> Ef
     return Effect(tuple(compare_plans(old, new)), "; ".join((*refused, *worse)))
 
 
-def use_file(
-    data: OrganisedData, root: Path, name: str, category: str, file: str, purpose: str | None, force: bool = False
-) -> tuple[str, ...]:
-    """Keep the choice of a file for a category of a dataset, and return what it changes in the plan, in words.
-
-    Raises
-    ------
-    UserError
-        If there is no such dataset, file, category or purpose, or the plan would not do with it and nobody forces it.
-    """
-    from esorex_bridge.datasets.choices import Choices
-    from esorex_bridge.files import stem
-    from esorex_bridge.organise.choices_file import write_choices_file
-    from esorex_bridge.organise.from_disk import with_choices
-
-    dataset = data.before.get(name)
-    if dataset is None:
-        raise UnknownNameError("dataset", name, data.before)
-    choices = data.choices.get(name, Choices())
-    changed = choices.with_use(key_of_choice(data, dataset, category, purpose), stem(Path(file).name))
-    effect = effect_of_choice(data, with_choices(data, dataset, choices), with_choices(data, dataset, changed))
-    if effect.problem and not force:
-        raise UserError(f"the plan would not do with this choice: {effect.problem}; force keeps it all the same")
-    write_choices_file(root, {**data.choices, name: changed})
-    return effect.lines
-
-
-def key_of_choice(data: OrganisedData, dataset: Dataset, category: str, purpose: str | None) -> str:
-    """Return the key of a choice: the category with its purpose, by default where it is used nearest to the science."""
-    from esorex_bridge.datasets.choices import key_for, purpose_in
-    from esorex_bridge.organise.from_disk import taken_by
-
-    if purpose:
-        return f"{category}/{purpose_in(dataset.action, purpose)}"
-    return key_for(dataset.action, category, lambda action: taken_by(data, dataset, action))
-
-
 def _refuse_unknown_recipes(dataset: Dataset, workflow: Workflow) -> None:
     """Refuse a parameter of a recipe that the workflow does not have, as `run` does."""
     known = dict.fromkeys(step.recipe for step in workflow.steps)
     for recipe, name, _ in dataset.parameters:
         if recipe not in known:
             raise UnknownNameError("recipe", recipe, known, f"--set {recipe}.{name}: workflow {workflow.name}")
+
+
+def _mark(rows: Iterator[Alternative], reviewed: Dataset, taken: Taken | None) -> Iterator[Alternative]:
+    """Mark the rows that the plan takes; where nothing is known of recipes, those that are in the dataset."""
+    from esorex_bridge.datasets.dataset import purposes
+
+    used = {(file.name, purpose) for file, served in purposes(reviewed).items() for purpose in served}
+    above = {(name, purpose.partition("/")[2]) for name, purpose in used}
+    for row in rows:
+        if taken is None:
+            yield replace(row, used=(row.file, row.purpose) in used | above)
+            continue
+        places = [(name, row.purpose) for name in (row.file, *row.members) if (name, row.purpose) in taken]
+        yield replace(row, used=bool(places), level=taken[places[0]] if places else None)
+
+
+def _offer(data: OrganisedData, dataset: Dataset) -> Iterator[Alternative]:
+    """Yield what could be used for each calibration of a dataset: by rules where they know it, else by its tree."""
+    known = data.of(dataset.name)
+    target = known.target(dataset.name) if known else None
+    if known is not None and target is not None and not dataset.mode:
+        yield from _by_rules(known, target)
+    else:
+        yield from _by_tree(data, dataset.action, dataset.action.name)
+
+
+def _by_rules(known: Organised, target: Group) -> Iterator[Alternative]:
+    from esorex_bridge.organise.association import days_between
+
+    waiting = [(target, target.execution.action)]
+    seen = {id(target)}
+    while waiting:
+        group, purpose = waiting.pop(0)
+        for selection in group.action.selections:
+            chosen = known.associator.survey(group, selection)
+            for candidate in (*chosen.taken, *chosen.surplus):
+                days = days_between(candidate.frame, group.trigger)
+                yield _row(purpose, selection.category, candidate, candidate in chosen.taken, days)
+                if candidate.maker and candidate in chosen.taken and id(candidate.maker) not in seen:
+                    seen.add(id(candidate.maker))
+                    waiting.append((candidate.maker, f"{candidate.maker.execution.action}/{purpose}"))
+
+
+def _row(purpose: str, category: str, candidate: Candidate, used: bool, days: float) -> Alternative:
+    frames = candidate.maker.frames if candidate.maker else (candidate.frame,)
+    first = frames[0]
+    own = first.category if candidate.maker else category
+    grade = first.keywords.get("OBS.GRADE") or first.keywords.get("QC.GRADE") or "-"
+    return Alternative(
+        purpose,
+        own,
+        first.name,
+        len(frames),
+        used,
+        days if days < float("inf") else None,
+        "settings agree",
+        "-",
+        str(grade),
+        tuple(frame.name for frame in frames),
+    )
+
+
+def _by_tree(data: OrganisedData, action: Action, purpose: str) -> Iterator[Alternative]:
+    from esorex_bridge.organise.alternatives import alternatives_of
+
+    for choices in alternatives_of(action, data.headers):
+        for place, choice in enumerate(choices):
+            first = choice.action.files[0].name if choice.action.files else "-"
+            yield Alternative(
+                purpose,
+                choice.action.name,
+                first,
+                len(choice.action.files),
+                place == 0,
+                choice.days if choice.days < float("inf") else None,
+                "; ".join((choice.action.match or "-", *choice.disagreements)),
+                "yes" if choice.action.certified else "no",
+                members=tuple(file.name for file in choice.action.files),
+            )
+            yield from _by_tree(data, choice.action, f"{choice.action.name}/{purpose}")
+    for file in action.statics:
+        yield Alternative(
+            purpose, file.category, file.name, 1, True, None, file.match or "-", "yes" if file.certified else "no"
+        )

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from esorex_bridge.definitions.oca.supplement import Need, RecipeFacts
     from esorex_bridge.definitions.steps import Calibration
     from esorex_bridge.definitions.workflow import Workflow
+    from esorex_bridge.edps.plan import DataFolder
+    from esorex_bridge.edps.workflow import EdpsWorkflow
     from esorex_bridge.fits.scan import Fault
     from esorex_bridge.organise.breakpoints import Breakpoint
     from esorex_bridge.organise.organiser import Organised
@@ -174,18 +176,27 @@ def load(request: Request, places: Iterable[Path], more_keywords: tuple[str, ...
 
 def _load_by_package(request: Request, folders: tuple[Path, ...]) -> OrganisedData:
     """Organise files by an EDPS workflow package: a dataset for each job that is a target."""
+    from esorex_bridge.organise.choices_file import read_choices_file
+
+    package, data = open_package(request, folders)
+    choices = read_choices_file(request.root, package.sources.module)
+    before = {dataset.name: dataset for dataset, _ in package.plans(data)}
+    plans = package.with_choices(choices).plans(data)
+    headers = {Path(name): header for name, header in data(("MJD-OBS",)).items()}
+    messages = dict.fromkeys(text for _, plan in plans for text in plan.messages)
+    told = (*map(str, data.copies), *messages)
+    datasets = tuple(dataset for dataset, _ in plans)
+    return OrganisedData(datasets, (), headers, data.faults, told, (package.workflow,), choices, before)
+
+
+def open_package(request: Request, folders: tuple[Path, ...]) -> tuple[EdpsWorkflow, DataFolder]:
+    """Return the workflow package that is named, without choices, and the files that it works on."""
     from esorex_bridge.edps.plan import DataFolder
     from esorex_bridge.edps.workflow import EdpsWorkflow
     from esorex_bridge.organise.breakpoints import as_events
 
     data = DataFolder(folders, request.root.absolute() / "reflex_book_keeping" / EDPS_CACHE_FILE)
-    package = EdpsWorkflow(str(request.workflow), request.edps, as_events(known_breakpoints(request)))
-    plans = package.plans(data)
-    headers = {Path(name): header for name, header in data(("MJD-OBS",)).items()}
-    messages = dict.fromkeys(text for _, plan in plans for text in plan.messages)
-    told = (*map(str, data.copies), *messages)
-    datasets = tuple(dataset for dataset, _ in plans)
-    return OrganisedData(datasets, (), headers, data.faults, told, (package.workflow,), {}, {})
+    return EdpsWorkflow(str(request.workflow), request.edps, as_events(known_breakpoints(request))), data
 
 
 def datasets_on_disk(request: Request, places: tuple[Path, ...]) -> tuple[Dataset, ...]:

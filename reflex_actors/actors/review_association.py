@@ -13,9 +13,9 @@ from reflex_actors.protocol import Actor, Inputs, Port
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from esorex_bridge.cli.documents.datasets import Alternative
     from esorex_bridge.datasets.dataset import Dataset
     from esorex_bridge.organise.from_disk import OrganisedData
+    from esorex_bridge.organise.review import Alternative
     from reflex_actors.page import Form, Question
 
 ACTOR = Actor(
@@ -33,7 +33,7 @@ ACTOR = Actor(
 )
 
 Chosen = tuple[tuple[str, str, str], ...]
-"""(dataset, category, file) for each choice."""
+"""(dataset, key, file) for each choice; the key is a category with its purpose."""
 
 
 def work(inputs: Inputs) -> dict[str, Any]:
@@ -49,9 +49,9 @@ def work(inputs: Inputs) -> dict[str, Any]:
     root = root_of(folder, inputs.text("root_dir"))
     data = organised([folder], root)
     require_datasets(data.datasets, [folder], data.warnings)
-    chosen = ask(question(data)) or ()
+    chosen = ask(question(data, root)) or ()
     keep(data, root, chosen)
-    said = [f"{dataset}: {file} for {category}" for dataset, category, file in chosen]
+    said = [f"{dataset}: {file} for {key}" for dataset, key, file in chosen]
     return {**answer, "messages": "\n".join((*said, *data.warnings))}
 
 
@@ -63,17 +63,21 @@ def keep(data: OrganisedData, root: Path, chosen: Chosen) -> None:
     if not chosen:
         return
     kept = dict(data.choices)
-    for dataset, category, file in chosen:
-        kept[dataset] = kept.get(dataset, Choices()).with_use(category, file)
+    for dataset, key, file in chosen:
+        kept[dataset] = kept.get(dataset, Choices()).with_use(key, file)
     write_choices_file(root, kept)
 
 
-def question(data: OrganisedData) -> Question[Chosen]:
+def question(data: OrganisedData, root: Path) -> Question[Chosen]:
     """Return the page for what was organised."""
-    from esorex_bridge.cli.review import alternatives
+    from esorex_bridge.datasets.choices import Choices
+    from esorex_bridge.organise.choosing import DatasetReview
     from reflex_actors.page import Question
 
-    offered = {dataset.name: tuple(alternatives(data, data.before[dataset.name])) for dataset in data.datasets}
+    reviews = [
+        DatasetReview(root, data, before, data.choices.get(name, Choices())) for name, before in data.before.items()
+    ]
+    offered = {review.name: review.alternatives(review.choices) for review in reviews}
     parts = "".join(_dataset(dataset, offered[dataset.name]) for dataset in data.datasets)
     warnings = "".join(f'<p class="said">{escape(text)}</p>' for text in data.warnings)
 
@@ -81,7 +85,11 @@ def question(data: OrganisedData) -> Question[Chosen]:
         return f'{warnings}{parts}<button name="do" value="keep">Go on</button>'
 
     def read(form: Form) -> Chosen:
-        known = {_key(name, row): (name, row.category, row.file) for name, rows in offered.items() for row in rows}
+        known = {
+            _key(name, row): (name, f"{row.category}/{row.purpose}", row.file)
+            for name, rows in offered.items()
+            for row in rows
+        }
         used = {_key(name, row) for name, rows in offered.items() for row in rows if row.used}
         return tuple(
             known[value]

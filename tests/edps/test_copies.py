@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from esorex_bridge.definitions.edps.package import ParameterSet
+from esorex_bridge.edps.chosen import join, name_targets
 from esorex_bridge.edps.jobs import JobPlanner
 from esorex_bridge.edps.read import read_package
 from esorex_bridge.plan.plan import ALL_PRODUCTS, FileInput, Plan, ProductInput
@@ -21,7 +22,8 @@ FILES = {
 def plans(root: Path, workflow: str, files: dict[str, dict[str, object]], target: str) -> list[Plan]:
     jobs = plan(root, workflow, files, targets=(target,))
     package = read_package(write_package(root, workflow), cache=root / "cache")
-    return [each for _, each in JobPlanner(package, jobs, ParameterSet(""), (), {}).plans()]
+    joined = join(jobs, name_targets(jobs), {})
+    return [each for _, each in JobPlanner(package, joined, ParameterSet(""), (), {}).plans()]
 
 
 def taken(found: Plan, actor: str) -> list[tuple[str, str]]:

@@ -260,11 +260,46 @@ def test_of_several_versions_the_latest_is_taken(
     assert [each["name"] for each in call(capsys, "workflows")["packages"]] == ["edps:toy.toy_wkf"]
 
 
-def test_review_says_that_a_package_chooses_by_its_own_rules(
-    tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]
+def test_a_review_is_kept_and_every_later_verb_follows_it(
+    tmp_path: Path, root: Path, esorex: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["review", "x", "--root", str(root), "--workflow", camera(tmp_path)]) == 1
-    assert "chooses by its own rules" in capsys.readouterr().err
+    name, words = "NACO.2016-03-02T00:30:00.076", ("--root", str(root), "--workflow", camera(tmp_path))
+    rows = call(capsys, "review", name, *words)["alternatives"]
+    used = [(row["purpose"], row["input"], row["category"], row["level"]) for row in rows if row["used"]]
+    assert used == [
+        ("image", "flat", "CAL_FLAT_TW", 0),
+        ("image", "dark", "CAL_DARK", 0),
+        ("flat/image", "DARKS", "CAL_DARK", 0),
+    ]
+    other = next(row["file"] for row in rows if row["input"] == "DARKS" and not row["used"])
+    for wrong, why in (
+        (("--use", other, "--for", "dark"), "dark: det.dit is 2.0, not 10.0; --force keeps it all the same"),
+        (("--use", other, "--for", "FLAT"), "no input 'FLAT', did you mean 'flat'"),
+        (("--use", other, "--for", "DARKS", "--purpose", "dark/image"), "no purpose with the input DARKS"),
+        (("--drop", "NACO.2016-03-09T00:00:00.000"), "so it cannot be dropped"),
+        (("--set", "naco_img_drak.r=1"), "has no recipe 'naco_img_drak', did you mean 'naco_img_dark'"),
+        (("--set", "dark.nosuch=1"), "has no parameter 'nosuch'"),
+    ):
+        assert main(["review", name, *words, *wrong]) == 1
+        assert why in capsys.readouterr().err
+    assert not (root / "choices.yaml").exists()
+    made = call(capsys, "review", name, *words, "--use", other, "--for", "DARKS", "--set", "dark.r=8 8 8 8")
+    assert made["choices"] == {"use": {"DARKS/flat/image": other}, "parameters": {"dark": {"r": "8 8 8 8"}}}
+    again = {(row["input"], row["file"]): row["used"] for row in made["alternatives"]}
+    assert again["DARKS", other] and sum(again.values()) == 3
+
+    (plan,) = call(capsys, "plan", *words)["datasets"]
+    flat = next(step for step in plan["steps"] if step["task"] == "flat")
+    assert flat["step"] == "flat_1" and other in flat["inputs"][-1]["file"]
+    assert f"Chosen by you: {other} for DARKS/flat/image" in plan["messages"]
+    lines = call(capsys, "why", "flat", *words)["lines"]
+    assert f"  DARKS: {other} (CAL_DARK), level 0, -0.26944 days, chosen in a review" in lines
+    ran = call(capsys, "run", *words, "--dry-run", "--set", "naco_img_twflat.r=8 8 8 8")["datasets"][0]
+    assert f"Chosen by you: {other} for DARKS/flat/image" in ran["messages"]
+    (organised,) = call(capsys, "organise", *words)["datasets"]
+    assert "Chosen by you" in json.dumps(organised)
+    assert call(capsys, "review", name, *words, "--reset")["choices"] == {}
+    assert not (root / "choices.yaml").exists()
 
 
 def test_show_has_inputs_with_their_rules_and_what_was_not_understood(

@@ -109,7 +109,7 @@ def test_a_choice_among_calibrations_is_kept_and_counts(
     assert found["out_data_dir"] == str(data)
     assert "for DARK" in found["messages"]
     kept = (tmp_path / "root" / "choices.yaml").read_text()
-    assert "DARK: NACO" in kept
+    assert "DARK/IMGJITOBJ_SW: NACO" in kept, "for the purpose that the page names, and no other"
     assert "Chosen by you" in reflex.ok("organise_datasets.py", data_dir=str(data))["messages"]
 
 

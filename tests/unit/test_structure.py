@@ -152,7 +152,6 @@ NOT_VERBS_YET = frozenset(
         "cli/output.py _painted",
         "cli/plan.py _unused",
         "cli/review.py _changed",
-        "cli/review.py _marked",
         "cli/review.py _picked",
         "cli/workflows.py _chosen",
         "definitions/oca/supplement.py _compared",

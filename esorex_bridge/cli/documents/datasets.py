@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Struct
-
 from esorex_bridge.cli.documents.base import Document, FaultPart, Part
 from esorex_bridge.datasets.association import Match, Mode
+from esorex_bridge.organise.review import Alternative
 
 
 class DatasetFilePart(Part, frozen=True):
@@ -68,48 +67,6 @@ class WhyDocument(Document, frozen=True, kw_only=True):
 
     about: str
     lines: tuple[str, ...]
-
-
-class Alternative(Struct, frozen=True):
-    """One row of a review.
-
-    Parameters
-    ----------
-    purpose : str
-        What it is for.
-    category : str
-        What it would be used as.
-    file : str
-        It, or the first file of its group.
-    files : int
-        How many files its group has.
-    used : bool
-        Whether it is in use.
-    days : float or None
-        Time from the frames it is for; None where not known.
-    match : str
-        calSelector's word, or the settings in which it differs.
-    certified : str
-        `yes`, `no`, or `-` where calSelector did not bring it.
-    quality : str
-        The grade that its header carries, `-` where it has none.
-    level : int or None
-        How well what the plan takes keeps to the calibration plan (0); None where nothing says.
-    members : tuple of str
-        All files of its group.
-    """
-
-    purpose: str
-    category: str
-    file: str
-    files: int
-    used: bool
-    days: float | None
-    match: str
-    certified: str
-    quality: str = "-"
-    members: tuple[str, ...] = ()
-    level: int | None = None
 
 
 class ReviewDocument(Document, frozen=True, kw_only=True):

@@ -314,13 +314,14 @@ class JobInput(Struct, frozen=True):
 
 
 class Association(Struct, frozen=True):
-    """What one associated input of a job is: files as (name, tag), or jobs; with level and days."""
+    """What one associated input of a job is: files as (name, tag), or jobs; with level and days, and who chose it."""
 
     name: str
     level: int | None
     days: float | None
     files: tuple[tuple[str, str], ...] = ()
     jobs: tuple[JobInput, ...] = ()
+    by_user: bool = False
 
 
 COPIES = ("copy_all", "copy_upstream")
@@ -351,6 +352,82 @@ class Job(Struct, frozen=True):
     answers: dict[str, bool] = {}
 
 
+class Offered(Struct, frozen=True):
+    """What one input of a job could take by an association rule, or takes.
+
+    Parameters
+    ----------
+    file, tag : str
+        It, or the first main file of the job that makes it; and the tag of that.
+    files : tuple of str
+        The file, or all raw files of the job.
+    taken : bool
+        Whether it is.
+    level : int or None
+        Of the first rule that allows it.
+    days : float or None
+        From the trigger to it.
+    match : str
+        The keywords, or the function, of the rule; of what no rule allows, why.
+    lacks : str
+        What makes the job incomplete.
+    """
+
+    file: str
+    tag: str
+    files: tuple[str, ...]
+    taken: bool
+    level: int | None
+    days: float | None
+    match: str
+    lacks: str = ""
+
+
+class InputSlot(Struct, frozen=True):
+    """One input of one job, by the purpose of the job.
+
+    Parameters
+    ----------
+    purpose : str
+        The tasks from the job up to the target.
+    input : str
+        The task or data source, the first of alternatives; the second input of one job that is of it, with `#2`.
+    names : tuple of str
+        What it may be called: also the tags of its classes and raws.
+    offers : tuple of Offered
+        What it could take.
+    """
+
+    purpose: str
+    input: str
+    names: tuple[str, ...]
+    offers: tuple[Offered, ...]
+
+
+class ReviewedJobs(Struct, frozen=True):
+    """The job of one dataset as a user wants it.
+
+    Parameters
+    ----------
+    dataset : str
+        Its name.
+    jobs : tuple of Job
+        The target, last, and all it needs; none where no main file is left.
+    idle : tuple of str
+        Keys and classes of choices for which nothing could be taken.
+    outside : tuple of (str, str, str)
+        (key, file, why) of choices that no association rule allows.
+    slots : tuple of InputSlot
+        What its inputs could take, where that was asked.
+    """
+
+    dataset: str
+    jobs: tuple[Job, ...] = ()
+    idle: tuple[str, ...] = ()
+    outside: tuple[tuple[str, str, str], ...] = ()
+    slots: tuple[InputSlot, ...] = ()
+
+
 class Jobs(Struct, frozen=True):
     """All jobs for a request, producers first.
 
@@ -370,6 +447,8 @@ class Jobs(Struct, frozen=True):
         Of each file, the data sources (or `masters`) that it is in, with the tag that it has there.
     refused_files : dict of str to (str, str)
         Of main files of which a task makes no job, `few` or `condition`, and the particulars.
+    reviewed : tuple of ReviewedJobs
+        Of the datasets for which a user chose.
     """
 
     jobs: tuple[Job, ...] = ()
@@ -379,3 +458,4 @@ class Jobs(Struct, frozen=True):
     refused: tuple[str, ...] = ()
     classified: dict[str, tuple[tuple[str, str], ...]] = {}
     refused_files: dict[str, tuple[str, str]] = {}
+    reviewed: tuple[ReviewedJobs, ...] = ()

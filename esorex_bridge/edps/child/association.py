@@ -123,6 +123,42 @@ class Choice:
                 return Taken(tuple(found), rule.level if self._stated else None, days, rule.function)
         return None
 
+    def find_rule(self, offer: Offer) -> MatchRule | None:
+        """Return the first rule by which something may be taken; None where none allows it."""
+        if not self._is_this_side(offer):
+            return None
+        return next((rule for rule in self._rules if self._fits(rule, offer.header)), None)
+
+    def judge(self, offers: Sequence[Offer], rule: MatchRule | None) -> Taken:
+        """Return what is taken by a rule, or by the will of a user, with its level and days."""
+        level = rule.level if rule is not None and self._stated else None
+        return Taken(tuple(offers), level, self._days(offers[0].header), rule.function if rule else None)
+
+    def sort(self, offers: Iterable[Offer]) -> list[Offer]:
+        """Return what may be taken, the nearest in time first."""
+        return sorted(offers, key=lambda offer: (self._far(offer.header), offer.header.name))
+
+    def object_to(self, offer: Offer) -> str:
+        """Return, in words, why no rule allows something: what speaks against it by the rule that it misses least."""
+        if not self._is_this_side(offer):
+            return "a change of the instrument (breakpoint) lies between"
+        objections = sorted((self._objections(rule, offer.header) for rule in self._rules), key=len)
+        return "; ".join(objections[0]) if objections else "all association rules are above the limit of levels"
+
+    def _objections(self, rule: MatchRule, file: FitsFile) -> tuple[str, ...]:
+        found = []
+        days = self._days(file)
+        if not _is_within(rule, days):
+            away = "its time is not known" if days is None else f"{days:+g} days"
+            found.append(f"{away}, not within {rule.start:g} … {rule.end:g}")
+        if rule.function is not None:
+            if not self._calls.holds(rule.function, self._trigger, file):
+                found.append(f"{self._calls.place(rule.function)} does not hold")
+            return tuple(found)
+        keywords = named_keywords(rule.keywords, self._pool, self._calls)
+        unlike = (key for key in keywords if not match(self._trigger, file, [key]))
+        return (*found, *(f"{key} is {file[key]}, not {self._trigger[key]}" for key in unlike))
+
     def _order(self, preference: str) -> list[tuple[MatchRule, str]]:
         kinds = ("master", "raw") if preference.startswith("master") else ("raw", "master")
         if preference.endswith("per_quality_level"):
@@ -137,15 +173,11 @@ class Choice:
         fitting = [offer for offer in offers if self._fits(rule, offer.header) and self._is_this_side(offer)]
         if len(fitting) < self._least:
             return []
-        fitting.sort(key=lambda offer: (self._far(offer.header), offer.header.name))
+        fitting = self.sort(fitting)
         return fitting if self._most < 0 else fitting[: self._most]
 
     def _fits(self, rule: MatchRule, file: FitsFile) -> bool:
-        days = self._days(file)
-        if days is None:
-            if not (math.isinf(rule.start) and math.isinf(rule.end)):
-                return False
-        elif not rule.start <= days <= rule.end:
+        if not _is_within(rule, self._days(file)):
             return False
         if rule.function is not None:
             return self._calls.holds(rule.function, self._trigger, file)
@@ -167,3 +199,9 @@ class Choice:
     def _far(self, file: FitsFile) -> float:
         days = self._days(file)
         return math.inf if days is None else abs(days)
+
+
+def _is_within(rule: MatchRule, days: float | None) -> bool:
+    if days is None:
+        return math.isinf(rule.start) and math.isinf(rule.end)
+    return rule.start <= days <= rule.end

@@ -28,7 +28,7 @@ if __name__ == "__main__":
     for _depth in range(len(_parts), 0, -1):
         _stub(".".join(_parts[:_depth]), os.path.normpath(os.path.join(_FOLDER, *[".."] * (len(_parts) - _depth))))
 
-from esorex_bridge.edps.child import confine, importing, planning, reading  # noqa: E402
+from esorex_bridge.edps.child import answering, confine, importing, reading  # noqa: E402
 from esorex_bridge.edps.child.inert import Site, site  # noqa: E402
 
 refused: list[str] = []
@@ -68,7 +68,7 @@ def _work_on(request: dict[str, Any]) -> dict[str, Any]:
     importing.install(request["sources"], root, elsewhere)
     try:
         module = __import__(request["module"], fromlist=["x"])
-        done = planning.plan(module, request) if request["do"] == "plan" else reading.describe(module)
+        done = answering.plan(module, request) if request["do"] == "plan" else reading.describe(module)
     except BaseException as error:
         return {"error": _describe(error, (root, *elsewhere.values())), "refused": refused}
     return {**done, "refused": refused}

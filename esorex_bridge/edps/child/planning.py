@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from esorex_bridge.edps.child.association import PREFERENCES, Choice, Event, Offer, Taken
 from esorex_bridge.edps.child.calls import Calls
-from esorex_bridge.edps.child.files import ClassifiedFile, FitsFile, asked
+from esorex_bridge.edps.child.files import ClassifiedFile, FitsFile
 from esorex_bridge.edps.child.groups import bears, grouped, members
 from esorex_bridge.edps.child.inert import Inert
-from esorex_bridge.edps.child.reading import branches_of, rules_for, tasks_of
+from esorex_bridge.edps.child.reading import branches_of, rules_for
 from esorex_bridge.edps.child.rules import ClassificationRule, tag_of
 from esorex_bridge.edps.child.sources import DataSource
 from esorex_bridge.edps.child.standin import Job, JobParameters, copy_all, copy_upstream
@@ -20,12 +19,30 @@ from esorex_bridge.edps.child.tasks import Alternatives, AssociatedInput, Filter
 
 
 class Input:
-    """What a job takes for one of its inputs: files under their tags, or jobs with all their products."""
+    """What a job takes for one of its inputs: files under their tags, or jobs with all their products.
 
-    def __init__(self, branch: AssociatedInput, taken: Taken) -> None:
-        self.branch, self.taken = branch, taken
+    Of the classes `replaced` a user gives files of his own, and what the jobs make of them stays out; `odd` says why
+    no association rule allows what he chose.
+    """
+
+    def __init__(
+        self,
+        branch: AssociatedInput,
+        taken: Taken,
+        by_user: bool = False,
+        replaced: Iterable[str] = (),
+        odd: str = "",
+    ) -> None:
+        self.branch, self.taken, self.by_user, self.replaced, self.odd = branch, taken, by_user, tuple(replaced), odd
         self.files = [offer.file for offer in taken.offers if offer.file is not None]
         self.jobs: list[PlannedJob] = [offer.job for offer in taken.offers if offer.job is not None]
+
+
+class Slot(NamedTuple):
+    """One associated input of a job: the branches that exist for it, and what was taken."""
+
+    branches: list[AssociatedInput]
+    found: Input | None
 
 
 class PlannedJob:
@@ -34,7 +51,7 @@ class PlannedJob:
     def __init__(self, task: Task, files: list[ClassifiedFile], upstream: list[PlannedJob]) -> None:
         self.task, self.files, self.upstream = task, files, upstream
         self.raws: list[ClassifiedFile] = files or [file for job in upstream for file in job.raws]
-        self.inputs: list[Input] = []
+        self.slots: list[Slot] = []
         self.missing: list[str] = []
         self.warnings: list[str] = []
         self.dynamic: dict[str, Any] = {}
@@ -47,6 +64,17 @@ class PlannedJob:
     def reference(self) -> ClassifiedFile:
         """The first main file: of a job on a job, the first raw file down the chain."""
         return self.raws[0]
+
+    @property
+    def inputs(self) -> list[Input]:
+        """What was associated."""
+        return [slot.found for slot in self.slots if slot.found is not None]
+
+    def with_inputs(self, upstream: list[PlannedJob], slots: list[Slot]) -> PlannedJob:
+        """Return a job of the same files that takes something else."""
+        other = PlannedJob(self.task, self.files, upstream)
+        other.slots, other.dynamic, other.answers = slots, self.dynamic, dict(self.answers)
+        return other
 
     @property
     def complete(self) -> bool:
@@ -82,7 +110,7 @@ class Planner:
         self._members: dict[int, list[ClassifiedFile]] = {}
         self._jobs: dict[int, list[PlannedJob]] = {}
         self._masters: dict[int, list[Offer]] = {}
-        self._sizes: dict[int, dict[int, int]] = {}
+        self._groups: dict[int, dict[int, list[ClassifiedFile]]] = {}
         self.refused: dict[str, tuple[str, str]] = {}
         """Main files of which there is no job: whether they are too few or a condition fails, and the detail."""
 
@@ -117,13 +145,25 @@ class Planner:
             parameters = JobParameters(self.parameters, job.dynamic)
             if task.condition is not None and not self._is_wanted(job, parameters):
                 continue
-            for other in job.upstream:
-                if not other.complete:
-                    job.missing.append(f"{other.label} is incomplete: {'; '.join(other.missing)}")
-            for given in task.inputs:
-                self._associate(job, given, parameters)
-            self._process(job)
+            job.slots = [self._associate(job, given, parameters) for given in task.inputs]
+            self.conclude(job)
             yield job
+
+    def conclude(self, job: PlannedJob) -> None:
+        """Tell what a job lacks of what it takes, and have the package's own functions change it."""
+        job.missing = [_say_incomplete(other) for other in job.upstream if not other.complete]
+        for branches, found in job.slots:
+            if found is not None:
+                if found.taken.function is not None:
+                    job.answers[_name_of(found.taken.function)] = True
+                job.missing += [_say_incomplete(other) for other in found.jobs if not other.complete]
+                if found.odd:
+                    job.warnings.append(f"chosen in a review, though no association rule allows it: {found.odd}")
+            elif branches and all(branch.min_ret > 0 for branch in branches):
+                job.missing.append(f"needs {_lacking(branches)}: nothing fits")
+            elif branches:
+                job.warnings.append(f"made without {_lacking(branches)}")
+        self._process(job)
 
     def _is_wanted(self, job: PlannedJob, parameters: JobParameters) -> bool:
         """Return what the condition of a task answers for a job, and take it down."""
@@ -174,23 +214,12 @@ class Planner:
 
     # ----- associated inputs
 
-    def _associate(self, job: PlannedJob, given: AssociatedInput | Alternatives, parameters: JobParameters) -> None:
+    def _associate(self, job: PlannedJob, given: AssociatedInput | Alternatives, parameters: JobParameters) -> Slot:
         branches = given.branches if isinstance(given, Alternatives) else [given]
         left = [branch for branch in branches if self._exists(job, branch, parameters)]
         if len(left) > 1 and self.preference.startswith("master"):
             self.calls.say("masters are preferred within each branch of alternatives, not across branches")
-        found = self._first(job, left, given.sort_keys if isinstance(given, Alternatives) else [])
-        if found is not None:
-            job.inputs.append(found)
-            if found.taken.function is not None:
-                job.answers[_name_of(found.taken.function)] = True
-            for other in found.jobs:
-                if not other.complete:
-                    job.missing.append(f"{other.label} is incomplete: {'; '.join(other.missing)}")
-        elif left and all(branch.min_ret > 0 for branch in left):
-            job.missing.append(f"needs {_lacking(left)}: nothing fits")
-        elif left:
-            job.warnings.append(f"made without {_lacking(left)}")
+        return Slot(left, self._first(job, left, given.sort_keys if isinstance(given, Alternatives) else []))
 
     def _exists(self, job: PlannedJob, branch: AssociatedInput, parameters: JobParameters) -> bool:
         if branch.condition is None:
@@ -211,7 +240,21 @@ class Planner:
     def _take(self, job: PlannedJob, branch: AssociatedInput, incomplete: bool) -> Taken | None:
         """Return what a branch finds: among what is complete, or among incomplete jobs."""
         source = branch.source
-        choice = Choice(
+        if incomplete and (isinstance(source, DataSource) or branch.min_ret < 1):
+            return None
+        raws = [offer for offer in self.raws_for(branch) if offer.job is None or offer.job.complete is not incomplete]
+        choice = self.choice_for(job, branch)
+        if isinstance(source, DataSource):
+            if not rules_for(branch) and raws:
+                self.calls.say(f"data source {source.name} has no association rules; the file nearest in time is taken")
+            taken = choice.take(raws, (), "raw")
+            self._tell_cut(branch, source, taken)
+            return taken
+        return choice.take(raws, [] if incomplete else self.masters_for(branch), self.preference)
+
+    def choice_for(self, job: PlannedJob, branch: AssociatedInput) -> Choice:
+        """Return how a branch of an input of a job chooses."""
+        return Choice(
             job.reference,
             rules_for(branch),
             branch.min_ret,
@@ -221,33 +264,29 @@ class Planner:
             self.threshold,
             self.events,
         )
-        if isinstance(source, DataSource):
-            if incomplete:
-                return None
-            offers = [Offer(file, file) for file in self.members_of(source)]
-            if not rules_for(branch) and offers:
-                self.calls.say(f"data source {source.name} has no association rules; the file nearest in time is taken")
-            taken = choice.take(offers, (), "raw")
-            self._tell_cut(branch, source, taken)
-            return taken
-        if incomplete and branch.min_ret < 1:
-            return None
-        raws = [Offer(other.reference, job=other) for other in self.jobs_of(source) if other.complete is not incomplete]
-        masters = [] if incomplete else [self._masters_of(each) for each in branch.classes]
-        return choice.take(raws, masters, self.preference)
+
+    def raws_for(self, branch: AssociatedInput) -> list[Offer]:
+        """Return what a branch could take but masters: the files of its data source, or the jobs of its task."""
+        if isinstance(branch.source, DataSource):
+            return [Offer(file, file) for file in self.members_of(branch.source)]
+        return [Offer(job.reference, job=job) for job in self.jobs_of(branch.source)]
+
+    def masters_for(self, branch: AssociatedInput) -> list[list[Offer]]:
+        """Return the masters that may stand in for the task of a branch, by class."""
+        return [] if isinstance(branch.source, DataSource) else [self._masters_of(each) for each in branch.classes]
 
     def _tell_cut(self, branch: AssociatedInput, source: DataSource, taken: Taken | None) -> None:
         if taken is None or branch.max_ret != 1 or not source.grouping.keywords or len(taken.offers) != 1:
             return
-        if self._group_sizes(source).get(id(taken.offers[0].file), 1) > 1:
+        if len(self.group_of(source, taken.offers[0].file)) > 1:
             self.calls.say(f"of data source {source.name} one file is taken, though its groups have more")
 
-    def _group_sizes(self, source: DataSource) -> dict[int, int]:
-        """Return of each file of a source how many are in its group."""
-        if id(source) not in self._sizes:
+    def group_of(self, source: DataSource, file: ClassifiedFile | None) -> list[ClassifiedFile]:
+        """Return the group of a data source that a file is in."""
+        if id(source) not in self._groups:
             groups = grouped(self.members_of(source), lambda file: file, source.grouping, self.pool, self.calls)
-            self._sizes[id(source)] = {id(file): len(group) for group in groups for file in group}
-        return self._sizes[id(source)]
+            self._groups[id(source)] = {id(file): group for group in groups for file in group}
+        return self._groups[id(source)].get(id(file), [])
 
     def _masters_of(self, rule: Any) -> list[Offer]:
         """Return the files on disk that are of a class."""
@@ -306,17 +345,15 @@ class Planner:
 
     # ----- the answer
 
-    def document(self, targets: list[Task]) -> list[dict[str, Any]]:
-        """Return the jobs of targets and all they need, producers first."""
+    def document(self, wanted: Iterable[PlannedJob], targets: Iterable[Task]) -> list[dict[str, Any]]:
+        """Return jobs and all they need, producers first."""
         gathered: dict[int, PlannedJob] = {}
-        for task in targets:
-            for job in self.jobs_of(task):
-                _gather(job, gathered)
-        wanted = list(gathered.values())
-        for number, job in enumerate(wanted):
+        for job in wanted:
+            _gather(job, gathered)
+        for number, job in enumerate(gathered.values()):
             job.number = number
         ids = {id(task) for task in targets}
-        return [self._job(job, id(job.task) in ids) for job in wanted]
+        return [self._job(job, id(job.task) in ids) for job in gathered.values()]
 
     def _job(self, job: PlannedJob, target: bool) -> dict[str, Any]:
         task = job.task
@@ -356,18 +393,24 @@ class Planner:
             "name": branch.source.name,
             "level": given.taken.level,
             "days": given.taken.days,
+            "by_user": given.by_user,
             "files": files,
-            "jobs": [self._products(job, other, categories, branch) for other in given.jobs],
+            "jobs": [self._products(job, other, categories, branch, given.replaced) for other in given.jobs],
         }
 
     def _products(
-        self, job: PlannedJob, other: PlannedJob, categories: list[str], branch: AssociatedInput | None
+        self,
+        job: PlannedJob,
+        other: PlannedJob,
+        categories: list[str],
+        branch: AssociatedInput | None,
+        replaced: Iterable[str] = (),
     ) -> dict[str, Any]:
         """Return how products of another job come into the SOF: what is expected by name, what is kept, dropped."""
         task = job.task
         filters = [each for each in (other.task.output_filter, task.input_filter) if each is not None]
         keep: list[str] | None = categories if branch is None and categories else None
-        drop: list[str] = []
+        drop: list[str] = list(replaced)
         for each in filters:
             if each.mode == "REJECT":
                 drop.extend(each.tags)
@@ -409,6 +452,10 @@ def _kind(task: Task) -> str:
     return "function" if task.function or task.shell_command else "nothing"
 
 
+def _say_incomplete(job: PlannedJob) -> str:
+    return f"{job.label} is incomplete: {'; '.join(job.missing)}"
+
+
 def _lacking(branches: list[AssociatedInput]) -> str:
     def words(branch: AssociatedInput) -> str:
         tags = ", ".join(map(tag_of, branch.classes))
@@ -439,42 +486,3 @@ def _gather(job: PlannedJob, gathered: dict[int, PlannedJob]) -> None:
 
 def _text(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
-
-
-def chosen(tasks: list[Task], names: Iterable[str], labels: Iterable[str], calls: Calls) -> list[Task]:
-    """Return the targets: tasks by name, and those with a label; `ALL` is every task."""
-    wanted, marked = list(names), {label.lower() for label in labels}
-    found = [
-        task
-        for task in tasks
-        if task.name in wanted or "all" in marked or marked.intersection(target.lower() for target in task.meta_targets)
-    ]
-    for name in wanted:
-        if all(task.name != name for task in tasks):
-            known = ", ".join(task.name for task in tasks)
-            raise LookupError(f"there is no task '{name}'; there are: {known}")
-    if not found and marked:
-        labels_there = ", ".join(sorted({target for task in tasks for target in task.meta_targets})) or "none"
-        raise LookupError(f"no task has the meta target {', '.join(sorted(marked))}; there are: {labels_there}")
-    return found
-
-
-def plan(module: ModuleType, request: dict[str, Any]) -> dict[str, Any]:
-    """Return the jobs for a request, and the keywords that were asked for and not sent."""
-    tasks = tasks_of(module)
-    files = [FitsFile(each["name"], each["header"]) for each in request["files"]]
-    files.sort(key=lambda file: file.order)
-    planner = Planner(tasks, files, request)
-    try:
-        targets = chosen(tasks, request.get("targets", ()), request.get("meta_targets", ()), planner.calls)
-    except LookupError as error:
-        return {"no_target": str(error)}
-    jobs = planner.document(targets)
-    classified = planner.classified()
-    return {
-        "jobs": jobs,
-        "messages": planner.calls.messages,
-        "asked": sorted(asked),
-        "classified": classified,
-        "refused_files": planner.refused,
-    }
