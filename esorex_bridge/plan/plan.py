@@ -62,7 +62,7 @@ ALL_PRODUCTS = "*"
 """In the place of a category: all products of a step, each under its own."""
 
 
-class ProductInput(Struct, frozen=True, gc=False):
+class ProductInput(Struct, frozen=True, gc=False, omit_defaults=True):
     """Products of an earlier step: all of one category, under the tag they have in the SOF, or all there are.
 
     Parameters

@@ -40,6 +40,11 @@ class Policy(Struct, frozen=True):
     forced: tuple[str, ...] = ()
     start: tuple[str, ...] = ()
 
+    @property
+    def asks_reflex(self) -> bool:
+        """Whether Reflex's own rule decides about any recipe."""
+        return self.lazy == "reflex" or "reflex" in self.by_recipe.values()
+
     def names(self, step: Step, listed: tuple[str, ...]) -> bool:
         """Tell whether a step, or its recipe, is in a list."""
         return step.recipe in listed or step.name in listed

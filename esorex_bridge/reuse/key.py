@@ -28,6 +28,9 @@ FILE_WORD = "file "
 
 _STEP_WORD = "step:"
 
+_AT_A_TIME = 500
+"""Steps and stamps that are hashed at a time: a text of all ten thousand takes longer to find room for than to write."""
+
 StepKey = NewType("StepKey", str)
 """64 hex digits: the SHA-256 of the canonical statement."""
 
@@ -169,12 +172,18 @@ def fingerprint(
     stamps : iterable of str
         Of the files that the plan takes: what changes with their content.
     """
-    steps = [(step.name, step.recipe, step.inputs, step.settings) for step in plan.steps]
     used = [
         (recipe.name, recipe.pipeline, recipe.plugin, recipe.parameters, recipe.libraries)
         for recipe in recipes.values()
     ]
-    return Fingerprint(sha256(_encode((__version__, STATEMENT_VERSION, steps, used, named, list(stamps)))).hexdigest())
+    looks = list(stamps)
+    sealed = sha256(_encode((__version__, STATEMENT_VERSION, used, named, len(plan.steps), len(looks))))
+    for start in range(0, len(plan.steps), _AT_A_TIME):
+        part = plan.steps[start : start + _AT_A_TIME]
+        sealed.update(_encode([(step.name, step.recipe, step.inputs, step.settings) for step in part]))
+    for start in range(0, len(looks), _AT_A_TIME):
+        sealed.update(_encode(looks[start : start + _AT_A_TIME]))
+    return Fingerprint(sealed.hexdigest())
 
 
 def _state(text: str, files: Mapping[str, Digest]) -> str:

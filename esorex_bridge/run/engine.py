@@ -175,7 +175,7 @@ class Engine(Struct, frozen=True):
         listed = tuple(resolved)
         decided = []
         for ahead, found in zip(listed, self.find(listed), strict=True):
-            settled = [name for name, key in ahead.keys.items() if key in made]
+            settled = [name for name, key in ahead.keys.items() if key in made] if made else ()
             chosen, compare = ahead.dataset.chosen, nearest or self.store.nearest
             decisions = decide(ahead.plan, ahead.stated, found, compare, self.policy, chosen, settled)
             before = {ahead.keys[name]: found[name] for name, _ in ahead.plan.before}
@@ -184,7 +184,7 @@ class Engine(Struct, frozen=True):
 
     def _ask_reflex(self, decided: DecidedPlan) -> DecidedPlan:
         """Return decisions with what Reflex's own rule says, as far as the inputs of steps are there already."""
-        if not any(decision.how == "reflex" for decision in decided.executes):
+        if not self.policy.asks_reflex or not any(decision.how == "reflex" for decision in decided.executes):
             return decided
         from esorex_bridge.run.step import find_by_reflex
 

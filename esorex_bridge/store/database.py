@@ -7,6 +7,7 @@ import sqlite3
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from operator import itemgetter
 from pathlib import Path
 from threading import RLock
@@ -110,25 +111,26 @@ class Database:
                 raise damaged(self._path, error) from None
             raise StoreError(f"{self._path} cannot be read: {error}; run again") from None
 
-    def _among(self, query: str, values: Iterable[str], order: str) -> Iterator[Any]:
-        """Yield the rows of a query that ends in the name of its first column, where that has one of these values.
+    def _among(self, query: str, values: Iterable[str], order: str) -> list[Any]:
+        """Return the rows of a query that ends in the name of its first column, where that has one of these values.
 
         `order` begins with that column. Many values are looked for by reading all between the least and the greatest:
         that takes half the time where most of it is wanted, and is given up where it is not.
         """
-        listed = sorted(values)
+        listed, found = sorted(values), []
         if len(listed) >= _MANY:
             wanted, most = frozenset(listed), 2 * len(listed)
             ends = listed[0], listed[-1]
             rows = self._all(f"{query} BETWEEN ? AND ? ORDER BY {order} LIMIT {most}", ends)
             rest = len(rows) if len(rows) < most else bisect_left(rows, rows[-1][0], key=itemgetter(0))
-            yield from (row for row in rows[:rest] if row[0] in wanted)
+            found = [row for row in islice(rows, rest) if row[0] in wanted]
             if rest == len(rows):
-                return
+                return found
             listed = listed[bisect_left(listed, rows[rest][0]) :]
         for start in range(0, len(listed), _VALUES_A_QUERY):
             part = listed[start : start + _VALUES_A_QUERY]
-            yield from self._all(f"{query} IN ({','.join('?' * len(part))}) ORDER BY {order}", part)
+            found += self._all(f"{query} IN ({','.join('?' * len(part))}) ORDER BY {order}", part)
+        return found
 
     def close(self) -> None:
         """Close the database."""

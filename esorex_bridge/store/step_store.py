@@ -107,15 +107,15 @@ class SqliteStore(FileDigests, History, Lookup):
         """
         wanted = tuple(dict.fromkeys(keys))
         query = "SELECT key, seconds, made, sof, warnings FROM steps INDEXED BY steps_found WHERE key"
-        steps = tuple(self._among(query, wanted, "key"))
-        made: dict[str, list[Product]] = {row[0]: [] for row in steps}
+        steps = self._among(query, wanted, "key")
+        made: dict[str, tuple[Product, ...]] = dict.fromkeys((row[0] for row in steps), ())
         doubtful: list[_Doubtful] = []
         look, inside = self._look, self._inside
         query = "SELECT key, position, path, category, digest, size_bytes, stamp FROM products WHERE key"
         for key, position, path, category, digest, size, known in self._among(query, made, "key, position"):
             file = path if path.startswith("/") else inside + path  # as _at, without ten thousand calls
             product = Product(file, category, digest, size)
-            made[key].append(product)
+            made[key] += (product,)
             if known != (stamp := look(file)) or not stamp:
                 doubtful.append(_Doubtful(key, position, product, stamp))
         problems = self._problems(doubtful) if doubtful else {}
@@ -123,7 +123,7 @@ class SqliteStore(FileDigests, History, Lookup):
         for key, seconds, date, sof, warnings in steps:
             lost = [problems[product.file] for product in made[key] if product.file in problems] if problems else []
             told = () if warnings == "[]" else tuple(json.loads(warnings))
-            record = Record(key, tuple(made[key]), seconds, date, self._at(sof), told)
+            record = Record(key, made[key], seconds, date, self._at(sof), told)
             found[key] = Absent(lost[0]) if lost else record
         return found
 
