@@ -15,7 +15,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from esorex_bridge.datasets.association import AssociationTree, Mode
-from esorex_bridge.datasets.dataset import Dataset, files_of, missing_files
+from esorex_bridge.datasets.dataset import Dataset, files_of
 from esorex_bridge.definitions.edps.options import PREFIX, EdpsOptions
 from esorex_bridge.definitions.folders import Definitions, definition_folders, user_workflow_folder
 from esorex_bridge.definitions.parameters import ParameterSetting
@@ -531,6 +531,8 @@ class Session:
     def needed_keys(self) -> frozenset[StepKey]:
         """Return the keys of all steps that the datasets of this root need, in both modes.
 
+        Those of frames that are nowhere at the moment are among them: a disk may come back.
+
         Raises
         ------
         UserError
@@ -552,10 +554,8 @@ class Session:
             if isinstance(ahead, Unresolvable):
                 raise UserError(f"what {ahead.dataset.name} needs cannot be told: {ahead.reason}")
             keys.update(ahead.keys.values())
-        for dataset, _ in planned:
-            if missing_files(dataset):  # its steps have other keys for the moment
-                keys.update(self.store.keys_of_dataset(dataset.name))
-        return frozenset(keys)
+        places = (*data_places(self.workspace.root), *self.settings.data)
+        return self.store.keys_of_absent(scan(*places).files.keys()) | keys
 
     def write_sofs(self, planned: Iterable[tuple[Dataset, Plan]], folder: Path | None = None) -> tuple[SofFile, ...]:
         """Write the SOF files of plans for use by hand, by default into `sof/` in the data root."""

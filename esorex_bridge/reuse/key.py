@@ -29,7 +29,7 @@ FILE_WORD = "file "
 _STEP_WORD = "step:"
 
 _AT_A_TIME = 500
-"""Steps and stamps that are hashed at a time: a text of all ten thousand takes longer to find room for than to write."""
+"""Steps and stamps that are hashed at a time: to find room for a text of ten thousand takes longer than to write it."""
 
 StepKey = NewType("StepKey", str)
 """64 hex digits: the SHA-256 of the canonical statement."""
@@ -108,6 +108,11 @@ def steps_in(statement: Statement) -> tuple[StepKey, ...]:
     """Return the keys of the steps whose products a statement names."""
     origins = (entry.content for entry in statement.inputs if entry.content.startswith(_STEP_WORD))
     return tuple(StepKey(content.removeprefix(_STEP_WORD).partition("/")[0]) for content in origins)
+
+
+def is_file(entry: InputStatement) -> bool:
+    """Tell whether an input is a file, and no product of another step of its plan."""
+    return not entry.content.startswith(_STEP_WORD)
 
 
 def statements(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from msgspec import Struct
 
 from esorex_bridge.files import Digest
-from esorex_bridge.reuse.key import Statement, StepKey, read_statement
+from esorex_bridge.reuse.key import Statement, StepKey, is_file, read_statement, steps_in
 from esorex_bridge.store.database import Database
 
 _VALUES_A_QUERY = 500
@@ -41,6 +41,33 @@ class Lookup(Database):
     ) -> StepRow:
         said = tuple(json.loads(warnings))
         return StepRow(StepKey(key), dataset, step, read_statement(statement), made, seconds, self._at(sof), said)
+
+    def keys_of_absent(self, present: Collection[str]) -> frozenset[StepKey]:
+        """Return the steps of which a file is nowhere at the moment, what was made from them, and all that made it.
+
+        Parameters
+        ----------
+        present : collection of str
+            Names of the files that there are: one with other content than before was replaced, and is not absent.
+        """
+        rows = self._all("SELECT key, statement FROM steps", ())
+        stated = {StepKey(key): read_statement(document) for key, document in rows}
+        known = self._all("SELECT path, digest FROM digests", ())
+        there = {digest for path, digest in known if self._look(self._at(path))}
+        found = {
+            key
+            for key, statement in stated.items()
+            if any(
+                is_file(entry) and entry.content not in there and entry.label not in present
+                for entry in statement.inputs
+            )
+        }
+        needs = {key: set(steps_in(each)) for key, each in stated.items()}
+        while later := {key for key, above in needs.items() if key not in found and above & found}:
+            found |= later
+        while earlier := {key for step in found for key in needs.get(step, ())} - found:
+            found |= earlier
+        return frozenset(found)
 
     def keys_by_content(self, digest: Digest) -> tuple[StepKey, ...]:
         """Return the steps that made a product of this content, the latest first."""

@@ -17,7 +17,7 @@ from esorex_bridge.disk.digest import Reading
 from esorex_bridge.errors import DataError
 from esorex_bridge.files import Digest
 from esorex_bridge.plan.plan import Plan, StepName
-from esorex_bridge.reuse.key import Fingerprint, Statement, StepKey, read_statement, steps_in
+from esorex_bridge.reuse.key import Fingerprint, Statement, StepKey, read_statement
 from esorex_bridge.reuse.record import Absent, Product, Record
 from esorex_bridge.store.file_digests import FileDigests
 from esorex_bridge.store.lookup import Lookup
@@ -246,18 +246,6 @@ class SqliteStore(FileDigests, History, Lookup):
         """Return path of every end product, and digest of the product that it is a copy of."""
         query = "SELECT e.path, p.digest FROM end_products AS e JOIN products AS p USING (key, position) ORDER BY 1"
         return tuple((self._at(path), Digest(digest)) for path, digest in self._all(query, ()))
-
-    def keys_of_dataset(self, dataset: str) -> tuple[StepKey, ...]:
-        """Return the keys of the steps that were made for a dataset, and of those that they were made from."""
-        found = {key for (key,) in self._all("SELECT key FROM steps WHERE dataset = ?", (dataset,))}
-        found |= {key for (key,) in self._all("SELECT key FROM end_products WHERE dataset = ?", (dataset,))}
-        waiting = sorted(found)
-        while waiting:
-            rows = self._all("SELECT statement FROM steps WHERE key = ?", (waiting.pop(),))
-            above = {key for (document,) in rows for key in steps_in(read_statement(document))} - found
-            found |= above
-            waiting.extend(sorted(above))
-        return tuple(map(StepKey, sorted(found)))
 
     def products(self, key: StepKey) -> tuple[Product, ...]:
         """Return the products of a recorded step, whether they are there or not."""

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from esorex_bridge.demo.nights.naco import naco_night
 from esorex_bridge.workspace.locks import locked
-from tests.flows.conftest import SMALL, Ended
+from tests.flows.conftest import SMALL, Ended, put_on_disk
 from tests.flows.test_run_again import change_a_pixel
 
 pytestmark = pytest.mark.usefixtures("esorex")
@@ -167,6 +168,22 @@ def test_clean_leaves_what_was_made_for_a_dataset_whose_raws_are_missing(
     assert bridge("clean", "--root", root, *SMALL, "--json", "--yes").json["folders"] == []
     (root / "away").rename(path)
     assert bridge("run", "--root", root, *SMALL, "--json").json["executed"] == 0
+
+
+def test_clean_leaves_what_was_made_of_frames_of_which_the_whole_folder_is_away(
+    root: Path, tmp_path: Path, frames_folder: Path, bridge: Callable[..., Ended]
+) -> None:
+    bridge("run", "--root", root, *SMALL, "--set", "naco_img_dark.nsamples=50")
+    bridge("run", "--root", root, *SMALL)
+    night = root / "reflex_input" / "data_with_raw_calibs"
+    beside = put_on_disk(naco_night(npix=128, evening=datetime(2016, 5, 1, 16, 0)), frames_folder, tmp_path)
+    beside.rename(root / "reflex_input" / "another night")
+    away = night.rename(tmp_path / "away")
+    assert bridge("clean", "--root", root, *SMALL, "--json", "--yes").json["folders"] == []
+    away.rename(night)
+    gone = bridge("clean", "--root", root, *SMALL, "--json", "--yes").json["folders"]
+    assert {each["reason"] for each in gone} == {"no dataset needs it"}
+    assert bridge("run", "--root", root, *SMALL, "--json").json["reused"] == 3
 
 
 def test_clean_never_leaves_the_root_whatever_a_record_says(
