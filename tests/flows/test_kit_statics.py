@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,6 +31,14 @@ def root(tmp_path: Path, frames_folder: Path, night: Night) -> Path:
     return tmp_path / "night"
 
 
+def edit_unseen(path: Path) -> None:
+    """Give a file another content of the same size, and its old times."""
+    state, data = path.stat(), path.read_bytes()
+    at = data.index(b"END" + b" " * 77)
+    path.write_bytes(data[: at - 1] + (b"y" if data[at - 1 : at] != b"y" else b"x") + data[at:])
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
 def test_the_tables_of_a_kit_take_the_place_of_those_of_the_archive_where_the_user_says_so(
     bridge: Callable[..., Ended], root: Path, esorex: str
 ) -> None:
@@ -39,6 +48,9 @@ def test_the_tables_of_a_kit_take_the_place_of_those_of_the_archive_where_the_us
     assert ended.decisions["hawki_science_process"] == "execute"
     again = bridge("run", "--root", root, "--json")
     assert again.decisions["hawki_science_process"] == "reuse"
+    edit_unseen(root.parent / "kit" / "hawki-2.4.11" / "photcal_tab.fits")
+    decisions = bridge("run", "--root", root, "--json", "--dry-run").decisions
+    assert (decisions["hawki_dark_combine"], decisions["hawki_science_process"]) == ("reuse", "execute")
     (plan,) = bridge("plan", "--root", root, "--json").json["datasets"]
     science = next(step for step in plan["steps"] if step["recipe"] == "hawki_science_process")
     inputs = {entry["category"]: str(entry) for entry in science["inputs"]}

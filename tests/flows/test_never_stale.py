@@ -23,6 +23,7 @@ import pytest
 from astropy.io import fits
 
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
+from esorex_bridge.demo.nights.amber import amber_night
 from esorex_bridge.demo.nights.naco import naco_night
 from esorex_bridge.fits.header import read_header
 from tests.flows.conftest import SMALL, Ended, put_on_disk
@@ -389,6 +390,31 @@ def test_a_file_that_a_parameter_names_is_looked_at_every_time(own: Root, tmp_pa
     table.write_text("0 0\n7 5\n-6 9\n4 -10\n-8 -5\n")
     put_times_back(table, state)
     assert own.run(*named).decisions == FROM_JITTER
+
+
+def test_a_static_calibration_that_was_changed_unseen_counts(
+    tmp_path: Path, frames_folder: Path, bridge: Callable[..., Ended]
+) -> None:
+    night, root = amber_night(), tmp_path / "root"
+    folder = put_on_disk(night, frames_folder, root)
+    paths = {file.category: folder / f"{file.dp_id}.fits" for file in night.files}
+
+    def run() -> dict[str, str]:
+        ended = bridge("run", "--root", root, "--json")
+        assert ended.code == 0, ended.err
+        return {each["step"]: each["decision"] for each in ended.json["datasets"][0]["steps"]}
+
+    def made_again() -> set[str]:
+        return {step for step, decision in run().items() if decision == "execute"}
+
+    every = made_again()
+    assert every and not made_again()
+    header_corrected(paths["CALIB_DATABASE_K"])
+    assert made_again() == {"amber_trf_1", "amber_calibrate_1"}
+    edited_in_place(paths["AMBER_BADPIX"])
+    assert made_again() == every
+    backed_up(paths["AMBER_BADPIX"])
+    assert not made_again()
 
 
 def own_plugins(folder: Path) -> dict[str, str]:
