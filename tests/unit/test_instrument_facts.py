@@ -248,6 +248,59 @@ UNLIMITED = (-inf, inf)
 def test_validity_is_that_of_esos_workflows_for_edps(
     name: str, category: str, tag: str, ranges: list[tuple[tuple[float, float], int]]
 ) -> None:
+    assert_valid(name, category, tag, ranges)
+
+
+HOURS = 1 / 24
+
+
+@pytest.mark.parametrize(
+    ("name", "category", "tag", "ranges"),
+    [
+        # The association maps of calSelector: HAWK-I, GIRAFFE (with its workflow for EDPS), FORS.
+        ("hawki", "OBJECT", "MASTER_DARK", [((-1, 1), 0), (UNLIMITED, 2)]),
+        ("hawki", "FLAT_TWILIGHT", "MASTER_DARK", [((-1, 1), 0), (UNLIMITED, 2)]),
+        ("hawki", "STD", "MASTER_TWILIGHT_FLAT", [((-21, 21), 0), (UNLIMITED, 2)]),
+        ("giraf", "SCIENCE", "MASTER_BIAS", [((-2.5, 2.5), 0), (UNLIMITED, 2)]),
+        ("giraf", "SCIENCE", "MASTER_DARK", [((-30, 30), 0), (UNLIMITED, 2)]),
+        ("giraf", "SCIENCE", "FF_EXTSPECTRA", [((-2.5, 2.5), 0), ((-14, 14), 1), (UNLIMITED, 3)]),
+        ("giraf", "ARC_SPECTRUM", "FF_LOCCENTROID", [((-2.5, 2.5), 0), ((-14, 14), 1), (UNLIMITED, 3)]),
+        ("fors", "SKY_FLAT_IMG", "MASTER_BIAS", [((-5, 5), 0), (UNLIMITED, 2)]),
+        ("fors", "SCIENCE_IMG", "MASTER_SKY_FLAT_IMG", [((-14, 14), 0), (UNLIMITED, 2)]),
+        # The checks of AMBER's calibration plan.
+        ("amber", "AMBER_SCIENCE", "P2VM_REDUCED", [((-6 * HOURS, 0), 0), (UNLIMITED, 2)]),
+        ("amber", "SCIENCE_REDUCED", "AMBER_TRF_K", [((-1.2 * HOURS, 1.2 * HOURS), 0), (UNLIMITED, 2)]),
+        # Darks of NACO and flats of VISIR are taken every day.
+        ("naco", "IM_JITTER_OBJ", "NACO_IMG_DARK_AVG", [((-1, 1), 0), (UNLIMITED, 2)]),
+        ("visir", "IM_OBS_CHO_NOD_JIT", "BPM", [((-1, 1), 0), (UNLIMITED, 2)]),
+        # Reflex's rules for VIMOS want flats and arcs after the exposure.
+        ("vimos_spectra", "IFU_SCIENCE", "IFU_TRACE", [((0, inf), 0), (UNLIMITED, 2)]),
+        ("vimos_spectra", "IFU_SCIENCE", "MASTER_BIAS", [((-2.5, 2.5), 0), (UNLIMITED, 1)]),
+        ("vimos", "IMG_SCIENCE", "MASTER_BIAS", [((-2.5, 2.5), 0), (UNLIMITED, 1)]),
+    ],
+)
+def test_validity_is_that_of_esos_rules_and_calibration_plans(
+    name: str, category: str, tag: str, ranges: list[tuple[tuple[float, float], int]]
+) -> None:
+    assert_valid(name, category, tag, ranges)
+
+
+def test_every_installed_pipeline_has_calibrations_with_a_validity() -> None:
+    graded = {
+        each.pipeline
+        for each in own_definitions().all()
+        if any(calibration.validity for step in each.steps for calibration in step.calibrations)
+    }
+    assert {path.stem for path in rule_files()} <= graded
+
+
+@pytest.mark.parametrize("keyword", ["INS.IFUE.MAG", "INS.IFUS.MODE"])
+@pytest.mark.parametrize("category", ["IFU_SCIENCE", "IFU_SCREEN_FLAT"])
+def test_vimos_fibres_agree_in_magnification_and_shutter(category: str, keyword: str) -> None:
+    assert keyword in step("vimos_spectra", category).group_by
+
+
+def assert_valid(name: str, category: str, tag: str, ranges: list[tuple[tuple[float, float], int]]) -> None:
     found = calibration(name, category, tag).validity
     assert [each.level for each in found] == [level for _, level in ranges]
     for each, (days, _) in zip(found, ranges, strict=True):
