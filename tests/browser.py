@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
+
+from reflex_actors.page import Patience, Question, ask
+
+Answer = TypeVar("Answer")
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _QUIET = (
@@ -62,6 +67,34 @@ def check_whole_page(file: Path, scheme: str = "light") -> None:
         page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
         assert page.evaluate(f"{CHECKS}; poorContrast()") == []
         assert page.evaluate(f"{CHECKS}; withoutName()") == []
+
+
+def answer_in_browser(question: Question[Answer], fill: Callable[[Any], None], scheme: str = "light") -> Answer | None:
+    """Answer the question of an actor as a user does, and assert of its page what is asserted of a whole page."""
+    browser_path()
+    found: list[object] = []
+
+    def use(address: str) -> None:
+        with open_page(color_scheme=scheme) as (page, complaints, _):
+            page.goto(address)
+            page.get_by_role("button", name="stop").wait_for()  # The file leads on to the page.
+            found.append(page.evaluate(f"{CHECKS}; poorContrast()"))
+            found.append(page.evaluate(f"{CHECKS}; withoutName()"))
+            fill(page)
+            found.append(page.get_by_text("Reflex goes on").count())
+            found.append(complaints)
+
+    threads: list[threading.Thread] = []
+
+    def show(page: Path) -> bool:
+        threads.append(threading.Thread(target=use, args=(page.as_uri(),)))
+        threads[0].start()
+        return True
+
+    answer = ask(question, show, Patience(30, 60))
+    threads[0].join()
+    assert found == [[], [], 1, []]
+    return answer
 
 
 def products_by_clicks(file: Path, dataset: str) -> set[str]:

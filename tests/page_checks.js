@@ -1,7 +1,7 @@
 // Checks of a page as accessibility tools make them, evaluated in the browser by the tests.
 
-const TEXTS = "p, td, th, h1, h2, h3, h4, summary, a, code, li, label, span, figcaption";
-const NAMED = "a, button, input, summary, svg[role], img, [role=region]";
+const TEXTS = "p, td, th, h1, h2, h3, h4, summary, a, code, li, label, span, figcaption, svg text";
+const NAMED = "a, button, input, select, textarea, summary, svg[role], img, [role=region]";
 
 function luminance(colour) {
   const [r, g, b] = colour.map((value) => {
@@ -27,13 +27,22 @@ function hasText(node) {
   return [...node.childNodes].some((child) => child.nodeType === Node.TEXT_NODE && child.data.trim());
 }
 
+// What a text of a drawing stands on: the box beside it, else what the drawing stands on.
+function drawnOn(text) {
+  const box = text.parentElement.querySelector(":scope > rect");
+  const colour = box ? parse(getComputedStyle(box).fill) : [];
+  return colour.length ? colour.slice(0, 3) : background(text.closest("svg"));
+}
+
 // Texts whose contrast is below 4.5 to 1 (WCAG 2.1, 1.4.3).
 function poorContrast() {
   const found = [];
   for (const node of document.querySelectorAll(TEXTS)) {
-    if (!node.checkVisibility() || !hasText(node) || node.closest("svg")) continue;
-    const text = luminance(parse(getComputedStyle(node).color).slice(0, 3));
-    const behind = luminance(background(node));
+    if (!node.checkVisibility() || !hasText(node)) continue;
+    const drawn = node.closest("svg") !== null;
+    const style = getComputedStyle(node);
+    const text = luminance(parse(drawn ? style.fill : style.color).slice(0, 3));
+    const behind = luminance(drawn ? drawnOn(node) : background(node));
     const ratio = (Math.max(text, behind) + 0.05) / (Math.min(text, behind) + 0.05);
     if (ratio < 4.5) found.push(`${node.tagName} ${node.textContent.trim().slice(0, 40)} ${ratio.toFixed(2)}`);
   }

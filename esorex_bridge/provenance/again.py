@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from msgspec import Struct
@@ -16,11 +16,12 @@ from esorex_bridge.provenance.document import FileEntry, InputEntry, ProvenanceD
 WORKFLOW = "reproduced"
 """Name of the workflow that the plan pretends to follow; names its folders in the data root."""
 
+_SHORT_DIGEST = 12
 _FILE_VALUE = "file sha256:"
 
 
 class VersionDifference(Struct, frozen=True):
-    """What is installed otherwise than it was: `pipeline`, `plugin`, `recipe`, for a recipe."""
+    """What is installed otherwise than it was for a recipe: `recipe`, `pipeline`, `plugin` or `library NAME`."""
 
     recipe: str
     what: str
@@ -57,18 +58,29 @@ def unsettable(document: ProvenanceDocument) -> tuple[str, ...]:
 
 def version_differences(document: ProvenanceDocument, installed: Mapping[str, Recipe]) -> tuple[VersionDifference, ...]:
     """Return what is installed otherwise than it was when the products were made."""
-    found: dict[tuple[str, str], VersionDifference] = {}
-    for step in document.steps:
-        recipe = installed.get(step.recipe)
-        if recipe is None:
-            found[step.recipe, "recipe"] = VersionDifference(step.recipe, "recipe", step.pipeline, "not installed")
-        elif recipe.pipeline != step.pipeline:
-            found[step.recipe, "pipeline"] = VersionDifference(step.recipe, "pipeline", step.pipeline, recipe.pipeline)
-        elif step.plugin_sha256 and hex_of(recipe.plugin) != step.plugin_sha256:
-            found[step.recipe, "plugin"] = VersionDifference(
-                step.recipe, "plugin", step.plugin_sha256[:12], hex_of(recipe.plugin)[:12]
-            )
-    return tuple(found.values())
+    steps = ((step, installed.get(step.recipe)) for step in document.steps)
+    return tuple(dict.fromkeys(found for step, recipe in steps for found in _differences(step, recipe)))
+
+
+def _differences(step: StepEntry, recipe: Recipe | None) -> Iterator[VersionDifference]:
+    if recipe is None:
+        yield VersionDifference(step.recipe, "recipe", step.pipeline, "not installed")
+        return
+    if recipe.pipeline != step.pipeline:
+        yield VersionDifference(step.recipe, "pipeline", step.pipeline, recipe.pipeline)
+    elif step.plugin_sha256 and hex_of(recipe.plugin) != step.plugin_sha256:
+        yield VersionDifference(
+            step.recipe, "plugin", step.plugin_sha256[:_SHORT_DIGEST], hex_of(recipe.plugin)[:_SHORT_DIGEST]
+        )
+    now = dict(recipe.libraries)
+    for name in sorted({*step.libraries, *now}) if step.libraries and now else ():
+        if step.libraries.get(name) != now.get(name):
+            then, here = (_shorten(found.get(name, "")) for found in (step.libraries, now))
+            yield VersionDifference(step.recipe, f"library {name}", then, here)
+
+
+def _shorten(library: str) -> str:
+    return library.removeprefix("sha256:")[:_SHORT_DIGEST] or "none"
 
 
 def _names(document: ProvenanceDocument) -> dict[str, StepName]:

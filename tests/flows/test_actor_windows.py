@@ -5,11 +5,17 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
+from esorex_bridge.demo.nights.night import Night
+from reflex_actors.actors import review_association
+from reflex_actors.folder import organised
 from reflex_actors.install import install
+from tests.browser import answer_in_browser
+from tests.flows.conftest import put_on_disk
 from tests.flows.reflex_driver import ReflexDriver
 
 BROWSER = """#!/usr/bin/python3
@@ -111,6 +117,24 @@ def test_a_choice_among_calibrations_is_kept_and_counts(
     kept = (tmp_path / "root" / "choices.yaml").read_text()
     assert "DARK/IMGJITOBJ_SW: NACO" in kept, "for the purpose that the page names, and no other"
     assert "Chosen by you" in reflex.ok("organise_datasets.py", data_dir=str(data))["messages"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_real_browser_shows_what_calibrates_what_and_sends_the_choice(
+    scheme: str, tmp_path: Path, frames_folder: Path, small_night: Night
+) -> None:
+    data = organised([put_on_disk(small_night, frames_folder, tmp_path)], tmp_path)
+    picked: list[str] = []
+
+    def choose(page: Any) -> None:
+        other = page.get_by_role("radio", name="as DARK for").and_(page.locator(":not(:checked)")).first
+        picked.append(other.get_attribute("aria-label"))
+        other.check()
+        page.get_by_role("button", name="Go on").click()
+
+    ((dataset, category, file),) = answer_in_browser(review_association.question(data), choose, scheme) or ()
+    assert (dataset, category) == ("NACO.2016-03-02T00:30:00.076_tpl", "DARK")
+    assert picked[0].startswith(f"use {file} as DARK")
 
 
 def test_a_display_without_a_server_never_holds_a_workflow_up(reflex: ReflexDriver, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import numpy as np
@@ -28,7 +29,7 @@ from reflex_actors.page import (
     open_browser,
 )
 from reflex_actors.sof_json import FitsFile, RecipeParameter, SetOfFiles
-from tests.browser import CHECKS, browser_path, open_page
+from tests.browser import answer_in_browser
 
 SOP = (
     RecipeParameter("r", "kappa", (("valmax", 9), ("valmin", 1), ("valtype", "int"), ("value", 3))),
@@ -210,30 +211,11 @@ def test_what_goes_to_the_looper_and_what_goes_on(product: SetOfFiles) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_real_browser_shows_the_page_names_its_fields_and_sends_the_answer(product: SetOfFiles, scheme: str) -> None:
-    browser_path()
-    found: list[object] = []
+    def fill(page: Any) -> None:
+        page.get_by_label("kappa").fill("5")
+        page.get_by_role("button", name="again").click()
 
-    def use(address: str) -> None:
-        with open_page(color_scheme=scheme) as (page, complaints, _):
-            page.goto(address)
-            page.get_by_label("kappa").wait_for()  # The file leads on to the page.
-            found.append(page.evaluate(f"{CHECKS}; poorContrast()"))
-            found.append(page.evaluate(f"{CHECKS}; withoutName()"))
-            page.get_by_label("kappa").fill("5")
-            page.get_by_role("button", name="again").click()
-            found.append(page.get_by_text("Reflex goes on").count())
-            found.append(complaints)
-
-    threads: list[threading.Thread] = []
-
-    def show(page: Path) -> bool:
-        threads.append(threading.Thread(target=use, args=(page.as_uri(),)))
-        threads[0].start()
-        return True
-
-    verdict = ask(question(product, SOP), show, Patience(30, 60))
-    threads[0].join()
-    assert found == [[], [], 1, []]
+    verdict = answer_in_browser(question(product, SOP), fill, scheme)
     assert verdict is not None
     assert verdict.again
     assert verdict.parameters[0].value == 5
