@@ -127,8 +127,7 @@ def _check(recipe: str, output: Output, expected: Collection[str]) -> CheckedOut
         raise RecipeError(f"{place} was not finished: its DATAMD5 was never computed")
     made = replace(output, category=stated)
     inputs = frozenset(_find_named(header)) or None
-    cpl = str(header.get(f"PRO.REC{_last_run(header)}.DRS.ID", ""))
-    return CheckedOutput(made, content.digest, output.path.stat().st_size, inputs, cpl)
+    return CheckedOutput(made, content.digest, output.path.stat().st_size, inputs, cpl_of(header))
 
 
 def _has_measurements(header: Header) -> bool:
@@ -138,7 +137,7 @@ def _has_measurements(header: Header) -> bool:
 
 def _find_named(header: Header) -> Iterator[str]:
     """Yield the files that the last recipe of a product's history says it was made of."""
-    last = _last_run(header)
+    last = last_run(header)
     for kind in ("RAW", "CAL"):
         number = 1
         while (name := header.get(f"PRO.REC{last}.{kind}{number}.NAME")) is not None:
@@ -146,7 +145,12 @@ def _find_named(header: Header) -> Iterator[str]:
             number += 1
 
 
-def _last_run(header: Header) -> int:
+def cpl_of(header: Header) -> str:
+    """Return the CPL that a product says it was made with (`cpl-7.2.3`); empty where it does not."""
+    return str(header.get(f"PRO.REC{last_run(header)}.DRS.ID") or "").strip()
+
+
+def last_run(header: Header) -> int:
     """Return the number of the last run in a product's history.
 
     A recipe whose first frame was itself a product keeps its history: the new run is then REC2, REC3 …

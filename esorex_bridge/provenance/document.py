@@ -5,6 +5,7 @@ Paths are not in it: it is to be carried away. Files are named by what the archi
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -23,6 +24,7 @@ FILE_NAME = "provenance.json"
 """Its name beside end products."""
 
 SCHEMA = 1
+_FOLDERS = re.compile(r"(?<![\w.:/])/(?:[^\s/'\"]+/)+")
 
 
 class FileEntry(Struct, frozen=True):
@@ -131,7 +133,9 @@ class StepEntry(Struct, frozen=True):
     products : tuple of FileEntry
         In the recipe's order.
     warnings : tuple of str
-        What was said about it.
+        What was said about it; of files no more than their names.
+    cpl : str
+        CPL that its products say they were made with (`cpl-7.2.3`); empty where they are gone or do not.
     """
 
     key: str
@@ -147,6 +151,7 @@ class StepEntry(Struct, frozen=True):
     inputs: tuple[InputEntry, ...]
     products: tuple[FileEntry, ...]
     warnings: tuple[str, ...]
+    cpl: str = ""
 
 
 class ProvenanceDocument(Struct, frozen=True):
@@ -205,7 +210,8 @@ def _step_entry(activity: Activity) -> StepEntry:
         parameters=tuple(map(_parameter_entry, activity.parameters)),
         inputs=tuple(map(_input_entry, activity.inputs)),
         products=tuple(map(_product_entry, activity.products)),
-        warnings=activity.warnings,
+        warnings=tuple(_FOLDERS.sub("", warning) for warning in activity.warnings),
+        cpl=activity.cpl,
     )
 
 

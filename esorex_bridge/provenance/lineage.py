@@ -113,6 +113,8 @@ class Activity(Struct, frozen=True):
         Absolute path of the SOF; its folder holds log, parameters and a script to repeat the run.
     warnings : tuple of str
         What was said about it.
+    cpl : str
+        CPL that its products say they were made with (`cpl-7.2.3`); empty where they are gone or do not.
     """
 
     key: StepKey
@@ -129,6 +131,7 @@ class Activity(Struct, frozen=True):
     seconds: float
     sof: str
     warnings: tuple[str, ...]
+    cpl: str = ""
 
     @property
     def chosen(self) -> tuple[ParameterValue, ...]:

@@ -45,7 +45,7 @@ def _add_step(step: StepEntry, products: ProductsOfSteps, made: Relations) -> No
         "prov:label": step.step,
         "eb:recipe": step.recipe,
         "eb:dataset": step.dataset,
-        "eb:parameters": {value.name: value.value for value in step.parameters},
+        "eb:parameter": [f"{value.name}={value.value}" for value in step.parameters],
     }
     made["agent"][agent] = {"prov:type": {"$": "prov:SoftwareAgent", "type": "xsd:QName"}, "eb:pipeline": step.pipeline}
     made["wasAssociatedWith"][f"_:a{len(made['wasAssociatedWith'])}"] = {"prov:activity": name, "prov:agent": agent}

@@ -40,8 +40,8 @@ def _step(lineage: Lineage, activity: Activity, depth: int, seen: set[StepKey]) 
         yield f"{pad}made by {activity.step} (above)"
         return
     seen.add(activity.key)
-    told = activity.step, activity.recipe, activity.pipeline, activity.made, activity.dataset
-    yield "{}made by {}: {}, {}, {}, of {}".format(pad, *told)
+    versions = ", ".join(filter(None, (activity.pipeline, activity.cpl)))
+    yield f"{pad}made by {activity.step}: {activity.recipe}, {versions}, {activity.made}, of {activity.dataset}"
     for value in activity.chosen:
         yield f"{pad}  {value.name} = {value.value}  ({value.origin})"
     for entry in activity.inputs:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from esorex_bridge.definitions.parameters import RECIPE_DEFAULT
 from esorex_bridge.errors import DataError
+from esorex_bridge.esorex.products import cpl_of
 from esorex_bridge.files import Digest
+from esorex_bridge.fits.header import read_header
 from esorex_bridge.plan.plan import AssociatedInput
 from esorex_bridge.provenance.lineage import Activity, Lineage, Makers, ParameterValue, in_order, input_of, needs_of
 from esorex_bridge.reuse.key import StepKey
@@ -88,7 +90,14 @@ def _activity(row: StepRow, products: tuple[Product, ...], places: dict[Digest, 
         seconds=row.seconds,
         sof=row.sof,
         warnings=row.warnings,
+        cpl=next(filter(None, map(_find_cpl, products)), ""),
     )
+
+
+def _find_cpl(product: Product) -> str:
+    with suppress(DataError, OSError):
+        return cpl_of(read_header(product.path))
+    return ""
 
 
 def _associations(folder: Path) -> tuple[AssociatedInput, ...]:

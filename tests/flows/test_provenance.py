@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from astropy.io import fits
 
 from esorex_bridge.demo.nights.naco import naco_night
 from esorex_bridge.fits.header import read_header
@@ -151,6 +152,48 @@ def test_prov_json_derives_the_product_from_every_raw(
     assert reached <= set(prov["entity"])
 
 
+def test_a_public_reader_takes_the_prov_json(reduced: Path, tmp_path: Path, bridge: Callable[..., Ended]) -> None:
+    model = pytest.importorskip("prov.model", reason="the package prov is not installed")
+    file = tmp_path / "x.prov.json"
+    assert bridge("provenance", end_product(reduced), "--root", reduced, "--prov", file).code == 0
+    with file.open() as stream:
+        read = model.ProvDocument.deserialize(stream, format="json")
+    (jitter,) = (each for each in read.get_records(model.ProvActivity) if "naco_img_jitter_1" in str(each.label))
+    parameters = {str(value) for name, value in jitter.attributes if name.localpart == "parameter"}
+    assert "naco.naco_img_jitter.rej=2 2" in parameters or len(parameters) > 3
+
+
+def test_the_versions_are_told_and_no_folder_of_this_machine(reduced: Path, bridge: Callable[..., Ended]) -> None:
+    ended = bridge("provenance", end_product(reduced), "--root", reduced, "--json")
+    stated = {
+        str(fits.getheader(path)["HIERARCH ESO PRO REC1 DRS ID"])
+        for path in (reduced / "reflex_tmp_products").rglob("*.fits")
+    }
+    assert {step["cpl"] for step in ended.json["steps"]} == stated
+    assert all(version in bridge("provenance", end_product(reduced), "--root", reduced).out for version in stated)
+    assert any(step["warnings"] for step in ended.json["steps"])
+    assert str(reduced) not in ended.out
+
+
+def test_of_a_product_made_of_a_product_the_header_tells_the_last_run(
+    reduced: Path, tmp_path: Path, bridge: Callable[..., Ended]
+) -> None:
+    """CPL keeps the cards of the first input, and numbers its own on."""
+    copied = tmp_path / "second.fits"
+    shutil.copyfile(end_product(reduced), copied)
+    with fits.open(copied, mode="update") as hdus:
+        for card in list(hdus[0].header["ESO PRO REC1 *"].cards):
+            hdus[0].header[f"HIERARCH {card.keyword.replace('REC1', 'REC2')}"] = card.value
+        hdus[0].header["HIERARCH ESO PRO REC1 ID"] = "naco_img_before"
+        hdus[0].header["HIERARCH ESO PRO REC1 RAW1 NAME"] = "NACO.2001-01-01T00:00:00.000.fits"
+    told = bridge("provenance", copied, "--from-header", "--root", tmp_path, "--json")
+    assert told.code == 0, told.err
+    (step,) = told.json["steps"]
+    assert step["recipe"] == "naco_img_jitter"
+    assert "NACO.2001-01-01T00:00:00.000" not in {entry["file"] for entry in step["inputs"]}
+    assert any("PRO REC1 of naco_img_before" in warning for warning in step["warnings"])
+
+
 def test_reading_provenance_changes_nothing(reduced: Path, bridge: Callable[..., Ended]) -> None:
     def state() -> dict[str, tuple[int, int]]:
         files = (path for path in reduced.rglob("*") if path.is_file())
@@ -259,8 +302,6 @@ def test_a_calibration_that_the_user_chose_says_so(
 def test_a_header_of_phase_3_names_more_of_what_a_product_was_made_of(
     reduced: Path, tmp_path: Path, bridge: Callable[..., Ended]
 ) -> None:
-    from astropy.io import fits
-
     copied, bare = tmp_path / "phase3.fits", tmp_path / "bare.fits"
     shutil.copyfile(end_product(reduced), copied)
     raw = "NACO.2016-03-02T00:30:00.076"
