@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from esorex_bridge.organise.from_disk import By, Request
     from esorex_bridge.reuse.key import StepKey
     from esorex_bridge.reuse.record import Product
+    from esorex_bridge.reuse.resolve import ResolvedPlan
     from esorex_bridge.run.engine import Engine
     from esorex_bridge.run.explanation import ExplainedStep
     from esorex_bridge.run.report import DatasetReport
@@ -528,10 +529,17 @@ class Session:
             if isinstance(record, Record)
         }
 
-    def needed_keys(self) -> frozenset[StepKey]:
-        """Return the keys of all steps that the datasets of this root need, in both modes.
+    def needed_keys(self, resolved: Iterable[ResolvedPlan]) -> frozenset[StepKey]:
+        """Return the keys of all steps that the datasets of this root need, as `resolve_all` found them.
 
         Those of frames that are nowhere at the moment are among them: a disk may come back.
+        """
+        places = (*data_places(self.workspace.root), *self.settings.data)
+        keys = {key for ahead in resolved for key in ahead.keys.values()}
+        return self.store.keys_of_absent(scan(*places).files.keys()) | keys
+
+    def resolve_all(self) -> tuple[ResolvedPlan, ...]:
+        """Return the plans of all datasets of this root, in both modes, with all that can be known beforehand.
 
         Raises
         ------
@@ -547,15 +555,13 @@ class Session:
         planned = [pair for session in self._of_both_modes() for pair in session.plans(session._organise())]
         if not planned:
             raise DataError(f"{self.workspace.root} has no datasets, so what is needed is not known")
-        keys: set[StepKey] = set()
-        resolved = self.engine.resolve(planned)
-        self.engine.find(ahead for ahead in resolved if not isinstance(ahead, Unresolvable))  # takes over old keys
-        for ahead in resolved:
+        resolved: list[ResolvedPlan] = []
+        for ahead in self.engine.resolve(planned):
             if isinstance(ahead, Unresolvable):
                 raise UserError(f"what {ahead.dataset.name} needs cannot be told: {ahead.reason}")
-            keys.update(ahead.keys.values())
-        places = (*data_places(self.workspace.root), *self.settings.data)
-        return self.store.keys_of_absent(scan(*places).files.keys()) | keys
+            resolved.append(ahead)
+        self.engine.find(resolved)  # takes over old keys
+        return tuple(resolved)
 
     def write_sofs(self, planned: Iterable[tuple[Dataset, Plan]], folder: Path | None = None) -> tuple[SofFile, ...]:
         """Write the SOF files of plans for use by hand, by default into `sof/` in the data root."""

@@ -13,12 +13,23 @@ if TYPE_CHECKING:
 
 _GOING_ON = "{} is going on in this root, which may need what would be removed; clean it when that has ended"
 
-EXAMPLE = "esorex-bridge clean --root night\n  esorex-bridge clean --root night --yes"
+EXAMPLE = """\
+esorex-bridge clean --root night
+  esorex-bridge clean --root night --yes
+  esorex-bridge clean --root night --keep end-products --yes"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("--yes", action="store_true", help="do it; without this it only says what it would do")
+    parser.add_argument(
+        "--keep",
+        choices=("needed", "end-products"),
+        default="needed",
+        help="needed: all that the datasets are made of (default); end-products: of a dataset that is finished nothing "
+        "but its end products and the records, so that it is not made again, but a change of a parameter makes all of "
+        "it again; raws always stay",
+    )
     options.planning(parser)
     options.dry_run(parser)
     options.common(parser)
@@ -28,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
     """Print what may go, and remove it where told to."""
     from esorex_bridge.batch.claims import claims
     from esorex_bridge.run.cleaning import removable, remove
+    from esorex_bridge.run.giving_back import returnable
     from esorex_bridge.session import Session
     from esorex_bridge.workspace.locks import locked_at_once
 
@@ -37,8 +49,11 @@ def run(args: argparse.Namespace) -> int:
         left = claims(session.workspace)
         with locked_at_once(session.workspace.going_on, _going_on(left)) if doing else nullcontext():
             left = claims(session.workspace)
-            claimed = (folder for claim in left for folder in claim.folders)
-            removals = removable(session.store, session.workspace, session.needed_keys(), claimed)
+            claimed = tuple(folder for claim in left for folder in claim.folders)
+            resolved = session.resolve_all()
+            removals = removable(session.store, session.workspace, session.needed_keys(resolved), claimed)
+            if args.keep == "end-products":
+                removals += returnable(resolved, session.store, session.workspace, claimed)
             if doing:
                 remove(removals, session.store, session.workspace)
     size = sum(removal.size_bytes for removal in removals)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Collection, Iterable
+from contextlib import nullcontext
 from pathlib import Path
 
 from msgspec import Struct
@@ -35,13 +36,17 @@ class Removal(Struct, frozen=True):
     reason : str
         Why it may go.
     key : StepKey or None
-        The recorded step that goes with it; None where nothing is recorded.
+        The recorded step that it belongs to; None where nothing is recorded.
+    ends : tuple of Path or None
+        None where the record goes with the folder. Where the record stays: the end products that stand for the products
+        from then on, empty if none do.
     """
 
     path: Path
     size_bytes: int
     reason: str
     key: StepKey | None = None
+    ends: tuple[Path, ...] | None = None
 
 
 def removable(
@@ -66,33 +71,44 @@ def removable(
         if key in needed or key in adopted or not kept.isdisjoint(places):
             kept.update(places)
         else:
-            removals += [Removal(path, _size(path), "no dataset needs it", key) for path in places if path.is_dir()]
+            removals += [
+                Removal(path, folder_size(path), "no dataset needs it", key) for path in places if path.is_dir()
+            ]
     going = {removal.path for removal in removals}
     for folder in _trees(workspace):
         for path in _run_folders(folder):
             if path not in kept and path not in going and not _goes_on(path, folder, workspace):
                 reason = _find_left(workspace.bookkeeping / path.relative_to(folder), store)
-                removals += [Removal(path, _size(path), reason)] if reason else []
-    return tuple(removal for removal in removals if _is_run_folder(removal.path, workspace))
+                removals += [Removal(path, folder_size(path), reason)] if reason else []
+    return tuple(removal for removal in removals if is_run_folder(removal.path, workspace))
 
 
 def remove(removals: Collection[Removal], store: SqliteStore, workspace: Workspace) -> None:
     """Remove folders, each step's record first: what is recorded is always there."""
-    for key in dict.fromkeys(removal.key for removal in removals if removal.key is not None):
-        with locked(workspace.locks / key):
-            store.forget((key,))
-            for removal in removals:
-                if removal.key == key:
-                    shutil.rmtree(removal.path, ignore_errors=True)
+    by_key: dict[StepKey | None, list[Removal]] = {}
     for removal in removals:
-        if removal.key is None:
-            shutil.rmtree(removal.path, ignore_errors=True)
+        by_key.setdefault(removal.key, []).append(removal)
+    for key, going in by_key.items():
+        with nullcontext() if key is None else locked(workspace.locks / key):
+            if key is not None:
+                _note(key, going, store)
+            for removal in going:
+                shutil.rmtree(removal.path, ignore_errors=True)
+
+
+def _note(key: StepKey, going: Iterable[Removal], store: SqliteStore) -> None:
+    """Write down that the folders of a step go."""
+    ends = [removal.ends for removal in going]
+    if None in ends:
+        store.forget((key,))
+    else:
+        store.give_back(key, next(filter(None, ends), ()))
 
 
 def disk_use(workspace: Workspace) -> dict[str, int]:
     """Return how many bytes each folder of a root holds."""
     folders = (workspace.input, workspace.bookkeeping, workspace.logs, workspace.tmp_products, workspace.end_products)
-    return {folder.name: _size(folder) for folder in folders}
+    return {folder.name: folder_size(folder) for folder in folders}
 
 
 def _with_logs(places: tuple[Path, ...], workspace: Workspace) -> tuple[Path, ...]:
@@ -114,7 +130,7 @@ def _trees(workspace: Workspace) -> tuple[Path, ...]:
     return workspace.tmp_products, workspace.bookkeeping, workspace.logs
 
 
-def _is_run_folder(path: Path, workspace: Workspace) -> bool:
+def is_run_folder(path: Path, workspace: Workspace) -> bool:
     """Tell whether a path is the folder of a run below the root itself, whatever a record says and links lead to."""
     tree = next((tree for tree in _trees(workspace) if path.is_relative_to(tree)), None)
     if tree is None or len(path.relative_to(tree).parts) != _DEPTH or ".." in path.parts:
@@ -148,5 +164,6 @@ def _run_folders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob(pattern) if path.is_dir() and not path.is_symlink())
 
 
-def _size(folder: Path) -> int:
+def folder_size(folder: Path) -> int:
+    """Return how many bytes the files below a folder hold."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())

@@ -107,11 +107,11 @@ def deliver(
     WriteError
         If the folder cannot be written.
     """
-    earlier = _earlier(dataset, record, store)
+    earlier = find_delivered(dataset, record, store)
     if earlier:  # Nothing is to be written, so nobody needs the right to do that.
         return earlier
     with locked(workspace.locks / f"end_{record.key}"):
-        earlier = _earlier(dataset, record, store)
+        earlier = find_delivered(dataset, record, store)
         if earlier:
             return earlier
         place = workspace.end_products / f"{started:%Y-%m-%dT%H:%M:%S}" / safe_name(dataset)
@@ -199,7 +199,7 @@ def end_name(product: Path, pattern: str = REFLEX_PATTERN) -> str:
     return safe_name("".join(words) or product.stem)
 
 
-def _earlier(dataset: str, record: Record, store: SqliteStore) -> tuple[Product, ...]:
+def find_delivered(dataset: str, record: Record, store: SqliteStore) -> tuple[Product, ...]:
     """Return what was delivered before, where all of it still lies there with the content of these products."""
     paths = tuple(map(str, store.end_products(dataset, record.key)))
     if len(paths) != len(record.products) or not all(map(os.path.exists, paths)):

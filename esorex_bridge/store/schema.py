@@ -61,6 +61,8 @@ DROP TABLE libraries;
 """,
     # Times of runs were local, without a zone.
     "UPDATE runs SET started = strftime('%Y-%m-%dT%H:%M:%SZ', started, 'utc') WHERE started NOT LIKE '%Z';",
+    # What was given back on purpose is not lost.
+    "ALTER TABLE products ADD COLUMN given_back INTEGER NOT NULL DEFAULT 0;",
 )
 """The commands that lead from each format to the next, the first from an empty file."""
 

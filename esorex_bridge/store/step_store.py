@@ -172,7 +172,8 @@ class SqliteStore(FileDigests, History, Lookup):
             self._db.executemany("DELETE FROM steps WHERE key = ?", [(record.key,) for record, *_ in listed])
             self._db.executemany("INSERT INTO steps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(self._step_row, listed))
             self._db.executemany(
-                "INSERT INTO products VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO products (key, position, path, category, digest, size_bytes, stamp) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [row for record, *_ in listed for row in self._product_rows(record)],
             )
 
@@ -233,8 +234,8 @@ class SqliteStore(FileDigests, History, Lookup):
         return tuple(StepKey(key) for (key,) in self._all("SELECT key FROM steps ORDER BY made", ()))
 
     def all_products(self) -> tuple[tuple[str, Digest], ...]:
-        """Return path and digest of every product that is recorded."""
-        rows = self._all("SELECT path, digest FROM products ORDER BY path", ())
+        """Return path and digest of every product that is recorded and was not given back."""
+        rows = self._all("SELECT path, digest FROM products WHERE NOT given_back ORDER BY path", ())
         return tuple((self._at(path), Digest(digest)) for path, digest in rows)
 
     def trust_products(self, whole: Mapping[str, Reading]) -> None:
@@ -271,6 +272,15 @@ class SqliteStore(FileDigests, History, Lookup):
         sofs = self._all("SELECT sof FROM steps WHERE key = ?", (key,))
         products = self._all("SELECT path FROM products WHERE key = ?", (key,))
         return tuple(dict.fromkeys(Path(self._at(path)).parent for (path,) in (*sofs, *products)))
+
+    def give_back(self, key: StepKey, ends: Sequence[Path]) -> None:
+        """Remember that a step's products go: that end products stand for them, in their order, or else nothing."""
+        with self._write():
+            self._db.execute("UPDATE products SET given_back = ? WHERE key = ?", (not ends, key))
+            self._db.executemany(
+                "UPDATE products SET path = ?, stamp = '' WHERE key = ? AND position = ?",
+                [(self._relative(str(end)), key, position) for position, end in enumerate(ends)],
+            )
 
     def forget(self, keys: Iterable[StepKey]) -> None:
         """Forget recorded steps; their files are the caller's business."""

@@ -70,6 +70,43 @@ def test_clean_leaves_a_run_that_goes_on_alone(root: Path, bridge: Callable[...,
     assert len(bridge("clean", "--root", root, *SMALL, "--json").json["folders"]) == 1
 
 
+def test_clean_keeps_end_products_and_gives_the_rest_back(root: Path, bridge: Callable[..., Ended]) -> None:
+    bridge("run", "--root", root, *SMALL)
+    end = next((root / "reflex_end_products").rglob("*.fits"))
+    content, size = end.read_bytes(), sum(path.stat().st_size for path in products(root))
+    told = bridge("clean", "--root", root, *SMALL, "--keep", "end-products", "--json").json
+    assert (told["removed"], len(told["folders"])) == (False, 3)
+    assert {entry["reason"] for entry in told["folders"]} == {"the end products made of it are there"}
+    done = bridge("clean", "--root", root, *SMALL, "--keep", "end-products", "--yes", "--json").json
+    assert done["size_bytes"] >= size
+    assert products(root) == set()
+    assert end.read_bytes() == content
+    assert bridge("status", "--root", root, "--verify").code == 0
+    again = bridge("run", "--root", root, *SMALL, "--json")
+    assert again.json["executed"] == 0
+    assert again.decisions == {
+        "naco_img_dark": "not_needed",
+        "naco_img_twflat": "not_needed",
+        "naco_img_jitter": "reuse",
+    }
+    assert bridge("clean", "--root", root, *SMALL, "--keep", "end-products", "--json").json["folders"] == []
+    assert bridge("clean", "--root", root, *SMALL, "--json").json["folders"] == []
+    made_from = bridge("provenance", end, "--root", root, "--json").out
+    assert all(path.stem in made_from for path in (root / "reflex_input").rglob("NACO*T00:3*.fits"))
+    assert bridge("report", "--root", root).code == 0
+    assert bridge("run", "--root", root, *SMALL, "--force", "naco_img_jitter", "--json").json["executed"] == 3
+    assert bridge("status", "--root", root, "--verify").code == 0
+
+
+def test_clean_keeps_what_a_dataset_needs_that_has_no_end_products(root: Path, bridge: Callable[..., Ended]) -> None:
+    bridge("run", "--root", root, *SMALL)
+    there = products(root)
+    shutil.rmtree(root / "reflex_end_products")
+    told = bridge("clean", "--root", root, *SMALL, "--keep", "end-products", "--yes", "--json").json
+    assert told["folders"] == []
+    assert products(root) == there
+
+
 def test_clean_refuses_where_it_cannot_tell_what_is_needed(
     root: Path, bridge: Callable[..., Ended], tmp_path: Path
 ) -> None:
