@@ -10,9 +10,7 @@ import sys
 from collections.abc import Sequence
 from threading import current_thread, main_thread
 from types import FrameType
-from typing import TYPE_CHECKING, Protocol
-
-from msgspec import Struct
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from esorex_bridge.errors import BridgeError, nearest_name
 from esorex_bridge.version import __version__
@@ -39,7 +37,7 @@ class VerbModule(Protocol):
         """Carry the verb out and return the exit code."""
 
 
-class Verb(Struct, frozen=True):
+class Verb(NamedTuple):
     """A verb in the list of verbs.
 
     Parameters
@@ -133,6 +131,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = _verb_in(words)
     if name not in VERBS:
         return _overview(words, name)
+    _load_msgspec()
     verb = VERBS[name]
     words.remove(name)
     second = _verb_in(words)
@@ -140,6 +139,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         words.remove(second)
         name, verb = f"{name} {second}", verb.sub[second]
     return _run_guarded(_module_of(verb), parser_of(name, verb).read(words))
+
+
+def _load_msgspec() -> None:
+    """Load what our values are made of; it asks typing_extensions for no more than Python's own typing has by now."""
+    if "typing_extensions" in sys.modules:
+        return
+    sys.modules["typing_extensions"] = None  # type: ignore[assignment]  # as if it were not installed
+    try:
+        import msgspec  # noqa: F401
+    finally:
+        del sys.modules["typing_extensions"]
 
 
 def _module_of(verb: Verb) -> VerbModule:

@@ -13,6 +13,8 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from esorex_bridge.definitions.workflow import Workflow, choose_workflow, parse_workflow
+from esorex_bridge.disk.digest import digest_of_bytes
+from esorex_bridge.disk.remembered import memory_folder, recall, remember, version_of
 from esorex_bridge.errors import UnknownNameError, UserError
 
 SUFFIX = ".yaml"
@@ -101,8 +103,14 @@ class Definitions(Struct, frozen=True, eq=False):
 
 @lru_cache(maxsize=256)
 def _parse_whole(text: str, source: str) -> Workflow:
-    """Return a definition that extends no other: the same text says the same, as often as it is asked for."""
-    return parse_workflow(text, source)
+    """Return a definition that extends no other; the same text says the same, so it is read once for a user."""
+    digest = digest_of_bytes(f"{source}\0{text}".encode()).partition(":")[2]
+    place = memory_folder("definitions") / f"{digest}.{version_of(Path(__file__).parent.glob('*.py'))}"
+    known = recall(place, Workflow)
+    if known is None:
+        known = parse_workflow(text, source)
+        remember(place, known)
+    return known
 
 
 def _match_by_rules(workflow: Workflow) -> Workflow:

@@ -60,7 +60,7 @@ def read_rules(path: Path) -> Rules:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     digest = digest_of_bytes(path.name.encode() + b"\0" + text).partition(":")[2]
-    place = memory_folder("rules") / f"{digest}.{version_of(_LANGUAGE.glob('*.py'))}.json"
+    place = memory_folder("rules") / f"{digest}.{version_of(_LANGUAGE.glob('*.py'))}"
     known = recall(place, Rules)
     if known is None:
         from esorex_bridge.definitions.oca.grammar import parse_rules

@@ -1,16 +1,20 @@
-"""YAML values that know their line, so that a complaint can name it."""
+"""YAML values that know their line, so that a complaint can name it.
+
+The library is loaded where a document is read: definitions that were read before are recalled without it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-import yaml
 from msgspec import Struct
 
 from esorex_bridge.errors import UserError
 from esorex_bridge.values import Scalar as Scalar
 
-_Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+if TYPE_CHECKING:
+    import yaml
 
 
 class DefinitionError(UserError):
@@ -45,7 +49,7 @@ class Located(Struct, frozen=True):
     @property
     def is_empty(self) -> bool:
         """Whether nothing is written there (`key:` or `key: null`)."""
-        return isinstance(self.node, yaml.ScalarNode) and self.scalar("") is None
+        return _kind(self.node) == "scalar" and self.scalar("") is None
 
     def complain(self, problem: str) -> DefinitionError:
         """Return the error that names this node's line."""
@@ -53,7 +57,7 @@ class Located(Struct, frozen=True):
 
     def items(self, what: str) -> Iterator[tuple[str, Located]]:
         """Yield key and value of a mapping; refuse anything else, and a key given twice."""
-        if not isinstance(self.node, yaml.MappingNode):
+        if _kind(self.node) != "mapping":
             raise self.complain(f"{what} must be a mapping (key: value)")
         seen: set[str] = set()
         for key, value in self.node.value:
@@ -78,16 +82,17 @@ class Located(Struct, frozen=True):
 
     def sequence(self, what: str) -> tuple[Located, ...]:
         """Return the elements of a list."""
-        if not isinstance(self.node, yaml.SequenceNode):
+        if _kind(self.node) != "sequence":
             raise self.complain(f"{what} must be a list")
         return tuple(Located(self.source, value) for value in self.node.value)
 
     def scalar(self, what: str) -> Scalar:
         """Return a single value of YAML's own type: text, number, true/false or nothing."""
-        if not isinstance(self.node, yaml.ScalarNode):
+        if _kind(self.node) != "scalar":
             raise self.complain(f"{what} must be a single value")
-        constructor = yaml.constructor.SafeConstructor()
-        value = constructor.construct_object(self.node)
+        from yaml.constructor import SafeConstructor
+
+        value = SafeConstructor().construct_object(self.node)
         if isinstance(value, str | int | float | bool) or value is None:
             return value
         return str(self.node.value)
@@ -116,7 +121,7 @@ class Located(Struct, frozen=True):
     @property
     def is_scalar(self) -> bool:
         """Whether it is a single value."""
-        return isinstance(self.node, yaml.ScalarNode)
+        return _kind(self.node) == "scalar"
 
     def number(self, what: str) -> float:
         """Return a number; `.inf` counts as one."""
@@ -127,7 +132,7 @@ class Located(Struct, frozen=True):
 
     def texts(self, what: str) -> tuple[str, ...]:
         """Return a list of texts; a single text counts as a list of one."""
-        if isinstance(self.node, yaml.ScalarNode):
+        if _kind(self.node) == "scalar":
             return (self.text(what),)
         return tuple(element.text(f"an element of {what}") for element in self.sequence(what))
 
@@ -146,8 +151,10 @@ def read_yaml(text: str, source: str) -> Located:
     DefinitionError
         The text is not YAML, or empty.
     """
+    import yaml
+
     try:
-        node = yaml.compose(text, Loader=_Loader)
+        node = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise DefinitionError(
@@ -163,6 +170,11 @@ def read_yaml(text: str, source: str) -> Located:
     return Located(source, node)
 
 
+def _kind(node: yaml.Node) -> str:
+    """Return `scalar`, `sequence` or `mapping`."""
+    return str(node.id)  # type: ignore[attr-defined]
+
+
 def _refuse_tags(top: yaml.Node, source: str) -> None:
     """Refuse tags (`!name`): nothing here has types of its own, so one is a mistake that must not pass unseen."""
     waiting, seen = [top], set()
@@ -174,7 +186,7 @@ def _refuse_tags(top: yaml.Node, source: str) -> None:
         if not node.tag.startswith(_PLAIN_TAGS):
             line = node.start_mark.line + 1
             raise DefinitionError(source, line, f"the tag {node.tag} is not allowed; write the value without it")
-        if isinstance(node, yaml.MappingNode):
+        if _kind(node) == "mapping":
             waiting += [part for pair in node.value for part in pair]
-        elif isinstance(node, yaml.SequenceNode):
+        elif _kind(node) == "sequence":
             waiting += node.value

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import msgspec
 
-from esorex_bridge.disk.atomic import WriteError, write_whole
+from esorex_bridge.disk.atomic import WriteError, write_bytes_whole
 from esorex_bridge.disk.digest import digest_of_bytes
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ def version_of(code: Iterable[Path]) -> str:
 def recall(place: Path, kind: type[T]) -> T | None:
     """Return what is remembered at a place; None where there is nothing, or something else."""
     try:
-        return msgspec.json.decode(place.read_bytes(), type=kind)
+        return msgspec.msgpack.decode(place.read_bytes(), type=kind)
     except (OSError, msgspec.MsgspecError):
         return None
 
@@ -43,4 +43,4 @@ def recall(place: Path, kind: type[T]) -> T | None:
 def remember(place: Path, value: object) -> None:
     """Write a value where it is recalled from."""
     with suppress(WriteError):
-        write_whole(place, msgspec.json.encode(value).decode())
+        write_bytes_whole(place, msgspec.msgpack.encode(value))

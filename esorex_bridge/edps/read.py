@@ -42,7 +42,7 @@ def read_package(sources: Sources, trusted: bool = False, cache: Path | None = N
         If the kernel has no fence to give, or a parameter file is not YAML.
     """
     digest = sources.digest()
-    place = (cache or cache_folder()) / f"{digest}.{version_of(_CHILD.glob('*.py'))}.json"
+    place = (cache or cache_folder()) / f"{digest}.{version_of(_CHILD.glob('*.py'))}"
     known = recall(place, Package)
     if known is not None:
         return known

@@ -65,4 +65,4 @@ def remember_plugin(answer: Answer, asked_ns: int) -> None:
 
 
 def _place(question: str) -> Path:
-    return memory_folder("plugins") / f"{digest_of_bytes(question.encode()).partition(':')[2][:32]}.json"
+    return memory_folder("plugins") / digest_of_bytes(question.encode()).partition(":")[2][:32]

@@ -1,7 +1,8 @@
-"""What is loaded for `--help` and for an up-to-date run: a list that is kept, because loading is most of their time."""
+"""What is loaded for `--help`, for an up-to-date run and for a first one: lists that are kept, because it takes time."""
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,9 @@ from tests.flows.conftest import SMALL, Ended
 
 LIST = Path(__file__).with_name("loaded_modules.txt")
 HEAVY = ("astropy", "numpy", "pyvo", "requests", "rich", "lark", "jinja2", "PIL", "asyncio", "keyring")
+SLOW = (*HEAVY, "typing_extensions", "yaml", "lxml", "inspect", "asyncio", "multiprocessing", "urllib.request", "ssl")
+"""What no run of raws on disk needs, in a new root either."""
+
 PROGRAM = """
 import contextlib, io, sys
 from esorex_bridge.cli import main
@@ -56,3 +60,16 @@ def test_an_up_to_date_run_loads_what_is_listed(
     # What is loaded while EsoRex is asked depends on how long that takes; the list has all of it.
     assert ours(modules) <= kept("run")
     assert not modules & set(HEAVY)
+
+
+@pytest.mark.usefixtures("esorex")
+def test_a_first_run_loads_nothing_that_is_slow(
+    small_archive: EmbeddedArchive, tmp_path: Path, bridge: Callable[..., Ended]
+) -> None:
+    words = ("--program", "60.A-9999(A)", "--archive", small_archive.url)
+    assert bridge("reduce", *words, "--root", tmp_path / "used", *SMALL).code == 0
+    shutil.copytree(tmp_path / "used" / "reflex_input", tmp_path / "new" / "reflex_input")
+    modules = loaded("run", "--root", tmp_path / "new", *SMALL)
+    assert list((tmp_path / "new" / "reflex_end_products").glob("*/*/*.fits"))
+    assert not modules & set(SLOW)
+    assert ours(modules) - kept("run") == kept("first_run")
