@@ -7,9 +7,9 @@ import importlib
 import re
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from threading import current_thread, main_thread
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from esorex_bridge.errors import BridgeError, nearest_name
@@ -46,13 +46,13 @@ class Verb(NamedTuple):
         Name of its module in this package; with dots, its full name elsewhere.
     summary : str
         One line for `--help`.
-    sub : dict of str to Verb
+    sub : mapping of str to Verb
         Verbs of its own, each with options and help of its own: `provenance export`.
     """
 
     module: str
     summary: str
-    sub: dict[str, Verb] = {}
+    sub: Mapping[str, Verb] = MappingProxyType({})
 
 
 STAGES: dict[str, dict[str, Verb]] = {

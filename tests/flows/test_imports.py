@@ -1,4 +1,4 @@
-"""What is loaded for `--help`, for an up-to-date run and for a first one: lists that are kept, because it takes time."""
+"""What is loaded for `--help`, for an up-to-date run and for a first one: kept lists, because it takes time."""
 
 from __future__ import annotations
 
