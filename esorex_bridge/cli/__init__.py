@@ -135,7 +135,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     verb = VERBS[name]
     words.remove(name)
     second = _verb_in(words)
-    if second in verb.sub:
+    if second is not None and second in verb.sub:
         words.remove(second)
         name, verb = f"{name} {second}", verb.sub[second]
     return _run_guarded(_module_of(verb), parser_of(name, verb).read(words))
