@@ -16,6 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from esorex_bridge.demo.nights.naco import naco_night
+from esorex_bridge.executors.batch_folder import BatchFolder
+from esorex_bridge.reuse.key import StepKey
+from esorex_bridge.reuse.record import Record
+from esorex_bridge.session import Session, Settings
 from tests.commands import COMMAND, run_command
 from tests.flows.conftest import put_on_disk
 
@@ -86,6 +90,43 @@ def recorded(root: Path) -> Counter[str]:
             return Counter(recipe for (recipe,) in db.execute("SELECT recipe FROM steps"))
         except sqlite3.OperationalError:
             return Counter()
+
+
+def assert_accounted(root: Path, killed: int = 0) -> None:
+    """Hold a root in which nothing runs any more against its books.
+
+    Every recipe that was started was recorded or reported as lost, failed or cancelled, and no product is lost. What
+    was killed may have been between telling that a step begins and starting its recipe, once each time.
+    """
+    told = Counter(dict.fromkeys(("lost", "failed", "cancelled"), 0))
+    for folder in (root / "reflex_book_keeping" / "batches").glob("*"):
+        begun = set()
+        for line in events(root, folder.name):
+            event, key = line["event"], line.get("key")
+            if key is None:
+                continue
+            if event == "running":
+                begun.add(key)
+            elif event == "lost" or (event in ("failed", "cancelled") and (key in begun or _ran(folder, key))):
+                told[event] += 1
+            if event != "running":
+                begun.discard(key)
+        assert not begun, f"steps of {folder.name} began, and nobody said how they ended"
+    started, kept = executions(root).total(), recorded(root).total()
+    assert abs(started - kept - told.total()) <= killed, (
+        f"{started} recipes started, {kept} recorded, told of others: {dict(told)}"
+    )
+    with Session(Settings(root=root)) as session:
+        found = session.store.find_all(session.store.all_keys())
+    assert [absent for absent in found.values() if not isinstance(absent, Record)] == []
+    links = list((root / "reflex_end_products").glob("*/*/*.fits"))
+    assert [link for link in links if not link.exists()] == []
+
+
+def _ran(folder: Path, key: str) -> bool:
+    """Tell whether a recipe was started for a step, though the driver was not told that it began."""
+    result = BatchFolder(folder).result(StepKey(key))
+    return result is not None and result.folder is not None and result.record is None
 
 
 def processes_in(root: Path) -> list[tuple[int, str]]:

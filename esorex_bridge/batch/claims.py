@@ -8,8 +8,9 @@ from pathlib import Path
 from msgspec import Struct
 
 from esorex_bridge.batch.ledger import earlier_runs
-from esorex_bridge.batch.report import read_report
+from esorex_bridge.batch.report import read_report, steps_of_last_run
 from esorex_bridge.executors.batch_folder import BatchFolder, batches
+from esorex_bridge.reuse.key import StepKey
 from esorex_bridge.reuse.record import Record
 from esorex_bridge.workspace.folders import Workspace
 
@@ -43,6 +44,13 @@ def claims(workspace: Workspace) -> tuple[Claim, ...]:
     """
     found = (_claim(folder) for folder in batches(workspace.batches))
     return tuple(claim for claim in found if claim.folders or claim.state in _OPEN)
+
+
+def needed_by_batches(workspace: Workspace) -> frozenset[StepKey]:
+    """Return what datasets of batches need, with the parameters of their jobs, as the last run of each has it."""
+    return frozenset(
+        StepKey(step["key"]) for folder in batches(workspace.batches) for step in steps_of_last_run(folder)
+    )
 
 
 def _claim(folder: BatchFolder) -> Claim:

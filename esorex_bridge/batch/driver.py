@@ -135,6 +135,7 @@ class Driver:
         ended = "interrupted"
         try:
             self._ledger.take_in(self._earlier.booked)
+            self._note_ended_with_bridge()
             self._ledger.write()
             with shared(Workspace(self._folder.root).going_on):
                 ended = self._loop()
@@ -143,6 +144,14 @@ class Driver:
         finally:
             self._close(ended)
         return ended
+
+    def _note_ended_with_bridge(self) -> None:
+        """Note what began in an earlier run and ended with the bridge, with no time to tell what came of it."""
+        if not self._executor.keeps_order:
+            for key in sorted(self._earlier.begun):
+                if self._folder.result(key) is None:
+                    attempt = self._earlier.in_flight[key][1]
+                    self._ledger.note("lost", key=key, attempt=attempt, error="the bridge was stopped")
 
     def _loop(self) -> str:
         while True:

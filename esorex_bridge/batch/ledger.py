@@ -53,8 +53,10 @@ class EarlierRuns(Struct, frozen=True):
     ----------
     runs : int
         How many there were.
-    going_on : mapping of StepKey to (Ticket, int)
+    in_flight : mapping of StepKey to (Ticket, int)
         What was handed in and not heard of again, with the number of the attempt.
+    begun : frozenset of StepKey
+        What of that is known to have begun.
     given_up : mapping of StepKey to (NodeState, str)
         What failed, and what somebody cancelled by the engine's own means, with the reason.
     booked : frozenset of StepKey
@@ -63,6 +65,7 @@ class EarlierRuns(Struct, frozen=True):
 
     runs: int
     in_flight: Mapping[StepKey, tuple[Ticket, int]]
+    begun: frozenset[StepKey]
     given_up: Mapping[StepKey, tuple[NodeState, str]]
     booked: frozenset[StepKey]
 
@@ -207,6 +210,7 @@ def earlier_runs(folder: BatchFolder) -> EarlierRuns:
     runs = 0
     in_flight: dict[StepKey, tuple[Ticket, int]] = {}
     given_up: dict[StepKey, tuple[NodeState, str]] = {}
+    begun: set[StepKey] = set()
     booked: set[StepKey] = set()
     for line in folder.noted("events"):
         event, key = line.get("event"), StepKey(line.get("key", ""))
@@ -215,6 +219,9 @@ def earlier_runs(folder: BatchFolder) -> EarlierRuns:
         elif event == "submitted":
             in_flight[key] = Ticket(line["ticket"]), line["attempt"]
             given_up.pop(key, None)
+            begun.discard(key)
+        elif event == "running":
+            begun.add(key)
         elif event in ("made", "booked"):
             booked.add(key)
             in_flight.pop(key, None)
@@ -222,4 +229,4 @@ def earlier_runs(folder: BatchFolder) -> EarlierRuns:
             in_flight.pop(key, None)
             if event == "failed" or line.get("final"):
                 given_up[key] = NodeState(event), line["error"].partition(" (in an earlier run")[0]
-    return EarlierRuns(runs, in_flight, given_up, frozenset(booked))
+    return EarlierRuns(runs, in_flight, frozenset(begun & in_flight.keys()), given_up, frozenset(booked))

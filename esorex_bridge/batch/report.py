@@ -219,6 +219,11 @@ def _last_run(folder: BatchFolder) -> list[dict[str, Any]]:
     return lines
 
 
+def steps_of_last_run(folder: BatchFolder) -> list[dict[str, Any]]:
+    """Return what the last run of a batch noted of each step of each dataset."""
+    return [step for line in _last_run(folder) for step in line.get("steps", ())]
+
+
 def _look_at_results(folder: BatchFolder, told: _Told, lines: Iterable[dict[str, Any]]) -> None:
     """Take account of what workers finished while no driver was there to note it."""
     if told.state not in ("detached", "interrupted"):

@@ -30,6 +30,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "but its end products and the records, so that it is not made again, but a change of a parameter makes all of "
         "it again; raws always stay",
     )
+    parser.add_argument(
+        "--without-batches",
+        action="store_true",
+        help="do not count what batches made with parameters of their own jobs",
+    )
     options.planning(parser)
     options.dry_run(parser)
     options.common(parser)
@@ -37,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print what may go, and remove it where told to."""
-    from esorex_bridge.batch.claims import claims
+    from esorex_bridge.batch.claims import claims, needed_by_batches
     from esorex_bridge.run.cleaning import removable, remove
     from esorex_bridge.run.giving_back import returnable
     from esorex_bridge.session import Session
@@ -51,7 +56,10 @@ def run(args: argparse.Namespace) -> int:
             left = claims(session.workspace)
             claimed = tuple(folder for claim in left for folder in claim.folders)
             resolved = session.resolve_all()
-            removals = removable(session.store, session.workspace, session.needed_keys(resolved), claimed)
+            needed = session.needed_keys(resolved)
+            batched = frozenset() if args.without_batches else needed_by_batches(session.workspace) - needed
+            kept = len(batched.intersection(session.store.all_keys()))
+            removals = removable(session.store, session.workspace, needed | batched, claimed)
             if args.keep == "end-products":
                 removals += returnable(resolved, session.store, session.workspace, claimed)
             if doing:
@@ -65,6 +73,7 @@ def run(args: argparse.Namespace) -> int:
             size_bytes=size,
             folders=tuple(FolderPart(str(each.path), each.size_bytes, each.reason) for each in removals),
             left_alone=tuple(ClaimPart(claim.batch, claim.state, len(claim.folders)) for claim in left),
+            kept_for_batches=kept,
         )
         output.emit_json(document)
         return 0
@@ -74,6 +83,8 @@ def run(args: argparse.Namespace) -> int:
         print(
             f"left alone: what the batch {claim.batch} ({claim.state}) made; 'esorex-bridge batch status {claim.batch}'"
         )
+    if kept:
+        print(f"kept: {kept} steps that batches need with parameters of their own (--without-batches removes them)")
     done = "removed" if doing else "would be removed (with --yes)"
     print(f"{len(removals)} folders, {size / 1e6:.1f} MB {done}")
     return 0

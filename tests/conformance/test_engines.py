@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.batch_runs import (
+    assert_accounted,
     await_that,
     batch_folder,
     end,
@@ -73,6 +74,7 @@ def test_a_killed_worker_is_replaced_and_a_failed_recipe_is_told_and_all_else_is
     (failed,) = [each for each in report["datasets"] if each["outcome"] == "failed"]
     assert "T00:42" in failed["dataset"]
     assert "failed with exit code 1" in failed["reasons"][0]
+    assert_accounted(root)
 
 
 def workers_of_slow(root: Path, generations: int) -> list[int]:
@@ -105,6 +107,7 @@ def test_a_batch_that_is_cancelled_from_another_shell_leaves_nothing_running(
     assert report["outcomes"]["cancelled"] == 4
     await_that(lambda: not [words for _, words in processes_in(root) if "sleep" in words or "batch.worker" in words])
     assert recorded(root)["naco_img_jitter"] == 0
+    assert_accounted(root)
     if engine[1] == "local":
         again = report_of(run("batch", "resume", "b", "--root", root, "--json"))
         assert again["outcomes"]["done"] == 4
@@ -129,6 +132,7 @@ def test_two_batches_at_once_in_one_root_make_each_step_once(
     assert sum(executions(root).values()) == 4 == sum(recorded(root).values())
     assert sum(report["executed"] for report in reports) == 4
     assert len(list((root / "reflex_end_products").glob("*/*/*.fits"))) == 2
+    assert_accounted(root)
 
 
 def test_cleaning_beside_a_batch_leaves_all_that_it_needs(tmp_path: Path, frames_folder: Path, esorex: str) -> None:
@@ -145,7 +149,11 @@ def test_cleaning_beside_a_batch_leaves_all_that_it_needs(tmp_path: Path, frames
     assert {entry["reason"] for entry in told["folders"]} == {"left by a run that failed or was killed"}
     assert report_of(run("batch", "resume", "b", "--root", root, "--json"))["outcomes"]["done"] == 2
     assert executions(root)["naco_img_dark_1"] == executions(root)["naco_img_twflat_1"] == 1
-    assert report_of(run("clean", "--root", root, "--json"))["left_alone"] == []
+    told = report_of(run("clean", "--root", root, "--yes", "--json"))
+    assert (told["left_alone"], told["kept_for_batches"]) == ([], 4), "the jobs have parameters of their own"
+    assert report_of(run("batch", "resume", "b", "--root", root, "--json"))["outcomes"]["reused"] == 2
+    assert_accounted(root, killed=2)
+    assert len(report_of(run("clean", "--root", root, "--without-batches", "--json"))["folders"]) == 4 * 3
 
 
 def test_cleaning_after_a_detached_batch_removes_nothing_that_it_made(
@@ -161,6 +169,7 @@ def test_cleaning_after_a_detached_batch_removes_nothing_that_it_made(
     resumed = run("batch", "resume", "b", "--root", root, "--json")
     assert report_of(resumed)["outcomes"]["reused"] == 1, resumed.stderr
     assert sum(executions(root).values()) == 3 == sum(recorded(root).values())
+    assert_accounted(root)
 
 
 def test_a_batch_in_slurm_outlives_the_bridge_and_is_taken_in_later(
@@ -205,6 +214,7 @@ def test_a_job_that_is_cancelled_in_slurm_is_told_and_not_run_again(
     assert "cancelled in Slurm" in str(report["datasets"])
     assert not [words for _, words in processes_in(root) if "sleep" in words]
     assert executions(root)["naco_img_jitter_1"] == 3
+    assert_accounted(root)
 
 
 def _datasets(root: Path) -> list[dict[str, str]]:

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.batch_runs import (
+    assert_accounted,
     await_that,
     batch_folder,
     ended,
     events,
-    executions,
     make_root,
     recorded,
     report_of,
@@ -63,7 +63,7 @@ def test_a_lost_pilot_is_reported_as_lost_attempts_and_replaced(
     assert "Traceback" not in done.stderr
     assert done.stderr.count("begun: naco_img_jitter_1") == 1
     assert sum(recorded(root).values()) == 3
-    assert sum(executions(root).values()) == 3 + report["lost"]
+    assert_accounted(root)
 
 
 @pytest.mark.slow
@@ -89,4 +89,5 @@ def test_parsl_works_where_paths_have_blanks_and_ends_with_a_driver_that_was_kil
         done = ended(process)
     assert report_of(done)["outcomes"]["done"] == 1, done.stderr
     assert sum(recorded(root).values()) == 3
+    assert_accounted(root)
     assert not (batch_folder(root, "b") / "parsl" / "000").is_symlink()

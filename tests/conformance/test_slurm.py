@@ -15,6 +15,7 @@ import pytest
 from esorex_bridge.definitions.folders import workflow_folder
 from tests.batch_runs import (
     JOBS,
+    assert_accounted,
     await_that,
     batch_folder,
     ended,
@@ -107,6 +108,7 @@ def test_a_lost_worker_costs_no_more_time_or_memory(tmp_path: Path, frames_folde
     assert (report["outcomes"]["done"], report["lost"]) == (1, 1), err
     first, second = tickets(root, "naco_img_dark")
     assert squeue("%l %m", first) == squeue("%l %m", second) == "10:00 200M"
+    assert_accounted(root)
 
 
 def test_a_job_that_slurm_will_never_begin_fails_with_the_reason(tmp_path: Path, frames_folder: Path) -> None:
@@ -162,6 +164,7 @@ def test_a_job_that_is_cancelled_while_it_waits_for_another_stays_cancelled(
     again = report_of(run("batch", "retry", "b", "--root", root, "--json"))
     assert again["outcomes"]["done"] == 1
     assert executions(root)["naco_img_jitter_1"] == 2 == recorded(root)["naco_img_jitter"]
+    assert_accounted(root)
 
 
 def test_a_controller_that_is_away_ends_nothing(
@@ -205,6 +208,7 @@ def test_a_step_that_takes_too_much_memory_is_made_with_twice_as_much(
     assert (report["outcomes"]["done"], report["lost"]) == (1, 1), err
     assert "it was out of memory" in err
     assert sum(executions(root).values()) == 4 == sum(recorded(root).values()) + report["lost"]
+    assert_accounted(root)
 
 
 def test_a_full_queue_ends_nothing_and_stops_nobody_from_cancelling(tmp_path: Path, frames_folder: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.batch_runs import (
+    assert_accounted,
     await_that,
     batch_folder,
     end,
@@ -48,6 +49,7 @@ def survive(root: Path, kills: int, seed: int) -> None:
     products = list((root / "reflex_end_products").glob("*/*/*.fits"))
     assert len(products) == DATASETS
     assert report_of(run("batch", "resume", "b", "--root", root, "--json"))["executed"] == 0
+    assert_accounted(root, killed=2 * kills)
 
 
 def test_a_batch_that_is_killed_at_random_points_completes_with_each_step_recorded_once(

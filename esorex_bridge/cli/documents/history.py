@@ -70,3 +70,4 @@ class CleanDocument(Document, frozen=True, kw_only=True):
     size_bytes: int
     folders: tuple[FolderPart, ...]
     left_alone: tuple[ClaimPart, ...]
+    kept_for_batches: int = 0
