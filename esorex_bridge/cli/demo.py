@@ -88,7 +88,7 @@ def _demonstrate(args: argparse.Namespace) -> int:
             if not args.json:
                 print(f"\nThe {part} time:")
                 verb.say_what_is_missing(came)
-                show(came.reports, args.root)
+                show(came.reports, args)
     if args.json:
         output.emit_json(_document(archive.url, runs))
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,32 @@ def refuse_odd_root(root: Path) -> None:
     inside = next((folder for folder in (place, place.parent) if folder.name == INPUT_FOLDER), None)
     if inside is not None and place.is_dir():
         raise UserError(f"{root} is the input folder of a data root; give --root {inside.parent}")
+
+
+def repeat(args: argparse.Namespace, *names: str) -> str:
+    """Return the options that say which data, and which workflow, a command works on, for the command to type next.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        The command line.
+    names : str
+        More of its options that the next command takes, such as `mode`.
+    """
+    from esorex_bridge.definitions.edps.options import PREFIX
+
+    package = str(getattr(args, "workflow", None) or "").startswith(PREFIX)
+    words = ["--root", str(args.root)]
+    for name in ("by", "oca", "workflow", "breakpoints", "data", *(_OF_PACKAGES if package else ()), *names):
+        given = getattr(args, name, None) or (getattr(args, "places", None) if name == "data" else None)
+        if given and given not in _DEFAULTS:
+            option = f"--{name.replace('_', '-').removesuffix('s')}"
+            words += [word for each in (given if isinstance(given, list) else [given]) for word in (option, str(each))]
+    return shlex.join(words)
+
+
+_OF_PACKAGES = ("target_tasks", "meta_target", "parameter_set", "workflow_parameter", "association_preference")
+_DEFAULTS = ("auto", "raw", "raw_per_quality_level")
 
 
 def dry_run(parser: argparse.ArgumentParser) -> None:

@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
     elif args.json:
         output.emit_json(document(chosen, data))
     else:
-        _print(chosen, data, args.root)
+        _print(chosen, data, args)
     return 0 if args.reflex_json or _can_reduce(chosen) else 1
 
 
@@ -174,7 +174,7 @@ def _reflex(args: argparse.Namespace, datasets: tuple[Dataset, ...], data: Organ
     return document
 
 
-def _print(datasets: tuple[Dataset, ...], data: OrganisedData, root: Path) -> None:
+def _print(datasets: tuple[Dataset, ...], data: OrganisedData, args: argparse.Namespace) -> None:
     if datasets:
         output.table(_COLUMNS, map(_row, datasets))
     for fault in data.faults:
@@ -187,14 +187,13 @@ def _print(datasets: tuple[Dataset, ...], data: OrganisedData, root: Path) -> No
         )
     for warning in data.warnings:
         output.note(warning)
-    _close(datasets, root)
+    _close(datasets, args)
 
 
-def _close(datasets: tuple[Dataset, ...], root: Path) -> None:
+def _close(datasets: tuple[Dataset, ...], args: argparse.Namespace) -> None:
     """Print what is not on this machine, how many datasets are complete, and what to do next."""
     from esorex_bridge.organise.why import held_up
 
-    where = f"--root {shlex.quote(str(root))}"
     absent = held_up(datasets)
     for name, names in list(absent.items())[:_MOST_NAMED]:
         output.say(f"not on this machine: {name}, needed by {', '.join(names)}")
@@ -205,11 +204,11 @@ def _close(datasets: tuple[Dataset, ...], root: Path) -> None:
     if not datasets:
         command = "esorex-bridge fetch --help, or esorex-bridge why FILE for a file that should be in a dataset"
     elif fetchable := [dataset for dataset in datasets if dataset.mode and dataset.missing]:
-        command = f"esorex-bridge fetch {fetchable[0].action.files[0].name} --yes {where}"
+        command = f"esorex-bridge fetch {fetchable[0].action.files[0].name} --yes --root {shlex.quote(str(args.root))}"
     elif lacking := next((dataset for dataset in datasets if not dataset.complete), None):
-        command = f"esorex-bridge why {lacking.name} {where}"
+        command = f"esorex-bridge why {lacking.name} {options.repeat(args)}"
     else:
-        command = f"esorex-bridge plan {where}"
+        command = f"esorex-bridge plan {options.repeat(args)}"
     output.close(counts, command)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -82,10 +81,10 @@ def _row(step: Step) -> tuple[str, ...]:
 
 def _close(plans: list[Plan], args: argparse.Namespace) -> None:
     """Print how much is planned, and what to do next."""
-    where = f"--root {shlex.quote(str(args.root))}"
     steps = f"{len(plans)} dataset{'s' * (len(plans) != 1)}, {sum(len(plan.steps) for plan in plans)} steps"
     lacking = next((plan for plan in plans if plan.incomplete), None)
-    command = f"esorex-bridge why {lacking.dataset} {where}" if lacking else f"esorex-bridge run {where}"
+    run = f"esorex-bridge run {options.repeat(args, 'mode', 'quality')}"
+    command = f"esorex-bridge why {lacking.dataset} {options.repeat(args)}" if lacking else run
     output.close(steps, command)
 
 

@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
         output.emit_json(document(result))
     else:
         say_what_is_missing(result)
-        show(result.reports, args.root)
+        show(result.reports, args)
     if not args.dry_run:
         output.leave_report(settings, count_started(result.reports))
     return 1 if has_failed(result) else 0

@@ -219,9 +219,7 @@ def _cells(row: Alternative) -> dict[str, object]:
 
 def _next(args: argparse.Namespace, rows: Sequence[Alternative]) -> str:
     """Return the command that takes another alternative of what is used; where there is none, the one that runs."""
-    where = f"--root {shlex.quote(str(args.root))}"
-    if args.workflow:
-        where += f" --workflow {shlex.quote(args.workflow)}"
+    where = options.repeat(args)
     chosen = {(row.purpose, row.input or row.category) for row in rows if row.used}
     offered = (row for row in rows if not row.used and (row.purpose, row.input or row.category) in chosen)
     other = next(offered, None)

@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
 
         output.emit_json(run_document(reports))
     else:
-        show(reports, args.root)
+        show(reports, args)
     if args.report and not args.dry_run:
         output.leave_report(settings, count_started(reports))
     return 1 if any(report.failed or not report.could_run for report in reports) else 0

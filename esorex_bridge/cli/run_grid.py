@@ -74,7 +74,7 @@ def run_grid(args: argparse.Namespace, settings: Settings) -> int:
     elif args.dry_run:
         for each in variants:
             print(each.label)
-            show(each.reports, args.root)
+            show(each.reports, args)
     else:
         _show(variants, comparisons)
     if args.report and not args.dry_run:

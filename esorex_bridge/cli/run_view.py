@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
+import argparse
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from esorex_bridge.cli import output
+from esorex_bridge.cli import options, output
 from esorex_bridge.esorex.diagnosis import WARNED
 from esorex_bridge.reuse.record import TAKEN_OVER
 from esorex_bridge.run.report import DatasetReport, StepReport, summarise_steps
 
 
-def show(reports: Sequence[DatasetReport], root: Path) -> None:
+def show(reports: Sequence[DatasetReport], args: argparse.Namespace) -> None:
     """Print the steps of all datasets, what a reader should know, where the products lie, and one closing line."""
     for report in reports:
         _show_dataset(report)
     _show_places(reports)
-    output.close(summarise_steps(reports), next_command(reports, root))
+    output.close(summarise_steps(reports), next_command(reports, args))
 
 
-def next_command(reports: Sequence[DatasetReport], root: Path) -> str:
+def next_command(reports: Sequence[DatasetReport], args: argparse.Namespace) -> str:
     """Return the command to type now: what explains the first failure, or what shows the products."""
     steps = [step for report in reports for step in report.steps]
-    where = f"--root {shlex.quote(str(root))}"
     if failed := next((step for step in steps if step.outcome == "failed"), None):
-        return f"esorex-bridge log {failed.step} {where}"
+        return f"esorex-bridge log {failed.step} --root {shlex.quote(str(args.root))}"
     if lacking := next((report for report in reports if report.failed), None):
-        return f"esorex-bridge why {lacking.dataset} {where}"
+        return f"esorex-bridge why {lacking.dataset} {options.repeat(args)}"
     if any(step.outcome == "no_esorex" for step in steps):
         return "esorex-bridge doctor"
     if any(step.outcome == "planned" for step in steps):
-        return f"esorex-bridge run {where}"
-    return f"esorex-bridge report {where}"
+        return f"esorex-bridge run {options.repeat(args, 'mode', 'quality')}"
+    return f"esorex-bridge report {options.repeat(args, 'mode')}"
 
 
 def _show_dataset(report: DatasetReport) -> None:

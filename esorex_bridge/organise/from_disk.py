@@ -183,7 +183,9 @@ def _load_by_package(request: Request, folders: tuple[Path, ...]) -> OrganisedDa
     before = {dataset.name: dataset for dataset, _ in package.plans(data)}
     plans = package.with_choices(choices).plans(data)
     headers = {Path(name): header for name, header in data(("MJD-OBS",)).items()}
-    messages = dict.fromkeys(text for _, plan in plans for text in plan.messages)
+    # What was chosen is told as a message of its dataset.
+    of_datasets = {text for dataset, _ in plans for text in dataset.action.messages}
+    messages = dict.fromkeys(text for _, plan in plans for text in plan.messages if text not in of_datasets)
     told = (*map(str, data.copies), *messages)
     datasets = tuple(dataset for dataset, _ in plans)
     return OrganisedData(datasets, (), headers, data.faults, told, (package.workflow,), choices, before)

@@ -81,6 +81,22 @@ def test_a_plan_has_tasks_levels_parameters_and_what_is_missing(
     assert [entry["category"] for entry in steps["image_1"]["inputs"]][-2:] == ["MASTER_IMG_FLAT", "NACO_IMG_DARK_AVG"]
 
 
+def test_the_command_to_type_next_names_the_package_and_the_data(
+    tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given, data = camera(tmp_path), str(root / "reflex_input")
+    where = f"--root {tmp_path}/new --workflow {given} --data {data}"
+    for words, following in (
+        (["organise", data], f"plan {where}"),
+        (["plan", "--data", data, "--target", "image"], f"run {where} --target-task image"),
+        (["run", "--data", data, "--dry-run"], f"run {where}"),
+        (["review", "NACO.2016-03-02T00:30:00.076", "--data", data], f"--for DARKS --purpose flat/image {where}"),
+    ):
+        assert main([*words, "--root", str(tmp_path / "new"), "--workflow", given]) == 0
+        said = " ".join(capsys.readouterr().out.replace("\\\n", " ").split())
+        assert said.endswith(following), said
+
+
 def test_every_file_is_in_a_step_or_not_used_with_the_reason(
     tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
