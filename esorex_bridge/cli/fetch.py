@@ -86,6 +86,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         output.emit_json(_document(result, folders))
     else:
+        if at_once:
+            _show_distances(result.replies)
         summary(result.report)
     return 0 if is_done(result.report) and all_answered(result.replies) else 1
 
@@ -104,7 +106,7 @@ def _fetch_listed(
     from esorex_bridge.progress.transfer import watching
 
     if not args.json:
-        _show(request.wanted, folders)
+        _show(request, folders)
     refuse_without_room(folders.asked, request.wanted.size_bytes, free_bytes(folders.asked))
     if not args.yes and not _agreed():
         return None
@@ -248,10 +250,12 @@ def _sizes(client: ArchiveClient, names: Sequence[str]) -> dict[str, int]:
 def _list(request: _Request, args: argparse.Namespace) -> int:
     wanted = request.wanted
     if args.json:
+        from esorex_bridge.cli.cascade_text import describe_reply
         from esorex_bridge.cli.documents.archive import FetchListDocument
 
         listed = tuple(map(_describe_wanted, wanted.files))
-        output.emit_json(FetchListDocument(files=listed, warnings=tuple(wanted.warnings)))
+        answers = tuple(map(describe_reply, request.replies))
+        output.emit_json(FetchListDocument(files=listed, warnings=tuple(wanted.warnings), associations=answers))
         return 0
     output.table(
         ("file", "category", "role", "bytes", ""),
@@ -266,12 +270,14 @@ def _list(request: _Request, args: argparse.Namespace) -> int:
             for file in wanted.files
         ),
     )
+    _show_distances(request.replies)
     for line in wanted.warnings:
         output.note(f"warning: {line}")
     return 0
 
 
-def _show(wanted: Wanted, folders: Folders) -> None:
+def _show(request: _Request, folders: Folders) -> None:
+    wanted = request.wanted
     due = [file for file in wanted.files if not file.present]
     roles = ", ".join(
         f"{number} {role}"
@@ -286,8 +292,17 @@ def _show(wanted: Wanted, folders: Folders) -> None:
         f"{len(due)} to fetch (about {wanted.size_bytes / 1e6:.1f} MB{unknown}), "
         f"{len(wanted.files) - len(due)} there already"
     )
+    _show_distances(request.replies)
     for line in wanted.warnings:
         output.note(f"warning: {line}")
+
+
+def _show_distances(replies: tuple[AssociationReply, ...]) -> None:
+    """Print how well the calibrations keep to the calibration plan, as far as names and calSelector tell."""
+    from esorex_bridge.cli.cascade_text import DISTANCE_COLUMNS, distance_rows
+
+    if rows := tuple(distance_rows(replies)):
+        output.table(DISTANCE_COLUMNS, rows)
 
 
 def _refuse_unasked(args: argparse.Namespace) -> None:

@@ -18,6 +18,9 @@ Mode = Literal["Raw2Raw", "Raw2Master"]
 Match = Literal["calib_plan", "extended", "N/A"]
 """How well an association keeps to the calibration plan; `N/A` for files without validity, such as statics."""
 
+LEVELS: dict[Match | None, int] = {"calib_plan": 0, "extended": 1}
+"""Levels of calSelector's associations, where a definition gives no validity."""
+
 Kind = Literal["main", "auxiliary"]
 """`auxiliary` groups are of use to a person, not to a recipe."""
 

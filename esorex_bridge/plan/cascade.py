@@ -12,12 +12,13 @@ from collections.abc import Iterable, Iterator
 
 from msgspec.structs import replace
 
+from esorex_bridge.datasets.association import LEVELS
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, Purpose, walk_actions
 from esorex_bridge.definitions.parameters import ParameterSetting
 from esorex_bridge.definitions.workflow import Calibration, StepDefinition, Workflow
 from esorex_bridge.plan.accounting import Fate, account_for, find_unreduced
 from esorex_bridge.plan.groups import Group, absent, following, split
-from esorex_bridge.plan.matching import LEVELS, Choice, Judged, choose
+from esorex_bridge.plan.matching import Choice, Judged, choose
 from esorex_bridge.plan.offers import Offer, distinct, offers_for
 from esorex_bridge.plan.plan import (
     AssociatedInput,

@@ -8,12 +8,9 @@ from typing import Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
-from esorex_bridge.datasets.association import Match
+from esorex_bridge.datasets.association import LEVELS, Match
 from esorex_bridge.definitions.steps import Calibration, Validity
 from esorex_bridge.plan.plan import Keywords, Reason
-
-LEVELS: dict[Match | None, int] = {"calib_plan": 0, "extended": 1}
-"""Levels of calSelector's associations, where a definition gives no validity."""
 
 
 class Offered(Protocol):

@@ -93,7 +93,7 @@ def test_query_says_where_a_limit_may_have_cut(bridge: Bridge) -> None:
 
 def test_associations_are_printed_as_a_cascade_and_kept_beside_the_data(bridge: Bridge) -> None:
     code, out, _ = bridge("associations", SCIENCE)
-    assert code == 0 and "FLAT_TW: 5 CAL_FLAT_TW (calib_plan)" in out
+    assert code == 0 and "FLAT_TW: 5 CAL_FLAT_TW (calib_plan, level 0, 0.1 days)" in out
     assert (data(bridge) / f"{SCIENCE}_raw2raw.xml").is_file()
 
 
@@ -179,6 +179,21 @@ def test_a_tree_goes_to_the_masters_once_there_are_masters(
     assert code == 0 and "Raw2Master now instead of Raw2Raw" in change["remarks"]
     assert [path.name for path in data(bridge, MASTERS).glob("*.xml")] == [f"{name}_raw2master.xml"]
     assert not list(data(bridge).glob("*.xml"))
+
+
+def test_fetch_says_how_far_calibrations_are_from_what_they_calibrate(bridge: Bridge) -> None:
+    code, out, _ = bridge("fetch", SCIENCE, "--list-only")
+    table = out[out.index("group ") :].splitlines()
+    assert code == 0 and table[0].split() == ["group", "groups", "match", "level", "days"]
+    assert table[1].split() == ["DARK/IMGJITOBJ_SW", "2", "calib_plan", "0", "0.3", "to", "0.4"]
+    _, found = bridge.json("fetch", SCIENCE, "--list-only")
+    (answer,) = found["associations"]
+    darks = [group for group in answer["cascade"]["associated"] if group["category"] == "DARK"]
+    assert {(dark["level"], dark["match"]) for dark in darks} == {(0, "calib_plan")}
+    assert [dark["days"] for dark in darks] == pytest.approx([0.35, 0.35], abs=0.1)
+    assert answer["cascade"]["days"] is None
+    _, out, _ = bridge("fetch", SCIENCE, "--yes")
+    assert "DARK/IMGJITOBJ_SW" in out
 
 
 def test_fetch_lists_what_it_would_fetch(bridge: Bridge) -> None:

@@ -21,11 +21,17 @@ class QueryDocument(Document, frozen=True, kw_only=True):
 
 
 class CascadePart(Part, frozen=True):
-    """A group of files of one category in calSelector's tree, with what calibrates it."""
+    """A group of files of one category in calSelector's tree, with what calibrates it.
+
+    `level` is 0 for the calibration plan, 1 beyond it, and `days` are those from what the group calibrates; null where
+    calSelector or the files' names do not tell.
+    """
 
     category: str
     files: tuple[AssociatedFile, ...]
     match: Match | None
+    level: int | None
+    days: float | None
     kind: str | None
     complete: bool
     certified: bool
@@ -96,6 +102,7 @@ class FetchListDocument(Document, frozen=True, kw_only=True):
 
     files: tuple[ListedFilePart, ...]
     warnings: tuple[str, ...]
+    associations: tuple[ReplyPart, ...]
 
 
 class AncillaryDocument(Document, frozen=True, kw_only=True):
