@@ -67,6 +67,7 @@ def check_whole_page(file: Path, scheme: str = "light") -> None:
         page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
         assert page.evaluate(f"{CHECKS}; poorContrast()") == []
         assert page.evaluate(f"{CHECKS}; withoutName()") == []
+        assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
 
 
 def answer_in_browser(question: Question[Answer], fill: Callable[[Any], None], scheme: str = "light") -> Answer | None:

@@ -78,8 +78,12 @@ def warnings_in(*texts: str) -> tuple[str, ...]:
     return (
         told
         if len(told) <= _MOST_WARNINGS
-        else (*told[:_MOST_WARNINGS], f"the recipe{WARNED}{len(told) - _MOST_WARNINGS} times more")
+        else (*told[:_MOST_WARNINGS], f"the recipe{WARNED}{_times(len(told) - _MOST_WARNINGS)}")
     )
+
+
+def _times(number: int) -> str:
+    return f"{number} more time" + "s" * (number > 1)
 
 
 def first_error(*texts: str) -> str:
