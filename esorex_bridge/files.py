@@ -6,7 +6,10 @@ import re
 from typing import NewType
 
 DpId = NewType("DpId", str)
-"""An archive file name without extension: `NACO.2016-03-02T02:00:00.000`, `M.HAWKI.2019-01-01T00:00:00.000`."""
+"""An archive file name without extension: `NACO.2016-03-02T02:00:00.000`, `M.HAWKI.2019-01-01T00:00:00.000`.
+
+It names a file from the query to the SOF. A file that did not come from the archive has its name without ending.
+"""
 
 Digest = NewType("Digest", str)
 """`sha256:<64 hex>` of the FITS stream: of the decompressed bytes where the file is `.Z` or `.gz`."""
@@ -33,7 +36,7 @@ def is_processed(name: str) -> bool:
     return name.startswith("M.")
 
 
-def stem(name: str) -> str:
+def stem(name: str) -> DpId:
     """Return a file's name without its FITS ending: the dp_id where the archive named it.
 
     >>> stem("NACO.2016-03-02T02:00:00.000.fits.Z")
@@ -41,5 +44,5 @@ def stem(name: str) -> str:
     """
     for suffix in sorted(FITS_SUFFIXES, key=len, reverse=True):
         if name.endswith(suffix):
-            return name[: -len(suffix)]
-    return name
+            return DpId(name[: -len(suffix)])
+    return DpId(name)

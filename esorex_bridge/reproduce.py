@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from esorex_bridge.errors import DataError, RecipeError
 from esorex_bridge.esorex.recipe import Recipe
-from esorex_bridge.files import stem
+from esorex_bridge.files import DpId, stem
 from esorex_bridge.fits.hdus import datasums
 from esorex_bridge.fits.verify import verify_fits
 from esorex_bridge.provenance.again import VersionDifference, plan_again, source_key, unsettable, version_differences
@@ -115,7 +115,7 @@ def _among(places: Iterable[Path], wanted: Mapping[str, FileEntry]) -> dict[str,
     names = {stem(source.file): key for key, source in wanted.items()}
     found: dict[str, Path] = {}
     for path in _fits_files(places):
-        key = names.get(stem(path.name)) or names.get(stem(path.name).replace("_", ":"))
+        key = names.get(stem(path.name)) or names.get(DpId(stem(path.name).replace("_", ":")))
         if key is not None and key not in found and _is_content(path, wanted[key]):
             found[key] = path.absolute()
     return found
@@ -147,7 +147,7 @@ def _fetch(missing: Mapping[str, FileEntry], session: Session) -> tuple[dict[str
 
     A file that has another content in the archive today is not taken for the one that was used.
     """
-    keys = {source.file: key for key, source in missing.items() if source.kind != "static"}
+    keys = {stem(source.file): key for key, source in missing.items() if source.kind != "static"}
     if not keys:
         return {}, {}
     report = session.client.fetch(tuple(keys), session.data_folder)

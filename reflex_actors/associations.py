@@ -54,7 +54,8 @@ def _associations(planned: Step, asked: Step) -> Iterator[AssociatedInput]:
     by_tag = {each.category: each for each in known if each.source not in files}
     for entry in asked.inputs:
         if isinstance(entry, FileInput):
-            named, source = stem(Path(entry.file).name), entry.name
+            named: str = stem(Path(entry.file).name)
+            source: str = entry.name
             found = by_file.get((entry.category, named)) or (None if named in files else by_tag.get(entry.category))
         else:
             source, found = entry.step, by_tag.get(entry.category)

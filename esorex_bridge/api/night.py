@@ -23,6 +23,7 @@ from esorex_bridge.api.results import Result
 from esorex_bridge.datasets.dataset import Dataset
 from esorex_bridge.definitions.parameters import read_setting
 from esorex_bridge.errors import UnknownNameError, UserError
+from esorex_bridge.files import DpId
 from esorex_bridge.plan.plan import Plan
 from esorex_bridge.session import Session, Settings
 
@@ -139,7 +140,7 @@ class Night(Struct, frozen=True):
         from esorex_bridge.archive.acquisition import acquire
 
         column: Any = frames["dp_id"] if hasattr(frames, "colnames") else frames  # type: ignore[call-overload]
-        names = list(map(str, column))
+        names = list(map(DpId, map(str, column)))
         settings = self.settings if mode is None else replace(self.settings, mode=mode_of(mode))
         with Session(settings) as session:
             wanted = _name_list(names)
@@ -344,7 +345,7 @@ def _request(session: Session) -> Request:
     return Request(settings.root, settings.by, settings.oca, workflow, settings.breakpoints, settings.edps, here, mode)
 
 
-def _name_list(names: Sequence[str]) -> Any:
+def _name_list(names: Sequence[DpId]) -> Any:
     from esorex_bridge.archive.query import Constraints
 
     if not names:

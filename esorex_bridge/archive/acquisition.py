@@ -21,6 +21,7 @@ from esorex_bridge.archive.report import FetchReport, Listed
 from esorex_bridge.archive.sizes import Room
 from esorex_bridge.archive.trees import Folders, kept_replies, save_trees
 from esorex_bridge.datasets.association import Mode
+from esorex_bridge.files import DpId
 
 if TYPE_CHECKING:
     from esorex_bridge.archive.client import ArchiveClient, Row
@@ -44,7 +45,7 @@ class Watcher(AssociationWatcher, Protocol):
     def found(self, rows: tuple[Row, ...]) -> None:
         """Tell which frames the query found."""
 
-    def associated(self, replies: tuple[AssociationReply, ...], files: tuple[str, ...]) -> None:
+    def associated(self, replies: tuple[AssociationReply, ...], files: tuple[DpId, ...]) -> None:
         """Tell what calSelector answered, and which files that makes."""
 
     def fetching(self, files: int) -> AbstractContextManager[Progress]:
@@ -68,7 +69,7 @@ class Acquisition(Struct, frozen=True):
 
     rows: tuple[Row, ...]
     replies: tuple[AssociationReply, ...]
-    files: tuple[str, ...]
+    files: tuple[DpId, ...]
     report: FetchReport | None
 
     @property
@@ -124,7 +125,7 @@ def acquire(
     """
     rows = client.query(constraints)
     watcher.found(rows)
-    by_name = {str(row["dp_id"]): row for row in rows}
+    by_name = {DpId(row["dp_id"]): row for row in rows}
     stream = FileStream(client, by_name, mode, by_name, None if dry_run else folders, watcher)
     if dry_run or not rows:
         files = tuple(file.name for file in stream)
@@ -166,9 +167,9 @@ class FileStream:
     def __init__(
         self,
         client: ArchiveClient,
-        names: Iterable[str],
+        names: Iterable[DpId],
         mode: Mode,
-        rows: Mapping[str, Row],
+        rows: Mapping[DpId, Row],
         folders: Folders | None,
         watcher: AssociationWatcher | None = None,
         night_logs: bool = False,
@@ -192,7 +193,7 @@ class FileStream:
 
     def __iter__(self) -> Iterator[WantedFile]:
         """Yield the files."""
-        known: dict[str, Row] = dict(self._rows)
+        known: dict[DpId, Row] = dict(self._rows)
         access = access_of(known)
         room = Room(self._client, self._folders.asked, known) if self._folders is not None else None
         if room is not None:
@@ -270,7 +271,7 @@ def fetch_files(
     return FetchReport((*report.files, *(file for file in rest.files if file.name not in listed)))
 
 
-def _names_in(reply: AssociationReply) -> Iterator[str]:
+def _names_in(reply: AssociationReply) -> Iterator[DpId]:
     return (file.name for file in reply.listed)
 
 
@@ -289,18 +290,18 @@ def keep_trees(replies: Iterable[AssociationReply], folders: Folders) -> tuple[P
     return tuple(path for reply in replies for path in save_trees((reply,), folders.of(reply), now))
 
 
-def rows_of_siblings(rows: Mapping[str, Row], replies: Iterable[AssociationReply]) -> dict[str, Row]:
+def rows_of_siblings(rows: Mapping[DpId, Row], replies: Iterable[AssociationReply]) -> dict[DpId, Row]:
     """Return rows for the frames that calSelector added: those of one template are released together."""
     return {
         name: rows[reply.asked] for reply in replies if reply.asked in rows for name in reply.covers if name not in rows
     }
 
 
-def access_of(rows: Mapping[str, Row]) -> Callable[[str, str], Access]:
+def access_of(rows: Mapping[DpId, Row]) -> Callable[[DpId, str], Access]:
     """Return what tells who should be able to have a file, from what the archive says of some frames."""
     now = datetime.now(UTC)
 
-    def access(name: str, role: str) -> Access:
+    def access(name: DpId, role: str) -> Access:
         released = rows.get(name, {}).get("release_date")
         return expected_access(name, role, None if released is None else str(released), now)
 
@@ -308,14 +309,14 @@ def access_of(rows: Mapping[str, Row]) -> Callable[[str, str], Access]:
 
 
 def ask(
-    client: ArchiveClient, names: Sequence[str], mode: Mode, rows: Mapping[str, Row], keep: Folders | None = None
+    client: ArchiveClient, names: Sequence[DpId], mode: Mode, rows: Mapping[DpId, Row], keep: Folders | None = None
 ) -> tuple[AssociationReply, ...]:
     """Return calSelector's answers for frames; see `ask_in_batches`."""
     return tuple(reply for batch in ask_in_batches(client, names, mode, rows, keep) for reply in batch)
 
 
 def ask_in_batches(
-    client: ArchiveClient, names: Sequence[str], mode: Mode, rows: Mapping[str, Row], keep: Folders | None = None
+    client: ArchiveClient, names: Sequence[DpId], mode: Mode, rows: Mapping[DpId, Row], keep: Folders | None = None
 ) -> Iterator[tuple[AssociationReply, ...]]:
     """Yield calSelector's answers for frames as they come.
 

@@ -24,6 +24,7 @@ from esorex_bridge.archive.connection import Connection
 from esorex_bridge.archive.exchange import Answer, ServiceError, what_came
 from esorex_bridge.archive.votable import UnreadableTableError, read_links
 from esorex_bridge.datasets.association import Mode
+from esorex_bridge.files import DpId
 
 CONTENT_TRIES = 3
 """How often frames without an answer are asked again: a valid reply that lacks them is a fault of the service that
@@ -35,11 +36,11 @@ _SMALL = 5
 _SHRINK, _GROW_AFTER = 4, 4
 _REFUSALS_IN_A_ROW = 3
 
-IsPublic = Callable[[str], bool]
+IsPublic = Callable[[DpId], bool]
 
 
 def associations(
-    connection: Connection, dp_ids: Sequence[str], mode: Mode, template_of: Mapping[str, str] | None = None
+    connection: Connection, dp_ids: Sequence[DpId], mode: Mode, template_of: Mapping[DpId, str] | None = None
 ) -> tuple[AssociationReply, ...]:
     """Return calSelector's answers for science frames: together they cover every frame.
 
@@ -64,9 +65,9 @@ def associations(
 
 def batches(
     connection: Connection,
-    dp_ids: Sequence[str],
+    dp_ids: Sequence[DpId],
     mode: Mode,
-    template_of: Mapping[str, str] | None = None,
+    template_of: Mapping[DpId, str] | None = None,
     is_public: IsPublic = lambda name: False,
 ) -> Iterator[tuple[AssociationReply, ...]]:
     """Yield calSelector's answers as they come, batch by batch; as `associations`.
@@ -93,8 +94,8 @@ def batches(
                 yield replies
 
 
-def _first_of_each(names: Sequence[str], template_of: Mapping[str, str]) -> tuple[str, ...]:
-    first: dict[object, str] = {}
+def _first_of_each(names: Sequence[DpId], template_of: Mapping[DpId, str]) -> tuple[DpId, ...]:
+    first: dict[object, DpId] = {}
     for name in names:
         # Two instruments may begin a template in one second.
         first.setdefault((name.partition(".")[0], template_of[name]) if template_of.get(name) else name, name)
@@ -122,7 +123,7 @@ class _Asker:
         self._successes = 0
         self._refusals = 0
 
-    def answers(self, names: Sequence[str]) -> Iterator[tuple[AssociationReply, ...]]:
+    def answers(self, names: Sequence[DpId]) -> Iterator[tuple[AssociationReply, ...]]:
         """Yield answers as they come until they cover all names; an empty answer is believed the last time."""
         left, empty = tuple(names), list[AssociationReply]()
         for attempt in range(1, CONTENT_TRIES + 1):
@@ -144,7 +145,7 @@ class _Asker:
             rest = unanswered(rest, (reply,))
             yield (reply,)
 
-    def _ask(self, names: Sequence[str], refusals: int = 0) -> Iterator[tuple[AssociationReply, ...]]:
+    def _ask(self, names: Sequence[DpId], refusals: int = 0) -> Iterator[tuple[AssociationReply, ...]]:
         if len(names) > self.size:
             yield from self._in_parts(names, None, refusals)
             return
@@ -164,7 +165,7 @@ class _Asker:
             yield from self._retry_refused(names, answer.status)
 
     def _in_parts(
-        self, names: Sequence[str], most: int | None, refusals: int = 0
+        self, names: Sequence[DpId], most: int | None, refusals: int = 0
     ) -> Iterator[tuple[AssociationReply, ...]]:
         """Yield the answers to parts of a request, of so many names or of as many as the service can do now."""
         left = tuple(names)
@@ -175,7 +176,7 @@ class _Asker:
                 left = unanswered(left, replies)
                 yield replies
 
-    def _send(self, names: Sequence[str], refusals: int) -> Answer:
+    def _send(self, names: Sequence[DpId], refusals: int) -> Answer:
         """Return the answer to one request, or to the last of those that it took until something else than a page came.
 
         Raises
@@ -211,7 +212,7 @@ class _Asker:
         if self._successes >= _GROW_AFTER:
             self.size, self._successes = min(BATCH, self.size * 2), 0
 
-    def _retry_refused(self, names: Sequence[str], status: int) -> Iterator[tuple[AssociationReply, ...]]:
+    def _retry_refused(self, names: Sequence[DpId], status: int) -> Iterator[tuple[AssociationReply, ...]]:
         """Yield the answers after a refusal: one frame that is unknown or protected spoils a batch, so halve it.
 
         Where single frames are refused one after the other, the service refuses everything, and is asked no more.
@@ -225,7 +226,7 @@ class _Asker:
         else:
             yield from self._in_parts(names, (len(names) + 1) // 2)
 
-    def _refusal(self, name: str, status: int, said: str = "") -> AssociationReply:
+    def _refusal(self, name: DpId, status: int, said: str = "") -> AssociationReply:
         if status == _BAD_REQUEST:
             return without_tree(name, self._mode, Outcome.NO_TREE, f"calSelector does not know {name} (HTTP 400)")
         if self._is_public(name):
@@ -236,7 +237,7 @@ class _Asker:
         reason = f"{said or f'the metadata of {name} are protected'} (HTTP {status}): {how}"
         return without_tree(name, self._mode, Outcome.DENIED, reason)
 
-    def _by_table(self, name: str) -> AssociationReply:
+    def _by_table(self, name: DpId) -> AssociationReply:
         """Ask for the table form, which lists files where there is no tree; its content is checked as well."""
         url = self._connection.services.calselector
         params = (("dp_id", name), ("mode", self._mode), ("responseformat", "votable"))

@@ -27,6 +27,7 @@ from esorex_bridge.datasets.association import (
     walk,
 )
 from esorex_bridge.datasets.xml import UnreadableTreeError, read_tree
+from esorex_bridge.files import DpId
 from esorex_bridge.values import visible
 
 BATCH = 100
@@ -80,8 +81,8 @@ class AssociationReply(Struct, frozen=True):
         The document as delivered, to be kept beside the data.
     """
 
-    asked: str
-    covers: tuple[str, ...]
+    asked: DpId
+    covers: tuple[DpId, ...]
     outcome: Outcome
     requested: Mode
     executed: Mode | None = None
@@ -159,7 +160,7 @@ def attachment_name(disposition: str) -> str:
     return name if is_archive_name(name) else ""
 
 
-def reply_of_tree(tree: AssociationTree, file_name: str, asked: str, mode: Mode) -> AssociationReply | None:
+def reply_of_tree(tree: AssociationTree, file_name: str, asked: DpId, mode: Mode) -> AssociationReply | None:
     """Return the answer that a tree is which was kept; None where it does not concern the frame.
 
     Parameters
@@ -176,7 +177,7 @@ def reply_of_tree(tree: AssociationTree, file_name: str, asked: str, mode: Mode)
     return _from_tree(tree, Document(file_name, b""), {asked}, mode)
 
 
-def read_replies(asked: Sequence[str], mode: Mode, found: Iterable[Document]) -> tuple[AssociationReply, ...]:
+def read_replies(asked: Sequence[DpId], mode: Mode, found: Iterable[Document]) -> tuple[AssociationReply, ...]:
     """Return the answers that documents give to the frames asked for, one per group of science files.
 
     Where one frame has both a raw and a master tree, the one of the mode asked for counts. What is no tree is passed
@@ -206,21 +207,21 @@ def all_answered(replies: Iterable[AssociationReply]) -> bool:
     return not any(reply.outcome in (Outcome.UNANSWERED, Outcome.DENIED) for reply in replies)
 
 
-def unanswered(asked: Iterable[str], replies: Iterable[AssociationReply]) -> tuple[str, ...]:
+def unanswered(asked: Iterable[DpId], replies: Iterable[AssociationReply]) -> tuple[DpId, ...]:
     """Return the frames that no reply covers, in their order."""
     covered = {name for reply in replies for name in (reply.asked, *reply.covers)}
     return tuple(dict.fromkeys(name for name in asked if name not in covered))
 
 
-def from_links(asked: str, mode: Mode, links: Links) -> AssociationReply:
+def from_links(asked: DpId, mode: Mode, links: Links) -> AssociationReply:
     """Return the answer that the table form gives: files without a tree."""
     this = next(iter(links.of(THIS)), None)
     if this is None or this.error or links.status == "ERROR":
         said = next((row.error for row in links.rows if row.error), links.message)
         return without_tree(asked, mode, Outcome.DENIED if said else Outcome.NO_TREE, visible(said, 500))
     stated = read_statement(this.description)
-    siblings = [AssociatedFile(row.target, row.category) for row in links.of(SIBLING) if row.target]
-    calibrations = [AssociatedFile(row.target, row.category) for row in links.of(CALIBRATION) if row.target]
+    siblings = [AssociatedFile(DpId(row.target), row.category) for row in links.of(SIBLING) if row.target]
+    calibrations = [AssociatedFile(DpId(row.target), row.category) for row in links.of(CALIBRATION) if row.target]
     outcome = Outcome.NO_TREE
     if not calibrations:
         outcome = Outcome.NOT_SUPPORTED if _unsupported(stated.category, (stated.messages,)) else Outcome.EMPTY
@@ -242,7 +243,7 @@ def _of_unknown_kind(links: Links) -> str:
     return visible(f"links of a kind that is not known here are left out: {listed}", 500) if listed else ""
 
 
-def without_tree(asked: str, mode: Mode, outcome: Outcome, message: str = "") -> AssociationReply:
+def without_tree(asked: DpId, mode: Mode, outcome: Outcome, message: str = "") -> AssociationReply:
     """Return the answer for a frame for which there is nothing but the frame."""
     return AssociationReply(
         asked, (asked,), outcome, mode, listed=(AssociatedFile(asked, ""),), messages=tuple(filter(None, (message,)))
@@ -264,10 +265,10 @@ def outcome_of(tree: AssociationTree) -> Outcome:
     return Outcome.INCOMPLETE_AUXILIARY if is_secondary(root) else Outcome.INCOMPLETE
 
 
-def _from_tree(tree: AssociationTree, document: Document, wanted: set[str], mode: Mode) -> AssociationReply | None:
+def _from_tree(tree: AssociationTree, document: Document, wanted: set[DpId], mode: Mode) -> AssociationReply | None:
     named = _DOCUMENT_NAME.fullmatch(document.name)
     members = tuple(file.name for file in tree.root.files)
-    owner = named["id"].replace("_", ":") if named else ""
+    owner = DpId(named["id"].replace("_", ":") if named else "")
     candidates = (owner, *members)
     asked = next((name for name in candidates if name in wanted), None)
     if asked is None:
@@ -292,7 +293,7 @@ def _from_tree(tree: AssociationTree, document: Document, wanted: set[str], mode
     )
 
 
-def _asked_alone(asked: str, members: tuple[str, ...]) -> tuple[AssociatedFile, ...]:
+def _asked_alone(asked: DpId, members: tuple[DpId, ...]) -> tuple[AssociatedFile, ...]:
     return () if asked in members else (AssociatedFile(asked, ""),)
 
 

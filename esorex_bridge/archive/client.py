@@ -28,6 +28,7 @@ from esorex_bridge.archive.unpack import Unpacking
 from esorex_bridge.archive.votable import Links, UnreadableTableError, read_links
 from esorex_bridge.datasets.association import Mode
 from esorex_bridge.errors import UserError
+from esorex_bridge.files import DpId
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -178,24 +179,24 @@ class ArchiveClient:
         return self.ask(product_files_adql(product, collection, category, limit, there), limit)
 
     def associations(
-        self, dp_ids: Sequence[str], mode: Mode = "Raw2Raw", template_of: Mapping[str, str] | None = None
+        self, dp_ids: Sequence[DpId], mode: Mode = "Raw2Raw", template_of: Mapping[DpId, str] | None = None
     ) -> tuple[AssociationReply, ...]:
         """Return calSelector's answers, which together cover all frames; see `associate.associations`."""
         return associate.associations(self.connection, dp_ids, mode, template_of)
 
     def association_batches(
         self,
-        dp_ids: Sequence[str],
+        dp_ids: Sequence[DpId],
         mode: Mode,
-        template_of: Mapping[str, str] | None = None,
-        is_public: Callable[[str], bool] = lambda name: False,
+        template_of: Mapping[DpId, str] | None = None,
+        is_public: Callable[[DpId], bool] = lambda name: False,
     ) -> Iterator[tuple[AssociationReply, ...]]:
         """Yield calSelector's answers as they come; see `associate.batches`."""
         return associate.batches(self.connection, dp_ids, mode, template_of, is_public)
 
     def fetch(
         self,
-        files: Iterable[str | WantedFile],
+        files: Iterable[DpId | WantedFile],
         into: Path,
         parallel: int = PARALLEL,
         progress: Progress | None = None,
@@ -204,7 +205,7 @@ class ArchiveClient:
         """Fetch files into a folder, resumed and verified; see `download.fetch`."""
         return fetch(files, into, self.connection, parallel, progress, unpacking)
 
-    def links(self, dp_id: str) -> Links:
+    def links(self, dp_id: DpId) -> Links:
         """Return what belongs to a file (DataLink).
 
         Raises
@@ -228,7 +229,7 @@ class ArchiveClient:
             raise AccessDeniedError(f"{dp_id}: the archive has no such file, or you have no access to it ({said})")
         return links
 
-    def night_log(self, dp_id: str) -> NightLog:
+    def night_log(self, dp_id: DpId) -> NightLog:
         """Return the excerpt of the night log that goes with a raw frame.
 
         Raises

@@ -49,7 +49,7 @@ from esorex_bridge.archive.verify_stream import (
 )
 from esorex_bridge.disk.stamp import settled_stamp, stamp_of, steady_stamp
 from esorex_bridge.errors import ArchiveError, DataError
-from esorex_bridge.files import Digest, stem
+from esorex_bridge.files import Digest, DpId, stem
 
 __all__ = ["PARALLEL", "FetchReport", "FileReport", "FolderError", "Progress", "Received", "existing", "fetch"]
 
@@ -65,7 +65,7 @@ _UNDERSCORED_TIME = re.compile(r"T(\d\d)_(\d\d)_(\d\d)")
 
 
 def fetch(
-    files: Iterable[str | WantedFile],
+    files: Iterable[DpId | WantedFile],
     into: Path,
     connection: Connection,
     parallel: int = PARALLEL,
@@ -108,7 +108,7 @@ def fetch(
             ended[event.name] = event
         tell(event)
 
-    names: dict[str, None] = {}
+    names: dict[DpId, None] = {}
     try:
         into.mkdir(parents=True, exist_ok=True)
         slots = threading.BoundedSemaphore(max(1, parallel))
@@ -120,7 +120,7 @@ def fetch(
     return FetchReport(tuple(ended[name] for name in names))
 
 
-def _fetch_all(files: Iterable[str | WantedFile], folder: _Folder, parallel: int, names: dict[str, None]) -> None:
+def _fetch_all(files: Iterable[DpId | WantedFile], folder: _Folder, parallel: int, names: dict[DpId, None]) -> None:
     """Fetch files as they become known; a failure that concerns all of them stops what goes on."""
     connection = folder.connection
     jobs: list[Future[FileReport]] = []
@@ -159,25 +159,25 @@ def _failure_of(jobs: Iterable[Future[FileReport]]) -> BaseException | None:
     return next((error for error in failures if not isinstance(error, StoppedError)), next(iter(failures), None))
 
 
-def _with_access(file: str | WantedFile) -> WantedFile:
+def _with_access(file: DpId | WantedFile) -> WantedFile:
     if isinstance(file, WantedFile):
         return file
     return WantedFile(file, (), "", access=expected_access(file, "", None, datetime.now(UTC)))
 
 
-def existing(folder: Path) -> dict[str, Path]:
+def existing(folder: Path) -> dict[DpId, Path]:
     """Return the files of a data folder by archive name, whatever their endings; parts and trees are none.
 
     Colons of a name may lie as underscores, as on other systems. A file that lies plain goes before a packed one.
     """
-    found: dict[str, Path] = {}
+    found: dict[DpId, Path] = {}
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.name.endswith(_NOT_DATA) or not path.is_file():
             continue
         name = stem(path.name)
         if name == path.name:
-            name = path.name.rpartition(".")[0]
-        found.setdefault(_UNDERSCORED_TIME.sub(r"T\1:\2:\3", name), path)
+            name = DpId(path.name.rpartition(".")[0])
+        found.setdefault(DpId(_UNDERSCORED_TIME.sub(r"T\1:\2:\3", name)), path)
     return found
 
 
@@ -207,7 +207,7 @@ class _Folder(Struct, frozen=True):
     manifest: Manifest
     progress: Progress
     unpacking: Unpacking
-    present: dict[str, Path]
+    present: dict[DpId, Path]
     connections: threading.BoundedSemaphore
 
     def obtain(self, file: WantedFile) -> FileReport:
@@ -245,13 +245,13 @@ class _Folder(Struct, frozen=True):
             return replace(report, reason=f"replaced a damaged file ({damage}){said}")
         return report
 
-    def _fetched_meanwhile(self, name: str) -> FileReport | None:
+    def _fetched_meanwhile(self, name: DpId) -> FileReport | None:
         """Return the file that another run fetched while we waited for its part; None where it did not."""
         path = existing(self.path).get(name)
         report = self._report_kept(name, path) if path is not None else None
         return report if report is not None and report.here else None
 
-    def _report_kept(self, name: str, path: Path) -> FileReport:
+    def _report_kept(self, name: DpId, path: Path) -> FileReport:
         stamp = stamp_of(path)
         digest = self.manifest.digest(path)
         if digest is None:
@@ -312,7 +312,7 @@ class _Folder(Struct, frozen=True):
             return _Again(str(error))
 
     def _finish(
-        self, name: str, part: Part, begin: Begin, arriving: Arriving, odd: Digest | None
+        self, name: DpId, part: Part, begin: Begin, arriving: Arriving, odd: Digest | None
     ) -> FileReport | _Again:
         """Verify a part that came whole, and give it its name.
 
@@ -358,7 +358,7 @@ class _Folder(Struct, frozen=True):
             return self._take(file.name, part, begin, response, arriving) or begin
 
     def _take(
-        self, name: str, part: Part, begin: Begin, response: requests.Response, arriving: Arriving
+        self, name: DpId, part: Part, begin: Begin, response: requests.Response, arriving: Arriving
     ) -> _Again | None:
         size = begin.offset
         watch = self.connection.watch_speed()

@@ -12,6 +12,7 @@ from msgspec import Struct
 from esorex_bridge.archive.access import Access
 from esorex_bridge.archive.calselector import AssociationReply, Outcome
 from esorex_bridge.datasets.association import walk
+from esorex_bridge.files import DpId
 
 NIGHT_LOG = ".NL"
 """What is appended to the archive name of a raw frame for its night log."""
@@ -48,7 +49,7 @@ class WantedFile(Struct, frozen=True):
         Whether only datasets want it for which raw calibrations were given in the place of masters.
     """
 
-    name: str
+    name: DpId
     categories: tuple[str, ...]
     role: str
     size_bytes: int | None = None
@@ -72,7 +73,7 @@ class Wanted(Struct, frozen=True):
     warnings: tuple[str, ...]
 
     @property
-    def names(self) -> tuple[str, ...]:
+    def names(self) -> tuple[DpId, ...]:
         """The archive names, in the order of fetching."""
         return tuple(file.name for file in self.files)
 
@@ -88,12 +89,12 @@ class Wanted(Struct, frozen=True):
 
 
 def wanted(
-    science: Sequence[str],
+    science: Sequence[DpId],
     replies: Iterable[AssociationReply],
     night_logs: bool = False,
-    sizes: Mapping[str, int] | None = None,
+    sizes: Mapping[DpId, int] | None = None,
     present: Collection[str] = (),
-    access: Callable[[str, str], Access] = lambda name, role: "unknown",
+    access: Callable[[DpId, str], Access] = lambda name, role: "unknown",
 ) -> Wanted:
     """Return the files for science frames: themselves, siblings and calibrations of calSelector, night logs.
 
@@ -113,7 +114,7 @@ def wanted(
         Returns who should be able to have a file, by its name and role.
     """
     answers = tuple(replies)
-    categories: dict[str, dict[str, None]] = {name: {} for name in science}
+    categories: dict[DpId, dict[str, None]] = {name: {} for name in science}
     frames = dict.fromkeys(science)
     for answer in answers:
         frames.update(dict.fromkeys(answer.covers))
@@ -131,9 +132,9 @@ def wanted(
         for name, role in roles
     ]
     if night_logs:
+        logs = ((name, DpId(name + NIGHT_LOG)) for name in frames)
         files += [
-            WantedFile(name + NIGHT_LOG, (), "night log", None, name + NIGHT_LOG in present, downgraded=name in apart)
-            for name in frames
+            WantedFile(log, (), "night log", None, log in present, downgraded=name in apart) for name, log in logs
         ]
     return Wanted(tuple(files), tuple(line for answer in answers for line in remarks(answer)))
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from esorex_bridge.archive.download import existing
 from esorex_bridge.archive.manifest import Manifest
 from esorex_bridge.disk.stamp import stamp_of
+from esorex_bridge.files import DpId
 
 
-def link_files(names: Iterable[str], source: Path, target: Path) -> tuple[Path, ...]:
+def link_files(names: Iterable[DpId], source: Path, target: Path) -> tuple[Path, ...]:
     """Link files that lie in one data folder into another one, as far as they are not there.
 
     Parameters

@@ -23,13 +23,14 @@ from esorex_bridge.archive.query import COLUMNS
 from esorex_bridge.archive.tap import QueryError, rows
 from esorex_bridge.archive.votable import Links, read_links
 from esorex_bridge.errors import BridgeError, UserError
+from esorex_bridge.files import DpId
 
 NIGHT = ("2016-03-02T00:00:00", "2016-03-03T00:00:00")
 """The frames that are asked about began here (UT): long public, and few."""
 
 _TRIES = 2
 
-UNKNOWN = "NACO.1999-01-01T00:00:00.000"
+UNKNOWN = DpId("NACO.1999-01-01T00:00:00.000")
 """A name that no frame has."""
 
 
@@ -110,23 +111,23 @@ class _Asking:
         }
 
     @cached_property
-    def _frames(self) -> tuple[str, ...]:
+    def _frames(self) -> tuple[DpId, ...]:
         begin, end = NIGHT
         text = (
             "SELECT TOP 3 dp_id FROM dbo.raw WHERE dp_cat = 'SCIENCE' "
             f"AND exp_start >= '{begin}' AND exp_start < '{end}'"
         )
-        found = tuple(str(row["dp_id"]) for row in rows(self._client.ask(text, 3)))
+        found = tuple(DpId(str(row["dp_id"])) for row in rows(self._client.ask(text, 3)))
         if not found:
             raise NotLookedAtError(f"no science frame began between {begin} and {end}")
         return found
 
     @cached_property
-    def _master(self) -> str:
+    def _master(self) -> DpId:
         answer = self._ask(self._frames[:1])
         replies = read_replies(self._frames[:1], "Raw2Raw", _documents(answer))
-        name = next((file.name for reply in replies for file in reply.listed if file.name.startswith("M.")), "")
-        if not name:
+        name = next((file.name for reply in replies for file in reply.listed if file.name.startswith("M.")), None)
+        if name is None:
             raise NotLookedAtError("the association of the frame names no processed file")
         return name
 
@@ -204,7 +205,7 @@ class _Asking:
         document = fetch_breakpoints(self._client.connection)
         return "none (HTTP 404)" if document is None else f"{len(json.loads(document))} dates"
 
-    def _links(self, name: str) -> str:
+    def _links(self, name: DpId) -> str:
         links = self._client.links(name)
         _refuse_unknown(links)
         return f"{len(links.rows)} rows of {name}"

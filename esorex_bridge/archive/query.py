@@ -12,6 +12,7 @@ from datetime import date, datetime, timedelta
 from msgspec import Struct
 
 from esorex_bridge.errors import UserError
+from esorex_bridge.files import DpId
 
 COLUMNS = (
     "dp_id",
@@ -118,7 +119,7 @@ class Constraints(Struct, frozen=True):
     night: str | None = None
     begin: str | None = None
     end: str | None = None
-    dp_ids: tuple[str, ...] = ()
+    dp_ids: tuple[DpId, ...] = ()
     type: str | None = None
     tech: str | None = None
     category: str | None = "SCIENCE"

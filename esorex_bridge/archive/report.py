@@ -10,7 +10,7 @@ from msgspec import Struct
 from esorex_bridge.archive.transfer import FileStatus
 from esorex_bridge.disk.digest import Reading
 from esorex_bridge.errors import UserError
-from esorex_bridge.files import Digest
+from esorex_bridge.files import Digest, DpId
 
 
 class FileReport(Struct, frozen=True):
@@ -34,7 +34,7 @@ class FileReport(Struct, frozen=True):
         What it looked like when it was verified; empty where that is not to be relied on.
     """
 
-    name: str
+    name: DpId
     status: FileStatus
     reason: str = ""
     path: Path | None = None
@@ -69,7 +69,7 @@ class FetchReport(Struct, frozen=True):
         return tuple(file for file in self.files if file.status is status)
 
     @property
-    def paths(self) -> dict[str, Path]:
+    def paths(self) -> dict[DpId, Path]:
         """Where each file that is there lies, by archive name."""
         return {file.name: file.path for file in self.files if file.path is not None}
 

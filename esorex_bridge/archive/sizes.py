@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from esorex_bridge.archive.download import existing
 from esorex_bridge.archive.query import Constraints
 from esorex_bridge.errors import ArchiveError, UserError
-from esorex_bridge.files import is_dp_id, is_processed
+from esorex_bridge.files import DpId, is_dp_id, is_processed
 
 if TYPE_CHECKING:
     from esorex_bridge.archive.client import ArchiveClient, Row
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 _TOTAL = re.compile(r"bytes [0-9]{1,18}-[0-9]{1,18}/([0-9]{1,18})")
 
 
-def estimated_sizes(client: ArchiveClient, names: Sequence[str]) -> dict[str, int]:
+def estimated_sizes(client: ArchiveClient, names: Sequence[DpId]) -> dict[DpId, int]:
     """Return the sizes of files in bytes, as far as the archive tells them: of raw frames an estimate.
 
     Raises
@@ -37,15 +37,15 @@ def estimated_sizes(client: ArchiveClient, names: Sequence[str]) -> dict[str, in
         If a service fails.
     """
     raw = tuple(name for name in names if is_dp_id(name) and not is_processed(name))
-    found: dict[str, int] = {}
+    found: dict[DpId, int] = {}
     if raw:
         rows = client.query(Constraints(dp_ids=raw, columns=("dp_id", "access_estsize"), category=None))
-        found |= {str(row["dp_id"]): int(row["access_estsize"]) * 1024 for row in rows if row["access_estsize"]}
+        found |= {DpId(row["dp_id"]): int(row["access_estsize"]) * 1024 for row in rows if row["access_estsize"]}
     return found | _processed_sizes(client.connection, [name for name in names if is_processed(name)])
 
 
-def _processed_sizes(connection: Connection, names: Sequence[str]) -> dict[str, int]:
-    def size(name: str) -> int | None:
+def _processed_sizes(connection: Connection, names: Sequence[DpId]) -> dict[DpId, int]:
+    def size(name: DpId) -> int | None:
         try:
             return size_by_range(connection, name)
         except ArchiveError:
@@ -60,7 +60,7 @@ def _processed_sizes(connection: Connection, names: Sequence[str]) -> dict[str, 
     return {name: bytes_ for name, bytes_ in sizes.items() if bytes_ is not None}
 
 
-def size_by_range(connection: Connection, name: str) -> int | None:
+def size_by_range(connection: Connection, name: DpId) -> int | None:
     """Return the size of a file by asking for its first byte; None where the archive does not tell it so."""
     url = connection.services.file_url(name)
     headers = {"Range": "bytes=0-0", "Accept-Encoding": "identity"}
@@ -86,13 +86,13 @@ class Room:
         What the archive says of frames, by dp_id: `access_estsize` counts.
     """
 
-    def __init__(self, client: ArchiveClient, folder: Path, rows: Mapping[str, Row]) -> None:
+    def __init__(self, client: ArchiveClient, folder: Path, rows: Mapping[DpId, Row]) -> None:
         self._client, self._folder, self._rows = client, folder, rows
         self._counted = set(existing(folder)) if folder.is_dir() else set()
         self._free_bytes = free_bytes(folder)
         self._needed_bytes = 0
 
-    def take(self, names: Iterable[str]) -> None:
+    def take(self, names: Iterable[DpId]) -> None:
         """Count files in, each once.
 
         Raises
@@ -111,7 +111,7 @@ class Room:
         self._needed_bytes += sum(listed.values()) + sum(asked.values())
         refuse_without_room(self._folder, self._needed_bytes, self._free_bytes)
 
-    def _row(self, name: str) -> Row | None:
+    def _row(self, name: DpId) -> Row | None:
         row = self._rows.get(name)
         return row if row is not None and row.get("access_estsize") else None
 

@@ -15,6 +15,7 @@ from esorex_bridge.datasets.association import AssociationTree, Mode
 from esorex_bridge.datasets.xml import UnreadableTreeError
 from esorex_bridge.disk.atomic import write_bytes_whole
 from esorex_bridge.errors import DataError
+from esorex_bridge.files import DpId
 from esorex_bridge.values import plain
 from esorex_bridge.workspace.tree_files import read_tree_file
 
@@ -44,7 +45,7 @@ class TreeRequest(Struct, frozen=True):
     """
 
     file: str
-    dp_id: str
+    dp_id: DpId
     mode: Mode
     time: str
 
@@ -93,7 +94,7 @@ class SavedTree(Struct, frozen=True):
 
     path: Path
     tree: AssociationTree
-    dp_id: str
+    dp_id: DpId
     mode: Mode
     asked: datetime
 
@@ -226,6 +227,6 @@ def _read_request(line: str) -> TreeRequest | None:
         mode: Mode = "Raw2Master" if values["mode"] == "Raw2Master" else "Raw2Raw"
         if datetime.fromisoformat(values["time"]).tzinfo is None:
             return None
-        return TreeRequest(str(values["file"]), str(values["dp_id"]), mode, values["time"])
+        return TreeRequest(str(values["file"]), DpId(str(values["dp_id"])), mode, values["time"])
     except (ValueError, KeyError, TypeError, RecursionError):
         return None

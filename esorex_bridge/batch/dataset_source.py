@@ -22,6 +22,7 @@ from esorex_bridge.datasets.dataset import Dataset
 from esorex_bridge.definitions.workflow import Workflow
 from esorex_bridge.disk.digest import Reading
 from esorex_bridge.errors import ArchiveError, BridgeError, UserError
+from esorex_bridge.files import DpId
 from esorex_bridge.fits.header import read_header
 from esorex_bridge.plan.plan import Keywords, Plan
 from esorex_bridge.session import Session, Settings
@@ -274,7 +275,7 @@ class Supply:
         if self._client is None:
             self._client = self._client_of()
         client = self._client
-        rows = {str(row["dp_id"]): row for query in job.queries for row in client.query(query)}
+        rows = {DpId(row["dp_id"]): row for query in job.queries for row in client.query(query)}
         if not rows:
             raise _NothingObservedError(
                 "nothing was observed: the archive has no frame that meets this ('esorex-bridge query' shows more)"
@@ -289,7 +290,7 @@ class Supply:
         self,
         job: Job,
         client: ArchiveClient,
-        rows: dict[str, Row],
+        rows: dict[DpId, Row],
         folders: Folders,
         downgraded: list[AssociationReply],
     ) -> Iterator[WantedFile]:

@@ -13,6 +13,7 @@ from esorex_bridge.archive.query import Constraints
 from esorex_bridge.datasets.association import Mode
 from esorex_bridge.definitions.located import Located, Scalar, read_yaml
 from esorex_bridge.definitions.parameters import ParameterSetting
+from esorex_bridge.files import DpId
 
 MODES: dict[str, Mode] = {"raw": "Raw2Raw", "master": "Raw2Master"}
 
@@ -143,14 +144,14 @@ def _job(element: Located, number: int, common: Job) -> Job:
     return _common(job, fields)
 
 
-def _dp_ids(given: Located) -> tuple[str, ...]:
+def _dp_ids(given: Located) -> tuple[DpId, ...]:
     from esorex_bridge.files import is_dp_id
 
     names = given.texts("dp_ids")
     for name in names:
         if not is_dp_id(name):
             raise given.complain(f"'{name}' is no archive name; they look like NACO.2016-03-02T02:00:00.000")
-    return names
+    return tuple(map(DpId, names))
 
 
 def _queries(element: Located, fields: dict[str, Located]) -> Iterator[Constraints]:

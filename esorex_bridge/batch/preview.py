@@ -12,6 +12,7 @@ from esorex_bridge.batch.dataset_source import Planned, Supply, Unplanned
 from esorex_bridge.batch.jobs import Job, read_jobs
 from esorex_bridge.batch.refusals import refuse_misspelt
 from esorex_bridge.batch.start import BatchRequest
+from esorex_bridge.files import DpId
 from esorex_bridge.reuse.key import StepKey
 from esorex_bridge.reuse.resolve import Unresolvable
 from esorex_bridge.run.engine import resolvable
@@ -101,6 +102,6 @@ def _count_asked(job: Job, client: ArchiveClient) -> tuple[int, int]:
     from esorex_bridge.archive.acquisition import ask
     from esorex_bridge.archive.download_list import wanted
 
-    rows = {str(row["dp_id"]): row for query in job.queries for row in client.query(query)}
+    rows = {DpId(row["dp_id"]): row for query in job.queries for row in client.query(query)}
     replies = ask(client, tuple(rows), job.mode, rows) if rows else ()
     return len(rows), len(wanted(tuple(rows), replies).names)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from esorex_bridge.archive.client import ArchiveClient
     from esorex_bridge.archive.trees import Folders
     from esorex_bridge.datasets.association import Mode
+    from esorex_bridge.files import DpId
 
 
 def client(args: argparse.Namespace) -> ArchiveClient:
@@ -61,7 +62,7 @@ def data_folders(root: Path) -> tuple[Path, ...]:
     return tuple(folder for folder in folders if folder.is_dir())
 
 
-def checked_names(names: list[str]) -> tuple[str, ...]:
+def checked_names(names: list[str]) -> tuple[DpId, ...]:
     """Return archive names as given on a command line, without FITS endings and with colons.
 
     Raises
@@ -70,7 +71,7 @@ def checked_names(names: list[str]) -> tuple[str, ...]:
         One is no archive name.
     """
     from esorex_bridge.archive.services import is_archive_name
-    from esorex_bridge.files import is_dp_id, stem
+    from esorex_bridge.files import DpId, is_dp_id, stem
 
     found = []
     for name in names:
@@ -78,5 +79,5 @@ def checked_names(names: list[str]) -> tuple[str, ...]:
         if not is_dp_id(plain) or not is_archive_name(plain):
             raise UserError(f"'{name}' is no archive name; they look like NACO.2016-03-02T02:00:00.000")
         head, _, time = plain.rpartition("T")
-        found.append(f"{head}T{time.replace('_', ':')}")
+        found.append(DpId(f"{head}T{time.replace('_', ':')}"))
     return tuple(dict.fromkeys(found))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from esorex_bridge.cli import archive, options, output
 from esorex_bridge.errors import ArchiveError
+from esorex_bridge.files import DpId
 
 if TYPE_CHECKING:
     from esorex_bridge.archive.client import ArchiveClient, Row
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     return 0 if all_answered(replies) else 1
 
 
-def looked_up(client: ArchiveClient, names: Sequence[str]) -> dict[str, Row]:
+def looked_up(client: ArchiveClient, names: Sequence[DpId]) -> dict[DpId, Row]:
     """Return what the archive says of frames that were named: template, category, release date."""
     from esorex_bridge.archive.query import Constraints
 

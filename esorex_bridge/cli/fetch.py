@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from esorex_bridge.cli import archive, constraints, options, output
 from esorex_bridge.errors import ArchiveError, UserError
+from esorex_bridge.files import DpId
 
 if TYPE_CHECKING:
     from esorex_bridge.archive.calselector import AssociationReply
@@ -120,8 +121,8 @@ def _fetch_while_asking(
     args: argparse.Namespace,
     client: ArchiveClient,
     folders: Folders,
-    names: Sequence[str],
-    rows: Mapping[str, dict[str, Any]],
+    names: Sequence[DpId],
+    rows: Mapping[DpId, dict[str, Any]],
 ) -> _Result:
     """Fetch the frames while calSelector is asked what calibrates them, and calibrations as it names them."""
     from esorex_bridge.archive.acquisition import FileStream
@@ -155,7 +156,7 @@ def _keep_breakpoints(client: ArchiveClient, root: Path) -> None:
 
 def fetch_watched(
     client: ArchiveClient,
-    files: Sequence[str | WantedFile],
+    files: Sequence[DpId | WantedFile],
     folder: Path,
     parallel: int,
     unpacking: Unpacking = "auto",
@@ -189,7 +190,7 @@ def summary(report: FetchReport) -> None:
 
 
 class _Request(Struct, frozen=True):
-    science: tuple[str, ...]
+    science: tuple[DpId, ...]
     replies: tuple[AssociationReply, ...]
     wanted: Wanted
 
@@ -198,8 +199,8 @@ def _request(
     args: argparse.Namespace,
     client: ArchiveClient,
     folders: Folders,
-    names: Sequence[str],
-    rows: Mapping[str, dict[str, Any]],
+    names: Sequence[DpId],
+    rows: Mapping[DpId, dict[str, Any]],
 ) -> _Request:
     from esorex_bridge.archive.acquisition import access_of, ask, rows_of_siblings
     from esorex_bridge.archive.download_list import wanted
@@ -224,7 +225,7 @@ def _present(replies: tuple[AssociationReply, ...], folders: Folders) -> frozens
     return frozenset(name for folder in used if folder.is_dir() for name in existing(folder))
 
 
-def _rows(args: argparse.Namespace, client: ArchiveClient) -> dict[str, dict[str, Any]]:
+def _rows(args: argparse.Namespace, client: ArchiveClient) -> dict[DpId, dict[str, Any]]:
     """Return the rows of the query by dp_id; none where frames were named."""
     if args.from_query == bool(args.dp_ids):
         raise UserError("name science frames (DP_ID…), or give --from-query with the options of a query")
@@ -236,7 +237,7 @@ def _rows(args: argparse.Namespace, client: ArchiveClient) -> dict[str, dict[str
     return {row["dp_id"]: row for row in rows}
 
 
-def _sizes(client: ArchiveClient, names: Sequence[str]) -> dict[str, int]:
+def _sizes(client: ArchiveClient, names: Sequence[DpId]) -> dict[DpId, int]:
     """Return the sizes of files as the archive tells them; none where it does not."""
     from esorex_bridge.archive.sizes import estimated_sizes
 

@@ -12,6 +12,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from esorex_bridge.files import DpId
+
 Mode = Literal["Raw2Raw", "Raw2Master"]
 """Calibrations as raw frames, or as processed masters."""
 
@@ -38,7 +40,7 @@ class AssociatedFile(Struct, frozen=True, gc=False):
         The tag that the file has in a SOF.
     """
 
-    name: str
+    name: DpId
     category: str
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from esorex_bridge.datasets.association import Association, AssociationTree, Mode, is_secondary
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile
 from esorex_bridge.errors import DataError
-from esorex_bridge.files import is_processed
+from esorex_bridge.files import DpId, is_processed
 
 
 def dataset_from_tree(
     tree: AssociationTree,
-    paths: Mapping[str, Path],
+    paths: Mapping[DpId, Path],
     instrument: str | None = None,
     requested: Mode | None = None,
 ) -> Dataset:
@@ -57,7 +57,7 @@ def dataset_name(tree: AssociationTree) -> str:
     return f"{first}_tpl" if len(tree.root.files) > 1 else first
 
 
-def _action(node: Association, paths: Mapping[str, Path], known: dict[Association, Action]) -> Action:
+def _action(node: Association, paths: Mapping[DpId, Path], known: dict[Association, Action]) -> Action:
     if node in known:
         return known[node]
     ready = [child for child in node.associated if _is_ready_made(child)]
@@ -81,7 +81,7 @@ def _is_ready_made(node: Association) -> bool:
     return processed and not node.associated and node.kind == "main"
 
 
-def _files(node: Association, paths: Mapping[str, Path]) -> tuple[DatasetFile, ...]:
+def _files(node: Association, paths: Mapping[DpId, Path]) -> tuple[DatasetFile, ...]:
     return tuple(
         DatasetFile(file.name, file.category, paths.get(file.name), node.match, node.certified) for file in node.files
     )

@@ -14,6 +14,7 @@ from typing import NewType
 from msgspec import Struct, field
 
 from esorex_bridge.datasets.association import Match, Mode
+from esorex_bridge.files import DpId
 
 Purpose = NewType("Purpose", str)
 """A path of actions, own action first and target action last, as Reflex writes it."""
@@ -36,7 +37,7 @@ class DatasetFile(Struct, frozen=True):
         Whether ESO certified the association that brought it.
     """
 
-    name: str
+    name: DpId
     category: str
     path: Path | None = None
     match: Match | None = None
@@ -142,7 +143,7 @@ class Dataset(Struct, frozen=True):
         return "" if name == "UNDEFINED" else name
 
     @property
-    def missing(self) -> tuple[str, ...]:
+    def missing(self) -> tuple[DpId, ...]:
         """The names of the files that are not on this machine."""
         return tuple(file.name for file in missing_files(self))
 

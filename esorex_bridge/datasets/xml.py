@@ -12,6 +12,7 @@ from typing import get_args
 
 from esorex_bridge.datasets.association import AssociatedFile, Association, AssociationTree, Kind, Match, Mode
 from esorex_bridge.errors import DataError
+from esorex_bridge.files import DpId
 
 MAX_BYTES = 32 * 1024 * 1024
 """No real tree is longer than 50 kB."""
@@ -148,7 +149,7 @@ def _file(element: _Element, known: dict[AssociatedFile, AssociatedFile]) -> Ass
     name = element.get("name")
     if not name:
         raise UnreadableTreeError("the association tree has a <file> without a name")
-    file = AssociatedFile(name, element.get("category"))
+    file = AssociatedFile(DpId(name), element.get("category"))
     return known.setdefault(file, file)
 
 

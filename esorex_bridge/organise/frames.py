@@ -11,7 +11,7 @@ from pathlib import Path
 from esorex_bridge.definitions.oca.classify import Classified, Classifier
 from esorex_bridge.definitions.oca.evaluate import Keywords
 from esorex_bridge.definitions.oca.rules import TECHNIQUE, Rules, keywords_of, keywords_of_last
-from esorex_bridge.files import stem
+from esorex_bridge.files import DpId, stem
 from esorex_bridge.fits.card import Value
 
 _MJD_EPOCH = datetime(1858, 11, 17, tzinfo=UTC)
@@ -55,7 +55,7 @@ class Frame:
         MJD of the observation; infinite where the header has neither MJD-OBS nor DATE-OBS.
     """
 
-    name: str
+    name: DpId
     path: Path | None
     keywords: Keywords = field(repr=False)
     classified: Classified = field(repr=False)

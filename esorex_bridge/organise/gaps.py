@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile
 from esorex_bridge.definitions.oca.classify import Classified
-from esorex_bridge.files import is_dp_id
+from esorex_bridge.files import DpId, is_dp_id
 from esorex_bridge.organise.adql import is_in_path, query_for, raw_categories, wanted_paths
 from esorex_bridge.organise.breakpoints import Breakpoint, separating
 from esorex_bridge.organise.frames import Frame
@@ -118,7 +118,7 @@ def filled_from_archive(
     return replace(dataset, action=action)
 
 
-def _nearest_template(gap: Gap, rows: Iterable[Row], breakpoints: tuple[Breakpoint, ...]) -> tuple[str, ...]:
+def _nearest_template(gap: Gap, rows: Iterable[Row], breakpoints: tuple[Breakpoint, ...]) -> tuple[DpId, ...]:
     templates: dict[str, list[Frame]] = defaultdict(list)
     for row in rows:
         frame = _frame(row, gap)
@@ -145,10 +145,10 @@ def _frame(row: Row, gap: Gap) -> Frame | None:
     if not is_dp_id(name) or not isinstance(mjd, (int, float)):
         return None
     keywords = {"INSTRUME": gap.trigger.instrument, "DPR.TYPE": str(row.get("dp_type") or "")}
-    return Frame(name, None, keywords, Classified({"DO.CATG": gap.raw_category}, ()), float(mjd))
+    return Frame(DpId(name), None, keywords, Classified({"DO.CATG": gap.raw_category}, ()), float(mjd))
 
 
-def _with(action: Action, gap: Gap, names: tuple[str, ...]) -> Action:
+def _with(action: Action, gap: Gap, names: tuple[DpId, ...]) -> Action:
     children = tuple(_with(child, gap, names) for child in action.actions)
     if {file.name for file in action.files} != {frame.name for frame in gap.group.frames}:
         return replace(action, actions=children)

@@ -16,6 +16,7 @@ from esorex_bridge.definitions.oca.classify import Classified, Classifier
 from esorex_bridge.definitions.oca.evaluate import evaluate, holds
 from esorex_bridge.definitions.oca.expressions import All, Compared, Constant, Expression, Keyword, keywords_in
 from esorex_bridge.definitions.oca.rules import ActionRule, Execution, Product, Rules
+from esorex_bridge.files import DpId
 from esorex_bridge.fits.card import Value
 from esorex_bridge.organise.frames import Frame, template_of
 
@@ -156,7 +157,7 @@ def _product(first: Frame, product: Product, classify: Classifier) -> Frame:
     header: dict[str, Value] = {**raw, "PRO.CATG": category, "VIRTUAL": True}
     given = {"DO.CATG": category, "REFLEX.CATG": category, **classify(header).given, **stated}
     found = Classified(given, classify(header).rules)
-    return Frame(f"{first.name}_{category}", None, {**header, **given}, found, first.time)
+    return Frame(DpId(f"{first.name}_{category}"), None, {**header, **given}, found, first.time)
 
 
 _Key: TypeAlias = tuple[str, Value]

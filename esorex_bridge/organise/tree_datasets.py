@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from esorex_bridge.datasets.association import AssociationTree, Mode, distinct_files
 from esorex_bridge.datasets.build import dataset_from_tree
 from esorex_bridge.datasets.dataset import Dataset
+from esorex_bridge.files import DpId
 from esorex_bridge.organise.places import DATA_FOLDERS
 from esorex_bridge.organise.regroup import merge_templates
 
@@ -26,7 +27,7 @@ _KEYWORDS = ("INSTRUME", "TPL.START", "TPL.ID")
 
 def tree_datasets(
     trees: Iterable[AssociationTree],
-    paths: Mapping[str, Path],
+    paths: Mapping[DpId, Path],
     header: Callable[[Path], Keywords],
     requested: Mode | None = None,
 ) -> tuple[Dataset, ...]:

@@ -11,6 +11,7 @@ from msgspec import Struct, field
 from esorex_bridge.datasets.association import Match
 from esorex_bridge.datasets.dataset import Purpose
 from esorex_bridge.definitions.parameters import ParameterSetting
+from esorex_bridge.files import DpId
 
 Keywords = Mapping[str, str | int | float | bool | None]
 """Header keywords of a file in ESO's dotted form (`DET.DIT`, `MJD-OBS`)."""
@@ -48,7 +49,7 @@ class FileInput(Struct, frozen=True, gc=False):
     Plans hold ten thousands, and a Path costs more than to look at the file: it is made where one is wanted.
     """
 
-    name: str
+    name: DpId
     file: str = field(name="path")
     category: str
 

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, files_of
 from esorex_bridge.definitions.workflow import Workflow
+from esorex_bridge.files import DpId
 from esorex_bridge.plan.plan import FileInput, Plan, Step, StepName
 
 
@@ -67,7 +68,7 @@ def _find_reached(plan: Plan, step: Step) -> Iterator[StepName]:
 class _Unfolder:
     """Makes actions of steps."""
 
-    def __init__(self, plan: Plan, names: Mapping[Path, str], marked: Collection[str]) -> None:
+    def __init__(self, plan: Plan, names: Mapping[Path, DpId], marked: Collection[str]) -> None:
         self._plan, self._names, self._marked = plan, names, marked
 
     def action(self, step: Step, name: str, below: Iterable[StepName]) -> Action:

@@ -10,6 +10,7 @@ from msgspec import Struct
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, Purpose
 from esorex_bridge.definitions.parameters import ParameterSetting
 from esorex_bridge.esorex.recipe import Recipe
+from esorex_bridge.files import stem
 from esorex_bridge.plan.plan import FileInput, Plan, ProductInput, Step, StepInput, StepName
 from esorex_bridge.provenance.document import FileEntry, InputEntry, ProvenanceDocument, StepEntry, hex_of
 
@@ -120,7 +121,7 @@ def _step(step: StepEntry, names: Mapping[str, StepName], files: Mapping[str, Pa
 def _input(entry: InputEntry, names: Mapping[str, StepName], files: Mapping[str, Path]) -> StepInput:
     if entry.step:
         return ProductInput(names[entry.step], entry.product, entry.category)
-    return FileInput(entry.file, str(files[source_key(entry)]), entry.category)
+    return FileInput(stem(entry.file), str(files[source_key(entry)]), entry.category)
 
 
 def source_key(entry: InputEntry | FileEntry) -> str:
@@ -131,7 +132,7 @@ def source_key(entry: InputEntry | FileEntry) -> str:
 def _dataset(document: ProvenanceDocument, files: Mapping[str, Path]) -> Dataset:
     last = document.steps[-1]
     listed = tuple(
-        DatasetFile(entry.file, entry.category, files[source_key(entry)])
+        DatasetFile(stem(entry.file), entry.category, files[source_key(entry)])
         for step in document.steps
         for entry in step.inputs
         if not entry.step

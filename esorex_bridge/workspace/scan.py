@@ -9,7 +9,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from esorex_bridge.files import FITS_SUFFIXES, OUTPUT_FOLDERS, stem
+from esorex_bridge.files import FITS_SUFFIXES, OUTPUT_FOLDERS, DpId, stem
 
 _UNDERSCORED = re.compile(r"^(.+\.\d{4}-\d\d-\d\dT\d\d)_(\d\d)_(\d\d)")
 
@@ -25,7 +25,7 @@ class Inputs(Struct, frozen=True):
         Documents that may be association trees, by name.
     """
 
-    files: dict[str, Path]
+    files: dict[DpId, Path]
     trees: tuple[Path, ...]
 
 
@@ -41,9 +41,9 @@ def scan(*places: Path) -> Inputs:
     return Inputs(by_archive_name(path for path in paths if path.name.endswith(FITS_SUFFIXES)), trees)
 
 
-def by_archive_name(paths: Iterable[Path]) -> dict[str, Path]:
+def by_archive_name(paths: Iterable[Path]) -> dict[DpId, Path]:
     """Return files by their archive names: of several of one name the first, or else an unpacked one."""
-    files: dict[str, Path] = {}
+    files: dict[DpId, Path] = {}
     for path in paths:
         name = archive_name(path)
         if name not in files or (path.name.endswith(".fits") and not files[name].name.endswith(".fits")):
@@ -66,6 +66,6 @@ def _files_below(place: Path) -> list[Path]:
     return sorted(found)
 
 
-def archive_name(path: Path) -> str:
+def archive_name(path: Path) -> DpId:
     """Return the name under which the archive knows a file."""
-    return _UNDERSCORED.sub(r"\1:\2:\3", stem(path.name))
+    return DpId(_UNDERSCORED.sub(r"\1:\2:\3", stem(path.name)))

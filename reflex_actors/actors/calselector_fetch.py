@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from esorex_bridge.archive.client import ArchiveClient
     from esorex_bridge.archive.unpack import Unpacking
     from esorex_bridge.datasets.association import AssociationTree, Mode
+    from esorex_bridge.files import DpId
 
 ACTOR = Actor(
     "calselector_fetch",
@@ -94,7 +95,7 @@ def work(inputs: Inputs) -> dict[str, Any]:
     }
 
 
-def science_in(folder: Path) -> tuple[str, ...]:
+def science_in(folder: Path) -> tuple[DpId, ...]:
     """Return the archive names of the raw science frames in a folder, or else of those that its trees are for."""
     from esorex_bridge.archive.trees import saved_trees
     from esorex_bridge.files import is_dp_id
@@ -108,7 +109,7 @@ def science_in(folder: Path) -> tuple[str, ...]:
     return found or tuple(dict.fromkeys(file.name for each in saved_trees(folder) for file in each.tree.root.files))
 
 
-def at_hand(folder: Path, science: Sequence[str], mode: Mode) -> Associated | None:
+def at_hand(folder: Path, science: Sequence[DpId], mode: Mode) -> Associated | None:
     """Return the associations in a folder where they cover all frames in a mode and every file they name is there."""
     from esorex_bridge.archive.trees import saved_trees
     from esorex_bridge.datasets.association import distinct_files
@@ -145,7 +146,7 @@ def sof_of(trees: Iterable[AssociationTree], folder: Path) -> SetOfFiles:
     return SetOfFiles(names[0] if len(names) == 1 else "", united(files))
 
 
-def _fetch(inputs: Inputs, folder: Path, science: Sequence[str], mode: Mode) -> Associated:
+def _fetch(inputs: Inputs, folder: Path, science: Sequence[DpId], mode: Mode) -> Associated:
     from esorex_bridge.archive.download_list import wanted
     from esorex_bridge.archive.trees import save_trees
     from esorex_bridge.progress.transfer import watching
@@ -171,14 +172,14 @@ def _fetch(inputs: Inputs, folder: Path, science: Sequence[str], mode: Mode) -> 
     return Associated(trees, (*files.warnings, *_messages(trees)))
 
 
-def _not_in(folder: Path, names: Iterable[str]) -> tuple[str, ...]:
+def _not_in(folder: Path, names: Iterable[DpId]) -> tuple[DpId, ...]:
     from esorex_bridge.workspace.scan import scan
 
     here = scan(folder).files if folder.is_dir() else {}
     return tuple(name for name in names if name not in here)
 
 
-def _sizes(archive: ArchiveClient, names: Sequence[str]) -> dict[str, int]:
+def _sizes(archive: ArchiveClient, names: Sequence[DpId]) -> dict[DpId, int]:
     from esorex_bridge.archive.sizes import estimated_sizes
 
     try:
@@ -188,7 +189,7 @@ def _sizes(archive: ArchiveClient, names: Sequence[str]) -> dict[str, int]:
         return {}
 
 
-def _refuse_too_much(inputs: Inputs, names: Sequence[str], sizes: Mapping[str, int]) -> None:
+def _refuse_too_much(inputs: Inputs, names: Sequence[DpId], sizes: Mapping[DpId, int]) -> None:
     """Say how much there is to fetch, and refuse more than the user wants."""
     gigabytes = sum(sizes.get(name, 0) for name in names) / 1e9
     unknown = sum(name not in sizes for name in names)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from esorex_bridge.errors import UserError
 from reflex_actors.protocol import Actor, Inputs, Port
+
+if TYPE_CHECKING:
+    from esorex_bridge.files import DpId
 
 ACTOR = Actor(
     "query_archive",
@@ -50,7 +53,7 @@ def work(inputs: Inputs) -> dict[str, Any]:
     return {"out_dp_ids": " ".join(row["dp_id"] for row in rows), "n_frames": len(rows), "adql": adql(wanted)}
 
 
-def names_in(text: str) -> tuple[str, ...]:
+def names_in(text: str) -> tuple[DpId, ...]:
     """Return the archive names in a text.
 
     Raises

@@ -248,3 +248,25 @@ def test_each_mechanism_stands_once(word: str) -> None:
 def test_files_are_renamed_into_place_in_one_module() -> None:
     files = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path, _ in trees().values()}
     assert {file for file, text in files.items() if re.search(RENAMES, text)} <= RENAMING
+
+
+NAMES = {
+    "esorex_bridge/archive/query.py": "dp_ids",
+    "esorex_bridge/archive/calselector.py": "asked",
+    "esorex_bridge/archive/trees.py": "dp_id",
+    "esorex_bridge/archive/download_list.py": "name",
+    "esorex_bridge/archive/report.py": "name",
+    "esorex_bridge/workspace/scan.py": "files",
+    "esorex_bridge/datasets/association.py": "name",
+    "esorex_bridge/datasets/dataset.py": "name",
+    "esorex_bridge/plan/plan.py": "name",
+}
+"""Where a file is named on the road from the query to the SOF, and the field that names it."""
+
+
+@pytest.mark.parametrize("file", NAMES)
+def test_a_file_has_one_name_from_the_query_to_the_sof(file: str) -> None:
+    (tree,) = (tree for path, tree in trees().values() if str(path.relative_to(ROOT)) == file)
+    fields = [node for node in ast.walk(tree) if isinstance(node, ast.AnnAssign)]
+    named = [ast.unparse(node.annotation) for node in fields if ast.unparse(node.target) == NAMES[file]]
+    assert any("DpId" in annotation for annotation in named), named
