@@ -13,6 +13,7 @@ import pytest
 from esorex_bridge.demo.archive.tree_xml import tree_document
 from esorex_bridge.demo.nights.naco import naco_night
 from esorex_bridge.demo.nights.night import FrameFolder, Night
+from reflex_actors.install import install
 from tests.commands import run_command
 
 SMALL = ("--set=naco_img_dark.r=8 8 8 8", "--set=naco_img_twflat.r=8 8 8 8")
@@ -53,6 +54,12 @@ def bridge() -> Callable[..., Ended]:
         return Ended(done.returncode, done.stdout, done.stderr)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def actors_folder(tmp_path_factory: pytest.TempPathFactory, empty_home: Path) -> Path:
+    """Return the folder of installed actors, for all who change nothing there; to write the workflows takes long."""
+    return install(tmp_path_factory.mktemp("installed") / "actors").folder
 
 
 @pytest.fixture

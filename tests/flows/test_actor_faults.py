@@ -19,10 +19,8 @@ SCIENCE = "NACO.2016-03-02T00:30:00.076"
 
 
 @pytest.fixture(scope="module")
-def reflex(tmp_path_factory: pytest.TempPathFactory, empty_home: Path) -> ReflexDriver:
-    folder = tmp_path_factory.mktemp("reflex")
-    (folder / "scratch").mkdir()
-    return ReflexDriver(install(folder / "actors").folder, folder / "scratch", empty_home)
+def reflex(tmp_path_factory: pytest.TempPathFactory, actors_folder: Path, empty_home: Path) -> ReflexDriver:
+    return ReflexDriver(actors_folder, tmp_path_factory.mktemp("scratch"), empty_home)
 
 
 @pytest.mark.parametrize("name", NAMES)

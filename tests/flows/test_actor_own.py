@@ -28,12 +28,12 @@ def test_the_example_runs_in_reflexs_own_interpreter(tmp_path: Path, empty_home:
     assert "must be a whole number" in reflex.run("brightest.py", {"in_sof": sof, "number": "all"}).stderr
 
 
-def test_the_command_in_the_guide_is_a_step(tmp_path: Path, empty_home: Path) -> None:
+def test_the_command_in_the_guide_is_a_step(tmp_path: Path, actors_folder: Path, empty_home: Path) -> None:
     (script,) = re.findall(r"```sh\n(.*?)```", GUIDE.read_text(), re.DOTALL)
     (tmp_path / "clean.sh").write_text(script)
     (tmp_path / "a.fits").write_text("x")
     (tmp_path / "scratch").mkdir()
-    reflex = ReflexDriver(install(tmp_path / "actors").folder, tmp_path / "scratch", empty_home)
+    reflex = ReflexDriver(actors_folder, tmp_path / "scratch", empty_home)
     found = reflex.ok("run_command.py", in_sof=f"d|{tmp_path}/a.fits;RAW;RAW/SCI", command=f"sh {tmp_path}/clean.sh")
     (file,) = found["out_sof"]["files"]
     assert (Path(file["name"]).name, file["category"], file["purposes"]) == ("clean_a.fits", "CLEAN_RAW", ["SCI"])

@@ -12,24 +12,35 @@ from typing import Any
 import pytest
 
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
-from reflex_actors.install import install
+from esorex_bridge.demo.nights.naco import naco_night
 from tests.flows.reflex_driver import ReflexDriver
 
 SCIENCE = "NACO.2016-03-02T00:30:00.076"
 
 
 @pytest.fixture
-def reflex(tmp_path: Path, empty_home: Path) -> ReflexDriver:
+def reflex(tmp_path: Path, actors_folder: Path, empty_home: Path) -> ReflexDriver:
     (tmp_path / "scratch").mkdir()
-    return ReflexDriver(install(tmp_path / "actors").folder, tmp_path / "scratch", empty_home)
+    return ReflexDriver(actors_folder, tmp_path / "scratch", empty_home)
+
+
+@pytest.fixture(scope="module")
+def fetched(
+    tmp_path_factory: pytest.TempPathFactory, frames_folder: Path, actors_folder: Path, empty_home: Path
+) -> Path:
+    """Return a data folder that an actor filled, for tests to copy."""
+    place = tmp_path_factory.mktemp("fetched")
+    reflex = ReflexDriver(actors_folder, place, empty_home)
+    with EmbeddedArchive([naco_night(npix=128)], frames_folder) as archive:
+        words = {"data_dir": str(place / "naco"), "dp_ids": SCIENCE, "archive": archive.url}
+        found = reflex.ok("calselector_fetch.py", **words)
+    assert int(found["n_files"]) == len(found["out_sof"]["files"]) > 10
+    return place / "naco"
 
 
 @pytest.fixture
-def data(reflex: ReflexDriver, small_archive: EmbeddedArchive, tmp_path: Path) -> Path:
-    folder = tmp_path / "root" / "reflex_input" / "naco"
-    found = reflex.ok("calselector_fetch.py", data_dir=str(folder), dp_ids=SCIENCE, archive=small_archive.url)
-    assert int(found["n_files"]) == len(found["out_sof"]["files"]) > 10
-    return folder
+def data(fetched: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(fetched, tmp_path / "root" / "reflex_input" / "naco")
 
 
 def test_fetched_frames_are_plain_fits_with_categories_and_all_purposes(reflex: ReflexDriver, data: Path) -> None:

@@ -13,7 +13,6 @@ from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 from esorex_bridge.demo.nights.night import Night
 from reflex_actors.actors import review_association
 from reflex_actors.folder import organised
-from reflex_actors.install import install
 from tests.browser import answer_in_browser
 from tests.flows.conftest import put_on_disk
 from tests.flows.reflex_driver import ReflexDriver
@@ -36,9 +35,9 @@ def display() -> Iterator[str]:
 
 
 @pytest.fixture
-def reflex(tmp_path: Path, empty_home: Path) -> ReflexDriver:
+def reflex(tmp_path: Path, actors_folder: Path, empty_home: Path) -> ReflexDriver:
     (tmp_path / "scratch").mkdir()
-    return ReflexDriver(install(tmp_path / "actors").folder, tmp_path / "scratch", empty_home)
+    return ReflexDriver(actors_folder, tmp_path / "scratch", empty_home)
 
 
 def with_browser(reflex: ReflexDriver, folder: Path, form: str, display: str) -> Path:
