@@ -94,6 +94,7 @@ class _Planner:
         self.dataset = dataset
         self.steps: list[Step] = []
         self._names: dict[Step, StepName] = {}
+        self._planned: dict[int, StepName] = {}
         self._counts: Counter[str] = Counter()
         self._groups: dict[Action, tuple[Group, ...]] = {}
         self._taken: set[Action] = set()
@@ -164,6 +165,16 @@ class _Planner:
     # ----- steps
 
     def _step(self, group: Group, target: bool = False) -> StepName:
+        """Plan a group's step with all that it needs, once: a cascade meets a group by each way that leads to it."""
+        number = id(group)  # `_groups` holds it for as long as we live
+        if number not in self._planned:
+            self._planned[number] = self._name(self._draft(group))
+        name = self._planned[number]
+        if target:
+            self.steps = [replace(step, target=True) if step.name == name else step for step in self.steps]
+        return name
+
+    def _draft(self, group: Group) -> Step:
         self._taken.add(group.action)
         inputs = list(self._main(group))
         gaps, warnings = list(group.gaps), list[str]()
@@ -180,27 +191,24 @@ class _Planner:
                 gaps.append(f"{group.definition.recipe} needs {calibration.category}: {choice.reason}")
             elif not choice.taken:
                 warnings.append(f"made without {calibration.category}: {choice.reason}")
-        return self._name(
-            Step(
-                name=StepName(""),
-                actor=group.definition.name,
-                recipe=group.definition.recipe,
-                inputs=tuple(dict.fromkeys(inputs)),
-                settings=self._settings(group.definition),
-                products=group.definition.products,
-                purpose=group.purpose,
-                setup=group.setup,
-                gaps=tuple(gaps),
-                warnings=tuple(warnings),
-                target=target,
-                required=group.definition.required,
-                unnoted=group.definition.unlisted,
-                command=group.definition.command,
-                threads=group.definition.threads,
-                memory_mb=group.definition.memory_mb,
-                associations=tuple(dict.fromkeys(associations)),
-                raw_associations=tuple(self._raw_associations(group)),
-            )
+        return Step(
+            name=StepName(""),
+            actor=group.definition.name,
+            recipe=group.definition.recipe,
+            inputs=tuple(dict.fromkeys(inputs)),
+            settings=self._settings(group.definition),
+            products=group.definition.products,
+            purpose=group.purpose,
+            setup=group.setup,
+            gaps=tuple(gaps),
+            warnings=tuple(warnings),
+            required=group.definition.required,
+            unnoted=group.definition.unlisted,
+            command=group.definition.command,
+            threads=group.definition.threads,
+            memory_mb=group.definition.memory_mb,
+            associations=tuple(dict.fromkeys(associations)),
+            raw_associations=tuple(self._raw_associations(group)),
         )
 
     def _main(self, group: Group) -> Iterator[StepInput]:
@@ -223,15 +231,12 @@ class _Planner:
 
     def _name(self, draft: Step) -> StepName:
         # What a run is does not depend on the purpose it was first met under, nor on what else it is for.
-        identity = replace(draft, purpose=Purpose(""), target=False, associations=(), raw_associations=())
+        identity = replace(draft, purpose=Purpose(""), associations=(), raw_associations=())
         if identity not in self._names:
             self._counts[draft.recipe] += 1
             self._names[identity] = StepName(f"{draft.recipe}_{self._counts[draft.recipe]}")
             self.steps.append(replace(draft, name=self._names[identity]))
-        name = self._names[identity]
-        if draft.target:
-            self.steps = [replace(step, target=True) if step.name == name else step for step in self.steps]
-        return name
+        return self._names[identity]
 
     def _settings(self, definition: StepDefinition) -> tuple[ParameterSetting, ...]:
         origin = f"workflow {self.workflow.name}"

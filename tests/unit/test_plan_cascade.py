@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile
 from esorex_bridge.definitions.workflow import parse_workflow
+from esorex_bridge.plan import cascade as planning
 from esorex_bridge.plan.cascade import make_plan
+from esorex_bridge.plan.matching import choose
 from esorex_bridge.plan.plan import FileInput, Keywords, Plan, ProductInput, Step
 
 WORKFLOW = parse_workflow(
@@ -212,3 +215,30 @@ def test_the_order_of_files_and_groups_in_the_tree_does_not_matter() -> None:
 
 def step_content(step: Step) -> tuple[object, ...]:
     return step.recipe, tuple(entry.name for entry in step.inputs if isinstance(entry, FileInput)), step.gaps
+
+
+def test_a_plan_grows_with_its_groups_and_not_with_the_ways_that_lead_to_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen: list[str] = []
+
+    def count(*given: Any) -> Any:
+        chosen.append(given[2].category)
+        return choose(*given)
+
+    monkeypatch.setattr(planning, "choose", count)
+    levels = 10
+    steps = "".join(
+        f"  - recipe: toy_{level}\n    main: [RAW{level}]\n    products: [P{level}]\n    calibrations:\n"
+        + "".join(f"      P{below}: {{required: true}}\n" for below in (level + 1, level + 2))
+        for level in range(levels)
+    )
+    ends = "".join(
+        f"  - recipe: toy_{level}\n    main: [RAW{level}]\n    products: [P{level}]\n" for level in (levels, levels + 1)
+    )
+    head = "workflow: tall\ninstruments: [TOY]\npipeline: toy\nstate: from documentation\nsteps:\n"
+    night, actions = Night(), list[Action]()
+    for level in reversed(range(levels + 2)):
+        actions.append(Action(f"A{level}", (night.file(f"R.{level}", f"RAW{level}"),), actions=tuple(actions[-2:])))
+    plan = make_plan(Dataset("D", "TOY", actions[-1]), parse_workflow(head + steps + ends, "tall.yaml"), night.headers)
+    assert [step.recipe for step in plan.steps if step.target] == ["toy_0"]
+    assert len(plan.steps) == levels + 2
+    assert len(chosen) == 2 * levels
