@@ -80,7 +80,7 @@ def test_a_hostile_package_is_ended_and_reported_and_changes_nothing(tmp_path: P
     sources = write_package(tmp_path, PREAMBLE + "    " + HOSTILE[deed].replace("{outside}", str(outside)) + "\n")
     started = time.monotonic()
     with pytest.raises(PackageError) as failure:
-        read_or_raise(request_for(sources, "read"), 3 if deed in SLOW else 30)
+        read_or_raise(request_for(sources, "read"), 1.5 if deed in SLOW else 30)
     assert "secret" not in str(failure.value)
     assert state(outside) == before
     assert time.monotonic() - started < 60
@@ -202,7 +202,7 @@ from esorex_bridge.edps.process import ask_child
 for line in sys.stdin:
     request = json.loads(line)
     try:
-        answer = json.loads(ask_child(request, "toy", seconds=3, python=sys.executable))
+        answer = json.loads(ask_child(request, "toy", seconds=1.5, python=sys.executable))
         print("told" if "error" in answer else "passed " + str(answer)[:200])
     except Exception as error:
         print("told", type(error).__name__)

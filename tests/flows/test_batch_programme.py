@@ -57,15 +57,13 @@ def programme(root: Path, frames: Path, datasets: int) -> None:
     assert recorded(root)["naco_img_twflat"] == 1
 
 
-def test_thirty_datasets_make_each_distinct_step_once_and_a_change_reaches_exactly_its_descendants(
-    tmp_path: Path, frames_folder: Path
+@pytest.mark.parametrize(
+    "datasets", [6, pytest.param(30, marks=pytest.mark.slow), pytest.param(200, marks=pytest.mark.slow)]
+)
+def test_a_batch_makes_each_distinct_step_once_and_a_change_reaches_exactly_its_descendants(
+    tmp_path: Path, frames_folder: Path, datasets: int
 ) -> None:
-    programme(tmp_path / "root", frames_folder, 30)
-
-
-@pytest.mark.slow
-def test_two_hundred_datasets_make_each_distinct_step_once(tmp_path: Path, frames_folder: Path) -> None:
-    programme(tmp_path / "root", frames_folder, 200)
+    programme(tmp_path / "root", frames_folder, datasets)
 
 
 def test_a_dataset_begins_while_files_of_others_are_still_fetched(tmp_path: Path, frames_folder: Path) -> None:

@@ -19,6 +19,7 @@ from tests.flows.master_nights import with_its_masters
 PROGRAM = "60.A-9999(A)"
 
 
+@pytest.mark.slow
 def test_hawki_reduces_science_with_nothing_but_masters(
     bridge: Callable[..., Ended], tmp_path: Path, esorex: str
 ) -> None:
@@ -47,7 +48,7 @@ def test_naco_takes_the_masters_of_the_archive_and_finds_the_stars(
     [
         ("naco", ["naco_img_jitter"]),
         ("visir", ["visir_old_img_combine"]),
-        ("uves_guess", ["uves_obs_scired"]),
+        pytest.param("uves_guess", ["uves_obs_scired"], marks=pytest.mark.slow),
         pytest.param("muse", ["muse_scibasic", "muse_scipost", "muse_exp_combine"], marks=pytest.mark.slow),
     ],
 )

@@ -6,6 +6,7 @@ import itertools
 import json
 import zipfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,13 @@ def workflow(request: pytest.FixtureRequest) -> Workflow:
 
 @pytest.fixture
 def root(workflow: Workflow) -> Entity:
-    return reduction(workflow)
+    return made(workflow.name)
+
+
+@cache
+def made(name: str) -> Entity:
+    """Return the workflow file of a definition, once for all tests: it takes some tenths of a second."""
+    return reduction(read_workflow(workflow_folder() / f"{name}.yaml"))
 
 
 def test_workflow_files_are_checked_in() -> None:
@@ -100,8 +107,9 @@ def reaches(onward: dict[str, set[str]], start: str, end: str) -> bool:
     return end in seen
 
 
-def test_the_steps_that_the_definition_names_have_a_window_with_their_parameters(workflow: Workflow) -> None:
-    root = reduction(workflow)
+def test_the_steps_that_the_definition_names_have_a_window_with_their_parameters(
+    workflow: Workflow, root: Entity
+) -> None:
     windows = {}
     for composite in composites(root):
         inside = {actor.name: actor for actor in composite.entities}
