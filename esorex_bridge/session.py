@@ -265,9 +265,11 @@ class Session:
         UserError
             If none is for its instrument, or the one that the settings name is not.
         """
+        from esorex_bridge.organise.tree_datasets import first_header
+
         if self.edps is not None:
             return self.edps.workflow
-        header = _first_header(dataset)
+        header = first_header(dataset, read_header)
         if self.named_workflow is None:
             return self.definitions.choose(dataset.instrument, header)
         given = self.workflows[0]
@@ -310,7 +312,7 @@ class Session:
             told = "".join(f"; {text}" for text in self.edps.jobs(self.data).messages[:_FEW])
             raise DataError(f"workflow {self.settings.workflow} makes no job of the data for its targets{told}")
         if not found:
-            raise DataError(_NOTHING[self.settings.by].format(places))
+            raise DataError(_NOTHING[self.settings.by].format(places) + "".join(self._notes()))
         for name in names:
             if name not in found:
                 raise UnknownNameError("dataset", name, sorted(found), places, self._lister)
@@ -347,6 +349,14 @@ class Session:
         if self.edps is not None:
             return tuple(dataset for dataset, _ in self._packaged.values())
         return datasets_on_disk(self._request, self.places)
+
+    def _notes(self) -> Iterator[str]:
+        """Yield what organising by rules says of these places."""
+        from esorex_bridge.organise.from_disk import load
+
+        if self.settings.by != "calselector":
+            for text in load(self._request, self.places).warnings[:_FEW]:
+                yield f"; {text.rstrip('.')}"
 
     @property
     def _request(self) -> Request:
@@ -660,8 +670,3 @@ def refuse_idle_settings(settings: Iterable[ParameterSetting], workflows: Iterab
         if typed and by_name and setting.recipe not in recipes and setting.recipe not in tasks:
             where = f"{setting.origin} {setting.recipe}.{setting.name}: workflow {', '.join(by_name)}"
             raise UnknownNameError("recipe", setting.recipe, (*recipes, *sorted(tasks)), where)
-
-
-def _first_header(dataset: Dataset) -> Keywords:
-    path = next((file.path for file in dataset.action.files if file.path is not None), None)
-    return read_header(path) if path else {}

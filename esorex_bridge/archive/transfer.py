@@ -215,7 +215,10 @@ def _describe_refusal(status: int, has_login: bool, access: Access) -> Refusal:
     if access == "public":
         return Refusal(FileStatus.FAILED, f"the archive refuses a public file (HTTP {status}); run again later")
     if has_login:
-        reason = f"this user has no access to the file (HTTP {status}): it may be proprietary to another programme"
+        reason = (
+            f"this user has no access to the file (HTTP {status}): it may be proprietary to another programme; "
+            "'esorex-bridge whoami' tells who this is, 'esorex-bridge login' makes it another"
+        )
     else:
         reason = f"the file needs a login (HTTP {status}): run 'esorex-bridge login', or set ESO_USERNAME and "
         reason += "ESO_PASSWORD"

@@ -46,6 +46,7 @@ CACHE_FILE = "headers.jsonl"
 EDPS_CACHE_FILE = "headers_edps.jsonl"
 BREAKPOINTS_FILE = "breakpoints.json"
 _PROBES = 50
+_GIVE_RULES = "give a file with --oca"
 
 
 class OrganisedData(Struct, frozen=True):
@@ -290,10 +291,16 @@ def _rules(
     for instrument in instruments:
         path = request.oca or rule_file(instrument, rule_files())
         if path is None:
-            warnings.append(f"No OCA rules for {instrument} are installed: give a file with --oca.")
+            warnings.append(f"No OCA rules for {instrument} are installed: {_where_from(instrument, workflows)}.")
             continue
         found[instrument] = supplemented(read_rules(path), _facts(instrument, workflows))
     return found, tuple(warnings)
+
+
+def _where_from(instrument: str, workflows: tuple[Workflow, ...]) -> str:
+    pipelines = sorted({workflow.pipeline for workflow in workflows if instrument in workflow.instruments})
+    packages = " or ".join(f"cpl-plugin-{pipeline}" for pipeline in pipelines)
+    return f"install its pipeline (Debian: {packages}), or give a file with --oca" if packages else _GIVE_RULES
 
 
 def _text(path: Path) -> str:

@@ -16,6 +16,7 @@ from esorex_bridge.datasets.association import AssociationTree, Mode, distinct_f
 from esorex_bridge.datasets.build import dataset_from_tree
 from esorex_bridge.datasets.dataset import Dataset
 from esorex_bridge.files import DpId
+from esorex_bridge.fits.identity import other_frame
 from esorex_bridge.organise.places import DATA_FOLDERS
 from esorex_bridge.organise.regroup import merge_templates
 
@@ -51,10 +52,10 @@ def tree_datasets(
         dataset = dataset_from_tree(tree, paths, requested=requested)
         if dataset.name in datasets:
             continue
+        read = cache(header)
         for path in {path for path in _first_files(dataset) if path is not None}:
-            found = header(path)
-            headers[path] = {key: found.get(key) for key in _KEYWORDS}
-        datasets[dataset.name] = _with_request(_with_instrument(dataset, headers), masters)
+            headers[path] = {key: read(path).get(key) for key in _KEYWORDS}
+        datasets[dataset.name] = _with_request(_with_instrument(dataset, read), masters)
     return merge_templates(datasets.values(), headers)
 
 
@@ -92,8 +93,15 @@ def _frames_for_masters(folder: Path) -> frozenset[str]:
     return frozenset(request.dp_id for request in requests_in(folder, "Raw2Master"))
 
 
-def _with_instrument(dataset: Dataset, headers: Mapping[Path, Keywords]) -> Dataset:
-    """Return a dataset with INSTRUME of its first file that is here: the dp_id's prefix is not always unique."""
-    path = _first_files(dataset)[1]
-    name = headers[path].get("INSTRUME") if path is not None else None
+def first_header(dataset: Dataset, header: Callable[[Path], Keywords]) -> Keywords:
+    """Return the keywords of a dataset's first science file that is here and is the frame that it is called."""
+    for file in dataset.action.files:
+        if file.path is not None and not other_frame(file.name, found := header(file.path)):
+            return found
+    return {}
+
+
+def _with_instrument(dataset: Dataset, header: Callable[[Path], Keywords]) -> Dataset:
+    """Return a dataset with INSTRUME of its first file: the dp_id's prefix is not always unique."""
+    name = first_header(dataset, header).get("INSTRUME")
     return replace(dataset, instrument=str(name).strip()) if name else dataset

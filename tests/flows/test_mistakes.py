@@ -15,13 +15,21 @@ import pytest
 
 from esorex_bridge.cli import main
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
+from esorex_bridge.demo.archive.faults import Fault
+from esorex_bridge.demo.archive.login import DEMO_PASSWORD, DEMO_USER
+from esorex_bridge.demo.nights.amber import amber_night
 from esorex_bridge.demo.nights.naco import naco_night
 from tests.flows.conftest import put_on_disk
+from tests.tiny_fits import fits_of, write_night
 
 DATASET = "NACO.2016-03-02T00:30:00.076_tpl"
 RAW = "NACO.2016-03-02T00:30:00.076"
+REFUSED = "NACO.2016-03-02T00:32:40.624"
+STATIC = "M.AMBER.2010-04-30T12:00:03.354"
 SMALL = "--set 'naco_img_dark.r=8 8 8 8' --set 'naco_img_twflat.r=8 8 8 8'"
-Prepare = Callable[[Path], None]
+FORS = {"INSTRUME": "FORS2", "ARCFILE": "FORS2.2016-03-02T00:30:00.076", "DPR.CATG": "SCIENCE", "DPR.TYPE": "OBJECT",
+        "DPR.TECH": "IMAGE", "TPL.ID": "FORS2_img_obs_crsplit", "MJD-OBS": 57449.02}  # fmt: skip
+Prepare = Callable[[Path], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,11 @@ def _two_of_one_name(root: Path) -> None:
     content = bytearray(path.read_bytes())
     content[-3000:-2990] = b"\x01" * 10
     other.write_bytes(content)
+
+
+def _of_fors(root: Path) -> None:
+    shutil.rmtree(root / "reflex_input")
+    write_night(root / "reflex_input", {FORS["ARCFILE"]: FORS})
 
 
 def _read_only(root: Path) -> None:
@@ -104,6 +117,10 @@ MISTAKES = [
     Mistake("no network", "query --night 2016-03-01 --archive http://127.0.0.1:9", 1, "127.0.0.1:9", "later|--archive",
             env=(("ESOREX_BRIDGE_PATIENCE", "0"),)),
     Mistake("archive is no address", "query --night 2016-03-01 --archive nonsense", 1, "nonsense", "http"),
+    Mistake("token refused", f"fetch {REFUSED} --no-calibrations --yes --root {{empty}} --archive {{url}}", 1,
+            "this user has no access", "esorex-bridge login",
+            env=(("ESO_USERNAME", DEMO_USER), ("ESO_PASSWORD", DEMO_PASSWORD), ("ESOREX_BRIDGE_PATIENCE", "0"))),
+    Mistake("a static that is missing", "plan --root {amber}", 1, f"{STATIC} .*is not on this machine", "fetch"),
     Mistake("wrong password", "whoami --archive {url}", 1, "login|password|credentials", "esorex-bridge login|ESO_"),
     Mistake("bad date", "query --night 2016-13-01 --archive {url}", 1, "2016-13-01", "YYYY-MM-DD"),
     Mistake("bad RA", "query --ra 400 --dec 1 --radius 1 --archive {url}", 1, "400", "degrees"),
@@ -124,6 +141,13 @@ MISTAKES = [
     Mistake("unknown engine", "batch {root}/jobs.yaml --root {root} --on slrum", 2, "--on is none of local",
             "did you mean 'slurm'", _write("jobs.yaml", "jobs: [{datasets: all}]\n")),
     Mistake("no jobs at a time", "run --root {root} --jobs 0", 2, "--jobs", "1 or more"),
+    Mistake("FITS of another instrument", "plan --root {root}", 1, "is another frame than its name says.*FORS2",
+            "fetch", lambda root: _science(root).write_bytes(fits_of(FORS))),
+    Mistake("a pipeline that is missing", "plan --data {root}/reflex_input", 1, "No OCA rules for FORS2 are installed",
+            "cpl-plugin-fors",
+            lambda root: _of_fors(root)),
+    Mistake("programme without its run", "query --program 60.A-9999 --archive {url}", 0, "60.A-9999",
+            "60.A-9999"),
     Mistake("not a FITS file", "plan --root {root}", 1, "not a FITS|no FITS|not FITS", "fetch",
             lambda root: _science(root).write_text("hello")),
     Mistake("a truncated FITS file", f"run --root {{root}} {SMALL}", 1, "truncated|ends|short|cut",
@@ -143,7 +167,8 @@ MISTAKES = [
 
 @pytest.fixture(scope="module")
 def archive(frames_folder: Path) -> Iterator[EmbeddedArchive]:
-    with EmbeddedArchive([naco_night(npix=128)], frames_folder) as served:
+    with EmbeddedArchive([naco_night(npix=128)], frames_folder, proprietary={REFUSED}) as served:
+        served.fault(Fault.REFUSING, "file", file=REFUSED)
         yield served
 
 
@@ -160,19 +185,23 @@ def test_a_mistake_is_answered(
     mistake: Mistake,
     template: Path,
     archive: EmbeddedArchive,
+    frames_folder: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     root, empty = tmp_path / "night", tmp_path / "empty"
     empty.mkdir()
+    if "{amber}" in mistake.words:
+        folder = put_on_disk(amber_night(), frames_folder, root)
+        (folder / f"{STATIC}.fits").unlink()
     if "{root}" in mistake.words:
         shutil.copytree(template, root, copy_function=os.link if mistake.prepare is Mistake.prepare else shutil.copy2)
         mistake.prepare(root)
     monkeypatch.chdir(empty)
     for name, value in mistake.env:
         monkeypatch.setenv(name, value)
-    words = shlex.split(mistake.words.format(root=root, empty=empty, url=archive.url))
+    words = shlex.split(mistake.words.format(root=root, amber=root, empty=empty, url=archive.url))
     try:
         code = main(words)
     except SystemExit as stop:
