@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from esorex_bridge.disk.digest import read_digest
 from esorex_bridge.disk.stamp import stamp_of
 
-_VERSION = 2
+_VERSION = 3
 _BY_NAME = r"lib(cfitsio|wcs|gsl|gslcblas|fftw3[fl]?(_\w+)?)\.so"
 _SYSTEM = r"(ld-|linux-|lib(c|m|dl|pthread|rt|util|resolv|gomp|gcc_s|stdc\+\+|ltdl|z|bz2)\.so)"
 _LINKERS = ("/lib64", "/lib", "/libx32", "/lib32")
@@ -29,6 +29,9 @@ _CPL = "libcpldfs.so"
 """The library of CPL that writes into each product which CPL it was made with, as it stands in the library."""
 
 _LISTED = r"\s*(\S+) => (/.*) \(0x"
+_PRELOADED = "preloaded "
+_LISTED_BY_PATH = r"\s*(/.*/(?!ld-linux)(\S+)) \(0x"
+"""The linker itself, and what LD_PRELOAD names by a path: that counts whatever it is called."""
 
 
 class Libraries(NamedTuple):
@@ -88,7 +91,7 @@ class Linker:
         counting = {
             name: path
             for name, path in found.items()
-            if name in general or not (re.match(_SYSTEM, name) or name in beneath)
+            if name in general or name.startswith(_PRELOADED) or not (re.match(_SYSTEM, name) or name in beneath)
         }
         files = [(name, path, *self._state(path, name in general)) for name, path in sorted(counting.items())]
         given = self._variables.get("LD_LIBRARY_PATH", "").split(":")
@@ -179,7 +182,8 @@ def _list_libraries(program: str, variables: Mapping[str, str]) -> dict[str, str
     except (OSError, subprocess.TimeoutExpired):
         return {}
     lines = done.stdout.decode("utf-8", "surrogateescape").splitlines()
-    return {match[1]: match[2] for line in lines if (match := re.match(_LISTED, line))}
+    preloaded = {_PRELOADED + match[2]: match[1] for line in lines if (match := re.match(_LISTED_BY_PATH, line))}
+    return {match[1]: match[2] for line in lines if (match := re.match(_LISTED, line))} | preloaded
 
 
 def _linker() -> str | None:

@@ -102,12 +102,17 @@ def _schema(name: str, kind: str, value: Value) -> ParameterSchema:
 
 
 def _digest(words: tuple[str, ...]) -> Digest:
-    found = hashlib.sha256()
-    for word in words:
-        path = Path(word)
-        found.update(path.read_bytes() if path.is_file() else word.encode())
-        found.update(b"\0")
-    return Digest(f"sha256:{found.hexdigest()}")
+    return Digest(f"sha256:{hashlib.sha256(b''.join(_content(word) + bytes(1) for word in words)).hexdigest()}")
+
+
+def _content(word: str) -> bytes:
+    """Return what counts of a word: the content of the file that it is, or that it names as in `--table=/a/b`."""
+    option, _, value = word.rpartition("=")
+    if Path(word).is_file():
+        return Path(word).read_bytes()
+    if option and Path(value).is_absolute() and Path(value).is_file():
+        return f"{option}=".encode() + Path(value).read_bytes()
+    return word.encode()
 
 
 def _outputs(job: Job) -> Iterable[Output]:

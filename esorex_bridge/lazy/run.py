@@ -84,7 +84,7 @@ def _prepare(real: str, words: Sequence[str]) -> WantedRun:
     parameters = parameters_of(call, settings, plugin, real, shelf)
     frames = frames_of(call.sofs)
     inputs = inputs_of(frames, shelf)
-    statement = statement_of(call.recipe, plugin, stated_parameters(parameters, settings, shelf), inputs)
+    statement = statement_of(call.recipe, plugin, stated_parameters(parameters, settings, plugin, shelf), inputs)
     document = {"key": key_of(statement), "statement": statement, "labels": [entry.label for entry in inputs]}
     return WantedRun(call, settings, plugin, parameters, frames, document, shelf)
 
@@ -109,7 +109,7 @@ def _take_over(wanted: WantedRun) -> None:
     Version 0.1.0 did not know libraries: all that the recipe runs with must be older than the run.
     """
     statement, changed_ns = wanted.document["statement"], wanted.plugin.libraries.changed_ns
-    with_names = parameters_with_names(wanted.parameters, wanted.settings, wanted.shelf)
+    with_names = parameters_with_names(wanted.parameters, wanted.settings, wanted.plugin, wanted.shelf)
     second, first = older_keys_of(statement, with_names)
     for version, older in (("0.2.0", second), ("0.1.0", first)):
         try:
@@ -180,7 +180,7 @@ def _check_unchanged(wanted: WantedRun) -> None:
     now = [entry.digest for entry in inputs_of(wanted.frames, LazyStore(wanted.shelf.place))]
     if stated != now:
         raise DoubtError("an input changed while the recipe ran")
-    parameters = stated_parameters(wanted.parameters, wanted.settings, LazyStore(wanted.shelf.place))
+    parameters = stated_parameters(wanted.parameters, wanted.settings, wanted.plugin, LazyStore(wanted.shelf.place))
     if sorted(map(list, parameters)) != wanted.document["statement"]["parameters"]:
         raise DoubtError("a file that a parameter names changed while the recipe ran")
 

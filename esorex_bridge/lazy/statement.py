@@ -67,31 +67,36 @@ def key_of(statement: dict[str, Any]) -> str:
 
 
 def stated_parameters(
-    parameters: Iterable[SetParameter], settings: Settings, shelf: LazyStore
+    parameters: Iterable[SetParameter], settings: Settings, plugin: Plugin, shelf: LazyStore
 ) -> Iterator[tuple[str, str]]:
-    """Yield what is stated as parameters: each value, or the content of the file that it names; unusual signing."""
+    """Yield what is stated as parameters: each value, or the content of the file that it names; what is unusual."""
     for parameter in parameters:
         named = _names_file(parameter)
         yield parameter.name, f"{FILE_WORD}{shelf.digest_of(parameter.text)}" if named else parameter.text
-    yield from _signing(settings)
+    yield from _unusual(settings, plugin)
 
 
 def parameters_with_names(
-    parameters: Iterable[SetParameter], settings: Settings, shelf: LazyStore
+    parameters: Iterable[SetParameter], settings: Settings, plugin: Plugin, shelf: LazyStore
 ) -> Iterator[tuple[str, str]]:
     """Yield what versions before stated as parameters: of a file that a value names, its name and its content."""
     for parameter in parameters:
         yield parameter.name, parameter.text
         if _names_file(parameter):
             yield f"{parameter.name} (content)", shelf.digest_of(parameter.text)
-    yield from _signing(settings)
+    yield from _unusual(settings, plugin)
 
 
 def _names_file(parameter: SetParameter) -> bool:
     return parameter.is_string and bool(parameter.text) and os.path.isfile(parameter.text)
 
 
-def _signing(settings: Settings) -> Iterator[tuple[str, str]]:
+def _unusual(settings: Settings, plugin: Plugin) -> Iterator[tuple[str, str]]:
+    """Yield settings of EsoRex that change products, and variables by which a pipeline is told to work otherwise."""
     for name in _SIGNING:
         if settings[name]:
             yield f"esorex.{name}", "TRUE"
+    own = f"{plugin.pipeline.partition('/')[0].upper()}_"  # as MUSE_BASICPROC_SKIP_NONLIN_CORR
+    for variable in sorted(os.environ):
+        if variable.startswith(own):
+            yield f"variable {variable}", os.environ[variable]

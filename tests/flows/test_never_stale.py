@@ -612,6 +612,28 @@ def test_a_patched_library_is_noticed_by_esorex_lazy(call: Call, tmp_path: Path)
     assert not call.runs_again()
 
 
+def test_a_library_that_is_loaded_before_all_others_is_noticed_by_esorex_lazy(call: Call, tmp_path: Path) -> None:
+    (library,) = Path(patched_library(tmp_path / "patched")["LD_LIBRARY_PATH"]).iterdir()
+    call.desk.env["LD_PRELOAD"] = str(library)
+    assert call.runs_again()
+    assert not call.runs_again()
+    change_a_word(library)
+    assert call.runs_again()
+    del call.desk.env["LD_PRELOAD"]
+    assert not call.runs_again()
+
+
+def test_a_variable_of_the_pipeline_is_noticed_by_esorex_lazy(call: Call) -> None:
+    call.desk.env["NACO_TRY_IT"] = "1"
+    assert call.runs_again()
+    assert not call.runs_again()
+    call.desk.env["NACO_TRY_IT"] = "2"
+    assert call.runs_again()
+    del call.desk.env["NACO_TRY_IT"]
+    call.desk.env["OTHER_PIPELINE"] = "1"
+    assert not call.runs_again()
+
+
 @pytest.mark.parametrize("change", SAME_CONTENT, ids=lambda change: change.__name__)
 def test_the_same_content_is_not_made_again_by_esorex_lazy(call: Call, change: Callable[[Path], None]) -> None:
     change(call.frame)
