@@ -36,6 +36,8 @@ def _read_document(root: Path) -> Any:
         return None
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise UserError(f"{path} is nested too deeply; mend it or remove it") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}; mend it or remove it") from None
 

@@ -82,11 +82,14 @@ def rebuild(path: Path, root: Path, ends: Path) -> Rebuilt:
     for beside in (path.with_name(f"{path.name}-journal"), path.with_name(f"{path.name}-wal")):
         beside.unlink(missing_ok=True)
     left_out: list[str] = []
-    runs = sorted(_runs(path.parent, root, left_out), key=lambda run: run.record.made)
+    latest = {
+        run.record.key: run for run in sorted(_runs(path.parent, root, left_out), key=lambda run: run.record.made)
+    }
+    runs = sorted(latest.values(), key=lambda run: run.record.made)
     with open_store(path, root) as store:
         store.record_all((run.record, run.statement, run.dataset, run.step) for run in runs)
         delivered = _deliver_again(store, {run.dataset: run for run in runs}, runs, ends)
-    return Rebuilt(len({run.record.key for run in runs}), delivered, tuple(left_out))
+    return Rebuilt(len(runs), delivered, tuple(left_out))
 
 
 def _runs(folder: Path, root: Path, left_out: list[str]) -> Iterator[RunStatement]:

@@ -156,6 +156,8 @@ MISTAKES = [
             _two_of_one_name),
     Mistake("choices that are damaged", "plan --root {root}", 1, "choices.yaml", "mend|fix",
             _write("choices.yaml", "version: [\n")),
+    Mistake("choices that are nested too deeply", "plan --root {root}", 1, "choices.yaml", "mend|fix",
+            _write("choices.yaml", "[" * 5000)),
     Mistake("a setting that is none", "plan --root {root}", 1, "settings.yaml:1", "allowed: root, archive",
             _write("settings.yaml", "rot: x\n")),
     Mistake("a log of nothing", "log naco_img_drak_1 --root {root}", 1, "naco_img_drak_1|no runs", "--root|plan"),

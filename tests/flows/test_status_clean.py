@@ -179,6 +179,18 @@ def test_a_lost_database_is_made_again_from_the_folders_of_runs(root: Path, brid
     assert [each["path"] for each in ended.json["datasets"][0]["end_products"]] == [end["path"]]
 
 
+def test_a_database_is_made_again_where_steps_were_made_twice(root: Path, bridge: Callable[..., Ended]) -> None:
+    bridge("run", "--root", root, *SMALL)
+    bridge("run", "--root", root, *SMALL, "--force", "naco_img_jitter")
+    (root / "reflex_book_keeping" / "esorex_bridge.db").write_bytes(b"")
+    rebuilt = bridge("status", "--root", root, "--rebuild")
+    assert "recorded again: steps 3, end products 1" in rebuilt.err
+    ended = bridge("run", "--root", root, *SMALL, "--json")
+    assert ended.json["executed"] == 0
+    reasons = {each["reason"] for each in bridge("clean", "--root", root, *SMALL, "--json").json["folders"]}
+    assert reasons == {"made again since"}
+
+
 @pytest.mark.parametrize("kind", ["missing", "file"])
 def test_status_of_what_is_no_root_is_refused_and_makes_nothing(
     kind: str, tmp_path: Path, bridge: Callable[..., Ended]
