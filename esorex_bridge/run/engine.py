@@ -21,6 +21,7 @@ from esorex_bridge.datasets.dataset import Dataset
 from esorex_bridge.disk.digest import read_digest
 from esorex_bridge.errors import BridgeError, RecipeError
 from esorex_bridge.esorex.recipe import Recipe, RecipeRunner
+from esorex_bridge.esorex.supervisor import supervisor
 from esorex_bridge.files import Digest
 from esorex_bridge.plan.plan import Plan, StepName
 from esorex_bridge.reuse.decide import Decision, Execute, Policy, Reuse, decide, refuse_unknown
@@ -59,6 +60,11 @@ class Engine(Struct, frozen=True):
     store: SqliteStore
     workspace: Workspace
     policy: Policy = field(default_factory=Policy)
+
+    def prepare(self, plans: Iterable[Plan]) -> None:
+        """Start what starts recipes, where a plan is new: something will run, and it takes as long as to resolve it."""
+        if self.store.without_keys(plans):
+            supervisor()
 
     # ----- resolve
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+
+from msgspec.structs import replace
 
 from esorex_bridge.esorex.recipe import RecipeRunner
 from esorex_bridge.esorex.supervisor import supervisor
@@ -12,6 +16,7 @@ from esorex_bridge.run.dataset_report import report_executed
 from esorex_bridge.run.decided import DecidedPlan, Executed
 from esorex_bridge.run.graph import Node
 from esorex_bridge.run.in_process import InProcessExecutor
+from esorex_bridge.run.reflex_notes import ReflexNotes
 from esorex_bridge.run.reporter import Reporter
 from esorex_bridge.run.result import Result
 from esorex_bridge.run.schedule import Schedule, run_to_end
@@ -35,7 +40,8 @@ def execute(
     """Make what must be made; as `Engine.execute`."""
     supervisor()  # It starts while the first step is prepared.
     runner = _runner_for(runner, decided)
-    execution = _Execution(StepRunner(runner, store, workspace), store, reporter, decided)
+    notes = ReflexNotes()
+    execution = _Execution(StepRunner(runner, store, workspace, notes.note), store, reporter, decided)
     executor = InProcessExecutor(execution.make, runner.stop, jobs)
     schedule = Schedule(executor, executor.result, execution)
     execution.nodes = schedule.graph.nodes
@@ -43,9 +49,12 @@ def execute(
         try:
             for plan in decided:
                 schedule.add(plan.resolved, plan.executes)
+            schedule.submit()
+            _load_for_the_end()
             run_to_end(schedule, _PATIENCE_S)
         finally:
             executor.close()
+            execution.add_warnings(notes.finish())
     return execution.executed()
 
 
@@ -66,6 +75,15 @@ class _Execution:
         """Make the step of a key; called in threads."""
         node = self.nodes[key]
         return self._step_runner.make(node.resolved, node.step, self._records, node.decision.how)
+
+    def add_warnings(self, told: Mapping[Path, tuple[str, ...]]) -> None:
+        """Add to the records what was told of runs since they ended, by their folders."""
+        for key, result in self._results.items() if told else ():
+            record = result.record
+            more = told.get(Path(record.sof_file).parent, ()) if record is not None else ()
+            if record is not None and more:
+                self._records[key] = replace(record, warnings=(*record.warnings, *more))
+                self._results[key] = replace(result, record=self._records[key])
 
     def executed(self) -> Executed:
         """Return what came of all steps."""
@@ -105,6 +123,12 @@ class _Execution:
 
     def _report(self, node: Node) -> None:
         self._reporter.finished(report_executed(node.resolved, node.decision, self.executed()))
+
+
+def _load_for_the_end() -> None:
+    """Load what is wanted after the recipes while they run: that leaves this thread free."""
+    for module in ("run.delivery", "provenance.beside", "reflex.bookkeeping_writer"):
+        import_module(f"esorex_bridge.{module}")
 
 
 def _runner_for(runner: RecipeRunner, decided: Sequence[DecidedPlan]) -> RecipeRunner:

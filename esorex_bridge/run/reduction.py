@@ -48,7 +48,10 @@ def reduce_datasets(
     UserError
         If the policy names a recipe or step that no plan has.
     """
-    resolved = engine.resolve(pairs)
+    listed = tuple(pairs)
+    if not dry_run:
+        engine.prepare(plan for _, plan in listed)
+    resolved = engine.resolve(listed)
     plans = tuple(resolvable(resolved))
     engine.refuse_unknown(ahead.plan for ahead in plans)
     decided = engine.decide(plans)

@@ -134,9 +134,9 @@ class StepRunner(Struct, frozen=True):
             associations = (*step.raw_associations, *step.associations)
             told = resolved.plan.dataset, step.name, statement, record, associations
             done = RunStatement(STATEMENT_FORMAT, *told)
+            problems = self._record_for_reflex(step, job, folders, record.products)  # may go on beside the rest
             write_statement(folders.work, self.workspace.root, done)
             self.store.record(record, statement, resolved.plan.dataset, step.name)
-            problems = self._record_for_reflex(step, job, folders, record.products)
             return replace(record, warnings=(*record.warnings, *problems))
 
     def _refuse_changed(

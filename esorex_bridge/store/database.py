@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 from esorex_bridge.disk.atomic import make_database_file
 from esorex_bridge.disk.stamp import stamp_of, stamp_without_ctime
 from esorex_bridge.store.schema import bring_up, is_later
-from esorex_bridge.store.transaction import StoreError, Transaction, damaged, is_damage
+from esorex_bridge.store.transaction import StoreError, Transaction, Waiting, damaged, is_damage
 
 _WAIT_SECONDS = 60.0
 _VALUES_A_QUERY = 10_000
@@ -64,6 +65,7 @@ class Database:
         self._trust_ctime = trust_ctime
         self._inside = f"{root}/"
         self._lock = RLock()
+        self._waiting: list[Waiting] = []
         self._db = _connect(path)
         self.writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
         try:
@@ -86,20 +88,42 @@ class Database:
             )
 
     def _write(self) -> Transaction:
-        return Transaction(self._db, self._lock, self._path)
+        return Transaction(self._db, self._lock, self._path, self._waiting)
 
     def _remember(self, command: str, rows: Iterable[Sequence[object]]) -> None:
-        """Write what spares work another time; who may only read does without."""
-        if self.writable:
+        """Have written what spares work another time; who may only read does without.
+
+        Each transaction waits for the disk several times. What may be lost waits for the next one, for who reads its
+        table, or for the end.
+        """
+        if not self.writable:
+            return
+        with self._lock:
+            self._waiting.append((command, list(rows)))
+            if sum(len(rows) for _, rows in self._waiting) >= _MANY:
+                self._write_waiting()
+
+    def _write_waiting(self) -> None:
+        if self._waiting:
             with self._write():
-                self._db.executemany(command, rows)
+                pass
+
+    def _waits_for(self, query: str) -> bool:
+        """Tell whether something is still to be written into a table that a query names."""
+        return any(
+            set(re.findall(r"(?:INTO|UPDATE) (\w+)", command)) & set(query.split()) for command, _ in self._waiting
+        )
 
     def _one(self, query: str, values: tuple[str, ...]) -> Any:
         with self._lock, self._reading():
+            if self._waits_for(query):
+                self._write_waiting()
             return self._db.execute(query, values).fetchone()
 
     def _all(self, query: str, values: Sequence[str]) -> list[Any]:
         with self._lock, self._reading():
+            if self._waits_for(query):
+                self._write_waiting()
             return self._db.execute(query, values).fetchall()
 
     @contextmanager
@@ -133,8 +157,12 @@ class Database:
         return found
 
     def close(self) -> None:
-        """Close the database."""
-        self._db.close()
+        """Close the database; what cannot be written any more is read or worked out again another time."""
+        try:
+            with suppress(StoreError):
+                self._write_waiting()
+        finally:
+            self._db.close()
 
     def _at(self, path: str) -> str:
         """Return where a path of the store lies."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -29,12 +30,22 @@ class Rereading(Struct):
         return f"{files} read again ({size}, {seconds}), because their time stamps had changed"
 
 
+class _Known(NamedTuple):
+    """What is known of a file: what it looked like, its digest, and whether it was held against its own checksums."""
+
+    stamp: str
+    digest: str
+    verified: bool
+
+
 class FileDigests(Database):
     """The part of the store that knows files; a file is read again when it looks other than before."""
 
     def __init__(self, path: Path, root: Path, trust_ctime: bool = True) -> None:
         super().__init__(path, root, trust_ctime)
         self.rereading = Rereading()
+        self._fresh: dict[str, _Known] = {}
+        """What was learnt and is not written yet, by path."""
 
     def stamps(self, files: Iterable[str]) -> dict[str, str]:
         """Return what changes when the content of files does; an empty text where there is no file."""
@@ -93,9 +104,19 @@ class FileDigests(Database):
         self.learn(fresh)
 
     def _known_digests(self, files: Iterable[str]) -> dict[str, tuple[str, str]]:
-        query = "SELECT path, stamp, digest FROM digests WHERE path"
-        rows = self._among(query, map(self._relative, files), "path")
-        return {self._at(file): (stamp, digest) for file, stamp, digest in rows}
+        return {file: (known.stamp, known.digest) for file, known in self._known(files).items()}
+
+    def _known(self, files: Iterable[str]) -> dict[str, _Known]:
+        with self._lock:
+            if not self._waiting:
+                self._fresh.clear()
+            wanted = {self._relative(file): file for file in files}
+            found = {file: self._fresh[path] for path, file in wanted.items() if path in self._fresh}
+        others = [path for path, file in wanted.items() if file not in found]
+        if others:
+            rows = self._among("SELECT path, stamp, digest, verified FROM digests WHERE path", others, "path")
+            found.update({self._at(path): _Known(*known) for path, *known in rows})
+        return found
 
     def verify(self, files: Iterable[str]) -> None:
         """Hold files against their own CHECKSUM and DATASUM, each once while it does not change.
@@ -110,8 +131,7 @@ class FileDigests(Database):
     def unverified(self, files: Iterable[str]) -> frozenset[str]:
         """Return the files that were not held against their own checksums since they changed."""
         wanted = frozenset(files)
-        query = "SELECT path, stamp FROM digests WHERE verified AND path"
-        done = {self._at(file): stamp for file, stamp in self._among(query, map(self._relative, wanted), "path")}
+        done = {file: known.stamp for file, known in self._known(wanted).items() if known.verified}
         return frozenset(file for file in wanted if file not in done or done[file] != self._look(file))
 
     def trusts(self, stamps: Mapping[str, str]) -> bool:
@@ -129,13 +149,16 @@ class FileDigests(Database):
             for file, reading in readings.items()
             if reading.stamp
         ]
-        if rows:
-            self._remember("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?)", rows)
+        if rows and self.writable:
+            with self._lock:
+                self._fresh.update({path: _Known(stamp, digest, known) for path, stamp, digest, known in rows})
+                self._remember("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?)", rows)
 
     def learn_verified(self, digests: Mapping[str, Digest]) -> None:
         """Remember that files were held against their own checksums elsewhere, where they are the files known here."""
         if digests:
             rows = [(self._relative(file), digest) for file, digest in digests.items()]
+            self._write_waiting()
             self._remember("UPDATE digests SET verified = 1 WHERE path = ? AND digest = ?", rows)
 
     # ----- doubt

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from threading import RLock
 
 from esorex_bridge.errors import UserError
+
+Waiting = tuple[str, list[Sequence[object]]]
+"""A command, and the rows that it is to be carried out for."""
 
 
 class StoreError(UserError):
@@ -26,10 +30,22 @@ def damaged(path: Path, error: Exception) -> StoreError:
 
 
 class Transaction:
-    """A write transaction, whole or not there; one at a time among the threads that share a connection."""
+    """A write transaction, whole or not there; one at a time among the threads that share a connection.
 
-    def __init__(self, db: sqlite3.Connection, lock: RLock, path: Path) -> None:
-        self._db, self._lock, self._path = db, lock, path
+    Parameters
+    ----------
+    db : Connection
+        The database.
+    lock : RLock
+        Held while it goes on.
+    path : Path
+        The file, for messages.
+    waiting : list of (str, list)
+        Commands with their rows that are to be written first, and are taken off the list then.
+    """
+
+    def __init__(self, db: sqlite3.Connection, lock: RLock, path: Path, waiting: list[Waiting]) -> None:
+        self._db, self._lock, self._path, self._waiting = db, lock, path, waiting
 
     def __enter__(self) -> None:
         self._lock.acquire()
@@ -38,10 +54,18 @@ class Transaction:
         except BaseException as error:
             self._lock.release()
             raise self._describe(error) from None
+        try:
+            for command, rows in self._waiting:
+                self._db.executemany(command, rows)
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
+            raise self._describe(error) from None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         try:
             self._db.execute("COMMIT" if error is None else "ROLLBACK")
+            if error is None:
+                self._waiting.clear()
         except sqlite3.Error as failure:
             raise self._describe(error or failure) from None
         finally:

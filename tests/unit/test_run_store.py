@@ -6,6 +6,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -378,3 +379,52 @@ def test_a_store_of_a_later_format_is_left_alone(tmp_path: Path) -> None:
         db.execute("PRAGMA user_version = 99")
     with pytest.raises(StoreError, match="later version"):
         SqliteStore(path, tmp_path)
+
+
+# ----- what waits to be written
+
+
+def frame(path: Path) -> str:
+    """Write a small file that has settled."""
+    fits.PrimaryHDU(np.zeros((4, 4))).writeto(path)
+    time.sleep(0.05)
+    return str(path)
+
+
+def commits(store: SqliteStore) -> list[str]:
+    """Return a list that grows by the commits of a store."""
+    seen: list[str] = []
+    store._db.set_trace_callback(lambda text: seen.append(text) if text == "COMMIT" else None)
+    return seen
+
+
+def test_what_was_read_is_written_with_the_next_record(tmp_path: Path) -> None:
+    file = frame(tmp_path / "a.fits")
+    with (
+        closing(SqliteStore(tmp_path / "a.db", tmp_path)) as store,
+        closing(SqliteStore(tmp_path / "a.db", tmp_path)) as other,
+    ):
+        seen = commits(store)
+        store.read_new((file,))
+        assert store.unverified((file,)) == frozenset()
+        assert store.trusts(store.stamps((file,)))
+        assert not seen and other.unverified((file,))
+        store.forget(())
+        assert seen == ["COMMIT"] and not other.unverified((file,))
+
+
+def test_what_was_read_is_written_at_the_end_and_for_who_asks(tmp_path: Path) -> None:
+    first, second = frame(tmp_path / "a.fits"), frame(tmp_path / "b.fits")
+    with closing(SqliteStore(tmp_path / "a.db", tmp_path)) as store:
+        store.read_new((first,))
+        assert set(store.known_files()) == {first}
+        store.read_new((second,))
+    with closing(SqliteStore(tmp_path / "a.db", tmp_path)) as store:
+        assert set(store.known_files()) == {first, second}
+
+
+def test_many_files_are_written_at_once(tmp_path: Path) -> None:
+    with closing(SqliteStore(tmp_path / "a.db", tmp_path)) as store:
+        seen = commits(store)
+        store.learn({f"/{number}.fits": Reading(Digest("sha256:0"), "1:1:1:1") for number in range(1000)})
+        assert seen == ["COMMIT"]
