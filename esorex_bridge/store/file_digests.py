@@ -104,9 +104,9 @@ class FileDigests(Database):
         self.learn(fresh)
 
     def _known_digests(self, files: Iterable[str]) -> dict[str, tuple[str, str]]:
-        return {file: (known.stamp, known.digest) for file, known in self._known(files).items()}
+        return {file: (known.stamp, known.digest) for file, known in self._recall(files).items()}
 
-    def _known(self, files: Iterable[str]) -> dict[str, _Known]:
+    def _recall(self, files: Iterable[str]) -> dict[str, _Known]:
         with self._lock:
             if not self._waiting:
                 self._fresh.clear()
@@ -131,7 +131,7 @@ class FileDigests(Database):
     def unverified(self, files: Iterable[str]) -> frozenset[str]:
         """Return the files that were not held against their own checksums since they changed."""
         wanted = frozenset(files)
-        done = {file: known.stamp for file, known in self._known(wanted).items() if known.verified}
+        done = {file: known.stamp for file, known in self._recall(wanted).items() if known.verified}
         return frozenset(file for file in wanted if file not in done or done[file] != self._look(file))
 
     def trusts(self, stamps: Mapping[str, str]) -> bool:
