@@ -146,8 +146,9 @@ def test_sof_files_name_the_products_of_old(here: Path, bridge: Bridge) -> None:
     assert named["NACO_IMG_DARK_AVG"].parent.name == "2026-11-21T17:59:09.467"
 
 
-def test_clean_would_take_what_no_dataset_needs_and_nothing_else(here: Path, bridge: Bridge) -> None:
-    ended = bridge("clean", "--root", here / "night", "--json", *SMALL)
+def test_clean_would_take_what_nothing_but_a_batch_needs_and_nothing_else(here: Path, bridge: Bridge) -> None:
+    assert bridge("clean", "--root", here / "night", "--json", *SMALL).json["kept_for_batches"] == 1
+    ended = bridge("clean", "--root", here / "night", "--without-batches", "--json", *SMALL)
     assert ended.code == 0, ended.err
     places = [Path(each["path"]) for each in ended.json["folders"] if "batches" not in each["path"]]
     assert {(path.parent.name, path.name.partition("T")[2]) for path in places} == {
