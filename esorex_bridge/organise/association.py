@@ -95,15 +95,17 @@ class Associator(Struct):
 
     def _choose(self, group: Group, trigger: Frame, selection: Selection, above: tuple[Group, ...]) -> Chosen:
         taken: list[Candidate] = []
+        short: list[Candidate] = []
         cyclic: list[Candidate] = []
         if selection.most > 0:
             for candidate in self._suiting(group, trigger, selection):
                 if candidate.maker in (*above, group):
                     cyclic.append(candidate)
                     continue
-                taken.append(candidate)
+                (short if _is_short(candidate) else taken).append(candidate)
                 if len(taken) == selection.most:
                     break
+        taken = [*taken, *short][: selection.most]
         lacking = (trigger,) if len(taken) < selection.least else ()
         return Chosen(selection, tuple(taken), (), tuple(cyclic), lacking)
 
@@ -114,7 +116,7 @@ class Associator(Struct):
     def _survey(self, group: Group, trigger: Frame, selection: Selection, above: tuple[Group, ...]) -> Chosen:
         suiting = tuple(self._suiting(group, trigger, selection))
         cyclic = tuple(candidate for candidate in suiting if candidate.maker in (*above, group))
-        free = [candidate for candidate in suiting if candidate not in cyclic]
+        free = sorted((candidate for candidate in suiting if candidate not in cyclic), key=_is_short)
         taken, surplus = tuple(free[: selection.most]), tuple(free[selection.most :])
         return Chosen(selection, taken, surplus, cyclic, (trigger,) if len(taken) < selection.least else ())
 
@@ -177,6 +179,11 @@ class Associator(Struct):
                 f"{selection.category} for {name} would need itself: it comes from {makers}, which needs "
                 f"{group.execution.action}; this cycle in the rules is refused."
             ] = None
+
+
+def _is_short(candidate: Candidate) -> bool:
+    """Tell whether a product cannot be made, its maker having too few files: anything that can goes first."""
+    return candidate.maker is not None and candidate.maker.is_short
 
 
 def _united(selection: Selection, parts: list[Chosen]) -> Chosen:

@@ -327,6 +327,7 @@ def _facts(instrument: str, workflows: tuple[Workflow, ...]) -> Iterator[RecipeF
                 step.group_by,
                 step.each,
                 step.always,
+                step.minimum,
             )
 
 

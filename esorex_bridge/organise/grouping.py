@@ -55,6 +55,11 @@ class Group(Struct, frozen=True, eq=False):
         return tuple(found.values())
 
     @property
+    def is_short(self) -> bool:
+        """Whether it has fewer frames than its recipe runs on."""
+        return len(self.frames) < self.action.least_files
+
+    @property
     def is_target(self) -> bool:
         """Whether it is the seed of a dataset."""
         return any(frame.is_target for frame in self.frames)

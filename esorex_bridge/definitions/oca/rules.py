@@ -190,6 +190,8 @@ class ActionRule:
     together : bool
         Whether the recipe takes the files of a template together, also where the rule acts on single ones as they
         arrive. Known of the recipes.
+    least_files : int
+        Fewest files that its recipe runs on. Known of the recipes.
     of_category : tuple of (str, ActionRule)
         The action as it is for files of one category, where recipes do different things with different ones.
     """
@@ -202,6 +204,7 @@ class ActionRule:
     line: int = field(default=0, compare=False)
     settings: tuple[str, ...] = ()
     together: bool = False
+    least_files: int = 1
     of_category: tuple[tuple[str, ActionRule], ...] = ()
 
     def for_category(self, category: str) -> ActionRule:

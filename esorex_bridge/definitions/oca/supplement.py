@@ -92,6 +92,8 @@ class RecipeFacts(Struct, frozen=True):
         Whether every file is a run of its own.
     always : bool
         Whether it runs wherever its files are, though nothing takes its products: standard stars, checks.
+    minimum : int
+        Fewest files that it runs on.
     """
 
     recipe: str
@@ -101,6 +103,7 @@ class RecipeFacts(Struct, frozen=True):
     group_by: tuple[str, ...] = ()
     each: bool = False
     always: bool = False
+    minimum: int = 1
 
 
 _CATEGORY_KEYWORDS = ("DO.CATG", "RAW.TYPE", "REFLEX.CATG", "CATG")
@@ -243,6 +246,7 @@ def _supplemented(action: ActionRule, known: tuple[RecipeFacts, ...], facts: tup
         selections=(*stated_first, *(_selection(need, mentioned) for need in added)),
         settings=tuple(dict.fromkeys(key for fact in known for key in fact.group_by)),
         together=any(fact.main for fact in known) and not any(fact.each for fact in known),
+        least_files=min((fact.minimum for fact in known if fact.main), default=1),
     )
 
 
