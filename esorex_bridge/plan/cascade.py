@@ -176,6 +176,9 @@ class _Planner:
 
     def _draft(self, group: Group) -> Step:
         self._taken.add(group.action)
+        self._taken.update(
+            child for child in group.action.actions if child.files and set(child.files) <= set(group.files)
+        )
         inputs = list(self._main(group))
         gaps, warnings = list(group.gaps), list[str]()
         associations: list[AssociatedInput] = []

@@ -72,19 +72,35 @@ def keywords_of(file: DatasetFile, headers: HeadersByPath) -> Keywords:
 
 
 def split(definition: StepDefinition, action: Action, purpose: Purpose, headers: HeadersByPath) -> Iterator[Group]:
-    """Yield the groups of an action's files that a step processes, each of one setting, in the order of settings."""
+    """Yield the groups of an action's files that a step processes, each of one setting, in the order of settings.
+
+    Files that the recipe takes beside them, such as exposures of the sky, may be a group of their own below the action:
+    they go with those of their setting.
+    """
     main = [file for file in action.files if file.category in definition.main]
     missing = absent(main)
     found: dict[tuple[tuple[str, str], ...], list[DatasetFile]] = {}
     for file in main:
         if file.path is not None:
             found.setdefault(setting_of(keywords_of(file, headers), definition.group_by), []).append(file)
+    for file in _find_companions(definition, action):
+        setup = setting_of(keywords_of(file, headers), definition.group_by)
+        if file.path is not None and setup in found:
+            found[setup].append(file)
     for setup, files in sorted(found.items()) or [((), [])]:
         ordered = sorted(files, key=lambda file: _place(file, definition, headers))
         taken, surplus = ordered[: definition.maximum], tuple(ordered[len(ordered[: definition.maximum]) :])
         shortage = "" if missing else _shortage(definition, taken)
         for run in [(file,) for file in taken] if definition.each and taken else [tuple(taken)]:
             yield Group(definition, action, purpose, run, setup, missing, shortage, surplus)
+
+
+def _find_companions(definition: StepDefinition, action: Action) -> Iterator[DatasetFile]:
+    """Yield the files of groups below an action that the same run takes, other than its first category."""
+    beside = definition.main[1:]
+    for child in action.actions if beside and not definition.each else ():
+        if not child.auxiliary and child.files and all(file.category in beside for file in child.files):
+            yield from child.files
 
 
 def following(group: Group, steps: Iterable[StepDefinition]) -> Iterator[Group]:
