@@ -122,6 +122,9 @@ NARROW = {"INS.OPTI5.NAME": "NB_2.17", "INS.OPTI6.NAME": "empty"}
 OTHER_NARROW = {"INS.OPTI5.NAME": "NB_2.12", "INS.OPTI6.NAME": "empty"}
 FOWLER = {"DET.NCORRS.NAME": "FowlerNsamp"}
 WIDE: dict[str, Value] = {"INS.OPTI1.ID": "Slit_86"}
+WINDOW: dict[str, Value] = {"DET.WIN.NX": 512, "DET.WIN.NY": 512}
+CAMERA, SENSITIVE = {"INS.OPTI7.NAME": "S13"}, {"DET.MODE.NAME": "HighSensitivity"}
+UNKNOWN: dict[str, Value] = {"DET.NCORRS.NAME": None}
 
 TRAPS = {
     "two filters": Trap(
@@ -208,6 +211,86 @@ TRAPS = {
         ),
         (jitter("flat-h"),),
     ),
+    "a window": Trap(
+        (
+            Template("science", "science", (WINDOW,)),
+            Template("flat-full", "flat", days=-0.1),
+            Template("flat-window", "flat", (WINDOW,), days=-0.5),
+            Template("dark-full", "dark", days=0.1),
+            Template("dark-window", "dark", (WINDOW,), days=0.5),
+        ),
+        (jitter("flat-window", "dark-window"),),
+        {
+            "flat-full": ("setting differs", "DET.WIN.NX 1024 ≠ 512"),
+            "dark-full": ("setting differs", "DET.WIN.NY 1024 ≠ 512"),
+        },
+    ),
+    "templates over midnight": Trap(
+        (
+            Template("science", "science"),
+            Template("flat", "flat", days=-0.1 - 1.5 / 1440),
+            Template("dark", "dark", days=0.9 - 1.5 / 1440),
+        ),
+        (jitter("flat", "dark"),),
+    ),
+    "calibrations of the next night only": Trap(
+        (Template("science", "science"), Template("flat", "flat", days=0.9), Template("dark", "dark", days=1.4)),
+        (jitter("flat", "dark"),),
+    ),
+    "another mode of the detector": Trap(
+        (
+            Template("science", "science", (SENSITIVE,)),
+            Template("flat", "flat", days=-0.3),
+            Template("dark-near", "dark", days=0.1),
+            Template("dark-right", "dark", (SENSITIVE,), days=0.5),
+        ),
+        (jitter("flat", "dark-right"),),
+        {"dark-near": ("setting differs", "DET.MODE.NAME HighDynamic ≠ HighSensitivity")},
+    ),
+    "another camera": Trap(
+        (
+            Template("science", "science", (CAMERA,)),
+            Template("flat-near", "flat", days=-0.1),
+            Template("flat-right", "flat", (CAMERA,), days=-0.5),
+        ),
+        (jitter("flat-right"),),
+        {"flat-near": ("setting differs", "INS.OPTI7.NAME S27 ≠ S13")},
+    ),
+    "two groups of flats with a dark each": Trap(
+        (
+            Template("science", "science", ({}, KS)),
+            Template("flats", "flat", ({}, {**KS, **LONG}), days=-0.3),
+            Template("darks", "dark", ({}, LONG), days=0.3, below="flats"),
+        ),
+        (jitter("flats", "darks"), jitter("flats", "darks", ("INS.OPTI6.NAME", "Ks"))),
+    ),
+    "a flat of spectra beside images": Trap(
+        (
+            Template("science", "science"),
+            Template("spectral", "spectral flat", days=0.01),
+            Template("flat", "flat", days=-0.3),
+        ),
+        (jitter("flat"),),
+        {"spectral": ("its maker is not needed", "no step takes MASTER_SPC_FLAT")},
+    ),
+    "too few darks nearby": Trap(
+        (
+            Template("science", "science"),
+            Template("flat", "flat", days=-0.3),
+            Template("dark-two", "dark", days=0.1, number=2),
+            Template("dark-three", "dark", days=0.9),
+        ),
+        (jitter("flat", "dark-three"),),
+        {"dark-two": ("group too small", "2 < 3")},
+    ),
+    "a dark that does not say its read-out": Trap(
+        (
+            Template("science", "science"),
+            Template("flat", "flat", days=-0.3),
+            Template("dark", "dark", (UNKNOWN,), days=0.1),
+        ),
+        (jitter("flat", "dark"),),
+    ),
 }
 
 
@@ -275,7 +358,7 @@ def test_what_a_tree_names_and_nobody_takes_has_its_reason(name: str, tmp_path: 
     plan = planned(trap, "calselector", tmp_path)
     for template, (reason, words) in trap.reasons.items():
         found = [each for each in plan.not_used if each.name.split(".")[1] == template]
-        assert len(found) == 3, template
+        assert len(found) == next(each.number for each in trap.templates if each.name == template), template
         assert {each.reason for each in found} == {reason}
         assert all(words in each.detail for each in found)
 
@@ -293,6 +376,42 @@ def test_a_wrong_filter_is_refused_by_rules_and_kept_with_a_warning_where_calsel
 def test_a_step_without_darks_says_so(tmp_path: Path) -> None:
     plan = planned(TRAPS["no darks"], "both", tmp_path)
     assert any("made without NACO_IMG_DARK_AVG" in text for step in plan.steps for text in step.warnings)
+
+
+def test_no_more_than_the_frames_of_a_template_over_midnight_are_in_its_step(tmp_path: Path) -> None:
+    plan = planned(TRAPS["templates over midnight"], "oca", tmp_path)
+    for recipe, tag in (("naco_img_twflat", "CAL_FLAT_TW"), ("naco_img_dark", "CAL_DARK")):
+        (step,) = (each for each in plan.steps if each.recipe == recipe)
+        assert sum(entry.category == tag for entry in step.inputs) == 3
+
+
+@pytest.mark.parametrize(("setting", "frames"), [({}, 6), (KS, 3)])
+def test_skies_below_the_science_go_with_it_in_the_same_filter_alone(
+    setting: dict[str, Value], frames: int, tmp_path: Path
+) -> None:
+    templates = (
+        Template("science", "science"),
+        Template("sky", "sky", (setting,), days=0.01),
+        Template("flat", "flat", days=-0.3),
+    )
+    plan = planned(Trap(templates, ()), "calselector", tmp_path)
+    (step,) = (each for each in plan.steps if each.recipe == "naco_img_jitter")
+    assert sum(isinstance(entry, FileInput) for entry in step.inputs) == frames
+    assert len([each for each in plan.not_used if each.category == "IM_JITTER_SKY"]) == 6 - frames
+
+
+@pytest.mark.parametrize("by", ["calselector", "oca", "both"])
+def test_a_dark_of_forty_days_is_said_to_be_one_and_refused_above_the_quality_asked_for(by: By, tmp_path: Path) -> None:
+    trap = Trap(
+        (Template("science", "science"), Template("flat", "flat", days=-0.3), Template("dark", "dark", days=40)), ()
+    )
+    (step,) = (each for each in planned(trap, by, tmp_path / "any").steps if each.target)
+    (dark,) = (each for each in step.associations if each.category == "NACO_IMG_DARK_AVG")
+    assert (dark.days, dark.level) == (pytest.approx(40, abs=0.01), 2)
+    assert any("40.0 days away is of level 2" in text for text in step.warnings)
+    (strict,) = (each for each in planned(trap, by, tmp_path / "good", quality=1).steps if each.target)
+    assert "NACO_IMG_DARK_AVG" not in {each.category for each in strict.associations}
+    assert any("made without NACO_IMG_DARK_AVG" in text for text in strict.warnings)
 
 
 def test_a_standard_gets_the_flat_of_its_own_filter(tmp_path: Path) -> None:
