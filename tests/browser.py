@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,22 +35,56 @@ def browser_path() -> str:
     return found
 
 
+_shared: dict[int, Any] = {}
+"""The browser that the pages of a thread have in common."""
+
+
+@contextmanager
+def share_browser() -> Iterator[None]:
+    """Open pages of this thread in one browser: to start one takes longer than most that is asked of a page.
+
+    Where there is no browser, nothing is shared, and who opens a page is skipped.
+    """
+    if not any(map(shutil.which, _NAMES)) or importlib.util.find_spec("playwright") is None:
+        yield
+        return
+    with _start_browser() as browser:
+        _shared[threading.get_ident()] = browser
+        try:
+            yield
+        finally:
+            del _shared[threading.get_ident()]
+
+
 @contextmanager
 def open_page(**options: Any) -> Iterator[tuple[Any, list[str], list[str]]]:
-    """Give a page of a new browser, with what its console complains of and what it requests, as they come."""
+    """Give a page that knows nothing of others, with what its console complains of and what it requests, as they come.
+
+    It is of a browser of its own where none is shared.
+    """
+    shared = _shared.get(threading.get_ident())
+    with nullcontext(shared) if shared is not None else _start_browser() as browser:
+        page = browser.new_page(**options)
+        complaints: list[str] = []
+        requests: list[str] = []
+        page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        try:
+            yield page, complaints, requests
+        finally:
+            page.close()
+
+
+@contextmanager
+def _start_browser() -> Iterator[Any]:
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     # Without a sandbox only where the kernel gives root none.
     words = [*_QUIET, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path(), args=words)
         try:
-            page = browser.new_page(**options)
-            complaints: list[str] = []
-            requests: list[str] = []
-            page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
-            page.on("pageerror", lambda error: complaints.append(str(error)))
-            page.on("request", lambda request: requests.append(request.url))
-            yield page, complaints, requests
+            yield browser
         finally:
             browser.close()
 

@@ -37,7 +37,7 @@ from esorex_bridge.demo.nights.hawki_statics import sky_positions
 from esorex_bridge.demo.nights.naco_spectra import nod_offset
 from esorex_bridge.demo.nights.uves_echelle import Echelle, Format
 from esorex_bridge.demo.nights.uves_optics import BlueFormat
-from tests.browser import browser_path, check_whole_page, open_page, products_by_clicks
+from tests.browser import browser_path, check_whole_page, open_page, products_by_clicks, share_browser
 from tests.flows.conftest import Ended
 from tests.flows.instrument_runs import Reduction, assert_told, reduce_twice, run_without
 from tests.flows.reflex_runs import assert_same_by_reflex
@@ -164,9 +164,15 @@ def test_its_page_shows_every_product_of_hawki_after_two_clicks_and_names_the_ra
     browser_path()
     made = {Path(product["path"]).name for step in dataset["steps"] for product in step["products"]}
     assert len(made) > 15
-    assert products_by_clicks(page, dataset["dataset"]) == made
-    for scheme in ("light", "dark"):
-        check_whole_page(page, scheme)
+    with share_browser():
+        assert products_by_clicks(page, dataset["dataset"]) == made
+        for scheme in ("light", "dark"):
+            check_whole_page(page, scheme)
+        assert_its_page_can_be_used(page)
+
+
+def assert_its_page_can_be_used(page: Path) -> None:
+    """Click on a step, look at a picture, and filter, as a user does."""
     with open_page() as (window, complaints, _):
         window.goto(page.as_uri())
         window.get_by_label("hawki_science_process_1: ran").click()

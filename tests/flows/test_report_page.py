@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from esorex_bridge.demo.nights.naco import naco_night
-from tests.browser import browser_path, check_whole_page, open_page, products_by_clicks
+from tests.browser import browser_path, check_whole_page, open_page, products_by_clicks, share_browser
 from tests.flows.conftest import SMALL, Ended, put_on_disk
 
 pytestmark = pytest.mark.usefixtures("esorex")
 
 DATASET = "NACO.2016-03-02T00:30:00.076_tpl"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def browser() -> Iterator[None]:
+    """Start one browser for all pages of this module."""
+    with share_browser():
+        yield
 
 
 @pytest.fixture(scope="module")
