@@ -5,8 +5,8 @@ PYTHON     ?= python3
 VENV       := .venv
 BIN        := $(VENV)/bin
 
-# Tests wait for processes, sockets and Slurm half of their time.
-WORKERS    ?= $(shell expr 2 '*' "$$(getconf _NPROCESSORS_ONLN)")
+# One more than there are processors: some test always waits, for a process, a socket or Slurm.
+WORKERS    ?= $(shell expr 1 + "$$(getconf _NPROCESSORS_ONLN)")
 PYTEST     := $(BIN)/python -m pytest
 # The folders that wait most come first in the alphabet, so that small tests fill the end.
 SHARED_OUT := --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder

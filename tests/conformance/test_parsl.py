@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import sys
@@ -22,8 +23,13 @@ from tests.batch_runs import (
     stand_in,
 )
 
-pytest.importorskip("parsl", reason="Parsl is not installed (pip install 'esorex-bridge[cluster]')")
-pytestmark = pytest.mark.usefixtures("esorex")
+pytestmark = [
+    pytest.mark.usefixtures("esorex"),
+    pytest.mark.skipif(
+        importlib.util.find_spec("parsl") is None,
+        reason="Parsl is not installed (pip install 'esorex-bridge[cluster]')",
+    ),
+]
 
 WAITING = 'case "$PWD" in *dark*) echo $$ > {mark}.begun; while ! [ -e {mark} ]; do sleep 0.1; done;; esac'
 
