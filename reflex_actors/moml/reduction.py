@@ -127,9 +127,14 @@ def reduction(
 
 
 def science_ports(steps: Iterable[Place]) -> frozenset[str]:
-    """Return the ports of the steps that make no calibration: what they make, no other step takes as one."""
+    """Return the ports of the steps that make no calibration.
+
+    What they make, no other step takes as one, and it is not called a master: ESO calls so what is archived for others,
+    also where no recipe of ours takes it, such as a dark.
+    """
     listed = tuple(steps)
     calibrations = {port for place in listed for port in place.makers if port not in place.main_makers}
+    calibrations |= {place.port for place in listed if any(map(_is_master, place.step.products))}
     calibrations |= {place.port for place in listed if place.step.always}
     # What goes on from is a calibration where what comes of it is one.
     while more := {
@@ -137,6 +142,10 @@ def science_ports(steps: Iterable[Place]) -> frozenset[str]:
     }:
         calibrations |= more
     return frozenset(place.port for place in listed if place.port not in calibrations)
+
+
+def _is_master(category: str) -> bool:
+    return category.startswith("MASTER_")
 
 
 def _entities(made: Mapping[str, Parts], members: Iterable[Place]) -> tuple[Entity, ...]:

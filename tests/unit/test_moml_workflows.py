@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from esorex_bridge.cli import main
-from esorex_bridge.definitions.folders import read_workflow, workflow_folder
+from esorex_bridge.definitions.folders import own_definitions, read_workflow, workflow_folder
 from esorex_bridge.definitions.workflow import Workflow, parse_workflow
 from reflex_actors.moml.canvas import actor_box, boxes, frames, place_of
 from reflex_actors.moml.check import check, ends_of
@@ -21,7 +21,7 @@ from reflex_actors.moml.inventory import ACTORS, IN
 from reflex_actors.moml.kar import kar
 from reflex_actors.moml.model import COMPOSITE, Entity
 from reflex_actors.moml.read import read, read_file
-from reflex_actors.moml.reduction import GUARD, reduction
+from reflex_actors.moml.reduction import GUARD, reduction, science_ports
 from reflex_actors.moml.steps import UnsupportedError, places
 from reflex_actors.moml.text import write
 from reflex_actors.verb import head_comment
@@ -200,6 +200,18 @@ def test_every_parameter_that_is_shown_has_a_sentence_beside_it(root: Entity) ->
         assert one.x + one.width < room[name].x
     holders = [frame for frame in frames(root) for name in sentences if frame.holds(room[name])]
     assert len(holders) == len(sentences)
+
+
+@pytest.mark.parametrize(
+    ("workflow", "calibrations"),
+    [("vimos_spectra", {"vmdark_1"}), ("naco", {"naco_img_lampflat_1"}), ("xshooter", {"xsh_mdark_1", "xsh_mdark_2"})],
+)
+def test_a_master_that_no_recipe_takes_is_no_science(workflow: str, calibrations: set[str]) -> None:
+    steps = places(own_definitions().named(workflow))
+    science = science_ports(steps)
+    named = {place.step.name for place in steps if place.port not in science}
+    assert calibrations <= named
+    assert science
 
 
 def test_the_steps_of_the_science_lie_below_those_of_the_calibrations() -> None:
