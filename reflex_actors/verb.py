@@ -239,7 +239,8 @@ def _ask(recipes: list[str]) -> dict[str, dict[str, Any] | Exception]:
 
 def _check(args: argparse.Namespace) -> int:
     from reflex_actors.moml import describe
-    from reflex_actors.moml.check import check, recipe_of
+    from reflex_actors.moml.check import check
+    from reflex_actors.moml.model import recipe_of
     from reflex_actors.moml.read import read_file
 
     read = read_file(args.file)

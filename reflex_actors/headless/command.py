@@ -96,11 +96,11 @@ def carry_out(root: Entity, values: dict[str, str], options: RunOptions) -> RunR
     """Run a workflow with the recipes that are installed, in the data root that it names."""
     from esorex_bridge.session import Session, Settings
     from reflex_actors.headless.bridge_recipes import BridgeRecipes, known_products
-    from reflex_actors.headless.workflow_run import prepare, run_workflow
+    from reflex_actors.headless.workflow_run import prepare, run_prepared
 
-    _, variables = prepare(root, values, options.interactive)
+    network, variables = prepare(root, values, options.interactive)
     folder = Path(variables.text("ROOT_DATA_DIR") or ".").expanduser().absolute()
     place = Path(variables.text("TMP_PRODUCTS_DIR") or root.name)
     with Session(Settings(folder, jobs=options.jobs)) as session:
         recipes = BridgeRecipes(session, place.name, options.dry_run, known_products(root.name))
-        return run_workflow(root, values, recipes, options)
+        return run_prepared(root.name, network, variables, recipes, options)

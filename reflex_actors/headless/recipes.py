@@ -12,7 +12,7 @@ from reflex_actors.headless.files import together
 from reflex_actors.headless.network import Node
 from reflex_actors.headless.running import Firing, RecipeRequest, RecipeResult, Running, pairs
 from reflex_actors.headless.tokens import Parameters, WorkflowError, after, first, flag_of, parameters_of
-from reflex_actors.moml.check import recipe_of
+from reflex_actors.moml.model import recipe_of
 from reflex_actors.purposes import STRIP_LAST, after_recipe, patterns_of
 from reflex_actors.sof_json import FitsFile, RecipeParameter, SetOfFiles, parameter, value_text
 

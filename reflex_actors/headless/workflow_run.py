@@ -14,8 +14,7 @@ from reflex_actors.headless.running import Recipes, Running, RunOptions
 from reflex_actors.headless.scripts import erases, has_window, own_actor
 from reflex_actors.headless.tokens import WorkflowError, brief
 from reflex_actors.headless.variables import Variables
-from reflex_actors.moml.check import recipe_of
-from reflex_actors.moml.model import Entity
+from reflex_actors.moml.model import Entity, recipe_of
 
 WITHOUT_WINDOWS = {
     "SelectDatasetMethod": "All",
@@ -118,13 +117,18 @@ def run_workflow(root: Entity, values: Mapping[str, str], recipes: Recipes, opti
         If it holds what cannot be run; nothing has been started then.
     """
     network, variables = prepare(root, values, options.interactive)
+    return run_prepared(root.name, network, variables, recipes, options)
+
+
+def run_prepared(name: str, network: Network, variables: Variables, recipes: Recipes, options: RunOptions) -> RunReport:
+    """Run a workflow of a name, which was prepared, to its end; parameters and errors as `run_workflow`."""
     parts = tuple(unknown_parts(network, variables, recipes, options.interactive))
     if parts and not options.dry_run:
         raise UnknownPartsError(parts)
     with ThreadPoolExecutor(max(1, options.jobs), "recipe") as pool:
         run = Running(options, variables, recipes, pool)
         problem = _go(network, run)
-    return RunReport.of(root.name, run, tuple(_list_left(network)), parts, problem)
+    return RunReport.of(name, run, tuple(_list_left(network)), parts, problem)
 
 
 def _go(network: Network, run: Running) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from reflex_actors.moml.inventory import ACTORS, IN, OUT, SOURCES, KnownPort
-from reflex_actors.moml.model import COMPOSITE, PARAMETER, Entity, Link, Relation
+from reflex_actors.moml.model import COMPOSITE, PARAMETER, Entity, Link, Relation, recipe_of
 
 PLACEHOLDER = re.compile(r"@(?:prefix|VERSION)@|\w+_PATH_TO_REPLACE")
 
@@ -84,11 +84,6 @@ def check(root: Entity, oddities: Iterable[tuple[str, str]] = (), recipes: Names
         if recipes is not None and entity.cls == "org.eso.RecipeExecuter":
             found += (Finding("recipe", place, text) for text in _recipe(entity, recipes))
     return tuple(found)
-
-
-def recipe_of(executer: Entity) -> str:
-    """Return the recipe of a RecipeExecuter: its name without the number."""
-    return re.sub(r"_\d+$", "", executer.name)
 
 
 def ends_of(composite: Entity) -> tuple[End, ...]:

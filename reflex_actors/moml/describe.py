@@ -7,8 +7,8 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from reflex_actors.moml import canvas
-from reflex_actors.moml.check import ends_of, recipe_of
-from reflex_actors.moml.model import COMPOSITE, Entity, Property
+from reflex_actors.moml.check import ends_of
+from reflex_actors.moml.model import COMPOSITE, Entity, Property, recipe_of
 
 if TYPE_CHECKING:
     from reflex_actors.documents import WorkflowPart

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -151,3 +152,8 @@ class Entity:
     def director(self) -> Property | None:
         """Its director, if it has one of its own."""
         return next((each for each in self.properties if each.cls.endswith("Director")), None)
+
+
+def recipe_of(executer: Entity) -> str:
+    """Return the recipe of a RecipeExecuter: its name without the number."""
+    return re.sub(r"_\d+$", "", executer.name)
