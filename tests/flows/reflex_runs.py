@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from astropy.io import fits
 from msgspec.structs import replace
@@ -37,18 +39,49 @@ def assert_same_by_reflex(
     night: Reduction, workflow: str, bridge: Callable[..., Ended], root: Path, seconds: float = 300
 ) -> None:
     """Run the workflow file of a definition on a night, and hold its products against those of `run`."""
+    assert_outcomes(_run_file(night, workflow, bridge, root, night.root / DATA, seconds), night, {"ran"})
+
+
+def assert_found_by_reflex(
+    night: Reduction, workflow: str, bridge: Callable[..., Ended], root: Path, seconds: float = 300
+) -> None:
+    """Run the workflow file of a definition where `run` has made all: each recipe finds that, so it gets the same.
+
+    The products of the two are the same where files, tags, their order and parameters are.
+    """
+    copy = root / "night"
+    shutil.copytree(night.root, copy, copy_function=_link, symlinks=True)
+    assert_outcomes(_run_file(night, workflow, bridge, copy, copy / DATA, seconds), night, {"reused"})
+
+
+def _run_file(
+    night: Reduction, workflow: str, bridge: Callable[..., Ended], root: Path, data: Path, seconds: float
+) -> Any:
     file = root / f"{workflow}.xml"
     file.write_text(write(reduction(_with_settings(workflow, NIGHTS[night.name].settings))))
-    folders = ("-ROOT_DATA_DIR", root, "-RAW_DATA_DIR", night.root / DATA, "-CALIB_MODE", "none")
+    folders = ("-ROOT_DATA_DIR", root, "-RAW_DATA_DIR", data, "-CALIB_MODE", "none")
     ended = bridge("reflex", "run", file, "--json", *folders, seconds=seconds)
     assert ended.code == 0, ended.out + ended.err
-    report = ended.json
-    made = [pair for firing in report["firings"] if firing.get("recipe") for pair in firing.get("products", ())]
+    return ended.json
+
+
+def assert_outcomes(report: Any, night: Reduction, outcomes: set[str]) -> None:
+    """Hold what a workflow file came to against what `run` made: products of recipes and end products."""
+    made = [each for each in report["firings"] if each.get("recipe") and each.get("products")]
+    assert {each.get("outcome", "ran") for each in made} == outcomes
     wanted = [(product["path"], product["category"]) for step in night.steps for product in step["products"]]
-    assert contents(made) == contents(wanted)
+    assert contents(pair for firing in made for pair in firing["products"]) == contents(wanted)
     delivered = [pair for products in report["end_products"].values() for pair in products]
     ends = [product for dataset in night.runs[0]["datasets"] for product in dataset["end_products"]]
     assert contents(delivered) == contents((each["path"], each["category"]) for each in ends)
+
+
+def _link(source: str, target: str) -> None:
+    """Link a FITS file, which nobody changes, and copy what may be written to."""
+    if source.endswith(".fits"):
+        Path(target).hardlink_to(source)
+    else:
+        shutil.copy2(source, target)
 
 
 def _with_settings(workflow: str, settings: Iterable[str]) -> Workflow:

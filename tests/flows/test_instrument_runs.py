@@ -40,7 +40,7 @@ from esorex_bridge.demo.nights.uves_optics import BlueFormat
 from tests.browser import browser_path, check_whole_page, open_page, products_by_clicks, share_browser
 from tests.flows.conftest import Ended
 from tests.flows.instrument_runs import Reduction, assert_told, reduce_twice, run_without
-from tests.flows.reflex_runs import assert_same_by_reflex
+from tests.flows.reflex_runs import assert_found_by_reflex, assert_same_by_reflex
 
 SMALL = (
     "naco",
@@ -596,3 +596,22 @@ def test_a_workflow_file_run_without_kepler_gives_the_same_products(
     name: str, workflow: str, run: Callable[[str], Reduction], bridge: Callable[..., Ended], tmp_path: Path
 ) -> None:
     assert_same_by_reflex(run(name), workflow, bridge, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "workflow"),
+    [
+        ("naco", "naco"),
+        ("visir", "visir"),
+        ("amber", "amber"),
+        ("hawki", "hawki"),
+        ("uves_guess", "uves"),
+        ("giraf", "giraf"),
+        ("vimos", "vimos_spectra"),
+        ("muse_dark", "muse"),
+    ],
+)
+def test_the_recipes_of_a_workflow_file_find_what_run_made(
+    name: str, workflow: str, run: Callable[[str], Reduction], bridge: Callable[..., Ended], tmp_path: Path
+) -> None:
+    assert_found_by_reflex(run(name), workflow, bridge, tmp_path)
