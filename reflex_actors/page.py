@@ -15,27 +15,16 @@ import threading
 import webbrowser
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Generic, TypeVar
 
-from esorex_bridge.pages.render import read_style
+from esorex_bridge.pages.forms import FORM_POLICY, render_form, render_page
 from esorex_bridge.pages.server import NOT_HERE, Asked, Reply, serve, write_redirect
 from reflex_actors.ports import ActorError
 
 Form = Mapping[str, str]
 Answer = TypeVar("Answer")
-
-_STYLE = """
-.used { background: var(--panel); font-weight: 600 }
-.said { border: 1px solid var(--missing); color: var(--missing); padding: .6em; border-radius: .3em }
-.stop { border-top: 1px solid var(--line); margin-top: 2em; padding-top: 1em }
-button { font-size: 1em; padding: .5em 1.2em; margin-right: 1em }
-input[type=text], input[type=number] { width: 14em }
-"""
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; frame-ancestors 'none'"
-
 
 STOP = "stop the workflow"
 _X_PORT = 6000
@@ -162,7 +151,7 @@ def ask(
         If the user stops the workflow.
     """
     desk: _Desk[Answer] = _Desk(question)
-    served = serve(desk.reply, _POLICY)
+    served = serve(desk.reply, FORM_POLICY)
     try:
         with TemporaryDirectory(prefix="esorex-bridge-page-") as folder:
             page = Path(folder, "page.html")
@@ -208,26 +197,16 @@ class _Desk(Generic[Answer]):
 
     def page(self, form: Form, problem: str = "") -> str:
         """Return the page."""
-        said = f'<p class="said">{escape(problem)}</p>' if problem else ""
-        inside = self.question.body(form, problem)
         stop = f'<p class="stop"><button name="do" value="{STOP}">Stop the workflow</button></p>'
-        return _document(self.question.title, f'{said}<form method="post" autocomplete="off">{inside}{stop}</form>')
+        return render_page(self.question.title, render_form(f"{self.question.body(form, problem)}{stop}", problem))
 
     def take(self, form: Form) -> str:
         """Take what was filled in, and return the page to show."""
         if form.get("do") == STOP:
             self.stopped = True
-            return _document(self.question.title, "<p>The workflow is stopped. This window can be closed.</p>")
+            return render_page(self.question.title, "<p>The workflow is stopped. This window can be closed.</p>")
         try:
             self.answer = self.question.read(form)
         except InvalidFormError as error:
             return self.page(form, str(error))
-        return _document(self.question.title, "<p>Thank you; Reflex goes on. This window can be closed.</p>")
-
-
-def _document(title: str, inside: str) -> str:
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{read_style()}{_STYLE}</style>'
-        f"</head><body><h1>{escape(title)}</h1>{inside}</body></html>"
-    )
+        return render_page(self.question.title, "<p>Thank you; Reflex goes on. This window can be closed.</p>")

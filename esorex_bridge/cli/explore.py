@@ -19,8 +19,7 @@ _LOOK_AGAIN_S = 1.0
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("--port", type=int, default=0, metavar="N", help="port on 127.0.0.1 (default: a free one)")
-    parser.add_argument("--no-browser", action="store_true", help="name the address, and open no browser")
+    options.page(parser)
     options.planning(parser)
     options.common(parser)
 
@@ -31,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
 
     from esorex_bridge.pages.live import serve_report
     from esorex_bridge.pages.report_file import require_books
-    from esorex_bridge.pages.server import write_redirect
+    from esorex_bridge.pages.server import lead_to
     from esorex_bridge.workspace.folders import Workspace
 
     settings = options.settings(args)
@@ -39,8 +38,7 @@ def run(args: argparse.Namespace) -> int:
     require_books(workspace)
     page = serve_report(_Report(settings).read, args.port)
     redirect = workspace.bookkeeping / "explore.html"
-    try:
-        write_redirect(page.address, redirect)
+    with lead_to(page, redirect):
         if args.json:
             from esorex_bridge.cli.documents.history import ExploreDocument
 
@@ -51,9 +49,6 @@ def run(args: argparse.Namespace) -> int:
             webbrowser.open(redirect.as_uri())
         while True:
             time.sleep(_LOOK_S)
-    finally:
-        page.stop()
-        redirect.unlink(missing_ok=True)
 
 
 class _Report:

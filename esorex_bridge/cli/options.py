@@ -98,6 +98,12 @@ _OF_PACKAGES = ("target_tasks", "meta_target", "parameter_set", "workflow_parame
 _DEFAULTS = ("auto", "raw", "raw_per_quality_level")
 
 
+def page(parser: argparse._ActionsContainer) -> None:
+    """Add how a page is served: `--port`, `--no-browser`."""
+    parser.add_argument("--port", type=int, default=0, metavar="N", help="port on 127.0.0.1 (default: a free one)")
+    parser.add_argument("--no-browser", action="store_true", help="name the address, and open no browser")
+
+
 def dry_run(parser: argparse.ArgumentParser) -> None:
     """Add `--dry-run`."""
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and change nothing")

@@ -46,11 +46,13 @@ _COLUMNS_OF_PACKAGES = (
     Column("files", "number", 1),
     Column("match", "text", 2),
 )
+_LOOK_S = 0.2
 EXAMPLE = (
     "esorex-bridge review NACO.2016-03-02T00:30:00.076_tpl --root night\n"
     "  esorex-bridge review NACO.2016-03-02T00:30:00.076_tpl --use NACO.2016-03-03T16:00:00.000 --for CAL_DARK\n"
     "  esorex-bridge review NACO.2016-03-02T00:30:00.076_tpl --replace MASTER_IMG_FLAT=my_flat.fits\n"
-    "  esorex-bridge review NACO.2016-03-02T00:30:00.076_tpl --set naco_img_dark.nsamples=50"
+    "  esorex-bridge review NACO.2016-03-02T00:30:00.076_tpl --set naco_img_dark.nsamples=50\n"
+    "  esorex-bridge review NACO.2016-03-02T00:30:00.076_tpl --web"
 )
 
 
@@ -92,6 +94,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--reset", action="store_true", help="take back all choices for this dataset")
     group.add_argument("--pick", action="store_true", help="choose by number on the terminal")
+    group = parser.add_argument_group("browser")
+    group.add_argument("--web", action="store_true", help="choose on a page, which shows the raws and what changes")
+    options.page(group)
     options.organising(parser)
     options.common(parser)
 
@@ -110,8 +115,29 @@ def run(args: argparse.Namespace) -> int:
     if changed != review.choices:
         _say_what_changes(review, changed, args.force)
         review.keep(changed)
-    _show(args, review, changed)
+        review.choices = changed
+    if args.web:
+        _serve(args, review)
+    _show(args, review, review.choices)
     return 0
+
+
+def _serve(args: argparse.Namespace, review: Review) -> None:
+    """Serve the page of a review until the user is done, or Ctrl-C."""
+    import webbrowser
+
+    from esorex_bridge.pages.review import serve_review
+    from esorex_bridge.pages.server import lead_to
+    from esorex_bridge.workspace.folders import Workspace
+
+    page, desk = serve_review(review, args.port)
+    redirect = Workspace(args.root.absolute()).bookkeeping / "review.html"
+    with lead_to(page, redirect):
+        output.note(f"{redirect.as_uri()} leads to the review; 'Done' there or Ctrl-C here ends it")
+        if not args.no_browser:
+            webbrowser.open(redirect.as_uri())
+        while not desk.done.wait(_LOOK_S):
+            pass  # in short waits, so that Ctrl-C is heard
 
 
 def _say_what_changes(review: Review, changed: Choices, force: bool) -> None:
@@ -188,7 +214,7 @@ def _picked(choices: Choices, review: Review) -> Choices:
     if not answer.isdigit() or not 1 <= int(answer) <= len(rows):
         raise UserError(f"'{answer}' is not a number from 1 to {len(rows)}")
     row = rows[int(answer) - 1]
-    return choices.with_use(f"{row.input or row.category}/{row.purpose}", row.file)
+    return choices.with_use(row.key, row.file)
 
 
 def _show(args: argparse.Namespace, review: Review, choices: Choices) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,11 +68,25 @@ class DatasetReview:
         """Return what is said of the science action, choices among it."""
         return self._with(choices).action.messages
 
+    def main_files(self) -> tuple[str, ...]:
+        """Return the names of the science files."""
+        return tuple(file.name for file in self._dataset.action.files)
+
+    def path_of(self, name: str) -> Path | None:
+        """Return where a file lies."""
+        return self._paths.get(name)
+
+    @cached_property
+    def _paths(self) -> dict[str, Path]:
+        from esorex_bridge.workspace.scan import by_archive_name
+
+        return by_archive_name(self._data.headers)
+
     def keep(self, choices: Choices) -> None:
         """Keep choices in the data root."""
-        from esorex_bridge.organise.choices_file import write_choices_file
+        from esorex_bridge.organise.choices_file import read_choices_file, write_choices_file
 
-        write_choices_file(self._root, {**self._data.choices, self.name: choices})
+        write_choices_file(self._root, {**read_choices_file(self._root), self.name: choices})
 
     def _with(self, choices: Choices) -> Dataset:
         from esorex_bridge.organise.from_disk import with_choices

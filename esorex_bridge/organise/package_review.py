@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from esorex_bridge.datasets.choices import Choices, tell_choices
 from esorex_bridge.errors import UnknownNameError, UserError
 from esorex_bridge.organise.choices_file import read_choices_file, write_choices_file
 from esorex_bridge.organise.review import Alternative, Effect
-from esorex_bridge.workspace.scan import archive_name
+from esorex_bridge.workspace.scan import archive_name, by_archive_name
 
 if TYPE_CHECKING:
     from esorex_bridge.definitions.edps.package import InputSlot, Offered, ReviewedJobs
@@ -43,6 +44,7 @@ class PackageReview:
         self._root, self._package, self._data = root, package, data
         self.name, self.choices = name, choices
         self._surveys: dict[Choices, ReviewedJobs] = {}
+        self._plans: dict[Choices, Plan] = {}
 
     def key_of(self, category: str, purpose: str | None) -> str:
         """Return the key of a choice: the task or data source with its purpose."""
@@ -78,14 +80,33 @@ class PackageReview:
     def alternatives(self, choices: Choices) -> tuple[Alternative, ...]:
         """Return what the package's rules allow, and what is used with choices; what was left out too."""
         found = {(row.purpose, row.input, row.file): row for row in _rows(self._survey(choices))}
-        if choices.drop:
-            for row in _rows(self._survey(replace(choices, drop=()))):
-                found.setdefault((row.purpose, row.input, row.file), replace(row, used=False))
+        for row in _rows(self._survey(replace(choices, drop=()))) if choices.drop else ():
+            place = (row.purpose, row.input, row.file)
+            known = found.get(place)
+            found[place] = replace(row, used=False) if known is None else replace(known, members=row.members)
         return tuple(found.values())
 
     def messages(self, choices: Choices) -> tuple[str, ...]:
         """Return what was chosen, and what the jobs lack."""
         return (*tell_choices(choices), *self._plan(choices).incomplete)
+
+    def main_files(self) -> tuple[str, ...]:
+        """Return the names of the main files; of a job on jobs, those of the first down the chain."""
+        jobs = self._survey(replace(self.choices, drop=())).jobs
+        waiting, found = [jobs[-1]], []
+        while waiting:
+            job = waiting.pop(0)
+            found += [archive_name(Path(name)) for name, _ in job.main]
+            waiting += [jobs[given.job] for given in job.upstream]
+        return tuple(found)
+
+    def path_of(self, name: str) -> Path | None:
+        """Return where a file lies."""
+        return self._paths.get(name)
+
+    @cached_property
+    def _paths(self) -> dict[str, Path]:
+        return by_archive_name(map(Path, self._data(())))
 
     def keep(self, choices: Choices) -> None:
         """Keep choices in the data root, by the package."""
@@ -93,8 +114,10 @@ class PackageReview:
         write_choices_file(self._root, {**read_choices_file(self._root, module), self.name: choices}, module)
 
     def _plan(self, choices: Choices) -> Plan:
-        plans = self._package.with_choices({self.name: choices}).plans(self._data)
-        return next(plan for dataset, plan in plans if dataset.name == self.name)
+        if choices not in self._plans:
+            plans = self._package.with_choices({self.name: choices}).plans(self._data)
+            self._plans[choices] = next(plan for dataset, plan in plans if dataset.name == self.name)
+        return self._plans[choices]
 
     def _survey(self, choices: Choices) -> ReviewedJobs:
         if choices not in self._surveys:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
 from msgspec import Struct
@@ -52,6 +53,11 @@ class Alternative(Struct, frozen=True):
     members: tuple[str, ...] = ()
     level: int | None = None
     input: str = ""
+
+    @property
+    def key(self) -> str:
+        """What a choice among its likes is kept under: the input or category with its purpose."""
+        return f"{self.input or self.category}/{self.purpose}"
 
 
 class Effect(Struct, frozen=True):
@@ -109,6 +115,12 @@ class Review(Protocol):
 
     def messages(self, choices: Choices) -> tuple[str, ...]:
         """Return what is said of the dataset with choices; errors as `effect_of`."""
+
+    def main_files(self) -> tuple[str, ...]:
+        """Return the names of the files that are to be reduced, those that were left out among them."""
+
+    def path_of(self, name: str) -> Path | None:
+        """Return where a file lies; None where it is not on this machine."""
 
     def keep(self, choices: Choices) -> None:
         """Keep choices in the data root, in place of those so far."""

@@ -41,6 +41,22 @@ def preview(path: Path, widest: int = _WIDEST) -> str:
         return ""
 
 
+def typical_count(path: Path, widest: int = _WIDEST) -> float | None:
+    """Return the median of the pixels of a file's first image, thinned; None where it has none or cannot be read.
+
+    A preview is stretched to its own range, so that a frame without light looks like one with much.
+    """
+    import numpy as np
+
+    try:
+        images = (pixels for _, pixels in thin_images(path, widest) if pixels is not None)
+        values = next(images, np.empty(0))
+        finite = values[np.isfinite(values)]
+        return float(np.median(finite)) if finite.size else None
+    except (DataError, OSError, ValueError, TypeError, OverflowError, MemoryError):
+        return None
+
+
 def _draw_all(path: Path, widest: int) -> Iterator[str]:
     """Yield how each HDU looks; empty where there is nothing to draw. Tables and packed images are left to astropy."""
     for number, (header, pixels) in enumerate(thin_images(path, widest)):

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -89,6 +90,17 @@ def write_redirect(address: str, file: Path) -> None:
         f'<meta http-equiv="refresh" content="0;url={address}"><a href="{address}">Continue</a>\n',
         encoding="utf-8",
     )
+
+
+@contextmanager
+def lead_to(page: ServedPage, file: Path) -> Iterator[None]:
+    """Keep a file that leads to a page while it is served, and stop serving at the end."""
+    try:
+        write_redirect(page.address, file)
+        yield
+    finally:
+        page.stop()
+        file.unlink(missing_ok=True)
 
 
 def _handler(answer: Callable[[Asked], Reply], secret: str, policy: str) -> type[BaseHTTPRequestHandler]:

@@ -131,8 +131,8 @@ def test_a_real_browser_shows_what_calibrates_what_and_sends_the_choice(
         other.check()
         page.get_by_role("button", name="Go on").click()
 
-    ((dataset, category, file),) = answer_in_browser(review_association.question(data), choose, scheme) or ()
-    assert (dataset, category) == ("NACO.2016-03-02T00:30:00.076_tpl", "DARK")
+    ((dataset, key, file),) = answer_in_browser(review_association.question(data, tmp_path), choose, scheme) or ()
+    assert (dataset, key) == ("NACO.2016-03-02T00:30:00.076_tpl", "DARK/IMGJITOBJ_SW")
     assert picked[0].startswith(f"use {file} as DARK")
 
 
