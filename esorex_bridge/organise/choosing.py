@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from esorex_bridge.errors import UnknownNameError, UserError
+from esorex_bridge.files import DpId
 from esorex_bridge.organise.review import Alternative, Effect
 
 if TYPE_CHECKING:
@@ -74,10 +75,10 @@ class DatasetReview:
 
     def path_of(self, name: str) -> Path | None:
         """Return where a file lies."""
-        return self._paths.get(name)
+        return self._paths.get(DpId(name))
 
     @cached_property
-    def _paths(self) -> dict[str, Path]:
+    def _paths(self) -> dict[DpId, Path]:
         from esorex_bridge.workspace.scan import by_archive_name
 
         return by_archive_name(self._data.headers)

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from esorex_bridge.datasets.choices import Choices, tell_choices
 from esorex_bridge.errors import UnknownNameError, UserError
+from esorex_bridge.files import DpId
 from esorex_bridge.organise.choices_file import read_choices_file, write_choices_file
 from esorex_bridge.organise.review import Alternative, Effect
 from esorex_bridge.workspace.scan import archive_name, by_archive_name
@@ -102,10 +103,10 @@ class PackageReview:
 
     def path_of(self, name: str) -> Path | None:
         """Return where a file lies."""
-        return self._paths.get(name)
+        return self._paths.get(DpId(name))
 
     @cached_property
-    def _paths(self) -> dict[str, Path]:
+    def _paths(self) -> dict[DpId, Path]:
         return by_archive_name(map(Path, self._data(())))
 
     def keep(self, choices: Choices) -> None:
