@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
@@ -56,7 +57,7 @@ def _files_below(place: Path) -> list[Path]:
         return [place]
     found: list[Path] = []
     seen: set[str] = set()
-    for folder, folders, names in os.walk(place, followlinks=True):
+    for folder, folders, names in os.walk(place, followlinks=True, onerror=partial(_refuse, place)):
         if (real := os.path.realpath(folder)) in seen:
             folders.clear()  # a link that leads back
             continue
@@ -64,6 +65,12 @@ def _files_below(place: Path) -> list[Path]:
         folders[:] = [name for name in folders if not name.startswith(".") and name not in OUTPUT_FOLDERS]
         found += (Path(folder, name) for name in names if not name.startswith("."))
     return sorted(found)
+
+
+def _refuse(place: Path, error: OSError) -> None:
+    """Raise an error about a folder that was asked for; one below it may be nobody's business (`lost+found`)."""
+    if isinstance(error, PermissionError) and error.filename == str(place):
+        raise error
 
 
 def archive_name(path: Path) -> DpId:

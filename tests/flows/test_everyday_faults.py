@@ -163,12 +163,19 @@ def test_a_database_that_cannot_be_read(own: Path) -> None:
 
 
 def test_a_data_folder_that_cannot_be_read(own: Path) -> None:
-    (own / "reflex_input").chmod(0)
-    try:
-        for verb in (("run", *SMALL), ("plan",), ("status", "--verify")):
-            refused(without_rights(*verb, "--root", own), "reflex_input", "get the right")
-    finally:
-        (own / "reflex_input").chmod(0o755)
+    data = own / "reflex_input" / "data_with_raw_calibs"
+    for folder in (data.parent, data):
+        folder.chmod(0)
+        try:
+            for verb in (("run", *SMALL), ("plan",), ("status", "--verify")):
+                refused(without_rights(*verb, "--root", own), folder.name, "get the right")
+        finally:
+            folder.chmod(0o755)
+
+
+def test_a_folder_below_that_cannot_be_read_is_nobody_s_business(own: Path) -> None:
+    (own / "reflex_input" / "data_with_raw_calibs" / "lost+found").mkdir(mode=0)
+    assert without_rights("plan", "--root", own).code == 0
 
 
 LOCKLESS = """
