@@ -193,6 +193,23 @@ def test_naco_twilight_flats_may_take_a_dark_of_their_own() -> None:
     assert not calibration("naco", "CAL_FLAT_TW", "CAL_DARK").required
 
 
+def test_naco_zero_points_come_from_standards_a_catalogue_and_the_flat_of_their_filter() -> None:
+    assert "CAL_STD_JITTER" in step("naco", "CAL_STD_JITTER").main
+    assert calibration("naco", "CAL_STD_JITTER", "IMG_STD_CATALOG").required
+    flat = calibration("naco", "CAL_STD_JITTER", "MASTER_IMG_FLAT")
+    assert {"INS.OPTI5.NAME", "INS.OPTI6.NAME"} <= set(flat.match)
+
+
+@pytest.mark.parametrize("arm", ["BLUE", "RED"])
+def test_uves_makes_its_guesses_from_the_format_check(arm: str) -> None:
+    made = step("uves", f"ARC_LAMP_FORM_{arm}").products
+    chips = ("BLUE",) if arm == "BLUE" else ("REDL", "REDU")
+    assert {f"{kind}_GUESS_TAB_{chip}" for kind in ("LINE", "ORDER") for chip in chips} <= set(made)
+    for chip in chips:
+        assert calibration("uves", f"ORDER_FLAT_{arm}", f"ORDER_GUESS_TAB_{chip}")
+        assert calibration("uves", f"ARC_LAMP_{arm}", f"LINE_GUESS_TAB_{chip}")
+
+
 def test_hawki_takes_skies_beside_objects() -> None:
     assert step("hawki", "SKY").main == ("OBJECT", "SKY")
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from esorex_bridge.archive.calselector import documents
 from esorex_bridge.archive.votable import CALIBRATION, SIBLING, THIS, read_links
 from esorex_bridge.datasets.association import (
     AssociatedFile,
@@ -20,6 +21,7 @@ from esorex_bridge.datasets.association import (
 )
 from esorex_bridge.datasets.build import dataset_from_tree
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, walk_actions
+from esorex_bridge.datasets.xml import read_tree
 from esorex_bridge.definitions.folders import own_definitions, workflow_folder
 from esorex_bridge.definitions.workflow import Workflow, parse_workflow
 from esorex_bridge.demo.nights.catalogue import NIGHTS, make_night
@@ -96,13 +98,18 @@ def real_trees(real: Path) -> dict[str, AssociationTree]:
         and "multipart" not in path.name
         and "votable" not in path.name
     }
+    (multipart,) = real.rglob("*_multipart.xml")
+    body = multipart.read_bytes()
+    boundary = body.split(maxsplit=1)[0].removeprefix(b"--").decode()
+    parts = documents(f"multipart/form-data; boundary={boundary}", "", body)
+    trees |= {part.name: read_tree(part.content) for part in parts}
     return {**trees, **{path.name: tree_of_links(path) for path in sorted(real.rglob("*.votable.xml"))}}
 
 
 @pytest.mark.real
 def test_every_file_of_every_real_tree_is_accounted_for_by_every_definition_of_its_instrument(real: Path) -> None:
     trees = real_trees(real)
-    assert len(trees) >= 6
+    assert len(trees) >= 9
     for name, tree in trees.items():
         prefix = tree.root.files[0].name.split(".")[0]
         serving = [each for each in own_definitions().all() if prefix in each.instruments]
