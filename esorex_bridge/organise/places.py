@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from esorex_bridge.datasets.association import Mode
 
 if TYPE_CHECKING:
     from esorex_bridge.archive.trees import Folders
+    from esorex_bridge.files import DpId
 
 INPUT_FOLDER = "reflex_input"
 DATA_FOLDERS: dict[Mode, str] = {"Raw2Raw": "data_with_raw_calibs", "Raw2Master": "data_with_processed_calibs"}
@@ -68,10 +70,8 @@ def _list_downgraded_trees(root: Path) -> tuple[Path, ...]:
 
 def _list_downgraded_places(root: Path) -> tuple[Path, ...]:
     """Return the downgraded trees, and the files that they name: beside them lie those that were asked for as raw."""
-    from esorex_bridge.datasets.association import distinct_files
-    from esorex_bridge.datasets.xml import UnreadableTreeError
+    from esorex_bridge.disk.stamp import stamp_of
     from esorex_bridge.workspace.scan import scan
-    from esorex_bridge.workspace.tree_files import read_tree_file
 
     trees = _list_downgraded_trees(root)
     if not trees:
@@ -79,9 +79,19 @@ def _list_downgraded_places(root: Path) -> tuple[Path, ...]:
     here = scan(data_folder(root, "Raw2Raw")).files
     named: dict[Path, None] = {}
     for path in trees:
-        try:
-            files = distinct_files(read_tree_file(path).root)
-        except UnreadableTreeError:
-            continue
-        named.update(dict.fromkeys(here[file.name] for file in files if file.name in here))
+        names = _list_named(path, stamp_of(path))
+        named.update(dict.fromkeys(here[name] for name in names if name in here))
     return (*trees, *named)
+
+
+@cache
+def _list_named(tree: Path, stamp: str) -> tuple[DpId, ...]:
+    """Return the files that a tree names; a batch asks for them again for every dataset that has come."""
+    from esorex_bridge.datasets.association import distinct_files
+    from esorex_bridge.datasets.xml import UnreadableTreeError
+    from esorex_bridge.workspace.tree_files import read_tree_file
+
+    try:
+        return tuple(file.name for file in distinct_files(read_tree_file(tree).root))
+    except UnreadableTreeError:
+        return ()
