@@ -52,6 +52,11 @@ coverage: setup test-tools
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
+# Ours beside other tools, in benchmarks/RESULTS.md; on a machine that does nothing else, ten minutes.
+bench: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	$(BIN)/python benchmarks/bench.py
+
 # The site, in build/site; a link that leads nowhere or a name that is not there fails it.
 docs: setup
 	$(BIN)/mkdocs build --strict

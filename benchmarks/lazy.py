@@ -44,7 +44,20 @@ def main() -> int:
 
 
 def compare(folder: Path, steps: int, rounds: int, against: list[str]) -> None:
-    """Prepare the graph once, then time every engine in turn."""
+    """Time every engine, and print what came of it."""
+    seconds = measure(folder, steps, rounds, against)
+    medians = {name: statistics.median(times) for name, times in seconds.items()}
+    told = ", ".join(f"{name} {value:.3f} s" for name, value in medians.items())
+    ratios = ", ".join(
+        f"{statistics.median(a / b for a, b in zip(seconds['bridge'], times, strict=True)):.2f} of {name}"
+        for name, times in seconds.items()
+        if name != "bridge"
+    )
+    print(f"{steps} steps: {told}; bridge {ratios or 'alone'}; peak {bridge(folder, steps):.0f} MiB", flush=True)
+
+
+def measure(folder: Path, steps: int, rounds: int, against: list[str]) -> dict[str, list[float]]:
+    """Prepare the graph once, then time every engine in turn, and return the seconds of each round."""
     files(folder, steps)
     prepare_bridge(folder, steps)
     engines: dict[str, Callable[[], None]] = {"bridge": lambda: bridge(folder, steps)}
@@ -69,14 +82,7 @@ def compare(folder: Path, steps: int, rounds: int, against: list[str]) -> None:
             began = time.perf_counter()
             run()
             seconds[name].append(time.perf_counter() - began)
-    medians = {name: statistics.median(times) for name, times in seconds.items()}
-    told = ", ".join(f"{name} {value:.3f} s" for name, value in medians.items())
-    ratios = ", ".join(
-        f"{statistics.median(a / b for a, b in zip(seconds['bridge'], times, strict=True)):.2f} of {name}"
-        for name, times in seconds.items()
-        if name != "bridge"
-    )
-    print(f"{steps} steps: {told}; bridge {ratios or 'alone'}; peak {bridge(folder, steps):.0f} MiB", flush=True)
+    return seconds
 
 
 def files(folder: Path, steps: int) -> None:

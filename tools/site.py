@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from mkdocs.structure.files import File, Files
 
 from esorex_bridge.cli import STAGES, Verb, parser_of
 
+_RESULTS = Path(__file__).parents[1] / "benchmarks" / "RESULTS.md"
+
 
 def on_files(files: Files, config: Any) -> Files:
     """Add the generated pages."""
     files.append(File.generated(config, "reference/cli.md", content=cli_reference()))
+    files.append(File.generated(config, "explanation/measured.md", content=measured()))
     return files
+
+
+def measured() -> str:
+    """Return the page of what was measured beside other tools."""
+    if not _RESULTS.exists():
+        return "# Measured beside other tools\n\nNothing is measured yet: `make bench` does.\n"
+    return _RESULTS.read_text(encoding="utf-8")
 
 
 def cli_reference() -> str:

@@ -1,0 +1,364 @@
+"""All benchmarks beside other tools, in one table: `make bench`.
+
+    python benchmarks/bench.py [--rounds 9] [--only cascade help noop lazy fetch organise workers alone]
+
+Each round runs ours and theirs in turn; what counts is the median of the ratios of the rounds, because ratios travel
+between machines and seconds do not. Writes `benchmarks/RESULTS.md`; ends with 1 where a goal is missed or a tool is not
+there. Let the machine do nothing else meanwhile: it takes about ten minutes on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import multiprocessing
+import os
+import platform
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import NamedTuple
+
+import batch
+import cascade
+import fetch
+import lazy
+import lazy_esorex
+import organise
+
+from esorex_bridge.cli import VERBS
+from esorex_bridge.definitions.oca.library import PATTERNS, rule_file
+from esorex_bridge.version import __version__
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+COMMAND = str(Path(sys.executable).with_name("esorex-bridge"))
+FILES, FILE_BYTES, LATENCY_S = 200, 2_000_000, 0.03
+HEADERS, COMPARED = 2_000, 200
+NEXT, NOT_THERE = " · ", "not installed"
+
+
+class Goal(NamedTuple):
+    """What a ratio, or a time, should be."""
+
+    value: float
+    at_least: bool = False
+
+    def met(self, found: float) -> bool:
+        """Tell whether it is."""
+        return found >= self.value if self.at_least else found <= self.value
+
+    def __str__(self) -> str:
+        return f"{'≥' if self.at_least else '≤'} {self.value:g}"
+
+
+class Row(NamedTuple):
+    """Ours beside theirs: seconds of each round, and their goal, which is for the seconds where nothing is beside."""
+
+    work: str
+    ours: tuple[float, ...]
+    peer: str = ""
+    theirs: tuple[float, ...] = ()
+    goal: Goal | None = None
+    turned: bool = False
+    """Whether the ratio is theirs to ours: how many times as fast."""
+
+    @property
+    def ratios(self) -> tuple[float, ...]:
+        """Of each round."""
+        if not self.theirs:
+            return self.ours
+        pairs = zip(self.ours, self.theirs, strict=True)
+        return tuple(peer / own if self.turned else own / peer for own, peer in pairs)
+
+    @property
+    def verdict(self) -> str:
+        """Whether the goal is met."""
+        if self.goal is None:
+            return ""
+        return "met" if self.goal.met(statistics.median(self.ratios)) else "**missed**"
+
+    def line(self) -> str:
+        """Return the row of the table."""
+        ratios = self.ratios
+        found = f"{statistics.median(ratios):.3g} ({min(ratios):.3g}–{max(ratios):.3g})" if self.theirs else ""
+        theirs = shown(self.theirs) if self.theirs else ""
+        goal = f"{self.goal}{'' if self.theirs else ' s'}" if self.goal else ""
+        return f"| {self.work} | {shown(self.ours)} | {self.peer} | {theirs} | {found} | {goal} | {self.verdict} |"
+
+
+def shown(seconds: tuple[float, ...]) -> str:
+    """Return the median of some seconds, with the least and the greatest."""
+    return f"{statistics.median(seconds):.3g} s ({min(seconds):.3g}–{max(seconds):.3g})"
+
+
+# ----- what is measured
+
+
+def run_cascades(folder: Path, rounds: int) -> Iterator[Row]:
+    """Cold cascades of NACO, in a new root each time, and with nothing remembered of earlier runs."""
+    for npix, goal in ((128, 0.62), (512, 0.70)):
+        place = folder / str(npix)
+        place.mkdir(parents=True)
+        data = cascade.prepare(place, npix)
+        pairs = [cascade.one_round(place, data, npix, number) for number in range(rounds + 1)][1:]
+        what = f"cascade of 3 recipes on frames of {npix} px ({size_of(data.glob('*.fits'))}), from nothing"
+        scripts, bridges = tuple(zip(*pairs, strict=True))
+        yield Row(what, bridges, "shell script with esorex", scripts, Goal(goal))
+        firsts = []
+        for number in range(rounds):
+            with setting("XDG_CACHE_HOME", str(place / f"caches{number}")):
+                firsts.append(cascade.one_round(place, data, npix, number))
+        scripts, bridges = tuple(zip(*firsts, strict=True))
+        yield Row(f"{what}, first use ever", bridges, "shell script with esorex", scripts, Goal(0.9))
+
+
+def run_help(folder: Path, rounds: int) -> Iterator[Row]:
+    """`--help` of all verbs: the slowest one."""
+    words = [[], *([name] for name in VERBS)]
+    times: dict[str, list[float]] = {}
+    for number in range(rounds + 1):
+        for verb in words:
+            seconds = cascade.timed([COMMAND, *verb, "--help"])
+            if number:
+                times.setdefault(" ".join(verb), []).append(seconds)
+    slowest = max(times, key=lambda verb: statistics.median(times[verb]))
+    yield Row("`--help`", tuple(times[""]), goal=Goal(0.06))
+    yield Row(f"`{slowest} --help`, the slowest of {len(VERBS)} verbs", tuple(times[slowest]), goal=Goal(0.06))
+
+
+def run_noops(folder: Path, rounds: int) -> Iterator[Row]:
+    """A finished graph looked at again."""
+    goals = {
+        40: {"doit": Goal(0.7), "snakemake": Goal(0.1)},
+        1_000: {"ninja": Goal(8), "doit": Goal(0.7), "snakemake": Goal(0.1)},
+        10_000: {"ninja": Goal(4), "doit": Goal(0.5)},
+    }
+    for steps, wanted in goals.items():
+        place = folder / str(steps)
+        place.mkdir(parents=True)
+        seconds = lazy.measure(place, steps, rounds, ["ninja", "doit", "snakemake"])
+        for peer in ("ninja", "doit", "snakemake"):
+            if peer in seconds:
+                what = f"nothing to do in a graph of {steps:,} steps"
+                yield Row(what, tuple(seconds["bridge"]), peer, tuple(seconds[peer]), wanted.get(peer))
+
+
+def run_lazy(folder: Path, rounds: int) -> Iterator[Row]:
+    """`esorex-lazy` in the place of `esorex`."""
+    esorex = shutil.which("esorex") or "esorex"
+    folder.mkdir()
+    times = {
+        name: [value / 1e3 for value in values] for name, values in lazy_esorex.measure(folder, esorex, rounds).items()
+    }
+    start = tuple(times["default esorex"])
+    yield Row("`esorex-lazy`, known run", tuple(times["hit"]), "esorex", start, Goal(0.6))
+    yield Row("`esorex-lazy`, new run", tuple(times["miss"]), "esorex", start, Goal(1.0))
+
+
+def run_fetch(folder: Path, rounds: int) -> Iterator[Row]:
+    """Downloads from an archive on this machine."""
+    tools: dict[str, fetch.Tool] = {
+        "astroquery": fetch.astroquery, "curl": fetch.curl(4), "x4": fetch.ours(4), "x8": fetch.ours(8)
+    }  # fmt: skip
+    here, there = multiprocessing.get_context("spawn").Pipe()
+    server = multiprocessing.get_context("spawn").Process(
+        target=fetch.serve, args=(FILES, FILE_BYTES, LATENCY_S, folder / "frames", there)
+    )
+    server.start()
+    url, names = here.recv()
+    times: dict[str, list[float]] = {name: [] for name in tools}
+    for number in range(rounds + 1):
+        for name, tool in tools.items():
+            seconds = fetch.measure(tool, url, names if number else names[:8], folder / "run")
+            if number:
+                times[name].append(seconds)
+    here.send("done")
+    server.join()
+    what = f"fetch {FILES} files of 2 MB ({LATENCY_S * 1e3:.0f} ms latency), verified and hashed, {{}} connections"
+    four, eight = tuple(times["x4"]), tuple(times["x8"])
+    yield Row(what.format(4), four, "astroquery", tuple(times["astroquery"]), Goal(0.28))
+    yield Row(what.format(4), four, "curl, 4 connections, neither", tuple(times["curl"]), Goal(1.1))
+    yield Row(what.format(8), eight, "astroquery", tuple(times["astroquery"]), Goal(0.15))
+
+
+def run_organise(folder: Path, rounds: int) -> Iterator[Row]:
+    """Headers of a season, a file."""
+    installed = [path for pattern in PATTERNS for path in Path("/usr/share").glob(pattern)]
+    rules = rule_file("NAOS+CONICA", installed)
+    assert rules is not None, "the NACO pipeline is not installed"
+    season, some = folder / "season", folder / "some"
+    folder.mkdir()
+    organise.write(season, HEADERS)
+    organise.write(some, COMPARED)
+    first, again, theirs = [], [], []
+    for number in range(rounds):
+        organise.warm(season)
+        one, other = organise.ours(season, rules, folder / f"cache{number}.jsonl")
+        organise.warm(some)
+        theirs.append(organise.ccdproc(some))
+        first.append(one)
+        again.append(other)
+    what = f"headers of {HEADERS:,} raws of {organise.CARDS} cards read and classified by rules, a file"
+    yield Row(what, tuple(first), f"ccdproc's summary of 12 keywords ({COMPARED} files)", tuple(theirs), Goal(0.04))
+    yield Row(f"{what}, again", tuple(again), "the first time", tuple(first), Goal(0.1))
+
+
+def run_workers(folder: Path, rounds: int) -> Iterator[Row]:
+    """Batches of independent runs."""
+    sof = batch.put_jitter(folder / "data", 512)
+    ones, twos, by_xargs = [], [], []
+    for number in range(rounds):
+        ones.append(batch.bridge(folder, number, 1)[1])
+        twos.append(batch.bridge(folder, number, 2)[1])
+        by_xargs.append(batch.by_xargs(folder, sof, 2))
+    what = f"batch of {batch.RUNS} runs of naco_img_jitter of 512 px, two workers, from first recipe to last"
+    yield Row(what, tuple(twos), "one worker", tuple(ones), Goal(1.9, at_least=True), turned=True)
+    yield Row(what, tuple(twos), "xargs -P2 over bare esorex", tuple(by_xargs), Goal(1.0, at_least=True), turned=True)
+
+
+BENCHMARKS: dict[str, Callable[[Path, int], Iterator[Row]]] = {
+    "cascade": run_cascades,
+    "help": run_help,
+    "noop": run_noops,
+    "lazy": run_lazy,
+    "fetch": run_fetch,
+    "organise": run_organise,
+    "workers": run_workers,
+}
+
+
+def run_alone() -> str:
+    """Return what `batch.py` prints of work that no other tool does."""
+    program = str(Path(__file__).with_name("batch.py"))
+    said = [
+        subprocess.run([sys.executable, program, "--only", part], capture_output=True, text=True, check=True).stdout
+        for part in ("steps", "planning")
+    ]
+    return "".join(said)
+
+
+# ----- the table
+
+
+def report(rows: Iterable[Row], alone: str, rounds: int) -> str:
+    """Return the document."""
+    listed = tuple(rows)
+    missed = "".join(f"- {row.work}: {row.peer or 'alone'}\n" for row in listed if "missed" in row.verdict)
+    lacking = NEXT.join(name for name, found in versions().items() if found == NOT_THERE)
+    return "\n".join(
+        (
+            "# Measured beside other tools",
+            "",
+            f"Written by `make bench`: {rounds} rounds, ours and theirs in turn; medians, and from least to greatest.",
+            "A ratio is ours to theirs, round by round (for batches theirs to ours, how many times as fast).",
+            "",
+            f"Machine: {machine()}",
+            "",
+            f"Versions: {NEXT.join(f'{name} {found}' for name, found in versions().items())}",
+            "",
+            "| work | ours | beside | theirs | ratio | goal | |",
+            "|---|---|---|---|---|---|---|",
+            *(row.line() for row in listed),
+            "",
+            *(["Without a peer:", "", *(f"- {line}" for line in alone.splitlines()), ""] if alone else []),
+            *([f"Not measured, because not installed: {lacking}", ""] if lacking else []),
+            f"Goals missed:\n\n{missed}" if missed else "All goals are met.\n",
+        )
+    )
+
+
+def machine() -> str:
+    """Return what the machine is, without its name."""
+    try:
+        found = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
+        memory = re.search(r"MemTotal:\s*(\d+) kB", Path("/proc/meminfo").read_text())
+        system = re.search(r'PRETTY_NAME="(.+)"', Path("/etc/os-release").read_text())
+    except OSError:
+        found = memory = system = None
+    parts = (
+        f"{os.cpu_count()} processors ({found[1] if found else platform.machine()})",
+        f"{int(memory[1]) / 1e6:.0f} GB" if memory else "",
+        system[1] if system else platform.system(),
+        f"kernel {platform.release().partition('-')[0]}",
+        f"Python {platform.python_version()}",
+    )
+    return ", ".join(filter(None, parts))
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of ours and of the tools beside."""
+    found = {"esorex-bridge": __version__}
+    for program in ("esorex", "curl", "ninja", "xargs"):
+        found[program] = program_version(program)
+    for package in ("doit", "snakemake", "astroquery", "ccdproc"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = NOT_THERE
+    return found
+
+
+def program_version(program: str) -> str:
+    """Return what a program says of its version."""
+    if shutil.which(program) is None:
+        return NOT_THERE
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    number = re.search(r"\d+(\.\d+)+", said.stdout + said.stderr)
+    return number[0] if number else "of unknown version"
+
+
+def size_of(files: Iterable[Path]) -> str:
+    """Return how many files there are, and how large they are."""
+    sizes = [path.stat().st_size for path in files]
+    return f"{len(sizes)} files, {sum(sizes) / 1e6:.1f} MB"
+
+
+@contextlib.contextmanager
+def setting(name: str, value: str) -> Iterator[None]:
+    """Set a variable for a while."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
+def main() -> int:
+    """Measure, write, and name the goals that are missed."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # An installed package has its bytecode written.
+    os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--only", nargs="+", choices=(*BENCHMARKS, "alone"), default=[*BENCHMARKS, "alone"])
+    parser.add_argument("--into", type=Path, default=RESULTS, help="the file that is written")
+    args = parser.parse_args()
+    if shutil.which("esorex") is None:
+        print("esorex is not installed: nothing to compare with")
+        return 1
+    rows: list[Row] = []
+    for name in args.only:
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="bench-") as made:
+            for row in BENCHMARKS[name](Path(made) / name, args.rounds) if name in BENCHMARKS else ():
+                rows.append(row)
+                print(row.line(), flush=True)
+        print(f"({name}: {time.monotonic() - began:.0f} s)", file=sys.stderr)
+    written = report(rows, run_alone() if "alone" in args.only else "", args.rounds)
+    args.into.write_text(written, encoding="utf-8")
+    print(written.rpartition("|\n")[2].strip())
+    return int(any("missed" in row.verdict for row in rows) or NOT_THERE in versions().values())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
