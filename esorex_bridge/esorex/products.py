@@ -101,7 +101,7 @@ def refuse_unusable(sof: Sof, required: Iterable[str], complaints: Iterable[str]
         With what the recipe reported.
     """
     errors = [said for said in complaints if REPORTED in said]
-    for entry in sof.entries:
+    for entry in sof.entries if errors else ():
         named = re.compile(rf"(?<![\w.+-]){re.escape(entry.path.name)}")  # not as the end of a longer name
         for said in errors if entry.category in frozenset(required) else ():
             if named.search(said):
