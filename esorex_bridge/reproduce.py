@@ -69,7 +69,7 @@ class Reproduction(Struct, frozen=True):
         return not self.problems and all(product.verdict == "identical" for product in self.products)
 
 
-class Sources(Struct, frozen=True):
+class GatheredSources(Struct, frozen=True):
     """Where sources lie, by content (or name, where no content is known), and what cannot be had."""
 
     files: Mapping[str, Path]
@@ -78,7 +78,7 @@ class Sources(Struct, frozen=True):
 
 def gather_sources(
     document: ProvenanceDocument, candidates: Iterable[Path], session: Session, fetch: bool = True
-) -> Sources:
+) -> GatheredSources:
     """Bring the sources of a reduction together: from files at hand, from the user's kits, from the archive.
 
     Parameters
@@ -98,7 +98,7 @@ def gather_sources(
     fetched, refused = _fetch(_rest(wanted, found), session) if fetch else ({}, {})
     found |= fetched
     problems = (refused.get(key) or _absent(source, fetch) for key, source in _rest(wanted, found).items())
-    return Sources(found, tuple(problems))
+    return GatheredSources(found, tuple(problems))
 
 
 def _absent(source: FileEntry, fetch: bool) -> str:
@@ -166,7 +166,7 @@ def _fetch(missing: Mapping[str, FileEntry], session: Session) -> tuple[dict[str
 
 
 def reproduce(
-    document: ProvenanceDocument, sources: Sources, session: Session, reporter: Reporter, started: datetime
+    document: ProvenanceDocument, sources: GatheredSources, session: Session, reporter: Reporter, started: datetime
 ) -> Reproduction:
     """Run the steps of a reduction again, and hold what they make against what it made.
 

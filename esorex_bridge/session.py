@@ -478,7 +478,7 @@ class Session:
         named, datasets of other instruments are left out.
         """
         from esorex_bridge.organise.alternatives import best_alternatives
-        from esorex_bridge.plan.unfold import shared_steps, unfolded
+        from esorex_bridge.plan.unfold import shared_steps, unfold_plan
         from esorex_bridge.reflex.checksum import reflex_checksum
         from esorex_bridge.reflex.datasets_json import datasets_json
 
@@ -496,7 +496,7 @@ class Session:
                     continue
             planned, plan = self.plan(dataset, workflow, header) if workflow else (dataset, None)
             if workflow is not None and plan is not None and plan.steps:
-                found += unfolded(planned, plan, shared_steps(workflow))
+                found += unfold_plan(planned, plan, shared_steps(workflow))
             else:
                 found.append(best_alternatives(dataset, headers))
         return datasets_json(found, reflex_checksum), tuple(left_out)

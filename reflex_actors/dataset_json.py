@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from reflex_actors.purposes import united
+from reflex_actors.purposes import unite_purposes
 from reflex_actors.sof_json import EncodingError, FitsFile, SetOfFiles, read_file
 
 DATASET = "org.eso.domain.Dataset"
@@ -83,7 +83,7 @@ class ReflexDataset:
 
     def sof(self) -> SetOfFiles:
         """Return all files in one set, each once with all its purposes."""
-        return SetOfFiles(self.name, united(file for action in self.action.walk() for file in action.files))
+        return SetOfFiles(self.name, unite_purposes(file for action in self.action.walk() for file in action.files))
 
     def messages(self) -> tuple[str, ...]:
         """Return what is said about it and all its parts, once each."""

@@ -19,7 +19,7 @@ _SECONDS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class ReflexCheck:
     """One thing that was looked at.
 
     Parameters
@@ -37,7 +37,9 @@ class Check:
     text: str
 
 
-def examine(folder: Path, home: Path, environment: Mapping[str, str], workflows: Iterable[Path]) -> tuple[Check, ...]:
+def examine(
+    folder: Path, home: Path, environment: Mapping[str, str], workflows: Iterable[Path]
+) -> tuple[ReflexCheck, ...]:
     """Look at everything.
 
     Parameters
@@ -70,18 +72,18 @@ def read_settings(home: Path, environment: Mapping[str, str] | None = None) -> d
     return rc_in_force(home, os.environ if environment is None else environment).settings
 
 
-def _reflex(environment: Mapping[str, str], rc: RcFile) -> Iterator[Check]:
+def _reflex(environment: Mapping[str, str], rc: RcFile) -> Iterator[ReflexCheck]:
     command = esoreflex_command(environment)
     if command is None:
         text = "esoreflex is not found on PATH; workflow files run without it: esorex-bridge reflex run FILE"
-        yield Check("Reflex", "note", text)
+        yield ReflexCheck("Reflex", "note", text)
     else:
-        yield Check("Reflex", "ok", str(command))
-    yield Check(
+        yield ReflexCheck("Reflex", "ok", str(command))
+    yield ReflexCheck(
         "settings", "ok" if rc.path else "note", str(rc.path or "there is no esoreflex.rc; Reflex has defaults")
     )
     if rc.value("esorex-config").upper() == "TRUE":
-        yield Check(
+        yield ReflexCheck(
             "settings",
             "mend",
             f"esoreflex.esorex-config is TRUE in {rc.path}, where the path of a file belongs, so EsoRex finds no "
@@ -89,20 +91,20 @@ def _reflex(environment: Mapping[str, str], rc: RcFile) -> Iterator[Check]:
         )
 
 
-def _interpreters(folder: Path) -> Iterator[Check]:
+def _interpreters(folder: Path) -> Iterator[ReflexCheck]:
     """Yield each interpreter of a launcher that is not there."""
     for name in NAMES:
         path = folder / f"{name}.py"
         found = re.search(r"^INTERPRETER = '([^']*)'", path.read_text(encoding="utf-8"), re.MULTILINE)
         if found and not os.access(found.group(1), os.X_OK):
             text = f"{path} starts {found.group(1)}, which is not there; run 'esorex-bridge reflex install' again"
-            yield Check("actors", "mend", text)
+            yield ReflexCheck("actors", "mend", text)
 
 
-def _launchers(folder: Path) -> Iterator[Check]:
+def _launchers(folder: Path) -> Iterator[ReflexCheck]:
     missing = [name for name in NAMES if not (folder / f"{name}.py").is_file()]
     if missing:
-        yield Check(
+        yield ReflexCheck(
             "actors",
             "mend",
             f"not installed in {folder}: {', '.join(missing)}; run 'esorex-bridge reflex install --into {folder}'",
@@ -112,32 +114,32 @@ def _launchers(folder: Path) -> Iterator[Check]:
     status, said = _run([str(folder / "query_archive.py"), "--help"])
     if status != 0 or "outputs:" not in said:
         last = said.strip().splitlines()[-1:] or ["no answer"]
-        yield Check(
+        yield ReflexCheck(
             "actors",
             "mend",
             f"the launchers in {folder} do not work ({last[0]}); run 'esorex-bridge reflex install' again",
         )
     else:
-        yield Check("actors", "ok", f"{len(NAMES)} in {folder}")
+        yield ReflexCheck("actors", "ok", f"{len(NAMES)} in {folder}")
 
 
-def _python(settings: Mapping[str, str]) -> Check:
+def _python(settings: Mapping[str, str]) -> ReflexCheck:
     command = settings.get("esoreflex.python-command") or "/usr/bin/python3"
     status, said = _run([command, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"])
     if status != 0:
         advice = "set esoreflex.python-command in esoreflex.rc"
-        return Check("Reflex's Python", "mend", f"{command} does not start; {advice}")
+        return ReflexCheck("Reflex's Python", "mend", f"{command} does not start; {advice}")
     version = tuple(int(word) for word in said.strip().split("."))
     if version < (3, 8):
-        return Check("Reflex's Python", "note", f"{command} is {said.strip()}: our actors run, own ones need 3.8")
-    return Check("Reflex's Python", "ok", f"{command} {said.strip()}")
+        return ReflexCheck("Reflex's Python", "note", f"{command} is {said.strip()}: our actors run, own ones need 3.8")
+    return ReflexCheck("Reflex's Python", "ok", f"{command} {said.strip()}")
 
 
-def _esorex(settings: Mapping[str, str]) -> Iterator[Check]:
+def _esorex(settings: Mapping[str, str]) -> Iterator[ReflexCheck]:
     command = settings.get("esoreflex.esorex-command") or "esorex"
     found = shutil.which(command)
     if found is None:
-        yield Check(
+        yield ReflexCheck(
             "EsoRex",
             "mend",
             f"'{command}' is not found; install it (Debian: apt-get install esorex), or set "
@@ -146,46 +148,50 @@ def _esorex(settings: Mapping[str, str]) -> Iterator[Check]:
         return
     _, said = _run([found, "--version"])
     version = re.search(r"version (\d[\w.]*)", said)
-    yield Check("EsoRex", "ok", f"{found} {version.group(1) if version else ''}".strip())
+    yield ReflexCheck("EsoRex", "ok", f"{found} {version.group(1) if version else ''}".strip())
     _, said = _run([found, "--recipes"])
     number = len(re.findall(r"^\s{2}(\w+)\s+:", said, re.MULTILINE))
     if number == 0:
-        yield Check("recipes", "mend", "none is installed; install a pipeline (Debian: apt-get install cpl-plugin-…)")
+        yield ReflexCheck(
+            "recipes", "mend", "none is installed; install a pipeline (Debian: apt-get install cpl-plugin-…)"
+        )
     else:
-        yield Check("recipes", "ok", f"{number}")
+        yield ReflexCheck("recipes", "ok", f"{number}")
 
 
-def _login(environment: Mapping[str, str]) -> Check:
+def _login(environment: Mapping[str, str]) -> ReflexCheck:
     from esorex_bridge.archive.saved_login import remembered_user
 
     user = remembered_user(environment)
     if user is None:
-        return Check(
+        return ReflexCheck(
             "login",
             "note",
             "nobody is logged in; public data need no login, for others run 'esorex-bridge "
             "login' (Reflex hands on no variables, so ESO_USERNAME does not reach actors)",
         )
-    return Check("login", "ok", user)
+    return ReflexCheck("login", "ok", user)
 
 
-def _java(settings: Mapping[str, str]) -> Check:
+def _java(settings: Mapping[str, str]) -> ReflexCheck:
     command = settings.get("esoreflex.java-command") or "java"
     found = shutil.which(command)
     if found is None:
-        return Check("Java", "note", f"'{command}' is not found; Reflex needs Java 8 to 11, our headless road none")
+        return ReflexCheck(
+            "Java", "note", f"'{command}' is not found; Reflex needs Java 8 to 11, our headless road none"
+        )
     _, said = _run([found, "-version"])
     version = re.search(r'version "(?:1\.)?(\d+)', said)
     number = int(version.group(1)) if version else 0
     if not 8 <= number <= 11:
-        return Check("Java", "note", f"{found} is Java {number or 'unknown'}; ESO supports 8 to 11")
-    return Check("Java", "ok", f"{found} {number}")
+        return ReflexCheck("Java", "note", f"{found} is Java {number or 'unknown'}; ESO supports 8 to 11")
+    return ReflexCheck("Java", "ok", f"{found} {number}")
 
 
-def _display(environment: Mapping[str, str]) -> Check:
+def _display(environment: Mapping[str, str]) -> ReflexCheck:
     if environment.get("DISPLAY"):
-        return Check("display", "ok", environment["DISPLAY"])
-    return Check(
+        return ReflexCheck("display", "ok", environment["DISPLAY"])
+    return ReflexCheck(
         "display",
         "note",
         "DISPLAY is not set; Reflex needs one even without windows (xvfb-run -a "
@@ -193,17 +199,17 @@ def _display(environment: Mapping[str, str]) -> Check:
     )
 
 
-def _workflow(path: Path) -> Iterator[Check]:
+def _workflow(path: Path) -> Iterator[ReflexCheck]:
     from reflex_actors.moml.check import check
     from reflex_actors.moml.read import read_file
 
     read = read_file(path)
     for finding in check(read.root, read.oddities):
-        yield Check(path.name, "mend", f"{finding.place}: {finding.text}")
+        yield ReflexCheck(path.name, "mend", f"{finding.place}: {finding.text}")
     for name in ("BRIDGE_ACTORS", "ROOT_DATA_DIR"):
         value = (read.root.value(name) or "").replace("$HOME", str(Path.home()))
         if value and "$" not in value and not Path(value).is_dir():
-            yield Check(path.name, "note", f"{name} is {value}, which is not there yet")
+            yield ReflexCheck(path.name, "note", f"{name} is {value}, which is not there yet")
 
 
 def _run(command: list[str]) -> tuple[int, str]:

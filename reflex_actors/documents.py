@@ -30,7 +30,7 @@ class CheckPart(Part, frozen=True):
     text: str
 
 
-class DoctorDocument(Document, frozen=True, kw_only=True):
+class ReflexDoctorDocument(Document, frozen=True, kw_only=True):
     """`reflex doctor`: whether Reflex finds the actors, and they their Python."""
 
     checks: tuple[CheckPart, ...]
@@ -51,7 +51,7 @@ class ActorPart(Part, frozen=True):
     cls: str = field(name="class")
 
 
-class LinkPart(Part, frozen=True):
+class TokenLinkPart(Part, frozen=True):
     """Where tokens go: from a port to a port, in a composite."""
 
     place: str = field(name="in")
@@ -66,7 +66,7 @@ class WorkflowPart(Part, frozen=True):
     parameters: dict[str, Any]
     recipes: tuple[RecipePart, ...]
     actors: tuple[ActorPart, ...]
-    links: tuple[LinkPart, ...]
+    links: tuple[TokenLinkPart, ...]
 
 
 class WorkflowDocument(Document, frozen=True, kw_only=True):
@@ -76,7 +76,7 @@ class WorkflowDocument(Document, frozen=True, kw_only=True):
     parameters: dict[str, Any]
     recipes: tuple[RecipePart, ...]
     actors: tuple[ActorPart, ...]
-    links: tuple[LinkPart, ...]
+    links: tuple[TokenLinkPart, ...]
 
 
 class FindingPart(Part, frozen=True):
@@ -94,7 +94,7 @@ class CheckDocument(Document, frozen=True, kw_only=True):
     workflow: WorkflowPart
 
 
-class RunDocument(Document, frozen=True, kw_only=True):
+class ReflexRunDocument(Document, frozen=True, kw_only=True):
     """`reflex run`: what came of each recipe and script, and where the workflow stood still."""
 
     version: int
@@ -111,9 +111,9 @@ class RunDocument(Document, frozen=True, kw_only=True):
 
 DOCUMENTS: dict[str, type[Document]] = {
     "reflex-check": CheckDocument,
-    "reflex-doctor": DoctorDocument,
+    "reflex-doctor": ReflexDoctorDocument,
     "reflex-install": InstallDocument,
-    "reflex-run": RunDocument,
+    "reflex-run": ReflexRunDocument,
     "reflex-workflow": WorkflowDocument,
 }
 """The document of each sub-verb; the published schema has its name."""

@@ -60,7 +60,7 @@ def mode_of(text: str) -> Mode:
     raise UserError(f"mode is '{text}'; it must be raw (raw calibrations) or master (processed ones)")
 
 
-def organised(
+def organise_folders(
     folders: Sequence[Path], root: Path, by: str = "auto", oca: str = "", workflow: str = ""
 ) -> OrganisedData:
     """Organise what lies in folders, with the choices kept in the data root.

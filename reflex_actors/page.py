@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import Generic, TypeVar
 
 from esorex_bridge.pages.forms import FORM_POLICY, render_form, render_page
-from esorex_bridge.pages.server import NOT_HERE, Asked, Reply, serve, write_redirect
+from esorex_bridge.pages.server import NOT_HERE, Asked, PageReply, serve, write_redirect
 from reflex_actors.ports import ActorError
 
 Form = Mapping[str, str]
@@ -55,7 +55,7 @@ class InvalidFormError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Question(Generic[Answer]):
+class PageQuestion(Generic[Answer]):
     """What to ask.
 
     Parameters
@@ -117,12 +117,12 @@ def open_browser(page: Path) -> bool:
     return True
 
 
-class StoppedError(ActorError):
+class PageStoppedError(ActorError):
     """The user stopped the workflow on a page."""
 
 
 def ask(
-    question: Question[Answer],
+    question: PageQuestion[Answer],
     show: Callable[[Path], object] = open_browser,
     patience: Patience = PATIENCE,
 ) -> Answer | None:
@@ -133,7 +133,7 @@ def ask(
 
     Parameters
     ----------
-    question : Question
+    question : PageQuestion
         What to ask.
     show : callable
         Opens a file, and returns false where it cannot.
@@ -147,7 +147,7 @@ def ask(
 
     Raises
     ------
-    StoppedError
+    PageStoppedError
         If the user stops the workflow.
     """
     desk: _Desk[Answer] = _Desk(question)
@@ -161,7 +161,7 @@ def ask(
             sys.stderr.write(f"waiting for the answer in the browser; if no page opens, open {page}\n")
             answer = _wait(desk, patience)
         if desk.stopped:
-            raise StoppedError("stopped by the user")
+            raise PageStoppedError("stopped by the user")
         return answer
     finally:
         served.stop()
@@ -178,22 +178,22 @@ def _wait(desk: _Desk[Answer], patience: Patience) -> Answer | None:
 class _Desk(Generic[Answer]):
     """Where page and actor meet."""
 
-    def __init__(self, question: Question[Answer]) -> None:
+    def __init__(self, question: PageQuestion[Answer]) -> None:
         self.question = question
         self.seen = threading.Event()
         self.answered = threading.Event()
         self.stopped = False
         self.answer: Answer | None = None
 
-    def reply(self, asked: Asked) -> Reply:
+    def reply(self, asked: Asked) -> PageReply:
         """Return what a browser gets; the wait is over when it has the answer to what was filled in."""
         if asked.name:
             return NOT_HERE
         self.seen.set()
         if asked.form is None:
-            return Reply(self.page({}))
+            return PageReply(self.page({}))
         text = self.take(asked.form)
-        return Reply(text, then=self.answered.set if self.answer is not None or self.stopped else None)
+        return PageReply(text, then=self.answered.set if self.answer is not None or self.stopped else None)
 
     def page(self, form: Form, problem: str = "") -> str:
         """Return the page."""

@@ -37,7 +37,7 @@ def after_recipe(purposes: Iterable[str], processing: str = STRIP_LAST) -> tuple
     return tuple(sorted({left for left in map(strip_last, purposes) if left}))
 
 
-def united(files: Iterable[FitsFile]) -> tuple[FitsFile, ...]:
+def unite_purposes(files: Iterable[FitsFile]) -> tuple[FitsFile, ...]:
     """Return each (file, category) once with all its purposes; universal once is universal for good."""
     found: dict[tuple[str, str], FitsFile] = {}
     for file in files:
@@ -66,7 +66,7 @@ def split(sof: SetOfFiles, group_purposes: bool = True) -> tuple[SetOfFiles, ...
     merged: dict[frozenset[tuple[str, str]], SetOfFiles] = {}
     for group in groups:
         key = frozenset((file.name, file.category) for file in group.files)
-        merged[key] = group.with_files(united((*merged[key].files, *group.files))) if key in merged else group
+        merged[key] = group.with_files(unite_purposes((*merged[key].files, *group.files))) if key in merged else group
     return tuple(merged.values())
 
 
@@ -83,7 +83,7 @@ def accumulate(sofs: Iterable[SetOfFiles], same_dataset: bool = True) -> SetOfFi
     if same_dataset and len(names) > 1:
         listing = ", ".join(names)
         raise EncodingError(f"sets of files of several datasets were to be put together: {listing}")
-    return SetOfFiles(names[0] if names else "", united(file for sof in listed for file in sof.files))
+    return SetOfFiles(names[0] if names else "", unite_purposes(file for sof in listed for file in sof.files))
 
 
 def combine(sofs: Iterable[SetOfFiles], optional: Iterable[SetOfFiles] = ()) -> SetOfFiles:
@@ -106,7 +106,7 @@ def combine(sofs: Iterable[SetOfFiles], optional: Iterable[SetOfFiles] = ()) -> 
         ]
     )
     dataset = next((sof.dataset for sof in (*needed, *extra) if sof.dataset), "")
-    return SetOfFiles(dataset, united(kept))
+    return SetOfFiles(dataset, unite_purposes(kept))
 
 
 @dataclass(frozen=True)

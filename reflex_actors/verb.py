@@ -144,9 +144,11 @@ def _doctor(args: argparse.Namespace) -> int:
 
     found = examine(_folder(args), Path.home(), os.environ, args.workflows)
     if args.json:
-        from reflex_actors.documents import CheckPart, DoctorDocument
+        from reflex_actors.documents import CheckPart, ReflexDoctorDocument
 
-        output.emit_json(DoctorDocument(checks=tuple(CheckPart(each.what, each.state, each.text) for each in found)))
+        output.emit_json(
+            ReflexDoctorDocument(checks=tuple(CheckPart(each.what, each.state, each.text) for each in found))
+        )
     else:
         for each in found:
             print(f"{each.state:<4}  {each.what}: {each.text}")

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from reflex_actors.page import Patience, Question, ask
+from reflex_actors.page import PageQuestion, Patience, ask
 
 Answer = TypeVar("Answer")
 
@@ -105,7 +105,9 @@ def check_whole_page(file: Path, scheme: str = "light") -> None:
         assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
 
 
-def answer_in_browser(question: Question[Answer], fill: Callable[[Any], None], scheme: str = "light") -> Answer | None:
+def answer_in_browser(
+    question: PageQuestion[Answer], fill: Callable[[Any], None], scheme: str = "light"
+) -> Answer | None:
     """Answer the question of an actor as a user does, and assert of its page what is asserted of a whole page."""
     browser_path()
     found: list[object] = []

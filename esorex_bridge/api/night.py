@@ -30,7 +30,7 @@ from esorex_bridge.session import Session, Settings
 if TYPE_CHECKING:
     from astropy.table import Table
 
-    from esorex_bridge.archive.acquisition import Acquisition, Watcher
+    from esorex_bridge.archive.acquisition import Acquisition, FetchWatcher
     from esorex_bridge.datasets.association import Mode
     from esorex_bridge.organise.from_disk import By, OrganisedData, Request
     from esorex_bridge.provenance.lineage import Lineage
@@ -369,7 +369,7 @@ def _shows(progress: bool | None) -> bool:
     return progress if progress is not None else "ipykernel" in sys.modules or sys.stderr.isatty()
 
 
-def _watcher(progress: bool | None) -> Watcher:
+def _watcher(progress: bool | None) -> FetchWatcher:
     from esorex_bridge.progress.steps import FetchProgress, SilentFetch
 
     return FetchProgress() if _shows(progress) else SilentFetch()

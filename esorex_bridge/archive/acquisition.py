@@ -39,7 +39,7 @@ class AssociationWatcher(Protocol):
         """Tell what calSelector answered just now, and how many frames have their answer."""
 
 
-class Watcher(AssociationWatcher, Protocol):
+class FetchWatcher(AssociationWatcher, Protocol):
     """Is told what goes on."""
 
     def found(self, rows: tuple[Row, ...]) -> None:
@@ -94,7 +94,7 @@ def acquire(
     constraints: Constraints,
     mode: Mode,
     folders: Folders,
-    watcher: Watcher,
+    watcher: FetchWatcher,
     dry_run: bool = False,
 ) -> Acquisition:
     """Bring the frames that meet constraints, and all that calibrates them, into the folders of data.
@@ -111,7 +111,7 @@ def acquire(
         Calibrations as raw frames or as processed masters.
     folders : Folders
         Where data go.
-    watcher : Watcher
+    watcher : FetchWatcher
         Is told what goes on.
     dry_run : bool
         Ask, but fetch and write nothing.

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from esorex_bridge.archive.calselector import (
     BATCH,
     AssociationReply,
-    Document,
     Outcome,
+    TreeDocument,
     documents,
     from_links,
     is_answer,
+    list_unanswered,
     read_replies,
-    unanswered,
     without_tree,
 )
 from esorex_bridge.archive.connection import Connection
@@ -135,14 +135,14 @@ class _Asker:
             for found in self._ask(left, refusals=_waits(self._connection) if all(map(self._is_public, left)) else 1):
                 empty += [reply for reply in found if reply.outcome is Outcome.EMPTY]
                 if told := tuple(reply for reply in found if reply.outcome is not Outcome.EMPTY):
-                    left = unanswered(left, told)
+                    left = list_unanswered(left, told)
                     yield told
         if empty:
             yield tuple(empty)
-        rest = unanswered(left, empty)
+        rest = list_unanswered(left, empty)
         while rest:
             reply = self._by_table(rest[0])
-            rest = unanswered(rest, (reply,))
+            rest = list_unanswered(rest, (reply,))
             yield (reply,)
 
     def _ask(self, names: Sequence[DpId], refusals: int = 0) -> Iterator[tuple[AssociationReply, ...]]:
@@ -173,7 +173,7 @@ class _Asker:
             size = most or self.size
             part, left = left[:size], left[size:]
             for replies in self._ask(part, refusals):
-                left = unanswered(left, replies)
+                left = list_unanswered(left, replies)
                 yield replies
 
     def _send(self, names: Sequence[DpId], refusals: int) -> Answer:
@@ -264,5 +264,5 @@ def _waits(connection: Connection) -> int:
     return len(connection.patience.refusal_waits_s)
 
 
-def _documents(answer: Answer) -> tuple[Document, ...]:
+def _documents(answer: Answer) -> tuple[TreeDocument, ...]:
     return documents(answer.headers.get("Content-Type", ""), answer.headers.get("Content-Disposition", ""), answer.body)

@@ -100,7 +100,7 @@ class AssociationReply(Struct, frozen=True):
         return self.executed is not None and self.executed != self.requested
 
 
-class Document(Struct, frozen=True):
+class TreeDocument(Struct, frozen=True):
     """One document of a reply.
 
     Parameters
@@ -115,7 +115,7 @@ class Document(Struct, frozen=True):
     content: bytes
 
 
-def documents(content_type: str, disposition: str, body: bytes) -> tuple[Document, ...]:
+def documents(content_type: str, disposition: str, body: bytes) -> tuple[TreeDocument, ...]:
     """Split a reply into its documents, whether it is multipart or a single one.
 
     Parameters
@@ -126,7 +126,7 @@ def documents(content_type: str, disposition: str, body: bytes) -> tuple[Documen
         The reply.
     """
     if not content_type.lower().startswith("multipart/"):
-        return (Document(attachment_name(disposition), body),) if body.strip() else ()
+        return (TreeDocument(attachment_name(disposition), body),) if body.strip() else ()
     header = content_type.replace("\r", " ").replace("\n", " ").encode("latin-1", "replace")
     try:
         message = message_from_bytes(b"Content-Type: " + header + b"\r\n\r\n" + body)
@@ -135,11 +135,11 @@ def documents(content_type: str, disposition: str, body: bytes) -> tuple[Documen
         return ()
 
 
-def _parts(message: Message) -> Iterator[Document]:
+def _parts(message: Message) -> Iterator[TreeDocument]:
     for part in message.walk():
         content = None if part.is_multipart() else part.get_payload(decode=True)
         if isinstance(content, bytes) and content.strip():
-            yield Document(attachment_name(str(part.get("Content-Disposition", ""))), content)
+            yield TreeDocument(attachment_name(str(part.get("Content-Disposition", ""))), content)
 
 
 def is_answer(content_type: str, body: bytes) -> bool:
@@ -174,10 +174,10 @@ def reply_of_tree(tree: AssociationTree, file_name: str, asked: DpId, mode: Mode
     mode : {'Raw2Raw', 'Raw2Master'}
         As asked.
     """
-    return _from_tree(tree, Document(file_name, b""), {asked}, mode)
+    return _from_tree(tree, TreeDocument(file_name, b""), {asked}, mode)
 
 
-def read_replies(asked: Sequence[DpId], mode: Mode, found: Iterable[Document]) -> tuple[AssociationReply, ...]:
+def read_replies(asked: Sequence[DpId], mode: Mode, found: Iterable[TreeDocument]) -> tuple[AssociationReply, ...]:
     """Return the answers that documents give to the frames asked for, one per group of science files.
 
     Where one frame has both a raw and a master tree, the one of the mode asked for counts. What is no tree is passed
@@ -207,7 +207,7 @@ def all_answered(replies: Iterable[AssociationReply]) -> bool:
     return not any(reply.outcome in (Outcome.UNANSWERED, Outcome.DENIED) for reply in replies)
 
 
-def unanswered(asked: Iterable[DpId], replies: Iterable[AssociationReply]) -> tuple[DpId, ...]:
+def list_unanswered(asked: Iterable[DpId], replies: Iterable[AssociationReply]) -> tuple[DpId, ...]:
     """Return the frames that no reply covers, in their order."""
     covered = {name for reply in replies for name in (reply.asked, *reply.covers)}
     return tuple(dict.fromkeys(name for name in asked if name not in covered))
@@ -224,7 +224,7 @@ def from_links(asked: DpId, mode: Mode, links: Links) -> AssociationReply:
     calibrations = [AssociatedFile(DpId(row.target), row.category) for row in links.of(CALIBRATION) if row.target]
     outcome = Outcome.NO_TREE
     if not calibrations:
-        outcome = Outcome.NOT_SUPPORTED if _unsupported(stated.category, (stated.messages,)) else Outcome.EMPTY
+        outcome = Outcome.NOT_SUPPORTED if _is_unsupported(stated.category, (stated.messages,)) else Outcome.EMPTY
     return AssociationReply(
         asked=asked,
         covers=tuple(dict.fromkeys((asked, *(file.name for file in siblings)))),
@@ -256,7 +256,7 @@ def outcome_of(tree: AssociationTree) -> Outcome:
     A tree is also stated to be incomplete where only auxiliary groups are: nothing that a recipe needs is missing then.
     """
     root = tree.root
-    if _unsupported(root.category, root.messages):
+    if _is_unsupported(root.category, root.messages):
         return Outcome.NOT_SUPPORTED
     if not root.associated:
         return Outcome.EMPTY if root.complete or not root.messages else Outcome.INCOMPLETE
@@ -265,7 +265,7 @@ def outcome_of(tree: AssociationTree) -> Outcome:
     return Outcome.INCOMPLETE_AUXILIARY if is_secondary(root) else Outcome.INCOMPLETE
 
 
-def _from_tree(tree: AssociationTree, document: Document, wanted: set[DpId], mode: Mode) -> AssociationReply | None:
+def _from_tree(tree: AssociationTree, document: TreeDocument, wanted: set[DpId], mode: Mode) -> AssociationReply | None:
     named = _DOCUMENT_NAME.fullmatch(document.name)
     members = tuple(file.name for file in tree.root.files)
     owner = DpId(named["id"].replace("_", ":") if named else "")
@@ -297,5 +297,5 @@ def _asked_alone(asked: DpId, members: tuple[DpId, ...]) -> tuple[AssociatedFile
     return () if asked in members else (AssociatedFile(asked, ""),)
 
 
-def _unsupported(category: str, messages: Iterable[str]) -> bool:
+def _is_unsupported(category: str, messages: Iterable[str]) -> bool:
     return category.startswith("UNKNOWN") or any("not supported" in text for text in messages)

@@ -18,7 +18,7 @@ from esorex_bridge.archive.connection import Connection, FindCredentials
 from esorex_bridge.archive.download import PARALLEL, fetch
 from esorex_bridge.archive.download_list import WantedFile
 from esorex_bridge.archive.exchange import AccessDeniedError, RetryPolicy, ServiceError, what_came
-from esorex_bridge.archive.names import resolved
+from esorex_bridge.archive.names import resolve_names
 from esorex_bridge.archive.nightlog import NightLog, read_night_log
 from esorex_bridge.archive.query import Constraints, adql, product_files_adql, products_adql
 from esorex_bridge.archive.report import FetchReport, Progress
@@ -142,7 +142,7 @@ class ArchiveClient:
 
     def placed(self, constraints: Constraints) -> Constraints:
         """Return constraints with the position of their target, where a name service knows it."""
-        return resolved(self.connection, constraints)
+        return resolve_names(self.connection, constraints)
 
     def ask(self, adql_text: str, limit: int | None = None, job: bool = False, watch: tap.Watch | None = None) -> Table:
         """Return the answer to any ADQL query as an astropy table; errors as `query`."""

@@ -379,7 +379,7 @@ class Connection:
     def _target(self, response: requests.Response) -> str:
         """Return where a redirect leads."""
         try:
-            target = self.services.upgraded(urljoin(response.url, response.headers["Location"]))
+            target = self.services.upgrade_address(urljoin(response.url, response.headers["Location"]))
             scheme = urlsplit(target).scheme
         except ValueError:
             scheme = ""

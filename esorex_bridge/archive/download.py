@@ -26,7 +26,7 @@ from esorex_bridge.archive.connection import Connection, pieces_of
 from esorex_bridge.archive.download_list import WantedFile
 from esorex_bridge.archive.exchange import ServiceError, StoppedError, is_page, retries, what_came
 from esorex_bridge.archive.manifest import Manifest
-from esorex_bridge.archive.part import Part, locked_part
+from esorex_bridge.archive.part import PartialFile, locked_part
 from esorex_bridge.archive.report import Event, FetchReport, FileReport, FolderError, Listed, Progress, Received
 from esorex_bridge.archive.services import is_archive_name
 from esorex_bridge.archive.transfer import (
@@ -40,7 +40,7 @@ from esorex_bridge.archive.transfer import (
     request_headers,
     time_of,
 )
-from esorex_bridge.archive.unpack import Unpacking, unpacked
+from esorex_bridge.archive.unpack import Unpacking, unpack_if_due
 from esorex_bridge.archive.verify_stream import (
     Arriving,
     PageError,
@@ -266,7 +266,7 @@ class _Folder(Struct, frozen=True):
             self.manifest.record(path, digest, stamp)
         return FileReport(name, FileStatus.KEPT, "", path, path.stat().st_size, digest, stamp)
 
-    def _fetch(self, file: WantedFile, part: Part) -> FileReport:
+    def _fetch(self, file: WantedFile, part: PartialFile) -> FileReport:
         failures, furthest = 0, 0
         odd: Digest | None = None
         while True:
@@ -283,13 +283,13 @@ class _Folder(Struct, frozen=True):
             retries.warning("%s: %s; try %d", file.name, result.reason, failures + 1)
             self.connection.rest(failures)
 
-    def _try(self, file: WantedFile, part: Part, odd: Digest | None) -> FileReport | _Again:
+    def _try(self, file: WantedFile, part: PartialFile, odd: Digest | None) -> FileReport | _Again:
         name = file.name
         partial = part.partial()
         arriving = Arriving(name)
         try:
             begin: Begin | FileReport | _Again
-            if (finished := part.finished()) is not None:
+            if (finished := part.find_finished()) is not None:
                 # An earlier run was stopped between the last byte and the new name.
                 begin = finished
                 part.read_into(arriving.feed)
@@ -312,7 +312,7 @@ class _Folder(Struct, frozen=True):
             return _Again(str(error))
 
     def _finish(
-        self, name: DpId, part: Part, begin: Begin, arriving: Arriving, odd: Digest | None
+        self, name: DpId, part: PartialFile, begin: Begin, arriving: Arriving, odd: Digest | None
     ) -> FileReport | _Again:
         """Verify a part that came whole, and give it its name.
 
@@ -333,7 +333,7 @@ class _Folder(Struct, frozen=True):
         return FileReport(name, FileStatus.FETCHED, "; ".join(said), target, size, found.digest, stamp)
 
     def _receive(
-        self, file: WantedFile, part: Part, partial: Partial | None, arriving: Arriving
+        self, file: WantedFile, part: PartialFile, partial: Partial | None, arriving: Arriving
     ) -> Begin | FileReport | _Again:
         """Let the bytes come into the part; return how they began, where all came."""
         public = file.access == "public"
@@ -358,7 +358,7 @@ class _Folder(Struct, frozen=True):
             return self._take(file.name, part, begin, response, arriving) or begin
 
     def _take(
-        self, name: DpId, part: Part, begin: Begin, response: requests.Response, arriving: Arriving
+        self, name: DpId, part: PartialFile, begin: Begin, response: requests.Response, arriving: Arriving
     ) -> _Again | None:
         size = begin.offset
         watch = self.connection.watch_speed()
@@ -382,7 +382,7 @@ class _Folder(Struct, frozen=True):
     def _unpack(self, report: FileReport) -> FileReport:
         assert report.path is not None and report.digest is not None
         try:
-            result = unpacked(report.path, report.digest, self.unpacking)
+            result = unpack_if_due(report.path, report.digest, self.unpacking)
         except DataError as error:
             return replace(report, status=FileStatus.FAILED, reason=str(error), path=None)
         if result is None:

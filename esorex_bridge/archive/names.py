@@ -57,7 +57,7 @@ def read_position(document: bytes) -> Position | None:
     return position if position.ra < 360 and abs(position.dec) <= 90 else None
 
 
-def resolved(connection: Connection, constraints: Constraints) -> Constraints:
+def resolve_names(connection: Connection, constraints: Constraints) -> Constraints:
     """Return constraints that ask for a position instead of a name, where a name service knows the name.
 
     Names that it does not know (fields, planets, what a proposal invented) are compared with those in the headers.

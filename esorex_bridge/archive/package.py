@@ -50,7 +50,7 @@ class PackageFolder(Struct, frozen=True):
     trees: tuple[SavedTree, ...]
 
 
-class Package(Struct, frozen=True):
+class RequestPackage(Struct, frozen=True):
     """What lies in a folder of files from the archive.
 
     Parameters
@@ -91,7 +91,7 @@ class Checked(Struct, frozen=True):
     damage: str = ""
 
 
-def read_package(folder: Path) -> Package:
+def read_package(folder: Path) -> RequestPackage:
     """Return what lies in a folder.
 
     Raises
@@ -109,7 +109,7 @@ def read_package(folder: Path) -> Package:
             f"{folder} holds no files of the archive: no FITS file with an archive name, no association "
             "tree, no download script"
         )
-    return Package(folders, listed)
+    return RequestPackage(folders, listed)
 
 
 def check(folder: PackageFolder) -> tuple[Checked, ...]:

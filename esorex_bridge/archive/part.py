@@ -26,7 +26,7 @@ VERSION = 1
 _CHUNK = 1 << 20
 
 
-class Part(Struct, frozen=True):
+class PartialFile(Struct, frozen=True):
     """The part of one file, locked by us.
 
     Parameters
@@ -58,7 +58,7 @@ class Part(Struct, frozen=True):
             return None
         return Partial(size, stated.total_bytes, stated.etag, stated.modified)
 
-    def finished(self) -> Begin | None:
+    def find_finished(self) -> Begin | None:
         """Return how the bytes began, where all of them are there and only the name is missing."""
         stated = stated_begin(self._notes)
         return stated if stated is not None and 0 < self.size_bytes == stated.total_bytes else None
@@ -117,7 +117,7 @@ class Part(Struct, frozen=True):
 
 
 @contextmanager
-def locked_part(folder: Path, name: str, wait: Callable[[], None]) -> Iterator[Part]:
+def locked_part(folder: Path, name: str, wait: Callable[[], None]) -> Iterator[PartialFile]:
     """Open and lock the part of an archive file, waiting while another run has it.
 
     Parameters
@@ -148,7 +148,7 @@ def locked_part(folder: Path, name: str, wait: Callable[[], None]) -> Iterator[P
         # The other run published its part meanwhile: what we locked has another name now.
         stream.close()
     with stream:
-        part = Part(path, stream, waited)
+        part = PartialFile(path, stream, waited)
         yield part
         if path.exists() and _is_still(path, stream) and part.size_bytes == 0:
             part.remove()

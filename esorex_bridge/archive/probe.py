@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from esorex_bridge.archive.auth import Credentials
 from esorex_bridge.archive.breakpoints import fetch_breakpoints
-from esorex_bridge.archive.calselector import Document, documents, is_answer, read_replies
+from esorex_bridge.archive.calselector import TreeDocument, documents, is_answer, read_replies
 from esorex_bridge.archive.client import ArchiveClient
 from esorex_bridge.archive.exchange import AccessDeniedError, Answer, what_came
 from esorex_bridge.archive.query import COLUMNS
@@ -34,7 +34,7 @@ UNKNOWN = DpId("NACO.1999-01-01T00:00:00.000")
 """A name that no frame has."""
 
 
-class Finding(Struct, frozen=True):
+class ProbeFinding(Struct, frozen=True):
     """What one request showed.
 
     Parameters
@@ -63,7 +63,7 @@ class NotLookedAtError(BridgeError):
     """There is nothing to look at."""
 
 
-def probe(client: ArchiveClient, now: datetime | None = None) -> Iterator[Finding]:
+def probe(client: ArchiveClient, now: datetime | None = None) -> Iterator[ProbeFinding]:
     """Yield what each request shows; none of them stops the others.
 
     Parameters
@@ -82,7 +82,7 @@ def probe(client: ArchiveClient, now: datetime | None = None) -> Iterator[Findin
             result, said = "not looked at", str(error)
         except BridgeError as error:
             result, said = "different", str(error)
-        yield Finding(name, result, said, time.monotonic() - began)
+        yield ProbeFinding(name, result, said, time.monotonic() - began)
 
 
 class _Asking:
@@ -258,5 +258,5 @@ def _refuse_unknown(links: Links) -> None:
         raise DifferentError(f"unknown semantics: {', '.join(dict.fromkeys(row.semantics for row in links.unknown))}")
 
 
-def _documents(answer: Answer) -> tuple[Document, ...]:
+def _documents(answer: Answer) -> tuple[TreeDocument, ...]:
     return documents(answer.headers.get("Content-Type", ""), answer.headers.get("Content-Disposition", ""), answer.body)

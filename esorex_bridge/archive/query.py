@@ -167,9 +167,9 @@ def products_adql(constraints: Constraints) -> str:
         conditions.append(_program(constraints.program.strip().upper(), "proposal_id"))
     if constraints.instrument:
         names = dict.fromkeys((constraints.instrument.upper(), instrument_name(constraints.instrument)))
-        conditions.append(f"instrument_name IN ({', '.join(map(quoted, names))})")
+        conditions.append(f"instrument_name IN ({', '.join(map(quote_text, names))})")
     if constraints.dp_ids:
-        conditions.append(f"dp_id IN ({', '.join(map(quoted, constraints.dp_ids))})")
+        conditions.append(f"dp_id IN ({', '.join(map(quote_text, constraints.dp_ids))})")
     conditions += [f"t_min {comparison} {_mjd(moment):.6f}" for comparison, moment in _interval(constraints)]
     if constraints.where:
         conditions.append(f"({constraints.where})")
@@ -220,15 +220,15 @@ def product_files_adql(
     if collection or there:
         text += "\n  JOIN ivoa.ObsCore AS o ON p.product_id = o.dp_id"
     if collection:
-        conditions.append(f"o.obs_collection = {quoted(collection)}")
+        conditions.append(f"o.obs_collection = {quote_text(collection)}")
     if product:
-        conditions.append(f"p.product_id = {quoted(product)}")
+        conditions.append(f"p.product_id = {quote_text(product)}")
     if category:
         conditions.append(_like("p.eso_category", category.upper()))
     return text + "\nWHERE " + "\n  AND ".join(conditions)
 
 
-def quoted(value: str) -> str:
+def quote_text(value: str) -> str:
     """Return a text as an ADQL string literal.
 
     Raises
@@ -255,12 +255,12 @@ def _names(wanted: Constraints) -> list[str]:
     if wanted.program:
         found.append(_program(wanted.program.strip().upper()))
     if wanted.target:
-        spellings = ", ".join(quoted(name) for name in _spellings(wanted.target))
+        spellings = ", ".join(quote_text(name) for name in _spellings(wanted.target))
         found.append(f"(target IN ({spellings}) OR object IN ({spellings}))")
     if wanted.instrument:
-        found.append(f"instrument = {quoted(instrument_name(wanted.instrument))}")
+        found.append(f"instrument = {quote_text(instrument_name(wanted.instrument))}")
     if wanted.dp_ids:
-        found.append(f"dp_id IN ({', '.join(map(quoted, wanted.dp_ids))})")
+        found.append(f"dp_id IN ({', '.join(map(quote_text, wanted.dp_ids))})")
     if wanted.type:
         found.append(_like("dp_type", wanted.type.upper()))
     if wanted.tech:
@@ -297,7 +297,7 @@ def _place(wanted: Constraints) -> list[str]:
     """Return the conditions on products for a position, or for a name that no name service knows."""
     if wanted.target and wanted.ra is None and wanted.dec is None:
         names = dict.fromkeys((" ".join(wanted.target.split()), *_spellings(wanted.target)))
-        return [f"target_name IN ({', '.join(map(quoted, names))})"]
+        return [f"target_name IN ({', '.join(map(quote_text, names))})"]
     return _cone(wanted)
 
 
@@ -321,7 +321,7 @@ def _program(name: str, column: str = "prog_id") -> str:
 
 
 def _like(column: str, value: str) -> str:
-    return f"{column} {'LIKE' if '%' in value else '='} {quoted(value)}"
+    return f"{column} {'LIKE' if '%' in value else '='} {quote_text(value)}"
 
 
 def _spellings(target: str) -> tuple[str, ...]:

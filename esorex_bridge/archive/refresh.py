@@ -33,7 +33,7 @@ class Due(Struct, frozen=True):
     reason: str
 
 
-class Change(Struct, frozen=True):
+class TreeChange(Struct, frozen=True):
     """What a new answer changes.
 
     Parameters
@@ -80,13 +80,13 @@ def due(trees: Iterable[SavedTree], now: datetime, days: float) -> tuple[Due, ..
     return tuple(found)
 
 
-def change(saved: SavedTree, reply: AssociationReply) -> Change:
+def change(saved: SavedTree, reply: AssociationReply) -> TreeChange:
     """Return what an answer changes; an answer with less than the tree that is there does not replace it."""
     if reply.tree is None or (reply.outcome in _WORSE and outcome_of(saved.tree) not in _WORSE):
         said = "; ".join((reply.outcome.value.replace("_", " "), *reply.messages))
-        return Change(saved, (), (), (f"calSelector has no tree now ({said}); the tree of before is kept",), False)
+        return TreeChange(saved, (), (), (f"calSelector has no tree now ({said}); the tree of before is kept",), False)
     before, after = _names(saved.tree), _names(reply.tree)
-    return Change(
+    return TreeChange(
         saved,
         added=tuple(name for name in after if name not in before),
         removed=tuple(name for name in before if name not in after),

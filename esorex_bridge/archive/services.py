@@ -68,7 +68,7 @@ class Services(Struct, frozen=True):
         """Return whether an address belongs to this archive, so that credentials may be sent there."""
         return _origin(url) in self._origins
 
-    def upgraded(self, url: str) -> str:
+    def upgrade_address(self, url: str) -> str:
         """Return the address to use for one that the archive names: `http://` and port 80 or 443 of a host that we know
         by https become its https address. ESO's services still name such addresses, and redirect to them.
         """

@@ -95,7 +95,7 @@ class _Session:
         # A sync query that takes too long will do so again; it becomes a job instead.
         sync = url.endswith("/sync")
         manner = {"slow_is_final": True, "thinks_long": sync, "no_page": True, **manner}
-        answer = self._connection.open(method, self._connection.services.upgraded(url), params, form, **manner)
+        answer = self._connection.open(method, self._connection.services.upgrade_address(url), params, form, **manner)
         self._answers.append(answer)
         if sync and answer.status_code == _TRY_AS_JOB:
             came = what_came(answer.headers.get("Content-Type", ""), next(answer.iter_content(8192), b""))

@@ -27,7 +27,7 @@ _LARGEST_RATIO, _ALWAYS_ALLOWED_BYTES = 200, 64 << 20
 """A frame unpacks to at most so many times its packed size, or to so little that it does not matter."""
 
 
-def unpacked(path: Path, digest: Digest, unpacking: Unpacking) -> tuple[Path, Digest] | None:
+def unpack_if_due(path: Path, digest: Digest, unpacking: Unpacking) -> tuple[Path, Digest] | None:
     """Unpack a file where that is due, and return the plain file with its digest; None where it stays as it is.
 
     The packed file is removed after the plain one is there and sound.

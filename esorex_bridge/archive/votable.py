@@ -60,7 +60,7 @@ class UnreadableTableError(ArchiveError):
     """A reply is no VOTable that can be read."""
 
 
-class Link(Struct, frozen=True):
+class DataLink(Struct, frozen=True):
     """One row: what belongs to a file, and where it is.
 
     Parameters
@@ -109,26 +109,26 @@ class Links(Struct, frozen=True):
         `OK`, `OVERFLOW` or `ERROR`.
     message : str
         What goes with an error.
-    rows : tuple of Link
+    rows : tuple of DataLink
         In the order of the table.
     """
 
     status: str
     message: str
-    rows: tuple[Link, ...]
+    rows: tuple[DataLink, ...]
 
-    def of(self, semantics: str) -> tuple[Link, ...]:
+    def of(self, semantics: str) -> tuple[DataLink, ...]:
         """Return the rows of one semantics, compared by the fragment: services write it alone or with an address."""
         wanted = fragment(semantics)
         return tuple(row for row in self.rows if fragment(row.semantics) == wanted)
 
     @property
-    def unknown(self) -> tuple[Link, ...]:
+    def unknown(self) -> tuple[DataLink, ...]:
         """The rows of a semantics that is in no vocabulary we know; they are listed, and nothing is made of them."""
         return tuple(row for row in self.rows if fragment(row.semantics) not in KNOWN_SEMANTICS)
 
 
-class Statement(Struct, frozen=True):
+class TableStatement(Struct, frozen=True):
     """What calSelector states about an association in the description of its `#this` row.
 
     Parameters
@@ -179,10 +179,10 @@ def fragment(semantics: str) -> str:
     return semantics.rpartition("#")[2].strip().lower()
 
 
-def read_statement(description: str) -> Statement:
+def read_statement(description: str) -> TableStatement:
     """Read the description of a `#this` row of calSelector."""
     stated = dict(_ATTRIBUTE.findall(description))
-    return Statement(
+    return TableStatement(
         category=stated.get("category", ""),
         mode=stated.get("mode", ""),
         messages=stated.get("messages", ""),
@@ -206,9 +206,9 @@ def _parse(document: bytes) -> etree._Element:
     return root
 
 
-def _link(cells: dict[str, str]) -> Link:
+def _link(cells: dict[str, str]) -> DataLink:
     size = cells.get("content_length", "")
-    return Link(
+    return DataLink(
         id=cells.get("ID", "").rpartition("?")[2],
         semantics=cells.get("semantics", ""),
         access_url=cells.get("access_url", ""),

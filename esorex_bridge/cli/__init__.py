@@ -207,7 +207,7 @@ def _overview(words: list[str], name: str | None) -> int:
     from esorex_bridge.cli import output
 
     said = f"{_unknown(words, name)}; 'esorex-bridge --help' lists the verbs"
-    return output.failed(said, "Usage", USAGE, "--json" in words)
+    return output.report_failure(said, "Usage", USAGE, "--json" in words)
 
 
 def _help_text() -> str:
@@ -270,24 +270,24 @@ def _run_guarded(module: VerbModule, args: argparse.Namespace) -> int:
             share_with_group(args.root)
         return module.run(args)
     except BridgeError as error:
-        return output.failed(str(error), type(error).__name__, REFUSED, as_json)
+        return output.report_failure(str(error), type(error).__name__, REFUSED, as_json)
     except StopRequest as stop:
         name = signal.Signals(stop.number).name
         said = f"stopped by {name}; what was finished is kept, the next run goes on from there"
-        return output.failed(said, "Interrupted", 128 + stop.number, as_json)
+        return output.report_failure(said, "Interrupted", 128 + stop.number, as_json)
     except KeyboardInterrupt:
-        return output.failed(
+        return output.report_failure(
             "interrupted; what was finished is kept, the next run goes on from there",
             "Interrupted",
             INTERRUPTED,
             as_json,
         )
     except BrokenPipeError:
-        return output.abandoned()
+        return output.leave_quietly()
     except OSError as error:
-        return output.failed(_refusal_of_system(error), "SystemRefusal", REFUSED, as_json)
+        return output.report_failure(_refusal_of_system(error), "SystemRefusal", REFUSED, as_json)
     except UnicodeEncodeError as error:
         said = f"a path or a text cannot be written as UTF-8 ({error.object!r:.200}); rename it and run again"
-        return output.failed(said, "SystemRefusal", REFUSED, as_json)
+        return output.report_failure(said, "SystemRefusal", REFUSED, as_json)
     except Exception as error:
-        return output.crashed(error, INTERNAL_ERROR, as_json)
+        return output.report_crash(error, INTERNAL_ERROR, as_json)

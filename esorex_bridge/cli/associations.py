@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
 
     names = archive.checked_names(args.dp_ids)
     with archive.client(args) as client:
-        replies = ask(client, names, archive.mode(args), looked_up(client, names))
+        replies = ask(client, names, archive.mode(args), look_up_frames(client, names))
     paths = keep_trees(replies, archive.destination(args))
     if args.json:
         from esorex_bridge.cli.documents.archive import AssociationsDocument
@@ -40,13 +40,13 @@ def run(args: argparse.Namespace) -> int:
         output.emit_json(AssociationsDocument(associations=answers, trees=tuple(map(str, paths))))
     else:
         for reply in replies:
-            print(output.shown("\n".join(cascade_lines(reply))))
+            print(output.escape_line("\n".join(cascade_lines(reply))))
         for path in paths:
             print(path)
     return 0 if all_answered(replies) else 1
 
 
-def looked_up(client: ArchiveClient, names: Sequence[DpId]) -> dict[DpId, Row]:
+def look_up_frames(client: ArchiveClient, names: Sequence[DpId]) -> dict[DpId, Row]:
     """Return what the archive says of frames that were named: template, category, release date."""
     from esorex_bridge.archive.query import Constraints
 

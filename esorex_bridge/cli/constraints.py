@@ -59,7 +59,7 @@ def place(args: argparse.Namespace) -> Constraints:
     )
 
 
-def given(args: argparse.Namespace, columns: tuple[str, ...] | None = None) -> Constraints:
+def read_constraints(args: argparse.Namespace, columns: tuple[str, ...] | None = None) -> Constraints:
     """Return the constraints of a command line."""
     from esorex_bridge.archive.query import COLUMNS
     from esorex_bridge.cli.archive import checked_names

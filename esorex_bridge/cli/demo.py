@@ -16,7 +16,7 @@ from esorex_bridge.run.report import count_started
 
 if TYPE_CHECKING:
     from esorex_bridge.cli.documents.running import DemoDocument
-    from esorex_bridge.cli.reduce import Result
+    from esorex_bridge.cli.reduce import ReductionResult
     from esorex_bridge.definitions.parameters import ParameterSetting
     from esorex_bridge.demo.nights.night import Night
 
@@ -67,7 +67,7 @@ def _demonstrate(args: argparse.Namespace) -> int:
     name = night_name(args.instrument or "naco")
     night, listed = make_night(name), NIGHTS[name]
     words, fields = _ask_words(night)
-    runs: list[tuple[str, verb.Result]] = []
+    runs: list[tuple[str, verb.ReductionResult]] = []
     failed = False
     with EmbeddedArchive([night], _frames(args.root)) as archive:
         settings = Settings(
@@ -116,7 +116,7 @@ def _parameters(settings: tuple[str, ...]) -> tuple[ParameterSetting, ...]:
     return tuple(found)
 
 
-def _document(archive: str, runs: list[tuple[str, Result]]) -> DemoDocument:
+def _document(archive: str, runs: list[tuple[str, ReductionResult]]) -> DemoDocument:
     from msgspec.structs import asdict
 
     from esorex_bridge.cli.documents.running import DemoDocument, DemoRunPart

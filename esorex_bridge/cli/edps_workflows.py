@@ -10,7 +10,7 @@ from msgspec.structs import asdict
 
 from esorex_bridge.cli import output
 from esorex_bridge.definitions.edps.options import PREFIX, EdpsOptions
-from esorex_bridge.definitions.inspection import Finding
+from esorex_bridge.definitions.inspection import DefinitionFinding
 
 if TYPE_CHECKING:
     from esorex_bridge.cli.documents.workflows import (
@@ -181,22 +181,24 @@ def _name(function: Function | None) -> str | None:
 # ----- check
 
 
-def findings(package: Package, each: EdpsWorkflow, runner: RecipeRunner | None) -> Iterator[Finding]:
+def findings(package: Package, each: EdpsWorkflow, runner: RecipeRunner | None) -> Iterator[DefinitionFinding]:
     """Yield what was not understood, which recipes are not installed, and what names nothing."""
     from esorex_bridge.errors import RecipeError
     from esorex_bridge.esorex.check import check_recipes
 
     for unknown in package.description.not_understood:
         place = f" of {unknown.where}" if unknown.where else ""
-        yield Finding(f"{unknown.file}:{unknown.line}", f"'{unknown.name}'{place} is not known", False)
+        yield DefinitionFinding(f"{unknown.file}:{unknown.line}", f"'{unknown.name}'{place} is not known", False)
     for line in remarks(package):
         if not any(line == str(unknown) for unknown in package.description.not_understood):
-            yield Finding(f"{PREFIX}{package.name}", line, False)
+            yield DefinitionFinding(f"{PREFIX}{package.name}", line, False)
     recipes = dict.fromkeys(task.recipe for task in package.description.tasks if task.recipe)
     known = runner.recipes(recipes) if runner is not None else {}
     missing = [name for name in recipes if isinstance(known.get(name), RecipeError)]
     if missing:
-        yield Finding(f"{PREFIX}{package.name}", f"recipes that are not installed: {', '.join(missing)}", False)
+        yield DefinitionFinding(
+            f"{PREFIX}{package.name}", f"recipes that are not installed: {', '.join(missing)}", False
+        )
     for finding in check_recipes(each.workflow, runner):
         if not any(name in finding.problem for name in missing) and "not installed" not in finding.problem:
             yield finding

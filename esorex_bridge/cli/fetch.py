@@ -126,11 +126,11 @@ def _fetch_while_asking(
 ) -> _Result:
     """Fetch the frames while calSelector is asked what calibrates them, and calibrations as it names them."""
     from esorex_bridge.archive.acquisition import FileStream
-    from esorex_bridge.cli.associations import looked_up
+    from esorex_bridge.cli.associations import look_up_frames
     from esorex_bridge.progress.steps import FetchProgress
     from esorex_bridge.progress.transfer import watching
 
-    known = rows or looked_up(client, names)
+    known = rows or look_up_frames(client, names)
     output.note(f"{len(names)} science frames; calibrations are fetched as calSelector names them")
     stream = FileStream(client, names, archive.mode(args), known, folders, FetchProgress(), args.with_night_logs)
     with watching(len(names)) as progress:
@@ -204,10 +204,10 @@ def _request(
 ) -> _Request:
     from esorex_bridge.archive.acquisition import access_of, ask, rows_of_siblings
     from esorex_bridge.archive.download_list import wanted
-    from esorex_bridge.cli.associations import looked_up
+    from esorex_bridge.cli.associations import look_up_frames
 
     replies: tuple[AssociationReply, ...] = ()
-    known = rows or looked_up(client, names)
+    known = rows or look_up_frames(client, names)
     if not args.no_calibrations:
         replies = ask(client, names, archive.mode(args), known, None if args.list_only else folders)
     present = _present(replies, folders)
@@ -231,7 +231,7 @@ def _rows(args: argparse.Namespace, client: ArchiveClient) -> dict[DpId, dict[st
         raise UserError("name science frames (DP_ID…), or give --from-query with the options of a query")
     if not args.from_query:
         return {}
-    rows = client.query(constraints.given(args))
+    rows = client.query(constraints.read_constraints(args))
     if not rows:
         raise UserError("the query finds no frames; 'esorex-bridge query' with the same options helps to widen it")
     return {row["dp_id"]: row for row in rows}

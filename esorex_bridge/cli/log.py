@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     output.say(f"{found.step}: exit code {'-' if found.exit_code is None else found.exit_code}")
     output.say(f"folder: {found.folder}", more=4)
     for line in found.warnings if args.warnings else found.lines:
-        print(output.shown(line))
+        print(output.escape_line(line))
     many = f"{len(found.warnings)} warning{'s' * (len(found.warnings) != 1)} or errors"
     if found.script:
         output.close(many, f"sh {shlex.quote(str(found.folder / found.script))}")

@@ -25,6 +25,6 @@ def run(args: argparse.Namespace) -> int:
 
         output.emit_json(NightLogDocument(dp_id=name, grade=log.grade, grades=tuple(log.grades), text=log.text))
         return 0
-    print(output.shown(log.text.rstrip().replace("\t", "    ")))
+    print(output.escape_line(log.text.rstrip().replace("\t", "    ")))
     output.note(f"grade: {log.grade or 'none given'}")
     return 0

@@ -108,11 +108,11 @@ def document(datasets: tuple[Dataset, ...], data: OrganisedData) -> OrganiseDocu
     """Return what was organised."""
     from esorex_bridge.cli.documents.base import FaultPart
     from esorex_bridge.cli.documents.datasets import OrganiseDocument
-    from esorex_bridge.organise.why import held_up
+    from esorex_bridge.organise.why import list_held_up
 
     return OrganiseDocument(
         datasets=tuple(map(describe_dataset, datasets)),
-        not_on_this_machine={name: tuple(names) for name, names in held_up(datasets).items()},
+        not_on_this_machine={name: tuple(names) for name, names in list_held_up(datasets).items()},
         unclassified=tuple(str(frame.path) for known in data.organised for frame in known.unclassified),
         faults=tuple(FaultPart(str(fault.path), fault.reason) for fault in data.faults),
         warnings=tuple(data.warnings),
@@ -192,9 +192,9 @@ def _print(datasets: tuple[Dataset, ...], data: OrganisedData, args: argparse.Na
 
 def _close(datasets: tuple[Dataset, ...], args: argparse.Namespace) -> None:
     """Print what is not on this machine, how many datasets are complete, and what to do next."""
-    from esorex_bridge.organise.why import held_up
+    from esorex_bridge.organise.why import list_held_up
 
-    absent = held_up(datasets)
+    absent = list_held_up(datasets)
     for name, names in list(absent.items())[:_MOST_NAMED]:
         output.say(f"not on this machine: {name}, needed by {', '.join(names)}")
     if len(absent) > _MOST_NAMED:

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from esorex_bridge.progress.lines import note, shown
+from esorex_bridge.progress.lines import escape_line, note
 
 if TYPE_CHECKING:
     from esorex_bridge.cli.documents.base import Document
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from esorex_bridge.session import Settings
 
 __all__ = [
-    "abandoned",
     "close",
     "configure",
-    "crashed",
     "emit_json",
-    "failed",
+    "escape_line",
+    "leave_quietly",
     "leave_report",
     "note",
+    "report_crash",
+    "report_failure",
     "say",
-    "shown",
     "table",
     "width",
 ]
@@ -61,7 +61,7 @@ class _Plain(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of a record."""
-        return shown(record.getMessage()) if record.name.endswith(".retries") else super().format(record)
+        return escape_line(record.getMessage()) if record.name.endswith(".retries") else super().format(record)
 
 
 def emit_json(document: Document | list[dict[str, Any]]) -> None:
@@ -79,7 +79,7 @@ def table(
 
     named = [column if isinstance(column, Column) else Column(column, _role(column)) for column in columns]
     if title:
-        print(shown(title))
+        print(escape_line(title))
     for line in lay_out(named, rows, width(), indent, painter()):
         print(line)
 
@@ -96,17 +96,17 @@ def close(said: str, command: str) -> None:
     """Print the closing line: what came of it, and the command to type next, which can be copied as it stands."""
     room = width()
     if len(said) + len(command) + len(_NEXT) + 2 <= room:
-        print(shown(f"{said}; {_NEXT}{command}"))
+        print(escape_line(f"{said}; {_NEXT}{command}"))
         return
     say(said)
-    print(shown(" \\\n    ".join(_lines_of_command(f"{_NEXT}{command}", room))))
+    print(escape_line(" \\\n    ".join(_lines_of_command(f"{_NEXT}{command}", room))))
 
 
 def _lines_of_command(command: str, room: int) -> list[str]:
     """Return a command on lines between whose words a backslash fits."""
-    from esorex_bridge.cli.tables import wrapped
+    from esorex_bridge.cli.tables import wrap_words
 
-    return wrapped(command, room - 6) if len(command) > room else [command]
+    return wrap_words(command, room - 6) if len(command) > room else [command]
 
 
 def width() -> int:
@@ -120,10 +120,10 @@ def painter() -> Callable[[str], str]:
     """Return what colours the word of a state: nothing but on a terminal, and not where `NO_COLOR` is set."""
     if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return str
-    return _painted
+    return _paint
 
 
-def _painted(text: str) -> str:
+def _paint(text: str) -> str:
     colour = next((code for words, code in _COLOURS.items() if text.strip().startswith(words)), None)
     return text if colour is None else f"\x1b[{colour}m{text}\x1b[0m"
 
@@ -142,7 +142,7 @@ def leave_report(settings: Settings, executed: int) -> None:
             note(f"report: {page.as_uri()}")
 
 
-def failed(message: str, kind: str, code: int, as_json: bool) -> int:
+def report_failure(message: str, kind: str, code: int, as_json: bool) -> int:
     """Report an error as the command's result and return its exit code."""
     if as_json:
         from esorex_bridge.cli.documents.base import ErrorDocument, ErrorPart
@@ -152,13 +152,13 @@ def failed(message: str, kind: str, code: int, as_json: bool) -> int:
     return code
 
 
-def abandoned() -> int:
+def leave_quietly() -> int:
     """Return quietly after the reader of our output went away (`esorex-bridge … | head`)."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1
 
 
-def crashed(error: Exception, code: int, as_json: bool) -> int:
+def report_crash(error: Exception, code: int, as_json: bool) -> int:
     """Report an error that is a mistake of the bridge, with the place but without values of variables."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     logging.getLogger(__name__).info("traceback", exc_info=error)
@@ -166,4 +166,4 @@ def crashed(error: Exception, code: int, as_json: bool) -> int:
         f"this is a bug in esorex-bridge: {type(error).__name__}: {error} "
         f"({place.filename}:{place.lineno}); run again with -v and report it with the traceback"
     )
-    return failed(message, "Bug", code, as_json)
+    return report_failure(message, "Bug", code, as_json)

@@ -36,7 +36,7 @@ class VerbParser(argparse.ArgumentParser):
         from esorex_bridge.cli import output
 
         text = f"{self._in_words(message)}; '{self.prog} --help' shows what there is"
-        sys.exit(output.failed(text, "Usage", USAGE, self.as_json))
+        sys.exit(output.report_failure(text, "Usage", USAGE, self.as_json))
 
     def _in_words(self, message: str) -> str:
         if found := _UNKNOWN.fullmatch(message):

@@ -58,7 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Ask, and print the rows."""
     columns = tuple(name.strip() for name in args.columns.split(",")) if args.columns else None
-    wanted = constraints.given(args, columns)
+    wanted = constraints.read_constraints(args, columns)
     from esorex_bridge.archive.query import adql, products_adql
 
     write = products_adql if args.products else adql

@@ -47,7 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.common(parser)
 
 
-class Result(Struct, frozen=True):
+class ReductionResult(Struct, frozen=True):
     """What came of the whole road.
 
     Parameters
@@ -67,7 +67,7 @@ class Result(Struct, frozen=True):
 
 def run(args: argparse.Namespace) -> int:
     """Go the whole road, and print what came of it."""
-    given = constraints.given(args)
+    given = constraints.read_constraints(args)
     folders = [word for word in args.words if Path(word).is_dir()]
     args.data += map(Path, folders)
     if args.data:
@@ -107,7 +107,7 @@ def run_on_disk(args: argparse.Namespace) -> int:
 
 def go(
     settings: Settings, wanted: Constraints, dry_run: bool = False, failure_mode: FailureMode = "Continue"
-) -> Result:
+) -> ReductionResult:
     """Go the whole road.
 
     Raises
@@ -132,14 +132,14 @@ def go(
             refresh_breakpoints(session.client.connection, session.workspace.root)
         datasets = session.datasets_of(reply.tree for reply in acquired.replies if reply.tree is not None)
         if dry_run and any(missing_files(dataset) for dataset in datasets):
-            return Result(acquired, ())
+            return ReductionResult(acquired, ())
         planned = session.plans(datasets)
         reports = session.run(planned, Progress(failure_mode, settings.root), datetime.now(), dry_run)
         report_rereading(session.store.rereading)
-        return Result(acquired, reports, () if dry_run or session.esorex else session.write_sofs(planned))
+        return ReductionResult(acquired, reports, () if dry_run or session.esorex else session.write_sofs(planned))
 
 
-def say_what_is_missing(result: Result) -> None:
+def say_what_is_missing(result: ReductionResult) -> None:
     """Print a line for each frame without a tree and each file that is not here, and what is there for use by hand."""
     for reply in result.acquired.replies:
         if reply.tree is None:
@@ -157,7 +157,7 @@ def say_what_is_missing(result: Result) -> None:
             print(f"  {sof.command}")
 
 
-def has_failed(result: Result) -> bool:
+def has_failed(result: ReductionResult) -> bool:
     """Tell whether anything that was asked for is not there."""
     report = result.acquired.report
     unfetched = report is not None and not report.complete
@@ -165,7 +165,7 @@ def has_failed(result: Result) -> bool:
     return unfetched or treeless or any(dataset.failed for dataset in result.reports)
 
 
-def document(result: Result) -> ReduceDocument:
+def document(result: ReductionResult) -> ReduceDocument:
     """Return all that came of the road."""
     from esorex_bridge.cli.documents import running
 

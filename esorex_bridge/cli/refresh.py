@@ -11,7 +11,7 @@ from esorex_bridge.cli import archive, options, output
 
 if TYPE_CHECKING:
     from esorex_bridge.archive.client import ArchiveClient
-    from esorex_bridge.archive.refresh import Change, Due
+    from esorex_bridge.archive.refresh import Due, TreeChange
     from esorex_bridge.cli.documents.archive import ChangedTreePart
 
 EXAMPLE = "esorex-bridge refresh --root night --days 30"
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
 
     folders = (args.into,) if args.into else archive.data_folders(args.root)
     found = due((tree for folder in folders for tree in saved_trees(folder)), datetime.now(UTC), args.days)
-    changes: tuple[Change, ...] = ()
+    changes: tuple[TreeChange, ...] = ()
     if not args.dry_run and found:
         with archive.client(args) as client:
             changes = _refresh(client, found, args)
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _refresh(client: ArchiveClient, found: tuple[Due, ...], args: argparse.Namespace) -> tuple[Change, ...]:
+def _refresh(client: ArchiveClient, found: tuple[Due, ...], args: argparse.Namespace) -> tuple[TreeChange, ...]:
     from esorex_bridge.archive.refresh import change
     from esorex_bridge.archive.trees import save_trees
     from esorex_bridge.organise.places import destination
@@ -84,7 +84,7 @@ def _refresh(client: ArchiveClient, found: tuple[Due, ...], args: argparse.Names
     return tuple(changes)
 
 
-def _show(change: Change) -> None:
+def _show(change: TreeChange) -> None:
     if not (change.added or change.removed or change.remarks):
         return
     print(f"{change.saved.path.name}: {'; '.join(change.remarks) or 'other files'}")
@@ -94,7 +94,7 @@ def _show(change: Change) -> None:
         print(f"  - {name}")
 
 
-def _describe(change: Change) -> ChangedTreePart:
+def _describe(change: TreeChange) -> ChangedTreePart:
     from esorex_bridge.cli.documents.archive import ChangedTreePart
 
     return ChangedTreePart(str(change.saved.path), change.added, change.removed, change.remarks, change.take)

@@ -31,7 +31,7 @@ _MOST_QC = 20
 _LOOK_S = 0.02
 
 
-class Variant(Struct, frozen=True):
+class GridVariant(Struct, frozen=True):
     """What came of one choice of values."""
 
     settings: tuple[ParameterSetting, ...]
@@ -61,13 +61,13 @@ def run_grid(args: argparse.Namespace, settings: Settings) -> int:
     for session, pairs in planned:
         with session:  # A wrong value of the last variant is refused before the first one runs.
             session.require_engine().resolve(pairs)
-    variants: list[Variant] = []
+    variants: list[GridVariant] = []
     for chosen in grid:
-        output.note(f"variant {len(variants) + 1} of {len(grid)}: {Variant(chosen, ()).label}")
+        output.note(f"variant {len(variants) + 1} of {len(grid)}: {GridVariant(chosen, ()).label}")
         session, pairs = _plan(settings, chosen, args.datasets)
         with session:
             reports = session.run(pairs, Progress(args.recipe_failure_mode), _next_second(), args.dry_run)
-        variants.append(Variant(chosen, reports))
+        variants.append(GridVariant(chosen, reports))
     comparisons = [tuple(_compare(variants[0], each)) for each in variants]
     if args.json:
         output.emit_json(GridDocument(variants=tuple(map(_describe, variants, comparisons))))
@@ -118,7 +118,7 @@ def _next_second() -> datetime:
     return now
 
 
-def _compare(first: Variant, other: Variant) -> Iterator[ComparedProductPart]:
+def _compare(first: GridVariant, other: GridVariant) -> Iterator[ComparedProductPart]:
     before = dict(first.end_products)
     for (dataset, category, number), made in other.end_products:
         one = before.get((dataset, category, number))
@@ -136,7 +136,7 @@ def _same_data(one: Product, other: Product) -> bool | None:
     return None
 
 
-def _describe(variant: Variant, comparisons: tuple[ComparedProductPart, ...]) -> VariantPart:
+def _describe(variant: GridVariant, comparisons: tuple[ComparedProductPart, ...]) -> VariantPart:
     return VariantPart(
         parameters={f"{each.recipe}.{each.name}": each.value for each in variant.settings},
         executed=count_started(variant.reports),
@@ -146,7 +146,7 @@ def _describe(variant: Variant, comparisons: tuple[ComparedProductPart, ...]) ->
     )
 
 
-def _show(variants: Sequence[Variant], comparisons: Sequence[tuple[ComparedProductPart, ...]]) -> None:
+def _show(variants: Sequence[GridVariant], comparisons: Sequence[tuple[ComparedProductPart, ...]]) -> None:
     rows = []
     for number, (variant, compared) in enumerate(zip(variants, comparisons, strict=True)):
         ran = str(count_started(variant.reports))
@@ -172,7 +172,7 @@ def _words(each: ComparedProductPart) -> str:
     return "; ".join(hdu.words for hdu in each.difference if hdu.words) or "other data"
 
 
-def _show_qc(variants: Sequence[Variant]) -> None:
+def _show_qc(variants: Sequence[GridVariant]) -> None:
     """Print the quality values in which variants differ."""
     found: dict[tuple[str, str, str], list[str]] = {}
     for number, variant in enumerate(variants):

@@ -74,7 +74,7 @@ def lay_out(
 def fold(text: str, width: int, indent: int = 0, more: int = 2) -> list[str]:
     """Return a sentence on lines of a width, without breaking a name; lines after the first stand further in."""
     pad = " " * indent
-    found = [line for part in visible_lines(text) for line in wrapped(part, width, pad, pad + " " * more) or [""]]
+    found = [line for part in visible_lines(text) for line in wrap_words(part, width, pad, pad + " " * more) or [""]]
     return found or [""]
 
 
@@ -83,7 +83,7 @@ def visible_lines(text: str) -> list[str]:
     return [visible(line) for line in text.split("\n")]
 
 
-def wrapped(text: str, width: int, first: str = "", more: str = "") -> list[str]:
+def wrap_words(text: str, width: int, first: str = "", more: str = "") -> list[str]:
     """Return a text on lines of a width; words stay whole, and so do those that a no-break space joins."""
     lines = wrap(
         text, width, initial_indent=first, subsequent_indent=more, break_long_words=False, break_on_hyphens=False
@@ -122,7 +122,7 @@ class _Table(Struct, frozen=True):
 
     def _side_by_side(self, row: tuple[str, ...], paint: Paint) -> list[str]:
         cells = [
-            (column, wrapped(cell, width) if column.role == "text" else [cell], width)
+            (column, wrap_words(cell, width) if column.role == "text" else [cell], width)
             for column, cell, width in zip(self.columns, row, self.widths, strict=True)
             if width
         ]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from esorex_bridge.cli.documents.workflows import ComparedAssociationPart, DefinedStepPart, DefinitionPart
     from esorex_bridge.definitions.comparison import ComparedAssociation
     from esorex_bridge.definitions.differences import ComparedField
-    from esorex_bridge.definitions.inspection import Finding
+    from esorex_bridge.definitions.inspection import DefinitionFinding
     from esorex_bridge.definitions.oca.rules import Rules
     from esorex_bridge.definitions.steps import StepDefinition
     from esorex_bridge.definitions.workflow import Workflow
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     packages = [name for name in args.names if name.startswith(PREFIX)]
     if packages:
         return _packages(args, packages)
-    chosen = _chosen(args.names)
+    chosen = _choose(args.names)
     if args.action == "check":
         return _check(args, chosen)
     from esorex_bridge.cli import edps_workflows
@@ -102,7 +102,7 @@ def _export(args: argparse.Namespace) -> int:
 
     if args.edps is None or not args.names:
         raise UserError("export takes definitions and a folder: esorex-bridge workflows export naco --edps DIR")
-    written = [export_definition(workflow, args.edps, args.oca) for workflow in _chosen(args.names)]
+    written = [export_definition(workflow, args.edps, args.oca) for workflow in _choose(args.names)]
     if args.json:
         from esorex_bridge.cli.documents.workflows import WorkflowsExportDocument
 
@@ -141,7 +141,7 @@ def _side(name: str, args: argparse.Namespace) -> Workflow:
     from esorex_bridge.cli import edps_workflows
 
     if not name.startswith(PREFIX):
-        return _chosen([name])[0]
+        return _choose([name])[0]
     (package,) = edps_workflows.open_packages([name], args)
     return package.workflow
 
@@ -193,7 +193,7 @@ def _import(args: argparse.Namespace) -> int:
     return 0
 
 
-def _chosen(names: list[str]) -> tuple[Workflow, ...]:
+def _choose(names: list[str]) -> tuple[Workflow, ...]:
     from esorex_bridge.definitions.folders import own_definitions
 
     definitions = own_definitions()
@@ -280,7 +280,7 @@ def _check(args: argparse.Namespace, chosen: tuple[Workflow, ...]) -> int:
     from esorex_bridge.esorex.check import check_recipes
     from esorex_bridge.session import Session, Settings
 
-    findings: list[Finding] = []
+    findings: list[DefinitionFinding] = []
     compared: list[tuple[Workflow, ComparedAssociation]] = []
     with tempfile.TemporaryDirectory(prefix="esorex-bridge-") as scratch, Session(Settings(Path(scratch))) as session:
         for workflow in chosen:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
-from esorex_bridge.definitions.inspection import Finding, place_of
+from esorex_bridge.definitions.inspection import DefinitionFinding, place_of
 from esorex_bridge.definitions.oca.expressions import All, Any, Compared, Constant, Expression, Keyword
 from esorex_bridge.definitions.oca.rules import ActionRule, Rules, Selection
 from esorex_bridge.definitions.setting import setting_of_makers, with_default_match
@@ -78,7 +78,7 @@ def compare_with_rules(workflow: Workflow, rules: Rules | None) -> Iterator[Comp
     """
     for step in workflow.steps:
         for calibration in step.calibrations:
-            ruled = compared_by_rules(rules, step, calibration) if rules is not None else None
+            ruled = find_compared(rules, step, calibration) if rules is not None else None
             if ruled is not None and ruled.keywords:
                 yield ComparedAssociation(step, calibration, ruled.keywords, "rules")
                 continue
@@ -86,7 +86,7 @@ def compare_with_rules(workflow: Workflow, rules: Rules | None) -> Iterator[Comp
             yield ComparedAssociation(step, calibration, grouped, "group_by" if grouped else "")
 
 
-def find_looser(workflow: Workflow, rules: Rules | None, grave: bool) -> Iterator[Finding]:
+def find_looser(workflow: Workflow, rules: Rules | None, grave: bool) -> Iterator[DefinitionFinding]:
     """Yield associations that compare less than the rules, or without rules the maker's grouping, and do not say why.
 
     Parameters
@@ -105,7 +105,7 @@ def find_looser(workflow: Workflow, rules: Rules | None, grave: bool) -> Iterato
                 f"{each.step.name} matches {each.calibration.category} without {', '.join(each.looser)}, which "
                 f"{whose} compare{'' if each.origin == 'rules' else 's'}; add to 'match', or to 'loose' with the reason"
             )
-            yield Finding(place_of(workflow, each.step), problem, grave)
+            yield DefinitionFinding(place_of(workflow, each.step), problem, grave)
 
 
 def with_rules_match(workflow: Workflow, rules: Rules) -> Workflow:
@@ -120,7 +120,7 @@ def with_rules_match(workflow: Workflow, rules: Rules) -> Workflow:
 def _with_rules(rules: Rules, step: StepDefinition, calibration: Calibration) -> Calibration:
     if calibration.match_from == "written":
         return calibration
-    ruled = compared_by_rules(rules, step, calibration)
+    ruled = find_compared(rules, step, calibration)
     if ruled is None or not ruled.keywords:
         return calibration
     loose = {keyword for keyword, _ in calibration.loose}
@@ -129,7 +129,7 @@ def _with_rules(rules: Rules, step: StepDefinition, calibration: Calibration) ->
     return replace(calibration, match=match, strict=strict, match_from="rules")
 
 
-def compared_by_rules(rules: Rules, step: StepDefinition, calibration: Calibration) -> Compares | None:
+def find_compared(rules: Rules, step: StepDefinition, calibration: Calibration) -> Compares | None:
     """Return what the rules compare where they select a calibration for the files of a step; None where they do not."""
     found = [
         compares(selection.condition)

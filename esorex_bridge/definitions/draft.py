@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from msgspec import Struct
 
 from esorex_bridge.definitions.oca.expressions import Compared, Constant, Expression, Keyword, parts_of
-from esorex_bridge.definitions.oca.rules import ActionRule, Execution, Rules, Selection
+from esorex_bridge.definitions.oca.rules import ActionRule, RuleExecution, Rules, Selection
 
 SERVER_PREFIX = "cdssearch"
 """Parameters whose names begin so make a recipe ask a server for catalogues."""
@@ -98,7 +98,7 @@ def _draft(rules: Rules, action: ActionRule) -> Iterator[_Drafted]:
     yield _Drafted(action.recipes[0].name, ordered, _keys(executions), action.selections, tuple(dict.fromkeys(made)))
 
 
-def _keys(executions: Iterable[Execution]) -> tuple[str, ...]:
+def _keys(executions: Iterable[RuleExecution]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(key for execution in executions for key in execution.keys))
 
 

@@ -15,7 +15,7 @@ CATEGORY_KEYWORDS = ("DO.CATG", "REFLEX.CATG", "PRO.CATG")
 """Keywords by which rules give a file its category."""
 
 
-class Finding(Struct, frozen=True):
+class DefinitionFinding(Struct, frozen=True):
     """Something about a definition.
 
     Parameters
@@ -33,14 +33,14 @@ class Finding(Struct, frozen=True):
     grave: bool = True
 
 
-def inspect(workflow: Workflow) -> Iterator[Finding]:
+def inspect(workflow: Workflow) -> Iterator[DefinitionFinding]:
     """Yield what does not fit together in a definition.
 
     Circles, and two makers of one category, are refused on reading already.
     """
     for step in workflow.steps:
         for problem in _contradictions(step):
-            yield Finding(place_of(workflow, step), f"{step.name} {problem}")
+            yield DefinitionFinding(place_of(workflow, step), f"{step.name} {problem}")
     yield from _sources_of_nothing(workflow)
     yield from _loose_ends(workflow)
 
@@ -55,17 +55,17 @@ def _contradictions(step: StepDefinition) -> Iterator[str]:
         yield f"needs at least {step.minimum} files and takes at most {step.maximum}"
 
 
-def _sources_of_nothing(workflow: Workflow) -> Iterator[Finding]:
+def _sources_of_nothing(workflow: Workflow) -> Iterator[DefinitionFinding]:
     known = _find_made(workflow) | {category for step in workflow.steps for category in step.main}
     for step in workflow.steps:
         for calibration in step.calibrations:
             for category in calibration.instead:
                 if category not in known:
                     problem = f"{calibration.category} shall come from {category}, which no step makes"
-                    yield Finding(place_of(workflow, step), problem)
+                    yield DefinitionFinding(place_of(workflow, step), problem)
 
 
-def _loose_ends(workflow: Workflow) -> Iterator[Finding]:
+def _loose_ends(workflow: Workflow) -> Iterator[DefinitionFinding]:
     """Yield, for a person to compare with the pipeline's manual, what goes in from outside and what nothing takes."""
     made, raws = _find_made(workflow), {category for step in workflow.steps for category in step.main}
     calibrations = [each for step in workflow.steps for each in step.calibrations]
@@ -73,16 +73,18 @@ def _loose_ends(workflow: Workflow) -> Iterator[Finding]:
     static = sorted({each.category for each in calibrations if not (made | raws).intersection(each.accepted)})
     unused = sorted(made - taken - raws)
     if static:
-        yield Finding(workflow.source, f"static calibrations, which no step makes: {', '.join(static)}", grave=False)
+        yield DefinitionFinding(
+            workflow.source, f"static calibrations, which no step makes: {', '.join(static)}", grave=False
+        )
     if unused:
-        yield Finding(workflow.source, f"products that no step takes: {', '.join(unused)}", grave=False)
+        yield DefinitionFinding(workflow.source, f"products that no step takes: {', '.join(unused)}", grave=False)
 
 
 def _find_made(workflow: Workflow) -> set[str]:
     return {category for step in workflow.steps for category in step.products}
 
 
-def unknown_to_rules(workflow: Workflow, rules: Rules) -> Iterator[Finding]:
+def unknown_to_rules(workflow: Workflow, rules: Rules) -> Iterator[DefinitionFinding]:
     """Yield main categories that no rule gives to a file, and that no step makes."""
     given = set(categories_given(rules))
     made = {category for step in workflow.steps for category in step.products}
@@ -91,7 +93,7 @@ def unknown_to_rules(workflow: Workflow, rules: Rules) -> Iterator[Finding]:
         if len(unknown) == len(step.main):
             names = " or ".join(unknown)
             problem = f"no rule of {rules.name} gives {names}, so files on disk never reach {step.recipe}"
-            yield Finding(place_of(workflow, step), problem, grave=False)
+            yield DefinitionFinding(place_of(workflow, step), problem, grave=False)
 
 
 def categories_given(rules: Rules) -> Iterator[str]:

@@ -154,14 +154,14 @@ def effective(
         if setting.recipe == recipe:
             chosen[_find(known, setting).name] = setting
     return tuple(
-        Parameter(schema, checked(schema, chosen[schema.name]), chosen[schema.name].origin)
+        Parameter(schema, check_value(schema, chosen[schema.name]), chosen[schema.name].origin)
         if schema.name in chosen
         else Parameter(schema, schema.default, RECIPE_DEFAULT)
         for schema in known
     )
 
 
-def checked(schema: ParameterSchema, setting: ParameterSetting) -> Value:
+def check_value(schema: ParameterSchema, setting: ParameterSetting) -> Value:
     """Return a setting's value in the parameter's type.
 
     Raises

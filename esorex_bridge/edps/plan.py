@@ -21,7 +21,7 @@ from esorex_bridge.errors import UserError
 from esorex_bridge.fits.cache import HeaderCache
 from esorex_bridge.fits.copies import Copies, find_copies
 from esorex_bridge.fits.header import read_header
-from esorex_bridge.fits.scan import Fault, scan
+from esorex_bridge.fits.scan import FileFault, scan
 
 PLANNING_SECONDS, SECONDS_A_FILE = 20, 0.02
 """How long planning may take: a night of a thousand files takes a second."""
@@ -192,7 +192,7 @@ class DataFolder:
         self._places, self._cache_file = tuple(places), cache_file
         self._known: dict[str, Mapping[str, Any]] = {}
         self._keys: tuple[str, ...] = ()
-        self.faults: tuple[Fault, ...] = ()
+        self.faults: tuple[FileFault, ...] = ()
         self.copies: tuple[Copies, ...] = ()
 
     def __call__(self, keys: tuple[str, ...]) -> Mapping[str, Mapping[str, Any]]:

@@ -51,7 +51,7 @@ def check_outputs(recipe: str, outputs: Iterable[Output], expected: Collection[s
     return checked
 
 
-def left_out(
+def find_unlisted_inputs(
     recipe: str, sof: Sof, checked: Iterable[CheckedOutput], required: Iterable[str], unnoted: Iterable[str]
 ) -> tuple[str, ...]:
     """Return a warning for each input that no product names as used.

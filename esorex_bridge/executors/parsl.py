@@ -82,13 +82,13 @@ class ParslExecutor:
 
     def states(self, patience_s: float) -> Mapping[Ticket, TaskStatus]:
         """Wait for a change, and return what changed."""
-        if not self._futures or (begun := self._begun()):
+        if not self._futures or (begun := self._read_marks()):
             return begun if self._futures else {}
         try:
             ended = (self._ended.get(timeout=patience_s), *self._rest())
         except Empty:
-            return self._begun()
-        if begun := self._begun():  # A beginning is reported before the end.
+            return self._read_marks()
+        if begun := self._read_marks():  # A beginning is reported before the end.
             for ticket in ended:
                 self._ended.put(ticket)
             return begun
@@ -106,7 +106,7 @@ class ParslExecutor:
             found.append(self._ended.get())
         return found
 
-    def _begun(self) -> dict[Ticket, TaskStatus]:
+    def _read_marks(self) -> dict[Ticket, TaskStatus]:
         """Return what workers began: each leaves a mark, because Parsl does not say."""
         begun: dict[Ticket, TaskStatus] = {}
         with suppress(FileNotFoundError):

@@ -34,7 +34,7 @@ def name_and_field(card: bytes) -> tuple[str, bytes] | None:
         return None
     if word == b"HIERARCH" and card[8:9] == b" ":
         name, equals, field = card[9:].partition(b"=")
-        return (dotted(name.decode("latin-1")), field) if equals and name.strip() else None
+        return (join_words(name.decode("latin-1")), field) if equals and name.strip() else None
     at = card.find(b"= ")
     if at < 0 and card[8:9] == b"=":
         at = 8
@@ -43,7 +43,7 @@ def name_and_field(card: bytes) -> tuple[str, bytes] | None:
     return card[:at].strip().upper().decode("latin-1"), card[at + 1 :]
 
 
-def dotted(words: str) -> str:
+def join_words(words: str) -> str:
     """Return the dotted form of the words of a HIERARCH card.
 
     >>> dotted("ESO DET DIT "), dotted("CAHA TEL POS"), dotted("ESO MOLECULE")
@@ -78,7 +78,7 @@ def literal(text: str) -> Value:
     return text or None
 
 
-def continued(field: bytes, following: list[bytes]) -> str:
+def join_continued(field: bytes, following: list[bytes]) -> str:
     """Return a long string that goes on in CONTINUE cards.
 
     Parameters

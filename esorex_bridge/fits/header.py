@@ -13,7 +13,7 @@ from enum import Enum
 from pathlib import Path
 
 from esorex_bridge.errors import DataError
-from esorex_bridge.fits.card import CARD_BYTES, Value, canonical, continued, name_and_field, value_of
+from esorex_bridge.fits.card import CARD_BYTES, Value, canonical, join_continued, name_and_field, value_of
 from esorex_bridge.fits.selector import selector
 from esorex_bridge.fits.stream import MAGIC_BYTES, ByteStream, no_fits, open_fits, packing_of
 
@@ -169,7 +169,7 @@ def _values(raw: bytes) -> Iterator[tuple[str, Value]]:
         name, field = found
         seen.add(name)
         following = _continuations(cards, index)
-        yield name, continued(field, following) if following else value_of(field)
+        yield name, join_continued(field, following) if following else value_of(field)
 
 
 def _continuations(cards: list[bytes], index: int) -> list[bytes]:

@@ -19,7 +19,7 @@ from esorex_bridge.fits.stream import MAGIC_BYTES, packing_of
 _SUFFIXES = tuple(suffix.lower() for suffix in FITS_SUFFIXES)
 
 
-class Fault(Struct, frozen=True):
+class FileFault(Struct, frozen=True):
     """A file that looks like FITS and cannot be read.
 
     Parameters
@@ -41,14 +41,14 @@ class Scan(Struct, frozen=True):
     ----------
     found : mapping of str to keywords
         By path, of every FITS file, all keywords asked for, None for what it does not have; in the order of the paths.
-    faults : tuple of Fault
+    faults : tuple of FileFault
         Files named like FITS that are none, or are cut off, or cannot be read.
     others : tuple of Path
         Files that are not FITS and do not claim to be.
     """
 
     found: Mapping[str, Mapping[str, Value]]
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[FileFault, ...] = ()
     others: tuple[Path, ...] = ()
 
     @property
@@ -70,7 +70,7 @@ def scan(places: Iterable[Path], keys: tuple[str, ...], cache: HeaderCache | Non
         Made for the same keywords; saved at the end.
     """
     headers: dict[str, Mapping[str, Value]] = {}
-    faults: list[Fault] = []
+    faults: list[FileFault] = []
     others: list[Path] = []
     for path, stamp in _files(places, faults):
         known = cache.get(path, stamp) if cache else None
@@ -83,7 +83,7 @@ def scan(places: Iterable[Path], keys: tuple[str, ...], cache: HeaderCache | Non
         try:
             header = read_header(Path(path)).select(keys)
         except DataError as error:
-            faults.append(Fault(Path(path), str(error)))
+            faults.append(FileFault(Path(path), str(error)))
             continue
         headers[path] = {key: header.get(key) for key in keys}
         if cache:
@@ -96,7 +96,7 @@ def scan(places: Iterable[Path], keys: tuple[str, ...], cache: HeaderCache | Non
 _Found = tuple[str, str]
 
 
-def _files(places: Iterable[Path], faults: list[Fault]) -> list[_Found]:
+def _files(places: Iterable[Path], faults: list[FileFault]) -> list[_Found]:
     """Return the files of all places once each, by path, with their stamps."""
     seen: set[tuple[int, int]] = set()
     found: list[_Found] = []
@@ -105,11 +105,11 @@ def _files(places: Iterable[Path], faults: list[Fault]) -> list[_Found]:
     return sorted(set(found))
 
 
-def _look_at(place: Path, found: list[_Found], seen: set[tuple[int, int]], faults: list[Fault]) -> None:
+def _look_at(place: Path, found: list[_Found], seen: set[tuple[int, int]], faults: list[FileFault]) -> None:
     try:
         status = place.stat()
     except OSError as error:
-        faults.append(Fault(place, f"{place} cannot be read: {error.strerror}"))
+        faults.append(FileFault(place, f"{place} cannot be read: {error.strerror}"))
         return
     if not place.is_dir():
         found.append((str(place), stamp_of_status(status)))
@@ -118,12 +118,12 @@ def _look_at(place: Path, found: list[_Found], seen: set[tuple[int, int]], fault
         _look_into(str(place), found, seen, faults)
 
 
-def _look_into(folder: str, found: list[_Found], seen: set[tuple[int, int]], faults: list[Fault]) -> None:
+def _look_into(folder: str, found: list[_Found], seen: set[tuple[int, int]], faults: list[FileFault]) -> None:
     try:
         with os.scandir(folder) as listing:
             entries = list(listing)
     except OSError as error:
-        faults.append(Fault(Path(folder), f"{folder} cannot be read: {error.strerror}"))
+        faults.append(FileFault(Path(folder), f"{folder} cannot be read: {error.strerror}"))
         return
     for entry in entries:
         if entry.name.startswith("."):
@@ -138,13 +138,13 @@ def _look_into(folder: str, found: list[_Found], seen: set[tuple[int, int]], fau
             else:
                 faults.extend(_odd(entry))
         except OSError as error:
-            faults.append(Fault(Path(entry.path), f"{entry.path} cannot be read: {error.strerror}"))
+            faults.append(FileFault(Path(entry.path), f"{entry.path} cannot be read: {error.strerror}"))
 
 
-def _odd(entry: os.DirEntry[str]) -> Iterator[Fault]:
+def _odd(entry: os.DirEntry[str]) -> Iterator[FileFault]:
     """Tell a FITS name that leads nowhere; sockets and the like do not matter."""
     if entry.is_symlink() and entry.name.lower().endswith(_SUFFIXES):
-        yield Fault(Path(entry.path), f"{entry.path} is a link to a file that is not there")
+        yield FileFault(Path(entry.path), f"{entry.path} is a link to a file that is not there")
 
 
 def _starts_like_fits(path: str) -> bool:

@@ -49,7 +49,7 @@ def names_command(text: str) -> bool:
     return _COMMAND in text
 
 
-def filled(text: str, products: Iterable[str], command: str) -> str:
+def fill_messages(text: str, products: Iterable[str], command: str) -> str:
     """Return messages with their gaps filled for another run."""
     for number, name in enumerate(products):
         text = text.replace(_PRODUCT.format(number), name)

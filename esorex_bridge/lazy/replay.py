@@ -14,7 +14,7 @@ from typing import Any
 from esorex_bridge.lazy.command import Call, DoubtError
 from esorex_bridge.lazy.effective import Settings
 from esorex_bridge.lazy.lazy_store import LazyStore
-from esorex_bridge.lazy.messages import at_least, filled
+from esorex_bridge.lazy.messages import at_least, fill_messages
 from esorex_bridge.lazy.places import Place, list_of_products, places_of
 
 MANIFEST_VERSION = 1
@@ -75,13 +75,13 @@ def _leave_texts(call: Call, settings: Settings, folder: str, manifest: dict[str
     names = [place.message for place in places]
     command = " ".join(("esorex", *call.words))
     if settings["log-level"] != "off":
-        log = at_least(filled(_text(f"{folder}/log"), names, command), settings["log-level"])
+        log = at_least(fill_messages(_text(f"{folder}/log"), names, command), settings["log-level"])
         _write(f"{settings['log-dir']}/{settings['log-file']}", log + _remark(settings, manifest))
     if listing := settings["products-sof"]:
         categories = [product["category"] for product in manifest["products"]]
         _write(listing, list_of_products(places, categories, listing.endswith(".json")))
     for stream, name in ((sys.stdout, "stdout"), (sys.stderr, "stderr")):
-        said = at_least(filled(_text(f"{folder}/{name}"), names, command), settings["msg-level"])
+        said = at_least(fill_messages(_text(f"{folder}/{name}"), names, command), settings["msg-level"])
         stream.buffer.write(said.encode("utf-8", "surrogateescape"))
         stream.flush()
 

@@ -20,7 +20,7 @@ from esorex_bridge.definitions.oca.expressions import (
 from esorex_bridge.definitions.oca.rules import Rules, Selection
 from esorex_bridge.fits.card import Value
 from esorex_bridge.organise.frames import Frame
-from esorex_bridge.organise.grouping import Group
+from esorex_bridge.organise.grouping import FrameGroup
 
 COLUMNS = {
     "DPR.CATG": "dp_cat",
@@ -50,7 +50,7 @@ SETTING_COLUMNS = ("filter_path", "grat_path", "gris_path", "slit_path", "det_di
 
 
 def query_for(
-    category: str, rules: Rules, group: Group, days: float = 7.0, limit: int = 500, trigger: Frame | None = None
+    category: str, rules: Rules, group: FrameGroup, days: float = 7.0, limit: int = 500, trigger: Frame | None = None
 ) -> str | None:
     """Return the ADQL query for raw files that would be classified as a category and suit a group.
 
@@ -60,7 +60,7 @@ def query_for(
         Of raw files, or of a product: then the query is for the raw files that it is made from.
     rules : Rules
         They tell what is classified so, and what must agree.
-    group : Group
+    group : FrameGroup
         What it is for.
     days : float
         Longest time from the group.
@@ -89,7 +89,7 @@ def query_for(
     return f"SELECT TOP {limit} {columns} FROM dbo.raw WHERE {where} ORDER BY mjd_obs"
 
 
-def wanted_paths(category: str, rules: Rules, group: Group, trigger: Frame) -> tuple[tuple[str, str], ...]:
+def wanted_paths(category: str, rules: Rules, group: FrameGroup, trigger: Frame) -> tuple[tuple[str, str], ...]:
     """Return (column, name) for each filter, grating, grism or slit that must agree with the group."""
     raws = list(raw_categories(category, rules))
     selections = [selection for selection in group.action.selections if selection.category in (category, *raws)]
@@ -185,7 +185,7 @@ def _adql(condition: Expression) -> str | None:
 _SIGNS = {"==": "=", "!=": "<>"}
 
 
-def _agreeing(category: str, raws: list[str], group: Group, trigger: Frame) -> list[str]:
+def _agreeing(category: str, raws: list[str], group: FrameGroup, trigger: Frame) -> list[str]:
     """Return what must agree with the group, as far as the table has columns for it."""
     selections = [selection for selection in group.action.selections if selection.category in (category, *raws)]
     return list(dict.fromkeys(text for selection in selections for text in _agreements(selection, trigger)))

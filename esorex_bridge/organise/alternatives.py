@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile
-from esorex_bridge.definitions.oca.evaluate import NOTHING, Keywords, equal, shown
+from esorex_bridge.definitions.oca.evaluate import NOTHING, Keywords, equal, render_value
 from esorex_bridge.organise.frames import time_of
 
 SETTINGS = (
@@ -73,7 +73,9 @@ class Ranked(Struct, frozen=True):
     days: float
 
 
-def ranked(parent: Action, alternatives: tuple[Action, ...], headers: Mapping[Path, Keywords]) -> tuple[Ranked, ...]:
+def rank_alternatives(
+    parent: Action, alternatives: tuple[Action, ...], headers: Mapping[Path, Keywords]
+) -> tuple[Ranked, ...]:
     """Return alternatives, the best first.
 
     Parameters
@@ -115,7 +117,7 @@ def alternatives_of(action: Action, headers: Mapping[Path, Keywords]) -> tuple[t
     """Return the groups directly below an action by name, each with its alternatives, the best first."""
     named = sorted(enumerate(action.actions), key=lambda pair: (pair[1].name, pair[0]))
     return tuple(
-        ranked(action, tuple(child for _, child in children), headers)
+        rank_alternatives(action, tuple(child for _, child in children), headers)
         for _, children in groupby(named, key=lambda pair: pair[1].name)
     )
 
@@ -130,7 +132,7 @@ def _disagreements(action: Action, theirs: Keywords, own: Keywords) -> tuple[str
     dark = any(word in file.category for file in action.files for word in _DARKNESS)
     keys = [key for key in SETTINGS if (key.startswith("DET.") if dark else key not in ("DET.DIT", "DET.NDIT"))]
     return tuple(
-        f"{key} {shown(theirs[key])} ≠ {shown(own[key])}"
+        f"{key} {render_value(theirs[key])} ≠ {render_value(own[key])}"
         for key in keys
         if theirs.get(key) is not None and own.get(key) is not None and not equal(theirs[key], own[key])
     )

@@ -13,7 +13,7 @@ from esorex_bridge.definitions.oca.evaluate import holds
 from esorex_bridge.definitions.oca.rules import Selection
 from esorex_bridge.organise.breakpoints import Breakpoint, separating
 from esorex_bridge.organise.frames import Frame
-from esorex_bridge.organise.grouping import Candidate, Group, Pool
+from esorex_bridge.organise.grouping import Candidate, FrameGroup, Pool
 
 
 class Chosen(Struct, frozen=True):
@@ -61,39 +61,39 @@ class Associator(Struct):
     pool: Pool
     breakpoints: tuple[Breakpoint, ...] = ()
     warnings: dict[str, None] = field(default_factory=dict)
-    _known: dict[Group, Action] = field(default_factory=dict)
+    _known: dict[FrameGroup, Action] = field(default_factory=dict)
 
-    def target(self, group: Group, beside: Iterable[Selection] = ()) -> Action:
+    def target(self, group: FrameGroup, beside: Iterable[Selection] = ()) -> Action:
         """Return the action of a dataset: with what belongs to every dataset, of its setting and night."""
         action = self.action(group)
         chosen = [self.choose(group, selection) for selection in beside]
-        more = self._built(group, chosen, (group,))
+        more = self._build(group, chosen, (group,))
         there = [each for each in more.actions if each.files != action.files]
         return replace(action, actions=tuple(dict.fromkeys((*action.actions, *there))))
 
-    def action(self, group: Group, above: tuple[Group, ...] = ()) -> Action:
+    def action(self, group: FrameGroup, above: tuple[FrameGroup, ...] = ()) -> Action:
         """Return the action of a group.
 
         Parameters
         ----------
-        group : Group
+        group : FrameGroup
             What is processed.
-        above : tuple of Group
+        above : tuple of FrameGroup
             The groups that need it: their products cannot serve it, since that would be a cycle.
         """
         if group in self._known:
             return self._known[group]
         chosen = [self.choose(group, selection, above) for selection in group.action.selections]
-        action = self._built(group, chosen, (*above, group))
+        action = self._build(group, chosen, (*above, group))
         if not any(choice.cyclic for choice in chosen):
             self._known[group] = action
         return action
 
-    def choose(self, group: Group, selection: Selection, above: tuple[Group, ...] = ()) -> Chosen:
+    def choose(self, group: FrameGroup, selection: Selection, above: tuple[FrameGroup, ...] = ()) -> Chosen:
         """Return what one rule of an action takes for a group, for each setting by itself; it looks no further."""
-        return _united(selection, [self._choose(group, trigger, selection, above) for trigger in group.triggers])
+        return _unite(selection, [self._choose(group, trigger, selection, above) for trigger in group.triggers])
 
-    def _choose(self, group: Group, trigger: Frame, selection: Selection, above: tuple[Group, ...]) -> Chosen:
+    def _choose(self, group: FrameGroup, trigger: Frame, selection: Selection, above: tuple[FrameGroup, ...]) -> Chosen:
         taken: list[Candidate] = []
         short: list[Candidate] = []
         cyclic: list[Candidate] = []
@@ -109,18 +109,18 @@ class Associator(Struct):
         lacking = (trigger,) if len(taken) < selection.least else ()
         return Chosen(selection, tuple(taken), (), tuple(cyclic), lacking)
 
-    def survey(self, group: Group, selection: Selection, above: tuple[Group, ...] = ()) -> Chosen:
+    def survey(self, group: FrameGroup, selection: Selection, above: tuple[FrameGroup, ...] = ()) -> Chosen:
         """Return what one rule of an action takes for a group, and all that would do as well."""
-        return _united(selection, [self._survey(group, trigger, selection, above) for trigger in group.triggers])
+        return _unite(selection, [self._survey(group, trigger, selection, above) for trigger in group.triggers])
 
-    def _survey(self, group: Group, trigger: Frame, selection: Selection, above: tuple[Group, ...]) -> Chosen:
+    def _survey(self, group: FrameGroup, trigger: Frame, selection: Selection, above: tuple[FrameGroup, ...]) -> Chosen:
         suiting = tuple(self._suiting(group, trigger, selection))
         cyclic = tuple(candidate for candidate in suiting if candidate.maker in (*above, group))
         free = sorted((candidate for candidate in suiting if candidate not in cyclic), key=_is_short)
         taken, surplus = tuple(free[: selection.most]), tuple(free[selection.most :])
         return Chosen(selection, taken, surplus, cyclic, (trigger,) if len(taken) < selection.least else ())
 
-    def _suiting(self, group: Group, trigger: Frame, selection: Selection) -> Iterator[Candidate]:
+    def _suiting(self, group: FrameGroup, trigger: Frame, selection: Selection) -> Iterator[Candidate]:
         """Yield what fulfils a rule for one setting of a group, the nearest in time first."""
         own = set(map(id, group.frames))
         for candidate in self.pool.nearest(selection.condition, trigger.time):
@@ -131,7 +131,7 @@ class Associator(Struct):
             if holds(selection.condition, candidate.frame.keywords, trigger.keywords):
                 yield candidate
 
-    def _built(self, group: Group, chosen: list[Chosen], above: tuple[Group, ...]) -> Action:
+    def _build(self, group: FrameGroup, chosen: list[Chosen], above: tuple[FrameGroup, ...]) -> Action:
         messages: dict[str, None] = {}
         statics: dict[DatasetFile, None] = {}
         actions: dict[Action, None] = {}
@@ -163,7 +163,7 @@ class Associator(Struct):
             messages=tuple(messages),
         )
 
-    def _warn(self, group: Group, choice: Chosen) -> None:
+    def _warn(self, group: FrameGroup, choice: Chosen) -> None:
         selection = choice.selection
         name = ", ".join(frame.name for frame in choice.lacking) or group.trigger.name
         if not choice.is_enough:
@@ -186,7 +186,7 @@ def _is_short(candidate: Candidate) -> bool:
     return candidate.maker is not None and candidate.maker.is_short
 
 
-def _united(selection: Selection, parts: list[Chosen]) -> Chosen:
+def _unite(selection: Selection, parts: list[Chosen]) -> Chosen:
     """Return what was chosen for all settings of a group as one."""
     if len(parts) == 1:
         return parts[0]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from esorex_bridge.datasets.dataset import Action, Dataset
     from esorex_bridge.definitions.workflow import Workflow
     from esorex_bridge.organise.from_disk import OrganisedData
-    from esorex_bridge.organise.grouping import Candidate, Group
+    from esorex_bridge.organise.grouping import Candidate, FrameGroup
     from esorex_bridge.organise.organiser import Organised
     from esorex_bridge.plan.plan import Plan, Step, StepName
 
@@ -211,7 +211,7 @@ def _offer(data: OrganisedData, dataset: Dataset) -> Iterator[Alternative]:
         yield from _by_tree(data, dataset.action, dataset.action.name)
 
 
-def _by_rules(known: Organised, target: Group) -> Iterator[Alternative]:
+def _by_rules(known: Organised, target: FrameGroup) -> Iterator[Alternative]:
     from esorex_bridge.organise.association import days_between
 
     waiting = [(target, target.execution.action)]

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile
 from esorex_bridge.definitions.oca.rules import Selection
 from esorex_bridge.organise.association import as_file
-from esorex_bridge.organise.grouping import Candidate, Group
+from esorex_bridge.organise.grouping import Candidate, FrameGroup
 from esorex_bridge.organise.organiser import Organised
 from esorex_bridge.workspace.scan import archive_name
 
@@ -19,7 +19,7 @@ _NOT_SUPPORTED = "not supported"
 _FILLED = "Filled by rules: "
 
 
-def combined(trees: Iterable[Dataset], organised: Iterable[Organised]) -> tuple[Dataset, ...]:
+def combine_datasets(trees: Iterable[Dataset], organised: Iterable[Organised]) -> tuple[Dataset, ...]:
     """Return the datasets of trees, filled by rules, and those that rules alone know of.
 
     A tree that says that its file type is not supported is replaced as a whole; of one that misses a group, or whose
@@ -40,7 +40,7 @@ def combined(trees: Iterable[Dataset], organised: Iterable[Organised]) -> tuple[
         names = _identities(dataset.action)
         covered |= names
         match = next((ruled[name] for name in sorted(names) if name in ruled), None)
-        datasets.append(_combined(dataset, *match) if match else dataset)
+        datasets.append(_combine(dataset, *match) if match else dataset)
     datasets += [dataset for _, dataset in by_rules if covered.isdisjoint(_identities(dataset.action))]
     return tuple(sorted(datasets, key=lambda dataset: dataset.name))
 
@@ -69,25 +69,25 @@ def _archive_name(file: DatasetFile) -> str:
     return archive_name(file.path) if file.path is not None else file.name
 
 
-def _combined(dataset: Dataset, known: Organised, by_rules: Dataset) -> Dataset:
+def _combine(dataset: Dataset, known: Organised, by_rules: Dataset) -> Dataset:
     if _is_unsupported(dataset.action):
-        return _replaced(dataset, by_rules)
-    return replace(dataset, action=_filled(dataset.action, known))
+        return _replace_action(dataset, by_rules)
+    return replace(dataset, action=_fill(dataset.action, known))
 
 
 def _is_unsupported(action: Action) -> bool:
     return any(_NOT_SUPPORTED in message for message in action.messages)
 
 
-def _replaced(dataset: Dataset, by_rules: Dataset) -> Dataset:
+def _replace_action(dataset: Dataset, by_rules: Dataset) -> Dataset:
     told = f"{_FILLED}calSelector does not support this kind of file"
     action = replace(by_rules.action, messages=(*by_rules.action.messages, told), certified=False)
     return replace(dataset, name=by_rules.name, action=action, mode=None)
 
 
-def _filled(action: Action, known: Organised) -> Action:
+def _fill(action: Action, known: Organised) -> Action:
     """Fill what an action and those below it miss."""
-    action = replace(action, actions=tuple(_filled(child, known) for child in action.actions))
+    action = replace(action, actions=tuple(_fill(child, known) for child in action.actions))
     group = _group_of(action, known)
     if group is None:
         return action
@@ -128,7 +128,7 @@ def _is_elsewhere(action: Action) -> bool:
     return _is_unsupported(action) or (bool(action.files) and all(file.path is None for file in action.files))
 
 
-def _group_of(action: Action, known: Organised) -> Group | None:
+def _group_of(action: Action, known: Organised) -> FrameGroup | None:
     names = _identities(action)
     return next(
         (
@@ -145,7 +145,7 @@ def _identities(action: Action) -> set[str]:
     return {file.name for file in action.files} | {str(file.path) for file in action.files if file.path is not None}
 
 
-def _candidates(category: str, group: Group, known: Organised) -> Iterator[Candidate]:
+def _candidates(category: str, group: FrameGroup, known: Organised) -> Iterator[Candidate]:
     """Yield what the rules choose for a group where calSelector names a category: of a file, a product or a group."""
     for selection in group.action.selections:
         for candidate in known.associator.choose(group, selection).taken:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from esorex_bridge.definitions.workflow import Workflow
     from esorex_bridge.edps.plan import DataFolder
     from esorex_bridge.edps.workflow import EdpsWorkflow
-    from esorex_bridge.fits.scan import Fault
+    from esorex_bridge.fits.scan import FileFault
     from esorex_bridge.organise.breakpoints import Breakpoint
     from esorex_bridge.organise.organiser import Organised
 
@@ -60,7 +60,7 @@ class OrganisedData(Struct, frozen=True):
         By rules, one per instrument; empty where trees alone were asked for.
     headers : mapping of Path to keywords
         Of all files.
-    faults : tuple of Fault
+    faults : tuple of FileFault
         Files that cannot be read.
     warnings : tuple of str
         What is odd.
@@ -75,7 +75,7 @@ class OrganisedData(Struct, frozen=True):
     datasets: tuple[Dataset, ...]
     organised: tuple[Organised, ...]
     headers: Mapping[Path, Keywords]
-    faults: tuple[Fault, ...]
+    faults: tuple[FileFault, ...]
     warnings: tuple[str, ...]
     workflows: tuple[Workflow, ...]
     choices: Mapping[str, Choices]
@@ -284,7 +284,7 @@ def _rules(
     """Return the rules for each instrument, completed by what is known of recipes, and what is missing."""
     from esorex_bridge.definitions.installed_rules import read_rules, rule_files
     from esorex_bridge.definitions.oca.library import rule_file
-    from esorex_bridge.definitions.oca.supplement import supplemented
+    from esorex_bridge.definitions.oca.supplement import supplement_rules
 
     found: dict[str, Rules] = {}
     warnings = []
@@ -293,7 +293,7 @@ def _rules(
         if path is None:
             warnings.append(f"No OCA rules for {instrument} are installed: {_where_from(instrument, workflows)}.")
             continue
-        found[instrument] = supplemented(read_rules(path), _facts(instrument, workflows))
+        found[instrument] = supplement_rules(read_rules(path), _facts(instrument, workflows))
     return found, tuple(warnings)
 
 
@@ -397,12 +397,14 @@ def _trees(others: Iterable[Path], mode: Mode | None) -> tuple[tuple[Association
 
 def _describe(dataset: Dataset, headers: Mapping[Path, Keywords]) -> Dataset:
     """Give a dataset of a tree the keywords displayed, from the first science file that is here."""
-    from esorex_bridge.definitions.oca.evaluate import shown
+    from esorex_bridge.definitions.oca.evaluate import render_value
     from esorex_bridge.organise.organiser import DESCRIPTORS
     from esorex_bridge.organise.selection import science_header
 
     header = science_header(dataset, headers)
-    descriptors = tuple((key, "UNDEFINED" if header.get(key) is None else shown(header[key])) for key in DESCRIPTORS)
+    descriptors = tuple(
+        (key, "UNDEFINED" if header.get(key) is None else render_value(header[key])) for key in DESCRIPTORS
+    )
     return replace(dataset, descriptors=descriptors)
 
 
@@ -410,13 +412,13 @@ def _join(
     trees: tuple[Dataset, ...], named: Collection[str], organised: tuple[Organised, ...], by: By
 ) -> tuple[Dataset, ...]:
     """Return the datasets of trees and rules, as `by` says; `named` are the files that trees name."""
-    from esorex_bridge.organise.combine import combined, side_by_side
+    from esorex_bridge.organise.combine import combine_datasets, side_by_side
 
     if by == "calselector":
         return trees
     if not trees:
         return tuple(dataset for known in organised for dataset in known.datasets)
-    return combined(trees, organised) if by == "both" else side_by_side(trees, named, organised)
+    return combine_datasets(trees, organised) if by == "both" else side_by_side(trees, named, organised)
 
 
 def _with_choices(data: OrganisedData) -> OrganisedData:
@@ -514,7 +516,7 @@ def filled(
         The archive does not answer.
     """
     from esorex_bridge.archive.tap import rows
-    from esorex_bridge.organise.gaps import filled_from_archive, gaps_of
+    from esorex_bridge.organise.gaps import fill_from_archive, gaps_of
 
     def ask(query: str) -> tuple[dict[str, Any], ...]:
         return rows(client.ask(query))
@@ -523,5 +525,5 @@ def filled(
     for dataset in datasets:
         known = data.of(dataset.name)
         gaps = gaps_of(dataset, known, days) if known and not dataset.complete else ()
-        found.append(filled_from_archive(dataset, gaps, ask, known_breakpoints(request)))
+        found.append(fill_from_archive(dataset, gaps, ask, known_breakpoints(request)))
     return tuple(found)

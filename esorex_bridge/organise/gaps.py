@@ -15,7 +15,7 @@ from esorex_bridge.files import DpId, is_dp_id
 from esorex_bridge.organise.adql import is_in_path, query_for, raw_categories, wanted_paths
 from esorex_bridge.organise.breakpoints import Breakpoint, separating
 from esorex_bridge.organise.frames import Frame
-from esorex_bridge.organise.grouping import Group
+from esorex_bridge.organise.grouping import FrameGroup
 from esorex_bridge.organise.organiser import Organised
 
 Row = Mapping[str, Any]
@@ -27,7 +27,7 @@ class Gap(Struct, frozen=True):
 
     Parameters
     ----------
-    group : Group
+    group : FrameGroup
         What misses it.
     category : str
         As the rules select it.
@@ -41,7 +41,7 @@ class Gap(Struct, frozen=True):
         Columns of the archive with the filters, gratings, grisms and slits that must be in them.
     """
 
-    group: Group
+    group: FrameGroup
     category: str
     raw_category: str
     query: str
@@ -81,7 +81,7 @@ def gaps_of(dataset: Dataset, organised: Organised, days: float) -> tuple[Gap, .
     return tuple(found)
 
 
-def _gap(group: Group, trigger: Frame, category: str, organised: Organised, days: float) -> Gap | None:
+def _gap(group: FrameGroup, trigger: Frame, category: str, organised: Organised, days: float) -> Gap | None:
     rules = organised.rules
     query = query_for(category, rules, group, days, trigger=trigger)
     if query is None:
@@ -90,7 +90,7 @@ def _gap(group: Group, trigger: Frame, category: str, organised: Organised, days
     return Gap(group, category, raw_categories(category, rules)[0], query, trigger, paths)
 
 
-def filled_from_archive(
+def fill_from_archive(
     dataset: Dataset, gaps: Iterable[Gap], ask: Callable[[str], Iterable[Row]], breakpoints: tuple[Breakpoint, ...] = ()
 ) -> Dataset:
     """Return a dataset whose gaps are filled by files of the archive that are not on this machine yet.

@@ -15,18 +15,18 @@ from msgspec import Struct, field
 from esorex_bridge.definitions.oca.classify import Classified, Classifier
 from esorex_bridge.definitions.oca.evaluate import evaluate, holds
 from esorex_bridge.definitions.oca.expressions import All, Compared, Constant, Expression, Keyword, keywords_in
-from esorex_bridge.definitions.oca.rules import ActionRule, Execution, Product, Rules
+from esorex_bridge.definitions.oca.rules import ActionRule, RuleExecution, RuleProduct, Rules
 from esorex_bridge.files import DpId
 from esorex_bridge.fits.card import Value
 from esorex_bridge.organise.frames import Frame, template_of
 
 
-class Group(Struct, frozen=True, eq=False):
+class FrameGroup(Struct, frozen=True, eq=False):
     """Frames that trigger one action. Compared by identity.
 
     Parameters
     ----------
-    execution : Execution
+    execution : RuleExecution
         The rule that found them.
     action : ActionRule
         What is done with them.
@@ -36,7 +36,7 @@ class Group(Struct, frozen=True, eq=False):
         The keywords that agree within the group, with their values.
     """
 
-    execution: Execution
+    execution: RuleExecution
     action: ActionRule
     frames: tuple[Frame, ...]
     values: tuple[tuple[str, Value], ...] = field(default=())
@@ -72,24 +72,24 @@ class Candidate(Struct, frozen=True, eq=False):
     ----------
     frame : Frame
         With the keywords that rules look at.
-    maker : Group or None
+    maker : FrameGroup or None
         The group whose action makes it; None for a file.
     """
 
     frame: Frame
-    maker: Group | None = None
+    maker: FrameGroup | None = None
 
 
-def groups_of(frames: Iterable[Frame], rules: Rules) -> tuple[Group, ...]:
+def groups_of(frames: Iterable[Frame], rules: Rules) -> tuple[FrameGroup, ...]:
     """Return the groups that the rules `select execute` form, in the order of the rules, then of time."""
     pool = Pool([Candidate(frame) for frame in frames])
-    found: dict[tuple[str, frozenset[int]], Group] = {}
+    found: dict[tuple[str, frozenset[int]], FrameGroup] = {}
     for execution in rules.executions:
         action = rules.action(execution.action)
         for members in _partition(execution, action, pool):
             values = tuple((key, members[0].keywords.get(key)) for key in execution.keys)
             same = (execution.action, frozenset(map(id, members)))
-            found.setdefault(same, Group(execution, _action_for(action, members), tuple(members), values))
+            found.setdefault(same, FrameGroup(execution, _action_for(action, members), tuple(members), values))
     return tuple(found.values())
 
 
@@ -101,7 +101,7 @@ def _action_for(action: ActionRule, members: list[Frame]) -> ActionRule:
     return most if all(product.name in known for each in variants.values() for product in each.products) else action
 
 
-def _partition(execution: Execution, action: ActionRule, pool: Pool) -> Iterable[list[Frame]]:
+def _partition(execution: RuleExecution, action: ActionRule, pool: Pool) -> Iterable[list[Frame]]:
     parts: dict[tuple[object, ...], list[Frame]] = defaultdict(list)
     share = _sharing(execution, action)
     for candidate in pool.possible(execution.condition):
@@ -129,7 +129,7 @@ class _Sharing:
         return (*common, id(variant), *template_of(frame)) if variant.together else (*common, id(frame))
 
 
-def _sharing(execution: Execution, action: ActionRule) -> _Sharing:
+def _sharing(execution: RuleExecution, action: ActionRule) -> _Sharing:
     """Decide what a group shares: the keys stated; the template, or nothing, where Gasgano's signals ask for it.
 
     A rule that waits for a whole template (`SIG.TEMPLATE == 1`) acts on one template, whatever keys it has; one that
@@ -142,7 +142,7 @@ def _sharing(execution: Execution, action: ActionRule) -> _Sharing:
     return _Sharing(execution.keys, by_template, alone, action)
 
 
-def products_of(group: Group, classify: Classifier) -> tuple[Candidate, ...]:
+def products_of(group: FrameGroup, classify: Classifier) -> tuple[Candidate, ...]:
     """Return the products that a group's action will make, with the keywords that later rules will find in them.
 
     A product inherits the header of the group's first file, or of the first of each setting, differs from it as the
@@ -155,7 +155,7 @@ def products_of(group: Group, classify: Classifier) -> tuple[Candidate, ...]:
     )
 
 
-def _product(first: Frame, product: Product, classify: Classifier) -> Frame:
+def _product(first: Frame, product: RuleProduct, classify: Classifier) -> Frame:
     stated = {assigned.name: evaluate(assigned.value, first.keywords) for assigned in product.assignments}
     category = stated.get("PRO.CATG") or product.name
     raw = {name: value for name, value in first.keywords.items() if name not in first.classified.given}

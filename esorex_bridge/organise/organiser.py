@@ -16,12 +16,12 @@ from msgspec.structs import replace
 
 from esorex_bridge.datasets.dataset import Dataset
 from esorex_bridge.definitions.oca.classify import Classifier
-from esorex_bridge.definitions.oca.evaluate import Keywords, shown
+from esorex_bridge.definitions.oca.evaluate import Keywords, render_value
 from esorex_bridge.definitions.oca.rules import Rules
 from esorex_bridge.organise.association import Associator
 from esorex_bridge.organise.breakpoints import Breakpoint, concerning
 from esorex_bridge.organise.frames import Frame, frames_of
-from esorex_bridge.organise.grouping import Candidate, Group, Pool, groups_of, products_of
+from esorex_bridge.organise.grouping import Candidate, FrameGroup, Pool, groups_of, products_of
 
 DESCRIPTORS = ("OBS.TARG.NAME", "OBS.ID", "OBS.NAME", "INS.MODE")
 """Keywords displayed of every dataset, before those by which its rule groups."""
@@ -36,9 +36,9 @@ class Organised(Struct, frozen=True):
         In the order of time.
     frames : tuple of Frame
         All files, classified or not, in the order of time.
-    groups : tuple of Group
+    groups : tuple of FrameGroup
         All groups, those that no dataset uses included.
-    targets : tuple of Group
+    targets : tuple of FrameGroup
         The group of each dataset's science files, in the order of `datasets`.
     rules : Rules
         By which it was done.
@@ -52,8 +52,8 @@ class Organised(Struct, frozen=True):
 
     datasets: tuple[Dataset, ...]
     frames: tuple[Frame, ...]
-    groups: tuple[Group, ...]
-    targets: tuple[Group, ...]
+    groups: tuple[FrameGroup, ...]
+    targets: tuple[FrameGroup, ...]
     rules: Rules
     pool: Pool
     breakpoints: tuple[Breakpoint, ...] = ()
@@ -64,7 +64,7 @@ class Organised(Struct, frozen=True):
         """What builds the action of any of the groups."""
         return Associator(self.pool, self.breakpoints)
 
-    def target(self, dataset: str) -> Group | None:
+    def target(self, dataset: str) -> FrameGroup | None:
         """Return the group of a dataset's science files, by the dataset's name."""
         found = (group for known, group in zip(self.datasets, self.targets, strict=True) if known.name == dataset)
         return next(found, None)
@@ -100,7 +100,7 @@ def organise(headers: Mapping[Path, Keywords], rules: Rules, breakpoints: tuple[
     return Organised(_distinctly_named(datasets), frames, groups, targets, rules, pool, breakpoints, warnings)
 
 
-def _targets(groups: Iterable[Group], rules: Rules) -> tuple[Group, ...]:
+def _targets(groups: Iterable[FrameGroup], rules: Rules) -> tuple[FrameGroup, ...]:
     """Return the groups that become datasets: those marked by the rules, or the science where rules mark nothing."""
     if rules.assigns("REFLEX.TARGET"):
         found = [group for group in groups if group.is_target]
@@ -109,20 +109,20 @@ def _targets(groups: Iterable[Group], rules: Rules) -> tuple[Group, ...]:
     return tuple(sorted(found, key=lambda group: (group.trigger.time, group.trigger.name, group.execution.action)))
 
 
-def _of_science(groups: Iterable[Group], rules: Rules) -> list[Group]:
+def _of_science(groups: Iterable[FrameGroup], rules: Rules) -> list[FrameGroup]:
     """Return the groups of science files, of two that are the same files the later.
 
     Rules of the on-line system reduce an exposure when it arrives, and again with its template. What recipes take
     beside others, such as darks of the science, makes no dataset.
     """
-    found: dict[frozenset[int], Group] = {}
+    found: dict[frozenset[int], FrameGroup] = {}
     for group in groups:
         if any(frame.is_science and frame.category not in rules.companions for frame in group.frames):
             found[frozenset(map(id, group.frames))] = group
     return list(found.values())
 
 
-def _dataset(group: Group, associator: Associator, rules: Rules) -> Dataset:
+def _dataset(group: FrameGroup, associator: Associator, rules: Rules) -> Dataset:
     science = group.trigger
     keys = dict.fromkeys((*DESCRIPTORS, *group.execution.keys))
     return Dataset(
@@ -134,7 +134,7 @@ def _dataset(group: Group, associator: Associator, rules: Rules) -> Dataset:
     )
 
 
-def dataset_name(group: Group) -> str:
+def dataset_name(group: FrameGroup) -> str:
     """Return a dataset's name as Reflex gives it: the first science file, with the suffix of the rule's alias.
 
     Rules of the on-line system have no aliases; several files of one template get `_tpl`, as from an association tree.
@@ -146,7 +146,7 @@ def dataset_name(group: Group) -> str:
 
 def _descriptor(frame: Frame, key: str) -> str:
     value = frame.keywords.get(key)
-    return "UNDEFINED" if value is None else shown(value)
+    return "UNDEFINED" if value is None else render_value(value)
 
 
 def _distinctly_named(datasets: tuple[Dataset, ...]) -> tuple[Dataset, ...]:
@@ -159,7 +159,7 @@ def _distinctly_named(datasets: tuple[Dataset, ...]) -> tuple[Dataset, ...]:
 
 
 def _general_warnings(
-    frames: tuple[Frame, ...], groups: tuple[Group, ...], targets: tuple[Group, ...], rules: Rules
+    frames: tuple[Frame, ...], groups: tuple[FrameGroup, ...], targets: tuple[FrameGroup, ...], rules: Rules
 ) -> Iterable[str]:
     if not frames:
         yield "No FITS files: nothing to organise."

@@ -58,19 +58,19 @@ def _merge(parts: list[Dataset]) -> Dataset:
     merged = Action(
         name=actions[0].name,
         files=tuple(files),
-        statics=_united(action.statics for action in actions),
-        actions=_united(action.actions for action in actions),
+        statics=_unite(action.statics for action in actions),
+        actions=_unite(action.actions for action in actions),
         complete=all(action.complete for action in actions),
         auxiliary=any(action.auxiliary for action in actions),
         certified=all(action.certified for action in actions),
         match=actions[0].match,
-        messages=_united(action.messages for action in actions),
+        messages=_unite(action.messages for action in actions),
         secondary=_is_secondary(actions),
     )
     return replace(parts[0], name=f"{files[0].name}_tpl", action=merged)
 
 
-def _united(parts: Iterable[tuple[_T, ...]]) -> tuple[_T, ...]:
+def _unite(parts: Iterable[tuple[_T, ...]]) -> tuple[_T, ...]:
     return tuple(dict.fromkeys(value for part in parts for value in part))
 
 

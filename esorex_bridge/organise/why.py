@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator
 from math import isfinite
 
 from esorex_bridge.datasets.dataset import Action, Dataset, walk_actions
-from esorex_bridge.definitions.oca.evaluate import objections, shown
+from esorex_bridge.definitions.oca.evaluate import objections, render_value
 from esorex_bridge.definitions.oca.expressions import All, Compared, Constant, Expression, Keyword
 from esorex_bridge.definitions.oca.rules import Selection
 from esorex_bridge.organise.adql import query_for
 from esorex_bridge.organise.association import Associator, Chosen, days_between
 from esorex_bridge.organise.breakpoints import separating
 from esorex_bridge.organise.frames import Frame
-from esorex_bridge.organise.grouping import Candidate, Group
+from esorex_bridge.organise.grouping import Candidate, FrameGroup
 from esorex_bridge.organise.organiser import Organised
 
 _NEAR_MISSES = 5
@@ -45,7 +45,8 @@ def classification(organised: Organised, frame: Frame) -> Iterator[str]:
     winner = frame.classified.winner
     if winner is None or not frame.category:
         raw = ", ".join(
-            f"{key} = {shown(frame.keywords.get(key))}" for key in ("DPR.CATG", "DPR.TYPE", "DPR.TECH", "PRO.CATG")
+            f"{key} = {render_value(frame.keywords.get(key))}"
+            for key in ("DPR.CATG", "DPR.TYPE", "DPR.TECH", "PRO.CATG")
         )
         yield f"{frame.name}: no rule of {organised.rules.name} gives it a category ({raw})."
         return
@@ -74,7 +75,7 @@ def _refusals(organised: Organised, frame: Frame) -> Iterator[str]:
         yield f"  No rule of a dataset's cascade asks for {frame.category or 'it'} (its own action: {executed})."
 
 
-def _asking(organised: Organised) -> Iterator[tuple[Group, Selection]]:
+def _asking(organised: Organised) -> Iterator[tuple[FrameGroup, Selection]]:
     """Yield the groups of all cascades with what they select."""
     associator = organised.associator
     seen: set[int] = set()
@@ -105,7 +106,7 @@ def _is_meant(condition: Expression, frame: Frame) -> bool:
     return bool(tests) and not any(objections(test, frame.keywords) for test in tests)
 
 
-def verdict(organised: Organised, group: Group, selection: Selection, candidate: Candidate) -> str:
+def verdict(organised: Organised, group: FrameGroup, selection: Selection, candidate: Candidate) -> str:
     """Tell why a candidate was taken or not by one selection of a group."""
     what = (
         candidate.frame.name
@@ -117,7 +118,7 @@ def verdict(organised: Organised, group: Group, selection: Selection, candidate:
     return f"{what} as {place}: {_reason(organised, group, selection, candidate)}"
 
 
-def _reason(organised: Organised, group: Group, selection: Selection, candidate: Candidate) -> str:
+def _reason(organised: Organised, group: FrameGroup, selection: Selection, candidate: Candidate) -> str:
     days = days_between(candidate.frame, group.trigger)
     if candidate in organised.associator.choose(group, selection).taken:
         return "taken" if not isfinite(days) else f"taken, {days:.1f} days away"
@@ -159,7 +160,9 @@ def why_dataset(organised: Organised, dataset: Dataset) -> tuple[str, ...]:
     return tuple(dict.fromkeys(lines))
 
 
-def _group_lines(organised: Organised, group: Group, associator: Associator, above: tuple[Group, ...]) -> Iterator[str]:
+def _group_lines(
+    organised: Organised, group: FrameGroup, associator: Associator, above: tuple[FrameGroup, ...]
+) -> Iterator[str]:
     for selection in group.action.selections:
         chosen = associator.choose(group, selection, above)
         yield from _selection_lines(organised, group, chosen)
@@ -168,9 +171,9 @@ def _group_lines(organised: Organised, group: Group, associator: Associator, abo
                 yield from _group_lines(organised, candidate.maker, associator, (*above, group))
 
 
-def _selection_lines(organised: Organised, group: Group, chosen: Chosen) -> Iterator[str]:
+def _selection_lines(organised: Organised, group: FrameGroup, chosen: Chosen) -> Iterator[str]:
     selection = chosen.selection
-    found = ", ".join(_taken(candidate, group) for candidate in chosen.taken) or "none"
+    found = ", ".join(_describe_taken(candidate, group) for candidate in chosen.taken) or "none"
     needed = "" if chosen.is_enough else f", needed {selection.least}: this makes it incomplete"
     yield f"{selection.category} for {group.trigger.name}: {found}{needed}."
     if chosen.is_enough:
@@ -191,7 +194,7 @@ def _selection_lines(organised: Organised, group: Group, chosen: Chosen) -> Iter
         )
 
 
-def _taken(candidate: Candidate, group: Group) -> str:
+def _describe_taken(candidate: Candidate, group: FrameGroup) -> str:
     days = days_between(candidate.frame, group.trigger)
     away = f", {days:.1f} days away" if isfinite(days) else ""
     if candidate.maker is None:
@@ -224,7 +227,7 @@ def _absent_lines(action: Action, purpose: str) -> Iterator[str]:
         yield f"  {purpose}: {len(absent)} files are not on this machine: {', '.join(absent)}"
 
 
-def held_up(datasets: Iterable[Dataset]) -> dict[str, tuple[str, ...]]:
+def list_held_up(datasets: Iterable[Dataset]) -> dict[str, tuple[str, ...]]:
     """Return the files that trees name and that are not on this machine, with the datasets that they hold up."""
     found: dict[str, dict[str, None]] = {}
     for dataset in datasets:

@@ -17,7 +17,7 @@ from esorex_bridge.esorex.diagnosis import explain_exit, first_error
 from esorex_bridge.fits.header import Header
 from esorex_bridge.pages.deliveries import compare_deliveries
 from esorex_bridge.pages.draw import draw_cascade
-from esorex_bridge.pages.files import FileViews, Limits, header_of, qc_values, tail
+from esorex_bridge.pages.files import FileViews, PageLimits, header_of, qc_values, tail
 from esorex_bridge.pages.model import (
     Bar,
     DatasetView,
@@ -49,7 +49,7 @@ _LEAST_POINTS = 2
 class _Collector:
     """Collects the values of one report."""
 
-    def __init__(self, session: Session, limits: Limits) -> None:
+    def __init__(self, session: Session, limits: PageLimits) -> None:
         self._session = session
         self._limits = limits
         self._files = FileViews(limits)
@@ -236,17 +236,17 @@ class _Collector:
             yield Bar(step.name, step.recipe, round(begun[folder] - first, 3), step.seconds, step.anchor)
 
 
-def collect(session: Session, limits: Limits | None = None) -> ReportView:
+def collect(session: Session, limits: PageLimits | None = None) -> ReportView:
     """Return what the report of a data root shows.
 
     Parameters
     ----------
     session : Session
         Of the data root; nothing is changed.
-    limits : Limits, optional
+    limits : PageLimits, optional
         How much the page holds.
     """
-    return _Collector(session, limits or Limits()).collect()
+    return _Collector(session, limits or PageLimits()).collect()
 
 
 def _state_of(steps: Iterable[StepView]) -> State:

@@ -28,7 +28,7 @@ _FOR_INPUTS = 0.3
 """How much of the previews may go to inputs."""
 
 
-class Limits(Struct, frozen=True):
+class PageLimits(Struct, frozen=True):
     """How much a page holds, so that one of a thousand steps stays below 5 MB and takes seconds.
 
     Parameters
@@ -56,7 +56,7 @@ class Limits(Struct, frozen=True):
 class FileViews:
     """Draws the files of one page."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: PageLimits) -> None:
         self._limits = limits
         self._previews: dict[tuple[str, int], str] = {}
         room = min(max(_PAGE_BYTES - limits.steps * _STEP_BYTES, _LEAST_BYTES), _MOST_BYTES)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from esorex_bridge.fits.header import Header
 from esorex_bridge.pages.draw import draw_cascade
-from esorex_bridge.pages.files import FileViews, Limits, header_of
+from esorex_bridge.pages.files import FileViews, PageLimits, header_of
 from esorex_bridge.pages.model import DatasetView, InputView, ReportView, StepView
 from esorex_bridge.provenance.lineage import Activity, Input, Lineage
 from esorex_bridge.reuse.key import StepKey
 
 
-def view_lineage(lineage: Lineage, title: str, limits: Limits | None = None) -> ReportView:
+def view_lineage(lineage: Lineage, title: str, limits: PageLimits | None = None) -> ReportView:
     """Return what the page of a lineage shows.
 
     Parameters
@@ -23,10 +23,10 @@ def view_lineage(lineage: Lineage, title: str, limits: Limits | None = None) -> 
         With the places of files, as far as they are known.
     title : str
         What it is about, as the user named it.
-    limits : Limits, optional
+    limits : PageLimits, optional
         How much the page holds.
     """
-    files = FileViews(limits or Limits(steps=len(lineage.activities)))
+    files = FileViews(limits or PageLimits(steps=len(lineage.activities)))
     anchors = {activity.key: f"d0-s{number}" for number, activity in enumerate(lineage.activities)}
     steps = tuple(_step(activity, anchors, files) for activity in lineage.activities)
     header = header_of(lineage.targets[0].path) if lineage.targets else Header.of({})

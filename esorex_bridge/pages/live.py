@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from esorex_bridge.pages.render import POLICY
-from esorex_bridge.pages.server import NOT_HERE, Asked, Reply, ServedPage, serve
+from esorex_bridge.pages.server import NOT_HERE, Asked, PageReply, ServedPage, serve
 
 LIVE_POLICY = f"{POLICY}; connect-src 'self'"
 
@@ -26,11 +26,11 @@ def serve_report(source: Source, port: int = 0) -> ServedPage:
     """
     lock = threading.Lock()
 
-    def answer(asked: Asked) -> Reply:
+    def answer(asked: Asked) -> PageReply:
         if asked.form is not None or asked.name not in ("", "version"):
             return NOT_HERE
         with lock:
             version, page = source()
-        return Reply(version, "text/plain") if asked.name else Reply(page)
+        return PageReply(version, "text/plain") if asked.name else PageReply(page)
 
     return serve(answer, f"{LIVE_POLICY}; frame-ancestors 'none'", port)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from esorex_bridge.disk.atomic import written_whole
 from esorex_bridge.errors import BridgeError, DataError
 from esorex_bridge.pages.collect import collect
-from esorex_bridge.pages.files import Limits
+from esorex_bridge.pages.files import PageLimits
 from esorex_bridge.pages.model import ReportView
 from esorex_bridge.pages.reflex_rows import has_bookkeeping
 from esorex_bridge.pages.render import render_report
@@ -23,7 +23,9 @@ NAME = "report.html"
 _log = logging.getLogger(__name__)
 
 
-def write_report(session: Session, target: Path | None = None, limits: Limits | None = None) -> tuple[Path, ReportView]:
+def write_report(
+    session: Session, target: Path | None = None, limits: PageLimits | None = None
+) -> tuple[Path, ReportView]:
     """Write the report of a data root, and return where it lies and what it shows.
 
     Raises

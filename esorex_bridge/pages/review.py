@@ -13,7 +13,7 @@ from esorex_bridge.errors import BridgeError
 from esorex_bridge.organise.review import Effect
 from esorex_bridge.pages.forms import FORM_POLICY, render_form, render_notice, render_page
 from esorex_bridge.pages.preview import preview, typical_count
-from esorex_bridge.pages.server import NOT_HERE, Asked, Reply, ServedPage, serve
+from esorex_bridge.pages.server import NOT_HERE, Asked, PageReply, ServedPage, serve
 
 if TYPE_CHECKING:
     from esorex_bridge.organise.review import Alternative, Review
@@ -44,21 +44,21 @@ class ReviewDesk:
         self._lock = threading.Lock()
         self.done = threading.Event()
 
-    def reply(self, asked: Asked) -> Reply:
+    def reply(self, asked: Asked) -> PageReply:
         """Return the page; after what was filled in, the page that follows."""
         if asked.name:
             return NOT_HERE
         with self._lock:
             if asked.form is None:
-                return Reply(self._page())
+                return PageReply(self._page())
             if asked.form.get("do") == "done":
-                return Reply(self._say_goodbye(), then=self.done.set)
+                return PageReply(self._say_goodbye(), then=self.done.set)
             try:
                 self._act(asked.form)
             except BridgeError as error:
                 self._tried = self._review.choices
-                return Reply(self._page(str(error)))
-            return Reply(self._page())
+                return PageReply(self._page(str(error)))
+            return PageReply(self._page())
 
     def _act(self, form: Mapping[str, str]) -> None:
         """Do what a button says."""

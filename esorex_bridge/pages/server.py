@@ -26,7 +26,7 @@ class Asked(Struct, frozen=True):
     form: dict[str, str] | None = None
 
 
-class Reply(Struct, frozen=True):
+class PageReply(Struct, frozen=True):
     """What it gets.
 
     Parameters
@@ -47,7 +47,7 @@ class Reply(Struct, frozen=True):
     then: Callable[[], None] | None = None
 
 
-NOT_HERE = Reply("not here", "text/plain", 404)
+NOT_HERE = PageReply("not here", "text/plain", 404)
 
 
 class ServedPage(Struct, frozen=True):
@@ -62,7 +62,7 @@ class ServedPage(Struct, frozen=True):
         self.server.server_close()
 
 
-def serve(answer: Callable[[Asked], Reply], policy: str, port: int = 0) -> ServedPage:
+def serve(answer: Callable[[Asked], PageReply], policy: str, port: int = 0) -> ServedPage:
     """Serve pages on loopback, in a thread.
 
     Parameters
@@ -103,7 +103,7 @@ def lead_to(page: ServedPage, file: Path) -> Iterator[None]:
         file.unlink(missing_ok=True)
 
 
-def _handler(answer: Callable[[Asked], Reply], secret: str, policy: str) -> type[BaseHTTPRequestHandler]:
+def _handler(answer: Callable[[Asked], PageReply], secret: str, policy: str) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self._reply(answer(Asked(self._name())) if self._is_ours() else NOT_HERE)
@@ -113,7 +113,7 @@ def _handler(answer: Callable[[Asked], Reply], secret: str, policy: str) -> type
             if not self._is_ours():
                 self._reply(NOT_HERE)
             elif not length.isdigit() or int(length) > LARGEST_FORM_BYTES:
-                self._reply(Reply("too much", "text/plain", 413))
+                self._reply(PageReply("too much", "text/plain", 413))
             else:
                 sent = parse_qs(self.rfile.read(int(length)).decode(errors="replace"), keep_blank_values=True)
                 self._reply(answer(Asked(self._name(), {key: values[-1] for key, values in sent.items()})))
@@ -129,7 +129,7 @@ def _handler(answer: Callable[[Asked], Reply], secret: str, policy: str) -> type
             # A page without a referrer sends the origin "null" with its form.
             return known and self.headers.get("Host") == here and origin in (None, "null", f"http://{here}")
 
-        def _reply(self, reply: Reply) -> None:
+        def _reply(self, reply: PageReply) -> None:
             body = reply.text.encode()
             self.send_response(reply.status)
             self.send_header("Content-Type", f"{reply.kind}; charset=utf-8")

@@ -33,7 +33,7 @@ class SofEntry(Struct, frozen=True):
     category: str
 
 
-class Link(Struct, frozen=True):
+class SofLink(Struct, frozen=True):
     """A symbolic link that stands in for a path that EsoRex cannot read."""
 
     at: Path
@@ -60,7 +60,7 @@ class Sof(Struct, frozen=True):
         return "".join(f"{entry.path} {entry.category}\n" for entry in self.entries)
 
 
-def readable(sof: Sof, folder: Path, seen_as: Path | None = None) -> tuple[Sof, tuple[Link, ...]]:
+def readable(sof: Sof, folder: Path, seen_as: Path | None = None) -> tuple[Sof, tuple[SofLink, ...]]:
     """Return a SOF that EsoRex can read, and the links that it needs.
 
     A link keeps the file's own name where that can be written, because recipes note base names in their products.
@@ -86,7 +86,7 @@ def readable(sof: Sof, folder: Path, seen_as: Path | None = None) -> tuple[Sof, 
             raise SofError(f"{entry.path} is a relative path; EsoRex would look for it in its own working directory")
         if _problem(entry):
             place = Path(f"{number:04d}", _BAD_IN_NAME.sub("_", entry.path.name)[-200:])
-            links.append(Link(folder / place, entry.path))
+            links.append(SofLink(folder / place, entry.path))
             entry = SofEntry((seen_as or folder) / place, entry.category)
         problem = _problem(entry)
         if problem:

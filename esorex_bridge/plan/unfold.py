@@ -18,7 +18,7 @@ from esorex_bridge.files import DpId
 from esorex_bridge.plan.plan import FileInput, Plan, Step, StepName
 
 
-def unfolded(dataset: Dataset, plan: Plan, marked: Collection[str] = ()) -> tuple[Dataset, ...]:
+def unfold_plan(dataset: Dataset, plan: Plan, marked: Collection[str] = ()) -> tuple[Dataset, ...]:
     """Return one dataset for each target of a plan, the first with the dataset's own name.
 
     Parameters

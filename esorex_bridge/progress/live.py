@@ -21,7 +21,7 @@ _LOGS = (".logfile", "esorex.log")
 _MESSAGE = re.compile(r"^\d\d:\d\d:\d\d \[[^]]*\] [^:]*: (?:\[tid=\d+\] )?(?P<text>.*\S)")
 
 
-class Running(Struct, frozen=True):
+class RunningStep(Struct, frozen=True):
     """A recipe that runs: the name of its step, when it began (a clock's seconds), and how long it took before."""
 
     step: str
@@ -29,7 +29,7 @@ class Running(Struct, frozen=True):
     expected_seconds: float | None = None
 
 
-def describe_running(running: Iterable[Running], now: float, message: Callable[[str], str], width: int) -> str:
+def describe_running(running: Iterable[RunningStep], now: float, message: Callable[[str], str], width: int) -> str:
     """Return what runs on one line of a width; with one recipe its last message, with several their times.
 
     >>> describe_running([Running("naco_img_dark_1", 10.0, 4.0)], 12.5, lambda step: "Loading", 80)
@@ -72,7 +72,7 @@ class LiveLine:
 
     def __init__(self, bookkeeping: Path) -> None:
         self._bookkeeping = bookkeeping
-        self._running: dict[str, Running] = {}
+        self._running: dict[str, RunningStep] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -80,7 +80,7 @@ class LiveLine:
     def start(self, step: str, expected_seconds: float | None) -> None:
         """Show a recipe from now on."""
         with self._lock:
-            self._running[step] = Running(step, time.monotonic(), expected_seconds)
+            self._running[step] = RunningStep(step, time.monotonic(), expected_seconds)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._draw, daemon=True)
                 self._thread.start()

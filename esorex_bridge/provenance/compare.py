@@ -12,7 +12,7 @@ from esorex_bridge.provenance.document import FileEntry, InputEntry, ProvenanceD
 _SHORT_DIGEST = 12
 
 
-class Change(Struct, frozen=True):
+class StepDifference(Struct, frozen=True):
     """One difference.
 
     Parameters
@@ -34,7 +34,7 @@ class StepComparison(Struct, frozen=True):
     step: str
     recipe: str
     same: bool
-    changes: tuple[Change, ...]
+    changes: tuple[StepDifference, ...]
 
 
 class ProductPair(Struct, frozen=True):
@@ -93,41 +93,41 @@ def _compare_steps(a: StepEntry | None, b: StepEntry | None) -> StepComparison:
     if a is None or b is None:
         only = a or b
         assert only is not None
-        change = Change("step", only.step if a else "", only.step if b else "")
+        change = StepDifference("step", only.step if a else "", only.step if b else "")
         return StepComparison(only.step, only.recipe, False, (change,))
     if a.key == b.key:
         return StepComparison(a.step, a.recipe, True, ())
     return StepComparison(a.step, a.recipe, False, tuple(_changes(a, b)))
 
 
-def _changes(a: StepEntry, b: StepEntry) -> Iterator[Change]:
+def _changes(a: StepEntry, b: StepEntry) -> Iterator[StepDifference]:
     if a.pipeline != b.pipeline:
-        yield Change("pipeline", a.pipeline, b.pipeline)
+        yield StepDifference("pipeline", a.pipeline, b.pipeline)
     elif a.plugin_sha256 != b.plugin_sha256:
-        yield Change("plugin", a.plugin_sha256[:_SHORT_DIGEST], b.plugin_sha256[:_SHORT_DIGEST])
+        yield StepDifference("plugin", a.plugin_sha256[:_SHORT_DIGEST], b.plugin_sha256[:_SHORT_DIGEST])
     yield from _differing("library", a.libraries, b.libraries)
     yield from _differing("parameter", _parameters(a), _parameters(b))
     yield from _input_changes(a.inputs, b.inputs)
 
 
-def _differing(kind: str, a: Mapping[str, str], b: Mapping[str, str]) -> Iterator[Change]:
+def _differing(kind: str, a: Mapping[str, str], b: Mapping[str, str]) -> Iterator[StepDifference]:
     for name in dict.fromkeys((*a, *b)):
         if a.get(name, "") != b.get(name, ""):
-            yield Change(f"{kind} {name}", a.get(name, ""), b.get(name, ""))
+            yield StepDifference(f"{kind} {name}", a.get(name, ""), b.get(name, ""))
 
 
 def _parameters(step: StepEntry) -> dict[str, str]:
     return {value.name: value.value for value in step.parameters}
 
 
-def _input_changes(a: Iterable[InputEntry], b: Iterable[InputEntry]) -> Iterator[Change]:
+def _input_changes(a: Iterable[InputEntry], b: Iterable[InputEntry]) -> Iterator[StepDifference]:
     left, right = Counter(map(_content, a)), Counter(map(_content, b))
     names = {_content(entry): entry for entry in (*b, *a)}
     gone, new = left - right, right - left
     for category in dict.fromkeys(category for category, _ in (*gone, *new)):
         before = [_name(names[key]) for key in gone.elements() if key[0] == category]
         after = [_name(names[key]) for key in new.elements() if key[0] == category]
-        yield Change(f"input {category}", ", ".join(before), ", ".join(after))
+        yield StepDifference(f"input {category}", ", ".join(before), ", ".join(after))
 
 
 def _content(entry: InputEntry) -> tuple[str, str]:

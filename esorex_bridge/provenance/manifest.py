@@ -25,7 +25,7 @@ _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 _LAST = re.compile(r"# sha256 of the lines above: ([0-9a-f]{64})")
 
 
-class Finding(Struct, frozen=True):
+class CrateFinding(Struct, frozen=True):
     """What is wrong with a file of a crate: its path in the crate, and what."""
 
     file: str
@@ -40,7 +40,7 @@ def write_manifest(folder: Path) -> Path:
     return manifest
 
 
-def check_manifest(folder: Path) -> tuple[Finding, ...]:
+def check_manifest(folder: Path) -> tuple[CrateFinding, ...]:
     """Return what differs between a crate and its manifest; nothing where all is whole.
 
     Raises
@@ -53,15 +53,15 @@ def check_manifest(folder: Path) -> tuple[Finding, ...]:
     except FileNotFoundError:
         raise DataError(f"{folder} has no {NAME}: it is not a crate that esorex-bridge exported") from None
     except UnicodeDecodeError:
-        return (Finding(NAME, "is damaged: it is not text"),)
+        return (CrateFinding(NAME, "is damaged: it is not text"),)
     lines, found = _read(text)
     if lines is None:
-        return (Finding(NAME, "is damaged: its lines differ from the sum in its last line"),)
+        return (CrateFinding(NAME, "is damaged: its lines differ from the sum in its last line"),)
     there = {str(path.relative_to(folder)) for path in _files(folder)}
-    changed = (Finding(name, "is missing") for name in sorted(found.keys() - there))
-    added = (Finding(name, "is not in the manifest") for name in sorted(there - found.keys()))
+    changed = (CrateFinding(name, "is missing") for name in sorted(found.keys() - there))
+    added = (CrateFinding(name, "is not in the manifest") for name in sorted(there - found.keys()))
     differing = (
-        Finding(name, "has changed: its SHA-256 differs from the manifest's")
+        CrateFinding(name, "has changed: its SHA-256 differs from the manifest's")
         for name in sorted(there & found.keys())
         if _sha256(folder / name) != found[name]
     )

@@ -12,7 +12,7 @@ from esorex_bridge.errors import DataError, UserError
 from esorex_bridge.provenance import manifest
 from esorex_bridge.provenance.crate import METADATA, WORKFLOW
 from esorex_bridge.provenance.document import FILE_NAME, ProvenanceDocument
-from esorex_bridge.provenance.manifest import Finding
+from esorex_bridge.provenance.manifest import CrateFinding
 
 _SSH_SECONDS = 60
 
@@ -24,7 +24,7 @@ class CrateReport(Struct, frozen=True):
     ----------
     files : int
         Looked at.
-    findings : tuple of Finding
+    findings : tuple of CrateFinding
         What is wrong; empty where the crate is whole.
     signature : str
         `none`, `good`, `not checked` (signed, and nobody said by whom), or `bad`.
@@ -33,7 +33,7 @@ class CrateReport(Struct, frozen=True):
     """
 
     files: int
-    findings: tuple[Finding, ...]
+    findings: tuple[CrateFinding, ...]
     signature: str
     signer: str = ""
 
@@ -61,9 +61,9 @@ def verify_crate(folder: Path, signers: Path | None = None) -> CrateReport:
     findings = [*manifest.check_manifest(folder), *_incomplete(folder)]
     signature, signer = _signature(folder, signers)
     if signature == "bad":
-        findings.append(Finding(manifest.SIGNATURE, "does not sign this manifest"))
+        findings.append(CrateFinding(manifest.SIGNATURE, "does not sign this manifest"))
     if signers is not None and signature == "none":
-        findings.append(Finding(manifest.SIGNATURE, "is missing, and a signature was asked for"))
+        findings.append(CrateFinding(manifest.SIGNATURE, "is missing, and a signature was asked for"))
     files = sum(path.is_file() for path in folder.rglob("*"))
     return CrateReport(files, tuple(dict.fromkeys(findings)), signature, signer)
 
@@ -85,15 +85,15 @@ def read_document(folder: Path) -> ProvenanceDocument:
         raise DataError(f"{path} is not a provenance document of this version: {error}") from None
 
 
-def _incomplete(folder: Path) -> list[Finding]:
+def _incomplete(folder: Path) -> list[CrateFinding]:
     missing = [name for name in (METADATA, WORKFLOW, FILE_NAME) if not (folder / name).is_file()]
     if missing:
-        return [Finding(name, "is missing") for name in missing]
+        return [CrateFinding(name, "is missing") for name in missing]
     try:
         document = read_document(folder)
     except DataError as error:
-        return [Finding(FILE_NAME, f"cannot be read: {error}")]
-    return [Finding(FILE_NAME, f"step {key[:12]} is not described") for key in document.lost]
+        return [CrateFinding(FILE_NAME, f"cannot be read: {error}")]
+    return [CrateFinding(FILE_NAME, f"step {key[:12]} is not described") for key in document.lost]
 
 
 def _signature(folder: Path, signers: Path | None) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from typing import Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
-from esorex_bridge.definitions.parameters import Parameter, ParameterSetting, checked
+from esorex_bridge.definitions.parameters import Parameter, ParameterSetting, check_value
 from esorex_bridge.errors import BridgeError, DataError, RecipeError
 from esorex_bridge.esorex.products import check_outputs
 from esorex_bridge.esorex.recipe import Output, Recipe, RecipeRunner
@@ -255,5 +255,5 @@ def _parameters(execution: NotedExecution, recipe: Recipe) -> Iterable[Parameter
         if schema.name not in values:
             raise DataError(f"the notes do not give its parameter {schema.name}")
         setting = ParameterSetting(recipe.name, schema.name, values[schema.name], "Reflex")
-        value = checked(schema, setting)
+        value = check_value(schema, setting)
         yield Parameter(schema, schema.default if value == schema.default else value, "Reflex")

@@ -13,7 +13,7 @@ from esorex_bridge.definitions.parameters import (
     ParameterSchema,
     ParameterSetting,
     Value,
-    checked,
+    check_value,
 )
 from esorex_bridge.edps.data_folder import SOF_NAME, EdpsRun, read_data_folder
 from esorex_bridge.errors import RecipeError
@@ -108,7 +108,7 @@ def _parameters(run: EdpsRun, recipe: Recipe) -> Iterator[Parameter]:
         stated = next((run.stated[name] for name in names if name in run.stated), None)
         value = schema.default
         if given is not None:
-            value = checked(schema, ParameterSetting(recipe.name, schema.name, given, "parameters.rc"))
+            value = check_value(schema, ParameterSetting(recipe.name, schema.name, given, "parameters.rc"))
         if stated is not None and _readable(schema, recipe, stated) not in (None, value):
             raise RecipeError(
                 f"its product says that {schema.display_name} was {stated}, and by its parameters.rc it was {value}"
@@ -119,6 +119,6 @@ def _parameters(run: EdpsRun, recipe: Recipe) -> Iterator[Parameter]:
 def _readable(schema: ParameterSchema, recipe: Recipe, stated: str) -> Value | None:
     """Return what a header states as a value of the parameter; None where it cannot be one, such as a cut-off text."""
     try:
-        return checked(schema, ParameterSetting(recipe.name, schema.name, stated, "header"))
+        return check_value(schema, ParameterSetting(recipe.name, schema.name, stated, "header"))
     except ParameterError:
         return None

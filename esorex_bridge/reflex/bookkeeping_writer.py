@@ -70,7 +70,7 @@ def note_in_folder(run: FinishedRun) -> tuple[NotedExecution, list[str]]:
     That is all that may be done where many machines run recipes at a time: the database has one writer.
     """
     problems: list[str] = []
-    execution = noted(run, problems)
+    execution = describe_execution(run, problems)
     try:
         write_folder(execution, run.parameters)
     except OSError as error:
@@ -78,7 +78,7 @@ def note_in_folder(run: FinishedRun) -> tuple[NotedExecution, list[str]]:
     return execution, problems
 
 
-def noted(run: FinishedRun, problems: list[str]) -> NotedExecution:
+def describe_execution(run: FinishedRun, problems: list[str]) -> NotedExecution:
     """Return what Reflex would note of a run; files that cannot be read have no checksum, and are told of."""
     folder = run.folders.work
     own, products = (run.purpose,) if run.purpose else (), next_purpose(run.purpose)

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from esorex_bridge.disk.atomic import written_whole
 from esorex_bridge.plan.plan import FileInput, Plan, Step, StepName
-from esorex_bridge.plan.sof import Link, Sof, of_entries, readable
+from esorex_bridge.plan.sof import Sof, SofLink, of_entries, readable
 from esorex_bridge.reuse.record import Product
 from esorex_bridge.workspace.folders import make_links, safe_name
 
@@ -34,7 +34,7 @@ class SofFile(Struct, frozen=True):
         Options to put before it on the command line.
     sof : Sof
         What it holds.
-    links : tuple of Link
+    links : tuple of SofLink
         Links that it needs, for paths that EsoRex cannot read.
     lacking : tuple of str
         What the step takes and is not there, with the reason; noted in the file as comments.
@@ -46,7 +46,7 @@ class SofFile(Struct, frozen=True):
     path: Path
     parameters: tuple[str, ...]
     sof: Sof
-    links: tuple[Link, ...]
+    links: tuple[SofLink, ...]
     lacking: tuple[str, ...]
 
     @property

@@ -19,7 +19,7 @@ from esorex_bridge.definitions.parameters import Parameter
 from esorex_bridge.disk.digest import read_digest
 from esorex_bridge.disk.stamp import settled_stamp
 from esorex_bridge.errors import DataError, RecipeError
-from esorex_bridge.esorex.products import check_outputs, left_out, refuse_other_cpl, refuse_unusable
+from esorex_bridge.esorex.products import check_outputs, find_unlisted_inputs, refuse_other_cpl, refuse_unusable
 from esorex_bridge.esorex.recipe import Execution, Job, RecipeRunner
 from esorex_bridge.esorex.runner import EXIT_CODE, where_to_look
 from esorex_bridge.files import Digest
@@ -197,7 +197,7 @@ class StepRunner(Struct, frozen=True):
     ) -> Record:
         try:
             checked = check_outputs(step.recipe, execution.outputs, step.products)
-            unused = left_out(step.recipe, sof, checked, step.required, step.unnoted)
+            unused = find_unlisted_inputs(step.recipe, sof, checked, step.required, step.unnoted)
             refuse_unusable(sof, step.required, execution.complaints)
             refuse_other_cpl(resolved.recipes[step.recipe], checked)
         except RecipeError as error:

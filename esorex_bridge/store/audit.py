@@ -19,7 +19,7 @@ State = Literal["whole", "unknown", "changed", "absent"]
 Kind = Literal["input", "product", "end product"]
 
 
-class Finding(Struct, frozen=True):
+class AuditFinding(Struct, frozen=True):
     """What was found of one file, and what is wrong in words; empty where nothing is."""
 
     kind: Kind
@@ -31,7 +31,7 @@ class Finding(Struct, frozen=True):
 class Audit(Struct, frozen=True):
     """What was found of all files that are named, and the number of recorded steps."""
 
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[AuditFinding, ...] = ()
     steps: int = 0
 
     @property
@@ -74,7 +74,7 @@ def audit(
     """
     inputs, fresh = _inputs(store, named, progress)
     missing = tuple(
-        Finding("input", name, "absent", f"{name} is missing: a dataset names it; fetch it again")
+        AuditFinding("input", name, "absent", f"{name} is missing: a dataset names it; fetch it again")
         for name, path in named.items()
         if path is None
     )
@@ -87,10 +87,10 @@ def audit(
 
 def _hold_against(
     kind: Kind, recorded: Iterable[tuple[str, str]], progress: Callable[[str, int, int], None]
-) -> tuple[list[Finding], dict[str, Reading]]:
+) -> tuple[list[AuditFinding], dict[str, Reading]]:
     """Return what was found of products, and what was read of the whole ones."""
     listed = tuple(recorded)
-    findings: list[Finding] = []
+    findings: list[AuditFinding] = []
     whole: dict[str, Reading] = {}
     for number, (file, digest) in enumerate(listed):
         progress(f"{kind}s", number, len(listed))
@@ -103,10 +103,10 @@ def _hold_against(
 
 def _inputs(
     store: SqliteStore, named: Mapping[str, Path | None], progress: Callable[[str, int, int], None]
-) -> tuple[list[Finding], dict[str, Reading]]:
+) -> tuple[list[AuditFinding], dict[str, Reading]]:
     known = store.known_files()
     files = tuple(dict.fromkeys((*known, *(str(path) for path in named.values() if path is not None))))
-    findings: list[Finding] = []
+    findings: list[AuditFinding] = []
     fresh: dict[str, Reading] = {}
     for number, file in enumerate(files):
         progress("files", number, len(files))
@@ -115,29 +115,29 @@ def _inputs(
         try:
             content, shown = read_fits(Path(file))
         except DataError as error:
-            findings.append(Finding("input", file, "changed", str(error)))
+            findings.append(AuditFinding("input", file, "changed", str(error)))
             continue
         fresh[file] = Reading(content.digest, shown)
         findings.append(_judge(file, digest, content.digest, seen == stamp))
     return findings, fresh
 
 
-def _judge(file: str, recorded: str, digest: str, unseen: bool) -> Finding:
+def _judge(file: str, recorded: str, digest: str, unseen: bool) -> AuditFinding:
     if not recorded:
-        return Finding("input", file, "unknown")
+        return AuditFinding("input", file, "unknown")
     if recorded == digest:
-        return Finding("input", file, "whole")
+        return AuditFinding("input", file, "whole")
     how = " without a trace: its sha256 differs, its size and time do not" if unseen else ": its sha256 differs"
-    return Finding("input", file, "changed", f"{file} was changed{how}")
+    return AuditFinding("input", file, "changed", f"{file} was changed{how}")
 
 
-def _product(kind: Kind, file: str, digest: str) -> tuple[Finding, Reading | None]:
+def _product(kind: Kind, file: str, digest: str) -> tuple[AuditFinding, Reading | None]:
     if not Path(file).exists():
-        return Finding(kind, file, "absent", f"{kind} {file} is missing"), None
+        return AuditFinding(kind, file, "absent", f"{kind} {file} is missing"), None
     try:
         content, stamp = read_fits(Path(file), checksums=False)
     except DataError as error:
-        return Finding(kind, file, "changed", f"{kind} {file} is damaged: {error}"), None
+        return AuditFinding(kind, file, "changed", f"{kind} {file} is damaged: {error}"), None
     if content.digest != digest:
-        return Finding(kind, file, "changed", f"{kind} {file} is damaged: its sha256 differs"), None
-    return Finding(kind, file, "whole"), Reading(content.digest, stamp)
+        return AuditFinding(kind, file, "changed", f"{kind} {file} is damaged: its sha256 differs"), None
+    return AuditFinding(kind, file, "whole"), Reading(content.digest, stamp)

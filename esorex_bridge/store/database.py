@@ -17,7 +17,7 @@ from typing import Any
 from esorex_bridge.disk.atomic import make_database_file
 from esorex_bridge.disk.stamp import stamp_of, stamp_without_ctime
 from esorex_bridge.store.schema import bring_up, is_later
-from esorex_bridge.store.transaction import StoreError, Transaction, Waiting, damaged, is_damage
+from esorex_bridge.store.transaction import StoreError, Transaction, Waiting, describe_damage, is_damage
 
 _WAIT_SECONDS = 60.0
 _VALUES_A_QUERY = 10_000
@@ -72,7 +72,7 @@ class Database:
             self._open(path)
         except sqlite3.DatabaseError as error:
             self._db.close()
-            raise damaged(path, error) from None
+            raise describe_damage(path, error) from None
         except BaseException:
             self._db.close()
             raise
@@ -132,7 +132,7 @@ class Database:
             yield
         except sqlite3.DatabaseError as error:
             if is_damage(error):
-                raise damaged(self._path, error) from None
+                raise describe_damage(self._path, error) from None
             raise StoreError(f"{self._path} cannot be read: {error}; run again") from None
 
     def _among(self, query: str, values: Iterable[str], order: str) -> list[Any]:
@@ -171,6 +171,6 @@ class Database:
     def _relative(self, path: str) -> str:
         return path.removeprefix(self._inside)
 
-    def _kept(self, stamp: str) -> str:
+    def _strip_stamp(self, stamp: str) -> str:
         """Return a stamp as it is kept: without ctime where that is not trusted."""
         return stamp if self._trust_ctime else stamp.rpartition(":")[0]

@@ -145,7 +145,7 @@ class FileDigests(Database):
         A file that changed a moment ago is not remembered: its next change might not show.
         """
         rows = [
-            (self._relative(file), self._kept(reading.stamp), reading.digest, verified)
+            (self._relative(file), self._strip_stamp(reading.stamp), reading.digest, verified)
             for file, reading in readings.items()
             if reading.stamp
         ]

@@ -185,7 +185,7 @@ class SqliteStore(FileDigests, History, Lookup):
 
     def _product_rows(self, record: Record) -> Iterator[tuple[str | int, ...]]:
         for position, made in enumerate(record.products):
-            stamp = self._kept(made.stamp)
+            stamp = self._strip_stamp(made.stamp)
             yield record.key, position, self._relative(made.file), made.category, made.digest, made.size_bytes, stamp
 
     # ----- records of version 0.1.0
@@ -240,7 +240,7 @@ class SqliteStore(FileDigests, History, Lookup):
 
     def trust_products(self, whole: Mapping[str, Reading]) -> None:
         """Remember what products looked like that were just found whole."""
-        rows = [(self._kept(reading.stamp), self._relative(file)) for file, reading in whole.items()]
+        rows = [(self._strip_stamp(reading.stamp), self._relative(file)) for file, reading in whole.items()]
         self._remember("UPDATE products SET stamp = ? WHERE path = ?", rows)
 
     def all_end_products(self) -> tuple[tuple[str, Digest], ...]:

@@ -22,7 +22,7 @@ def is_damage(error: sqlite3.DatabaseError) -> bool:
     return type(error) is sqlite3.DatabaseError or "malformed" in str(error)
 
 
-def damaged(path: Path, error: Exception) -> StoreError:
+def describe_damage(path: Path, error: Exception) -> StoreError:
     """Return what to say of a database that cannot be read."""
     return StoreError(
         f"{path} is damaged ({error}); 'esorex-bridge status --rebuild' makes it again from the folders of runs"
@@ -75,7 +75,7 @@ class Transaction:
 
     def _describe(self, error: BaseException) -> BaseException:
         if isinstance(error, sqlite3.DatabaseError) and is_damage(error):
-            return damaged(self._path, error)
+            return describe_damage(self._path, error)
         if not isinstance(error, sqlite3.OperationalError):
             return error
         return StoreError(

@@ -10,7 +10,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from esorex_bridge.errors import DataError
-from esorex_bridge.plan.sof import Link
+from esorex_bridge.plan.sof import SofLink
 
 LOCK_NAME = ".running"
 """Name of the file in a run's folder that is locked while it goes on."""
@@ -129,7 +129,7 @@ class RunFolders(Struct, frozen=True):
         return tuple(self.products / file.name for file in files)
 
 
-def make_links(links: tuple[Link, ...]) -> None:
+def make_links(links: tuple[SofLink, ...]) -> None:
     """Make the symbolic links that stand in for paths that EsoRex cannot read."""
     for link in links:
         link.at.parent.mkdir(parents=True, exist_ok=True)

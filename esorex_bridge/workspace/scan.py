@@ -15,7 +15,7 @@ from esorex_bridge.files import FITS_SUFFIXES, OUTPUT_FOLDERS, DpId, stem
 _UNDERSCORED = re.compile(r"^(.+\.\d{4}-\d\d-\d\dT\d\d)_(\d\d)_(\d\d)")
 
 
-class Inputs(Struct, frozen=True):
+class FolderContents(Struct, frozen=True):
     """The contents of a data folder.
 
     Parameters
@@ -30,7 +30,7 @@ class Inputs(Struct, frozen=True):
     trees: tuple[Path, ...]
 
 
-def scan(*places: Path) -> Inputs:
+def scan(*places: Path) -> FolderContents:
     """Return what lies in folders and below, and files that are named themselves.
 
     Hidden and half-fetched files and folders of results are passed over. Where a file is there both packed and
@@ -39,7 +39,7 @@ def scan(*places: Path) -> Inputs:
     """
     paths = [path for place in places for path in _files_below(place)]
     trees = tuple(path for path in paths if path.suffix == ".xml")
-    return Inputs(by_archive_name(path for path in paths if path.name.endswith(FITS_SUFFIXES)), trees)
+    return FolderContents(by_archive_name(path for path in paths if path.name.endswith(FITS_SUFFIXES)), trees)
 
 
 def by_archive_name(paths: Iterable[Path]) -> dict[DpId, Path]:

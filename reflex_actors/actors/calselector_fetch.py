@@ -132,7 +132,7 @@ def sof_of(trees: Iterable[AssociationTree], folder: Path) -> SetOfFiles:
     from esorex_bridge.datasets.build import dataset_from_tree
     from esorex_bridge.datasets.dataset import purposes
     from esorex_bridge.workspace.scan import scan
-    from reflex_actors.purposes import united
+    from reflex_actors.purposes import unite_purposes
 
     here = scan(folder).files
     files: list[FitsFile] = []
@@ -143,7 +143,7 @@ def sof_of(trees: Iterable[AssociationTree], folder: Path) -> SetOfFiles:
         for file, served in purposes(dataset).items():
             if file.path is not None:
                 files.append(FitsFile(str(file.path), file.category, tuple(served)))
-    return SetOfFiles(names[0] if len(names) == 1 else "", united(files))
+    return SetOfFiles(names[0] if len(names) == 1 else "", unite_purposes(files))
 
 
 def _fetch(inputs: Inputs, folder: Path, science: Sequence[DpId], mode: Mode) -> Associated:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from esorex_bridge.errors import UserError
-from reflex_actors.folder import existing_folder, organised, reflex_datasets, require_datasets, root_of
+from reflex_actors.folder import existing_folder, organise_folders, reflex_datasets, require_datasets, root_of
 from reflex_actors.protocol import Actor, Inputs, Port
 
 ACTOR = Actor(
@@ -38,7 +38,7 @@ def work(inputs: Inputs) -> dict[str, Any]:
     folders = folders_in(inputs)
     root = root_of(folders[0], inputs.text("root_dir"))
     by = "calselector" if form == "folder" else inputs.text("by")
-    data = organised(folders, root, by, inputs.text("oca"), inputs.text("workflow"))
+    data = organise_folders(folders, root, by, inputs.text("oca"), inputs.text("workflow"))
     require_datasets(data.datasets, folders, data.warnings)
     document, left_out = reflex_datasets(data.datasets, data, root, inputs.text("workflow"))
     for line in left_out:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from reflex_actors.folder import existing_folder, organised, require_datasets, root_of
+from reflex_actors.folder import existing_folder, organise_folders, require_datasets, root_of
 from reflex_actors.protocol import Actor, Inputs, Port
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from esorex_bridge.datasets.dataset import Dataset
     from esorex_bridge.organise.from_disk import OrganisedData
     from esorex_bridge.organise.review import Alternative
-    from reflex_actors.page import Form, Question
+    from reflex_actors.page import Form, PageQuestion
 
 ACTOR = Actor(
     "review_association",
@@ -47,7 +47,7 @@ def work(inputs: Inputs) -> dict[str, Any]:
     if not can_show(os.environ):
         return answer
     root = root_of(folder, inputs.text("root_dir"))
-    data = organised([folder], root)
+    data = organise_folders([folder], root)
     require_datasets(data.datasets, [folder], data.warnings)
     chosen = ask(question(data, root)) or ()
     keep(data, root, chosen)
@@ -68,11 +68,11 @@ def keep(data: OrganisedData, root: Path, chosen: Chosen) -> None:
     write_choices_file(root, kept)
 
 
-def question(data: OrganisedData, root: Path) -> Question[Chosen]:
+def question(data: OrganisedData, root: Path) -> PageQuestion[Chosen]:
     """Return the page for what was organised."""
     from esorex_bridge.datasets.choices import Choices
     from esorex_bridge.organise.choosing import DatasetReview
-    from reflex_actors.page import Question
+    from reflex_actors.page import PageQuestion
 
     reviews = [
         DatasetReview(root, data, before, data.choices.get(name, Choices())) for name, before in data.before.items()
@@ -97,7 +97,7 @@ def question(data: OrganisedData, root: Path) -> Question[Chosen]:
             if key.startswith("use.") and value in known and value not in used
         )
 
-    return Question("What calibrates what", body, read)
+    return PageQuestion("What calibrates what", body, read)
 
 
 def _dataset(dataset: Dataset, rows: Iterable[Alternative]) -> str:

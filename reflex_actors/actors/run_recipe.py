@@ -61,13 +61,13 @@ def work(inputs: Inputs) -> dict[str, Any]:
     _one_of("purpose_processing", processing, (STRIP_LAST, DO_NOTHING, SET_TO_UNIVERSAL))
     _one_of("failure_mode", inputs.text("failure_mode"), ("Stop", "Continue"))
     _one_of("lazy", inputs.text("lazy"), ("on", "off", "reflex"))
-    taken, rejected = _filtered(inputs.sof("in_sof"), inputs.text("input_categories"))
+    taken, rejected = _filter(inputs.sof("in_sof"), inputs.text("input_categories"))
     answer: dict[str, Any] = {"rejected_inputs": rejected, "out_sop": inputs.sop("in_sop")}
     empty = taken.with_files(())
     if mode == "Disabled" or (not taken.files and inputs.flag("allow_empty")):
         return {**answer, "out_sof": empty}
     if mode == "Skip":
-        kept, dropped = _filtered(taken, inputs.text("output_categories"))
+        kept, dropped = _filter(taken, inputs.text("output_categories"))
         return {**answer, "out_sof": kept, "rejected_outputs": dropped}
     try:
         return {**answer, **_run(inputs, taken, processing)}
@@ -85,7 +85,7 @@ def _run(inputs: Inputs, taken: SetOfFiles, processing: str) -> dict[str, Any]:
     done = execute(root, recipe, taken, inputs.sop("in_sop"), _settings_of(inputs, root))
     purposes = after_recipe(taken.purposes, processing)
     products = taken.with_files(FitsFile(str(made.path), made.category, purposes) for made in done.record.products)
-    kept, dropped = _filtered(products, inputs.text("output_categories"))
+    kept, dropped = _filter(products, inputs.text("output_categories"))
     return {
         "out_sof": kept,
         "out_sop": done.parameters,
@@ -190,7 +190,7 @@ def _setting(each: RecipeParameter) -> ParameterSetting:
     return ParameterSetting(each.recipe, each.display_name, value_text(each.value), "in_sop")
 
 
-def _filtered(sof: SetOfFiles, categories: str) -> tuple[SetOfFiles, SetOfFiles]:
+def _filter(sof: SetOfFiles, categories: str) -> tuple[SetOfFiles, SetOfFiles]:
     wanted = patterns_of(categories)
     if not wanted:
         return sof, sof.with_files(())

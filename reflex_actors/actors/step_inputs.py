@@ -43,7 +43,7 @@ def work(inputs: Inputs) -> dict[str, Any]:
     sof = own_purposes(of_step(inputs.sof("in_sof"), inputs.text("step")), others)
     if "main_sof" in inputs:
         sof = with_main_files(sof, own_purposes(of_step(inputs.sof("main_sof"), inputs.text("step")), others))
-    sof = by_header(renamed(sof, names_in(inputs.text("names"))), patterns_of(inputs.text("takes")))
+    sof = by_header(rename_tags(sof, names_in(inputs.text("names"))), patterns_of(inputs.text("takes")))
     required = patterns_of(inputs.text("required"))
     lacking = {purpose: missing for purpose in sof.purposes if (missing := _missing(sof, purpose, required))}
     messages = [f"{purpose} is left out: it has no {' and no '.join(tags)}" for purpose, tags in lacking.items()]
@@ -74,7 +74,7 @@ def with_main_files(sof: SetOfFiles, main: SetOfFiles) -> SetOfFiles:
     return sof.with_files(new for new, old in zip(kept, sof.files, strict=True) if new.purposes or old.universal)
 
 
-def renamed(sof: SetOfFiles, names: Mapping[str, str]) -> SetOfFiles:
+def rename_tags(sof: SetOfFiles, names: Mapping[str, str]) -> SetOfFiles:
     """Return a SoF with other tags."""
     return sof.with_files(replace(file, category=names.get(file.category, file.category)) for file in sof.files)
 

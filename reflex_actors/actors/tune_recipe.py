@@ -8,8 +8,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from esorex_bridge.definitions.parameters import ParameterError, ParameterSchema, ParameterSetting, checked
-from reflex_actors.page import Form, InvalidFormError, Question, ask, can_show
+from esorex_bridge.definitions.parameters import ParameterError, ParameterSchema, ParameterSetting, check_value
+from reflex_actors.page import Form, InvalidFormError, PageQuestion, ask, can_show
 from reflex_actors.protocol import Actor, Inputs, Port
 from reflex_actors.sof_json import RecipeParameter, SetOfFiles, value_text
 
@@ -89,7 +89,7 @@ def outputs(
     return {**common, "out_sof": products, "out_sop": parameters, "iteration_complete": "true"}
 
 
-def question(products: SetOfFiles, parameters: tuple[RecipeParameter, ...]) -> Question[Verdict]:
+def question(products: SetOfFiles, parameters: tuple[RecipeParameter, ...]) -> PageQuestion[Verdict]:
     """Return the page for products and parameters."""
     recipe = parameters[0].recipe if parameters else "recipe"
     pictures = _pictures(products)
@@ -109,7 +109,7 @@ def question(products: SetOfFiles, parameters: tuple[RecipeParameter, ...]) -> Q
         values = tuple(_fill(each, form) for each in parameters) if again or "keep" in form else parameters
         return Verdict(again, values, "quiet" not in form, "keep" in form)
 
-    return Question(f"{recipe}: {products.dataset}", body, read)
+    return PageQuestion(f"{recipe}: {products.dataset}", body, read)
 
 
 def _pictures(products: SetOfFiles) -> str:
@@ -150,7 +150,7 @@ def _fill(each: RecipeParameter, form: Form) -> RecipeParameter:
     if name not in form:
         return each
     try:
-        value = checked(_schema(each), ParameterSetting(each.recipe, each.display_name, form[name], "this page"))
+        value = check_value(_schema(each), ParameterSetting(each.recipe, each.display_name, form[name], "this page"))
     except ParameterError as error:
         raise InvalidFormError(str(error)) from None
     return each.with_value(value)

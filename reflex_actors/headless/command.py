@@ -83,9 +83,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         from msgspec.structs import asdict
 
-        from reflex_actors.documents import RunDocument
+        from reflex_actors.documents import ReflexRunDocument
 
-        output.emit_json(RunDocument(**asdict(report)))
+        output.emit_json(ReflexRunDocument(**asdict(report)))
     else:
         for line in lines(report):
             print(line)

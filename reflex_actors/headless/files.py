@@ -21,7 +21,7 @@ from reflex_actors.headless.tokens import (
     sof_of,
     text_of,
 )
-from reflex_actors.purposes import Route, accumulate, combine, patterns_of, route, split, united
+from reflex_actors.purposes import Route, accumulate, combine, patterns_of, route, split, unite_purposes
 from reflex_actors.sof_json import EncodingError, FitsFile, SetOfFiles, read_sop
 
 REJECTED = "sof rejected"
@@ -181,7 +181,7 @@ def together(tokens: Iterable[Token], run: Running) -> SetOfFiles:
     sofs = [sof_of(token, run.options.flatten) for token in tokens]
     if len(sofs) == 1:
         return sofs[0]
-    return SetOfFiles(sofs[0].dataset if sofs else "", united(file for sof in sofs for file in sof.files))
+    return SetOfFiles(sofs[0].dataset if sofs else "", unite_purposes(file for sof in sofs for file in sof.files))
 
 
 def refused_plainly(work: Callable[[], Answer]) -> Answer:

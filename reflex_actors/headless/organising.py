@@ -63,7 +63,7 @@ def organise(node: Node, run: Running, folders: tuple[Path, ...]) -> list[dict[s
     from esorex_bridge.organise.alternatives import best_alternatives
     from esorex_bridge.reflex.checksum import reflex_checksum
     from esorex_bridge.reflex.datasets_json import datasets_json
-    from reflex_actors.folder import organised, require_datasets, root_of
+    from reflex_actors.folder import organise_folders, require_datasets, root_of
 
     rules = node.text("OCA File").strip()
     by_trees = node.flag("Use CalSelector associations")
@@ -71,7 +71,7 @@ def organise(node: Node, run: Running, folders: tuple[Path, ...]) -> list[dict[s
     if rules and not by_trees and not Path(rules).is_file():
         raise WorkflowError(f"OCA File is {rules}, which is not there; correct it in the workflow file")
     by = "calselector" if by_trees else "oca" if rules else "both"
-    data = organised(folders, root, by, "" if by_trees else rules)
+    data = organise_folders(folders, root, by, "" if by_trees else rules)
     require_datasets(data.datasets, folders, data.warnings)
     return datasets_json([best_alternatives(each, data.headers) for each in data.datasets], reflex_checksum)
 

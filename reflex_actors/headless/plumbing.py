@@ -40,7 +40,7 @@ def set_variable(node: Node, run: Running) -> Fire:
         if place is None:
             raise WorkflowError("it stands in no workflow")
         if isinstance(value, str):
-            value = place.substituted(value)
+            value = place.substitute_names(value)
         if node.flag("delayed", True):
             run.delayed.append((place, name, value))
         else:

@@ -103,13 +103,13 @@ class Variables:
         if each.cls.endswith(_PLAIN_CLASSES):
             return written
         if each.cls.endswith(_TEXT_CLASSES) or self._holds_text(each.name):
-            return self.substituted(written, depth)
+            return self.substitute_names(written, depth)
         return self.expression(written, depth)
 
     def _holds_text(self, name: str) -> bool:
         return any(re.fullmatch(pattern, name) for pattern in self._texts)
 
-    def substituted(self, text: str, depth: int = 0) -> str:
+    def substitute_names(self, text: str, depth: int = 0) -> str:
         """Return a text with its `$NAME`, `${NAME}` and `$(NAME)` replaced; `$$` is a dollar."""
 
         def replaced(found: re.Match[str]) -> str:
@@ -129,7 +129,7 @@ class Variables:
         stripped = text.strip()
         if found := _STRING.fullmatch(stripped):
             inner = re.sub(r"\\(.)", lambda each: _ESCAPES.get(each.group(1), each.group(1)), found.group(1))
-            return self.substituted(inner, depth)
+            return self.substitute_names(inner, depth)
         if stripped in ("true", "false"):
             return stripped == "true"
         if re.fullmatch(r"[-+]?\d+", stripped):

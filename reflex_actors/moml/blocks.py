@@ -47,12 +47,12 @@ def location(x: float, y: float) -> Property:
     return Property("_location", "ptolemy.kernel.util.Location", f"[{x:.1f}, {y:.1f}]")
 
 
-def placed(entity: Entity, column: float, row: float) -> Entity:
+def place_actor(entity: Entity, column: float, row: float) -> Entity:
     """Return an actor with its place on the grid of the canvas."""
     return replace(entity, properties=(*entity.properties, location(column * GRID[0], row * GRID[1])))
 
 
-def shown(each: Property, x: float, y: float) -> Property:
+def show_parameter(each: Property, x: float, y: float) -> Property:
     """Return a parameter with its place on the canvas."""
     return replace(each, properties=(*each.properties, location(x, y)))
 
@@ -145,7 +145,7 @@ def setter(name: str, variable: str) -> Entity:
     return actor(name, "ptolemy.actor.lib.SetVariable", settings)
 
 
-def joined(name: str, between: str) -> Entity:
+def join_texts(name: str, between: str) -> Entity:
     """Return an actor that puts texts together."""
     return actor(name, "org.resurgence.actor.StringAccumulator", (parameter("Substring separator", f'"{between}"'),))
 

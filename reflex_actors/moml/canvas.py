@@ -183,7 +183,7 @@ def boxes(composite: Entity) -> Iterator[Box]:
         if place is None or each.cls == FRAME:
             continue
         if each.cls == ANNOTATION:
-            words, size, bold = annotated(each)
+            words, size, bold = read_annotation(each)
             yield Box(each.name, *place, text_width(words, size, bold), text_height(words, size))
         elif each.cls.endswith("Director"):
             yield Box(each.name, *place, text_width(each.name, NAME_SIZE) + 20, 30)
@@ -198,7 +198,7 @@ def boxes(composite: Entity) -> Iterator[Box]:
 
 def frames(composite: Entity) -> tuple[Box, ...]:
     """Return the frames on a canvas, by the heading that lies in each."""
-    headings = {each.name: annotated(each)[0] for each in composite.properties if each.cls == ANNOTATION}
+    headings = {each.name: read_annotation(each)[0] for each in composite.properties if each.cls == ANNOTATION}
     found = []
     for each in composite.properties:
         place = place_of(each.properties)
@@ -221,7 +221,7 @@ def parameter_line(each: Property) -> str:
     return f"{each.name}: {each.value or ''}"
 
 
-def annotated(each: Property) -> tuple[str, float, bool]:
+def read_annotation(each: Property) -> tuple[str, float, bool]:
     """Return words, size and boldness of a text on the canvas."""
     words = next((inner.value for inner in each.properties if inner.name == "text"), "")
     bold = next((inner.value for inner in each.properties if inner.name == "bold"), "false")

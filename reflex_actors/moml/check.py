@@ -24,7 +24,7 @@ Names = Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class WorkflowFinding:
     """Something that is wrong.
 
     Parameters
@@ -64,7 +64,9 @@ class End:
     multiport: bool
 
 
-def check(root: Entity, oddities: Iterable[tuple[str, str]] = (), recipes: Names | None = None) -> tuple[Finding, ...]:
+def check(
+    root: Entity, oddities: Iterable[tuple[str, str]] = (), recipes: Names | None = None
+) -> tuple[WorkflowFinding, ...]:
     """Return what is wrong with a workflow.
 
     Parameters
@@ -76,13 +78,13 @@ def check(root: Entity, oddities: Iterable[tuple[str, str]] = (), recipes: Names
     recipes : mapping, optional
         Installed recipes with their parameters; recipes are not looked at without.
     """
-    found = [Finding("document", place, text) for place, text in oddities]
+    found = [WorkflowFinding("document", place, text) for place, text in oddities]
     found += _check_root(root)
     for place, entity in root.walk():
         for rule in _RULES:
-            found += (Finding(rule.__name__.strip("_"), place, text) for text in rule(entity))
+            found += (WorkflowFinding(rule.__name__.strip("_"), place, text) for text in rule(entity))
         if recipes is not None and entity.cls == "org.eso.RecipeExecuter":
-            found += (Finding("recipe", place, text) for text in _recipe(entity, recipes))
+            found += (WorkflowFinding("recipe", place, text) for text in _recipe(entity, recipes))
     return tuple(found)
 
 
@@ -106,14 +108,16 @@ def _end(composite: Entity, link: Link) -> End:
 _NOWHERE = KnownPort("", IN)
 
 
-def _check_root(root: Entity) -> Iterator[Finding]:
+def _check_root(root: Entity) -> Iterator[WorkflowFinding]:
     place = f".{root.name}"
     if root.attribute("entityId") is None:
-        yield Finding("identity", place, "it has no entityId (an LSID), by which Kepler knows a workflow")
+        yield WorkflowFinding("identity", place, "it has no entityId (an LSID), by which Kepler knows a workflow")
     if root.director is None:
-        yield Finding("director", place, "it has no director, so nothing would run")
+        yield WorkflowFinding("director", place, "it has no director, so nothing would run")
     elif _setting(root, "runUntilDeadlockInOneIteration") == "true":
-        yield Finding("director", place, "runUntilDeadlockInOneIteration is true, which the engine refuses at the top")
+        yield WorkflowFinding(
+            "director", place, "runUntilDeadlockInOneIteration is true, which the engine refuses at the top"
+        )
 
 
 def _find_unheld(entity: Entity) -> Iterator[str]:

@@ -54,7 +54,7 @@ def edges(composite: Entity) -> Iterator[tuple[str, str]]:
 
 def describe(root: Entity) -> WorkflowPart:
     """Return the description as a document has it."""
-    from reflex_actors.documents import ActorPart, LinkPart, RecipePart, WorkflowPart
+    from reflex_actors.documents import ActorPart, RecipePart, TokenLinkPart, WorkflowPart
 
     return WorkflowPart(
         name=root.name,
@@ -64,7 +64,9 @@ def describe(root: Entity) -> WorkflowPart:
             for place, values in recipes(root).items()
         ),
         actors=tuple(ActorPart(place, actor.cls) for place, actor in root.walk() if place.count(".") > 1),
-        links=tuple(LinkPart(place, source, sink) for place, actor in root.walk() for source, sink in edges(actor)),
+        links=tuple(
+            TokenLinkPart(place, source, sink) for place, actor in root.walk() for source, sink in edges(actor)
+        ),
     )
 
 
@@ -122,7 +124,7 @@ def _draw(each: Property) -> Iterator[str]:
     if place is None or each.cls == canvas.FRAME:
         return
     if each.cls == canvas.ANNOTATION:
-        words, size, bold = canvas.annotated(each)
+        words, size, bold = canvas.read_annotation(each)
         yield from _words(words, *place, size, ' font-weight="bold"' if bold else ' fill="#446"')
     elif each.cls.endswith("Director"):
         room = canvas.Box(each.name, *place, canvas.text_width(each.name, 12) + 20, 30)

@@ -20,12 +20,12 @@ from reflex_actors.moml.blocks import (
     constant,
     director,
     frame,
-    joined,
-    placed,
+    join_texts,
+    place_actor,
     port_in,
     port_out,
     python_actor,
-    shown,
+    show_parameter,
     text,
     wiring,
 )
@@ -42,7 +42,7 @@ from reflex_actors.moml.canvas import (
     text_width,
 )
 from reflex_actors.moml.model import Entity, Property
-from reflex_actors.moml.steps import Place, UnsupportedError, places, run_step, tuned_step
+from reflex_actors.moml.steps import StepPlace, UnsupportedError, places, run_step, tuned_step
 
 DEFAULT_ACTORS = "$HOME/.esoreflex/esorex_bridge"
 """Where `reflex install` puts the actors by default."""
@@ -126,7 +126,7 @@ def reduction(
     )
 
 
-def science_ports(steps: Iterable[Place]) -> frozenset[str]:
+def science_ports(steps: Iterable[StepPlace]) -> frozenset[str]:
     """Return the ports of the steps that make no calibration.
 
     What they make, no other step takes as one, and it is not called a master: ESO calls so what is archived for others,
@@ -148,7 +148,7 @@ def _is_master(category: str) -> bool:
     return category.startswith("MASTER_")
 
 
-def _entities(made: Mapping[str, Parts], members: Iterable[Place]) -> tuple[Entity, ...]:
+def _entities(made: Mapping[str, Parts], members: Iterable[StepPlace]) -> tuple[Entity, ...]:
     return tuple(each for place in members for each in made[place.port].entities)
 
 
@@ -179,7 +179,7 @@ class Canvas:
         found: list[Property] = []
         for number, (each, sentence) in enumerate(listed):
             y = top + HEADING + LINE * number
-            found.append(shown(each, x + MARGIN, y))
+            found.append(show_parameter(each, x + MARGIN, y))
             found.append(annotation(f"{each.name} Sentence", sentence, sentences_at, y, LINE_SIZE))
         width = sentences_at - x + max(text_width(sentence, LINE_SIZE) for _, sentence in listed) + MARGIN
         width = max(width, text_width(heading, 14, bold=True) + 2 * MARGIN)
@@ -244,7 +244,7 @@ def _refuse_names(workflow: Workflow) -> None:
                 raise UnsupportedError(f"category '{category}' would be read as a pattern by FitsRouter")
 
 
-def _before(workflow: Workflow, steps: Iterable[Place], reflex_organises: bool) -> Parts:
+def _before(workflow: Workflow, steps: Iterable[StepPlace], reflex_organises: bool) -> Parts:
     entities = (
         stages.initialize(),
         stages.get_data(workflow.instruments[0], workflow.name, reflex_organises),
@@ -265,7 +265,7 @@ def _before(workflow: Workflow, steps: Iterable[Place], reflex_organises: bool) 
     return Parts(entities, wires)
 
 
-def _router(steps: tuple[Place, ...]) -> Entity:
+def _router(steps: tuple[StepPlace, ...]) -> Entity:
     routes = {place.port: place.step.main for place in steps}
     routes |= {f"{place.port}_CALIB": place.direct for place in steps if place.direct}
     router = actor("FitsRouter", "org.eso.FitsRouter", (), {"in": 1})
@@ -277,19 +277,19 @@ def _router(steps: tuple[Place, ...]) -> Entity:
     )
 
 
-def _step_parts(place: Place, tunable: Tunable, windows: Mapping[str, str]) -> Parts:
+def _step_parts(place: StepPlace, tunable: Tunable, windows: Mapping[str, str]) -> Parts:
     """Return the composite of a step, with what gathers and looks through its inputs inside, and its wires."""
     initial = _list_initial(place.step, tunable)
     body = tuned_step(place, initial, windows.get(place.step.recipe, "")) if initial else run_step(place)
     if not place.guarded:
         return Parts((body,), ((f"FitsRouter.{place.port}", f"{place.name}.sof_in"),))
-    body = placed(replace(body, name=RUN), 4, 1)
+    body = place_actor(replace(body, name=RUN), 4, 1)
     wires = _gather(place)
-    entities: list[Entity] = [placed(python_actor(GUARD, step_inputs.ACTOR), 3, 1), body]
+    entities: list[Entity] = [place_actor(python_actor(GUARD, step_inputs.ACTOR), 3, 1), body]
     if place.direct or place.makers:
-        entities.insert(0, placed(actor(COMBINER, "org.eso.SofCombiner"), 2, 1))
+        entities.insert(0, place_actor(actor(COMBINER, "org.eso.SofCombiner"), 2, 1))
     entities += [
-        placed(constant(word, value), 2, 2 + number)
+        place_actor(constant(word, value), 2, 2 + number)
         for number, (word, (_, value)) in enumerate(_constants_of(place).items())
     ]
     entrances = {source: _entrance(source) for source, *_ in wires if not source.startswith(_INSIDE)}
@@ -310,7 +310,7 @@ def _list_initial(step: StepDefinition, tunable: Tunable) -> tuple[tuple[str, Sc
     return tuple((name, set_here.get(name, value)) for name, value in tunable.get(step.recipe, step.tune))
 
 
-def _gather(place: Place) -> tuple[Wire, ...]:
+def _gather(place: StepPlace) -> tuple[Wire, ...]:
     """Return how what comes for a step gets to its guard, from where it comes on the canvas."""
     main = f"FitsRouter.{place.port}"
     wires: list[Wire] = []
@@ -330,7 +330,7 @@ def _entrance(source: str) -> str:
     return port if actor_name == "FitsRouter" else f"from_{actor_name}"
 
 
-def _sources(place: Place) -> Iterator[tuple[str, str]]:
+def _sources(place: StepPlace) -> Iterator[tuple[str, str]]:
     """Yield what comes together for a step, and where it goes into the combiner.
 
     What a step can do without must not restrict the groups that it has.
@@ -342,7 +342,7 @@ def _sources(place: Place) -> Iterator[tuple[str, str]]:
         yield f"{maker}.sof_out", "sof in" if maker in place.required else "sof in opt"
 
 
-def _constants_of(place: Place) -> dict[str, tuple[str, str]]:
+def _constants_of(place: StepPlace) -> dict[str, tuple[str, str]]:
     """Return what the actor before a step is told: port and value, by the name of the constant."""
     said = {
         "Tags": ("names", place.names),
@@ -353,7 +353,7 @@ def _constants_of(place: Place) -> dict[str, tuple[str, str]]:
     return {word: told for word, told in said.items() if told[1]}
 
 
-def _rival_wires(place: Place) -> Iterator[Wire]:
+def _rival_wires(place: StepPlace) -> Iterator[Wire]:
     if len(place.rivals) > len(step_inputs.OTHERS):
         raise UnsupportedError(
             f"main files of {place.step.recipe} serve {len(place.rivals)} other steps directly; "
@@ -366,7 +366,7 @@ def _rival_wires(place: Place) -> Iterator[Wire]:
         yield f"{word}.output", f"{GUARD}.{port}"
 
 
-def _after(workflow: Workflow, steps: tuple[Place, ...]) -> Parts:
+def _after(workflow: Workflow, steps: tuple[StepPlace, ...]) -> Parts:
     """Return how the products of all steps come together; those that the dataset is for are filed and shown."""
     guards = [place.name for place in steps if place.guarded]
     entities = [
@@ -383,13 +383,13 @@ def _after(workflow: Workflow, steps: tuple[Place, ...]) -> Parts:
         ("Close DataSet.trigger_product_explorer", "ProductExplorer.trigger"),
     ]
     if guards:
-        entities.insert(1, joined("Messages", "\\n"))
+        entities.insert(1, join_texts("Messages", "\\n"))
         wires += [(f"{guard}.messages", "Messages.parts") for guard in guards]
         wires.append(("Messages.whole", "Close DataSet.messages"))
     return Parts(tuple(entities), tuple(wires))
 
 
-def _rename(wire: Wire, steps: Iterable[Place]) -> Wire:
+def _rename(wire: Wire, steps: Iterable[StepPlace]) -> Wire:
     names = {f"{place.port}.sof_out": f"{place.name}.sof_out" for place in steps}
     return tuple(names.get(port, port) for port in wire)
 

@@ -17,9 +17,9 @@ from reflex_actors.moml.blocks import (
     display,
     file,
     folder,
-    joined,
+    join_texts,
     parameter,
-    placed,
+    place_actor,
     port_in,
     port_out,
     python_actor,
@@ -42,12 +42,12 @@ def initialize() -> Entity:
     }
     stamp = actor("Time Stamp", "org.sdm.spa.Timestamp", (text("format", TIME_FORMAT),))
     entities = (
-        placed(start, 0, 1),
-        *(placed(constant(name, value), 1, number + 2) for number, (name, value) in enumerate(folders.items())),
-        placed(python_actor("Erase Dirs", erase_folders.ACTOR), 2, 1),
-        placed(stamp, 3, 1),
-        placed(setter("Variable Setter", "GLOBAL_TIMESTAMP"), 4, 1),
-        placed(constant("Raw Data Dir", "$RAW_DATA_DIR"), 5, 1),
+        place_actor(start, 0, 1),
+        *(place_actor(constant(name, value), 1, number + 2) for number, (name, value) in enumerate(folders.items())),
+        place_actor(python_actor("Erase Dirs", erase_folders.ACTOR), 2, 1),
+        place_actor(stamp, 3, 1),
+        place_actor(setter("Variable Setter", "GLOBAL_TIMESTAMP"), 4, 1),
+        place_actor(constant("Raw Data Dir", "$RAW_DATA_DIR"), 5, 1),
     )
     wires = (
         ("Start.output", "Erase Dirs.erase", *(f"{name}.trigger" for name in folders)),
@@ -89,13 +89,13 @@ def get_data(instrument: str, workflow: str, reflex_organises: bool = False) -> 
         "Form": "folder" if reflex_organises else "list",
     }
     actors = (
-        placed(python_actor("Query Archive", query_archive.ACTOR), 3, 1),
-        placed(python_actor("Fetch", calselector_fetch.ACTOR), 4, 2),
-        placed(python_actor("Review Associations", review_association.ACTOR), 5, 3),
-        placed(python_actor("Organise", organise_datasets.ACTOR), 6, 4),
+        place_actor(python_actor("Query Archive", query_archive.ACTOR), 3, 1),
+        place_actor(python_actor("Fetch", calselector_fetch.ACTOR), 4, 2),
+        place_actor(python_actor("Review Associations", review_association.ACTOR), 5, 3),
+        place_actor(python_actor("Organise", organise_datasets.ACTOR), 6, 4),
     )
     fixed = tuple(
-        placed(constant(name, value), 1, number + 1) for number, (name, value) in enumerate(constants.items())
+        place_actor(constant(name, value), 1, number + 1) for number, (name, value) in enumerate(constants.items())
     )
     triggered = tuple(f"{name}.trigger" for name in constants)
     wires = (
@@ -142,9 +142,9 @@ def selection() -> Entity:
     )
     chooser = actor("DataSetChooser", "org.eso.DataSetChooser", settings, {"datasets in": 1})
     entities = (
-        placed(constant("Time", "$GLOBAL_TIMESTAMP"), 1, 1),
-        placed(chooser, 2, 2),
-        placed(setter("Variable Setter", "N_SELECTED_DATASETS"), 3, 3),
+        place_actor(constant("Time", "$GLOBAL_TIMESTAMP"), 1, 1),
+        place_actor(chooser, 2, 2),
+        place_actor(setter("Variable Setter", "N_SELECTED_DATASETS"), 3, 3),
     )
     wires = (
         ("datasets_in", "DataSetChooser.datasets in", "Time.trigger"),
@@ -159,8 +159,8 @@ def selection() -> Entity:
 def current_dataset() -> Entity:
     """Return the stage that opens a dataset; the token with its name keeps the next one back until it is closed."""
     entities = (
-        placed(actor("CurrentDataSet", "org.eso.CurrentDataSet"), 1, 1),
-        placed(setter("Variable Setter", "CURRENT_DATASET"), 2, 2),
+        place_actor(actor("CurrentDataSet", "org.eso.CurrentDataSet"), 1, 1),
+        place_actor(setter("Variable Setter", "CURRENT_DATASET"), 2, 2),
     )
     wires = (
         ("dataset_in", "CurrentDataSet.in", "dataset"),
@@ -182,19 +182,19 @@ def close_dataset(workflow: str, with_messages: bool = False) -> Entity:
     """
     comparison = Property("comparison", "ptolemy.kernel.util.StringAttribute", ">=")
     entities = (
-        placed(constant("End Products Dir", "$END_PRODUCTS_DIR"), 1, 1),
-        placed(constant("Time", "$GLOBAL_TIMESTAMP"), 1, 2),
-        placed(constant("Workflow", workflow), 1, 5),
-        placed(constant("Database", "$BOOKKEEPING_DB"), 1, 6),
-        placed(constant("Names", "$RenameKeywords"), 1, 7),
-        placed(constant("Show Report", "$ShowReport"), 1, 8),
-        placed(python_actor("Collect Products", collect_products.ACTOR), 2, 1),
-        placed(joined("Message", ": "), 3, 1),
-        placed(display("Finished Datasets", "Finished Datasets"), 4, 1),
-        placed(actor("Counter", "ptolemy.actor.lib.Counter"), 1, 3),
-        placed(constant("Selected", "$N_SELECTED_DATASETS"), 1, 4),
-        placed(actor("String To Int", "org.resurgence.actor.StringToInt"), 2, 4),
-        placed(
+        place_actor(constant("End Products Dir", "$END_PRODUCTS_DIR"), 1, 1),
+        place_actor(constant("Time", "$GLOBAL_TIMESTAMP"), 1, 2),
+        place_actor(constant("Workflow", workflow), 1, 5),
+        place_actor(constant("Database", "$BOOKKEEPING_DB"), 1, 6),
+        place_actor(constant("Names", "$RenameKeywords"), 1, 7),
+        place_actor(constant("Show Report", "$ShowReport"), 1, 8),
+        place_actor(python_actor("Collect Products", collect_products.ACTOR), 2, 1),
+        place_actor(join_texts("Message", ": "), 3, 1),
+        place_actor(display("Finished Datasets", "Finished Datasets"), 4, 1),
+        place_actor(actor("Counter", "ptolemy.actor.lib.Counter"), 1, 3),
+        place_actor(constant("Selected", "$N_SELECTED_DATASETS"), 1, 4),
+        place_actor(actor("String To Int", "org.resurgence.actor.StringToInt"), 2, 4),
+        place_actor(
             actor("Comparator", "ptolemy.actor.lib.logic.Comparator", (comparison, parameter("tolerance", "0.0"))), 3, 3
         ),
     )

@@ -18,12 +18,12 @@ from reflex_actors.moml.blocks import (
     constant,
     file,
     parameter,
-    placed,
+    place_actor,
     port_in,
     port_out,
     python_actor,
     setter,
-    shown,
+    show_parameter,
     text,
 )
 from reflex_actors.moml.canvas import LINE
@@ -39,7 +39,7 @@ class UnsupportedError(UserError):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class StepPlace:
     """A step within the workflow.
 
     Parameters
@@ -100,7 +100,7 @@ class Place:
         return bool(self.direct or self.makers or self.rivals or self.names or self.shared)
 
 
-def places(workflow: Workflow) -> tuple[Place, ...]:
+def places(workflow: Workflow) -> tuple[StepPlace, ...]:
     """Return the steps of a workflow with what they take from where, producers first.
 
     Raises
@@ -117,7 +117,7 @@ def places(workflow: Workflow) -> tuple[Place, ...]:
         needs = [(need, makers_of(need.accepted, step, workflow.steps)) for need in step.calibrations]
         taken = [*main, *((each, need.required and len(makers) == 1) for need, makers in needs for each in makers)]
         found.append(
-            Place(
+            StepPlace(
                 step=step,
                 port=ports[step.name],
                 makers=tuple(dict.fromkeys(ports[made.name] for made, _ in taken)),
@@ -187,7 +187,7 @@ def _order(steps: tuple[StepDefinition, ...]) -> Iterator[StepDefinition]:
     return iter(done.values())
 
 
-def executer(place: Place, ports: Iterable[str] = ()) -> Entity:
+def executer(place: StepPlace, ports: Iterable[str] = ()) -> Entity:
     """Return the RecipeExecuter of a step; parameters in `ports` come from its `sop in`."""
     step = place.step
     from_port = tuple(ports)
@@ -203,14 +203,14 @@ def executer(place: Place, ports: Iterable[str] = ()) -> Entity:
     return actor(step.name, "org.eso.RecipeExecuter", settings, {"sof in": 1, "sop in": 1})
 
 
-def command_step(place: Place) -> Entity:
+def command_step(place: StepPlace) -> Entity:
     """Return the composite that runs a step of the user's own, a command, once for each purpose."""
     name, step = place.step.name, place.step
     words = shlex.join((*step.command, *(f"--{key}={_value(value)}" for key, value in step.parameters)))
     entities = (
         *_around(),
-        placed(constant("Command", words.replace("$", "$$")), 1, 2),
-        placed(python_actor(name, run_command.ACTOR, "$RecipeFailureMode"), 2, 1),
+        place_actor(constant("Command", words.replace("$", "$$")), 1, 2),
+        place_actor(python_actor(name, run_command.ACTOR, "$RecipeFailureMode"), 2, 1),
     )
     wires = (
         ("sof_in", "SofSplitter.sof in"),
@@ -223,12 +223,12 @@ def command_step(place: Place) -> Entity:
     return composite(place.name, (port_in("sof_in"), port_out("sof_out")), entities, wires)
 
 
-def run_step(place: Place) -> Entity:
+def run_step(place: StepPlace) -> Entity:
     """Return the composite that runs a step's recipe once for each purpose."""
     if place.step.command:
         return command_step(place)
     recipe = place.step.name
-    entities = (*_around(), placed(executer(place), 2, 1))
+    entities = (*_around(), place_actor(executer(place), 2, 1))
     wires = (
         ("sof_in", "SofSplitter.sof in"),
         ("SofSplitter.sof out", f"{recipe}.sof in"),
@@ -239,12 +239,12 @@ def run_step(place: Place) -> Entity:
     return composite(place.name, (port_in("sof_in"), port_out("sof_out")), entities, wires)
 
 
-def tuned_step(place: Place, initial: Iterable[tuple[str, Scalar]], script: str = "") -> Entity:
+def tuned_step(place: StepPlace, initial: Iterable[tuple[str, Scalar]], script: str = "") -> Entity:
     """Return the composite that shows products and parameters after each run, and runs again where the user wants.
 
     Parameters
     ----------
-    place : Place
+    place : StepPlace
         The step.
     initial : iterable of (str, value)
         The parameters that can be changed, with their first values.
@@ -262,15 +262,15 @@ def tuned_step(place: Place, initial: Iterable[tuple[str, Scalar]], script: str 
     delay = actor("SampleDelay", "ptolemy.domains.sdf.lib.SampleDelay", (parameter("initialOutputs", "{0}"),))
     entities = (
         *_around(5),
-        placed(constant("Initial Parameters", f"${INITIAL}"), 1, 3),
-        placed(actor("SopCreator", "org.eso.SopCreator"), 2, 3),
-        placed(looper, 2, 1),
-        placed(executer(place, [name for name, _ in values]), 3, 1),
-        placed(constant("Enable", f"${ENABLE}"), 3, 3),
-        placed(python_actor("Tune", window_of_kits() if script else tune_recipe.ACTOR, script=script), 4, 2),
-        placed(setter("Remember Windows", ENABLE), 5, 3),
-        *(() if script else (placed(setter("Remember Parameters", INITIAL), 5, 4),)),
-        placed(delay, 2, 4),
+        place_actor(constant("Initial Parameters", f"${INITIAL}"), 1, 3),
+        place_actor(actor("SopCreator", "org.eso.SopCreator"), 2, 3),
+        place_actor(looper, 2, 1),
+        place_actor(executer(place, [name for name, _ in values]), 3, 1),
+        place_actor(constant("Enable", f"${ENABLE}"), 3, 3),
+        place_actor(python_actor("Tune", window_of_kits() if script else tune_recipe.ACTOR, script=script), 4, 2),
+        place_actor(setter("Remember Windows", ENABLE), 5, 3),
+        *(() if script else (place_actor(setter("Remember Parameters", INITIAL), 5, 4),)),
+        place_actor(delay, 2, 4),
     )
     wires = (
         ("sof_in", "SofSplitter.sof in"),
@@ -296,8 +296,8 @@ def tuned_step(place: Place, initial: Iterable[tuple[str, Scalar]], script: str 
     )
     below = 6 * GRID[1]
     remembered = (
-        shown(text(ENABLE, "$GlobalPlotInteractivity"), GRID[0], below),
-        shown(text(INITIAL, first.replace("$", "$$")), GRID[0], below + LINE),
+        show_parameter(text(ENABLE, "$GlobalPlotInteractivity"), GRID[0], below),
+        show_parameter(text(INITIAL, first.replace("$", "$$")), GRID[0], below + LINE),
     )
     return composite(place.name, (port_in("sof_in"), port_out("sof_out")), entities, wires, remembered)
 
@@ -313,7 +313,7 @@ def _around(last: int = 3) -> tuple[Entity, Entity]:
     accumulator = actor(
         "SofAccumulator", "org.eso.SofAccumulator", (parameter("same dataset", "true"),), {"sof in": 0, "#groups": 1}
     )
-    return placed(splitter, 1, 1), placed(accumulator, last, 1)
+    return place_actor(splitter, 1, 1), place_actor(accumulator, last, 1)
 
 
 def _value(value: Scalar) -> str:

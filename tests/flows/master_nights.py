@@ -7,7 +7,7 @@ from pathlib import Path
 
 from esorex_bridge.datasets.association import Association, AssociationTree, walk
 from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
-from esorex_bridge.demo.nights.tables import processed
+from esorex_bridge.demo.nights.tables import describe_processed
 from esorex_bridge.files import DpId, is_processed
 from tests.flows.instrument_runs import Reduction
 
@@ -36,7 +36,7 @@ def _calibrations(made: Reduction) -> Iterator[tuple[str, Path]]:
 def _master(night: Night, number: int, category: str, path: Path) -> ArchiveFile:
     prefix = night.science[0].dp_id.split(".")[0]
     dp_id = DpId(f"M.{prefix}.2020-01-01T12:{number // 60:02d}:{number % 60:02d}.000")
-    return ArchiveFile(dp_id, category, processed(dp_id, night.instrument, category), path.read_bytes)
+    return ArchiveFile(dp_id, category, describe_processed(dp_id, night.instrument, category), path.read_bytes)
 
 
 def _by_category(files: tuple[ArchiveFile, ...]) -> dict[str, tuple[ArchiveFile, ...]]:

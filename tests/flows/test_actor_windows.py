@@ -12,7 +12,7 @@ import pytest
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 from esorex_bridge.demo.nights.night import Night
 from reflex_actors.actors import review_association
-from reflex_actors.folder import organised
+from reflex_actors.folder import organise_folders
 from tests.browser import answer_in_browser
 from tests.flows.conftest import put_on_disk
 from tests.flows.reflex_driver import ReflexDriver
@@ -122,7 +122,7 @@ def test_a_choice_among_calibrations_is_kept_and_counts(
 def test_a_real_browser_shows_what_calibrates_what_and_sends_the_choice(
     scheme: str, tmp_path: Path, frames_folder: Path, small_night: Night
 ) -> None:
-    data = organised([put_on_disk(small_night, frames_folder, tmp_path)], tmp_path)
+    data = organise_folders([put_on_disk(small_night, frames_folder, tmp_path)], tmp_path)
     picked: list[str] = []
 
     def choose(page: Any) -> None:

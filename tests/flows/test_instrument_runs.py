@@ -30,7 +30,7 @@ from esorex_bridge.demo.nights import (
 from esorex_bridge.demo.nights.amber_array import BASELINES, uniform_disc
 from esorex_bridge.demo.nights.amber_detector import STRIPES
 from esorex_bridge.demo.nights.amber_statics import CALIBRATOR_MAS, good_pixels
-from esorex_bridge.demo.nights.giraf_fibres import Spectrograph, transmission
+from esorex_bridge.demo.nights.giraf_fibres import FibreSpectrograph, transmission
 from esorex_bridge.demo.nights.hawki import NEBULA_CHIPS
 from esorex_bridge.demo.nights.hawki_mosaic import CHIPS, Detectors, chip_stars
 from esorex_bridge.demo.nights.hawki_statics import sky_positions
@@ -471,7 +471,7 @@ def test_giraffe_follows_every_fibre_and_measures_what_it_lets_through(run: Call
     night = run("giraf")
     traces = fits.getdata(night.product("FF_LOCCENTROID"))
     rows, fibres = np.arange(traces.shape[0]), range(traces.shape[1])
-    instrument = Spectrograph(1024, len(rows))
+    instrument = FibreSpectrograph(1024, len(rows))
     assert len(fibres) == instrument.fibres
     assert np.abs(traces - np.transpose([instrument.column(fibre, rows) for fibre in fibres])).max() < 0.02
     true = np.array([transmission(fibre) for fibre in fibres])

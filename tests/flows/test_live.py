@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from esorex_bridge.progress.live import Running, describe_running, last_message
+from esorex_bridge.progress.live import RunningStep, describe_running, last_message
 from tests.flows.conftest import SMALL, Ended
 
 
@@ -35,7 +35,7 @@ def test_the_last_message_is_that_of_the_latest_run(tmp_path: Path) -> None:
 
 
 def test_the_line_has_times_and_fits() -> None:
-    running = [Running("naco_img_dark_1", 0.0, 10.0), Running("naco_img_twflat_1", 1.0)]
+    running = [RunningStep("naco_img_dark_1", 0.0, 10.0), RunningStep("naco_img_twflat_1", 1.0)]
     assert describe_running(running, 3.2, str, 80) == "naco_img_dark_1 3 s of about 10 s, naco_img_twflat_1 2 s"
     assert len(describe_running(running[:1], 3.2, lambda step: "x" * 200, 79)) == 79
 

@@ -338,15 +338,15 @@ def test_a_damaged_manifest_costs_a_look_and_no_request(
 def test_uves_files_are_unpacked_because_its_recipes_cannot_read_z(
     client: ArchiveClient, science: list[str], tmp_path: Path
 ) -> None:
-    from esorex_bridge.archive.unpack import unpacked
+    from esorex_bridge.archive.unpack import unpack_if_due
 
     (file,) = client.fetch(science[:1], tmp_path).files
     assert file.path is not None and file.digest is not None
     packed = file.path.rename(tmp_path / "UVES.2016-03-02T00:30:00.076.fits.Z")
-    result = unpacked(packed, file.digest, "auto")
+    result = unpack_if_due(packed, file.digest, "auto")
     assert result == (tmp_path / "UVES.2016-03-02T00:30:00.076.fits", file.digest)
     assert not packed.exists() and verify_fits(result[0]).digest == file.digest
-    assert unpacked(result[0], file.digest, "auto") is None
+    assert unpack_if_due(result[0], file.digest, "auto") is None
 
 
 def test_unpacked_files_count_as_there(

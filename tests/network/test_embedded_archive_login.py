@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
-from esorex_bridge.demo.archive.exchange import Request
+from esorex_bridge.demo.archive.exchange import HttpRequest
 from esorex_bridge.demo.archive.login import DEMO_PASSWORD, DEMO_USER, LoginPages
 from esorex_bridge.demo.nights.naco import naco_night
 
@@ -85,8 +85,8 @@ def test_short_tokens_expire() -> None:
     clock = [1000.0]
     login = LoginPages(lambda: clock[0])
     form = (("grant_type", "password"), ("username", DEMO_USER), ("password", DEMO_PASSWORD))
-    token = json.loads(login.answer(Request("GET", "/sso/oidc/token", form, {}, "")).body)["id_token"]
-    request = Request("GET", "/", (), {"authorization": f"Bearer {token}"}, "")
+    token = json.loads(login.answer(HttpRequest("GET", "/sso/oidc/token", form, {}, "")).body)["id_token"]
+    request = HttpRequest("GET", "/", (), {"authorization": f"Bearer {token}"}, "")
     users = []
     for clock[0] in (1000.0, 1000.0 + 28799, 1000.0 + 28801):
         users.append(login.user(request))

@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from esorex_bridge.archive.calselector import BATCH
 from esorex_bridge.datasets.association import AssociatedFile, Association, AssociationTree
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
-from esorex_bridge.demo.archive.exchange import Reply, Request
+from esorex_bridge.demo.archive.exchange import HttpReply, HttpRequest
 from esorex_bridge.demo.archive.faults import Fault
 from esorex_bridge.demo.nights.dummies import dummy_content
 from esorex_bridge.demo.nights.frames import Keywords, mjd, timestamp
@@ -39,7 +39,7 @@ MOST_MB = 300
 class Asked(EmbeddedArchive):
     """An archive that notes the frames that calSelector is asked about, and what was asked when."""
 
-    def answer(self, request: Request) -> Reply:
+    def answer(self, request: HttpRequest) -> HttpReply:
         if request.path.endswith("/associations"):
             self.frames.append(request.all("dp_id"))
         return super().answer(request)

@@ -14,7 +14,7 @@ from esorex_bridge.archive.exchange import RetryPolicy, ServiceError, TooLongErr
 from esorex_bridge.archive.query import COLUMNS, Constraints
 from esorex_bridge.archive.services import Services
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
-from esorex_bridge.demo.archive.exchange import Reply, Request, text_reply
+from esorex_bridge.demo.archive.exchange import HttpReply, HttpRequest, text_reply
 from esorex_bridge.demo.archive.faults import Fault
 from esorex_bridge.demo.nights.naco import naco_night
 
@@ -100,7 +100,7 @@ class Interrupted(EmbeddedArchive):
     turns = range(0)
     asked = 0
 
-    def answer(self, request: Request) -> Reply:
+    def answer(self, request: HttpRequest) -> HttpReply:
         """Answer, also where it is not the turn of something else."""
         if not request.path.startswith("/tap_obs") or request.method == "DELETE":
             return super().answer(request)
@@ -156,7 +156,7 @@ def test_a_table_in_another_form_is_read_from_one_answer(
         table = client.query_table(NACO)
         document = io.BytesIO()
         table.write(document, format="votable", tabledata_format=form)
-        interrupted.other = Reply(200, document.getvalue(), (("Content-Type", "application/x-votable+xml"),))
+        interrupted.other = HttpReply(200, document.getvalue(), (("Content-Type", "application/x-votable+xml"),))
         interrupted.turns = range(1000)
         before = interrupted.asked
         assert client.query(NACO) == expected

@@ -27,7 +27,7 @@ from esorex_bridge.archive.exchange import RetryPolicy, StoppedError
 from esorex_bridge.archive.services import Services
 from esorex_bridge.archive.speed import SpeedWatch
 from esorex_bridge.archive.transfer import FileStatus
-from esorex_bridge.archive.unpack import unpacked
+from esorex_bridge.archive.unpack import unpack_if_due
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 from esorex_bridge.demo.archive.faults import Fault
 from esorex_bridge.errors import DataError
@@ -271,7 +271,7 @@ def test_unpacking_is_bounded(tmp_path: Path) -> None:
             stream.write(bytes(1 << 20))
     assert packed.stat().st_size < 200_000
     with pytest.raises(DataError, match="unpacks to more than"):
-        unpacked(packed, Digest("sha256:0"), "always")
+        unpack_if_due(packed, Digest("sha256:0"), "always")
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 1_000_000
 
 
@@ -306,5 +306,5 @@ def test_who_should_be_able_to_have_a_file(name: str, role: str, released: str |
 )
 def test_addresses_of_eso_are_used_by_https(named: str, used: str) -> None:
     services = Services()
-    assert services.upgraded(named) == used
+    assert services.upgrade_address(named) == used
     assert services.trusts(used) is used.startswith("https://archive.eso.org/")

@@ -19,7 +19,7 @@ from esorex_bridge.archive.services import Services
 from esorex_bridge.archive.trace import EXCHANGES
 from esorex_bridge.cli import main
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
-from esorex_bridge.demo.archive.exchange import Reply, Request, redirect
+from esorex_bridge.demo.archive.exchange import HttpReply, HttpRequest, redirect
 from esorex_bridge.demo.archive.faults import Fault, Kind
 from esorex_bridge.demo.archive.login import DEMO_PASSWORD
 from esorex_bridge.demo.nights.naco import naco_night
@@ -194,7 +194,9 @@ def test_no_secret_of_a_redirect_a_proxy_or_a_session_is_in_a_trace_or_a_message
     assert {exchange.auth for exchange in read_trace(tmp_path / "session")} == {"other"}
 
 
-def redirecting(where: str, route: Callable[[Kind, Request], Reply]) -> Callable[[Kind, Request], Reply]:
+def redirecting(
+    where: str, route: Callable[[Kind, HttpRequest], HttpReply]
+) -> Callable[[Kind, HttpRequest], HttpReply]:
     """Return a service of links that sends elsewhere."""
     return lambda kind, request: redirect(302, where) if kind == "datalink" else route(kind, request)
 

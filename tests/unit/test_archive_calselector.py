@@ -9,14 +9,14 @@ from msgspec.structs import replace
 
 from esorex_bridge.archive.calselector import (
     AssociationReply,
-    Document,
     Outcome,
+    TreeDocument,
     attachment_name,
     documents,
     from_links,
+    list_unanswered,
     outcome_of,
     read_replies,
-    unanswered,
 )
 from esorex_bridge.archive.download_list import remarks, wanted
 from esorex_bridge.archive.votable import (
@@ -84,7 +84,7 @@ def test_the_real_multipart_reply_has_two_parts_in_reverse_order(real: Path) -> 
     asked = ["FORS2.2021-01-02T00:59:12.533", "FORS2.2021-01-02T00:59:12.534"]
     replies = read_replies(asked, "Raw2Raw", documents(kind, "", body))
     assert [reply.asked for reply in replies] == asked
-    assert not unanswered(asked, replies)
+    assert not list_unanswered(asked, replies)
 
 
 @pytest.mark.real
@@ -130,32 +130,32 @@ def test_the_tree_of_the_mode_asked_for_counts_where_both_come() -> None:
 
 
 def test_the_name_of_the_document_tells_the_executed_mode() -> None:
-    (reply,) = read_replies([A], "Raw2Master", [Document(f"{A}_raw2raw.xml", tree_xml(A, mode="Raw2Master"))])
+    (reply,) = read_replies([A], "Raw2Master", [TreeDocument(f"{A}_raw2raw.xml", tree_xml(A, mode="Raw2Master"))])
     assert reply.downgraded
 
 
 def test_two_frames_of_one_template_give_one_answer() -> None:
-    found = [Document(f"{name}_raw2raw.xml", tree_xml(A, B, inner=DARK)) for name in (B, A)]
+    found = [TreeDocument(f"{name}_raw2raw.xml", tree_xml(A, B, inner=DARK)) for name in (B, A)]
     (reply,) = read_replies([A, B], "Raw2Raw", found)
     assert (reply.asked, reply.covers) == (A, (A, B))
 
 
 def test_what_is_no_tree_leaves_its_frame_unanswered() -> None:
-    found = [Document(f"{A}_raw2raw.xml", b"<html/>"), Document(f"{B}_raw2raw.xml", tree_xml(B)[:-9])]
-    assert unanswered([A, B], read_replies([A, B], "Raw2Raw", found)) == (A, B)
+    found = [TreeDocument(f"{A}_raw2raw.xml", b"<html/>"), TreeDocument(f"{B}_raw2raw.xml", tree_xml(B)[:-9])]
+    assert list_unanswered([A, B], read_replies([A, B], "Raw2Raw", found)) == (A, B)
 
 
 def test_an_answer_about_other_frames_is_not_taken() -> None:
-    assert read_replies([A], "Raw2Raw", [Document(f"{C}_raw2raw.xml", tree_xml(C, inner=DARK))]) == ()
+    assert read_replies([A], "Raw2Raw", [TreeDocument(f"{C}_raw2raw.xml", tree_xml(C, inner=DARK))]) == ()
 
 
 def test_a_document_that_is_named_like_data_is_not_kept_under_that_name() -> None:
-    (reply,) = read_replies([A], "Raw2Raw", [Document(f"{A}.fits", tree_xml(A, inner=DARK))])
+    (reply,) = read_replies([A], "Raw2Raw", [TreeDocument(f"{A}.fits", tree_xml(A, inner=DARK))])
     assert reply.file_name == f"{A}_raw2raw.xml"
 
 
 def test_a_document_without_a_name_belongs_to_its_main_files() -> None:
-    (reply,) = read_replies([B], "Raw2Raw", [Document("", tree_xml(A, B, inner=DARK))])
+    (reply,) = read_replies([B], "Raw2Raw", [TreeDocument("", tree_xml(A, B, inner=DARK))])
     assert (reply.asked, reply.file_name) == (B, f"{B}_raw2raw.xml")
 
 
@@ -282,7 +282,7 @@ def test_statements_are_read_with_messages() -> None:
 
 
 def test_wanted_names_every_file_once_science_first() -> None:
-    (reply,) = read_replies([A], "Raw2Raw", [Document(f"{A}_raw2raw.xml", tree_xml(A, B, inner=DARK + DARK))])
+    (reply,) = read_replies([A], "Raw2Raw", [TreeDocument(f"{A}_raw2raw.xml", tree_xml(A, B, inner=DARK + DARK))])
     found = wanted([A, C], [reply], night_logs=True, sizes={A: 10, B: 20}, present={B})
     assert found.names[:3] == (A, C, B)
     assert [file.role for file in found.files] == ["science"] * 3 + ["calibration"] + ["night log"] * 3
@@ -291,12 +291,12 @@ def test_wanted_names_every_file_once_science_first() -> None:
 
 
 def test_an_answer_that_is_well_needs_no_remark() -> None:
-    (reply,) = read_replies([A], "Raw2Raw", [Document("", tree_xml(A, inner=DARK))])
+    (reply,) = read_replies([A], "Raw2Raw", [TreeDocument("", tree_xml(A, inner=DARK))])
     assert isinstance(reply, AssociationReply) and not remarks(reply)
 
 
 def test_groups_of_the_extended_calibration_plan_are_named() -> None:
     tree = tree_xml(A, inner=DARK.replace('match="calib_plan"', 'match="extended"'))
-    (reply,) = read_replies([A], "Raw2Raw", [Document("", tree)])
+    (reply,) = read_replies([A], "Raw2Raw", [TreeDocument("", tree)])
     (remark,) = remarks(reply)
     assert "of the extended calibration plan: " in remark

@@ -73,7 +73,7 @@ TARGETS: dict[str, Callable[[str, bytes], Any]] = {
     "Content-Disposition": lambda text, _: attachment_name(text),
     "a reply of calSelector": reply,
     "the kind of an answer": lambda text, body: (is_answer(text, body), what_came(text, body), speaks_of_time(text)),
-    "an address": lambda text, _: (bare(text), Services().upgraded(text), Services().trusts(text)),
+    "an address": lambda text, _: (bare(text), Services().upgrade_address(text), Services().trusts(text)),
     "headers of a file": answer,
     "a table of links": lambda _, body: read_links(body),
     "a statement": lambda text, _: read_statement(text),

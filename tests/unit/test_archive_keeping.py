@@ -22,7 +22,7 @@ from esorex_bridge.archive.package import check, read_package
 from esorex_bridge.archive.refresh import change, due
 from esorex_bridge.archive.saved_login import credentials, forget_user, remember_user, remembered_user
 from esorex_bridge.archive.trees import SavedTree, saved_trees
-from esorex_bridge.archive.unpack import unpacked
+from esorex_bridge.archive.unpack import unpack_if_due
 from esorex_bridge.archive.verify_stream import digest_of
 from esorex_bridge.datasets.association import AssociatedFile, Association, AssociationTree, Mode
 from esorex_bridge.errors import DataError, UserError
@@ -41,7 +41,7 @@ def test_an_image_that_was_packed_whole_is_unpacked_into_its_primary(tmp_path: P
     # fpack marks a primary image so; astropy does not.
     with fits.open(packed, mode="update", disable_image_compression=True) as hdus:
         hdus[1].header["ZSIMPLE"] = True
-    result = unpacked(packed, verify_fits(packed).digest, "auto")
+    result = unpack_if_due(packed, verify_fits(packed).digest, "auto")
     assert result is not None
     path, digest = result
     assert path == tmp_path / f"{FRAME}.fits" and not packed.exists()
@@ -56,7 +56,7 @@ def test_a_file_of_several_packed_images_is_left_alone(tmp_path: Path) -> None:
     packed = tmp_path / f"{FRAME}.fits.fz"
     image = np.zeros((50, 50), dtype=np.int16)
     fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(image), fits.CompImageHDU(image)]).writeto(packed)
-    assert unpacked(packed, verify_fits(packed).digest, "auto") is None
+    assert unpack_if_due(packed, verify_fits(packed).digest, "auto") is None
     assert packed.exists()
 
 

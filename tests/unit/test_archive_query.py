@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from esorex_bridge.archive.query import Constraints, adql, instrument_name, product_files_adql, quoted
+from esorex_bridge.archive.query import Constraints, adql, instrument_name, product_files_adql, quote_text
 from esorex_bridge.errors import UserError
 
 
@@ -83,7 +83,7 @@ def test_constraints_that_make_no_sense_are_refused(values: dict[str, Any]) -> N
 
 @given(st.text(st.characters(min_codepoint=32), min_size=1))
 def test_no_text_leaves_its_quotes(value: str) -> None:
-    literal = quoted(value)
+    literal = quote_text(value)
     assert literal[0] == literal[-1] == "'"
     assert literal[1:-1].replace("''", "'") == value
     assert literal[1:-1].replace("''", "").count("'") == 0

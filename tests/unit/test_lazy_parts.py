@@ -16,7 +16,7 @@ from esorex_bridge.lazy.command import DoubtError, take_apart
 from esorex_bridge.lazy.content import FrameContent, frames_of
 from esorex_bridge.lazy.effective import Plugin
 from esorex_bridge.lazy.lazy_store import LazyStore
-from esorex_bridge.lazy.messages import at_least, filled, with_gaps
+from esorex_bridge.lazy.messages import at_least, fill_messages, with_gaps
 from esorex_bridge.lazy.real import find_real
 from esorex_bridge.lazy.statement import FILE_WORD, STATEMENT_VERSION, key_of, older_keys_of, statement_of
 from esorex_bridge.reuse import key as run_key
@@ -105,7 +105,7 @@ def test_messages_are_kept_with_gaps_and_filled_for_another_run() -> None:
     kept = with_gaps(said, ["out/x.fits"], "esorex dark a.sof")
     assert "x.fits" not in kept
     assert "overwritten" not in kept
-    assert filled(kept, ["x.fits (in place)"], "esorex dark b.sof") == (
+    assert fill_messages(kept, ["x.fits (in place)"], "esorex dark b.sof") == (
         "Invocation command line was: esorex dark b.sof\n[ INFO  ] esorex: Created product x.fits (in place)\n"
     )
 

@@ -84,9 +84,9 @@ def test_every_name_is_a_dp_id_of_its_own(night: Night) -> None:
 def test_a_frame_is_made_once_and_kept(tmp_path: Path) -> None:
     night = NIGHTS[0]
     folder = FrameFolder(tmp_path)
-    path = folder.compressed(night, night.science[0])
+    path = folder.compress_file(night, night.science[0])
     made = path.stat()
-    assert folder.compressed(night, night.science[0]).stat().st_mtime_ns == made.st_mtime_ns
+    assert folder.compress_file(night, night.science[0]).stat().st_mtime_ns == made.st_mtime_ns
     assert [entry.name for entry in path.parent.iterdir()] == [f"{night.science[0].dp_id}.fits.Z"]
 
 

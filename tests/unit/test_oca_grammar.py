@@ -53,7 +53,7 @@ def test_all_of_the_language_is_read() -> None:
     assert (science.min_ret, alone.min_ret) == (1, None)
     action = rules.action("SCIENCE")
     assert [(s.category, s.least, s.most) for s in action.selections] == [("MASTER_DARK", 0, 3), ("FLAT", 1, 1)]
-    assert action.recipes == (ru.Recipe("one", ("--a=b", "--c=d e")), ru.Recipe("two"))
+    assert action.recipes == (ru.RuleRecipe("one", ("--a=b", "--c=d e")), ru.RuleRecipe("two"))
     assert action.priority == 30
     assert action.products[0].assignments[0] == ru.Assignment("PRO.CATG", ex.Constant("OUT"))
 
@@ -162,12 +162,12 @@ actions = st.builds(
     ru.ActionRule,
     names,
     st.lists(st.builds(ru.Selection, names, sources, conditions, limits, limits), max_size=2).map(tuple),
-    st.lists(st.builds(ru.Recipe, names, st.lists(texts, max_size=2).map(tuple)), max_size=2).map(tuple),
-    st.lists(st.builds(ru.Product, names, some), max_size=2).map(tuple),
+    st.lists(st.builds(ru.RuleRecipe, names, st.lists(texts, max_size=2).map(tuple)), max_size=2).map(tuple),
+    st.lists(st.builds(ru.RuleProduct, names, some), max_size=2).map(tuple),
     limits,
 )
 executions = st.builds(
-    ru.Execution,
+    ru.RuleExecution,
     names,
     sources,
     conditions,
@@ -177,7 +177,7 @@ executions = st.builds(
 )
 rule_sets = st.builds(
     ru.Rules,
-    st.lists(st.builds(ru.Classification, conditions, some), max_size=2).map(tuple),
+    st.lists(st.builds(ru.ClassificationRule, conditions, some), max_size=2).map(tuple),
     st.lists(executions, max_size=2).map(tuple),
     st.lists(actions, max_size=2).map(tuple),
 )

@@ -12,7 +12,7 @@ from esorex_bridge.datasets.dataset import Dataset, files_of, purposes, walk_act
 from esorex_bridge.definitions.oca.classify import Classified
 from esorex_bridge.definitions.oca.evaluate import Keywords
 from esorex_bridge.definitions.oca.grammar import parse_expression, parse_rules
-from esorex_bridge.definitions.oca.supplement import Need, RecipeFacts, supplemented
+from esorex_bridge.definitions.oca.supplement import Need, RecipeFacts, supplement_rules
 from esorex_bridge.errors import DataError
 from esorex_bridge.organise.breakpoints import Breakpoint, read_breakpoints
 from esorex_bridge.organise.frames import Frame, time_of
@@ -297,7 +297,7 @@ def test_files_of_one_group_that_differ_in_a_setting_are_associated_each_by_its_
     )
     text = RULES.replace("group by INS.FILT1.NAME, TPL.START as", "group by OBS.ID as")
     files = {Path(f"/n/{name}.fits"): {**header, "OBS.ID": 1} for name, header in night().items()}
-    (dataset,) = organise(files, supplemented(parse_rules(text, "on_line.oca"), facts)).datasets
+    (dataset,) = organise(files, supplement_rules(parse_rules(text, "on_line.oca"), facts)).datasets
     names = (file.name for action in dataset.action.actions if action.name == "FLAT" for file in action.files)
     flats = {name.split(".")[1] for name in names}
     assert flats == {"J", "K"}
@@ -307,7 +307,7 @@ def test_rules_made_for_reflex_are_final_and_nothing_is_added_to_them() -> None:
     facts = (RecipeFacts("r_sci", ("IMAGE",), (Need("CATALOGUE", True),), ("OBJECT",), ("DET.DIT",)),)
     rules = parse_rules(RULES, "toy_wkf.oca")
     assert rules.is_final
-    assert supplemented(rules, facts) == rules
+    assert supplement_rules(rules, facts) == rules
     assert not parse_rules(RULES, "toy.oca").is_final
     headers = {Path(f"/n/{name}.fits"): header for name, header in night().items()}
     assert all(dataset.final for dataset in organise(headers, rules).datasets)
@@ -348,7 +348,7 @@ def raw(kind: str, number: int, mjd: float = 57000.0, catg: str = "CALIB", **mor
 
 def chained(files: dict[str, Keywords], facts: tuple[RecipeFacts, ...] = CHAIN) -> tuple[Dataset, ...]:
     headers = {Path(f"/n/{name}.fits"): header for name, header in files.items()}
-    return organise(headers, supplemented(parse_rules(ON_LINE, "on_line.oca"), facts)).datasets
+    return organise(headers, supplement_rules(parse_rules(ON_LINE, "on_line.oca"), facts)).datasets
 
 
 def test_what_the_last_recipe_of_a_chain_needs_is_associated_with_the_first() -> None:
@@ -387,7 +387,7 @@ def test_a_product_that_keeps_the_cards_of_its_raw_is_no_file_of_the_template() 
     text = ON_LINE.replace('SIG.FRAME == 1 and (DO.CATG == "OBJECT" or DO.CATG == "STD")', 'LF.DO.CATG == "OBJECT"')
     files = {"obj": raw("OBJECT", 0, catg="SCIENCE"), "M.master": {**raw("OBJECT", 9), "PRO.CATG": "GUESS"}}
     headers = {Path(f"/n/{name}.fits"): header for name, header in files.items()}
-    (dataset,) = organise(headers, supplemented(parse_rules(text, "on_line.oca"), (*CHAIN, guess()))).datasets
+    (dataset,) = organise(headers, supplement_rules(parse_rules(text, "on_line.oca"), (*CHAIN, guess()))).datasets
     assert [file.name for file in dataset.action.files] == ["obj"]
 
 

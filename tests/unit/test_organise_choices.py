@@ -10,14 +10,14 @@ import yaml
 from esorex_bridge.datasets.choices import MARK, Choices, apply_choices, document_of, key_for, read_choices
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, files_of, walk_actions
 from esorex_bridge.definitions.oca.grammar import parse_expression, parse_rules
-from esorex_bridge.definitions.oca.supplement import Need, RecipeFacts, supplemented
+from esorex_bridge.definitions.oca.supplement import Need, RecipeFacts, supplement_rules
 from esorex_bridge.errors import UserError
 from esorex_bridge.organise.adql import query_for
-from esorex_bridge.organise.alternatives import best_alternatives, ranked
-from esorex_bridge.organise.combine import combined
+from esorex_bridge.organise.alternatives import best_alternatives, rank_alternatives
+from esorex_bridge.organise.combine import combine_datasets
 from esorex_bridge.organise.regroup import merge_templates
 from esorex_bridge.organise.selection import Method, State, select
-from esorex_bridge.organise.why import held_up, why_category, why_dataset, why_file, why_tree
+from esorex_bridge.organise.why import list_held_up, why_category, why_dataset, why_file, why_tree
 from esorex_bridge.reflex.checksum import checksum_of
 from esorex_bridge.reflex.datasets_json import datasets_json
 from tests.night_by_rules import RULES, night, organised
@@ -215,7 +215,7 @@ def test_settings_decide_before_time() -> None:
         Path("/d/bias2.fits"): {"MJD-OBS": 150.0, "DET.READ.SPEED": "fast", "INS.MODE": "X"},
     }
     dataset = science(near, far)
-    best, other = ranked(dataset.action, (near, far), headers)
+    best, other = rank_alternatives(dataset.action, (near, far), headers)
     assert (best.action, best.disagreements) == (far, ())
     assert other.disagreements == ("DET.READ.SPEED slow ≠ fast",)
     assert best_alternatives(dataset, headers).action.actions == (far,)
@@ -250,7 +250,7 @@ def test_what_calselector_does_not_support_is_organised_by_rules() -> None:
             messages=("No association could be established: this file type is not supported",),
         ),
     )
-    replaced, other = combined([tree], [result])
+    replaced, other = combine_datasets([tree], [result])
     assert replaced.action.actions == result.datasets[0].action.actions
     assert "calSelector does not support" in replaced.action.messages[-1]
     assert other == result.datasets[1]
@@ -268,7 +268,7 @@ def test_a_missing_group_is_filled_from_the_files_on_disk() -> None:
             messages=("Missing REFERENCE for SCI.J.0: requested 1, found 0", "Missing MASTER_FLAT"),
         ),
     )
-    filled = combined([tree], [result])[0]
+    filled = combine_datasets([tree], [result])[0]
     assert [f.name for f in filled.action.statics] == ["REF.J"]
     assert [action.name for action in filled.action.actions] == ["FLAT"]
     assert filled.complete
@@ -280,7 +280,7 @@ def test_a_group_that_is_not_on_this_machine_is_filled_and_one_that_is_stays() -
     away = Action("FLAT", (file("FLAT.X.0", "FLAT", here=False),))
     kept = Action("BIAS", (file("BIAS.1.0", "BIAS"),))
     tree = Dataset("SCI.J.0_tpl", "TESTCAM", Action("OBJ", (file("SCI.J.0", "OBJECT"),), actions=(away, kept)))
-    filled = combined([tree], [result])[0]
+    filled = combine_datasets([tree], [result])[0]
     assert [action.files[0].name for action in filled.action.actions] == ["BIAS.1.0", "FLAT.J.0"]
 
 
@@ -289,17 +289,17 @@ def test_a_group_that_calselector_does_not_support_is_filled_by_rules() -> None:
         "FLAT", (), complete=False, messages=("No association could be established: this file type is not supported",)
     )
     tree = Dataset("SCI.J.0_tpl", "TESTCAM", Action("OBJ", (file("SCI.J.0"),), actions=(odd,), complete=False))
-    filled = combined([tree], [organised(night())])[0]
+    filled = combine_datasets([tree], [organised(night())])[0]
     assert [action.files[0].name for action in filled.action.actions] == ["FLAT.J.0"]
 
 
 def test_a_tree_that_is_whole_is_not_touched() -> None:
     tree = Dataset("SCI.J.0_tpl", "TESTCAM", Action("OBJ", (file("SCI.J.0"),), actions=(bias(1),)))
-    assert combined([tree], [organised(night())])[0] == tree
+    assert combine_datasets([tree], [organised(night())])[0] == tree
 
 
 def test_files_that_are_not_here_are_listed_with_what_they_hold_up() -> None:
-    assert held_up([science(bias(1, here=False)), science(bias(2))]) == {"bias1": ("sci",)}
+    assert list_held_up([science(bias(1, here=False)), science(bias(2))]) == {"bias1": ("sci",)}
 
 
 # supplement
@@ -318,7 +318,7 @@ def test_rules_without_products_get_them_from_what_is_known_of_recipes() -> None
         RecipeFacts("r_flat", ("MASTER_FLAT",)),
         RecipeFacts("r_sci", ("OUT",), (Need("MASTER_FLAT", True, ("INS.FILT1.NAME",)),)),
     ]
-    alone, whole = (organised(night(), str(rules)).datasets[0] for rules in (bare, supplemented(bare, facts)))
+    alone, whole = (organised(night(), str(rules)).datasets[0] for rules in (bare, supplement_rules(bare, facts)))
     assert alone.action.actions == ()
     assert [found.name for found in whole.action.actions[0].files] == ["FLAT.J.0", "FLAT.J.1", "FLAT.J.2"]
 
@@ -326,7 +326,7 @@ def test_rules_without_products_get_them_from_what_is_known_of_recipes() -> None
 def test_what_the_rules_say_themselves_stays() -> None:
     rules = parse_rules(RULES, "x")
     assert (
-        supplemented(
+        supplement_rules(
             rules,
             [RecipeFacts("r_bias", ("MASTER_BIAS",)), RecipeFacts("r_flat", ("MASTER_FLAT",), (Need("MASTER_BIAS"),))],
         )

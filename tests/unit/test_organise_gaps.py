@@ -10,7 +10,7 @@ import pytest
 from esorex_bridge.datasets.dataset import Dataset, files_of
 from esorex_bridge.definitions.oca.grammar import parse_rules
 from esorex_bridge.organise.adql import is_in_path
-from esorex_bridge.organise.gaps import filled_from_archive, gaps_of
+from esorex_bridge.organise.gaps import fill_from_archive, gaps_of
 from esorex_bridge.organise.organiser import Organised, organise
 from tests.night_by_rules import RULES, night
 
@@ -35,7 +35,7 @@ def names_from(rows: list[dict[str, Any]]) -> set[str]:
     """Return the files of the archive that fill the gaps of the science in K."""
     organised = without_flats()
     dataset = in_k(organised)
-    filled = filled_from_archive(dataset, gaps_of(dataset, organised, 7.0), lambda query: rows)
+    filled = fill_from_archive(dataset, gaps_of(dataset, organised, 7.0), lambda query: rows)
     return {file.name for file in files_of(filled) if file.path is None}
 
 

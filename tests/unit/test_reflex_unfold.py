@@ -7,7 +7,7 @@ from pathlib import Path
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, purposes
 from esorex_bridge.definitions.workflow import Workflow, parse_workflow
 from esorex_bridge.plan.cascade import make_plan
-from esorex_bridge.plan.unfold import shared_steps, unfolded
+from esorex_bridge.plan.unfold import shared_steps, unfold_plan
 from reflex_actors.purposes import of_step
 from reflex_actors.sof_json import FitsFile, SetOfFiles
 
@@ -48,7 +48,7 @@ def dataset() -> Dataset:
 
 def unfolded_night() -> tuple[Dataset, ...]:
     plan = make_plan(dataset(), workflow(), HEADERS)
-    return unfolded(dataset(), plan, shared_steps(workflow()))
+    return unfold_plan(dataset(), plan, shared_steps(workflow()))
 
 
 def told(found: Dataset) -> dict[str, tuple[str, ...]]:
@@ -93,7 +93,7 @@ def test_a_gap_makes_a_dataset_incomplete_and_says_why() -> None:
     one_dark = Action("DARK", tuple(file for file in files("dark", "DARK") if file.path in headers))
     flats = Action("FLAT", files("flat", "FLAT"), actions=(one_dark,))
     night = Dataset("night", "W", Action("SCI", files("object", "OBJECT"), actions=(one_dark, flats)))
-    found = unfolded(night, make_plan(night, workflow(), headers))[0]
+    found = unfold_plan(night, make_plan(night, workflow(), headers))[0]
     assert not found.complete
     assert any(
         "DARK: 1 < 2" in text
@@ -117,5 +117,5 @@ steps:
 def test_a_step_whose_products_another_target_takes_is_no_dataset_of_its_own() -> None:
     definition = parse_workflow(CHAIN, "w.yaml")
     science = Dataset("night", "W", Action("SCI", files("object", "OBJECT")))
-    (found,) = unfolded(science, make_plan(science, definition, HEADERS))
+    (found,) = unfold_plan(science, make_plan(science, definition, HEADERS))
     assert told(found) == {"object_J OBJECT": ("SCI/SCI",), "object_K OBJECT": ("SCI/SCI",)}

@@ -21,9 +21,9 @@ from reflex_actors.actors.tune_recipe import Verdict, outputs, question
 from reflex_actors.page import (
     Form,
     InvalidFormError,
+    PageQuestion,
+    PageStoppedError,
     Patience,
-    Question,
-    StoppedError,
     ask,
     can_show,
     open_browser,
@@ -63,13 +63,13 @@ class Browser:
             self.pages.append(urllib.request.urlopen(self.address, urlencode(answer).encode()).read().decode())
 
 
-def yes_or_no() -> Question[str]:
+def yes_or_no() -> PageQuestion[str]:
     def read(form: Form) -> str:
         if form.get("word") not in ("yes", "no"):
             raise InvalidFormError("yes or no, <please>")
         return form["word"]
 
-    return Question("Well?", lambda form, problem: f'<input name="word" value="{form.get("word", "")}">', read)
+    return PageQuestion("Well?", lambda form, problem: f'<input name="word" value="{form.get("word", "")}">', read)
 
 
 def test_an_answer_comes_back_and_a_wrong_one_is_asked_again() -> None:
@@ -155,7 +155,7 @@ def test_nobody_waits_for_ever(comes: bool, capsys: pytest.CaptureFixture[str]) 
 
 def test_a_workflow_can_be_stopped_on_the_page() -> None:
     browser = Browser({"do": "stop the workflow"})
-    with pytest.raises(StoppedError, match="stopped by the user"):
+    with pytest.raises(PageStoppedError, match="stopped by the user"):
         ask(yes_or_no(), browser)
     browser.thread.join()
     assert "The workflow is stopped" in browser.pages[1]

@@ -11,7 +11,7 @@ from astropy.io import fits
 
 from esorex_bridge.errors import RecipeError
 from esorex_bridge.esorex.diagnosis import REPORTED
-from esorex_bridge.esorex.products import check_outputs, left_out, refuse_unusable
+from esorex_bridge.esorex.products import check_outputs, find_unlisted_inputs, refuse_unusable
 from esorex_bridge.esorex.recipe import Output
 from esorex_bridge.plan.sof import of_entries
 
@@ -99,10 +99,10 @@ def test_a_header_with_measurements_is_a_product_though_it_has_no_data(tmp_path:
 def test_an_input_that_no_product_names_is_told_and_a_required_one_is_refused(tmp_path: Path) -> None:
     checked = check_outputs("toy", [product(tmp_path, PRO_REC1_RAW1_NAME="a.fits")])
     sof = of_entries([(Path("/x/a.fits"), "RAW"), (Path("/x/dark.fits"), "DARK")])
-    assert left_out("toy", sof, checked, (), ()) == ("toy did not use DARK (dark.fits)",)
-    assert left_out("toy", sof, checked, ("DARK",), ("DARK",)) == ()
+    assert find_unlisted_inputs("toy", sof, checked, (), ()) == ("toy did not use DARK (dark.fits)",)
+    assert find_unlisted_inputs("toy", sof, checked, ("DARK",), ("DARK",)) == ()
     with pytest.raises(RecipeError, match=r"did not use DARK \(dark.fits\)"):
-        left_out("toy", sof, checked, ("DARK",), ())
+        find_unlisted_inputs("toy", sof, checked, ("DARK",), ())
 
 
 def test_an_error_about_a_required_input_is_no_success() -> None:
@@ -117,4 +117,4 @@ def test_an_error_about_a_required_input_is_no_success() -> None:
 
 def test_a_product_without_a_list_of_inputs_proves_nothing(tmp_path: Path) -> None:
     checked = check_outputs("toy", [product(tmp_path)])
-    assert left_out("toy", of_entries([(Path("/x/dark.fits"), "DARK")]), checked, ("DARK",), ()) == ()
+    assert find_unlisted_inputs("toy", of_entries([(Path("/x/dark.fits"), "DARK")]), checked, ("DARK",), ()) == ()

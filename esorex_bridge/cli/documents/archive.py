@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from msgspec import UNSET, UnsetType
 
-from esorex_bridge.archive.probe import Finding
+from esorex_bridge.archive.probe import ProbeFinding
 from esorex_bridge.archive.transfer import FileStatus
 from esorex_bridge.cli.documents.base import Document, Part
 from esorex_bridge.datasets.association import AssociatedFile, Match, Mode
@@ -259,4 +259,4 @@ class LogoutDocument(Document, frozen=True, kw_only=True):
 class ProbeDocument(Document, frozen=True, kw_only=True):
     """`doctor --archive-probe`: whether the archive behaves as assumed, question by question."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[ProbeFinding, ...]

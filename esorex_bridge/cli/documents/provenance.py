@@ -6,7 +6,7 @@ from esorex_bridge.cli.documents.base import Document, Part
 from esorex_bridge.provenance.again import VersionDifference
 from esorex_bridge.provenance.compare import StepComparison
 from esorex_bridge.provenance.document import FileEntry
-from esorex_bridge.provenance.manifest import Finding
+from esorex_bridge.provenance.manifest import CrateFinding
 from esorex_bridge.provenance.pixels import HduDifference
 from esorex_bridge.reproduce import ReproducedProduct
 
@@ -57,6 +57,6 @@ class VerifyDocument(Document, frozen=True, kw_only=True):
     crate: str
     whole: bool
     files: int
-    findings: tuple[Finding, ...]
+    findings: tuple[CrateFinding, ...]
     signature: str
     signer: str

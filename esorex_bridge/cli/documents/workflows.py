@@ -17,7 +17,7 @@ from esorex_bridge.definitions.edps.package import (
     ParameterSet,
     Source,
 )
-from esorex_bridge.definitions.inspection import Finding
+from esorex_bridge.definitions.inspection import DefinitionFinding
 
 
 class WantedCalibrationPart(Part, frozen=True):
@@ -166,7 +166,7 @@ class PackageCheckDocument(Document, frozen=True, kw_only=True):
     """`workflows check edps:NAME`: what is wrong or worth a look."""
 
     checked: tuple[str, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[DefinitionFinding, ...]
     packages: tuple[PackagePart, ...]
 
 
@@ -188,7 +188,7 @@ class WorkflowsCheckDocument(Document, frozen=True, kw_only=True):
     """`workflows check`: what is wrong or worth a look, and what every association compares."""
 
     checked: tuple[str, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[DefinitionFinding, ...]
     associations: tuple[ComparedAssociationPart, ...]
 
 

@@ -6,7 +6,7 @@ import pprint
 from collections.abc import Iterator
 
 from esorex_bridge.definitions.oca import expressions as ex
-from esorex_bridge.definitions.oca.rules import Classification, Rules
+from esorex_bridge.definitions.oca.rules import ClassificationRule, Rules
 
 _HEAD = '''"""Classification rules of {name}, in their order: the last that holds gives a file its tag."""
 import re
@@ -89,7 +89,7 @@ def classification_module(rules: Rules) -> str:
     return f"{head}KEYWORDS = {names}\nRULES = [\n{''.join(listed)}]\n"
 
 
-def _lines(rule: Classification) -> Iterator[str]:
+def _lines(rule: ClassificationRule) -> Iterator[str]:
     names = {keyword.name for keyword in ex.keywords_in(rule.condition)}
     of_raws = "PRO.CATG" not in names and any(name.startswith("DPR.") for name in names)
     for assigned in rule.assignments:

@@ -127,8 +127,8 @@ class Builder:
     def assignment(self, children: list[AnyType]) -> ru.Assignment:
         return ru.Assignment(str(children[0]), children[1])
 
-    def classification(self, children: list[AnyType]) -> ru.Classification:
-        return ru.Classification(_nodes(children)[0], _of(children, ru.Assignment), children[0].line)
+    def classification(self, children: list[AnyType]) -> ru.ClassificationRule:
+        return ru.ClassificationRule(_nodes(children)[0], _of(children, ru.Assignment), children[0].line)
 
     def min_ret(self, children: list[AnyType]) -> _Limit:
         return _Limit(("minRet", int(children[1])))
@@ -149,10 +149,10 @@ class Builder:
     def alias(self, children: list[AnyType]) -> _Alias:
         return _Alias(_names(children))
 
-    def execution(self, children: list[AnyType]) -> ru.Execution:
+    def execution(self, children: list[AnyType]) -> ru.RuleExecution:
         limits = dict(_of(children, _Limit))
         keys, alias = _of(children, _Group), _of(children, _Alias)
-        return ru.Execution(
+        return ru.RuleExecution(
             action=_names(children)[0],
             source=str(_of(children, _Source)[0]),  # type: ignore[arg-type]
             condition=_nodes(children)[0],
@@ -170,11 +170,11 @@ class Builder:
             line=_line(children),
         )
 
-    def recipe(self, children: list[AnyType]) -> ru.Recipe:
-        return ru.Recipe(str(children[1]), tuple(_unquote(option) for option in children[2:]))
+    def recipe(self, children: list[AnyType]) -> ru.RuleRecipe:
+        return ru.RuleRecipe(str(children[1]), tuple(_unquote(option) for option in children[2:]))
 
-    def product(self, children: list[AnyType]) -> ru.Product:
-        return ru.Product(_names(children)[0], _of(children, ru.Assignment))
+    def product(self, children: list[AnyType]) -> ru.RuleProduct:
+        return ru.RuleProduct(_names(children)[0], _of(children, ru.Assignment))
 
     def priority(self, children: list[AnyType]) -> _Priority:
         return _Priority(int(children[1]))
@@ -184,8 +184,8 @@ class Builder:
         return ru.ActionRule(
             name=_names(children)[0],
             selections=tuple(_apply_limits(children)),
-            recipes=_of(children, ru.Recipe),
-            products=_of(children, ru.Product),
+            recipes=_of(children, ru.RuleRecipe),
+            products=_of(children, ru.RuleProduct),
             priority=priority[0].level if priority else None,
             line=_line(children),
         )

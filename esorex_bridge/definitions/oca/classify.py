@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from esorex_bridge.definitions.oca.evaluate import Keywords, evaluate, holds
 from esorex_bridge.definitions.oca.expressions import keywords_in
-from esorex_bridge.definitions.oca.rules import Classification, Rules
+from esorex_bridge.definitions.oca.rules import ClassificationRule, Rules
 from esorex_bridge.fits.card import Value
 
 CATEGORY_KEYWORDS = ("REFLEX.CATG", "DO.CATG", "CATG", "RAW.TYPE")
@@ -25,12 +25,12 @@ class Classified(Struct, frozen=True):
     ----------
     given : mapping
         The keywords that the rules give it.
-    rules : tuple of Classification
+    rules : tuple of ClassificationRule
         The rules that matched, in order.
     """
 
     given: Mapping[str, Value]
-    rules: tuple[Classification, ...]
+    rules: tuple[ClassificationRule, ...]
 
     @property
     def category(self) -> str | None:
@@ -38,7 +38,7 @@ class Classified(Struct, frozen=True):
         return category_of(self.given)
 
     @property
-    def winner(self) -> Classification | None:
+    def winner(self) -> ClassificationRule | None:
         """The rule that gave the category: the last match that did."""
         decisive = [
             rule for rule in self.rules if any(assigned.name in CATEGORY_KEYWORDS for assigned in rule.assignments)
@@ -86,7 +86,7 @@ class Classifier:
         return found
 
 
-def classify(rules: Iterable[Classification], header: Keywords) -> Classified:
+def classify(rules: Iterable[ClassificationRule], header: Keywords) -> Classified:
     """Apply classification rules to one header, in order; later rules see what earlier ones gave."""
     seen: dict[str, Value] = dict(header)
     given: dict[str, Value] = {}
@@ -100,12 +100,12 @@ def classify(rules: Iterable[Classification], header: Keywords) -> Classified:
     return Classified(given, tuple(matched))
 
 
-def _is_of_raws(rule: Classification) -> bool:
+def _is_of_raws(rule: ClassificationRule) -> bool:
     names = {keyword.name for keyword in keywords_in(rule.condition)}
     return "PRO.CATG" not in names and any(name.startswith("DPR.") for name in names)
 
 
-def _keywords(rules: Iterable[Classification]) -> tuple[str, ...]:
+def _keywords(rules: Iterable[ClassificationRule]) -> tuple[str, ...]:
     conditions = (keyword.name for rule in rules for keyword in keywords_in(rule.condition))
     values = (
         keyword.name for rule in rules for assigned in rule.assignments for keyword in keywords_in(assigned.value)

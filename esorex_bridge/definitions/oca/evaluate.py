@@ -138,7 +138,7 @@ def _calculate(sign: str, left: Value, right: Value) -> Value:
 
 
 def _matches(pattern: re.Pattern[str], value: Value) -> bool:
-    return value is not None and pattern.fullmatch(shown(value)) is not None
+    return value is not None and pattern.fullmatch(render_value(value)) is not None
 
 
 @lru_cache(maxsize=4096)
@@ -154,7 +154,7 @@ def _regexp(pattern: str) -> re.Pattern[str]:
         raise UserError(f"invalid regular expression in the rules: '{pattern}' ({error})") from error
 
 
-def shown(value: Value) -> str:
+def render_value(value: Value) -> str:
     """Return a value as a person writes it: T and F, numbers without a needless fraction."""
     if isinstance(value, bool):
         return "T" if value else "F"
@@ -196,14 +196,14 @@ def _describe(condition: ex.Expression, keywords: Keywords, of_input: Keywords) 
             if value is None or other is None:
                 return f"{left if value is None else right} is undefined"
             name = "" if isinstance(left, ex.Constant) else f"{left} "
-            return f"{name}{shown(value)} {_NEGATED[sign]} {shown(other)}"
+            return f"{name}{render_value(value)} {_NEGATED[sign]} {render_value(other)}"
         case ex.Like(term, pattern) | ex.Matches(term, pattern):
             word = "like" if isinstance(condition, ex.Like) else "of the form"
-            return f"{term} {shown(evaluate(term, keywords, of_input))} is not {word} '{pattern}'"
+            return f"{term} {render_value(evaluate(term, keywords, of_input))} is not {word} '{pattern}'"
         case ex.IsA(term, what):
-            return f"{term} {shown(evaluate(term, keywords, of_input))} is not {what}"
+            return f"{term} {render_value(evaluate(term, keywords, of_input))} is not {what}"
         case ex.Between(term, low, high):
-            value, least, most = (shown(evaluate(part, keywords, of_input)) for part in (term, low, high))
+            value, least, most = (render_value(evaluate(part, keywords, of_input)) for part in (term, low, high))
             return f"{term} {value} is not between {least} and {most}"
     return f"{condition} does not hold"
 

@@ -175,8 +175,8 @@ def parse_rules(text: str, source: str) -> ru.Rules:
     """
     parts = _parse(text, source, "start")
     return ru.Rules(
-        tuple(part for part in parts if isinstance(part, ru.Classification)),
-        tuple(part for part in parts if isinstance(part, ru.Execution)),
+        tuple(part for part in parts if isinstance(part, ru.ClassificationRule)),
+        tuple(part for part in parts if isinstance(part, ru.RuleExecution)),
         tuple(part for part in parts if isinstance(part, ru.ActionRule)),
         source,
         tuple(_remarks(text, source)),

@@ -30,7 +30,7 @@ class Assignment:
 
 
 @dataclass(frozen=True, slots=True)
-class Classification:
+class ClassificationRule:
     """`if condition then {…}`.
 
     Parameters
@@ -53,7 +53,7 @@ class Classification:
 
 
 @dataclass(frozen=True, slots=True)
-class Execution:
+class RuleExecution:
     """`select execute(ACTION) from inputFiles where … group by …`.
 
     Parameters
@@ -141,7 +141,7 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class RuleRecipe:
     """`recipe NAME {"--opt=val";}`."""
 
     name: str
@@ -155,7 +155,7 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
-class Product:
+class RuleProduct:
     """`product NAME {…}`: keywords in which a product differs from the first file of its group."""
 
     name: str
@@ -176,9 +176,9 @@ class ActionRule:
         As `select execute` calls it.
     selections : tuple of Selection
         Calibrations to associate.
-    recipes : tuple of Recipe
+    recipes : tuple of RuleRecipe
         Usually one.
-    products : tuple of Product
+    products : tuple of RuleProduct
         What the recipes make, as far as later rules need it.
     priority : int or None
         As stated.
@@ -198,8 +198,8 @@ class ActionRule:
 
     name: str
     selections: tuple[Selection, ...] = ()
-    recipes: tuple[Recipe, ...] = ()
-    products: tuple[Product, ...] = ()
+    recipes: tuple[RuleRecipe, ...] = ()
+    products: tuple[RuleProduct, ...] = ()
     priority: int | None = None
     line: int = field(default=0, compare=False)
     settings: tuple[str, ...] = ()
@@ -236,8 +236,8 @@ class Rules:
         Categories that recipes take beside their main files, and none as main files: they make no dataset.
     """
 
-    classifications: tuple[Classification, ...] = ()
-    executions: tuple[Execution, ...] = ()
+    classifications: tuple[ClassificationRule, ...] = ()
+    executions: tuple[RuleExecution, ...] = ()
     actions: tuple[ActionRule, ...] = ()
     name: str = field(default="", compare=False)
     remarks: tuple[str, ...] = field(default=(), compare=False)

@@ -30,8 +30,8 @@ from esorex_bridge.definitions.oca.rules import (
     TECHNIQUE,
     ActionRule,
     Assignment,
-    Classification,
-    Product,
+    ClassificationRule,
+    RuleProduct,
     Rules,
     Selection,
 )
@@ -118,7 +118,7 @@ _NIGHT = (-1.0, 1.0)
 """Days within which a standard star belongs to a dataset."""
 
 
-def supplemented(rules: Rules, facts: Iterable[RecipeFacts]) -> Rules:
+def supplement_rules(rules: Rules, facts: Iterable[RecipeFacts]) -> Rules:
     """Return rules whose actions name the products of their recipes and select all calibrations these take.
 
     What the rules say themselves stays as it is, but for three things: a calibration that they call optional and that
@@ -138,14 +138,14 @@ def supplemented(rules: Rules, facts: Iterable[RecipeFacts]) -> Rules:
     )
 
 
-def _of_named_products(rules: Rules, facts: tuple[RecipeFacts, ...]) -> Iterator[Classification]:
+def _of_named_products(rules: Rules, facts: tuple[RecipeFacts, ...]) -> Iterator[ClassificationRule]:
     """Yield rules for files that name themselves what recipes take, where the file has no rule for them."""
     given = {assigned.value for rule in rules.classifications for assigned in rule.assignments}
     names = dict.fromkeys(name for fact in facts for need in fact.needs for name in need.names)
     for name in names:
         if Constant(name) not in given:
             condition = Compared(Keyword("PRO.CATG"), "==", Constant(name))
-            yield Classification(condition, (Assignment("DO.CATG", Constant(name)),))
+            yield ClassificationRule(condition, (Assignment("DO.CATG", Constant(name)),))
 
 
 def _needs_beside(facts: tuple[RecipeFacts, ...]) -> Iterator[Need]:
@@ -166,12 +166,14 @@ def _companions(facts: tuple[RecipeFacts, ...]) -> tuple[str, ...]:
 def _with_variants(action: ActionRule, rules: Rules, facts: tuple[RecipeFacts, ...]) -> ActionRule:
     """Return an action with what is known of its recipes, as a whole and for files of each category."""
     categories = _triggers(action, rules)
-    whole = _supplemented(action, _facts_for(action, categories, facts), facts)
+    whole = _supplement_action(action, _facts_for(action, categories, facts), facts)
     known = {category: _facts_for(action, {category}, facts) for category in sorted(categories)}
     if not any(category in fact.main for category, found in known.items() for fact in found):
         return whole
     # Of files that no recipe begins with, such as darks of the science alone, nothing comes.
-    variants = {found: _supplemented(action, found, facts) for found in known.values() if any(map(_main_of, found))}
+    variants = {
+        found: _supplement_action(action, found, facts) for found in known.values() if any(map(_main_of, found))
+    }
     return replace(whole, of_category=tuple((name, variants.get(found, action)) for name, found in known.items()))
 
 
@@ -231,7 +233,9 @@ def _categories(condition: Expression) -> Iterator[str]:
         yield from _categories(part)
 
 
-def _supplemented(action: ActionRule, known: tuple[RecipeFacts, ...], facts: tuple[RecipeFacts, ...]) -> ActionRule:
+def _supplement_action(
+    action: ActionRule, known: tuple[RecipeFacts, ...], facts: tuple[RecipeFacts, ...]
+) -> ActionRule:
     chain = (*known, *_following(known, facts))
     stated = {_stated_category(product) for product in action.products}
     products = dict.fromkeys(category for fact in chain for category in fact.products if category not in stated)
@@ -278,14 +282,14 @@ def _as_taken(selection: Selection, needs: tuple[Need, ...], same_recipe: bool) 
 def _agreeing(selection: Selection, need: Need) -> Selection:
     """Return a selection that compares what its recipe wants to agree too, where both headers have it."""
     compared = {keyword.name for keyword in keywords_in(selection.condition) if keyword.of_input}
-    more = (*(_compared(name, "?=") for name in need.match if name not in compared), *_in_time(need))
+    more = (*(_find_compared(name, "?=") for name in need.match if name not in compared), *_in_time(need))
     if not more:
         return selection
     parts = selection.condition.parts if isinstance(selection.condition, All) else (selection.condition,)
     return replace(selection, condition=All((*parts, *more)))
 
 
-def _compared(name: str, operator: Operator) -> Compared:
+def _find_compared(name: str, operator: Operator) -> Compared:
     return Compared(Keyword(name, of_input=True), operator, Keyword(name))
 
 
@@ -297,15 +301,15 @@ def _in_time(need: Need) -> Iterator[Expression]:
         yield Between(Keyword("MJD-OBS"), Calculated(start, "+", low), Calculated(start, "+", high), lenient=True)
 
 
-def _stated_category(product: Product) -> str:
+def _stated_category(product: RuleProduct) -> str:
     values = (assigned.value for assigned in product.assignments if assigned.name == "PRO.CATG")
     return next(
         (value.value for value in values if isinstance(value, Constant) and isinstance(value.value, str)), product.name
     )
 
 
-def _product(category: str) -> Product:
-    return Product(category, (Assignment("PRO.CATG", Constant(category)),))
+def _product(category: str) -> RuleProduct:
+    return RuleProduct(category, (Assignment("PRO.CATG", Constant(category)),))
 
 
 def _selection(need: Need, mentioned: Iterable[str] = ()) -> Selection:
@@ -313,7 +317,7 @@ def _selection(need: Need, mentioned: Iterable[str] = ()) -> Selection:
     others = set(mentioned).intersection(need.sources)
     categories = tuple(name for name in need.names if name not in others)
     of_category = tuple(Compared(Keyword("DO.CATG"), "==", Constant(category)) for category in categories)
-    matching = tuple(_compared(name, "==" if name in need.strict else "?=") for name in need.match)
+    matching = tuple(_find_compared(name, "==" if name in need.strict else "?=") for name in need.match)
     wanted: Expression = of_category[0] if len(of_category) == 1 else Any(of_category)
     more = (*matching, *_in_time(need))
     return Selection(

@@ -18,8 +18,8 @@ from urllib.parse import unquote
 from msgspec import Struct
 from msgspec.structs import replace
 
-from esorex_bridge.demo.archive.effects import changed_by_faults
-from esorex_bridge.demo.archive.exchange import Delivery, Reply, Request, html_error
+from esorex_bridge.demo.archive.effects import apply_faults
+from esorex_bridge.demo.archive.exchange import Delivery, HttpReply, HttpRequest, html_error
 from esorex_bridge.demo.archive.faults import Fault, FaultBoard, Kind, faults_named
 from esorex_bridge.demo.archive.holdings import Holdings
 from esorex_bridge.demo.archive.jobs import TapJobs
@@ -30,7 +30,7 @@ from esorex_bridge.demo.archive.portal import NIGHT_LOG_SUFFIX, deliver, header_
 from esorex_bridge.demo.archive.rows import archive_tables
 from esorex_bridge.demo.archive.selector import answer_associations, answer_breakpoints
 from esorex_bridge.demo.archive.server import LoopbackServer
-from esorex_bridge.demo.archive.tap import Database, answer_sync
+from esorex_bridge.demo.archive.tap import TapDatabase, answer_sync
 from esorex_bridge.demo.archive.tap_description import capabilities, tables_document
 from esorex_bridge.demo.nights.night import Night
 
@@ -115,7 +115,7 @@ class EmbeddedArchive:
         self._delivery = Delivery(bytes_per_s=bytes_per_s)
         self._log_lock = Lock()
         self._server = LoopbackServer(port, self.answer)
-        self._database = Database(archive_tables(self.holdings, self.url))
+        self._database = TapDatabase(archive_tables(self.holdings, self.url))
         self._jobs = TapJobs(self._database, f"{self.url}/tap_obs/async")
 
     @property
@@ -153,7 +153,7 @@ class EmbeddedArchive:
         """Return how many requests of a kind were answered."""
         return sum(request.kind == kind for request in self.requests)
 
-    def answer(self, request: Request) -> Reply:
+    def answer(self, request: HttpRequest) -> HttpReply:
         """Answer a request, with the faults that it meets, and log it."""
         kind = next((kind for prefix, kind in _KINDS if request.path.startswith(prefix)), None)
         time.sleep(self._latency_s)
@@ -161,7 +161,7 @@ class EmbeddedArchive:
             reply = html_error(404, "Not Found")
         else:
             met = self._with_turns(kind, replace(request, faults=self._faults.take(kind, _find_named(request))))
-            reply = changed_by_faults(self._route(kind, met), met)
+            reply = apply_faults(self._route(kind, met), met)
         if reply.delivery == Delivery():
             reply = replace(reply, delivery=self._delivery)
         logged = LoggedRequest(request.method, request.path, request.headers.get("range", ""), reply.status, kind)
@@ -169,7 +169,7 @@ class EmbeddedArchive:
             self.requests.append(logged)
         return reply
 
-    def _with_turns(self, kind: Kind, request: Request) -> Request:
+    def _with_turns(self, kind: Kind, request: HttpRequest) -> HttpRequest:
         """Return a request without the faults whose turn it is not."""
         off = {
             fault
@@ -179,7 +179,7 @@ class EmbeddedArchive:
         }
         return replace(request, faults=request.faults - off)
 
-    def _route(self, kind: Kind, request: Request) -> Reply:
+    def _route(self, kind: Kind, request: HttpRequest) -> HttpReply:
         match kind:
             case "calselector" if request.path.endswith("/breakpoints"):
                 missing = Fault.NO_BREAKPOINTS in request.faults
@@ -199,7 +199,7 @@ class EmbeddedArchive:
             case "tap":
                 return self._tap(request)
 
-    def _tap(self, request: Request) -> Reply:
+    def _tap(self, request: HttpRequest) -> HttpReply:
         service = request.path.removeprefix("/tap_obs/").split("/")[0]
         if service == "sync":
             return answer_sync(self._database, request)
@@ -234,7 +234,7 @@ def wait_for_interrupt() -> None:
             time.sleep(3600)
 
 
-def _find_named(request: Request) -> tuple[str, ...]:
+def _find_named(request: HttpRequest) -> tuple[str, ...]:
     """Return the dp_ids that a request may name: in its path, or as parameters."""
     last = unquote(request.path.rsplit("/", 1)[-1])
     linked = tuple(name.removeprefix(ID_PREFIX) for name in request.all("ID"))

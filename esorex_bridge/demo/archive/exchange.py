@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from esorex_bridge.demo.archive.faults import Fault
 
 
-class Request(Struct, frozen=True):
+class HttpRequest(Struct, frozen=True):
     """What a client asked.
 
     Parameters
@@ -69,7 +69,7 @@ class Delivery(Struct, frozen=True):
     bytes_per_s: float | None = None
 
 
-class Reply(Struct, frozen=True):
+class HttpReply(Struct, frozen=True):
     """What the archive answers.
 
     Parameters
@@ -93,37 +93,37 @@ class Reply(Struct, frozen=True):
         """Return a header, or None."""
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
 
-    def with_header(self, name: str, value: str) -> Reply:
+    def with_header(self, name: str, value: str) -> HttpReply:
         """Return the reply with a header set or replaced."""
         kept = tuple(pair for pair in self.headers if pair[0].lower() != name.lower())
         return replace(self, headers=(*kept, (name, value)))
 
 
-def parse_request(method: str, target: str, headers: Mapping[str, str], body: bytes, base: str) -> Request:
+def parse_request(method: str, target: str, headers: Mapping[str, str], body: bytes, base: str) -> HttpRequest:
     """Return a request from the request line, headers and body; a form in the body adds to the query."""
     parts = urlsplit(target)
     parameters = parse_qsl(parts.query, keep_blank_values=True)
     if body and headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         parameters += parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
-    return Request(method, parts.path, tuple(parameters), headers, base, query=parts.query)
+    return HttpRequest(method, parts.path, tuple(parameters), headers, base, query=parts.query)
 
 
-def text_reply(status: int, text: str, content_type: str = "text/plain; charset=utf-8") -> Reply:
+def text_reply(status: int, text: str, content_type: str = "text/plain; charset=utf-8") -> HttpReply:
     """Return a reply of text."""
-    return Reply(status, text.encode(), (("Content-Type", content_type),))
+    return HttpReply(status, text.encode(), (("Content-Type", content_type),))
 
 
-def json_reply(status: int, document: Any) -> Reply:
+def json_reply(status: int, document: Any) -> HttpReply:
     """Return a reply of JSON."""
     return text_reply(status, json.dumps(document), "application/json")
 
 
-def html_error(status: int, reason: str) -> Reply:
+def html_error(status: int, reason: str) -> HttpReply:
     """Return an error page, as the servers in front of the archive's services send them."""
     page = f"<html><head><title>{status} {reason}</title></head><body><h1>{reason}</h1></body></html>\n"
     return text_reply(status, page, "text/html; charset=utf-8")
 
 
-def redirect(status: int, url: str) -> Reply:
+def redirect(status: int, url: str) -> HttpReply:
     """Return a redirection."""
-    return Reply(status, b"", (("Location", url),))
+    return HttpReply(status, b"", (("Location", url),))

@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from esorex_bridge.datasets.association import AssociationTree, Mode
-from esorex_bridge.demo.archive.products import ProductFile, products_of
+from esorex_bridge.demo.archive.products import ServedProduct, products_of
 from esorex_bridge.demo.nights.night import ArchiveFile, FrameFolder, Night
 from esorex_bridge.files import DpId, is_processed
 
@@ -73,7 +73,7 @@ class Holdings:
         """Return the association tree of a science file; None for any other file."""
         return self._entry(dp_id)[0].tree(dp_id, mode)
 
-    def product_files(self, dp_id: str) -> tuple[ProductFile, ...]:
+    def product_files(self, dp_id: str) -> tuple[ServedProduct, ...]:
         """Return the files of a product; none where the name is not a product's."""
         return tuple(product for product in self.products if product.product_id == dp_id)
 
@@ -93,7 +93,7 @@ class Holdings:
         if not night.kept:
             content = file.build()
         elif name.endswith(".Z"):
-            content = self._frames.compressed(night, file).read_bytes()
+            content = self._frames.compress_file(night, file).read_bytes()
         else:
             content = self._frames.fits(night, file).read_bytes()
         return DeliveredFile(name, content, FITS_TYPE)

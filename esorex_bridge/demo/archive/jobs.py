@@ -11,9 +11,9 @@ from xml.sax.saxutils import escape
 
 from msgspec.structs import replace
 
-from esorex_bridge.demo.archive.exchange import Reply, Request, html_error, redirect, text_reply
+from esorex_bridge.demo.archive.exchange import HttpReply, HttpRequest, html_error, redirect, text_reply
 from esorex_bridge.demo.archive.faults import Fault
-from esorex_bridge.demo.archive.tap import Database, answer_query
+from esorex_bridge.demo.archive.tap import TapDatabase, answer_query
 
 Phase = Literal["PENDING", "EXECUTING", "COMPLETED", "ERROR", "ABORTED"]
 KEPT_DAYS = 1
@@ -29,7 +29,7 @@ class TapJob:
     ----------
     number : str
         Names the job.
-    request : Request
+    request : HttpRequest
         With all parameters of the query.
     created : datetime
         UT.
@@ -37,18 +37,18 @@ class TapJob:
         Where it stands.
     asked_to_run : int
         How often a client asked it to.
-    reply : Reply or None
+    reply : HttpReply or None
         The result or the error, once it has ended.
     ended : Event
         Set when it has.
     """
 
     number: str
-    request: Request
+    request: HttpRequest
     created: datetime
     phase: Phase = "PENDING"
     asked_to_run: int = 0
-    reply: Reply | None = field(default=None, repr=False)
+    reply: HttpReply | None = field(default=None, repr=False)
     ended: Event = field(default_factory=Event, repr=False)
 
 
@@ -57,20 +57,20 @@ class TapJobs:
 
     Parameters
     ----------
-    database : Database
+    database : TapDatabase
         Answers the queries.
     address : str
         Of the list of jobs.
     """
 
-    def __init__(self, database: Database, address: str) -> None:
+    def __init__(self, database: TapDatabase, address: str) -> None:
         self._database = database
         self._address = address
         self._jobs: dict[str, TapJob] = {}
         self._numbers = count(1)
         self._lock = Lock()
 
-    def answer(self, request: Request) -> Reply:
+    def answer(self, request: HttpRequest) -> HttpReply:
         """Answer a request below `/tap_obs/async`."""
         number, *rest = request.path.removeprefix("/tap_obs/async").strip("/").split("/")
         if not number:
@@ -85,7 +85,7 @@ class TapJobs:
             return redirect(303, self._address)
         return self._part(job, "/".join(rest), request)
 
-    def _make(self, request: Request) -> Reply:
+    def _make(self, request: HttpRequest) -> HttpReply:
         with self._lock:
             number = f"job{next(self._numbers):06d}"
         job = TapJob(number, request, datetime.now(UTC))
@@ -94,7 +94,7 @@ class TapJobs:
             self._start(job)
         return redirect(303, f"{self._address}/{number}")
 
-    def _part(self, job: TapJob, part: str, request: Request) -> Reply:
+    def _part(self, job: TapJob, part: str, request: HttpRequest) -> HttpReply:
         if request.method == "POST":
             self._change(job, part, request)
             return redirect(303, f"{self._address}/{job.number}")
@@ -113,7 +113,7 @@ class TapJobs:
         }
         return text_reply(200, values[part]) if part in values else html_error(404, "Not Found")
 
-    def _change(self, job: TapJob, part: str, request: Request) -> None:
+    def _change(self, job: TapJob, part: str, request: HttpRequest) -> None:
         wanted = request.first("PHASE").upper()
         if part == "phase" and wanted == "RUN" and job.phase == "PENDING":
             job.asked_to_run += 1
@@ -153,7 +153,7 @@ class TapJobs:
         )
 
 
-def _job_list(request: Request) -> Reply:
+def _job_list(request: HttpRequest) -> HttpReply:
     if Fault.JOB_LIST_REDIRECT in request.faults:
         return html_error(403, "Forbidden")
     return text_reply(200, "", "text/plain")

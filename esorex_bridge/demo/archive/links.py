@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape, quoteattr
 from msgspec import Struct
 from msgspec.structs import replace
 
-from esorex_bridge.demo.archive.exchange import Reply, Request, redirect, text_reply
+from esorex_bridge.demo.archive.exchange import HttpReply, HttpRequest, redirect, text_reply
 from esorex_bridge.demo.archive.faults import Fault
 from esorex_bridge.demo.archive.holdings import Holdings
 
@@ -102,7 +102,7 @@ def file_url(base: str, dp_id: str) -> str:
     return f"{base}/dataPortal/file/{dp_id}"
 
 
-def answer_links(holdings: Holdings, request: Request) -> Reply:
+def answer_links(holdings: Holdings, request: HttpRequest) -> HttpReply:
     """Answer a request for the links of a file; an unknown file is a row with an error, not a status."""
     dp_id = request.first("ID").removeprefix(ID_PREFIX)
     if request.first("eso_download") == "file":

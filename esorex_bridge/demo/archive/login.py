@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from esorex_bridge.demo.archive.exchange import Reply, Request, html_error, json_reply, redirect
+from esorex_bridge.demo.archive.exchange import HttpReply, HttpRequest, html_error, json_reply, redirect
 from esorex_bridge.demo.archive.faults import Fault
 
 DEMO_USER = "demo"
@@ -33,7 +33,7 @@ class LoginPages:
     now: Callable[[], float]
     passwords: Mapping[str, str] = field(default_factory=lambda: {DEMO_USER: DEMO_PASSWORD}, repr=False)
 
-    def answer(self, request: Request) -> Reply:
+    def answer(self, request: HttpRequest) -> HttpReply:
         """Answer a request for a token; any mistake in it is 401."""
         if Fault.MOVED_TOKEN in request.faults:
             return redirect(302, f"{request.base}/iam/realms/eso/token?from=old")
@@ -54,11 +54,11 @@ class LoginPages:
         }
         return json_reply(200, token)
 
-    def refuses(self, request: Request) -> bool:
+    def refuses(self, request: HttpRequest) -> bool:
         """Tell whether a request presents credentials that are wrong: such a request fails even for public data."""
         return "authorization" in request.headers and self.user(request) is None
 
-    def user(self, request: Request) -> str | None:
+    def user(self, request: HttpRequest) -> str | None:
         """Return who sent a request, by its token or its password; None for nobody."""
         scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import unquote
 
-from esorex_bridge.demo.archive.exchange import Reply, Request, text_reply
+from esorex_bridge.demo.archive.exchange import HttpReply, HttpRequest, text_reply
 
 POSITIONS = {"NGC1365": (53.40155, -36.14040), "SGRA*": (266.41682, -29.00782), "HD1": (1.28321, 67.84132)}
 """Right ascension and declination, degrees, by name in upper case without blanks."""
 
 
-def answer_name(positions: Mapping[str, tuple[float, float]], request: Request) -> Reply:
+def answer_name(positions: Mapping[str, tuple[float, float]], request: HttpRequest) -> HttpReply:
     """Answer a question for a name, which is the whole query of the address."""
     name = unquote(request.query).strip()
     found = positions.get(name.replace(" ", "").upper())

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from msgspec.structs import replace
 
-from esorex_bridge.demo.archive.exchange import Reply, Request, html_error, text_reply
+from esorex_bridge.demo.archive.exchange import HttpReply, HttpRequest, html_error, text_reply
 from esorex_bridge.demo.archive.faults import Fault
 from esorex_bridge.demo.archive.holdings import DeliveredFile, Holdings
 from esorex_bridge.demo.archive.login import LoginPages
@@ -19,7 +19,7 @@ NIGHT_LOG_SUFFIX = ".NL"
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
 
-def deliver(holdings: Holdings, login: LoginPages, request: Request) -> Reply:
+def deliver(holdings: Holdings, login: LoginPages, request: HttpRequest) -> HttpReply:
     """Answer a request for a file; the last part of the path is its name."""
     name = unquote(request.path.rsplit("/", 1)[-1])
     dp_id = name.removesuffix(NIGHT_LOG_SUFFIX)
@@ -35,7 +35,7 @@ def deliver(holdings: Holdings, login: LoginPages, request: Request) -> Reply:
     return _whole_or_part(odd(holdings.delivered(dp_id), request.faults), request)
 
 
-def header_page(holdings: Holdings, request: Request) -> Reply:
+def header_page(holdings: Holdings, request: HttpRequest) -> HttpReply:
     """Answer a request for the header of a file: an HTML page with one `pre`."""
     dp_id = request.first("DpId")
     if dp_id not in holdings:
@@ -44,7 +44,7 @@ def header_page(holdings: Holdings, request: Request) -> Reply:
     return text_reply(200, f"<html><body><pre>{escape(cards)}</pre></body></html>", "text/html; charset=utf-8")
 
 
-def _whole_or_part(file: DeliveredFile, request: Request) -> Reply:
+def _whole_or_part(file: DeliveredFile, request: HttpRequest) -> HttpReply:
     etag, patched = file.etag, Fault.HOTFLY in request.faults
     headers = (
         ("Content-Type", file.content_type),
@@ -55,15 +55,15 @@ def _whole_or_part(file: DeliveredFile, request: Request) -> Reply:
     asked = _RANGE.fullmatch(request.headers.get("range", ""))
     changed = request.headers.get("if-range", etag) != etag
     if asked is None or changed or patched or Fault.RANGE_IGNORED in request.faults:
-        return Reply(200, file.content, headers)
+        return HttpReply(200, file.content, headers)
     first, last = int(asked[1]), min(int(asked[2] or total - 1), total - 1)
     if first >= total or last < first:
-        return Reply(416, b"", (*headers, ("Content-Range", f"bytes */{total}")))
+        return HttpReply(416, b"", (*headers, ("Content-Range", f"bytes */{total}")))
     part = file.content[first : last + 1]
-    return Reply(206, part, (*headers, ("Content-Range", f"bytes {first}-{last}/{total}")))
+    return HttpReply(206, part, (*headers, ("Content-Range", f"bytes {first}-{last}/{total}")))
 
 
-def _night_log(file: ArchiveFile) -> Reply:
+def _night_log(file: ArchiveFile) -> HttpReply:
     """Return the night log: header blocks between lines of dashes, as the observatory writes them."""
     rule = "-" * 51
     blocks = (

@@ -16,7 +16,7 @@ FILES = (("SCIENCE.IMAGE", "img"), ("ANCILLARY.WEIGHTMAP", "wgt"), ("ANCILLARY.M
 """Category and suffix of the original name; the file of the first category names the product."""
 
 
-class ProductFile(Struct, frozen=True):
+class ServedProduct(Struct, frozen=True):
     """A file of a product.
 
     Parameters
@@ -42,18 +42,18 @@ class ProductFile(Struct, frozen=True):
         return self.file.dp_id == self.product_id
 
 
-def products_of(night: Night) -> tuple[ProductFile, ...]:
+def products_of(night: Night) -> tuple[ServedProduct, ...]:
     """Return the files of one product for each science template of a night."""
     firsts = (file for file in night.science if file.keyword("ESO TPL EXPNO") == 1)
     return tuple(product for first in firsts for product in _product(first))
 
 
-def _product(source: ArchiveFile) -> tuple[ProductFile, ...]:
+def _product(source: ArchiveFile) -> tuple[ServedProduct, ...]:
     """Return the files of one product; their dates are milliseconds apart."""
     date, milliseconds = source.dp_id.split(".", 1)[1].split(".")
     names = [DpId(f"ADP.{date}.{(int(milliseconds) + step) % 1000:03d}") for step in range(len(FILES))]
     return tuple(
-        ProductFile(_file(name, category, source), names[0], f"{_plain(source.dp_id)}_{suffix}.fits", source)
+        ServedProduct(_file(name, category, source), names[0], f"{_plain(source.dp_id)}_{suffix}.fits", source)
         for name, (category, suffix) in zip(names, FILES, strict=True)
     )
 

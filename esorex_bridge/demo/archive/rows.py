@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from esorex_bridge.demo.archive.holdings import Holdings
 from esorex_bridge.demo.archive.links import datalink_url, file_url
-from esorex_bridge.demo.archive.products import SIZE_KB, ProductFile
+from esorex_bridge.demo.archive.products import SIZE_KB, ServedProduct
 from esorex_bridge.demo.nights.frames import PROGRAMME
 from esorex_bridge.demo.nights.night import ArchiveFile
 
@@ -20,7 +20,7 @@ Datatype = Literal["char", "double", "int", "long"]
 Value = str | int | float | None
 
 
-class Column(Struct, frozen=True):
+class TapColumn(Struct, frozen=True):
     """A column of a table.
 
     Parameters
@@ -46,14 +46,14 @@ class Table(Struct, frozen=True):
     ----------
     name : str
         With its schema: `dbo.raw`.
-    columns : tuple of Column
+    columns : tuple of TapColumn
         In order.
     rows : tuple of tuple
         Values in the order of the columns.
     """
 
     name: str
-    columns: tuple[Column, ...]
+    columns: tuple[TapColumn, ...]
     rows: tuple[tuple[Value, ...], ...]
 
 
@@ -70,47 +70,47 @@ _NUMBERS = """lambda_max lambda_min mjd_obs tel_airm_end tel_airm_start tel_ambi
 RAW_COLUMNS = tuple(
     sorted(
         (
-            Column("access_estsize", "long", "kbyte"),
-            Column("s_region", "char", xtype="adql:REGION"),
-            *(Column(name, "char") for name in _TEXT.split()),
-            *(Column(name, "char", xtype="timestamp") for name in _MOMENTS.split()),
-            *(Column(name, "int") for name in _INTEGERS.split()),
-            *(Column(name, "double", "deg") for name in _ANGLES.split()),
-            *(Column(name, "double", "s") for name in _SECONDS.split()),
-            *(Column(name, "double") for name in _NUMBERS.split()),
+            TapColumn("access_estsize", "long", "kbyte"),
+            TapColumn("s_region", "char", xtype="adql:REGION"),
+            *(TapColumn(name, "char") for name in _TEXT.split()),
+            *(TapColumn(name, "char", xtype="timestamp") for name in _MOMENTS.split()),
+            *(TapColumn(name, "int") for name in _INTEGERS.split()),
+            *(TapColumn(name, "double", "deg") for name in _ANGLES.split()),
+            *(TapColumn(name, "double", "s") for name in _SECONDS.split()),
+            *(TapColumn(name, "double") for name in _NUMBERS.split()),
         ),
         key=lambda column: column.name,
     )
 )
 
 PRODUCT_COLUMNS = (
-    Column("product_id", "char"),
-    Column("archive_id", "char"),
-    Column("eso_category", "char"),
-    Column("extension", "char"),
-    Column("original_filename", "char"),
-    Column("access_url", "char"),
-    Column("size_kb", "long", "kbyte"),
-    Column("internal_file_id", "long"),
+    TapColumn("product_id", "char"),
+    TapColumn("archive_id", "char"),
+    TapColumn("eso_category", "char"),
+    TapColumn("extension", "char"),
+    TapColumn("original_filename", "char"),
+    TapColumn("access_url", "char"),
+    TapColumn("size_kb", "long", "kbyte"),
+    TapColumn("internal_file_id", "long"),
 )
 
 OBSCORE_COLUMNS = (
-    Column("dp_id", "char"),
-    Column("obs_id", "char"),
-    Column("obs_collection", "char"),
-    Column("proposal_id", "char"),
-    Column("instrument_name", "char"),
-    Column("dataproduct_type", "char"),
-    Column("calib_level", "int"),
-    Column("target_name", "char"),
-    Column("s_ra", "double", "deg"),
-    Column("s_dec", "double", "deg"),
-    Column("s_region", "char", xtype="adql:REGION"),
-    Column("t_min", "double", "d"),
-    Column("t_max", "double", "d"),
-    Column("access_url", "char"),
-    Column("access_format", "char"),
-    Column("access_estsize", "long", "kbyte"),
+    TapColumn("dp_id", "char"),
+    TapColumn("obs_id", "char"),
+    TapColumn("obs_collection", "char"),
+    TapColumn("proposal_id", "char"),
+    TapColumn("instrument_name", "char"),
+    TapColumn("dataproduct_type", "char"),
+    TapColumn("calib_level", "int"),
+    TapColumn("target_name", "char"),
+    TapColumn("s_ra", "double", "deg"),
+    TapColumn("s_dec", "double", "deg"),
+    TapColumn("s_region", "char", xtype="adql:REGION"),
+    TapColumn("t_min", "double", "d"),
+    TapColumn("t_max", "double", "d"),
+    TapColumn("access_url", "char"),
+    TapColumn("access_format", "char"),
+    TapColumn("access_estsize", "long", "kbyte"),
 )
 
 _FROM_HEADER = {
@@ -167,7 +167,7 @@ def _raw_row(holdings: Holdings, file: ArchiveFile, base: str) -> tuple[Value, .
     return tuple(values.get(column.name) for column in RAW_COLUMNS)
 
 
-def _obscore_row(product: ProductFile, base: str) -> tuple[Value, ...]:
+def _obscore_row(product: ServedProduct, base: str) -> tuple[Value, ...]:
     file, dp_id = product.source, product.product_id
     ra, dec, start = float(file.keyword("RA")), float(file.keyword("DEC")), float(file.keyword("MJD-OBS"))
     region = f"POSITION J2000 {ra} {dec}"
@@ -178,7 +178,7 @@ def _obscore_row(product: ProductFile, base: str) -> tuple[Value, ...]:
     )  # fmt: skip
 
 
-def _product_row(number: int, product: ProductFile, base: str) -> tuple[Value, ...]:
+def _product_row(number: int, product: ServedProduct, base: str) -> tuple[Value, ...]:
     file = product.file
     address = file_url(base, file.dp_id)
     return (product.product_id, file.dp_id, file.category, "FITS", product.original_name, address, SIZE_KB, number)
@@ -198,5 +198,5 @@ def _schema_tables(tables: tuple[Table, ...]) -> tuple[Table, ...]:
     )
 
 
-def _text_columns(names: str) -> tuple[Column, ...]:
-    return tuple(Column(name, "char") for name in names.split())
+def _text_columns(names: str) -> tuple[TapColumn, ...]:
+    return tuple(TapColumn(name, "char") for name in names.split())

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esorex_bridge.datasets.association import Association, AssociationTree, Mode, distinct_files
-from esorex_bridge.demo.archive.exchange import Reply, Request, html_error, json_reply, text_reply
+from esorex_bridge.demo.archive.exchange import HttpReply, HttpRequest, html_error, json_reply, text_reply
 from esorex_bridge.demo.archive.faults import Fault
 from esorex_bridge.demo.archive.holdings import Holdings
 from esorex_bridge.demo.archive.links import (
@@ -56,7 +56,7 @@ class Selected(Struct, frozen=True):
         return f"{self.dp_id}_{self.tree.mode.lower()}.xml"
 
 
-def answer_associations(holdings: Holdings, request: Request) -> Reply:
+def answer_associations(holdings: Holdings, request: HttpRequest) -> HttpReply:
     """Answer a request for associations: 400 where ids or mode are missing or unknown."""
     dp_ids = tuple(dict.fromkeys(name for name in request.all("dp_id") if name))
     mode = MODES.get(request.first("mode").lower())
@@ -75,7 +75,7 @@ def answer_associations(holdings: Holdings, request: Request) -> Reply:
     return _document(answers[0], request) if len(answers) == 1 else _multipart(answers, request)
 
 
-def answer_breakpoints(holdings: Holdings) -> Reply:
+def answer_breakpoints(holdings: Holdings) -> HttpReply:
     """Answer with the dates across which calibrations must not be matched: one per night, long before it."""
     records = [
         {
@@ -141,12 +141,12 @@ def _xml(answer: Selected, faults: frozenset[Fault]) -> str:
     return document
 
 
-def _document(answer: Selected, request: Request) -> Reply:
+def _document(answer: Selected, request: HttpRequest) -> HttpReply:
     reply = text_reply(200, _xml(answer, request.faults), "application/xml; content=calselector")
     return reply.with_header("Content-Disposition", f'attachment; filename="{answer.file_name}"')
 
 
-def _multipart(answers: tuple[Selected, ...], request: Request) -> Reply:
+def _multipart(answers: tuple[Selected, ...], request: HttpRequest) -> HttpReply:
     ordered = answers[::-1] if Fault.REVERSED_PARTS in request.faults else answers
     parts = [_part(answer, _xml(answer, request.faults)) for answer in ordered]
     body = "".join(parts) + f"--{BOUNDARY}--\n"
@@ -162,7 +162,7 @@ def _part(answer: Selected, document: str) -> str:
     )
 
 
-def _list(holdings: Holdings, answer: Selected, request: Request) -> Reply:
+def _list(holdings: Holdings, answer: Selected, request: HttpRequest) -> HttpReply:
     """Return the list of files as a VOTable: the file itself, its siblings, calibrations, and where the tree is."""
     address = f"{request.base}{request.path}?dp_id={answer.dp_id}&mode={request.first('mode')}&responseformat=votable"
     infos = (info("DOCUMENTATION", DOCUMENTATION), info("QUERY", "", address))
@@ -173,7 +173,7 @@ def _list(holdings: Holdings, answer: Selected, request: Request) -> Reply:
     return text_reply(200, table[: len(table) // 2] if Fault.MALFORMED_XML in request.faults else table, VOTABLE_TYPE)
 
 
-def _rows(holdings: Holdings, answer: Selected, request: Request) -> tuple[DataLink, ...]:
+def _rows(holdings: Holdings, answer: Selected, request: HttpRequest) -> tuple[DataLink, ...]:
     root, mode, base = answer.tree.root, answer.tree.mode, request.base
     this = (
         f'category="{root.category}" certified="{str(root.certified).lower()}" '

@@ -12,14 +12,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
 from typing import Any
 
-from esorex_bridge.demo.archive.exchange import Reply, Request, html_error, parse_request
+from esorex_bridge.demo.archive.exchange import HttpReply, HttpRequest, html_error, parse_request
 
 LOOPBACK = "127.0.0.1"
 CHUNK_BYTES = 65536
 LONGEST_BODY_BYTES = 1 << 22
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
-Answer = Callable[[Request], Reply]
+Answer = Callable[[HttpRequest], HttpReply]
 
 
 class LoopbackServer:
@@ -122,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(length)
         self._send(self.server.answer(parse_request(self.command, self.path, headers, body, self.server.url)))
 
-    def _send(self, reply: Reply) -> None:
+    def _send(self, reply: HttpReply) -> None:
         self.send_response(reply.status)
         for name, value in reply.headers:
             self.send_header(name, value)
@@ -134,7 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self._send_body(reply)
 
-    def _send_body(self, reply: Reply) -> None:
+    def _send_body(self, reply: HttpReply) -> None:
         delivery = reply.delivery
         body = reply.body if delivery.cut_after is None else reply.body[: delivery.cut_after]
         if delivery.bytes_per_s is None:

@@ -16,9 +16,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esorex_bridge.demo.archive.adql import AdqlError, translate
-from esorex_bridge.demo.archive.exchange import Reply, Request, html_error, json_reply, text_reply
+from esorex_bridge.demo.archive.exchange import HttpReply, HttpRequest, html_error, json_reply, text_reply
 from esorex_bridge.demo.archive.faults import Fault
-from esorex_bridge.demo.archive.rows import Column, Table, Value
+from esorex_bridge.demo.archive.rows import Table, TapColumn, Value
 
 MAXREC_LIMIT = 15_000_000
 VOTABLE_TYPE = "application/x-votable+xml"
@@ -36,7 +36,7 @@ class QueryResult(Struct, frozen=True):
 
     Parameters
     ----------
-    columns : tuple of Column
+    columns : tuple of TapColumn
         In the order of the query.
     rows : tuple of tuple
         At most MAXREC.
@@ -44,12 +44,12 @@ class QueryResult(Struct, frozen=True):
         Whether there was more.
     """
 
-    columns: tuple[Column, ...]
+    columns: tuple[TapColumn, ...]
     rows: tuple[tuple[Value, ...], ...]
     overflow: bool
 
 
-class Database:
+class TapDatabase:
     """The archive's tables, held in memory; safe to use from many threads."""
 
     def __init__(self, tables: Iterable[Table]) -> None:
@@ -92,16 +92,18 @@ class Database:
         marks = ", ".join("?" * len(table.columns))
         self._connection.executemany(f'INSERT INTO "{table.name}" VALUES ({marks})', table.rows)
 
-    def _find_types(self, tables: tuple[str, ...], names: list[str], rows: list[tuple[Any, ...]]) -> tuple[Column, ...]:
+    def _find_types(
+        self, tables: tuple[str, ...], names: list[str], rows: list[tuple[Any, ...]]
+    ) -> tuple[TapColumn, ...]:
         """Return the columns of a result; those that a function made get their type from the values."""
         known = {column.name: column for table in tables for column in self.tables[table].columns}
         return tuple(
-            known.get(name) or Column(name.lower().replace("(*)", "_all"), _datatype(row[index] for row in rows))
+            known.get(name) or TapColumn(name.lower().replace("(*)", "_all"), _datatype(row[index] for row in rows))
             for index, name in enumerate(names)
         )
 
 
-def answer_sync(database: Database, request: Request) -> Reply:
+def answer_sync(database: TapDatabase, request: HttpRequest) -> HttpReply:
     """Answer a query at once; where it meets the fault of a time-out, as a service does that gives up on it."""
     for fault, give_up in _TIMEOUTS.items():
         if fault in request.faults:
@@ -115,7 +117,7 @@ def answer_sync(database: Database, request: Request) -> Reply:
     return reply
 
 
-def answer_query(database: Database, adql: str, request: Request) -> Reply:
+def answer_query(database: TapDatabase, adql: str, request: HttpRequest) -> HttpReply:
     """Answer a query in the format that the request asks for; mistakes are a VOTable under status 400."""
     if Fault.TAP_ERROR in request.faults:
         return error_table("The query could not be processed", 400)
@@ -131,13 +133,13 @@ def answer_query(database: Database, adql: str, request: Request) -> Reply:
     return _format(result, (request.first("FORMAT") or request.first("RESPONSEFORMAT") or "votable").lower())
 
 
-def error_table(message: str, status: int) -> Reply:
+def error_table(message: str, status: int) -> HttpReply:
     """Return an error as TAP states it."""
     status_info = f'<INFO name="QUERY_STATUS" value="ERROR">{escape(message)}</INFO>'
     return text_reply(status, f"{_HEAD}{status_info}\n</RESOURCE>\n</VOTABLE>\n", VOTABLE_TYPE)
 
 
-_TIMEOUTS: dict[Fault, Callable[[], Reply]] = {
+_TIMEOUTS: dict[Fault, Callable[[], HttpReply]] = {
     Fault.TAP_TIMEOUT_200: lambda: error_table(TIMED_OUT, 200),
     Fault.TAP_TIMEOUT_400: lambda: error_table(TIMED_OUT, 400),
     Fault.TAP_TIMEOUT_500: lambda: error_table("The query was aborted", 500),
@@ -147,7 +149,7 @@ _TIMEOUTS: dict[Fault, Callable[[], Reply]] = {
 }
 
 
-def _format(result: QueryResult, form: str) -> Reply:
+def _format(result: QueryResult, form: str) -> HttpReply:
     if "json" in form:
         metadata = [{"name": column.name, "datatype": column.datatype} for column in result.columns]
         return json_reply(200, {"metadata": metadata, "data": result.rows})
@@ -174,13 +176,13 @@ def _votable(result: QueryResult) -> str:
     )
 
 
-def _field_attributes(column: Column) -> str:
+def _field_attributes(column: TapColumn) -> str:
     attributes = {"name": column.name, "datatype": column.datatype, "unit": column.unit, "xtype": column.xtype}
     attributes |= {"arraysize": "*"} if column.datatype == "char" else {}
     return " ".join(f"{name}={quoteattr(value)}" for name, value in attributes.items() if value)
 
 
-def _names(columns: tuple[Column, ...]) -> tuple[str, ...]:
+def _names(columns: tuple[TapColumn, ...]) -> tuple[str, ...]:
     return tuple(column.name for column in columns)
 
 

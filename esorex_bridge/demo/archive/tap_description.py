@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import groupby
 
-from esorex_bridge.demo.archive.exchange import Reply, text_reply
+from esorex_bridge.demo.archive.exchange import HttpReply, text_reply
 from esorex_bridge.demo.archive.rows import Table
 from esorex_bridge.demo.archive.tap import MAXREC_LIMIT
 
@@ -15,7 +15,7 @@ _NAMESPACES = (
 )
 
 
-def capabilities(base: str) -> Reply:
+def capabilities(base: str) -> HttpReply:
     """Return the VOSI capabilities of the service at an address."""
     plain = "".join(
         f'<capability standardID="ivo://ivoa.net/std/VOSI#{name}"><interface xsi:type="vs:ParamHTTP" role="std">'
@@ -39,7 +39,7 @@ def capabilities(base: str) -> Reply:
     return text_reply(200, document, "application/xml")
 
 
-def tables_document(tables: Iterable[Table]) -> Reply:
+def tables_document(tables: Iterable[Table]) -> HttpReply:
     """Return the VOSI list of tables with their columns."""
     by_schema = groupby(sorted(tables, key=lambda table: table.name), key=lambda table: table.name.split(".")[0])
     schemas = "".join(

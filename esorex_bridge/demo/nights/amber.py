@@ -18,7 +18,7 @@ from esorex_bridge.demo.nights.amber_statics import CALIBRATOR, CALIBRATOR_MAS, 
 from esorex_bridge.demo.nights.amber_tables import Window, raw_extensions
 from esorex_bridge.demo.nights.frames import Exposure, Instrument, Keywords, Template, fits_bytes
 from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
-from esorex_bridge.demo.nights.series import Series, frames, noise
+from esorex_bridge.demo.nights.series import FrameSeries, frames, noise
 
 AMBER = Instrument("AMBER", "AMBER", "ESO-VLTI-U123", pixel_arcsec=0.0)
 DIT_S = 0.05
@@ -38,7 +38,7 @@ SPARE_ARMS = ("GRIS1", "GRIS2", "OPTI2", "OPTI5", "OPTI6", "OPTI7")
 """Parts of the instrument whose names the reader asks for, though nothing depends on them."""
 
 
-class Kind(Struct, frozen=True):
+class AmberKind(Struct, frozen=True):
     """A series of exposures: what is looked at, and with which shutters.
 
     Parameters
@@ -62,8 +62,8 @@ class Kind(Struct, frozen=True):
     target: str = ""
 
 
-def _kind(template: str, category: str, role: str, what: str, sequence: tuple[str, ...], target: str = "") -> Kind:
-    return Kind(f"AMBER_3Tstd_{template}", category, (role, what, "INTERFEROMETRY"), sequence, target)
+def _kind(template: str, category: str, role: str, what: str, sequence: tuple[str, ...], target: str = "") -> AmberKind:
+    return AmberKind(f"AMBER_3Tstd_{template}", category, (role, what, "INTERFEROMETRY"), sequence, target)
 
 
 # One template of the instrument: places of the spectra first, then fringes.
@@ -121,14 +121,14 @@ def night_with(
     return Night(name, AMBER.name, (*wave, *fringes, *cal_dark, *cal_star, *dark, *star, *maps, *stars), (tree,))
 
 
-def _series(kind: Kind, start: datetime, seed: int, begun: datetime | None = None) -> tuple[ArchiveFile, ...]:
+def _series(kind: AmberKind, start: datetime, seed: int, begun: datetime | None = None) -> tuple[ArchiveFile, ...]:
     template = Template(kind.template, start, len(kind.sequence), 200700001, "AMBER_SYNTH", begun=begun)
-    series = Series(AMBER, template, kind.category, kind.dpr, DIT_S, kind.target)
+    series = FrameSeries(AMBER, template, kind.category, kind.dpr, DIT_S, kind.target)
     pixels = FRAMES * ROWS * sum(channel.columns for channel in CHANNELS)
     return frames(series, partial(_keywords, kind), partial(_stream, kind, seed), 2 * pixels)
 
 
-def _stream(kind: Kind, seed: int, keywords: Keywords, exposure: Exposure) -> bytes:
+def _stream(kind: AmberKind, seed: int, keywords: Keywords, exposure: Exposure) -> bytes:
     """Return the FITS stream of a raw file."""
     beams = _beams(kind, kind.sequence[exposure.number - 1])
     pixels = windows(beams, FRAMES, seed, noise(seed, exposure))
@@ -136,7 +136,7 @@ def _stream(kind: Kind, seed: int, keywords: Keywords, exposure: Exposure) -> by
     return fits_bytes(keywords, extensions=raw_extensions(exposure, places, pixels))
 
 
-def _beams(kind: Kind, frame: str) -> Beams:
+def _beams(kind: AmberKind, frame: str) -> Beams:
     """Return the light of an exposure; the name of a lamp's frame tells the shutters that are open."""
     if frame == "OBJECT":
         visibility, phase = _source(kind)
@@ -145,7 +145,7 @@ def _beams(kind: Kind, frame: str) -> Beams:
     return Beams(opened, LAMP_COUNTS, quadrature=opened if frame.endswith("Q") else ())
 
 
-def _source(kind: Kind) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+def _source(kind: AmberKind) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
     """Return visibility and phase (radians) of a star by baseline, as they are above the atmosphere."""
     if kind is STAR:
         return VISIBILITY, PHASE_RAD
@@ -153,7 +153,7 @@ def _source(kind: Kind) -> tuple[tuple[float, float, float], tuple[float, float,
     return (one, two, three), (0.0, 0.0, 0.0)
 
 
-def _keywords(kind: Kind, exposure: Exposure) -> Keywords:
+def _keywords(kind: AmberKind, exposure: Exposure) -> Keywords:
     spare = tuple((f"ESO INS {part} NAME", "CLEAR") for part in SPARE_ARMS)
     return (
         ("ESO DET DIT", exposure.dit_s),

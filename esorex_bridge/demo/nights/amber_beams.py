@@ -35,7 +35,7 @@ FRINGES = (4, 8, 12)
 """How many a baseline has across the channel, at the middle wavelength."""
 
 
-class Channel(Struct, frozen=True):
+class BeamChannel(Struct, frozen=True):
     """A window of the detector.
 
     Parameters
@@ -55,11 +55,11 @@ class Channel(Struct, frozen=True):
 
 
 CHANNELS = (
-    Channel((), 1, 16),
-    Channel((1,), 80, 32, 3),
-    Channel((2,), 190, 32, -2),
-    Channel((1, 2, 3), 300, 32),
-    Channel((3,), 450, 32, 1),
+    BeamChannel((), 1, 16),
+    BeamChannel((1,), 80, 32, 3),
+    BeamChannel((2,), 190, 32, -2),
+    BeamChannel((1, 2, 3), 300, 32),
+    BeamChannel((3,), 450, 32, 1),
 )
 """In the order of the tables: masked, first, second, fringes, third."""
 
@@ -121,12 +121,12 @@ def sensitivity(seed: int) -> Any:
     return image
 
 
-def _window(image: Any, channel: Channel) -> Any:
+def _window(image: Any, channel: BeamChannel) -> Any:
     first = channel.first_column - 1
     return image[FIRST_ROW - 1 : FIRST_ROW - 1 + ROWS, first : first + channel.columns]
 
 
-def _light(channel: Channel, beams: Beams, pistons: Any) -> Any:
+def _light(channel: BeamChannel, beams: Beams, pistons: Any) -> Any:
     """Return the light in a channel without noise: frames, rows, columns."""
     import numpy as np
 

@@ -23,7 +23,7 @@ from esorex_bridge.demo.nights.amber_beams import (
 from esorex_bridge.demo.nights.amber_tables import Window, raw_extensions
 from esorex_bridge.demo.nights.frames import Exposure, Keywords, Template, fits_bytes
 from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
-from esorex_bridge.demo.nights.series import Series, frames, noise
+from esorex_bridge.demo.nights.series import FrameSeries, frames, noise
 
 DAY = datetime(2010, 5, 3)
 PASSED_OVER, USED = 20, 4
@@ -57,7 +57,7 @@ def _series(category: str, what: str, start: datetime, seed: int) -> tuple[Archi
     for number, dit_s in enumerate(DITS_S):
         begin = start.replace(minute=5 * number)
         template = Template("AMBER_gen_cal_detector", begin, 1, 200700002, "AMBER_SYNTH", begun=DAY.replace(hour=10))
-        series = Series(AMBER, template, category, ("CALIB", what, "IMAGE"), dit_s)
+        series = FrameSeries(AMBER, template, category, ("CALIB", what, "IMAGE"), dit_s)
         size = 2 * NPIX**2 * (PASSED_OVER + USED)
         found.extend(frames(series, _keywords, partial(_stream, seed), size))
     return tuple(found)

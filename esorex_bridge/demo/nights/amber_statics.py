@@ -9,7 +9,7 @@ from typing import Any
 from esorex_bridge.demo.nights.amber_beams import SEED, sensitivity
 from esorex_bridge.demo.nights.frames import Keywords, fits_bytes
 from esorex_bridge.demo.nights.night import ArchiveFile
-from esorex_bridge.demo.nights.tables import processed, table
+from esorex_bridge.demo.nights.tables import describe_processed, table
 from esorex_bridge.files import DpId
 
 CALIBRATOR = "SYNTH-CAL"
@@ -37,7 +37,7 @@ def good_pixels(seed: int = SEED) -> Any:
 
 def _static(number: int, category: str, build: Callable[[Keywords], bytes]) -> ArchiveFile:
     dp_id = DpId(f"M.AMBER.2010-04-30T12:00:{number:02d}.{123 + 77 * number}")
-    keywords = processed(dp_id, "AMBER", category)
+    keywords = describe_processed(dp_id, "AMBER", category)
     return ArchiveFile(dp_id, category, keywords, partial(build, keywords))
 
 

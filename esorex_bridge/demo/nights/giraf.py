@@ -21,7 +21,7 @@ from esorex_bridge.demo.nights.giraf_fibres import (
     ORDER,
     SETUP,
     SLIT,
-    Spectrograph,
+    FibreSpectrograph,
     fibre_extensions,
     lamp,
     spread,
@@ -29,7 +29,7 @@ from esorex_bridge.demo.nights.giraf_fibres import (
 )
 from esorex_bridge.demo.nights.giraf_statics import arc_lines, static_calibrations
 from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
-from esorex_bridge.demo.nights.series import Series, frames, noise
+from esorex_bridge.demo.nights.series import FrameSeries, frames, noise
 
 if TYPE_CHECKING:
     from esorex_bridge.demo.nights.frames import Image
@@ -64,18 +64,18 @@ TEMPLATES = {
 }
 
 
-class Detector(Struct, frozen=True):
+class GirafDetector(Struct, frozen=True):
     """What the pixels of all frames depend on.
 
     Parameters
     ----------
-    spectrograph : Spectrograph
+    spectrograph : FibreSpectrograph
         Size, and the place of the fibres.
     seed : int
         Of noise.
     """
 
-    spectrograph: Spectrograph
+    spectrograph: FibreSpectrograph
     seed: int
 
 
@@ -89,7 +89,7 @@ def giraf_night(columns: int = 1024, rows: int = 2100, seed: int = 5) -> Night:
     seed : int
         Nights of different seeds differ in every pixel.
     """
-    detector = Detector(Spectrograph(columns, rows), seed)
+    detector = GirafDetector(FibreSpectrograph(columns, rows), seed)
     biases = _series(detector, "BIAS", datetime(2014, 3, 1, 12, 0), 3, 0.0)
     darks = _series(detector, "DARK", datetime(2014, 3, 1, 13, 0), 3, 3600.0)
     flats = _series(detector, "FIBER_FLAT", datetime(2014, 3, 1, 17, 0), 3, 30.0)
@@ -109,21 +109,21 @@ def giraf_night(columns: int = 1024, rows: int = 2100, seed: int = 5) -> Night:
 
 
 def _series(
-    detector: Detector, category: str, start: datetime, exposures: int, exposure_s: float
+    detector: GirafDetector, category: str, start: datetime, exposures: int, exposure_s: float
 ) -> tuple[ArchiveFile, ...]:
     template = Template(TEMPLATES[category], start, exposures, 200600001, "GIRAF_SYNTH")
-    series = Series(GIRAFFE, template, category, DPR[category], exposure_s, spacing_s=exposure_s + 60)
+    series = FrameSeries(GIRAFFE, template, category, DPR[category], exposure_s, spacing_s=exposure_s + 60)
     size = detector.spectrograph
     return frames(series, partial(_keywords, size), partial(_stream, detector), size.columns * size.rows)
 
 
-def _stream(detector: Detector, keywords: Keywords, exposure: Exposure) -> bytes:
+def _stream(detector: GirafDetector, keywords: Keywords, exposure: Exposure) -> bytes:
     """Return the FITS stream of a raw frame: the image, and with light in the fibres the tables of the fibres."""
     extensions = fibre_extensions(detector.spectrograph) if exposure.dpr[2] == FIBRES else []
     return fits_bytes(keywords, counts(_image(detector, exposure)), extensions)
 
 
-def _image(detector: Detector, exposure: Exposure) -> Image:
+def _image(detector: GirafDetector, exposure: Exposure) -> Image:
     """Return bias everywhere, and dark current and light between prescan and overscan."""
     import numpy as np
 
@@ -141,11 +141,11 @@ def _image(detector: Detector, exposure: Exposure) -> Image:
     return image
 
 
-def _lamp(spectrograph: Spectrograph, fibre: int) -> Values:
+def _lamp(spectrograph: FibreSpectrograph, fibre: int) -> Values:
     return LAMP_COUNTS * lamp(spectrograph)
 
 
-def _arc(spectrograph: Spectrograph, fibre: int) -> Values:
+def _arc(spectrograph: FibreSpectrograph, fibre: int) -> Values:
     import numpy as np
 
     waves, strengths = np.array(arc_lines(spectrograph)).T
@@ -154,7 +154,7 @@ def _arc(spectrograph: Spectrograph, fibre: int) -> Values:
     return values
 
 
-def _star(spectrograph: Spectrograph, fibre: int) -> Values:
+def _star(spectrograph: FibreSpectrograph, fibre: int) -> Values:
     import numpy as np
 
     apart = spectrograph.wave_nm(fibre)[:, None] - np.array(ABSORPTION_NM)
@@ -163,7 +163,7 @@ def _star(spectrograph: Spectrograph, fibre: int) -> Values:
     return values
 
 
-SPECTRA: dict[str, Callable[[Spectrograph, int], Values]] = {
+SPECTRA: dict[str, Callable[[FibreSpectrograph, int], Values]] = {
     "LAMP,FLAT": _lamp,
     "LAMP,WAVE": _arc,
     "OBJECT,OzPoz": _star,
@@ -171,7 +171,7 @@ SPECTRA: dict[str, Callable[[Spectrograph, int], Values]] = {
 """What falls into a fibre by `DPR TYPE`, in counts of the brightest pixel of each row."""
 
 
-def _keywords(spectrograph: Spectrograph, exposure: Exposure) -> Keywords:
+def _keywords(spectrograph: FibreSpectrograph, exposure: Exposure) -> Keywords:
     columns, rows = spectrograph.columns, spectrograph.rows
     return (
         ("ESO DET CHIPS", 1),

@@ -37,7 +37,7 @@ BEND_PIX = 6.0
 """How far the spectra are from their middle at the ends of the detector."""
 
 
-class Spectrograph(Struct, frozen=True):
+class FibreSpectrograph(Struct, frozen=True):
     """Fibres and detector.
 
     Parameters
@@ -99,7 +99,7 @@ def transmission(fibre: int) -> float:
     return 1 + 0.2 * sin(fibre)
 
 
-def lamp(spectrograph: Spectrograph) -> Values:
+def lamp(spectrograph: FibreSpectrograph) -> Values:
     """Return the brightness of the flat's lamp in each row, at most 1."""
     import numpy as np
 
@@ -107,7 +107,7 @@ def lamp(spectrograph: Spectrograph) -> Values:
     return values
 
 
-def spread(spectrograph: Spectrograph, fibre: int, spectrum: Values, image: Any) -> None:
+def spread(spectrograph: FibreSpectrograph, fibre: int, spectrum: Values, image: Any) -> None:
     """Add a spectrum, in counts of the brightest pixel of each row, to an image."""
     import numpy as np
 
@@ -118,7 +118,7 @@ def spread(spectrograph: Spectrograph, fibre: int, spectrum: Values, image: Any)
     image[rows, columns] += spectrum[:, None] * profile
 
 
-def fibre_extensions(spectrograph: Spectrograph) -> list[Any]:
+def fibre_extensions(spectrograph: FibreSpectrograph) -> list[Any]:
     """Return the two tables of every raw frame: what the buttons of the positioner look at, and where fibres end."""
     return [_positioner(spectrograph.fibres), _slit(spectrograph.fibres)]
 

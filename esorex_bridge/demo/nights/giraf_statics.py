@@ -8,9 +8,9 @@ from typing import Any
 
 from esorex_bridge.demo.nights import giraf_fibres as optics
 from esorex_bridge.demo.nights.frames import Instrument, Keywords, fits_bytes
-from esorex_bridge.demo.nights.giraf_fibres import Spectrograph
+from esorex_bridge.demo.nights.giraf_fibres import FibreSpectrograph
 from esorex_bridge.demo.nights.night import ArchiveFile
-from esorex_bridge.demo.nights.tables import processed, table
+from esorex_bridge.demo.nights.tables import describe_processed, table
 from esorex_bridge.files import DpId
 
 LINES = 60
@@ -19,7 +19,7 @@ CLOSEST_NM = 0.07
 
 
 @lru_cache(maxsize=4)
-def arc_lines(spectrograph: Spectrograph) -> tuple[tuple[float, float], ...]:
+def arc_lines(spectrograph: FibreSpectrograph) -> tuple[tuple[float, float], ...]:
     """Return wavelengths (nm) and relative strengths of the arc's lines, all of which all fibres see."""
     import numpy as np
 
@@ -31,7 +31,7 @@ def arc_lines(spectrograph: Spectrograph) -> tuple[tuple[float, float], ...]:
     return tuple(zip(places.round(4).tolist(), strengths.round(3).tolist(), strict=True))
 
 
-def static_calibrations(instrument: Instrument, spectrograph: Spectrograph) -> tuple[ArchiveFile, ...]:
+def static_calibrations(instrument: Instrument, spectrograph: FibreSpectrograph) -> tuple[ArchiveFile, ...]:
     """Return the three files."""
     slit: Keywords = (
         ("ESO INS MODE", "MED"),
@@ -50,7 +50,7 @@ def _static(
     instrument: Instrument, number: int, category: str, more: Keywords, extension: Callable[[], Any]
 ) -> ArchiveFile:
     dp_id = DpId(f"M.GIRAFFE.2014-01-15T12:00:{number:02d}.{123 + 77 * number}")
-    keywords = processed(dp_id, instrument.name, category, more)
+    keywords = describe_processed(dp_id, instrument.name, category, more)
     return ArchiveFile(dp_id, category, keywords, partial(_bytes, keywords, extension))
 
 
@@ -58,7 +58,7 @@ def _bytes(keywords: Keywords, extension: Callable[[], Any]) -> bytes:
     return fits_bytes(keywords, extensions=[extension()])
 
 
-def _grating(spectrograph: Spectrograph) -> Any:
+def _grating(spectrograph: FibreSpectrograph) -> Any:
     first, last = spectrograph.coverage_nm()
     columns: dict[str, tuple[str, Any]] = {
         "GRAT": ("10A", ["HR"]),
@@ -80,7 +80,7 @@ def _grating(spectrograph: Spectrograph) -> Any:
     return table(columns, "GRATING_DATA")
 
 
-def _slit_geometry(spectrograph: Spectrograph) -> Any:
+def _slit_geometry(spectrograph: FibreSpectrograph) -> Any:
     numbers = list(range(1, spectrograph.fibres + 1))
     nothing = [0.0] * len(numbers)
     columns: dict[str, tuple[str, Any]] = {
@@ -97,7 +97,7 @@ def _slit_geometry(spectrograph: Spectrograph) -> Any:
     return table(columns, "SLIT_GEOMETRY_SETUP")
 
 
-def _line_catalogue(spectrograph: Spectrograph) -> Any:
+def _line_catalogue(spectrograph: FibreSpectrograph) -> Any:
     lines = arc_lines(spectrograph)
     columns: dict[str, tuple[str, Any]] = {
         "WLEN": ("1D", [wave for wave, _ in lines]),

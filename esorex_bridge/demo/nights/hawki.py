@@ -55,7 +55,7 @@ STANDARD = ("CALIB", "STD", "IMAGE")
 NEBULA_CHIPS = (1, 2)
 
 
-class Light(Struct, frozen=True):
+class HawkiLight(Struct, frozen=True):
     """What fell on the detectors.
 
     Parameters
@@ -119,7 +119,7 @@ def hawki_night(npix: int = 256, science_frames: int = 4, seed: int = 42) -> Nig
 def dark_template(detectors: Detectors, start: datetime, dit_s: float = DIT_S) -> tuple[ArchiveFile, ...]:
     """Return three darks."""
     template = Template("HAWKI_img_cal_Darks", start, 3, 200100018, "Calibration")
-    return tuple(raw_frame(detectors, template, number, DARK, "DARK", Light(dit_s=dit_s)) for number in (1, 2, 3))
+    return tuple(raw_frame(detectors, template, number, DARK, "DARK", HawkiLight(dit_s=dit_s)) for number in (1, 2, 3))
 
 
 def science_template(detectors: Detectors, start: datetime, frames: int) -> tuple[ArchiveFile, ...]:
@@ -132,14 +132,14 @@ def science_template(detectors: Detectors, start: datetime, frames: int) -> tupl
             number,
             SCIENCE,
             "SYNTH-FIELD",
-            Light(SKY_COUNTS + 50 * number, OFFSETS_PIX[(number - 1) % len(OFFSETS_PIX)]),
+            HawkiLight(SKY_COUNTS + 50 * number, OFFSETS_PIX[(number - 1) % len(OFFSETS_PIX)]),
         )
         for number in range(1, frames + 1)
     )
 
 
 def raw_frame(
-    detectors: Detectors, template: Template, number: int, dpr: tuple[str, str, str], target: str, light: Light
+    detectors: Detectors, template: Template, number: int, dpr: tuple[str, str, str], target: str, light: HawkiLight
 ) -> ArchiveFile:
     """Return one frame of a template; `dpr` is category, type and technique."""
     start = exposure_times(template.start, template.exposures, spacing_s=40.0)[number - 1]
@@ -149,7 +149,7 @@ def raw_frame(
     return ArchiveFile(exposure.dp_id, dpr[1], keywords, build, estimated_bytes=6 * detectors.npix**2 + 28800)
 
 
-def _hawki_keywords(npix: int, light: Light) -> Keywords:
+def _hawki_keywords(npix: int, light: HawkiLight) -> Keywords:
     dx, dy = light.pointing
     return (
         ("ESO DET DIT", light.dit_s),
@@ -174,7 +174,7 @@ def _hawki_keywords(npix: int, light: Light) -> Keywords:
     )
 
 
-def _frame(detectors: Detectors, keywords: Keywords, exposure: Exposure, light: Light) -> bytes:
+def _frame(detectors: Detectors, keywords: Keywords, exposure: Exposure, light: HawkiLight) -> bytes:
     """Return the FITS stream of a raw frame: an empty primary unit and one extension for each detector."""
     extensions = [
         image_extension(
@@ -186,7 +186,7 @@ def _frame(detectors: Detectors, keywords: Keywords, exposure: Exposure, light: 
     return fits_bytes(keywords, extensions=extensions)
 
 
-def _chip_image(detectors: Detectors, exposure: Exposure, chip: int, light: Light) -> Image:
+def _chip_image(detectors: Detectors, exposure: Exposure, chip: int, light: HawkiLight) -> Image:
     import numpy as np
 
     shape = (detectors.npix, detectors.npix)
@@ -205,7 +205,7 @@ def _chip_image(detectors: Detectors, exposure: Exposure, chip: int, light: Ligh
     return image
 
 
-def _nebula_image(shape: tuple[int, int], light: Light) -> Image | float:
+def _nebula_image(shape: tuple[int, int], light: HawkiLight) -> Image | float:
     """Return the light of the nebula: a round Gaussian of a sixth of the detector."""
     import numpy as np
 

@@ -11,7 +11,7 @@ from esorex_bridge.demo.nights.frames import Template
 from esorex_bridge.demo.nights.hawki import (
     OFFSETS_PIX,
     STANDARD,
-    Light,
+    HawkiLight,
     dark_template,
     raw_frame,
     science_template,
@@ -71,10 +71,12 @@ def _standards(detectors: Detectors, start: datetime) -> tuple[ArchiveFile, ...]
     """Return the exposures of the standard field; its stars are those of the catalogues."""
     template = Template("HAWKI_img_cal_StandardStar", start, STANDARDS, 200100104, "Calibration")
     return tuple(
-        raw_frame(detectors, template, number, STANDARD, "STD", Light(STANDARD_SKY_COUNTS, OFFSETS_PIX[number - 1]))
+        raw_frame(
+            detectors, template, number, STANDARD, "STD", HawkiLight(STANDARD_SKY_COUNTS, OFFSETS_PIX[number - 1])
+        )
         for number in range(1, STANDARDS + 1)
     )
 
 
-def _twilight(level: float) -> Light:
-    return Light(level, dit_s=FLAT_DIT_S, stars=False)
+def _twilight(level: float) -> HawkiLight:
+    return HawkiLight(level, dit_s=FLAT_DIT_S, stars=False)

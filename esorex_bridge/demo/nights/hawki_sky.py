@@ -14,7 +14,7 @@ from esorex_bridge.demo.nights.hawki import (
     OFFSETS_PIX,
     SCIENCE,
     SKY_COUNTS,
-    Light,
+    HawkiLight,
     dark_template,
     raw_frame,
 )
@@ -61,8 +61,8 @@ def _science(detectors: Detectors, start: datetime) -> tuple[ArchiveFile, ...]:
     )
 
 
-def _light(number: int, dpr: tuple[str, str, str]) -> Light:
+def _light(number: int, dpr: tuple[str, str, str]) -> HawkiLight:
     sky, offset = SKY_COUNTS + 10 * number, OFFSETS_PIX[number - 1]
     if dpr == SCIENCE:
-        return Light(sky, offset, nebula=NEBULA_COUNTS)
-    return Light(sky, offset, field=AWAY_PIX)
+        return HawkiLight(sky, offset, nebula=NEBULA_COUNTS)
+    return HawkiLight(sky, offset, field=AWAY_PIX)

@@ -29,7 +29,7 @@ from esorex_bridge.demo.nights.survey_tables import (
     photometry_bytes,
     schlegel_bytes,
 )
-from esorex_bridge.demo.nights.tables import inherited, processed, table
+from esorex_bridge.demo.nights.tables import describe_processed, inherit_keywords, table
 from esorex_bridge.files import DpId
 
 MADE = datetime(2019, 5, 30, 12, 0)
@@ -54,7 +54,7 @@ def static_calibrations(
     fields : tuple
         Of which the catalogues have the stars, as `Light.field` says where they are.
     """
-    raw = inherited(science)
+    raw = inherit_keywords(science)
     catalogue = partial(_catalogue_bytes, detectors, fields)
     builders: tuple[tuple[str, Keywords, Build], ...] = (
         ("MASTER_TWILIGHT_FLAT", raw, partial(_mosaic_bytes, detectors, _flat)),
@@ -73,12 +73,12 @@ def static_calibrations(
 
 def master_dark(detectors: Detectors, dark: Keywords) -> ArchiveFile:
     """Return the processed dark that Raw2Master associates; `dark` is the header of a raw one."""
-    return _static(MADE, 0, "MASTER_DARK", inherited(dark), partial(_mosaic_bytes, detectors, _dark))
+    return _static(MADE, 0, "MASTER_DARK", inherit_keywords(dark), partial(_mosaic_bytes, detectors, _dark))
 
 
 def _static(made: datetime, number: int, category: str, more: Keywords, build: Build) -> ArchiveFile:
     dp_id = DpId(f"M.HAWKI.{made:%Y-%m-%dT%H:%M}:{number:02d}.{123 + 77 * number % 800:03d}")
-    keywords = processed(dp_id, HAWKI.name, category, more)
+    keywords = describe_processed(dp_id, HAWKI.name, category, more)
     return ArchiveFile(dp_id, category, keywords, partial(build, keywords))
 
 

@@ -32,7 +32,7 @@ from esorex_bridge.demo.nights.muse_statics import (
     wavelength_table,
 )
 from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
-from esorex_bridge.demo.nights.series import FIELD, Series, frames, noise
+from esorex_bridge.demo.nights.series import FIELD, FrameSeries, frames, noise
 
 if TYPE_CHECKING:
     from esorex_bridge.demo.nights.frames import Image
@@ -175,7 +175,7 @@ def _series(
 ) -> tuple[ArchiveFile, ...]:
     template = Template(TEMPLATES[category], start, count, 200700001, "MUSE_SYNTH")
     target = "SYNTH-STAR" if dpr[0] == "SCIENCE" else ""
-    series = Series(MUSE, template, category, dpr, dit_s, target, dit_s + 60)
+    series = FrameSeries(MUSE, template, category, dpr, dit_s, target, dit_s + 60)
     size = spectrographs.ifus * 8 * spectrographs.columns * spectrographs.rows
     return frames(series, partial(_primary, spectrographs), partial(_stream, spectrographs), size)
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from esorex_bridge.demo.nights.frames import Keywords, fits_bytes
 from esorex_bridge.demo.nights.night import ArchiveFile
-from esorex_bridge.demo.nights.tables import processed, table
+from esorex_bridge.demo.nights.tables import describe_processed, table
 from esorex_bridge.files import DpId
 
 FIRST_ANGSTROM, LAST_ANGSTROM = 4750.0, 9350.0
@@ -107,7 +107,7 @@ def _static(
 ) -> ArchiveFile:
     dp_id = DpId(f"M.MUSE.2018-01-15T10:00:{number:02d}.{210 + 7 * number:03d}")
     more: Keywords = (("EXTNAME", name),) if name else ()
-    keywords = processed(dp_id, "MUSE", category, (*MODE, *more))
+    keywords = describe_processed(dp_id, "MUSE", category, (*MODE, *more))
     return ArchiveFile(dp_id, category, keywords, partial(_bytes, columns, name or title, keywords))
 
 

@@ -63,7 +63,7 @@ ACQUISITION = ("ACQUISITION", "SKY", "IMAGE")
 SCIENCE = ("SCIENCE", "OBJECT", "IMAGE,JITTER")
 
 
-class Detector(Struct, frozen=True):
+class NacoDetector(Struct, frozen=True):
     """What the pixels of all frames depend on.
 
     Parameters
@@ -78,7 +78,7 @@ class Detector(Struct, frozen=True):
     seed: int
 
 
-class Light(Struct, frozen=True):
+class NacoLight(Struct, frozen=True):
     """What fell on the detector, and how the instrument stood.
 
     Parameters
@@ -123,7 +123,7 @@ def naco_night(
     evening : datetime
         When the first calibration is taken; it is in the name of every file.
     """
-    detector = Detector(npix, seed)
+    detector = NacoDetector(npix, seed)
     science_darks = take_darks(detector, evening, SCIENCE_DIT_S, 3)
     flat_darks = take_darks(detector, evening + timedelta(minutes=10), FLAT_DIT_S, TWILIGHT_FLATS)
     lamp_flats = _lamp_flats(detector, evening + timedelta(hours=1))
@@ -174,18 +174,18 @@ def _tree(
     return AssociationTree(Association("IMGJITOBJ_SW", names, associated), "Raw2Raw")
 
 
-def take_darks(detector: Detector, start: datetime, dit_s: float, frames: int) -> tuple[ArchiveFile, ...]:
+def take_darks(detector: NacoDetector, start: datetime, dit_s: float, frames: int) -> tuple[ArchiveFile, ...]:
     """Return darks of one DIT."""
     template = Template("NACO_all_cal_Darks", start, frames, 200154001, "Calibration")
     return tuple(
-        raw_frame(detector, exposure_of(template, number, begin, dit_s, DARK, "DARK"), "CAL_DARK", Light())
+        raw_frame(detector, exposure_of(template, number, begin, dit_s, DARK, "DARK"), "CAL_DARK", NacoLight())
         for number, begin in numbered_times(template)
     )
 
 
-def _lamp_flats(detector: Detector, start: datetime) -> tuple[ArchiveFile, ...]:
+def _lamp_flats(detector: NacoDetector, start: datetime) -> tuple[ArchiveFile, ...]:
     template = Template("NACO_img_cal_LampFlats", start, 4, 200154001, "Calibration")
-    lights = tuple(Light(5030.0 if lamp else 30.0, lamp=lamp, filter_name="J") for lamp in (True, False) * 2)
+    lights = tuple(NacoLight(5030.0 if lamp else 30.0, lamp=lamp, filter_name="J") for lamp in (True, False) * 2)
     return tuple(
         raw_frame(
             detector, exposure_of(template, number, begin, FLAT_DIT_S, FLAT_LAMP, "FLAT,LAMP"), "CAL_FLAT_LAMP", light
@@ -195,7 +195,7 @@ def _lamp_flats(detector: Detector, start: datetime) -> tuple[ArchiveFile, ...]:
 
 
 def take_twilight_flats(
-    detector: Detector, start: datetime, filter_name: str = "Ks", narrow: bool = False
+    detector: NacoDetector, start: datetime, filter_name: str = "Ks", narrow: bool = False
 ) -> tuple[ArchiveFile, ...]:
     """Return flats of an evening sky that grows dark, through a filter."""
     template = Template("NACO_img_cal_SkyFlats", start, TWILIGHT_FLATS, 200154002, "Twilight")
@@ -204,14 +204,14 @@ def take_twilight_flats(
             detector,
             exposure_of(template, number, begin, FLAT_DIT_S, FLAT_TWILIGHT, "SKY,FLAT"),
             "CAL_FLAT_TW",
-            Light(9400.0 - 1400.0 * number, filter_name=filter_name, narrow=narrow),
+            NacoLight(9400.0 - 1400.0 * number, filter_name=filter_name, narrow=narrow),
         )
         for number, begin in numbered_times(template)
     )
 
 
 def _science_template(
-    detector: Detector, first: datetime, index: int, frames: int
+    detector: NacoDetector, first: datetime, index: int, frames: int
 ) -> tuple[ArchiveFile, tuple[ArchiveFile, ...]]:
     """Return the acquisition image and the science frames of one template."""
     spacing = timedelta(seconds=EXPOSURE_SPACING_S * (frames + 4))
@@ -223,26 +223,26 @@ def _science_template(
     stars = injected_stars(detector.npix, detector.seed, index)
     (only,) = numbered_times(pointing)
     acquisition = raw_frame(
-        detector, exposure_of(pointing, *only, FLAT_DIT_S, ACQUISITION, target), "ACQ_IMAGE", Light(300.0, stars)
+        detector, exposure_of(pointing, *only, FLAT_DIT_S, ACQUISITION, target), "ACQ_IMAGE", NacoLight(300.0, stars)
     )
     science = tuple(
         raw_frame(
             detector,
             exposure_of(template, number, begin, SCIENCE_DIT_S, SCIENCE, target),
             "IM_JITTER_OBJ",
-            jittered(detector, stars, number),
+            jitter_light(detector, stars, number),
         )
         for number, begin in numbered_times(template)
     )
     return acquisition, science
 
 
-def jittered(detector: Detector, stars: tuple[Star, ...], number: int) -> Light:
+def jitter_light(detector: NacoDetector, stars: tuple[Star, ...], number: int) -> NacoLight:
     """Return the light of a science frame (from 1): the sky, and the stars moved by its offset."""
     scale = 1.0 if detector.npix >= 400 else detector.npix / 512
     dx, dy = (round(step * scale) for step in OFFSETS_PIX[(number - 1) % len(OFFSETS_PIX)])
     moved = tuple(Star(star.x + dx, star.y + dy, star.flux) for star in stars)
-    return Light(1480.0 + 20.0 * number, moved, (dx, dy))
+    return NacoLight(1480.0 + 20.0 * number, moved, (dx, dy))
 
 
 def numbered_times(template: Template) -> tuple[tuple[int, datetime], ...]:
@@ -257,14 +257,14 @@ def exposure_of(
     return Exposure(NACO, template, number, start, dit_s, dpr, target, *FIELD)
 
 
-def raw_frame(detector: Detector, exposure: Exposure, category: str, light: Light) -> ArchiveFile:
+def raw_frame(detector: NacoDetector, exposure: Exposure, category: str, light: NacoLight) -> ArchiveFile:
     """Return the frame that light makes of an exposure."""
     keywords = primary_keywords(exposure, _naco_keywords(detector.npix, exposure.dit_s, light))
     build = partial(_frame, detector, keywords, exposure, light)
     return ArchiveFile(exposure.dp_id, category, keywords, build, estimated_bytes=detector.npix**2 + 8640)
 
 
-def _naco_keywords(npix: int, dit_s: float, light: Light) -> Keywords:
+def _naco_keywords(npix: int, dit_s: float, light: NacoLight) -> Keywords:
     dx, dy = light.offset
     scale = NACO.pixel_arcsec / 3600
     wheels = {4: "empty", 5: "empty", 6: "empty", 3: "empty", 1: "Full_Uszd", 7: "S27"}
@@ -310,7 +310,7 @@ def _naco_keywords(npix: int, dit_s: float, light: Light) -> Keywords:
     )
 
 
-def _frame(detector: Detector, keywords: Keywords, exposure: Exposure, light: Light) -> bytes:
+def _frame(detector: NacoDetector, keywords: Keywords, exposure: Exposure, light: NacoLight) -> bytes:
     """Return the FITS stream of a raw frame: bias and dark current, and the light through the pixels' sensitivity."""
     import numpy as np
 
@@ -334,7 +334,7 @@ def _filter_slope(npix: int) -> Image:
 
 
 @lru_cache(maxsize=4)
-def detector_pixels(detector: Detector) -> tuple[Image, Mask]:
+def detector_pixels(detector: NacoDetector) -> tuple[Image, Mask]:
     """Return the sensitivity of each pixel, and the mask of hot ones."""
     import numpy as np
 

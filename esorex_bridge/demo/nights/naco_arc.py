@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from esorex_bridge.demo.nights.frames import Keywords, fits_bytes
 from esorex_bridge.demo.nights.night import ArchiveFile
-from esorex_bridge.demo.nights.tables import processed, table
+from esorex_bridge.demo.nights.tables import describe_processed, table
 from esorex_bridge.files import DpId
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def arc_statics(mode: str, npix: int) -> tuple[ArchiveFile, ...]:
 
 def _static(number: int, category: str, columns: dict[str, tuple[str, Any]]) -> ArchiveFile:
     dp_id = DpId(f"M.NACO.2011-05-17T16:10:0{number}.10{number}")
-    keywords = processed(dp_id, "NAOS+CONICA", category)
+    keywords = describe_processed(dp_id, "NAOS+CONICA", category)
     return ArchiveFile(dp_id, category, keywords, partial(_table_bytes, category, columns, keywords))
 
 

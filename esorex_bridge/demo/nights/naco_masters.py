@@ -17,12 +17,12 @@ from esorex_bridge.demo.nights.naco import (
     HOT_COUNTS_PER_S,
     NACO,
     SCIENCE_DIT_S,
-    Detector,
+    NacoDetector,
     detector_pixels,
     naco_night,
 )
 from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
-from esorex_bridge.demo.nights.tables import inherited, processed
+from esorex_bridge.demo.nights.tables import describe_processed, inherit_keywords
 from esorex_bridge.files import DpId, is_processed
 
 if TYPE_CHECKING:
@@ -41,14 +41,14 @@ def naco_masters_night(npix: int = 512, science_frames: int = 5, seed: int = 7) 
     """
     night = naco_night(npix, science_frames, seed=seed, evening=EVENING + timedelta(days=7))
     (raw_tree,) = night.trees
-    masters = _masters(Detector(npix, seed), night)
+    masters = _masters(NacoDetector(npix, seed), night)
     others = (node for node in raw_tree.root.associated if node.kind != "main" or is_processed(node.files[0].name))
     associated = (*(group(file.category, (file,), match="N/A") for file in masters), *others)
     tree = AssociationTree(Association(raw_tree.root.category, raw_tree.root.files, associated), "Raw2Master")
     return Night(f"{night.name}-masters", night.instrument, (*night.files, *masters), (raw_tree, tree))
 
 
-def _masters(detector: Detector, night: Night) -> tuple[ArchiveFile, ...]:
+def _masters(detector: NacoDetector, night: Night) -> tuple[ArchiveFile, ...]:
     """Return what a pipeline has made of the raws of the night before, under the names of its products."""
     firsts = {file.category: file.keywords for file in reversed(night.raws)}
     made: tuple[tuple[str, str, Pixels], ...] = (
@@ -64,7 +64,7 @@ def _masters(detector: Detector, night: Night) -> tuple[ArchiveFile, ...]:
 
 def _master(number: int, category: str, raw: Keywords, pixels: Callable[[], Any]) -> ArchiveFile:
     dp_id = DpId(f"M.NACO.2016-03-09T12:00:{number:02d}.{123 + 77 * number}")
-    keywords = processed(dp_id, NACO.name, category, inherited(raw))
+    keywords = describe_processed(dp_id, NACO.name, category, inherit_keywords(raw))
     return ArchiveFile(dp_id, category, keywords, partial(_stream, keywords, pixels))
 
 
@@ -72,7 +72,7 @@ def _stream(keywords: Keywords, pixels: Callable[[], Any]) -> bytes:
     return fits_bytes(keywords, pixels())
 
 
-def _pixels(detector: Detector, pixels: Pixels) -> Any:
+def _pixels(detector: NacoDetector, pixels: Pixels) -> Any:
     return pixels(*detector_pixels(detector))
 
 

@@ -16,7 +16,7 @@ from esorex_bridge.demo.nights.frames import Exposure, Keywords, Template, count
 from esorex_bridge.demo.nights.naco import NACO
 from esorex_bridge.demo.nights.naco_arc import arc_image, arc_statics
 from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
-from esorex_bridge.demo.nights.series import FIELD, Series, frames, noise
+from esorex_bridge.demo.nights.series import FIELD, FrameSeries, frames, noise
 
 if TYPE_CHECKING:
     from esorex_bridge.demo.nights.frames import Image
@@ -38,7 +38,7 @@ ARC = ("CALIB", "WAVE,LAMP", "SPECTRUM")
 SCIENCE = ("SCIENCE", "OBJECT", "SPECTRUM,NODDING")
 
 
-class Detector(Struct, frozen=True):
+class SpectraDetector(Struct, frozen=True):
     """What the pixels of all frames depend on.
 
     Parameters
@@ -66,10 +66,10 @@ def naco_spectra_night(npix: int = 1024, science_frames: int = 4, seed: int = 17
     seed : int
         Nights of different seeds differ in every pixel.
     """
-    detector = Detector(npix, seed)
+    detector = SpectraDetector(npix, seed)
     flats = _series(
         detector,
-        Series(
+        FrameSeries(
             NACO,
             Template("NACO_spec_cal_LampFlats", datetime(2016, 3, 3, 12, 0), 4, 200250001, "Calibration"),
             "CAL_FLAT_SPEC",
@@ -79,7 +79,7 @@ def naco_spectra_night(npix: int = 1024, science_frames: int = 4, seed: int = 17
     )
     science = _series(
         detector,
-        Series(
+        FrameSeries(
             NACO,
             Template("NACO_spec_obs_AutoNodOnSlit", datetime(2016, 3, 4, 2, 0), science_frames, 200250101, "SYNTH-SPC"),
             "SPEC_NODDING",
@@ -91,7 +91,7 @@ def naco_spectra_night(npix: int = 1024, science_frames: int = 4, seed: int = 17
     )
     arcs = _series(
         detector,
-        Series(
+        FrameSeries(
             NACO,
             Template("NACO_spec_cal_Arcs", datetime(2016, 3, 3, 13, 0), 2, 200250001, "Calibration"),
             "CAL_ARC_SPEC",
@@ -107,7 +107,7 @@ def naco_spectra_night(npix: int = 1024, science_frames: int = 4, seed: int = 17
     return Night(name, NACO.name, (*flats, *arcs, *science, *statics), (tree,))
 
 
-def _series(detector: Detector, series: Series) -> tuple[ArchiveFile, ...]:
+def _series(detector: SpectraDetector, series: FrameSeries) -> tuple[ArchiveFile, ...]:
     return frames(series, partial(_keywords, detector), partial(_stream, detector), detector.npix**2)
 
 
@@ -120,7 +120,7 @@ def _lamp(exposure: Exposure) -> bool:
     return exposure.dpr in (FLAT, ARC) and exposure.number % 2 == 1
 
 
-def _keywords(detector: Detector, exposure: Exposure) -> Keywords:
+def _keywords(detector: SpectraDetector, exposure: Exposure) -> Keywords:
     npix, lamp = detector.npix, _lamp(exposure)
     offset = nod_offset(npix, exposure.number) if exposure.dpr == SCIENCE else 0.0
     wheels = {1: "Slit_86mas", 4: "Gr2", 5: "empty", 6: "SK", 7: "S27"}
@@ -162,7 +162,7 @@ def _keywords(detector: Detector, exposure: Exposure) -> Keywords:
     )
 
 
-def _stream(detector: Detector, keywords: Keywords, exposure: Exposure) -> bytes:
+def _stream(detector: SpectraDetector, keywords: Keywords, exposure: Exposure) -> bytes:
     """Return the FITS stream of a raw frame: lamp or sky and star, through slit and sensitivity."""
     rng = noise(detector.seed, exposure)
     image = (
@@ -173,7 +173,7 @@ def _stream(detector: Detector, keywords: Keywords, exposure: Exposure) -> bytes
     return fits_bytes(keywords, counts(image.astype("f4")))
 
 
-def _light(detector: Detector, exposure: Exposure) -> Image | float:
+def _light(detector: SpectraDetector, exposure: Exposure) -> Image | float:
     if exposure.dpr == SCIENCE:
         return _star_and_sky(detector, exposure)
     if exposure.dpr == ARC and _lamp(exposure):
@@ -181,7 +181,7 @@ def _light(detector: Detector, exposure: Exposure) -> Image | float:
     return LAMP_COUNTS * _lamp(exposure)
 
 
-def _star_and_sky(detector: Detector, exposure: Exposure) -> Image:
+def _star_and_sky(detector: SpectraDetector, exposure: Exposure) -> Image:
     """Return the light of a science frame: a trace along y, and sky lines along x."""
     import numpy as np
 
@@ -194,7 +194,7 @@ def _star_and_sky(detector: Detector, exposure: Exposure) -> Image:
 
 
 @lru_cache(maxsize=4)
-def _throughput(detector: Detector) -> Image:
+def _throughput(detector: SpectraDetector) -> Image:
     """Return which part of the light each pixel sees: nothing outside the slit."""
     import numpy as np
 

@@ -17,18 +17,18 @@ from esorex_bridge.demo.nights.naco import (
     SCIENCE,
     SCIENCE_DIT_S,
     TWILIGHT_FLATS,
-    Detector,
-    Light,
+    NacoDetector,
+    NacoLight,
     exposure_of,
     injected_stars,
-    jittered,
+    jitter_light,
     numbered_times,
     raw_frame,
     take_darks,
     take_twilight_flats,
 )
 from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
-from esorex_bridge.demo.nights.tables import processed, table
+from esorex_bridge.demo.nights.tables import describe_processed, table
 from esorex_bridge.files import DpId
 
 EVENING = datetime(2016, 3, 10, 16, 0)
@@ -56,13 +56,13 @@ def naco_standards_night(npix: int = 512, science_frames: int = 5, seed: int = 7
     seed : int
         Nights of different seeds differ in every pixel.
     """
-    detector = Detector(npix, seed)
+    detector = NacoDetector(npix, seed)
     darks = take_darks(detector, EVENING, SCIENCE_DIT_S, 3)
     flat_darks = take_darks(detector, EVENING + timedelta(minutes=10), FLAT_DIT_S, TWILIGHT_FLATS)
     broad = take_twilight_flats(detector, EVENING + timedelta(hours=6))
     narrow = take_twilight_flats(detector, EVENING + timedelta(hours=6, minutes=20), NARROW, narrow=True)
     standards = _standards(detector, EVENING + timedelta(hours=8))
-    psf = _psf_star(Detector(PSF_NPIX, seed), EVENING + timedelta(hours=8, minutes=30))
+    psf = _psf_star(NacoDetector(PSF_NPIX, seed), EVENING + timedelta(hours=8, minutes=30))
     science = _science(detector, EVENING + timedelta(hours=9), science_frames)
     catalogue = _catalogue()
     dark, flat_dark = group("DARK", darks), group("DARK", flat_darks)
@@ -79,7 +79,7 @@ def naco_standards_night(npix: int = 512, science_frames: int = 5, seed: int = 7
     return Night(f"naco-standards-{npix}pix-{science_frames}-seed{seed}", NACO.name, files, (tree,))
 
 
-def _standards(detector: Detector, start: datetime) -> tuple[ArchiveFile, ...]:
+def _standards(detector: NacoDetector, start: datetime) -> tuple[ArchiveFile, ...]:
     template = Template("NACO_img_cal_StandardStar", start, len(STANDARD_OFFSETS_PIX), 200154003, "Calibration")
     return tuple(
         raw_frame(
@@ -92,7 +92,7 @@ def _standards(detector: Detector, start: datetime) -> tuple[ArchiveFile, ...]:
     )
 
 
-def _psf_star(detector: Detector, start: datetime) -> tuple[ArchiveFile, ...]:
+def _psf_star(detector: NacoDetector, start: datetime) -> tuple[ArchiveFile, ...]:
     template = Template("NACO_img_cal_Strehl", start, 2, 200154004, "Calibration")
     return tuple(
         raw_frame(
@@ -105,21 +105,21 @@ def _psf_star(detector: Detector, start: datetime) -> tuple[ArchiveFile, ...]:
     )
 
 
-def _one_star(detector: Detector, offset: tuple[int, int]) -> Light:
+def _one_star(detector: NacoDetector, offset: tuple[int, int]) -> NacoLight:
     x, y = (detector.npix / 2 + 1 + moved for moved in offset)
-    return Light(SKY_COUNTS, (Star(x, y, STANDARD_COUNTS),), offset)
+    return NacoLight(SKY_COUNTS, (Star(x, y, STANDARD_COUNTS),), offset)
 
 
-def _science(detector: Detector, start: datetime, frames: int) -> tuple[ArchiveFile, ...]:
+def _science(detector: NacoDetector, start: datetime, frames: int) -> tuple[ArchiveFile, ...]:
     template = Template("NACO_img_obs_AutoJitter", start, frames, 200200031, "SYNTH-031", number=2)
     stars = injected_stars(detector.npix, detector.seed)
-    lights = (jittered(detector, stars, number) for number in range(1, frames + 1))
+    lights = (jitter_light(detector, stars, number) for number in range(1, frames + 1))
     return tuple(
         raw_frame(
             detector,
             exposure_of(template, number, begin, SCIENCE_DIT_S, SCIENCE, "SYNTH-FIELD-31"),
             "IM_JITTER_OBJ",
-            Light(light.level, light.stars, light.offset, NARROW, narrow=True),
+            NacoLight(light.level, light.stars, light.offset, NARROW, narrow=True),
         )
         for (number, begin), light in zip(numbered_times(template), lights, strict=True)
     )
@@ -127,7 +127,7 @@ def _science(detector: Detector, start: datetime, frames: int) -> tuple[ArchiveF
 
 def _catalogue() -> ArchiveFile:
     dp_id = DpId("M.NACO.2011-05-17T16:07:11.804")
-    keywords = processed(dp_id, NACO.name, "IMG_STD_CATALOG")
+    keywords = describe_processed(dp_id, NACO.name, "IMG_STD_CATALOG")
     return ArchiveFile(dp_id, "IMG_STD_CATALOG", keywords, partial(_catalogue_bytes, keywords))
 
 

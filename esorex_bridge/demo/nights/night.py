@@ -142,7 +142,7 @@ class FrameFolder(Struct, frozen=True):
         """Return the path of a file's FITS stream, making it at first use."""
         return _make_once(self.path / night.name / f"{file.dp_id}.fits", file.build)
 
-    def compressed(self, night: Night, file: ArchiveFile) -> Path:
+    def compress_file(self, night: Night, file: ArchiveFile) -> Path:
         """Return the path of a file under Unix `compress`, as the archive delivers raw frames."""
         return _make_once(self.path / night.name / f"{file.dp_id}.fits.Z", lambda: _lzw(file.build()))
 

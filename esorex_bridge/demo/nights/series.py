@@ -19,7 +19,7 @@ FIELD = (150.0, -30.0)
 """Pointing of all frames, degrees."""
 
 
-class Series(Struct, frozen=True):
+class FrameSeries(Struct, frozen=True):
     """The exposures of one template.
 
     Parameters
@@ -68,7 +68,7 @@ class Series(Struct, frozen=True):
 
 
 def frames(
-    series: Series,
+    series: FrameSeries,
     keywords: Callable[[Exposure], Keywords],
     stream: Callable[[Keywords, Exposure], bytes],
     estimated_bytes: int,
@@ -77,7 +77,7 @@ def frames(
 
     Parameters
     ----------
-    series : Series
+    series : FrameSeries
         What was exposed.
     keywords : callable
         Returns what the instrument adds to the primary header of an exposure.

@@ -10,7 +10,7 @@ from esorex_bridge.demo.nights.night import ArchiveFile
 from esorex_bridge.files import DpId
 
 
-def processed(dp_id: DpId, instrument: str, category: str, more: Keywords = ()) -> Keywords:
+def describe_processed(dp_id: DpId, instrument: str, category: str, more: Keywords = ()) -> Keywords:
     """Return the primary header of a processed or static calibration."""
     date = dp_id.split(".", 2)[2]
     return (
@@ -24,7 +24,7 @@ def processed(dp_id: DpId, instrument: str, category: str, more: Keywords = ()) 
     )
 
 
-def inherited(raw: Keywords) -> Keywords:
+def inherit_keywords(raw: Keywords) -> Keywords:
     """Return what a product takes over from its first raw frame; it has no DPR keywords."""
     own = ("ORIGIN", "DATE", "INSTRUME", "ARCFILE", "ORIGFILE")
     return tuple((name, value) for name, value in raw if name not in own and not name.startswith("ESO DPR"))
@@ -32,7 +32,7 @@ def inherited(raw: Keywords) -> Keywords:
 
 def catalogue_of_standards(dp_id: DpId, instrument: str, category: str) -> ArchiveFile:
     """Return a table of standard stars, as a static calibration."""
-    keywords = processed(dp_id, instrument, category)
+    keywords = describe_processed(dp_id, instrument, category)
     return ArchiveFile(dp_id, category, keywords, partial(_standards_bytes, keywords))
 
 

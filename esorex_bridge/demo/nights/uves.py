@@ -15,7 +15,7 @@ from msgspec import Struct
 from esorex_bridge.datasets.association import Association, AssociationTree
 from esorex_bridge.demo.nights.frames import Exposure, Instrument, Keywords, Template, counts, fill_header, fits_bytes
 from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
-from esorex_bridge.demo.nights.series import Series, frames, noise
+from esorex_bridge.demo.nights.series import FrameSeries, frames, noise
 from esorex_bridge.demo.nights.uves_echelle import Echelle, arc, continuum, star
 from esorex_bridge.demo.nights.uves_statics import chip_id, line_catalogue, line_guess
 
@@ -117,7 +117,7 @@ def uves_night(arm: Arm = "BLUE", length: int = 2048, height: int | None = None,
         kind: str, dpr: tuple[str, str, str], start: datetime, count: int, exposure_s: float
     ) -> tuple[ArchiveFile, ...]:
         template = Template(f"UVES_{arm.lower()}_{_template(dpr)}", start, count, 200500001, "UVES_SYNTH")
-        series = Series(UVES, template, f"{kind}_{arm}", dpr, exposure_s, _target(dpr), exposure_s + 60)
+        series = FrameSeries(UVES, template, f"{kind}_{arm}", dpr, exposure_s, _target(dpr), exposure_s + 60)
         size = 2 * length * height
         return frames(series, partial(_keywords, spectrograph), partial(_stream, spectrograph), size)
 

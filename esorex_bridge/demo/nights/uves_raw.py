@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from esorex_bridge.datasets.association import Association, AssociationTree
 from esorex_bridge.demo.nights.frames import Exposure, Keywords, Template, counts, fits_bytes
 from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
-from esorex_bridge.demo.nights.series import FIELD, Series, frames, noise
-from esorex_bridge.demo.nights.tables import processed, table
+from esorex_bridge.demo.nights.series import FIELD, FrameSeries, frames, noise
+from esorex_bridge.demo.nights.tables import describe_processed, table
 from esorex_bridge.demo.nights.uves import (
     BIAS_COUNTS,
     CONAD_E_PER_COUNT,
@@ -87,7 +87,7 @@ def _take(kind: str, hours: float, count: int, exposure_s: float) -> tuple[Archi
     start = NOON + timedelta(hours=hours)
     target = {"SCI_POINT": "SYNTH-STAR", "STANDARD": "SYNTH-STD"}.get(kind, KINDS[kind][1])
     template = Template(f"UVES_blue_{kind.lower()}", start, count, 200500002, "UVES_SYNTH")
-    series = Series(UVES, template, f"{kind}_BLUE", KINDS[kind], exposure_s, target, exposure_s + 60)
+    series = FrameSeries(UVES, template, f"{kind}_BLUE", KINDS[kind], exposure_s, target, exposure_s + 60)
     layout = BlueFormat()
     return frames(series, _keywords, _stream, 2 * layout.length * (layout.height + PRESCAN + OVERSCAN))
 
@@ -158,7 +158,7 @@ def _points(number: int, wavelengths_nm: list[float]) -> ArchiveFile:
     """Return where the response is fitted: an index of stars, and a table for each."""
     index = {"ext_id": ("1J", [2]), "ra": ("1D", [FIELD[0]]), "dec": ("1D", [FIELD[1]])}
     dp_id = DpId(f"M.UVES.2013-11-05T10:00:{number:02d}.{321 + 7 * number:03d}")
-    keywords = processed(dp_id, UVES.name, "RESP_FIT_POINTS_CATALOG")
+    keywords = describe_processed(dp_id, UVES.name, "RESP_FIT_POINTS_CATALOG")
     build = partial(_tables_bytes, (index, {"LAMBDA": ("1D", wavelengths_nm)}), keywords)
     return ArchiveFile(dp_id, "RESP_FIT_POINTS_CATALOG", keywords, build)
 
@@ -183,5 +183,5 @@ def _flux_columns(grid: list[float]) -> dict[str, tuple[str, Any]]:
 
 def _static(category: str, number: int, columns: dict[str, tuple[str, Any]]) -> ArchiveFile:
     dp_id = DpId(f"M.UVES.2013-11-05T10:00:{number:02d}.{321 + 7 * number:03d}")
-    keywords = processed(dp_id, UVES.name, category)
+    keywords = describe_processed(dp_id, UVES.name, category)
     return ArchiveFile(dp_id, category, keywords, partial(_tables_bytes, (columns,), keywords))

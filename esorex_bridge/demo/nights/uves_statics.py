@@ -8,7 +8,7 @@ from typing import Any
 
 from esorex_bridge.demo.nights.frames import Keywords, fits_bytes
 from esorex_bridge.demo.nights.night import ArchiveFile
-from esorex_bridge.demo.nights.tables import processed, table
+from esorex_bridge.demo.nights.tables import describe_processed, table
 from esorex_bridge.demo.nights.uves_echelle import Echelle, arc_lines
 from esorex_bridge.files import DpId
 
@@ -54,7 +54,7 @@ def chip_id(chip: str) -> str:
 
 def _static(category: str, number: int, build: Any, more: Keywords = ()) -> ArchiveFile:
     dp_id = DpId(f"M.UVES.2013-11-05T10:00:{number:02d}.{321 + 7 * number:03d}")
-    keywords = processed(dp_id, INSTRUMENT, category, more)
+    keywords = describe_processed(dp_id, INSTRUMENT, category, more)
     return ArchiveFile(dp_id, category, keywords, partial(build, keywords))
 
 

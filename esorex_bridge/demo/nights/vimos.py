@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 from esorex_bridge.datasets.association import Association, AssociationTree
 from esorex_bridge.demo.nights.frames import Exposure, Keywords, Template, fits_bytes
 from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
-from esorex_bridge.demo.nights.series import Series, frames, noise
+from esorex_bridge.demo.nights.series import FrameSeries, frames, noise
 from esorex_bridge.demo.nights.vimos_detectors import (
     COLUMNS,
     OVERSCAN,
     PRESCAN,
     ROWS,
     VIMOS,
+    make_unsigned,
     quadrant_keywords,
-    unsigned,
 )
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def vimos_night(seed: int = 21) -> Night:
 
 def _series(seed: int, category: str, start: datetime, exposure_s: float) -> tuple[ArchiveFile, ...]:
     template = Template(f"VIMOS_mos_cal_{category.title()}", start, 3, 200400001, "VIMOS_SYNTH")
-    series = Series(VIMOS, template, category, ("CALIB", category, "IMAGE"), exposure_s, spacing_s=exposure_s + 60)
+    series = FrameSeries(VIMOS, template, category, ("CALIB", category, "IMAGE"), exposure_s, spacing_s=exposure_s + 60)
     return frames(series, _keywords, partial(_stream, seed), COLUMNS * ROWS)
 
 
@@ -60,7 +60,7 @@ def _keywords(exposure: Exposure) -> Keywords:
 
 def _stream(seed: int, keywords: Keywords, exposure: Exposure) -> bytes:
     """Return the FITS stream of a raw frame: bias everywhere, dark current between prescan and overscan."""
-    return fits_bytes(keywords, unsigned(_image(seed, exposure)))
+    return fits_bytes(keywords, make_unsigned(_image(seed, exposure)))
 
 
 def _image(seed: int, exposure: Exposure) -> Image:

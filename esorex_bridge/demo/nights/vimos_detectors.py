@@ -28,7 +28,7 @@ def reference_pixel(quadrant: int) -> tuple[float, float]:
     return x, y
 
 
-def unsigned(image: Image) -> Any:
+def make_unsigned(image: Image) -> Any:
     """Return an image as a detector with 16 bits and no sign delivers it."""
     import numpy as np
 

@@ -24,7 +24,7 @@ from esorex_bridge.demo.nights.frames import (
     star_image,
 )
 from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
-from esorex_bridge.demo.nights.series import Series, noise
+from esorex_bridge.demo.nights.series import FrameSeries, noise
 from esorex_bridge.demo.nights.vimos_detectors import (
     CHIPS,
     COLUMNS,
@@ -33,8 +33,8 @@ from esorex_bridge.demo.nights.vimos_detectors import (
     PRESCAN,
     ROWS,
     VIMOS,
+    make_unsigned,
     quadrant_keywords,
-    unsigned,
 )
 from esorex_bridge.demo.nights.vimos_statics import static_calibrations
 
@@ -65,7 +65,7 @@ TEMPLATES = {
 BETWEEN_QUADRANTS = timedelta(milliseconds=11)
 
 
-class Light(Struct, frozen=True):
+class VimosLight(Struct, frozen=True):
     """What fell on a detector.
 
     Parameters
@@ -93,12 +93,14 @@ def vimos_full_night(science_exposures: int = 2, seed: int = 31) -> Night:
     seed : int
         Nights of different seeds differ in every pixel.
     """
-    shut = (Light(), Light())
+    shut = (VimosLight(), VimosLight())
     biases = _series(seed, "BIAS", "BIAS", datetime(2015, 4, 3, 12, 0), 0.0, shut)
     darks = _series(seed, "DARK", "DARK", datetime(2015, 4, 3, 13, 0), DARK_S, shut)
-    twilight = tuple(Light(level) for level in FLAT_LEVELS)
+    twilight = tuple(VimosLight(level) for level in FLAT_LEVELS)
     flats = _series(seed, "IMG_SKY_FLAT", "FLAT,SKY", datetime(2015, 4, 3, 22, 50), FLAT_S, twilight)
-    sky = tuple(Light(SKY_COUNTS, OFFSETS_PIX[index % len(OFFSETS_PIX)], True) for index in range(science_exposures))
+    sky = tuple(
+        VimosLight(SKY_COUNTS, OFFSETS_PIX[index % len(OFFSETS_PIX)], True) for index in range(science_exposures)
+    )
     science = _series(seed, "IMG_SCIENCE", "OBJECT", datetime(2015, 4, 4, 3, 0), SCIENCE_S, sky)
     standards = _series(seed, "IMG_STANDARD", "STD", datetime(2015, 4, 4, 1, 0), SCIENCE_S, sky[:1])
     statics = static_calibrations(partial(injected_stars, seed), SCIENCE_S)
@@ -144,12 +146,12 @@ def injected_stars(seed: int, quadrant: int) -> tuple[Star, ...]:
 
 
 def _series(
-    seed: int, category: str, dpr_type: str, start: datetime, exposure_s: float, lights: tuple[Light, ...]
+    seed: int, category: str, dpr_type: str, start: datetime, exposure_s: float, lights: tuple[VimosLight, ...]
 ) -> tuple[ArchiveFile, ...]:
     """Return the files of a template: for each exposure one of each quadrant."""
     purpose = "SCIENCE" if dpr_type == "OBJECT" else "CALIB"
     template = Template(TEMPLATES[dpr_type], start, len(lights), 200400100 + start.hour, "VIMOS_SYNTH")
-    series = Series(VIMOS, template, category, (purpose, dpr_type, "IMAGE"), exposure_s, spacing_s=exposure_s + 60)
+    series = FrameSeries(VIMOS, template, category, (purpose, dpr_type, "IMAGE"), exposure_s, spacing_s=exposure_s + 60)
     return tuple(
         _file(
             seed,
@@ -163,13 +165,13 @@ def _series(
     )
 
 
-def _file(seed: int, category: str, exposure: Exposure, quadrant: int, light: Light) -> ArchiveFile:
+def _file(seed: int, category: str, exposure: Exposure, quadrant: int, light: VimosLight) -> ArchiveFile:
     keywords = primary_keywords(exposure, quadrant_keywords(quadrant, exposure.dit_s, offset=light.offset))
     build = partial(_stream, seed, keywords, exposure, quadrant, light)
     return ArchiveFile(exposure.dp_id, category, keywords, build, 2 * ROWS * (COLUMNS + PRESCAN + OVERSCAN))
 
 
-def _stream(seed: int, keywords: Keywords, exposure: Exposure, quadrant: int, light: Light) -> bytes:
+def _stream(seed: int, keywords: Keywords, exposure: Exposure, quadrant: int, light: VimosLight) -> bytes:
     """Return the FITS stream of a raw frame: bias everywhere, all else between prescan and overscan."""
     import numpy as np
 
@@ -182,10 +184,10 @@ def _stream(seed: int, keywords: Keywords, exposure: Exposure, quadrant: int, li
     if light.level:
         counts = sensitivity(seed, quadrant) * _even_light_and_stars(seed, quadrant, light)
         lit += counts + np.sqrt(counts / CONAD_E_PER_COUNT) * rng.standard_normal(lit.shape, dtype=np.float32)
-    return fits_bytes(keywords, unsigned(frame))
+    return fits_bytes(keywords, make_unsigned(frame))
 
 
-def _even_light_and_stars(seed: int, quadrant: int, light: Light) -> Image:
+def _even_light_and_stars(seed: int, quadrant: int, light: VimosLight) -> Image:
     import numpy as np
 
     dx, dy = light.offset

@@ -16,7 +16,7 @@ from esorex_bridge.demo.nights.survey_tables import (
     photometry_bytes,
     schlegel_bytes,
 )
-from esorex_bridge.demo.nights.tables import processed
+from esorex_bridge.demo.nights.tables import describe_processed
 from esorex_bridge.demo.nights.vimos_detectors import CHIPS, VIMOS, reference_pixel
 from esorex_bridge.files import DpId
 
@@ -56,7 +56,7 @@ def sky_positions(stars_of: StarsOf, quadrant: int) -> Any:
 
 def _static(number: int, category: str, more: Keywords, build: Callable[[Keywords], bytes]) -> ArchiveFile:
     dp_id = DpId(f"M.VIMOS.2015-03-30T12:00:{number:02d}.{123 + 77 * number}")
-    keywords = processed(dp_id, VIMOS.name, category, more)
+    keywords = describe_processed(dp_id, VIMOS.name, category, more)
     return ArchiveFile(dp_id, category, keywords, partial(build, keywords))
 
 

@@ -15,7 +15,7 @@ from msgspec import Struct
 from esorex_bridge.datasets.association import Association, AssociationTree
 from esorex_bridge.demo.nights.frames import Exposure, Instrument, Keywords, Star, Template, fits_bytes, star_image
 from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
-from esorex_bridge.demo.nights.series import FIELD, Series, frames, noise
+from esorex_bridge.demo.nights.series import FIELD, FrameSeries, frames, noise
 
 if TYPE_CHECKING:
     from esorex_bridge.demo.nights.frames import Image
@@ -32,7 +32,7 @@ DARK_COUNTS = 1000.0
 BAD_FRACTION = 0.001
 
 
-class Detector(Struct, frozen=True):
+class VisirDetector(Struct, frozen=True):
     """What the pixels of all frames depend on.
 
     Parameters
@@ -64,7 +64,7 @@ def visir_night(npix: int = 256, science_frames: int = 4, seed: int = 11) -> Nig
     seed : int
         Nights of different seeds differ in every pixel.
     """
-    detector = Detector(npix, seed)
+    detector = VisirDetector(npix, seed)
     darks = _calibrations(detector, "IM_CAL_DARK", ("CALIB", "DARK", "IMAGE"), datetime(2010, 5, 1, 11, 0), 3)
     flats = _calibrations(
         detector, "IM_CAL_FLAT", ("CALIB", "FLAT,LAMP", "IMAGE,DIRECT"), datetime(2010, 5, 1, 12, 0), 4
@@ -79,29 +79,29 @@ def visir_night(npix: int = 256, science_frames: int = 4, seed: int = 11) -> Nig
 
 def star_beams(npix: int, nod: str) -> tuple[tuple[float, float], tuple[float, float]]:
     """Return where the star stands at the two chopping positions of a nodding position, in FITS pixels."""
-    half = Detector(npix, 0).throw_pix / 2
+    half = VisirDetector(npix, 0).throw_pix / 2
     x = npix / 2 + (-half if nod == "A" else half)
     return (x, npix / 2 - half), (x, npix / 2 + half)
 
 
 def bad_pixels(npix: int = 256, seed: int = 11) -> Image:
     """Return the truth about bad pixels: 1 where a pixel hardly sees light, else 0."""
-    return (sensitivity(Detector(npix, seed)) < 0.1).astype("f4")
+    return (sensitivity(VisirDetector(npix, seed)) < 0.1).astype("f4")
 
 
 def _calibrations(
-    detector: Detector, category: str, dpr: tuple[str, str, str], start: datetime, count: int
+    detector: VisirDetector, category: str, dpr: tuple[str, str, str], start: datetime, count: int
 ) -> tuple[ArchiveFile, ...]:
     template = Template(f"VISIR_img_cal_{dpr[1].split(',')[0].title()}s", start, count, 200300011, "Calibration")
-    series = Series(VISIR, template, category, dpr, DIT_S)
+    series = FrameSeries(VISIR, template, category, dpr, DIT_S)
     build = partial(_calibration_bytes, detector)
     return frames(series, partial(_visir_keywords, detector), build, 2 * detector.npix**2)
 
 
-def _science(detector: Detector, start: datetime, count: int) -> tuple[ArchiveFile, ...]:
+def _science(detector: VisirDetector, start: datetime, count: int) -> tuple[ArchiveFile, ...]:
     template = Template("VISIR_img_obs_AutoChopNod", start, count, 200300101, "SYNTH-001")
     dpr = ("SCIENCE", "OBJECT", "IMAGE,CHOPNOD,JITTER")
-    series = Series(VISIR, template, "IM_OBS_CHO_NOD_JIT", dpr, DIT_S, "SYNTH-STAR")
+    series = FrameSeries(VISIR, template, "IM_OBS_CHO_NOD_JIT", dpr, DIT_S, "SYNTH-STAR")
     build = partial(_science_bytes, detector)
     return frames(series, partial(_visir_keywords, detector), build, 8 * detector.npix**2)
 
@@ -110,7 +110,7 @@ def _nod(exposure: Exposure) -> str:
     return NOD_SEQUENCE[(exposure.number - 1) % len(NOD_SEQUENCE)]
 
 
-def _calibration_bytes(detector: Detector, keywords: Keywords, exposure: Exposure) -> bytes:
+def _calibration_bytes(detector: VisirDetector, keywords: Keywords, exposure: Exposure) -> bytes:
     """Return a dark, or a flat that is brighter from frame to frame: the recipe fits a slope to each pixel."""
     level = 1000.0 + 3000.0 * exposure.number if exposure.dpr[1].startswith("FLAT") else 0.0
     rng = noise(detector.seed, exposure)
@@ -119,7 +119,7 @@ def _calibration_bytes(detector: Detector, keywords: Keywords, exposure: Exposur
     return fits_bytes(keywords, (image + rng.normal(0, 10, shape)).astype(">f4"))
 
 
-def _science_bytes(detector: Detector, keywords: Keywords, exposure: Exposure) -> bytes:
+def _science_bytes(detector: VisirDetector, keywords: Keywords, exposure: Exposure) -> bytes:
     """Return a cube of the two chopping positions in turn."""
     import numpy as np
 
@@ -136,7 +136,7 @@ def _science_bytes(detector: Detector, keywords: Keywords, exposure: Exposure) -
     return fits_bytes(keywords, np.array(planes, dtype=">f4"))
 
 
-def _visir_keywords(detector: Detector, exposure: Exposure) -> Keywords:
+def _visir_keywords(detector: VisirDetector, exposure: Exposure) -> Keywords:
     npix, science = detector.npix, exposure.dpr[0] == "SCIENCE"
     scale = VISIR.pixel_arcsec / 3600
     offset = detector.throw_pix / 2 * (1 if _nod(exposure) == "B" else -1) if science else 0.0
@@ -186,7 +186,7 @@ def _visir_keywords(detector: Detector, exposure: Exposure) -> Keywords:
 
 
 @lru_cache(maxsize=4)
-def sensitivity(detector: Detector) -> Image:
+def sensitivity(detector: VisirDetector) -> Image:
     """Return the sensitivity of each pixel; bad pixels see a twentieth of the light."""
     import numpy as np
 
