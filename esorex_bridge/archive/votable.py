@@ -1,4 +1,4 @@
-"""Links: the rows of a DataLink-like VOTable, as DataLink and calSelector give them.
+"""Links: the rows of a VOTable of the kind that DataLink and calSelector give.
 
 Read without pyvo: its `bysemantics` fetches a vocabulary from the network, and importing it takes half a second.
 """
@@ -60,7 +60,7 @@ class UnreadableTableError(ArchiveError):
     """A reply is no VOTable that can be read."""
 
 
-class DataLink(Struct, frozen=True):
+class ArchiveLink(Struct, frozen=True):
     """One row: what belongs to a file, and where it is.
 
     Parameters
@@ -109,21 +109,21 @@ class Links(Struct, frozen=True):
         `OK`, `OVERFLOW` or `ERROR`.
     message : str
         What goes with an error.
-    rows : tuple of DataLink
+    rows : tuple of ArchiveLink
         In the order of the table.
     """
 
     status: str
     message: str
-    rows: tuple[DataLink, ...]
+    rows: tuple[ArchiveLink, ...]
 
-    def of(self, semantics: str) -> tuple[DataLink, ...]:
+    def of(self, semantics: str) -> tuple[ArchiveLink, ...]:
         """Return the rows of one semantics, compared by the fragment: services write it alone or with an address."""
         wanted = fragment(semantics)
         return tuple(row for row in self.rows if fragment(row.semantics) == wanted)
 
     @property
-    def unknown(self) -> tuple[DataLink, ...]:
+    def unknown(self) -> tuple[ArchiveLink, ...]:
         """The rows of a semantics that is in no vocabulary we know; they are listed, and nothing is made of them."""
         return tuple(row for row in self.rows if fragment(row.semantics) not in KNOWN_SEMANTICS)
 
@@ -206,9 +206,9 @@ def _parse(document: bytes) -> etree._Element:
     return root
 
 
-def _link(cells: dict[str, str]) -> DataLink:
+def _link(cells: dict[str, str]) -> ArchiveLink:
     size = cells.get("content_length", "")
-    return DataLink(
+    return ArchiveLink(
         id=cells.get("ID", "").rpartition("?")[2],
         semantics=cells.get("semantics", ""),
         access_url=cells.get("access_url", ""),
