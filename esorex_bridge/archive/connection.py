@@ -18,9 +18,9 @@ import requests
 from msgspec import Struct
 from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError
-from urllib3.response import BaseHTTPResponse
 
 from esorex_bridge.archive.auth import PASSWORD_VARIABLE, USER_VARIABLE, Credentials, Login
+from esorex_bridge.archive.bodies import is_page_answer, leave_unread, pieces_of, read_excerpt
 from esorex_bridge.archive.causes import SLOW, is_slow, reason_of
 from esorex_bridge.archive.exchange import (
     AccessDeniedError,
@@ -33,13 +33,13 @@ from esorex_bridge.archive.exchange import (
     TooLongError,
     bare,
     follow,
-    is_page,
     keeps_secrets,
     retries,
     retry_after_s,
     speaks_of_time,
     what_came,
 )
+from esorex_bridge.archive.http_login import Anonymous, Bearer, Given
 from esorex_bridge.archive.services import Services
 from esorex_bridge.archive.sockets import OpenSockets, StoppableAdapter
 from esorex_bridge.archive.speed import SpeedWatch
@@ -54,7 +54,6 @@ _PASSING = frozenset((429, 500, 502, 503, 504))
 _REFUSED = frozenset((401, 403))
 _MAX_REDIRECTS = 5
 _CHUNK = 256 * 1024
-_EXCERPT = 8192
 _REFUSALS_IN_A_ROW = 3
 
 
@@ -69,35 +68,6 @@ class _Failure(Struct, frozen=True):
     status: int | None
     slow: bool = False
     pause_s: float | None = None
-
-
-class Bearer(AuthBase):
-    """A token on a request, which `.netrc` does not replace."""
-
-    def __init__(self, token: str) -> None:
-        self.token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Put the token on a request."""
-        request.headers["Authorization"] = f"Bearer {self.token}"
-        return request
-
-
-class Anonymous(AuthBase):
-    """No credentials on a request; keeps `requests` from looking into `.netrc`."""
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Take credentials off a request."""
-        request.headers.pop("Authorization", None)
-        return request
-
-
-class Given(AuthBase):
-    """What the caller's session sends by itself."""
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Leave a request as it is."""
-        return request
 
 
 class Connection:
@@ -171,7 +141,7 @@ class Connection:
 
         With `slow_is_final`, a service that does not answer in time is not asked again (`ServiceError.slow`).
         """
-        return self._patiently(Question(method, url, params, form, **manner), _unread)
+        return self._patiently(Question(method, url, params, form, **manner), leave_unread)
 
     def close(self) -> None:
         """Close the connections of our own session; one of the caller's stays open. A trace ends here.
@@ -265,7 +235,7 @@ class Connection:
                     response.close()
                     self._wait_out_refusal(question, response.status_code, refusals)
                     continue
-                if response.status_code not in _PASSING and not (question.no_page and _is_page(response)):
+                if response.status_code not in _PASSING and not (question.no_page and is_page_answer(response)):
                     return read(response)
                 failure = self._failure_of(response, question)
             except (requests.RequestException, HTTPError) as error:
@@ -289,7 +259,7 @@ class Connection:
         """Return what is wrong with an answer of the kind that passes, and close it."""
         status = response.status_code
         with response:
-            said = _excerpt(response)
+            said = read_excerpt(response)
         came = what_came(response.headers.get("Content-Type", ""), said) if said.strip() else ""
         gave_up = status == 504 or (question.thinks_long and (status == 502 or speaks_of_time(came)))
         reason = f"{SLOW} (HTTP {status})" if gave_up else f"the service answers HTTP {status}"
@@ -473,42 +443,6 @@ class Connection:
                     raise requests.ReadTimeout(watch.reason)
                 pieces.append(piece)
         return Answer(response.status_code, response.headers, b"".join(pieces))
-
-
-def _unread(response: requests.Response) -> requests.Response:
-    return response
-
-
-def pieces_of(response: requests.Response, size_bytes: int, decoded: bool) -> Iterator[bytes]:
-    """Yield a body as it comes, so that what is slow can be told from what stands still, and nothing is lost.
-
-    Parameters
-    ----------
-    response : requests.Response
-        Not read yet. That of a session which plays answers again may be of any kind.
-    size_bytes : int
-        Longest piece.
-    decoded : bool
-        Whether a Content-Encoding is undone.
-    """
-    if not isinstance(getattr(response.raw, "inner", response.raw), BaseHTTPResponse):
-        yield from response.iter_content(size_bytes)
-        return
-    while piece := response.raw.read1(size_bytes, decode_content=decoded):
-        yield piece
-
-
-def _is_page(response: requests.Response) -> bool:
-    """Tell whether a web page came where all is well, as a portal sends one under maintenance."""
-    return response.status_code == 200 and is_page(response.headers.get("Content-Type", ""), b"")
-
-
-def _excerpt(response: requests.Response) -> bytes:
-    """Return the beginning of a body, as far as it comes."""
-    try:
-        return next(response.iter_content(_EXCERPT), b"")
-    except (requests.RequestException, HTTPError):
-        return b""
 
 
 def _session(sockets: OpenSockets, contact: str) -> requests.Session:

@@ -22,7 +22,8 @@ from urllib3.exceptions import HTTPError
 
 from esorex_bridge.archive.access import expected_access
 from esorex_bridge.archive.auth import LoginError, NoLoginServiceError
-from esorex_bridge.archive.connection import Connection, pieces_of
+from esorex_bridge.archive.bodies import pieces_of
+from esorex_bridge.archive.connection import Connection
 from esorex_bridge.archive.download_list import WantedFile
 from esorex_bridge.archive.exchange import ServiceError, StoppedError, is_page, retries, what_came
 from esorex_bridge.archive.manifest import Manifest

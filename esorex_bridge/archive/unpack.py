@@ -14,7 +14,8 @@ from esorex_bridge.archive.part import open_beside
 from esorex_bridge.errors import DataError
 from esorex_bridge.files import Digest, stem
 from esorex_bridge.fits.stream import open_fits
-from esorex_bridge.fits.verify import FitsWalker, verify_fits
+from esorex_bridge.fits.verify import verify_fits
+from esorex_bridge.fits.walker import FitsWalker
 
 Unpacking = Literal["auto", "always", "never"]
 """`auto`: where the recipes need it."""

@@ -15,7 +15,8 @@ from esorex_bridge.files import Digest, is_dp_id, is_processed
 from esorex_bridge.fits.header import read_header
 from esorex_bridge.fits.identity import other_frame
 from esorex_bridge.fits.stream import MAGIC_BYTES, no_fits, packing_of
-from esorex_bridge.fits.verify import FitsContent, FitsWalker, verify_fits
+from esorex_bridge.fits.verify import verify_fits
+from esorex_bridge.fits.walker import FitsContent, FitsWalker
 from esorex_bridge.values import visible
 
 _HEAD_BYTES = 512

@@ -10,7 +10,7 @@ from esorex_bridge.errors import DataError
 from esorex_bridge.fits.card import CARD_BYTES
 from esorex_bridge.fits.header import BLOCK_BYTES, Header
 from esorex_bridge.fits.stream import ByteStream, open_fits
-from esorex_bridge.fits.verify import describe
+from esorex_bridge.fits.walker import describe
 
 _END = b"END     "
 _MOST_BLOCKS = 10_000

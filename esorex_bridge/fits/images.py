@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 from esorex_bridge.fits.hdus import read_blocks
 from esorex_bridge.fits.header import Header
 from esorex_bridge.fits.stream import open_fits
-from esorex_bridge.fits.verify import Hdu, describe
+from esorex_bridge.fits.walker import Hdu, describe
 
 _TYPES = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 _MOST_LINES = 3

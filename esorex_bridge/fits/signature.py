@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from esorex_bridge.fits.datasum import sum_of_words
 from esorex_bridge.fits.hdus import hdu_headers
 from esorex_bridge.fits.header import Header
-from esorex_bridge.fits.verify import sum_of_words
 
 
 def altered_headers(path: Path) -> tuple[int, ...]:

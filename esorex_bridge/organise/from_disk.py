@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +14,7 @@ from msgspec.structs import replace
 from esorex_bridge.definitions.edps.options import PREFIX, EdpsOptions
 from esorex_bridge.errors import DataError, UnknownNameError, UserError
 from esorex_bridge.organise.places import DATA_FOLDERS, data_places
+from esorex_bridge.organise.rule_sources import find_rules
 
 if TYPE_CHECKING:
     from esorex_bridge.archive.client import ArchiveClient
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile
     from esorex_bridge.definitions.oca.evaluate import Keywords
     from esorex_bridge.definitions.oca.rules import Rules
-    from esorex_bridge.definitions.oca.supplement import Need, RecipeFacts
-    from esorex_bridge.definitions.steps import Calibration
     from esorex_bridge.definitions.workflow import Workflow
     from esorex_bridge.edps.plan import DataFolder
     from esorex_bridge.edps.workflow import EdpsWorkflow
@@ -46,7 +44,6 @@ CACHE_FILE = "headers.jsonl"
 EDPS_CACHE_FILE = "headers_edps.jsonl"
 BREAKPOINTS_FILE = "breakpoints.json"
 _PROBES = 50
-_GIVE_RULES = "give a file with --oca"
 
 
 class OrganisedData(Struct, frozen=True):
@@ -152,7 +149,7 @@ def load(request: Request, places: Iterable[Path], more_keywords: tuple[str, ...
     workflows, unreadable = _workflows(request)
     # Choices may name what rules alone offer, also where datasets are made by trees alone.
     ruled = request.by != "calselector" or choices
-    rules, without = _rules(request, _instruments(folders), workflows) if ruled else ({}, ())
+    rules, without = find_rules(request.oca, _instruments(folders), workflows) if ruled else ({}, ())
     keys = (*ALWAYS_READ, *SETTINGS, *more_keywords)
     for known in rules.values():
         keys += wanted_keywords(known)
@@ -278,74 +275,11 @@ def _instruments(folders: Iterable[Path]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(canonical_instrument(str(name)) for name in names if name))
 
 
-def _rules(
-    request: Request, instruments: tuple[str, ...], workflows: tuple[Workflow, ...]
-) -> tuple[dict[str, Rules], tuple[str, ...]]:
-    """Return the rules for each instrument, completed by what is known of recipes, and what is missing."""
-    from esorex_bridge.definitions.installed_rules import read_rules, rule_files
-    from esorex_bridge.definitions.oca.library import rule_file
-    from esorex_bridge.definitions.oca.supplement import supplement_rules
-
-    found: dict[str, Rules] = {}
-    warnings = []
-    for instrument in instruments:
-        path = request.oca or rule_file(instrument, rule_files())
-        if path is None:
-            warnings.append(f"No OCA rules for {instrument} are installed: {_where_from(instrument, workflows)}.")
-            continue
-        found[instrument] = supplement_rules(read_rules(path), _facts(instrument, workflows))
-    return found, tuple(warnings)
-
-
-def _where_from(instrument: str, workflows: tuple[Workflow, ...]) -> str:
-    pipelines = sorted({workflow.pipeline for workflow in workflows if instrument in workflow.instruments})
-    packages = " or ".join(f"cpl-plugin-{pipeline}" for pipeline in pipelines)
-    return f"install its pipeline (Debian: {packages}), or give a file with --oca" if packages else _GIVE_RULES
-
-
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
-
-
-def _facts(instrument: str, workflows: tuple[Workflow, ...]) -> Iterator[RecipeFacts]:
-    from esorex_bridge.definitions.oca.library import archive_prefix
-    from esorex_bridge.definitions.oca.supplement import RecipeFacts
-
-    names = {instrument, archive_prefix(instrument)}
-    for workflow in workflows:
-        if names.isdisjoint(name.upper() for name in workflow.instruments):
-            continue
-        for step in workflow.steps:
-            yield RecipeFacts(
-                step.recipe,
-                step.products,
-                tuple(map(_need, step.calibrations)),
-                step.main,
-                step.group_by,
-                step.each,
-                step.always,
-                step.minimum,
-            )
-
-
-def _need(calibration: Calibration) -> Need:
-    """Return what rules have to find: in the widest range of time, by what all ranges compare."""
-    from esorex_bridge.definitions.oca.supplement import Need
-
-    ways = calibration.validity
-    match = [key for key in calibration.match if all(way.match is None or key in way.match for way in ways)]
-    return Need(
-        calibration.category,
-        calibration.required,
-        tuple(match),
-        calibration.limit,
-        calibration.sources,
-        tuple(key for key in calibration.strict if key in match),
-        (min((way.days[0] for way in ways), default=-inf), max((way.days[1] for way in ways), default=inf)),
-    )
 
 
 def _organised(

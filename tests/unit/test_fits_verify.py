@@ -13,7 +13,8 @@ from astropy.io import fits
 
 from esorex_bridge.errors import DataError
 from esorex_bridge.fits.stream import open_fits
-from esorex_bridge.fits.verify import FitsContent, FitsWalker, verify_fits
+from esorex_bridge.fits.verify import verify_fits
+from esorex_bridge.fits.walker import FitsContent, FitsWalker
 from tests.tiny_fits import header_bytes
 
 
