@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from msgspec import Struct
+from msgspec import MsgspecError, Struct
+from msgspec.json import decode, encode
+from msgspec.structs import asdict, replace
 
 from esorex_bridge.datasets.dataset import Action, Dataset, Purpose
-from esorex_bridge.definitions.parameters import Parameter, ParameterSchema
+from esorex_bridge.definitions.parameters import Parameter
 from esorex_bridge.errors import DataError
 from esorex_bridge.esorex.recipe import Recipe
-from esorex_bridge.files import Digest
+from esorex_bridge.files import Digest, DpId
 from esorex_bridge.plan.plan import AssociatedInput, FileInput, Plan, ProductInput, Step, StepInput, StepName
 from esorex_bridge.reuse.decide import Execute
 from esorex_bridge.reuse.key import Statement, StepKey, read_statement
 from esorex_bridge.reuse.record import How
 from esorex_bridge.reuse.resolve import ResolvedPlan
-from esorex_bridge.values import plain
 
 VERSION = 1
-
-_LISTS = ("products", "gaps", "warnings", "required", "unnoted", "command")
 
 
 class Task(Struct, frozen=True):
@@ -85,25 +82,89 @@ class Task(Struct, frozen=True):
 
     def document(self) -> str:
         """Return it as JSON text; `read_task` reads it back."""
-        step = plain(self.step)
-        del step["settings"], step["setup"], step["levels"]  # The statement has what counts.
-        recipe = plain(self.recipe)
-        del recipe["parameters"], recipe["libraries"]
-        whole = {
-            "version": VERSION,
-            "key": self.key,
-            "dataset": self.dataset,
-            "workflow": self.workflow,
-            "step": step,
-            "recipe": recipe,
-            "parameters": [plain(parameter) for parameter in self.parameters],
-            "statement": self.statement.document(),
-            "needs": self.needs,
-            "esorex": self.esorex,
-            "unverified": self.unverified,
-            "how": self.how,
-        }
-        return json.dumps(whole, default=str)
+        recipe = {name: getattr(self.recipe, name) for name in _StoredRecipe.__struct_fields__}
+        step = {name: getattr(self.step, name) for name in _StoredStep.__struct_fields__ if name != "inputs"}
+        stored = _StoredTask(
+            version=VERSION,
+            key=self.key,
+            dataset=self.dataset,
+            workflow=self.workflow,
+            step=_StoredStep(inputs=tuple(map(_store, self.step.inputs)), **step),
+            recipe=_StoredRecipe(**recipe),
+            parameters=self.parameters,
+            statement=self.statement.document(),
+            needs=dict(self.needs),
+            esorex=self.esorex,
+            unverified=self.unverified,
+            how=self.how,
+        )
+        return encode(stored, enc_hook=str).decode()
+
+
+class _StoredInput(Struct, frozen=True, omit_defaults=True):
+    """An input: a file where it has a path, else products of a step."""
+
+    category: str
+    name: str = ""
+    path: str = ""
+    step: str = ""
+    product: str = ""
+    drop: tuple[str, ...] = ()
+    renamed: tuple[tuple[str, str], ...] = ()
+    optional: bool = False
+
+
+class _StoredStep(Struct, frozen=True, kw_only=True):
+    """A step without its settings and setup: the statement has what counts of them."""
+
+    name: StepName
+    actor: str
+    recipe: str
+    inputs: tuple[_StoredInput, ...]
+    products: tuple[str, ...]
+    purpose: Purpose
+    gaps: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    target: bool = False
+    required: tuple[str, ...] = ()
+    unnoted: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    threads: int = 1
+    memory_mb: int | None = None
+    associations: tuple[AssociatedInput, ...] = ()
+    raw_associations: tuple[AssociatedInput, ...] = ()
+
+
+class _StoredRecipe(Struct, frozen=True):
+    """A recipe without the descriptions of its parameters."""
+
+    name: str
+    plugin_path: Path
+    pipeline: str
+    plugin: Digest
+    changed_ns: int = 0
+    cpl: str = ""
+
+
+class _StoredTask(Struct, frozen=True, kw_only=True):
+    """A task as its file has it; a default stands for what earlier versions did not write."""
+
+    version: int
+    key: StepKey
+    dataset: str
+    workflow: str
+    step: _StoredStep
+    recipe: _StoredRecipe
+    parameters: tuple[Parameter, ...]
+    statement: str
+    needs: dict[StepName, StepKey]
+    esorex: str
+    unverified: tuple[str, ...]
+    how: How = "unless_there"
+
+
+class _Versioned(Struct, frozen=True):
+    version: int
 
 
 def task_of(resolved: ResolvedPlan, decision: Execute, esorex: str, unverified: frozenset[str] = frozenset()) -> Task:
@@ -147,53 +208,39 @@ def read_task(text: str, source: str) -> Task:
         It is no task, or one of a later version.
     """
     try:
-        found = json.loads(text)
-        version = found["version"]
+        version = decode(text, type=_Versioned).version
         if version == VERSION:
-            return _task(found)
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{source} is no task of a batch ({error!r}); run the batch again with --resume") from None
+            return _task(decode(text, type=_StoredTask, dec_hook=lambda kind, value: kind(value)))
+    except (MsgspecError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{source} is no task of a batch ({error}); run the batch again with --resume") from None
     raise DataError(f"{source} was written by another version of esorex-bridge ({version}); use that one")
 
 
-def _task(found: dict[str, Any]) -> Task:
-    step = found["step"]
-    for name in _LISTS:
-        step[name] = tuple(step[name])
-    step |= {"inputs": tuple(map(_input, step["inputs"])), "settings": (), "purpose": Purpose(step["purpose"])}
-    for name in ("associations", "raw_associations"):
-        step[name] = tuple(AssociatedInput(**each) for each in step.get(name, ()))
-    recipe = found["recipe"]
-    recipe |= {"plugin_path": Path(recipe["plugin_path"]), "plugin": Digest(recipe["plugin"]), "parameters": ()}
+def _task(stored: _StoredTask) -> Task:
+    step = asdict(stored.step) | {"inputs": tuple(map(_input, stored.step.inputs)), "settings": ()}
     return Task(
-        key=StepKey(found["key"]),
-        dataset=found["dataset"],
-        workflow=found["workflow"],
+        key=stored.key,
+        dataset=stored.dataset,
+        workflow=stored.workflow,
         step=Step(**step),
-        recipe=Recipe(**recipe),
-        parameters=tuple(map(_parameter, found["parameters"])),
-        statement=read_statement(found["statement"]),
-        needs={StepName(name): StepKey(key) for name, key in found["needs"].items()},
-        esorex=found["esorex"],
-        unverified=tuple(found["unverified"]),
-        how=found.get("how", "unless_there"),
+        recipe=Recipe(**asdict(stored.recipe), parameters=()),
+        parameters=stored.parameters,
+        statement=read_statement(stored.statement),
+        needs=stored.needs,
+        esorex=stored.esorex,
+        unverified=stored.unverified,
+        how=stored.how,
     )
 
 
-def _input(entry: dict[str, Any]) -> StepInput:
-    if "path" in entry:
-        return FileInput(entry["name"], entry["path"], entry["category"])
-    return ProductInput(
-        StepName(entry["step"]),
-        entry["product"],
-        entry["category"],
-        tuple(entry.get("drop", ())),
-        tuple((old, new) for old, new in entry.get("renamed", ())),
-        entry.get("optional", False),
-    )
+def _store(entry: StepInput) -> _StoredInput:
+    if isinstance(entry, FileInput):
+        return _StoredInput(entry.category, entry.name, entry.file)
+    return _StoredInput(**asdict(entry))
 
 
-def _parameter(entry: dict[str, Any]) -> Parameter:
-    schema = entry["schema"]
-    schema["choices"] = tuple(schema["choices"])
-    return Parameter(ParameterSchema(**schema), entry["value"], entry["origin"])
+def _input(stored: _StoredInput) -> StepInput:
+    if stored.path:
+        return FileInput(DpId(stored.name), stored.path, stored.category)
+    product = ProductInput(StepName(stored.step), stored.product, stored.category)
+    return replace(product, drop=stored.drop, renamed=stored.renamed, optional=stored.optional)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections.abc import Sequence
@@ -305,6 +306,10 @@ def test_a_task_and_a_result_are_read_as_they_were_written() -> None:
     assert again == task
     assert again.resolved().parameters[FLAT] == (PARAMETER,)
     assert again.unverified == ("/data/flat.fits",)
+    earlier = json.loads(task.document())
+    earlier["step"]["inputs"][1] |= {"drop": [], "renamed": [], "optional": False}
+    del earlier["how"], earlier["step"]["associations"], earlier["step"]["raw_associations"], earlier["recipe"]["cpl"]
+    assert read_task(json.dumps(earlier), "an earlier version's") == replace(task, how="unless_there")
     record = Record(task.key, (Product("/p.fits", "M", Digest("sha256:bb"), 7),), 1.5, "2026", "/s.sof", ("w",))
     result = Result(task.key, 2, "made", record, "", "node7", 2.5, {"/data/flat.fits": Digest("sha256:cc")}, Path("/f"))
     assert read_result(result.document()) == result
