@@ -12,7 +12,7 @@ from msgspec import Struct
 from esorex_bridge.errors import DataError, RecipeError
 from esorex_bridge.esorex.recipe import Recipe
 from esorex_bridge.files import DpId, stem
-from esorex_bridge.fits.hdus import datasums
+from esorex_bridge.fits.hdus import read_datasums
 from esorex_bridge.fits.verify import verify_fits
 from esorex_bridge.provenance.again import VersionDifference, plan_again, source_key, unsettable, version_differences
 from esorex_bridge.provenance.document import FileEntry, ProvenanceDocument, StepEntry, hex_of
@@ -240,7 +240,7 @@ def _hold(entry: StepEntry, record: Record | None) -> list[ReproducedProduct]:
 def _verdict(old: tuple[str, ...], made: Path) -> Verdict:
     if not old or not all(old):
         return "unknown"
-    return "identical" if datasums(made) == old else "differs"
+    return "identical" if read_datasums(made) == old else "differs"
 
 
 def _hold_twice(
@@ -254,7 +254,7 @@ def _hold_twice(
     """Run a step once more whose products differ though nothing else does: a recipe may not be deterministic."""
     if record is None:
         return held
-    first = {product.file: datasums(product.path) for product in record.products}
+    first = {product.file: read_datasums(product.path) for product in record.products}
     again = Engine(engine.runner, engine.store, engine.workspace, Policy(forced=(step,)))
     try:
         executed = again.execute(again.decide((resolved,)), reporter)
@@ -266,7 +266,7 @@ def _hold_twice(
     changing = {
         old.file
         for old, new in zip(record.products, other.products, strict=False)
-        if first[old.file] != datasums(new.path)
+        if first[old.file] != read_datasums(new.path)
     }
     return [
         ReproducedProduct(each.step, each.category, each.file, "not deterministic", each.made)

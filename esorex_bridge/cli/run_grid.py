@@ -19,7 +19,7 @@ from esorex_bridge.cli.documents.running import ComparedProductPart, GridDocumen
 from esorex_bridge.cli.run_view import show
 from esorex_bridge.definitions.parameters import ParameterSetting
 from esorex_bridge.errors import DataError, UserError
-from esorex_bridge.fits.hdus import datasums
+from esorex_bridge.fits.hdus import read_datasums
 from esorex_bridge.fits.header import read_header
 from esorex_bridge.progress.steps import Progress
 from esorex_bridge.provenance.pixels import difference
@@ -131,7 +131,7 @@ def _same_data(one: Product, other: Product) -> bool | None:
     if one.digest == other.digest:
         return True
     with suppress(DataError, OSError):
-        left, right = datasums(one.path), datasums(other.path)
+        left, right = read_datasums(one.path), read_datasums(other.path)
         return left == right if all(left) and all(right) else None
     return None
 

@@ -17,7 +17,7 @@ _MOST_BLOCKS = 10_000
 _PIECE_BYTES = 1 << 20
 
 
-def hdu_headers(path: Path, unpack: bool = True) -> Iterator[tuple[Header, bytes]]:
+def read_hdu_headers(path: Path, unpack: bool = True) -> Iterator[tuple[Header, bytes]]:
     """Yield the header of each HDU, parsed and as the bytes of its blocks.
 
     Parameters
@@ -43,9 +43,9 @@ def hdu_headers(path: Path, unpack: bool = True) -> Iterator[tuple[Header, bytes
             number += 1
 
 
-def datasums(path: Path) -> tuple[str, ...]:
+def read_datasums(path: Path) -> tuple[str, ...]:
     """Return the DATASUM that each HDU of a file states; an empty text where one states none."""
-    return tuple(str(header.get("DATASUM", "")).strip() for header, _ in hdu_headers(path))
+    return tuple(str(header.get("DATASUM", "")).strip() for header, _ in read_hdu_headers(path))
 
 
 def _skip(stream: ByteStream, size: int) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from esorex_bridge.fits.datasum import sum_of_words
-from esorex_bridge.fits.hdus import hdu_headers
+from esorex_bridge.fits.hdus import read_hdu_headers
 from esorex_bridge.fits.header import Header
 
 
@@ -25,7 +25,7 @@ def altered_headers(path: Path) -> tuple[int, ...]:
     DataError
         When the file cannot be read, or is no FITS.
     """
-    headers = enumerate(hdu_headers(path, unpack=False))
+    headers = enumerate(read_hdu_headers(path, unpack=False))
     return tuple(number for number, (header, raw) in headers if not _holds(header, raw))
 
 

@@ -114,7 +114,7 @@ def fill_from_archive(
     for gap in gaps:
         names = _nearest_template(gap, ask(gap.query), breakpoints)
         if names:
-            action = _with(action, gap, names)
+            action = _add_found(action, gap, names)
     return replace(dataset, action=action)
 
 
@@ -148,8 +148,8 @@ def _frame(row: Row, gap: Gap) -> Frame | None:
     return Frame(DpId(name), None, keywords, Classified({"DO.CATG": gap.raw_category}, ()), float(mjd))
 
 
-def _with(action: Action, gap: Gap, names: tuple[DpId, ...]) -> Action:
-    children = tuple(_with(child, gap, names) for child in action.actions)
+def _add_found(action: Action, gap: Gap, names: tuple[DpId, ...]) -> Action:
+    children = tuple(_add_found(child, gap, names) for child in action.actions)
     if {file.name for file in action.files} != {frame.name for frame in gap.group.frames}:
         return replace(action, actions=children)
     found = Action(gap.raw_category, tuple(DatasetFile(name, gap.raw_category) for name in names), complete=False)

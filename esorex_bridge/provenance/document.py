@@ -14,7 +14,7 @@ from msgspec import Struct, field
 from msgspec.json import Encoder, format
 
 from esorex_bridge.errors import DataError
-from esorex_bridge.fits.hdus import datasums
+from esorex_bridge.fits.hdus import read_datasums
 from esorex_bridge.plan.plan import AssociatedInput
 from esorex_bridge.provenance.lineage import Activity, Input, Lineage, ParameterValue, Source
 from esorex_bridge.reuse.record import Product
@@ -237,7 +237,7 @@ def _product_entry(product: Product) -> FileEntry:
 def _datasums(path: Path) -> tuple[str, ...]:
     """Return the sums of a product's data; nothing where it is gone or no FITS file any more."""
     with suppress(DataError, OSError):
-        return datasums(path)
+        return read_datasums(path)
     return ()
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from esorex_bridge.errors import DataError
 from esorex_bridge.esorex.products import cpl_of, last_run
 from esorex_bridge.files import stem
-from esorex_bridge.fits.hdus import datasums
+from esorex_bridge.fits.hdus import read_datasums
 from esorex_bridge.fits.header import Header, read_header
 from esorex_bridge.fits.verify import verify_fits
 from esorex_bridge.provenance.document import (
@@ -51,7 +51,7 @@ def document_of_header(product: Path) -> ProvenanceDocument:
         sha256=hex_of(verify_fits(product, checksums=False).digest),
         category=str(header.get("PRO.CATG") or "") or None,
         kind="product",
-        datasums=datasums(product),
+        datasums=read_datasums(product),
     )
     inputs = tuple(_inputs(header, run))
     step = StepEntry(
