@@ -80,7 +80,8 @@ def test_a_range_that_cannot_be_served_begins_again() -> None:
 def test_refusals_end_with_a_reason(status: int, ended: FileStatus, login: bool) -> None:
     refusal = read_answer(status, {}, None, login)
     assert isinstance(refusal, Refusal) and refusal.status is ended and refusal.reason
-    assert ("esorex-bridge login" in refusal.reason) is (ended is FileStatus.DENIED and not login)
+    assert ("esorex-bridge login" in refusal.reason) is (ended is FileStatus.DENIED)
+    assert ("esorex-bridge whoami" in refusal.reason) is login
 
 
 def test_a_page_is_no_file() -> None:
