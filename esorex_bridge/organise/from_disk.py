@@ -14,7 +14,6 @@ from msgspec.structs import replace
 from esorex_bridge.definitions.edps.options import PREFIX, EdpsOptions
 from esorex_bridge.errors import DataError, UnknownNameError, UserError
 from esorex_bridge.organise.places import DATA_FOLDERS, data_places
-from esorex_bridge.organise.rule_sources import find_rules
 
 if TYPE_CHECKING:
     from esorex_bridge.archive.client import ArchiveClient
@@ -139,6 +138,7 @@ def load(request: Request, places: Iterable[Path], more_keywords: tuple[str, ...
     from esorex_bridge.organise.breakpoints import with_breakpoint_messages
     from esorex_bridge.organise.choices_file import read_choices_file
     from esorex_bridge.organise.frames import ALWAYS_READ, wanted_keywords
+    from esorex_bridge.organise.rule_sources import find_rules
     from esorex_bridge.organise.tree_datasets import files_named, tree_datasets
     from esorex_bridge.workspace.scan import by_archive_name
 
