@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from reflex_actors.moml.canvas import with_vertices
 from reflex_actors.moml.inventory import ACTORS, IN
 from reflex_actors.moml.model import COMPOSITE, FILE, PARAMETER, STRING, Entity, Link, Port, Property, Relation
 from reflex_actors.protocol import Actor
@@ -185,9 +186,10 @@ def composite(
     wires: Iterable[Wire],
     properties: Iterable[Property] = (),
 ) -> Entity:
-    """Return a composite with its own director; each wire becomes a relation of width 1."""
+    """Return a composite with its own director; each wire becomes a relation of width 1, which forks at a vertex."""
     relations, links = wiring(wires)
-    return Entity(name, COMPOSITE, (director(), *properties), tuple(ports), tuple(entities), relations, links)
+    made = Entity(name, COMPOSITE, (director(), *properties), tuple(ports), tuple(entities), relations, links)
+    return with_vertices(made)
 
 
 def wiring(wires: Iterable[Wire]) -> tuple[tuple[Relation, ...], tuple[Link, ...]]:

@@ -6,9 +6,9 @@ Texts are measured, so that nothing overlaps whatever an instrument's steps and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from reflex_actors.moml.model import Entity, Property
+from reflex_actors.moml.model import Entity, Property, parse_place
 
 _WIDTHS = (
     32,
@@ -121,6 +121,8 @@ ICON = (110.0, 60.0)
 NAME_SIZE, LINE_SIZE = 12, 12
 LINE = 24.0
 MARGIN = 24.0
+VERTEX = 12.0
+"""Pixels of the diamond where a relation forks."""
 HEADING = 50.0
 ANNOTATION = "ptolemy.vergil.kernel.attributes.TextAttribute"
 FRAME = "ptolemy.vergil.kernel.attributes.RectangleAttribute"
@@ -216,6 +218,46 @@ def actor_box(name: str, x: float, y: float) -> Box:
     return Box(name, x - (width - ICON[0]) / 2, y - above, width, ICON[1] + above)
 
 
+def with_vertices(composite: Entity) -> Entity:
+    """Return a composite in which each relation of more than two ends has a vertex beside the actor that it comes from.
+
+    Where a composite's own port is the source, it lies left of the first actor that it leads to. It covers nothing.
+    """
+    taken = list(boxes(composite))
+    relations = []
+    for relation in composite.relations:
+        ends = [link.ends[0] for link in composite.links if link.relation == relation.name]
+        places = [(name, place) for name in ends if name is not None and (place := _place_in(composite, name))]
+        if len(ends) > 2 and places:
+            box = actor_box(places[0][0], *places[0][1])
+            free = _free_place(box, ends[0] is not None, taken)
+            taken.append(_around(free))
+            relation = replace(relation, vertex=(round(free[0], 1), round(free[1], 1)))
+        relations.append(relation)
+    return replace(composite, relations=tuple(relations))
+
+
+def _place_in(composite: Entity, name: str) -> tuple[float, float] | None:
+    entity = composite.entity(name)
+    return place_of(entity.properties) if entity is not None else None
+
+
+def _free_place(box: Box, right: bool, taken: Iterable[Box]) -> tuple[float, float]:
+    """Return a place beside a box where nothing lies: near its middle, then further down and away."""
+    tried = [
+        (box.x + box.width + VERTEX + away if right else box.x - VERTEX - away, box.y + ICON[1] / 2 + VERTEX + down)
+        for away in (0.0, 1.5 * VERTEX, 3 * VERTEX)
+        for down in (VERTEX * 1.5 * step for step in range(12))
+    ]
+    listed = tuple(taken)
+    return next((each for each in tried if not any(_around(each).overlaps(box) for box in listed)), tried[0])
+
+
+def _around(vertex: tuple[float, float]) -> Box:
+    """Return the room that a vertex takes: its place is its middle."""
+    return Box("vertex", vertex[0] - VERTEX / 2, vertex[1] - VERTEX / 2, VERTEX, VERTEX)
+
+
 def parameter_line(each: Property) -> str:
     """Return what is shown of a parameter."""
     return f"{each.name}: {each.value or ''}"
@@ -230,12 +272,7 @@ def read_annotation(each: Property) -> tuple[str, float, bool]:
 
 def place_of(properties: Iterable[Property]) -> tuple[float, float] | None:
     """Return the place that properties give; None where they give none."""
-    value = next((each.value for each in properties if each.name == "_location"), None)
-    words = (value or "").strip("[]{} ").split(",")
-    try:
-        return float(words[0]), float(words[1])
-    except (ValueError, IndexError):
-        return None
+    return parse_place(next((each.value for each in properties if each.name == "_location"), None))
 
 
 def _number(each: Property, name: str) -> float:

@@ -67,11 +67,14 @@ class Relation:
         Unique in its composite.
     width : str or None
         As written; None where it is left out.
+    vertex : (float, float) or None
+        Where its diamond lies on the canvas, from which the lines to more than two ports go out.
     """
 
     name: str
     width: str | None = "1"
     cls: str = RELATION
+    vertex: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,3 +160,12 @@ class Entity:
 def recipe_of(executer: Entity) -> str:
     """Return the recipe of a RecipeExecuter: its name without the number."""
     return re.sub(r"_\d+$", "", executer.name)
+
+
+def parse_place(value: str | None) -> tuple[float, float] | None:
+    """Return a place as files write it (`[20.0, 40.0]`); None for what is none."""
+    words = (value or "").strip("[]{} ").split(",")
+    try:
+        return float(words[0]), float(words[1])
+    except (ValueError, IndexError):
+        return None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esorex_bridge.errors import UserError
-from reflex_actors.moml.model import Entity, Link, Port, Property, Relation
+from reflex_actors.moml.model import Entity, Link, Port, Property, Relation, parse_place
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -158,7 +158,8 @@ def _property(element: _Element) -> Property:
 
 def _relation(element: _Element) -> Relation:
     width = next((each.get("value") for each in _find_named(element, "property") if each.get("name") == "width"), None)
-    return Relation(_text(element, "name"), None if width is None else str(width), _text(element, "class"))
+    vertex = next((parse_place(_text(each, "value")) for each in _find_named(element, "vertex")), None)
+    return Relation(_text(element, "name"), None if width is None else str(width), _text(element, "class"), vertex)
 
 
 def _find_named(element: _Element, tag: str) -> Iterator[_Element]:

@@ -40,6 +40,7 @@ from reflex_actors.moml.canvas import (
     parameter_line,
     text_height,
     text_width,
+    with_vertices,
 )
 from reflex_actors.moml.model import Entity, Property
 from reflex_actors.moml.steps import StepPlace, UnsupportedError, places, run_step, tuned_step
@@ -117,13 +118,14 @@ def reduction(
         placed_here, frame_here = canvas.stage(heading, members)
         entities += placed_here
         drawn += frame_here
-    return Entity(
+    root = Entity(
         name=workflow.name,
         properties=(*_identity(workflow, canvas), *drawn, *texts),
         entities=tuple(entities),
         relations=relations,
         links=links,
     )
+    return with_vertices(root)
 
 
 def science_ports(steps: Iterable[StepPlace]) -> frozenset[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from xml.sax.saxutils import escape
 
 from reflex_actors.moml.model import PARAMETER, Entity, Port, Property, Relation
@@ -68,10 +69,16 @@ def _port(port: Port, indent: str) -> Iterator[str]:
 def _relation(relation: Relation, indent: str) -> Iterator[str]:
     opening = f"{indent}<relation{_attributes(name=relation.name, cls=relation.cls)}"
     width = () if relation.width is None else (Property("width", PARAMETER, relation.width),)
-    yield from _close(opening, "relation", indent, _each(width, indent + "    "))
+    inner = indent + "    "
+    vertex = () if relation.vertex is None else (f'{inner}<vertex name="vertex1" value="{_place(relation.vertex)}"/>',)
+    yield from _close(opening, "relation", indent, chain(_each(width, inner), vertex))
 
 
-def _close(opening: str, tag: str, indent: str, content: Iterator[str]) -> Iterator[str]:
+def _place(place: tuple[float, float]) -> str:
+    return f"[{place[0]:.1f}, {place[1]:.1f}]"
+
+
+def _close(opening: str, tag: str, indent: str, content: Iterable[str]) -> Iterator[str]:
     lines = list(content)
     if not lines:
         yield f"{opening}/>"

@@ -14,7 +14,7 @@ import pytest
 from esorex_bridge.cli import main
 from esorex_bridge.definitions.folders import own_definitions, read_workflow, workflow_folder
 from esorex_bridge.definitions.workflow import Workflow, parse_workflow
-from reflex_actors.moml.canvas import actor_box, boxes, frames, place_of
+from reflex_actors.moml.canvas import Box, actor_box, boxes, frames, place_of
 from reflex_actors.moml.check import check, ends_of
 from reflex_actors.moml.describe import edges, picture
 from reflex_actors.moml.inventory import ACTORS, IN
@@ -200,6 +200,28 @@ def test_every_parameter_that_is_shown_has_a_sentence_beside_it(root: Entity) ->
         assert one.x + one.width < room[name].x
     holders = [frame for frame in frames(root) for name in sentences if frame.holds(room[name])]
     assert len(holders) == len(sentences)
+
+
+def test_where_more_than_two_ends_meet_a_vertex_lies_that_covers_nothing(root: Entity) -> None:
+    """So it is in ESO's own files: there a relation of more than two ends has one, and one of two ends seldom."""
+    for _, entity in root.walk():
+        places = []
+        for relation in entity.relations:
+            ends = [link.ends[0] for link in entity.links if link.relation == relation.name]
+            forks = len(ends) > 2 and any(each is not None and entity.entity(each) for each in ends)
+            assert (relation.vertex is not None) == forks, (entity.name, ends)
+            places += [relation.vertex] if relation.vertex else []
+        room = list(boxes(entity))
+        assert len(set(places)) == len(places)
+        for x, y in places:
+            assert not [box.name for box in room if Box("vertex", x - 6, y - 6, 12, 12).overlaps(box)]
+
+
+def test_vertices_are_read_as_they_are_written(root: Entity) -> None:
+    again = read(write(root).encode(), "file.xml").root
+    kept = [relation.vertex for _, entity in again.walk() for relation in entity.relations]
+    assert kept == [relation.vertex for _, entity in root.walk() for relation in entity.relations]
+    assert any(kept)
 
 
 @pytest.mark.parametrize(
