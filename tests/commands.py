@@ -1,7 +1,7 @@
 """Commands as tests run them: started as a user does, or forked from a process that has loaded all they need.
 
 Most commands of a test load longer than they work, so the quick tests fork them: each still has a process, an
-environment and streams of its own, and goes the whole road from its words to its exit status. With
+environment, a umask and streams of its own, and goes the whole road from its words to its exit status. With
 `--start-commands`, and where coverage is measured, each is started anew.
 """
 
@@ -45,7 +45,8 @@ def _is_measured(variables: Mapping[str, str]) -> bool:
 def _fork(words: tuple[str, ...], variables: dict[str, str], seconds: float) -> subprocess.CompletedProcess[str]:
     with TemporaryDirectory(prefix="streams") as folder:
         out, err = (Path(folder) / name for name in ("out", "err"))
-        process = _forks.Process(target=_go, args=(words, variables, str(Path.cwd()), str(out), str(err)))
+        place = (str(Path.cwd()), str(out), str(err))
+        process = _forks.Process(target=_go, args=(words, variables, _read_umask(), *place))
         process.start()
         process.join(seconds)
         if process.exitcode is None:
@@ -55,14 +56,21 @@ def _fork(words: tuple[str, ...], variables: dict[str, str], seconds: float) -> 
         return subprocess.CompletedProcess((COMMAND, *words), process.exitcode, out.read_text(), err.read_text())
 
 
-def _go(words: tuple[str, ...], variables: dict[str, str], here: str, out: str, err: str) -> None:
-    """Be the command: with its words, environment, folder and streams."""
+def _read_umask() -> int:
+    """Return the umask, and never change it: other threads may be writing."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1], 8) for line in lines if line.startswith("Umask:"))
+
+
+def _go(words: tuple[str, ...], variables: dict[str, str], umask: int, here: str, out: str, err: str) -> None:
+    """Be the command: with its words, environment, umask, folder and streams."""
     from esorex_bridge.cli import main
 
     os.environ.clear()
     os.environ.update(variables)
     time.tzset()
     os.chdir(here)
+    os.umask(umask)
     writing = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     for number, (path, flags) in enumerate(((os.devnull, os.O_RDONLY), (out, writing), (err, writing))):
         opened = os.open(path, flags)

@@ -44,8 +44,12 @@ esac"""
 
 @pytest.mark.parametrize(
     ("engine", "generations"),
-    [("local", 2), ("local", 1), ("slurm", 2), ("parsl on slurm", 2)],
-    ids=["local", "supervisor", "slurm", "parsl on slurm"],
+    [
+        pytest.param("local", 2, id="local"),
+        pytest.param("local", 1, id="supervisor"),
+        pytest.param("slurm", 2, id="slurm"),
+        pytest.param("parsl on slurm", 2, id="parsl on slurm", marks=pytest.mark.slow),
+    ],
     indirect=["engine"],
 )
 def test_a_killed_worker_is_replaced_and_a_failed_recipe_is_told_and_all_else_is_made(
@@ -113,7 +117,7 @@ def test_a_batch_that_is_cancelled_from_another_shell_leaves_nothing_running(
         assert again["outcomes"]["done"] == 4
 
 
-@pytest.mark.parametrize("engine", ["local", "slurm"], indirect=True)
+@pytest.mark.parametrize("engine", ["local", pytest.param("slurm", marks=pytest.mark.slow)], indirect=True)
 def test_two_batches_at_once_in_one_root_make_each_step_once(
     engine: tuple[str, ...], tmp_path: Path, frames_folder: Path, esorex: str
 ) -> None:
