@@ -44,6 +44,7 @@ def test_a_drafted_naco_definition_reduces_a_night(bridge: Callable[..., Ended],
     assert [product["category"] for product in done.step("naco_img_jitter")["products"]] == ["COADDED_IMG"]
 
 
+@pytest.mark.slow
 def test_a_drafted_hawki_definition_reduces_a_night_and_asks_no_server(
     bridge: Callable[..., Ended], tmp_path: Path, esorex: str
 ) -> None:
