@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from esorex_bridge.definitions.edps.options import PREFIX
 from esorex_bridge.errors import DataError, UserError
 
 if TYPE_CHECKING:
@@ -21,13 +22,19 @@ def definitions() -> tuple[Workflow, ...]:
 
 
 def definition_named(name: str) -> Workflow:
-    """Return a definition by its name, or from a file.
+    """Return a definition by its name, from a file, or as a workflow package of EDPS has it (`edps:…`).
 
     Raises
     ------
     UserError
         There is none.
+    DataError
+        If the package failed or was ended.
     """
+    if name.startswith(PREFIX):
+        from esorex_bridge.edps.workflow import EdpsWorkflow
+
+        return EdpsWorkflow(name).workflow
     from esorex_bridge.definitions.folders import own_definitions
 
     known = own_definitions()

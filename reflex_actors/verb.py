@@ -161,6 +161,12 @@ def _workflow(args: argparse.Namespace) -> int:
     from reflex_actors.moml.reduction import DEFAULT_ACTORS, reduction
     from reflex_actors.moml.text import write
 
+    if args.name.startswith("edps:"):
+        raise UserError(
+            f"a workflow package of EDPS has no workflow file: its functions choose while it is planned; "
+            f"'esorex-bridge run --workflow {args.name}' carries it out, and the actor organise_datasets gives its "
+            "datasets to Reflex"
+        )
     definition = definition_named(args.name)
     windows = _windows(args.interactive)
     tunable = _tunable(definition, [*args.tune, *windows])

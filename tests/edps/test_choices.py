@@ -191,6 +191,20 @@ def test_masters_of_all_classes_are_taken_together(tmp_path: Path) -> None:
     assert taken(plan, "star_1")[:3] == ["s1", "k2", "m1"]
 
 
+def test_a_master_that_lacks_another_class_is_taken_by_a_later_branch(tmp_path: Path) -> None:
+    workflow = TWO.replace(
+        ".with_associated_input(lamp, [MASTER_LAMP, MASK])", ".with_alternatives(either)"
+    ).replace("    star = (task", """    from edps import alternative_associated_inputs
+    either = (alternative_associated_inputs().with_associated_input(lamp, [MASTER_LAMP, MASK])
+              .with_associated_input(lamp, [MASTER_LAMP]))
+    star = (task""")  # fmt: skip
+    for filt, warned in (("Ks", False), ("J", True)):
+        night = Night(tmp_path, workflow, {**FILES, "m1": master("MASTER_LAMP", 100.4, ins__filt=filt)})
+        _, plan = night.plans(s1=Choices(use=(("lamp/star", "m1"),)))["s1"]
+        (star,) = (step for step in plan.steps if step.actor == "star")
+        assert taken(plan, star.name)[:2] == ["s1", "m1"] and bool(star.warnings) is warned
+
+
 def test_two_inputs_of_one_source_have_names_of_their_own(tmp_path: Path) -> None:
     files = {**FILES, "b4": frame("BIAS", 100.05, "TB")}
     night = Night(tmp_path, TWO, files)

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from esorex_bridge.cli import main
+from esorex_bridge.datasets.choices import Choices
 from esorex_bridge.demo.nights.naco import naco_night
 from esorex_bridge.demo.nights.night import FrameFolder
+from esorex_bridge.organise.choices_file import write_choices_file
 from tests.edps.packages import TOY, write_package
 
 if TYPE_CHECKING:
@@ -316,6 +318,29 @@ def test_a_review_is_kept_and_every_later_verb_follows_it(
     assert "Chosen by you" in json.dumps(organised)
     assert call(capsys, "review", name, *words, "--reset")["choices"] == {}
     assert not (root / "choices.yaml").exists()
+
+
+def test_the_actors_take_a_package_for_a_workflow(tmp_path: Path, root: Path) -> None:
+    from reflex_actors.actors import organise_datasets
+    from reflex_actors.definitions import definition_named
+    from reflex_actors.protocol import Inputs
+
+    given, name = camera(tmp_path), "NACO.2016-03-02T00:30:00.076"
+    assert [step.recipe for step in definition_named(given).steps] == [
+        "naco_img_dark",
+        "naco_img_twflat",
+        "naco_img_jitter",
+    ]
+    write_choices_file(root, {name: Choices(drop=("NACO.2016-03-01T16:00:40.213",))}, "camera.camera_wkf")
+    inputs = {"data_dir": str(root / "reflex_input"), "root_dir": str(root), "workflow": given, "by": "auto", "oca": ""}
+    (dataset,) = organise_datasets.work(Inputs({**inputs, "form": "list"}))["datasets"]
+    names = {action["name"]: len(action["rawFiles"]) for action in dataset["actions"]}
+    assert (dataset["datasetName"], names) == (name, {"flat": 6, "dark": 2})
+
+
+def test_a_package_is_not_drawn_as_a_workflow_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["reflex", "workflow", camera(tmp_path)]) == 1
+    assert "'esorex-bridge run --workflow edps:" in capsys.readouterr().err
 
 
 def test_show_has_inputs_with_their_rules_and_what_was_not_understood(

@@ -105,17 +105,16 @@ class Chooser:
             for offer in self._offers(branch)
             if offer.header.name == name or _has_raw(offer, name)
         ]
-        if not found:
-            return None
-        branch, offer, rule = next((each for each in found if each[2] is not None), found[0])
-        choice = self._planner.choice_for(job, branch)
-        offers = self._with_others(job, branch, offer, rule)
-        if not offers:
-            return None
-        odd = "" if rule is not None else f"{_short(name)} as {branch.source.name}: {choice.object_to(offer)}"
-        if odd:
-            self.outside.append((key, name, odd))
-        return Input(branch, choice.judge(offers, rule), by_user=True, odd=odd)
+        for branch, offer, rule in sorted(found, key=lambda each: each[2] is None):
+            choice = self._planner.choice_for(job, branch)
+            offers = self._with_others(job, branch, offer, rule)
+            if not offers:
+                continue  # A master of another class is missing beside it.
+            odd = "" if rule is not None else f"{_short(name)} as {branch.source.name}: {choice.object_to(offer)}"
+            if odd:
+                self.outside.append((key, name, odd))
+            return Input(branch, choice.judge(offers, rule), by_user=True, odd=odd)
+        return None
 
     def _offers(self, branch: AssociatedInput) -> Iterator[Offer]:
         yield from self._planner.raws_for(branch)
