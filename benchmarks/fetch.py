@@ -54,6 +54,7 @@ def curl(parallel: int) -> Tool:
         subprocess.run(
             ["curl", "--silent", "--fail", "--parallel", "--parallel-max", str(parallel), "--config", str(config)],
             check=True,
+            stderr=subprocess.DEVNULL,  # it shows its progress, however silent
         )
 
     return run
