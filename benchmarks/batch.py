@@ -247,12 +247,13 @@ def steps(folder: Path) -> None:
     with Session(settings) as session:
         (dataset,) = session.datasets()
         ((_, plan),) = session.plans((dataset,))
+        workflow = session.workflow_for(dataset)
     before = None
     for number in (100, 1_000, 10_000):
         planned = tuple(
             Planned("job", dataset, replace(plan, dataset=f"d{i}", steps=(
                 replace(plan.steps[0], settings=(ParameterSetting("naco_img_dark", "nsamples", i, "-"),)),
-            )))
+            )), workflow)
             for i in range(10, 10 + number)
         )  # fmt: skip
         shutil.rmtree(folder / "reflex_book_keeping", ignore_errors=True)
