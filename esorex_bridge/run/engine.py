@@ -21,7 +21,6 @@ from esorex_bridge.datasets.dataset import Dataset
 from esorex_bridge.disk.digest import read_digest
 from esorex_bridge.errors import BridgeError, RecipeError
 from esorex_bridge.esorex.recipe import Recipe, RecipeRunner
-from esorex_bridge.esorex.supervisor import supervisor
 from esorex_bridge.files import Digest
 from esorex_bridge.plan.plan import Plan, StepName
 from esorex_bridge.reuse.decide import Decision, Execute, Policy, Reuse, decide, refuse_unknown
@@ -64,6 +63,8 @@ class Engine(Struct, frozen=True):
     def prepare(self, plans: Iterable[Plan]) -> None:
         """Start what starts recipes, where a plan is new: something will run, and it takes as long as to resolve it."""
         if self.store.without_keys(plans):
+            from esorex_bridge.esorex.supervisor import supervisor
+
             supervisor()
 
     # ----- resolve
