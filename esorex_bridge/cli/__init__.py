@@ -79,7 +79,20 @@ STAGES: dict[str, dict[str, Verb]] = {
         "plan": Verb("plan", "show the ordered steps of each dataset"),
         "sof": Verb("sof", "write the SOF files, for use by hand with esorex"),
         "run": Verb("run", "run the recipes, reusing existing products"),
-        "workflows": Verb("workflows", "list, show or check workflow definitions"),
+        "workflows": Verb(
+            "workflows",
+            "list, show or check workflow definitions",
+            {
+                "list": Verb("workflows", "list definitions, and packages of EDPS that were found"),
+                "show": Verb("workflows_show", "show the steps of definitions, or the tasks of packages"),
+                "check": Verb(
+                    "workflows_check", "check definitions against recipes and rules; what of a package is unclear"
+                ),
+                "compare": Verb("workflows_compare", "show where two definitions differ"),
+                "import": Verb("workflows_import", "print a draft of a definition, from the rules of a pipeline"),
+                "export": Verb("workflows_export", "write definitions as workflow packages of EDPS"),
+            },
+        ),
     },
     "look": {
         "provenance": Verb(
@@ -103,6 +116,8 @@ STAGES: dict[str, dict[str, Verb]] = {
             "batch",
             "reduce many datasets, on this machine or on a cluster",
             {
+                "resume": Verb("batch_again", "go on with a batch that was begun"),
+                "retry": Verb("batch_again", "go on with a batch, and try again what failed"),
                 "status": Verb("batch_look", "show how a batch stands"),
                 "report": Verb("batch_look", "show what came of every dataset of a batch"),
                 "cancel": Verb("batch_look", "end a batch; what was made is kept"),
@@ -165,7 +180,7 @@ def parser_of(name: str, verb: Verb) -> VerbParser:
     parser = VerbParser(
         prog=f"esorex-bridge {name}",
         description=verb.summary[0].upper() + verb.summary[1:] + ".",
-        epilog=f"example:\n  {module.EXAMPLE}".replace("{verb}", name),
+        epilog=f"{_sub_verbs(name, verb)}example:\n  {module.EXAMPLE}".replace("{verb}", name),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -173,6 +188,12 @@ def parser_of(name: str, verb: Verb) -> VerbParser:
     parser.set_defaults(verb=name)
     module.configure(parser)
     return parser
+
+
+def _sub_verbs(name: str, verb: Verb) -> str:
+    width = max(map(len, verb.sub), default=0)
+    lines = [f"  {name} {word:<{width}}  {each.summary}" for word, each in verb.sub.items()]
+    return "\n".join(["verbs of its own, each with --help:", *lines, "", ""]) if lines else ""
 
 
 def _with_signs(words: Sequence[str]) -> list[str]:

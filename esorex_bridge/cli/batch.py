@@ -25,34 +25,21 @@ EXAMPLE = (
     "  esorex-bridge batch JOBS.yaml --root survey --on slurm --site cluster.yaml --detach\n"
     "  esorex-bridge batch status --root survey"
 )
-ACTIONS = ("resume", "retry")
-"""What to do with a batch that was begun; the others are verbs of their own."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument(
-        "words",
-        nargs="*",
-        metavar="JOBS.yaml | resume | retry",
-        help="a jobs file; or what to do with a batch that was begun, and its name (default: the latest); 'batch "
-        "status', 'batch report' and 'batch cancel' have help of their own",
+        "words", nargs="?", default="", metavar="JOBS.yaml", help="a jobs file (or a query, or folders, by options)"
     )
     parser.add_argument("--from-query", action="store_true", help="the frames that a query finds (options below)")
     parser.add_argument("--name", help="of the batch (default: that of the jobs file, and the time)")
     group = parser.add_argument_group("carrying out")
     group.add_argument("--on", choices=("local", "parsl", "slurm"), default="local", help="what runs the recipes")
     group.add_argument("--site", type=Path, metavar="FILE", help="how the cluster is asked (YAML)")
-    group.add_argument(
-        "--jobs",
-        type=options.at_least_one,
-        default=os.cpu_count() or 1,
-        metavar="N",
-        help="processors to keep busy here (default: all)",
-    )
+    add_processors(group)
     group.add_argument("--memory", type=int, metavar="MB", help="memory for recipes here (default: what is free)")
     group.add_argument("--resume", action="store_true", help="go on with the latest batch of these jobs")
-    group.add_argument("--failed", action="store_true", help="with retry: what failed (the default)")
     group.add_argument("--keep-going", action="store_true", help="after a failure, make what does not need it")
     group.add_argument("--retries", type=int, default=2, metavar="N", help="for steps whose worker was lost (2)")
     group.add_argument("--detach", action="store_true", help="leave when all is handed in (with --on slurm)")
@@ -63,19 +50,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.common(parser)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Begin a batch, or go on with one."""
-    action = args.words[0] if args.words and args.words[0] in ACTIONS else ""
-    if len(args.words) > (2 if action else 1):
-        raise UserError(f"'{args.words[-1]}' is one word too many; see 'esorex-bridge batch --help'")
-    from esorex_bridge.batch.start import named
+def add_processors(parser: argparse._ActionsContainer) -> None:
+    """Add `--jobs`."""
+    parser.add_argument(
+        "--jobs",
+        type=options.at_least_one,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="processors to keep busy here (default: all)",
+    )
 
-    if not action and args.dry_run:
-        return _preview(args)
-    if not action:
-        return _run(args, *_begin(args))
-    folder = named(args.root, args.words[1] if len(args.words) == 2 else args.name or "")
-    return _run(args, folder, _merge_request(args, folder))
+
+def run(args: argparse.Namespace) -> int:
+    """Begin a batch, or say what it would make."""
+    return _preview(args) if args.dry_run else carry_on(args, *_begin(args))
 
 
 def _preview(args: argparse.Namespace) -> int:
@@ -120,9 +108,9 @@ def _jobs(args: argparse.Namespace) -> tuple[str, str]:
 
     query = _query(args)
     if args.words and query:
-        raise UserError(f"give either {args.words[0]}, or a query by options")
+        raise UserError(f"give either {args.words}, or a query by options")
     if args.words:
-        path = Path(args.words[0]).absolute()
+        path = Path(args.words).absolute()
         return str(path), read_text(path)
     if not query and not args.data:
         raise UserError("give a jobs file, folders of raws (--data DIR), or a query (--program, --night, --target …)")
@@ -165,29 +153,16 @@ def _read_request(args: argparse.Namespace, source: str) -> BatchRequest:
     )
 
 
-def _merge_request(args: argparse.Namespace, folder: BatchFolder) -> BatchRequest:
-    """Return what a batch was asked to do, with what the command line adds."""
-    from esorex_bridge.batch.start import read_request
-    from esorex_bridge.reuse.decide import Policy
-
-    asked = read_request(folder.about(), args.root.absolute())
-    going = asked.keep_going or args.keep_going or args.words[0] == "retry"
-    given = options.policy(args)
-    policy = given if given != Policy() else asked.settings.policy
-    settings = replace(asked.settings, policy=policy)
-    return replace(asked, settings=settings, processors=args.jobs, keep_going=going, detach=args.detach)
-
-
 def _fresh_name(stem: str) -> str:
     name = re.sub(r"[^A-Za-z0-9._-]", "_", stem).lstrip(".-") or "batch"
     return f"{name}-{datetime.now():%Y%m%dT%H%M%S}"
 
 
-def _run(args: argparse.Namespace, folder: BatchFolder, asked: BatchRequest) -> int:
+def carry_on(args: argparse.Namespace, folder: BatchFolder, asked: BatchRequest, retry: bool = False) -> int:
+    """Carry a batch out, and print what came of it."""
     from esorex_bridge.batch.start import carry_out
     from esorex_bridge.cli.batch_view import watching
 
-    retry = bool(args.words) and args.words[0] == "retry"
     output.note(f"batch {folder.name}: {folder.path}")
     with watching() as watcher:
         report = carry_out(folder, asked, watcher, retry)

@@ -11,6 +11,7 @@ from msgspec.structs import asdict
 from esorex_bridge.cli import output
 from esorex_bridge.definitions.edps.options import PREFIX, EdpsOptions
 from esorex_bridge.definitions.inspection import DefinitionFinding
+from esorex_bridge.errors import UserError
 
 if TYPE_CHECKING:
     from esorex_bridge.cli.documents.workflows import (
@@ -23,6 +24,21 @@ if TYPE_CHECKING:
     from esorex_bridge.definitions.edps.package import AssociatedInput, Branch, Function, Package, Task
     from esorex_bridge.edps.workflow import EdpsWorkflow
     from esorex_bridge.esorex.recipe import RecipeRunner
+
+
+def packages_in(names: Sequence[str]) -> list[str]:
+    """Return names if they are those of packages, nothing if they are those of definitions.
+
+    Raises
+    ------
+    UserError
+        If they are both.
+    """
+    packages = [name for name in names if name.startswith(PREFIX)]
+    others = [name for name in names if name not in packages]
+    if packages and others:
+        raise UserError(f"give packages of EDPS and definitions apart: {', '.join(others)} is not a package")
+    return packages
 
 
 def open_packages(names: Iterable[str], args: argparse.Namespace) -> list[EdpsWorkflow]:

@@ -39,8 +39,29 @@ def common(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="write every exchange with the archive into a folder, without passwords and tokens, for a report",
     )
-    group.add_argument("--json", action="store_true", help="print one JSON document on stdout, and nothing else there")
-    group.add_argument("-v", "--verbose", action="count", default=0, help="say more on stderr; twice for all")
+    json_and_verbose(group)
+
+
+def json_and_verbose(parser: argparse._ActionsContainer, verbose: str = "say more on stderr; twice for all") -> None:
+    """Add `--json` and `-v`."""
+    parser.add_argument("--json", action="store_true", help="print one JSON document on stdout, and nothing else there")
+    parser.add_argument("-v", "--verbose", action="count", default=0, help=verbose)
+
+
+def definitions(parser: argparse.ArgumentParser, verbose: str = "say more on stderr; twice for all") -> None:
+    """Add names of definitions, and what is common to the verbs that look at them."""
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="names or files of definitions, or edps:PATH (default: all definitions)",
+    )
+    parser.add_argument(
+        "--trust-package",
+        action="store_true",
+        help="execute a package of EDPS even where the kernel cannot fence it in",
+    )
+    json_and_verbose(parser, verbose)
 
 
 def apply_defaults(args: argparse.Namespace) -> None:
