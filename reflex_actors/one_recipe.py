@@ -6,7 +6,9 @@ The actor `run_recipe` and the engine of workflow files both go through here.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from math import inf, isnan, nan
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from msgspec.structs import replace
 from esorex_bridge.datasets.dataset import Action, Dataset, Purpose
 from esorex_bridge.definitions.parameters import Parameter, ParameterSetting
 from esorex_bridge.definitions.steps import StepDefinition
-from esorex_bridge.errors import RecipeError
+from esorex_bridge.errors import DataError, RecipeError
 from esorex_bridge.files import stem
 from esorex_bridge.fits.header import read_header
 from esorex_bridge.plan.plan import FileInput, Plan, ProductInput, Step, StepInput, StepName
@@ -51,9 +53,9 @@ def planned_inputs(
 ) -> StepInputs:
     """Return a set of files as the inputs that a plan would have.
 
-    Main files stand by time, calibrations as the definition lists them. Products of one category of a recorded step are
-    one input. A plan does not know that a step will not make all that it can: what the steps before made nothing of
-    stands among the inputs too.
+    Main files stand by time, calibrations as the definition lists them, the nearest in time first. Products of one
+    category of a recorded step are one input. A plan does not know that a step will not make all that it can: what the
+    steps before made nothing of stands among the inputs too.
 
     Parameters
     ----------
@@ -69,6 +71,7 @@ def planned_inputs(
     names = {maker.record.key: maker.step for maker in makers.values()}
     names = {key: StepName(key) if list(names.values()).count(name) > 1 else name for key, name in names.items()}
     tags = {(file.name, file.category) for file in sof.files}
+    began = min((_time_of(file) for file in sof.files if _is_main(file, definition)), default=nan)
     found: dict[StepInput, tuple[int, float, str, str]] = {}
     for file in sof.files:
         entry: StepInput = _file_input(file)
@@ -77,7 +80,7 @@ def planned_inputs(
             alike = (product.file for product in maker.record.products if product.category == made)
             if all((path, file.category) in tags for path in alike):
                 entry = ProductInput(names[maker.record.key], made, file.category)
-        place = _place(file, definition)
+        place = _place(file, definition, began)
         found[entry] = min(place, found.get(entry, place))
     for maker in makers.values():
         for number, product, tag in _unmade(maker, definition, steps, {tag for _, tag in tags}):
@@ -102,16 +105,37 @@ def _unmade(
                 yield number, product, need.category
 
 
-def _place(file: FitsFile, definition: StepDefinition | None) -> tuple[int, float, str, str]:
-    """Return where a file stands in the SOF: main files by time, then calibrations as the definition lists them."""
+def _place(file: FitsFile, definition: StepDefinition | None, began: float) -> tuple[int, float, str, str]:
+    """Return where a file stands in the SOF: main files by time, then calibrations as the definition lists them.
+
+    Of several calibrations of one category the nearest in time to the first main file stands first, as in a plan.
+    """
     main = [] if definition is None else [definition.tag(category) for category in definition.main]
     beside = [] if definition is None else [each.category for each in definition.calibrations]
     if file.category in main:
-        taken = read_header(Path(file.name)).get("MJD-OBS")
-        time = float(taken) if isinstance(taken, int | float) else 0.0
-        return main.index(file.category), time, file.category, file.name
-    at = beside.index(file.category) if file.category in beside else len(beside)
-    return len(main) + at, 0.0, file.category, file.name
+        taken = _time_of(file)
+        return main.index(file.category), 0.0 if isnan(taken) else taken, file.category, file.name
+    if file.category not in beside:
+        return len(main) + len(beside), 0.0, file.category, file.name
+    return len(main) + beside.index(file.category), _days_apart(file, began), file.category, file.name
+
+
+def _is_main(file: FitsFile, definition: StepDefinition | None) -> bool:
+    return definition is not None and file.category in map(definition.tag, definition.main)
+
+
+def _time_of(file: FitsFile) -> float:
+    """Return the time of an observation (MJD); NaN where its header does not say it."""
+    taken = read_header(Path(file.name)).get("MJD-OBS")
+    return float(taken) if isinstance(taken, int | float) else nan
+
+
+def _days_apart(file: FitsFile, began: float) -> float:
+    """Return how far a calibration is from the first main file; infinity where nothing says it."""
+    with suppress(DataError):
+        days = abs(_time_of(file) - began)
+        return inf if isnan(days) else days
+    return inf
 
 
 def one_step_plan(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from reflex_actors.dataset_json import ReflexAction, ReflexDataset
 from reflex_actors.one_recipe import planned_inputs
 from reflex_actors.protocol import Inputs
 from reflex_actors.sof_json import FitsFile, SetOfFiles
+from tests.tiny_fits import fits_of
 
 AMBER = read_workflow(workflow_folder() / "amber.yaml")
 FLAT = FitsFile("/d/flat.fits", "CAL_FLAT_TW", ("FLAT/SCIENCE",))
@@ -87,3 +89,14 @@ def test_some_of_the_products_of_a_step_are_files_by_themselves() -> None:
     inputs = planned_inputs(one, None, (), makers)
     assert inputs.entries == (FileInput("k", "/t/k.fits", "AMBER_TRF_K"),)
     assert inputs.before == ()
+
+
+def test_of_several_calibrations_the_nearest_in_time_stands_first_as_in_a_plan(tmp_path: Path) -> None:
+    vimos = read_workflow(workflow_folder() / "vimos.yaml")
+    noise = next(step for step in vimos.steps if step.recipe == "vimos_ima_det_noise")
+    times = {"flat": ("FLAT_TWILIGHT", 57000.9), "early": ("BIAS", 57000.4), "late": ("BIAS", 57000.6)}
+    for name, (_, time) in times.items():
+        (tmp_path / f"{name}.fits").write_bytes(fits_of({"MJD-OBS": time}))
+    files = tuple(FitsFile(str(tmp_path / f"{name}.fits"), tag) for name, (tag, _) in times.items())
+    found = planned_inputs(SetOfFiles("night", files), noise, vimos.steps, {})
+    assert [entry.name for entry in found.entries if isinstance(entry, FileInput)] == ["flat", "late", "early"]
