@@ -188,7 +188,7 @@ class NothingEngine:
 
     def submit(self, order: TaskRequest, after: Sequence[Ticket] = ()) -> Ticket:
         """Make it."""
-        self._folder.task(order.key)
+        self._folder.task(order.key, order.place)
         self._folder.write_result(Result(order.key, 1, "made", replace(self._product, key=order.key)))
         ticket = Ticket(order.key)
         self._changes[ticket] = TaskStatus(Phase.ENDED)

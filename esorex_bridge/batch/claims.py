@@ -60,11 +60,10 @@ def _claim(folder: BatchFolder) -> Claim:
 
 def _records(folder: BatchFolder, state: str) -> Iterator[Record]:
     booked = earlier_runs(folder).booked
-    for key in folder.result_keys():
-        result = folder.result(key)
-        if result is None or result.record is None:
+    for result in folder.results():
+        if result.record is None:
             continue
-        if state in _OPEN or (result.attempt and key not in booked):  # an attempt 0 was recorded before the batch
+        if state in _OPEN or (result.attempt and result.key not in booked):  # attempt 0: recorded before
             yield result.record
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
@@ -114,7 +115,7 @@ class Driver:
         self._graph = self._schedule.graph
         self._ledger = Ledger(books, datetime.now())
         self._earlier = earlier_runs(books.folder)
-        self._written: set[StepKey] = set()
+        self._waiting_for: Counter[StepKey] = Counter()
         self._datasets = self._explained = 0
         self._looked = 0.0
 
@@ -136,6 +137,7 @@ class Driver:
         try:
             self._ledger.take_in(self._earlier.booked)
             self._note_ended_with_bridge()
+            self._ledger.let_go(self._earlier.booked & self._folder.result_keys())
             self._ledger.write()
             with shared(Workspace(self._folder.root).going_on):
                 ended = self._loop()
@@ -245,6 +247,7 @@ class Driver:
         for node in new:
             if node.state is NodeState.WAITING:
                 self._take_up(node)
+            node.work = None  # It is written down, and there are many.
 
     def _write_tasks(self, ahead: ResolvedPlan, nodes: Iterable[Node], there: Mapping[StepKey, Record]) -> None:
         """Write down what a worker has to know: the tasks, and the records of what is there already."""
@@ -253,11 +256,10 @@ class Driver:
         unverified = self._store.unverified(files)
         for node in runnable:
             decision = replace(node.decision, step=replace(node.step, threads=self._schedule.threads(node)))
-            task = task_of(ahead, decision, self._options.esorex, unverified)
-            self._folder.write_task(task)
-            for need in task.needs.values():
-                if need in there and need not in self._written:
-                    self._written.add(need)
+            node.place = self._folder.write_task(task_of(ahead, decision, self._options.esorex, unverified))
+            for _, need in node.needs:
+                self._waiting_for[need] += 1
+                if need in there and self._waiting_for[need] == 1 and self._folder.result(need) is None:
                     self._folder.write_result(Result(need, 0, "found", there[need]))
 
     def _take_up(self, node: Node) -> None:
@@ -286,8 +288,8 @@ class Driver:
 
     def made(self, node: Node, result: Result, record: Record) -> None:
         """Record a step."""
-        self._ledger.keep(result)
-        self._ledger.settled(node)
+        self._ledger.keep(result, node.place)
+        self._settle(node)
         self._ledger.note(
             "made", key=node.key, outcome=result.outcome, seconds=record.seconds, whole=round(result.seconds, 4)
         )
@@ -300,14 +302,26 @@ class Driver:
         # What is cancelled with the batch goes on with it; what somebody cancelled alone stays cancelled.
         final = {"final": True} if node.state is NodeState.CANCELLED and not self._folder.stop.exists() else {}
         self._ledger.note(node.state.value, key=node.key, error=node.error, **final)
-        self._ledger.settled(node)
+        self._settle(node)
         if node.attempt or node.state is NodeState.FAILED:
             self._watcher.told(f"{node.state.value}: {node.label}: {node.error}")
 
     def blocked(self, node: Node) -> None:
         """Note that a step will not be begun."""
         self._ledger.note("blocked", key=node.key, error=node.error)
+        self._settle(node)
+
+    def _settle(self, node: Node) -> None:
+        """Let go what only this step waited for, and its own result where no step waits for it."""
         self._ledger.settled(node)
+        if node.place is not None:
+            for _, need in node.needs:
+                self._waiting_for[need] -= 1
+        self._ledger.let_go(filter(self._is_free, (node.key, *(need for _, need in node.needs))))
+
+    def _is_free(self, key: StepKey) -> bool:
+        node = self._graph.nodes.get(key)
+        return not self._waiting_for[key] and (node is None or node.state.settled)
 
     def lost(self, node: Node, why: str, again: bool) -> None:
         """Note that a worker was lost."""

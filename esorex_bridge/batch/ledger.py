@@ -6,7 +6,7 @@ that was killed loses nothing: the next ledger takes in what lies there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -95,6 +95,8 @@ class Ledger:
         self._noted: list[dict[str, Any]] = []
         self._finished: list[tuple[Record, Statement, str, str]] = []
         self._records: dict[StepKey, Record] = {}
+        self._kept: set[StepKey] = set()
+        self._packable: list[StepKey] = []
         self._pending: dict[str, _Pending] = {}
         self._awaiting: dict[StepKey, list[str]] = {}
         self._delivering: list[tuple[str, Future[tuple[Product, ...]]]] = []
@@ -112,11 +114,13 @@ class Ledger:
 
     # ----- results
 
-    def keep(self, result: Result) -> None:
-        """Take a result in; `write` brings it into the store."""
+    def keep(self, result: Result, place: int | None) -> None:
+        """Take in the result of a task that lies at a place; `write` brings it into the store."""
         assert result.record is not None
-        task = self._books.folder.task(result.key)
-        self._records[result.key] = result.record
+        self._kept.add(result.key)
+        task = self._books.folder.task(result.key, place)
+        if result.key in self._awaiting:  # An end product may be in it.
+            self._records[result.key] = result.record
         self._finished.append((result.record, task.statement, task.dataset, task.step.name))
         if result.verified:
             self._books.store.learn_verified(result.verified)
@@ -130,13 +134,18 @@ class Ledger:
     def take_in(self, booked: frozenset[StepKey] = frozenset()) -> None:
         """Take in results that no driver has heard of: one was killed, or left while an engine went on."""
         folder = self._books.folder
-        keys = folder.result_keys() - booked - self._records.keys()
+        keys = folder.result_keys() - booked - self._kept
         results = [result for key in keys if (result := folder.result(key)) and result.outcome == "made"]
         known = self._books.store.find_all(result.key for result in results)
+        places = folder.places_of({result.key for result in results})
         for result in results:
             if not isinstance(known[result.key], Record):
-                self.keep(result)
+                self.keep(result, places.get(result.key))
             self.note("booked", key=result.key, seconds=result.record.seconds if result.record else 0)
+
+    def let_go(self, keys: Iterable[StepKey]) -> None:
+        """Pack results that are recorded and for which no worker waits, with the next `write`."""
+        self._packable.extend(keys)
 
     def write(self) -> None:
         """Record what was made, in one transaction; deliver what is complete; write the notes."""
@@ -145,6 +154,9 @@ class Ledger:
             self._finished = []
         self._note_deliveries()
         self.write_notes()
+        if self._packable:
+            self._books.folder.pack_results(self._packable)
+            self._packable = []
 
     def close(self) -> None:
         """Wait for deliveries, and write the last notes."""

@@ -298,13 +298,15 @@ def _recipes(steps: Mapping[str, dict[str, Any]], fates: Mapping[str, _Fate]) ->
 
 
 def _disk(folder: BatchFolder, keys: Iterable[str]) -> int:
-    results = (folder.result(StepKey(key)) for key in keys)
-    return sum(
-        product.size_bytes
-        for result in results
-        if result is not None and result.record is not None
-        for product in result.record.products
-    )
+    ran = set(keys)
+    if not ran:
+        return 0
+    sizes = {
+        result.key: sum(product.size_bytes for product in result.record.products)
+        for result in folder.results()
+        if result.record is not None and result.key in ran
+    }
+    return sum(sizes.values())
 
 
 def _advice(name: str, told: _Told, datasets: Iterable[DatasetOutcome]) -> Iterable[str]:

@@ -4,13 +4,14 @@
     jobs.yaml            the jobs, as they were given
     datasets.jsonl       each dataset with its steps and the decisions about them, appended by the driver
     events.jsonl         what happened, appended by the driver
-    tasks/ab/abcd….json  a step to be made, for a worker
-    results/ab/abcd….json  what came of it, by the worker; there whole or not at all
+    tasks.jsonl          each step to be made, for workers, appended by the driver
+    results/abcd….json   what came of a step, by its worker; there whole or not at all
+    results.jsonl        the same where the driver has recorded it and no step waits for it, appended by the driver
     driver.lock          locked while a driver is at work
     stop                 there when somebody asked to stop
 
 Workers read tasks and results and write results, one file a step: nothing is written by two at a time, so no locks of a
-database are needed where many machines share a file system.
+database are needed where many machines share a file system. What is packed leaves few files behind, however many steps.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from shutil import rmtree
@@ -34,6 +36,10 @@ from esorex_bridge.reuse.key import StepKey
 from esorex_bridge.run.result import Result, read_result
 
 VERSION = 1
+
+_KEY = re.compile(rb'"key": ?"([^"]+)"')
+_HEAD_BYTES = 200
+"""In so much of a line of a log its key stands."""
 
 
 class BatchFolder(Struct, frozen=True):
@@ -104,66 +110,103 @@ class BatchFolder(Struct, frozen=True):
             raise UserError(f"the batch '{self.name}' was written by another version of esorex-bridge; use that one")
         return found
 
-    # ----- tasks and results, one file a step
+    # ----- tasks, by the driver
 
-    def task_path(self, key: StepKey) -> Path:
-        """Return where a task lies."""
-        return self.path / "tasks" / key[:2] / f"{key}.json"
+    def write_task(self, task: Task) -> int:
+        """Append a task to the log of tasks, and return where it lies there."""
+        return _append(self.path / "tasks.jsonl", task.document())
 
-    def result_path(self, key: StepKey) -> Path:
-        """Return where a result lies."""
-        return self.path / "results" / key[:2] / f"{key}.json"
+    def task(self, key: StepKey, place: int | None) -> Task:
+        """Return a task; without its place, as version 0.2 kept it.
 
-    def write_task(self, task: Task) -> None:
-        """Write a task down."""
-        write_whole(self.task_path(task.key), task.document())
-
-    def task(self, key: StepKey) -> Task:
-        """Return a task; errors as `read_task`, and UserError where there is none."""
-        path = self.task_path(key)
+        Raises
+        ------
+        DataError
+            If it cannot be read.
+        UserError
+            If it is not there.
+        """
+        path = self.path / ("tasks.jsonl" if place is not None else f"tasks/{key[:2]}/{key}.json")
         try:
-            return read_task(path.read_text("utf-8"), str(path))
+            with path.open(encoding="utf-8") as stream:
+                stream.seek(place or 0)
+                return read_task(stream.readline(), str(path))
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror}; run the batch again with --resume") from None
+
+    def places_of(self, keys: Collection[StepKey]) -> dict[StepKey, int]:
+        """Return where tasks lie that an earlier run wrote."""
+        if not keys:
+            return {}
+        return {key: place for key, place, _ in _entries(self.path / "tasks.jsonl", 0) if key in keys}
+
+    # ----- results: one file a step by its worker, packed by the driver
+
+    @property
+    def packed(self) -> Path:
+        """The log of results that the driver has recorded."""
+        return self.path / "results.jsonl"
+
+    @property
+    def begun(self) -> float:
+        """When the batch was begun, by the clock of the file system."""
+        return stamp_time(self.path / "batch.json")
+
+    def result_path(self, key: StepKey) -> Path:
+        """Return where a worker leaves a result."""
+        return self.path / "results" / f"{key}.json"
+
+    def _places(self, key: StepKey) -> tuple[Path, Path]:
+        return self.result_path(key), self.path / "results" / key[:2] / f"{key}.json"  # as version 0.2 kept it
 
     def write_result(self, result: Result) -> None:
         """Write down what came of a task, whole or not at all."""
         write_whole(self.result_path(result.key), result.document())
 
     def result(self, key: StepKey) -> Result | None:
-        """Return what came of a task; None where that is not known."""
-        try:
-            return read_result(self.result_path(key).read_text("utf-8"))
-        except FileNotFoundError:
-            return None
-
-    def results_beside(self, key: StepKey) -> Iterator[Result]:
-        """Yield what came of a step in the other batches of the root."""
-        own = self.result_path(key)
-        for path in self.path.parent.glob(f"*/{own.relative_to(self.path)}"):
-            with suppress(OSError):
-                found = read_result(path.read_text("utf-8")) if path != own else None
-                if found is not None:
-                    yield found
+        """Return what came of a task, as its worker left it; None where that is not known, or packed."""
+        for path in self._places(key):
+            with suppress(FileNotFoundError):
+                return read_result(path.read_text("utf-8"))
+        return None
 
     def forget_result(self, key: StepKey) -> None:
         """Take away what came of an earlier attempt."""
-        self.result_path(key).unlink(missing_ok=True)
+        for path in self._places(key):
+            path.unlink(missing_ok=True)
 
     def result_keys(self) -> set[StepKey]:
-        """Return the keys of all results."""
-        return {StepKey(path.stem) for path in self.path.glob("results/*/*.json")}
+        """Return the keys of all results that are not packed."""
+        folder = self.path / "results"
+        return {StepKey(path.stem) for pattern in ("*.json", "*/*.json") for path in folder.glob(pattern)}
+
+    def pack_results(self, keys: Iterable[StepKey]) -> None:
+        """Move results from their files into the log; they are recorded, and no worker waits for them.
+
+        What failed stays as it is.
+        """
+        found = map(self.result, keys)
+        packed = [result for result in found if result is not None and result.record is not None]
+        if packed:
+            _append(self.packed, "\n".join(result.document() for result in packed))
+        for result in packed:
+            self.forget_result(result.key)
+
+    def results(self) -> Iterator[Result]:
+        """Yield all results, packed ones first; of one key, the last counts."""
+        for _, _, line in _entries(self.packed, 0):
+            if (found := read_result(line.decode())) is not None:
+                yield found
+        for key in self.result_keys():
+            if (found := self.result(key)) is not None:
+                yield found
 
     # ----- what happened
 
     def note(self, name: str, *lines: dict[str, Any]) -> None:
         """Append lines to `datasets` or `events`, in one write."""
-        text = "".join(json.dumps(line, ensure_ascii=False, default=str) + "\n" for line in lines)
-        descriptor = os.open(self.path / f"{name}.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-        try:
-            os.write(descriptor, text.encode())
-        finally:
-            os.close(descriptor)
+        if lines:
+            _append(self.path / f"{name}.jsonl", "\n".join(map(_encode, lines)))
 
     def noted(self, name: str) -> Iterator[dict[str, Any]]:
         """Yield the lines of `datasets` or `events`; one that was cut off when the machine stopped is passed over."""
@@ -186,6 +229,75 @@ class BatchFolder(Struct, frozen=True):
     def stop(self) -> Path:
         """There when somebody asked the driver and the workers to stop."""
         return self.path / "stop"
+
+
+class PackedResults:
+    """The log of results of a batch, for whoever looks for single ones while it grows.
+
+    Parameters
+    ----------
+    path : Path
+        Of the log, which need not be there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._places: dict[StepKey, int] = {}
+        self._seen = 0
+
+    def find(self, key: StepKey) -> Result | None:
+        """Return what came of a step; None where it is not in the log."""
+        for found, place, line in _entries(self._path, self._seen):
+            self._places[found] = place
+            self._seen = place + len(line)
+        if key not in self._places:
+            return None
+        with self._path.open("rb") as stream:
+            stream.seek(self._places[key])
+            return read_result(stream.readline().decode())
+
+
+def stamp_time(path: Path) -> float:
+    """Return when a file was written last; 0 where there is none."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _append(path: Path, text: str) -> int:
+    """Append lines to a log of which we are the only writer, and return where they begin.
+
+    A line that was cut off when the machine stopped is ended first.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+    try:
+        place = os.lseek(descriptor, 0, os.SEEK_END)
+        whole = not place or os.pread(descriptor, 1, place - 1) == b"\n"
+        data = memoryview(f"{'' if whole else chr(10)}{text}\n".encode())
+        while data:
+            data = data[os.write(descriptor, data) :]
+        return place if whole else place + 1
+    finally:
+        os.close(descriptor)
+
+
+def _entries(path: Path, place: int) -> Iterator[tuple[StepKey, int, bytes]]:
+    """Yield the whole lines of a log of tasks or results from a place on, each with its key and its place."""
+    try:
+        stream = path.open("rb")
+    except FileNotFoundError:
+        return
+    with stream:
+        stream.seek(place)
+        for line in stream:
+            if (found := _KEY.search(line[:_HEAD_BYTES])) and line.endswith(b"\n"):
+                yield StepKey(found[1].decode()), place, line
+            place += len(line)
+
+
+def _encode(line: dict[str, Any]) -> str:
+    return json.dumps(line, ensure_ascii=False, default=str)
 
 
 def batches(folder: Path) -> tuple[BatchFolder, ...]:

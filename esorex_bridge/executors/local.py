@@ -150,7 +150,7 @@ class LocalExecutor:
         self._busy[ticket] = worker
         self._changes[ticket] = TaskStatus(Phase.RUNNING)
         try:
-            worker.tell(f"{order.key} {order.attempt}\n")
+            worker.tell(f"{order.key} {order.attempt} {order.place}\n")
         except BrokenPipeError:
             self._hear(worker)
 

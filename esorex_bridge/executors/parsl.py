@@ -68,7 +68,7 @@ class ParslExecutor:
     def submit(self, order: TaskRequest, after: Sequence[Ticket] = ()) -> Ticket:
         """Hand a step in; `after` must have ended already."""
         ticket = Ticket(mark_of(order.key, order.attempt))
-        future: Future[Any] = self._app(str(self._folder), order.key, order.attempt)
+        future: Future[Any] = self._app(str(self._folder), order.key, order.attempt, order.place)
         self._futures[ticket] = future
         future.add_done_callback(lambda _: self._ended.put(ticket))
         return ticket

@@ -172,7 +172,8 @@ class SlurmExecutor:
 
     def _script(self, order: TaskRequest) -> str:
         words = (sys.executable, "-P", "-m", "esorex_bridge.executors.worker", str(self._folder), order.key)
-        lines = ("#!/bin/sh", *self._site.environment, f"exec {shlex.join((*words, str(order.attempt)))}")
+        line = shlex.join((*words, str(order.attempt), str(order.place)))
+        lines = ("#!/bin/sh", *self._site.environment, f"exec {line}")
         return "\n".join(lines) + "\n"
 
     def adopt(self, ticket: Ticket, order: TaskRequest) -> None:
@@ -226,6 +227,7 @@ class SlurmExecutor:
             self._jobs[ticket].phase = standing.phase
             if standing.phase not in (Phase.WAITING, Phase.RUNNING):
                 del self._jobs[ticket]
+                self._remove_empty_output(ticket)
         return changes
 
     def _standing(self, ticket: Ticket, job: _Job, seen: tuple[str, str] | None) -> TaskStatus | None:
@@ -248,11 +250,20 @@ class SlurmExecutor:
         return standing_of(state, reason)
 
     def _was_killed_for_memory(self, ticket: Ticket) -> bool:
-        with suppress(OSError), (self._folder / "slurm" / f"{ticket}.out").open("rb") as stream:
+        with suppress(OSError), self._output(ticket).open("rb") as stream:
             stream.seek(max(0, stream.seek(0, os.SEEK_END) - _TAIL_BYTES))
             tail = stream.read().decode(errors="replace")
             return any(words in tail for words in _KILLED_FOR_MEMORY)
         return False
+
+    def _remove_empty_output(self, ticket: Ticket) -> None:
+        """Let the folder not fill with a file for each job that had nothing to say."""
+        with suppress(OSError):
+            if not self._output(ticket).stat().st_size:
+                self._output(ticket).unlink()
+
+    def _output(self, ticket: Ticket) -> Path:
+        return self._folder / "slurm" / f"{ticket}.out"
 
     # ----- a controller that does not answer, or takes no more
 

@@ -1,7 +1,9 @@
 """A worker: makes steps of a batch, one at a time, and writes down what came of each.
 
-    python -m esorex_bridge.executors.worker FOLDER KEY ATTEMPT     one step (Slurm)
-    python -m esorex_bridge.executors.worker FOLDER                 steps as they come on stdin, `KEY ATTEMPT` a line
+    python -m esorex_bridge.executors.worker FOLDER KEY ATTEMPT PLACE  one step (Slurm)
+    python -m esorex_bridge.executors.worker FOLDER                    steps as they come on stdin, a line each
+
+PLACE is where the step's task lies in the log of tasks. A job that version 0.2 handed in has none: its task is a file.
 
 It needs the batch's folder, EsoRex, and the files; no network and no database. It exits with 0 when the step is made,
 with 1 when it is not. What it started ends with it.
@@ -14,7 +16,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
@@ -29,7 +31,7 @@ from esorex_bridge.esorex.recipe import RecipeRunner
 from esorex_bridge.esorex.runner import EsoRex
 from esorex_bridge.esorex.supervise import die_with_parent
 from esorex_bridge.esorex.supervisor import SupervisorKilledError, supervisor
-from esorex_bridge.executors.batch_folder import BatchFolder
+from esorex_bridge.executors.batch_folder import BatchFolder, PackedResults, batches, stamp_time
 from esorex_bridge.executors.task import Task
 from esorex_bridge.files import Digest
 from esorex_bridge.fits.verify import read_fits
@@ -64,6 +66,7 @@ class WorkerStore:
         self._unverified: frozenset[str] = frozenset()
         self._known: dict[str, Reading] = {}
         self._attempt = 0
+        self._beside: dict[Path, PackedResults] = {}
         self.verified: dict[str, Digest] = {}
 
     def expect(self, unverified: Iterable[str], attempt: int) -> None:
@@ -109,8 +112,23 @@ class WorkerStore:
         problem = self._problem(own.record) if own is not None and own.record is not None else ""
         if own is not None and own.record is not None and not problem:
             return own.record
-        beside = (result.record for result in self._folder.results_beside(key))
+        beside = (result.record for result in self._results_beside(key))
         return next((record for record in beside if record and not self._problem(record)), Absent(problem))
+
+    def _results_beside(self, key: StepKey) -> Iterator[Result]:
+        """Yield what came of a step in the other batches of the root: first as workers left it, then as it was packed.
+
+        What was packed before this batch was begun was recorded before, so that the driver knew of it.
+        """
+        since = self._folder.begun
+        for other in batches(self._folder.path.parent):
+            if other != self._folder and (found := other.result(key)) is not None:
+                yield found
+        for other in batches(self._folder.path.parent):
+            if other != self._folder and stamp_time(other.packed) >= since:
+                packed = self._beside.setdefault(other.packed, PackedResults(other.packed))
+                if (found := packed.find(key)) is not None:
+                    yield found
 
     def _problem(self, record: Record) -> str:
         """Return what is wrong with the products of a record; empty where nothing is."""
@@ -144,6 +162,7 @@ class Worker:
     def __init__(self, folder: BatchFolder) -> None:
         self._folder = folder
         self._store = WorkerStore(folder)
+        self._packed = PackedResults(folder.packed)
         self._workspace = Workspace(folder.root)
         share_with_group(folder.root)
         self._runner: RecipeRunner | None = None
@@ -164,13 +183,13 @@ class Worker:
         self._abandoned = True
         self.stop()
 
-    def work(self, key: StepKey, attempt: int) -> Result:
+    def work(self, key: StepKey, attempt: int, place: int | None = None) -> Result:
         """Make a step, write down what came of it, and return that."""
         began = time.monotonic()
         outcome: ResultWord
         record, error, self._ran_in = None, "", None
         try:
-            record, ran = self._make(self._folder.task(key), attempt)
+            record, ran = self._make(self._folder.task(key, place), attempt)
             outcome = "made" if ran else "found"
         except (BridgeError, OSError) as problem:
             if self._abandoned or isinstance(problem, SupervisorKilledError):
@@ -218,6 +237,8 @@ class Worker:
         deadline = time.monotonic() + _PATIENCE_S
         while True:
             result = self._folder.result(key)
+            if result is None:
+                result = self._packed.find(key)
             if result is not None and result.record is not None:
                 return result.record
             if time.monotonic() > deadline:
@@ -286,7 +307,7 @@ def mark_of(key: StepKey, attempt: int) -> str:
     return f"{key[:16]}.{attempt}"
 
 
-def work_on(folder: str, key: str, attempt: int) -> str:
+def work_on(folder: str, key: str, attempt: int, place: int) -> str:
     """Make one step of a batch, and return what came of it; for engines that call a function.
 
     Such an engine hears of the end alone, so a mark tells it of the beginning. Its workers outlive a pilot that is
@@ -297,7 +318,7 @@ def work_on(folder: str, key: str, attempt: int) -> str:
     with suppress(OSError):
         mark.parent.mkdir(exist_ok=True)
         mark.touch()
-    return Worker(BatchFolder(Path(folder))).work(StepKey(key), attempt).outcome
+    return Worker(BatchFolder(Path(folder))).work(StepKey(key), attempt, place).outcome
 
 
 def main(words: list[str]) -> int:
@@ -309,14 +330,14 @@ def main(words: list[str]) -> int:
     # leave a process that nobody knows.
     with ThreadPoolExecutor(1, "step") as pool:
         try:
-            if len(words) == 3:
-                result = _await_step(pool.submit(worker.work, StepKey(words[1]), int(words[2])))
+            if len(words) > 1:
+                result = _await_step(pool.submit(worker.work, StepKey(words[1]), *map(int, words[2:])))
                 return 0 if result.record is not None else 1
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's business.
             Thread(target=_end_with_driver, daemon=True).start()
             for line in sys.stdin:
-                key, attempt = line.split()[:2]
-                _await_step(pool.submit(worker.work, StepKey(key), int(attempt)))
+                key, attempt, place = line.split()
+                _await_step(pool.submit(worker.work, StepKey(key), int(attempt), int(place)))
                 sys.stdout.write(f"{key}\n")
                 sys.stdout.flush()
         except (SystemExit, KeyboardInterrupt):

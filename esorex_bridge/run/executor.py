@@ -72,6 +72,8 @@ class TaskRequest(Struct, frozen=True):
         Memory that it needs at most; None where that is not known.
     out_of_memory, out_of_time : int
         How many attempts were lost for want of it, so that this one gets more.
+    place : int or None
+        Where the task lies in the log of the batch's tasks; None where it is written nowhere.
     """
 
     key: StepKey
@@ -81,6 +83,7 @@ class TaskRequest(Struct, frozen=True):
     memory_mb: int | None = None
     out_of_memory: int = 0
     out_of_time: int = 0
+    place: int | None = None
 
 
 class Executor(Protocol):

@@ -8,7 +8,7 @@ from enum import Enum
 
 from msgspec import Struct, field
 
-from esorex_bridge.plan.plan import Step
+from esorex_bridge.plan.plan import Step, StepName
 from esorex_bridge.reuse.decide import Execute
 from esorex_bridge.reuse.key import StepKey
 from esorex_bridge.reuse.resolve import ResolvedPlan
@@ -32,6 +32,13 @@ class NodeState(Enum):
         return self not in (NodeState.WAITING, NodeState.SUBMITTED, NodeState.RUNNING)
 
 
+class Work(Struct, frozen=True):
+    """What it takes to make a step: the plan of the first dataset that needs it, and the decision about it there."""
+
+    resolved: ResolvedPlan
+    decision: Execute
+
+
 class Node(Struct):
     """A step that must be made.
 
@@ -39,10 +46,22 @@ class Node(Struct):
     ----------
     key : StepKey
         What it is.
-    resolved : ResolvedPlan
-        The plan of the first dataset that needs it.
-    decision : Execute
-        About the step, as that plan has it.
+    name : StepName
+        Of the step, in the plan of the first dataset that needs it.
+    dataset : str
+        That dataset.
+    needs : tuple of (StepName, StepKey)
+        Steps whose products it takes.
+    gaps : tuple of str
+        What it lacks.
+    threads : int
+        Processors that it keeps busy.
+    memory_mb : int or None
+        Memory that it needs at most.
+    work : Work or None
+        What it takes to make it; None where that was handed on.
+    place : int or None
+        Where its task lies in the log of tasks; None where it is written nowhere.
     state : NodeState
         How it stands.
     attempt : int
@@ -64,8 +83,14 @@ class Node(Struct):
     """
 
     key: StepKey
-    resolved: ResolvedPlan
-    decision: Execute
+    name: StepName
+    dataset: str
+    needs: tuple[tuple[StepName, StepKey], ...] = ()
+    gaps: tuple[str, ...] = ()
+    threads: int = 1
+    memory_mb: int | None = None
+    work: Work | None = None
+    place: int | None = None
     state: NodeState = NodeState.WAITING
     attempt: int = 0
     lost: int = 0
@@ -77,19 +102,31 @@ class Node(Struct):
     dependents: list[StepKey] = field(default_factory=list)
 
     @property
+    def resolved(self) -> ResolvedPlan:
+        """The plan of the first dataset that needs it, where that was not handed on."""
+        assert self.work is not None
+        return self.work.resolved
+
+    @property
+    def decision(self) -> Execute:
+        """The decision about it there, where that was not handed on."""
+        assert self.work is not None
+        return self.work.decision
+
+    @property
     def step(self) -> Step:
-        """The step."""
+        """The step, where that was not handed on."""
         return self.decision.step
 
     @property
     def label(self) -> str:
         """The step in words."""
-        return f"{self.step.name} of {self.resolved.plan.dataset}"
+        return f"{self.name} of {self.dataset}"
 
     @property
     def obstacles(self) -> str:
         """Why it cannot be started, as far as that is known; empty where nothing is in its way."""
-        return "; ".join((*self.step.gaps, *(f"{name} was not made" for name in self.unmade)))
+        return "; ".join((*self.gaps, *(f"{name} was not made" for name in self.unmade)))
 
 
 class Graph:
@@ -120,15 +157,15 @@ class Graph:
             key = resolved.keys[decision.step.name]
             if key in self.nodes:
                 continue
-            node = self.nodes[key] = Node(key, resolved, decision)
+            node = self.nodes[key] = _node(key, resolved, decision)
             self.counts[node.state] += 1
             self._tie(node)
             new.append(node)
         return tuple(new)
 
     def _tie(self, node: Node) -> None:
-        for name in node.step.needs:
-            other = self.nodes.get(node.resolved.keys[name])
+        for name, key in node.needs:
+            other = self.nodes.get(key)
             if other is None or other.state is NodeState.MADE:
                 continue
             if other.state.settled:
@@ -218,7 +255,7 @@ class Graph:
         """Give up all that was not handed in, and return it."""
         waiting = tuple(node for node in self.nodes.values() if node.state is NodeState.WAITING)
         for node in waiting:
-            self._settle(node, state, "; ".join((*node.step.gaps, why)))
+            self._settle(node, state, "; ".join((*node.gaps, why)))
         self._ready.clear()
         return waiting
 
@@ -259,4 +296,11 @@ class Graph:
 
 def _name_in(node: Node, key: StepKey) -> str:
     """Return the name that a step has in the plan of another one that needs it."""
-    return next(name for name in node.step.needs if node.resolved.keys[name] == key)
+    return next(name for name, needed in node.needs if needed == key)
+
+
+def _node(key: StepKey, resolved: ResolvedPlan, decision: Execute) -> Node:
+    step = decision.step
+    needs = tuple((name, resolved.keys[name]) for name in step.needs)
+    dataset = resolved.plan.dataset
+    return Node(key, step.name, dataset, needs, step.gaps, step.threads, step.memory_mb, Work(resolved, decision))

@@ -136,7 +136,7 @@ class Schedule:
 
     def threads(self, node: Node) -> int:
         """Return how many processors a step gets."""
-        return max(1, min(node.step.threads, self._most_threads))
+        return max(1, min(node.threads, self._most_threads))
 
     def mark_failed(self, node: Node, state: NodeState, error: str, result: Result | None = None) -> None:
         """Take account of a step that will not be made, and of what is blocked by that."""
@@ -144,12 +144,13 @@ class Schedule:
         self._listener.failed(node, result)
         if not self._stop and not self._listener.go_on(node):
             what = "was cancelled" if state is NodeState.CANCELLED else "failed"
-            self._stop = f"stopped, because {node.step.name} {what}{self._advice}"
+            self._stop = f"stopped, because {node.name} {what}{self._advice}"
         self._report_blocked(self.graph.release(node, self._stop))
 
     def _request(self, node: Node, attempt: int) -> TaskRequest:
         memory, time = (node.shortages.count(shortage) for shortage in (Shortage.MEMORY, Shortage.TIME))
-        return TaskRequest(node.key, node.label, attempt, self.threads(node), node.step.memory_mb, memory, time)
+        threads = self.threads(node)
+        return TaskRequest(node.key, node.label, attempt, threads, node.memory_mb, memory, time, node.place)
 
     def _take_status(self, node: Node, status: TaskStatus) -> None:
         if status.phase is Phase.RUNNING:

@@ -128,8 +128,8 @@ def test_two_batches_at_once_in_one_root_make_each_step_once(
     words = ("batch", root / "jobs.yaml", "--root", root, "--json", *engine)
     with running(*words, "--name", "a", env=env) as one, running(*words, "--name", "b", env=env) as other:
         for name in "ab":
-            tasks = batch_folder(root, name) / "tasks"
-            await_that(lambda tasks=tasks: len(list(tasks.glob("*/*.json"))) == 4)
+            tasks = batch_folder(root, name) / "tasks.jsonl"
+            await_that(lambda tasks=tasks: tasks.exists() and len(tasks.read_text().splitlines()) == 4)
             (batch_folder(root, name) / "go").touch()
         reports = [report_of(ended(process)) for process in (one, other)]
     assert [report["outcomes"]["done"] for report in reports] == [2, 2]
@@ -165,7 +165,7 @@ def test_cleaning_after_a_detached_batch_removes_nothing_that_it_made(
 ) -> None:
     root = make_root(tmp_path / "root", frames_folder, 1)
     run("batch", root / "jobs.yaml", "--root", root, "--name", "b", *on("slurm", tmp_path), "--detach")
-    await_that(lambda: len(list((batch_folder(root, "b") / "results").glob("*/*.json"))) == 3)
+    await_that(lambda: len(list((batch_folder(root, "b") / "results").glob("*.json"))) == 3)
     await_that(lambda: not subprocess.run(["squeue", "-h"], capture_output=True, check=True).stdout)
     told = report_of(run("clean", "--root", root, "--yes", "--json"))
     assert [(each["batch"], each["state"]) for each in told["left_alone"]] == [("b", "detached")]
@@ -187,7 +187,7 @@ def test_a_batch_in_slurm_outlives_the_bridge_and_is_taken_in_later(
     left = report_of(run(*words, "--detach", "--json", env={**env, "ESO_PASSWORD": "secret", "ESO_USERNAME": "me"}))
     assert left["state"] == "detached"
     folder = root / "reflex_book_keeping" / "batches" / "b"
-    await_that(lambda: len(list(folder.glob("results/*/*.json"))) == 5, 60)
+    await_that(lambda: len(list(folder.glob("results/*.json"))) == 5, 60)
     seen = report_of(run("batch", "status", "b", "--root", root, "--json"))
     assert seen["outcomes"]["done"] == 3, "another shell sees it without Slurm and without the store"
     assert "secret" not in (tmp_path / "seen").read_text(errors="replace"), "no login reaches the cluster"

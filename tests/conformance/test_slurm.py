@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -51,8 +52,8 @@ def tickets(root: Path, recipe: str) -> list[str]:
 
 
 def _recipe(root: Path, event: dict[str, Any]) -> str:
-    task = batch_folder(root, "b") / "tasks" / event["key"][:2] / f"{event['key']}.json"
-    return str(task.read_text().partition('"recipe": "')[2].partition('"')[0])
+    lines = (batch_folder(root, "b") / "tasks.jsonl").read_text().splitlines()
+    return next(task["recipe"]["name"] for task in map(json.loads, lines) if task["key"] == event["key"])
 
 
 def read_until(process: subprocess.Popen[str], words: str) -> str:
@@ -180,7 +181,7 @@ def test_a_controller_that_is_away_ends_nothing(
             said = read_until(process, "controller does not answer")
             mark.touch()
             results = batch_folder(root, "b") / "results"
-            await_that(lambda: list(results.glob("*/*.json")))
+            await_that(lambda: list(results.glob("*.json")))
         finally:
             slurm.start_controller()
         done = ended(process)
@@ -203,9 +204,9 @@ def test_a_step_that_takes_too_much_memory_is_made_with_twice_as_much(
     with slurm_cluster(tmp_path / "cluster", memory), running(*batch(root, tmp_path), env=env) as process:
         done = ended(process)
         report, err = report_of(done), done.stderr
+        assert (report["outcomes"]["done"], report["lost"]) == (1, 1), f"{err}{report}"
         first, second = tickets(root, "naco_img_dark")
         assert (squeue("%m", first), squeue("%m", second)) == ("200M", "400M")
-    assert (report["outcomes"]["done"], report["lost"]) == (1, 1), err
     assert "it was out of memory" in err
     assert sum(executions(root).values()) == 4 == sum(recorded(root).values()) + report["lost"]
     assert_accounted(root)
@@ -237,11 +238,14 @@ def test_what_finds_a_full_queue_is_handed_in_as_others_end(tmp_path: Path, fram
 
 def test_signs_in_a_path_mean_nothing_to_slurm(tmp_path: Path, frames_folder: Path) -> None:
     root = make_root(tmp_path / "50%j of a night", frames_folder, 1)
-    with running(*batch(root, tmp_path)) as process:
+    words = batch(root, tmp_path)
+    (tmp_path / "site.yaml").write_text("environment: [echo here]\nslurm: {poll_s: 0.3, memory_mb: 200}\n")
+    with running(*words) as process:
         done = ended(process)
         report, err = report_of(done), done.stderr
     assert report["outcomes"]["done"] == 1, err
-    assert len(list((batch_folder(root, "b") / "slurm").glob("*.out"))) == 3
+    outputs = list((batch_folder(root, "b") / "slurm").glob("*.out"))
+    assert [path.read_text() for path in outputs] == ["here\n"] * 3
 
 
 @pytest.mark.parametrize("name", ["m31,deep", "../../../evil", ".."])

@@ -19,7 +19,7 @@ from esorex_bridge.definitions.parameters import Parameter, ParameterSchema
 from esorex_bridge.errors import DataError, RecipeError, UserError
 from esorex_bridge.esorex.libraries import Linker, libraries_in
 from esorex_bridge.esorex.recipe import Recipe
-from esorex_bridge.executors.batch_folder import BatchFolder, batches
+from esorex_bridge.executors.batch_folder import BatchFolder, PackedResults, batches
 from esorex_bridge.executors.local import Limits, LocalExecutor
 from esorex_bridge.executors.slurm import grown, is_quota, standing_of
 from esorex_bridge.executors.task import read_task, task_of
@@ -328,6 +328,50 @@ def test_what_is_half_written_or_of_another_version_is_not_believed(tmp_path: Pa
     assert read_report(folder).state == "interrupted"
     with pytest.raises(UserError, match="there are: b"):
         read_report(BatchFolder(folder.path.with_name("other")))
+
+
+def test_results_are_packed_when_recorded_and_found_by_whoever_looks(tmp_path: Path) -> None:
+    folder = BatchFolder(tmp_path / "root" / "reflex_book_keeping" / "batches" / "b")
+    folder.begin({}, "")
+    keys = [StepKey(f"{number:064x}") for number in range(1000)]
+    record = Record(keys[0], (), 1.5, "2026-01-01T00:00:00Z", "/data/sof")
+    looking = PackedResults(folder.packed)
+    for key in keys:
+        folder.write_result(Result(key, 1, "made", replace(record, key=key)))
+    folder.write_result(Result(StepKey("f" * 64), 1, "failed", error="exit code 1"))
+    assert looking.find(keys[0]) is None
+    folder.pack_results(keys[:10])
+    assert folder.result(keys[0]) is None
+    assert looking.find(keys[9]) == Result(keys[9], 1, "made", replace(record, key=keys[9]))
+    with folder.packed.open("a") as stream:
+        stream.write('{"key":"cut off')
+    folder.pack_results([*keys[10:], StepKey("f" * 64)])
+    assert looking.find(keys[999]) is not None
+    assert folder.result_keys() == {"f" * 64}, "what failed stays as it is"
+    assert [result.key for result in folder.results()] == [*keys, "f" * 64]
+    assert sum(path.is_file() for path in folder.path.rglob("*")) <= 20
+
+
+def test_tasks_are_found_by_their_place_and_those_of_version_0_2_by_their_key(tmp_path: Path) -> None:
+    folder = BatchFolder(tmp_path / "root" / "reflex_book_keeping" / "batches" / "b")
+    folder.begin({}, "")
+    ahead = foreseen(step(DARK), step(FLAT, DARK))
+    tasks = [task_of(ahead, Execute(each, "new"), "esorex") for each in ahead.plan.steps]
+    places = [folder.write_task(task) for task in tasks]
+    assert [folder.task(task.key, place) for task, place in zip(tasks, places, strict=True)] == tasks
+    assert folder.places_of({tasks[1].key}) == {tasks[1].key: places[1]}
+    old = folder.path / "tasks" / tasks[0].key[:2] / f"{tasks[0].key}.json"
+    old.parent.mkdir(parents=True)
+    old.write_text(tasks[0].document())
+    assert folder.task(tasks[0].key, None) == tasks[0]
+    result = Result(tasks[0].key, 1, "failed", error="exit code 1")
+    left = folder.path / "results" / result.key[:2] / f"{result.key}.json"
+    left.parent.mkdir(parents=True)
+    left.write_text(result.document())
+    assert folder.result(result.key) == result
+    assert folder.result_keys() == {result.key}
+    folder.forget_result(result.key)
+    assert folder.result_keys() == set()
 
 
 @pytest.mark.parametrize("numbered", [True, False])
