@@ -263,14 +263,18 @@ def steps(folder: Path) -> None:
             nothing = Record(plan.dataset, (), 0.0, "2026-01-01T00:00:00Z", str(folder / "data.sof"))  # type: ignore[arg-type]
             engine = NothingEngine(batch, nothing)
             books = BatchStores(batch, session.store, session.workspace)
-            driver = Driver(books, session.esorex, engine, ReadySupply(planned), BatchOptions("esorex"), Silent())
+            driver = Driver(
+                books, session.require_engine(), engine, ReadySupply(planned), BatchOptions("esorex"), Silent()
+            )
             began = time.perf_counter()
             assert driver.run() == "done"
             seconds = time.perf_counter() - began
             assert len(session.store.all_keys()) == number
         each = 1e3 * seconds / number
         growth = f", {each / before:.2f} times what it was" if before else ""
-        print(f"{number} steps: {seconds:.2f} s, {each:.2f} ms a step{growth}")
+        files = sum(path.is_file() for path in batch.path.rglob("*"))
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(f"{number} steps: {seconds:.2f} s, {each:.2f} ms a step{growth}; {files} files, {most:.0f} MB at most")
         before = each
 
 

@@ -116,6 +116,7 @@ class Driver:
         self._ledger = Ledger(books, datetime.now())
         self._earlier = earlier_runs(books.folder)
         self._waiting_for: Counter[StepKey] = Counter()
+        self._writable: set[tuple[str, str]] = set()
         self._datasets = self._explained = 0
         self._looked = 0.0
 
@@ -237,7 +238,10 @@ class Driver:
         return self._store.nearest(statement) if self._explained <= _EXPLAINED_MOST else None
 
     def _take_in(self, plan: DecidedPlan) -> None:
-        self._engine.refuse_unwritable((plan,))
+        runs = {(plan.resolved.plan.workflow, decision.step.actor) for decision in plan.executes}
+        if not runs <= self._writable:
+            self._engine.refuse_unwritable((plan,))
+            self._writable |= runs
         ahead, there = plan.resolved, plan.records
         new = self._schedule.add(ahead, plan.executes)
         self._write_tasks(ahead, new, there)

@@ -154,10 +154,11 @@ class BatchFolder(Struct, frozen=True):
 
     def result_path(self, key: StepKey) -> Path:
         """Return where a worker leaves a result."""
-        return self.path / "results" / f"{key}.json"
+        return Path(f"{self.path}/results/{key}.json")
 
-    def _places(self, key: StepKey) -> tuple[Path, Path]:
-        return self.result_path(key), self.path / "results" / key[:2] / f"{key}.json"  # as version 0.2 kept it
+    def _places(self, key: StepKey) -> Iterator[Path]:
+        yield self.result_path(key)
+        yield Path(f"{self.path}/results/{key[:2]}/{key}.json")  # as version 0.2 kept it
 
     def write_result(self, result: Result) -> None:
         """Write down what came of a task, whole or not at all."""
