@@ -27,7 +27,7 @@ def choose_definitions(names: Sequence[str]) -> tuple[Workflow, ...]:
         return definitions.all()
     known = definitions.paths
     for name in names:
-        if name not in known and not Path(name).exists() and Path(name).name == name:
+        if name not in known and not Path(name).exists() and Path(name).name == Path(name).stem == name:
             raise UnknownNameError("definition", name, sorted(known), lister="esorex-bridge workflows --help")
     return tuple(definitions.named(name) if name in known else definitions.read(Path(name)) for name in names)
 

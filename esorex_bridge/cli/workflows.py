@@ -19,10 +19,7 @@ _COLUMNS = (
     Column("instruments", "text"),
     Column("sources", "text"),
 )
-EXAMPLE = """\
-esorex-bridge workflows
-  esorex-bridge workflows list naco edps:naco --json
-  esorex-bridge workflows show naco"""
+EXAMPLE = "esorex-bridge {verb}\n  esorex-bridge {verb} naco hawki --json"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

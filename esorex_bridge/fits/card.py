@@ -46,7 +46,7 @@ def name_and_field(card: bytes) -> tuple[str, bytes] | None:
 def join_words(words: str) -> str:
     """Return the dotted form of the words of a HIERARCH card.
 
-    >>> dotted("ESO DET DIT "), dotted("CAHA TEL POS"), dotted("ESO MOLECULE")
+    >>> join_words("ESO DET DIT "), join_words("CAHA TEL POS"), join_words("ESO MOLECULE")
     ('DET.DIT', 'CAHA.TEL.POS', 'ESO.MOLECULE')
     """
     parts = words.upper().split()

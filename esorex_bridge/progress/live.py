@@ -32,7 +32,7 @@ class RunningStep(Struct, frozen=True):
 def describe_running(running: Iterable[RunningStep], now: float, message: Callable[[str], str], width: int) -> str:
     """Return what runs on one line of a width; with one recipe its last message, with several their times.
 
-    >>> describe_running([Running("naco_img_dark_1", 10.0, 4.0)], 12.5, lambda step: "Loading", 80)
+    >>> describe_running([RunningStep("naco_img_dark_1", 10.0, 4.0)], 12.5, lambda step: "Loading", 80)
     'naco_img_dark_1 2 s of about 4 s: Loading'
     """
     listed = tuple(running)

@@ -76,8 +76,10 @@ def test_a_definition_of_the_user_is_listed_before_ours(bridge: Callable[..., En
     assert "naco_img_jitter_1" in done.out
 
 
-@pytest.mark.parametrize("name", ["gone", "gone.yaml"])
-def test_a_name_that_is_none_is_refused(name: str, bridge: Callable[..., Ended]) -> None:
+@pytest.mark.parametrize(
+    ("name", "said"), [("gone", "there is no definition 'gone'"), ("gone.yaml", "cannot be read"), ("nacoo", "'naco'?")]
+)
+def test_a_name_that_is_none_is_refused(name: str, said: str, bridge: Callable[..., Ended]) -> None:
     done = bridge("workflows", "show", name)
     assert done.code == 1
-    assert "cannot be read" in done.err
+    assert said in done.err
