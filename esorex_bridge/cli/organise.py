@@ -21,12 +21,12 @@ _MOST_NAMED = 10
 
 _COLUMNS = (
     Column("dataset"),
-    Column("target", keep=1),
+    Column("target", keep=2),
     Column("files", "number"),
     Column("state", "state"),
-    Column("certified", "state", 2),
-    Column("setup", "text", 3),
-    Column("remarks", "text", 4),
+    Column("certified", "state", 3),
+    Column("setup", "text", 4),
+    Column("remarks", "text", 1),
 )
 EXAMPLE = (
     "esorex-bridge organise --root night\n"

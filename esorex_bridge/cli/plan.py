@@ -24,7 +24,7 @@ from esorex_bridge.plan.plan import (
 if TYPE_CHECKING:
     from esorex_bridge.cli.documents.planning import InputPart, PlanDocument, PlannedStepPart, PlanPart, UnusedPart
 
-_COLUMNS = (Column("step"), Column("inputs", "text"), Column("after", "text", 1), Column("remarks", "text", 2))
+_COLUMNS = (Column("step"), Column("inputs", "text"), Column("after", "text", 2), Column("remarks", "text", 1))
 EXAMPLE = "esorex-bridge plan --root night\n  esorex-bridge plan --check --workflow my_naco.yaml"
 
 
