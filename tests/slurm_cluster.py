@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,12 +25,12 @@ SlurmctldHost=localhost
 SlurmUser={user}
 SlurmdUser={user}
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge/socket
+AuthInfo=socket={spool}/munge/socket
 CryptoType=crypto/munge
 SlurmctldPort={controller}
 SlurmdPort={node}
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
+SlurmdSpoolDir={spool}
 SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd.pid
 SlurmctldLogFile={folder}/slurmctld.log
@@ -107,12 +108,14 @@ def slurm_cluster(folder: Path, memory: str = "unwatched", most_jobs: int = 10_0
     With few `most_jobs` it forgets those that ended at its next look, which it takes once a minute.
     """
     daemons: dict[str, subprocess.Popen[bytes]] = {}
-    conf = _write_conf(folder, memory, most_jobs)
+    spool = Path(tempfile.mkdtemp(prefix="spool"))  # the paths of sockets in it may have 108 characters
+    spool.chmod(0o755)
+    conf = _write_conf(folder, spool, memory, most_jobs)
     before = os.environ.get("SLURM_CONF")
     os.environ["SLURM_CONF"] = str(conf)
     try:
-        daemons["munged"] = _munged(folder)
-        _await(lambda: (folder / "munge" / "socket").exists(), daemons, folder)
+        daemons["munged"] = _munged(folder, spool / "munge")
+        _await(lambda: (spool / "munge" / "socket").exists(), daemons, folder)
         daemons["slurmctld"] = _start(folder, "slurmctld", "-D", "-f", conf, "-c")
         daemons["slurmd"] = _start(folder, "slurmd", "-D", "-f", conf, "-N", "localhost")
         _await(_is_idle, daemons, folder)
@@ -123,21 +126,22 @@ def slurm_cluster(folder: Path, memory: str = "unwatched", most_jobs: int = 10_0
             _await(_is_empty, daemons, folder)
         for daemon in reversed(daemons.values()):
             _end(daemon)
+        shutil.rmtree(spool, ignore_errors=True)
         if before is None:
             del os.environ["SLURM_CONF"]
         else:
             os.environ["SLURM_CONF"] = before
 
 
-def _write_conf(folder: Path, memory: str, most_jobs: int) -> Path:
-    for name in ("state", "spool"):
-        (folder / name).mkdir(parents=True)
+def _write_conf(folder: Path, spool: Path, memory: str, most_jobs: int) -> Path:
+    (folder / "state").mkdir(parents=True)
     if memory == "cgroups":
         (folder / "cgroup.conf").write_text(_CGROUPS)
     conf = folder / "slurm.conf"
     text = _CONF.format(
         user=_user(),
         folder=folder,
+        spool=spool,
         controller=_free_port(),
         node=_free_port(),
         processors=os.cpu_count(),
@@ -150,8 +154,8 @@ def _write_conf(folder: Path, memory: str, most_jobs: int) -> Path:
     return conf
 
 
-def _munged(folder: Path) -> subprocess.Popen[bytes]:
-    private, public = folder / "munge_private", folder / "munge"
+def _munged(folder: Path, public: Path) -> subprocess.Popen[bytes]:
+    private = folder / "munge_private"
     private.mkdir(mode=0o700)
     public.mkdir(mode=0o755)
     key = private / "key"
