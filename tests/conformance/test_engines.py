@@ -111,7 +111,8 @@ def test_a_batch_that_is_cancelled_from_another_shell_leaves_nothing_running(
     assert report["outcomes"]["cancelled"] == 4
     await_that(lambda: not [words for _, words in processes_in(root) if "sleep" in words or "batch.worker" in words])
     assert recorded(root)["naco_img_jitter"] == 0
-    assert_accounted(root)
+    # A job may be cancelled after it began, and before its recipe did.
+    assert_accounted(root, killed=0 if engine[1] == "local" else 1)
     if engine[1] == "local":
         again = report_of(run("batch", "resume", "b", "--root", root, "--json"))
         assert again["outcomes"]["done"] == 4
