@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -199,7 +200,7 @@ def test_a_step_that_takes_too_much_memory_is_made_with_twice_as_much(
     if memory == "cgroups" and not may_make_cgroups():
         pytest.skip("this machine lets only root limit memory by cgroups of version 1")
     root = make_root(tmp_path / "root", frames_folder, 1)
-    greedy = f"{sys.executable} -c 'import time; taken = bytearray(250 << 20); time.sleep(2.5)' || exit 1"
+    greedy = f"{shlex.quote(sys.executable)} -c 'import time; taken = bytearray(250 << 20); time.sleep(2.5)' || exit 1"
     env = stand_in(tmp_path / "bin", esorex, f'case "$PWD" in *dark*) {greedy};; esac')
     with slurm_cluster(tmp_path / "cluster", memory), running(*batch(root, tmp_path), env=env) as process:
         done = ended(process)
