@@ -75,7 +75,10 @@ def test_the_site_is_built_strictly(tmp_path: Path) -> None:
     assert built.returncode == 0, built.stderr
     reference = (tmp_path / "site" / "reference" / "cli.html").read_text(encoding="utf-8")
     assert [verb for verb in VERBS if f'id="{verb}"' not in reference] == []
-    assert "Bring science frames" in (tmp_path / "site" / "reference" / "python.html").read_text(encoding="utf-8")
+    python = (tmp_path / "site" / "reference" / "python.html").read_text(encoding="utf-8")
+    assert "Bring science frames" in python
+    settings = python.partition('id="esorex_bridge.session.Settings"')[2]
+    assert "Raw2Raw" in settings.partition("how many recipes may run")[0]  # defaults of structs are shown
 
 
 def test_the_citation_names_this_version() -> None:
