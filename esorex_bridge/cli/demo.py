@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from esorex_bridge.cli import options, output
-from esorex_bridge.cli.run_view import show
 from esorex_bridge.demo.nights.catalogue import NIGHTS, make_night, night_name
 from esorex_bridge.errors import UserError
-from esorex_bridge.run.report import count_started
 
 if TYPE_CHECKING:
     from esorex_bridge.cli.documents.running import DemoDocument
@@ -61,7 +59,9 @@ def run(args: argparse.Namespace) -> int:
 def _demonstrate(args: argparse.Namespace) -> int:
     from esorex_bridge.archive.query import Constraints
     from esorex_bridge.cli import reduce as verb
+    from esorex_bridge.cli.run_view import show
     from esorex_bridge.demo.archive.embedded import EmbeddedArchive
+    from esorex_bridge.run.report import count_started
     from esorex_bridge.session import Settings
 
     name = night_name(args.instrument or "naco")

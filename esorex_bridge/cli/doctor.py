@@ -6,7 +6,6 @@ import argparse
 import os
 import platform
 import shutil
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -174,6 +173,8 @@ def _slurm() -> Check:
 
 
 def _ask_command(command: str, option: str) -> str:
+    import subprocess
+
     try:
         return subprocess.run([command, option], capture_output=True, text=True, timeout=20, errors="replace").stdout
     except (OSError, subprocess.TimeoutExpired):

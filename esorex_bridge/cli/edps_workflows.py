@@ -10,7 +10,6 @@ from msgspec.structs import asdict
 
 from esorex_bridge.cli import output
 from esorex_bridge.definitions.edps.options import PREFIX, EdpsOptions
-from esorex_bridge.definitions.inspection import DefinitionFinding
 from esorex_bridge.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
         PackageTaskPart,
     )
     from esorex_bridge.definitions.edps.package import AssociatedInput, Branch, Function, Package, Task
+    from esorex_bridge.definitions.inspection import DefinitionFinding
     from esorex_bridge.edps.workflow import EdpsWorkflow
     from esorex_bridge.esorex.recipe import RecipeRunner
 
@@ -199,6 +199,7 @@ def _name(function: Function | None) -> str | None:
 
 def findings(package: Package, each: EdpsWorkflow, runner: RecipeRunner | None) -> Iterator[DefinitionFinding]:
     """Yield what was not understood, which recipes are not installed, and what names nothing."""
+    from esorex_bridge.definitions.inspection import DefinitionFinding
     from esorex_bridge.errors import RecipeError
     from esorex_bridge.esorex.check import check_recipes
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import os
 import sys
 
-from esorex_bridge.archive import saved_login
 from esorex_bridge.cli import options, output
 from esorex_bridge.errors import UserError
 
@@ -23,6 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ask for what is missing, check it, keep it."""
+    from esorex_bridge.archive import saved_login
     from esorex_bridge.archive.auth import PASSWORD_VARIABLE, USER_VARIABLE, Credentials, store_password
     from esorex_bridge.archive.opening import open_client
 
@@ -59,7 +58,9 @@ def _ask(question: str) -> str:
 def _asked_secretly(user: str) -> str:
     if not sys.stdin.isatty():
         raise UserError("nobody is there to be asked for the password; set ESO_USERNAME and ESO_PASSWORD")
-    password = getpass.getpass(f"password of '{user}': ", stream=sys.stderr)
+    from getpass import getpass
+
+    password = getpass(f"password of '{user}': ", stream=sys.stderr)
     if not password:
         raise UserError("no password was given")
     return password

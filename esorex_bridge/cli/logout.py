@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 
-from esorex_bridge.archive import saved_login
 from esorex_bridge.cli import options, output
 from esorex_bridge.errors import UserError
 
@@ -20,6 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Remove the password, and forget the user."""
+    from esorex_bridge.archive import saved_login
     from esorex_bridge.archive.auth import forget_password
 
     user = args.user or saved_login.remembered_user(os.environ)

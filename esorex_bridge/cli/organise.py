@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from esorex_bridge.cli import archive, options, output
 from esorex_bridge.cli.tables import Column
-from esorex_bridge.organise import from_disk
 
 if TYPE_CHECKING:
     from esorex_bridge.cli.documents.datasets import ActionPart, DatasetFilePart, DatasetPart, OrganiseDocument
@@ -76,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
     """Organise, select, and print a table or a document."""
     from esorex_bridge.cli.dataset_states import dataset_states
     from esorex_bridge.definitions.oca.expressions import keywords_in
+    from esorex_bridge.organise import from_disk
     from esorex_bridge.organise.selection import Method, select
 
     where = None

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
-import traceback
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -48,20 +46,16 @@ _COLOURS = {
 
 def configure(verbose: int) -> None:
     """Send log messages to stderr: warnings by default, more with each `-v`; of other libraries, errors alone."""
+    import logging
+
+    from esorex_bridge.cli.log_lines import LogLines
+
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Plain("%(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(LogLines("%(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.ERROR, handlers=[handler], force=True)
     for name in ("esorex_bridge", "reflex_actors"):
         logging.getLogger(name).setLevel(level)
-
-
-class _Plain(logging.Formatter):
-    """Messages as log lines; what is tried again, as a note to whoever waits for it."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line of a record."""
-        return escape_line(record.getMessage()) if record.name.endswith(".retries") else super().format(record)
 
 
 def emit_json(document: Document | list[dict[str, Any]]) -> None:
@@ -160,6 +154,9 @@ def leave_quietly() -> int:
 
 def report_crash(error: Exception, code: int, as_json: bool) -> int:
     """Report an error that is a mistake of the bridge, with the place but without values of variables."""
+    import logging
+    import traceback
+
     place = traceback.extract_tb(error.__traceback__)[-1]
     logging.getLogger(__name__).info("traceback", exc_info=error)
     message = (

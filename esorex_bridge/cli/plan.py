@@ -10,19 +10,10 @@ from msgspec.structs import replace
 
 from esorex_bridge.cli import options, output
 from esorex_bridge.cli.tables import NO_BREAK, Column
-from esorex_bridge.plan.accounting import summarise
-from esorex_bridge.plan.plan import (
-    FileInput,
-    Plan,
-    Step,
-    StepInput,
-    UnusedFile,
-    association_of,
-    input_counts,
-)
 
 if TYPE_CHECKING:
     from esorex_bridge.cli.documents.planning import InputPart, PlanDocument, PlannedStepPart, PlanPart, UnusedPart
+    from esorex_bridge.plan.plan import Plan, Step, StepInput, UnusedFile
 
 _COLUMNS = (Column("step"), Column("inputs", "text"), Column("after", "text", 2), Column("remarks", "text", 1))
 EXAMPLE = "esorex-bridge plan --root night\n  esorex-bridge plan --check --workflow my_naco.yaml"
@@ -42,6 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the plans, or what is wrong with the definitions."""
+    from esorex_bridge.plan.accounting import summarise
     from esorex_bridge.session import Session
 
     with Session(options.settings(args)) as session:
@@ -75,6 +67,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _row(step: Step) -> tuple[str, ...]:
+    from esorex_bridge.plan.plan import input_counts
+
     inputs = ", ".join(each.replace(" ", NO_BREAK) for each in input_counts(step))
     return step.name, inputs, ", ".join(step.needs) or "-", _remarks(step)
 
@@ -158,6 +152,7 @@ def _step(step: Step) -> PlannedStepPart:
 def _input(step: Step, entry: StepInput) -> InputPart:
     """Return an input as a document has it; a calibration with how well it fits."""
     from esorex_bridge.cli.documents.planning import InputPart
+    from esorex_bridge.plan.plan import FileInput, association_of
 
     where = (
         InputPart(entry.category, file=entry.file)

@@ -10,18 +10,15 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from esorex_bridge.archive.query import Constraints
 from esorex_bridge.cli import archive, constraints, options, output
-from esorex_bridge.cli.run_view import show
-from esorex_bridge.datasets.dataset import missing_files
 from esorex_bridge.errors import UserError
-from esorex_bridge.progress.steps import FailureMode, FetchProgress, Progress, report_rereading
-from esorex_bridge.run.report import count, count_started
 
 if TYPE_CHECKING:
     from esorex_bridge.archive.acquisition import Acquisition
     from esorex_bridge.archive.calselector import AssociationReply
+    from esorex_bridge.archive.query import Constraints
     from esorex_bridge.cli.documents.running import AnswerPart, ReduceDocument
+    from esorex_bridge.progress.steps import FailureMode
     from esorex_bridge.run.report import DatasetReport
     from esorex_bridge.run.sof_files import SofFile
     from esorex_bridge.session import Settings
@@ -67,6 +64,9 @@ class ReductionResult(Struct, frozen=True):
 
 def run(args: argparse.Namespace) -> int:
     """Go the whole road, and print what came of it."""
+    from esorex_bridge.cli.run_view import show
+    from esorex_bridge.run.report import count_started
+
     given = constraints.read_constraints(args)
     folders = [word for word in args.words if Path(word).is_dir()]
     args.data += map(Path, folders)
@@ -88,6 +88,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _refuse_query(args: argparse.Namespace, folders: list[str], given: Constraints) -> None:
     """Refuse to ask the archive for what is to be taken from folders."""
+    from esorex_bridge.archive.query import Constraints
+
     other = next((word for word in args.words if word not in folders), None)
     if other is not None:
         raise UserError(f"'{other}' is not a folder; name folders of raws, or science frames, not both")
@@ -119,6 +121,8 @@ def go(
     """
     from esorex_bridge.archive.acquisition import acquire
     from esorex_bridge.archive.breakpoints import refresh_breakpoints
+    from esorex_bridge.datasets.dataset import missing_files
+    from esorex_bridge.progress.steps import FetchProgress, Progress, report_rereading
     from esorex_bridge.session import Session
 
     with Session(settings) as session:
@@ -168,6 +172,7 @@ def has_failed(result: ReductionResult) -> bool:
 def document(result: ReductionResult) -> ReduceDocument:
     """Return all that came of the road."""
     from esorex_bridge.cli.documents import running
+    from esorex_bridge.run.report import count, count_started
 
     acquired = result.acquired
     return running.ReduceDocument(

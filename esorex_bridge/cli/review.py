@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from msgspec.structs import asdict, replace
 
 from esorex_bridge.cli import options, output
-from esorex_bridge.cli.documents.datasets import ReviewDocument
 from esorex_bridge.cli.tables import Column
 from esorex_bridge.errors import UnknownNameError, UserError
 from esorex_bridge.files import stem
@@ -222,6 +221,8 @@ def _show(args: argparse.Namespace, review: Review, choices: Choices) -> None:
 
     rows = review.alternatives(choices)
     if args.json:
+        from esorex_bridge.cli.documents.datasets import ReviewDocument
+
         kept = describe_choices(choices)
         output.emit_json(ReviewDocument(dataset=review.name, choices=kept, alternatives=rows))
         return

@@ -7,9 +7,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from esorex_bridge.cli import options, output
-from esorex_bridge.cli.run_view import show
-from esorex_bridge.progress.steps import Progress, report_rereading
-from esorex_bridge.run.report import count_started
 
 if TYPE_CHECKING:
     from esorex_bridge.run.explanation import ExplainedStep
@@ -41,6 +38,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run what must run and print one line a step."""
+    from esorex_bridge.cli.run_view import show
+    from esorex_bridge.progress.steps import Progress, report_rereading
+    from esorex_bridge.run.report import count_started
     from esorex_bridge.session import Session
 
     settings = options.settings(args)

@@ -6,9 +6,7 @@ import argparse
 import os
 from datetime import UTC, datetime
 
-from esorex_bridge.archive import saved_login
 from esorex_bridge.cli import archive, options, output
-from esorex_bridge.cli.documents.archive import WhoDocument
 
 EXAMPLE = "esorex-bridge whoami"
 
@@ -20,6 +18,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Log in with what is there, and say as whom; nobody is exit code 1."""
+    from esorex_bridge.archive import saved_login
+    from esorex_bridge.cli.documents.archive import WhoDocument
+
     found = saved_login.credentials(os.environ, keyring=not args.archive)
     if found is None:
         if args.json:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from esorex_bridge.cli import options, output
 from esorex_bridge.errors import BridgeError, UnknownNameError
 from esorex_bridge.files import stem
-from esorex_bridge.organise import from_disk
+
+if TYPE_CHECKING:
+    from esorex_bridge.organise.from_disk import OrganisedData
 
 EXAMPLE = (
     "esorex-bridge why NACO.2016-03-02T00:30:00.076_tpl --root night\n"
@@ -40,7 +43,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Look everywhere for the name, and print what is known."""
-    data = from_disk.load(options.request(args), args.data)
+    from esorex_bridge.organise.from_disk import load
+
+    data = load(options.request(args), args.data)
     lines = _about_job(args) or (*explain(data, args.what), *_in_plans(args)) or _about_step(args)
     lines = lines or _about_product(args)
     if not lines:
@@ -103,7 +108,7 @@ def _about_product(args: argparse.Namespace) -> tuple[str, ...]:
         return ()
 
 
-def explain(data: from_disk.OrganisedData, what: str) -> tuple[str, ...]:
+def explain(data: OrganisedData, what: str) -> tuple[str, ...]:
     """Return what is known of a dataset, file or category; nothing where there is none of that name."""
     from esorex_bridge.organise import why
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,14 +33,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check_packages(args: argparse.Namespace, names: list[str]) -> int:
+    from tempfile import TemporaryDirectory
+
     from esorex_bridge.session import Session, Settings
 
     packages = edps_workflows.open_packages(names, args)
-    with tempfile.TemporaryDirectory(prefix="esorex-bridge-") as scratch, Session(Settings(Path(scratch))) as here:
+    with TemporaryDirectory(prefix="esorex-bridge-") as scratch, Session(Settings(Path(scratch))) as here:
         return 1 if edps_workflows.check(packages, here.esorex, args.json) else 0
 
 
 def _check_definitions(args: argparse.Namespace, chosen: tuple[Workflow, ...]) -> int:
+    from tempfile import TemporaryDirectory
+
     from esorex_bridge.definitions.comparison import compare_with_rules, find_looser
     from esorex_bridge.definitions.folders import workflow_folder
     from esorex_bridge.definitions.inspection import inspect, unknown_to_rules
@@ -50,7 +53,7 @@ def _check_definitions(args: argparse.Namespace, chosen: tuple[Workflow, ...]) -
 
     findings: list[DefinitionFinding] = []
     compared: list[tuple[Workflow, ComparedAssociation]] = []
-    with tempfile.TemporaryDirectory(prefix="esorex-bridge-") as scratch, Session(Settings(Path(scratch))) as session:
+    with TemporaryDirectory(prefix="esorex-bridge-") as scratch, Session(Settings(Path(scratch))) as session:
         for workflow in chosen:
             findings += inspect(workflow)
             findings += check_recipes(workflow, session.esorex)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from esorex_bridge.cli import VERBS, Verb
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 from tests.flows.conftest import SMALL, Ended
 
@@ -17,6 +18,23 @@ LIST = Path(__file__).with_name("loaded_modules.txt")
 HEAVY = ("astropy", "numpy", "pyvo", "requests", "rich", "lark", "jinja2", "PIL", "asyncio", "keyring")
 SLOW = (*HEAVY, "typing_extensions", "yaml", "lxml", "inspect", "asyncio", "multiprocessing", "urllib.request", "ssl")
 """What no run of raws on disk needs, in a new root either."""
+DEAR = {
+    "concurrent.futures",
+    "email",
+    "hashlib",
+    "inspect",
+    "json",
+    "logging",
+    "sqlite3",
+    "ssl",
+    "subprocess",
+    "tempfile",
+}
+"""Modules of Python that take milliseconds to load, and that no help needs."""
+OWN = {"esorex_bridge", "reflex_actors"}
+VALUES = {"msgspec"}
+OF_THE_INSTALLATION = {"_distutils_hack", "sitecustomize"}
+"""What this Python loads for every program."""
 
 PROGRAM = """
 import contextlib, io, sys
@@ -27,6 +45,24 @@ print(*sorted(sys.modules))
 """
 
 
+PROGRAM_OF_MANY = """
+import os, sys
+from esorex_bridge.cli import main
+for line in sys.stdin:
+    sys.stdout.flush()
+    if not os.fork():
+        words, out = line.split(), os.dup(1)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        try:
+            main([*words, "--help"])
+        except SystemExit:
+            os.write(out, f"{' '.join(words)}: {' '.join(sys.modules)}\\n".encode())
+        os._exit(0)
+    os.wait()
+"""
+"""Prints what the help of each verb on stdin loads; forks, because a start takes longer than the help."""
+
+
 def loaded(*words: object) -> set[str]:
     """Return the modules that a command loads."""
     command = [sys.executable, "-c", PROGRAM, *map(str, words)]
@@ -35,7 +71,7 @@ def loaded(*words: object) -> set[str]:
 
 
 def ours(modules: set[str]) -> set[str]:
-    return {name for name in modules if name.partition(".")[0] in ("esorex_bridge", "reflex_actors")}
+    return {name for name in modules if name.partition(".")[0] in OWN}
 
 
 def kept(name: str) -> set[str]:
@@ -48,6 +84,25 @@ def test_help_loads_what_is_listed() -> None:
     modules = loaded("--help")
     assert ours(modules) == kept("help")
     assert not modules & set(HEAVY)
+
+
+def test_help_of_every_verb_loads_words_and_nothing_else() -> None:
+    modules = {**VERBS, **{f"{name} {sub}": each for name, verb in VERBS.items() for sub, each in verb.sub.items()}}
+    command = [sys.executable, "-c", PROGRAM_OF_MANY]
+    done = subprocess.run(command, input="\n".join(modules), capture_output=True, text=True, check=True)
+    told = dict(line.split(": ") for line in done.stdout.splitlines())
+    assert told.keys() == modules.keys()
+    for name, names in told.items():
+        found = set(names.split())
+        own = {module_of(modules[name]), module_of(modules[name.split()[0]])}
+        assert ours(found) - own <= kept("help_of_verbs"), name
+        others = {each.partition(".")[0] for each in found} - sys.stdlib_module_names - {"__main__"}
+        assert not others - OWN - VALUES - OF_THE_INSTALLATION, name
+        assert not found & DEAR, name
+
+
+def module_of(verb: Verb) -> str:
+    return verb.module if "." in verb.module else f"esorex_bridge.cli.{verb.module}"
 
 
 @pytest.mark.usefixtures("esorex")
