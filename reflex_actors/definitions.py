@@ -38,7 +38,7 @@ def definition_named(name: str) -> Workflow:
     from esorex_bridge.definitions.folders import own_definitions
 
     known = own_definitions()
-    if name in known.paths:
+    if name in known.paths or (not Path(name).exists() and known.stems_of(name)):
         return known.named(name)
     if not Path(name).is_file():
         raise UserError(f"there is no workflow '{name}'; there are: {', '.join(known.paths)}, or name a file")

@@ -8,33 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from esorex_bridge.archive.query import INSTRUMENTS, Constraints, instrument_name
+from esorex_bridge.archive.query import Constraints
 from esorex_bridge.archive.tap import ask_rows
+from esorex_bridge.definitions.spelling import INSTRUMENTS, KNOWN_INSTRUMENTS, instrument_name
 
 if TYPE_CHECKING:
     from esorex_bridge.archive.client import ArchiveClient
-
-KNOWN_INSTRUMENTS = (
-    *sorted(set(INSTRUMENTS.values())),
-    "AMBER",
-    "EFOSC",
-    "ERIS",
-    "FORS1",
-    "FORS2",
-    "HARPS",
-    "HAWKI",
-    "ISAAC",
-    "KMOS",
-    "MIDI",
-    "MUSE",
-    "NIRPS",
-    "OMEGACAM",
-    "SOFI",
-    "UVES",
-    "VIRCAM",
-    "VISIR",
-)
-"""Values of INSTRUME, to find the nearest name; others are asked for too."""
 
 _PREFIXES = frozenset(name for name in INSTRUMENTS if name not in ("NACO",))
 _SEEN = ("dp_id", "prog_id", "dp_cat", "exp_start", "instrument")

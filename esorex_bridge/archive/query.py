@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 
 from msgspec import Struct
 
+from esorex_bridge.definitions.spelling import instrument_name
 from esorex_bridge.errors import UserError
 from esorex_bridge.files import DpId
 
@@ -57,22 +58,6 @@ SCIENCE_PRODUCT_COLUMNS = (
 )
 """The columns of `ivoa.ObsCore` that are asked for."""
 
-INSTRUMENTS = {
-    "NACO": "NAOS+CONICA",
-    "SPHER": "SPHERE",
-    "GRAVI": "GRAVITY",
-    "MATIS": "MATISSE",
-    "PIONI": "PIONIER",
-    "SINFO": "SINFONI",
-    "ESPRE": "ESPRESSO",
-    "CRIRE": "CRIRES",
-    "XSHOO": "XSHOOTER",
-    "OMEGA": "OMEGACAM",
-    "GIRAF": "GIRAFFE",
-    "VIMO": "VIMOS",
-}
-"""Common names and dp_id prefixes whose INSTRUME keyword is different."""
-
 _MJD_BEGINS = datetime(1858, 11, 17)
 _NIGHT_BEGINS = timedelta(hours=12)
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
@@ -91,7 +76,7 @@ class Constraints(Struct, frozen=True):
     ra, dec, radius : float or None
         A cone on the sky, degrees (ICRS); all three or none.
     instrument : str or None
-        Common name, prefix of the dp_ids, or INSTRUME.
+        Common name in any of ESO's spellings, prefix of the dp_ids, or INSTRUME.
     night : str or None
         `YYYY-MM-DD`, the date at dusk: from noon UT of that day to noon UT of the next.
     begin, end : str or None
@@ -239,15 +224,6 @@ def quote_text(value: str) -> str:
     if any(ord(character) < 32 for character in value):
         raise UserError(f"{value!r} holds control characters; archive names have none")
     return "'" + value.replace("'", "''") + "'"
-
-
-def instrument_name(name: str) -> str:
-    """Return the INSTRUME of an instrument by its common name or dp_id prefix.
-
-    >>> instrument_name("naco")
-    'NAOS+CONICA'
-    """
-    return INSTRUMENTS.get(name.upper(), name.upper())
 
 
 def _names(wanted: Constraints) -> list[str]:

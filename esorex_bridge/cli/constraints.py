@@ -25,7 +25,9 @@ def configure(parser: argparse.ArgumentParser, dp_ids: bool = True) -> None:
     group = parser.add_argument_group("which frames")
     group.add_argument("--program", metavar="P", help="run '098.C-0739(C)', or programme '098.C-0739' with all runs")
     add_place(group)
-    group.add_argument("--instrument", metavar="I", help="common name (naco, sphere, …), dp_id prefix or INSTRUME")
+    group.add_argument(
+        "--instrument", metavar="I", help="common name (naco, HAWK-I, sphere, …), dp_id prefix or INSTRUME"
+    )
     group.add_argument("--night", metavar="YYYY-MM-DD", help="date at dusk: noon UT to noon UT of the next day")
     group.add_argument("--from", dest="begin", metavar="DATE", help="not before this date or time (UT)")
     group.add_argument("--to", dest="end", metavar="DATE", help="not after; a date includes that day")

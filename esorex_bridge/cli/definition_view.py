@@ -14,22 +14,28 @@ from esorex_bridge.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from esorex_bridge.cli.documents.workflows import DefinedStepPart, DefinitionPart
+    from esorex_bridge.definitions.folders import Definitions
     from esorex_bridge.definitions.steps import StepDefinition
     from esorex_bridge.definitions.workflow import Workflow
 
 
 def choose_definitions(names: Sequence[str]) -> tuple[Workflow, ...]:
-    """Return the definitions of these names or files, all where none is named."""
+    """Return the definitions of these names, instruments or files, all where none is named."""
     from esorex_bridge.definitions.folders import own_definitions
 
     definitions = own_definitions()
     if not names:
         return definitions.all()
-    known = definitions.paths
-    for name in names:
-        if name not in known and not Path(name).exists() and Path(name).name == Path(name).stem == name:
-            raise UnknownNameError("definition", name, sorted(known), lister="esorex-bridge workflows --help")
-    return tuple(definitions.named(name) if name in known else definitions.read(Path(name)) for name in names)
+    found = [_definitions_of(definitions, name) for name in names]
+    return tuple(dict.fromkeys(each for several in found for each in several))
+
+
+def _definitions_of(definitions: Definitions, name: str) -> tuple[Workflow, ...]:
+    if stems := definitions.stems_of(name) if name in definitions.paths or not Path(name).exists() else ():
+        return tuple(definitions.read(definitions.paths[stem]) for stem in stems)
+    if not Path(name).exists() and Path(name).name == Path(name).stem == name:
+        raise UnknownNameError("definition", name, sorted(definitions.paths), lister="esorex-bridge workflows --help")
+    return (definitions.read(Path(name)),)
 
 
 def show_packages(args: argparse.Namespace, names: list[str]) -> int:

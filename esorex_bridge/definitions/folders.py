@@ -12,6 +12,7 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
+from esorex_bridge.definitions.spelling import instrument_name, plain_letters
 from esorex_bridge.definitions.workflow import Workflow, choose_workflow, parse_workflow
 from esorex_bridge.disk.digest import digest_of_bytes
 from esorex_bridge.disk.remembered import memory_folder, recall, remember, version_of
@@ -53,11 +54,33 @@ class Definitions(Struct, frozen=True, eq=False):
         return tuple(self.read(path) for path in self.paths.values())
 
     def named(self, name: str) -> Workflow:
-        """Return a definition by its file's stem; errors as `read`, and UserError where there is none."""
-        paths = self.paths
-        if name not in paths:
-            raise UnknownNameError("workflow", name, sorted(paths), lister="esorex-bridge workflows")
-        return self.read(paths[name])
+        """Return a definition by its file's stem, or by an instrument that has no other.
+
+        Raises
+        ------
+        UserError
+            There is none, or the instrument has several.
+        """
+        stems = self.stems_of(name)
+        if not stems:
+            raise UnknownNameError("workflow", name, sorted(self.paths), lister="esorex-bridge workflows")
+        if len(stems) > 1:
+            raise UserError(f"{name} has {len(stems)} definitions, for its modes; name one of {', '.join(stems)}")
+        return self.read(self.paths[stems[0]])
+
+    def stems_of(self, name: str) -> tuple[str, ...]:
+        """Return the definitions of a name, or of an instrument in any of ESO's spellings; errors as `read`."""
+        if name in self.paths:
+            return (name,)
+        plain = plain_letters(name)
+        if alike := [stem for stem in self.paths if plain and plain_letters(stem) == plain]:
+            return tuple(alike)
+        instrument = instrument_name(name)
+        return tuple(
+            stem
+            for stem, path in self.paths.items()
+            if self._may_serve(path, instrument) and self.read(path).serves(instrument, {})
+        )
 
     def choose(self, instrument: str, keywords: Mapping[str, object]) -> Workflow:
         """Return the definition for an instrument and the keywords of a science file.

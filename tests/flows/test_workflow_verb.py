@@ -83,3 +83,36 @@ def test_a_name_that_is_none_is_refused(name: str, said: str, bridge: Callable[.
     done = bridge("workflows", "show", name)
     assert done.code == 1
     assert said in done.err
+
+
+@pytest.mark.parametrize(
+    ("spelling", "names"),
+    [
+        ("HAWK-I", ["hawki"]),
+        ("hawki", ["hawki"]),
+        ("GIRAFFE", ["giraf"]),
+        ("NAOS+CONICA", ["naco"]),
+        ("X-shooter", ["xshooter"]),
+        ("SPHERE", ["sphere_ifs", "sphere_irdis", "sphere_zimpol"]),
+        ("FORS2", ["fors", "fors_spectra"]),
+    ],
+)
+def test_definitions_are_named_by_instruments_as_eso_spells_them(
+    spelling: str, names: list[str], bridge: Callable[..., Ended]
+) -> None:
+    listed = bridge("workflows", "show", spelling, "--json").json["workflows"]
+    assert sorted(each["name"] for each in listed) == names
+
+
+def test_an_instrument_with_several_definitions_is_no_name_of_one(bridge: Callable[..., Ended], tmp_path: Path) -> None:
+    ended = bridge("reflex", "workflow", "SPHERE")
+    assert ended.code == 1
+    assert "SPHERE has 3 definitions, for its modes; name one of sphere_ifs, sphere_irdis, sphere_zimpol" in ended.err
+    assert bridge("plan", "--workflow", "SPHERE", "--root", tmp_path).code == 1
+    assert bridge("reflex", "workflow", "HAWK-I").code == 0
+
+
+def test_a_draft_names_its_instrument_as_headers_do(bridge: Callable[..., Ended], esorex: str) -> None:
+    (rules,) = Path("/usr/share/cpl-plugins").glob("giraf-*/gasgano/config/giraf.oca")
+    drafted = bridge("workflows", "import", rules, "--instrument", "Giraffe")
+    assert "instruments: [GIRAFFE, GIRAF]" in drafted.out, drafted.err

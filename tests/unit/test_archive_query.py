@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from esorex_bridge.archive.query import Constraints, adql, instrument_name, product_files_adql, quote_text
+from esorex_bridge.archive.query import Constraints, adql, product_files_adql, quote_text
+from esorex_bridge.definitions.spelling import instrument_name
 from esorex_bridge.errors import UserError
 
 
@@ -22,6 +23,14 @@ from esorex_bridge.errors import UserError
         ("XSHOO", "XSHOOTER"),
         ("fors2", "FORS2"),
         ("gravi", "GRAVITY"),
+        ("HAWK-I", "HAWKI"),
+        ("hawk-i", "HAWKI"),
+        ("Giraffe", "GIRAFFE"),
+        ("giraf", "GIRAFFE"),
+        ("X-shooter", "XSHOOTER"),
+        ("CRIRES+", "CRIRES"),
+        ("NaCo", "NAOS+CONICA"),
+        ("an-other", "AN-OTHER"),
     ],
 )
 def test_common_names_and_prefixes_become_instrume(name: str, instrume: str) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from esorex_bridge.definitions.spelling import instrument_name, plain_letters
 from esorex_bridge.errors import UserError
 
 if TYPE_CHECKING:
@@ -146,10 +147,6 @@ NIGHTS = {
 """Names as on the command line."""
 
 
-SPELLINGS = {"giraffe": "giraf", "naosconica": "naco"}
-"""Other names of instruments in ESO's documents and headers, without what is no letter or digit."""
-
-
 def night_name(text: str) -> str:
     """Return the name of a night as it stands in the list, from any of ESO's spellings: `GIRAFFE`, `HAWK-I`.
 
@@ -158,10 +155,8 @@ def night_name(text: str) -> str:
     UserError
         If there is none of that name.
     """
-    plain = text.lower()
-    letters = "".join(character for character in plain if character.isalnum())
-    for name in (plain, plain.replace("-", "_"), letters, SPELLINGS.get(letters, "")):
-        if name in NIGHTS:
+    for name in NIGHTS:
+        if plain_letters(name) == plain_letters(text) or instrument_name(name) == instrument_name(text):
             return name
     raise UserError(f"there is no synthetic night '{text}'; there are: {', '.join(NIGHTS)}")
 
