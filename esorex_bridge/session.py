@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import datetime
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from esorex_bridge.datasets.association import AssociationTree, Mode
 from esorex_bridge.datasets.dataset import Dataset, files_of
+from esorex_bridge.datasets.shared import Shared
 from esorex_bridge.definitions.edps.options import PREFIX, EdpsOptions
 from esorex_bridge.definitions.folders import Definitions, definition_folders, user_workflow_folder
 from esorex_bridge.definitions.parameters import ParameterSetting
@@ -26,7 +27,8 @@ from esorex_bridge.esorex.runner import EsoRex, find_esorex
 from esorex_bridge.fits.header import read_header
 from esorex_bridge.organise.places import DATA_FOLDERS, data_folder, data_places, destination
 from esorex_bridge.plan.cascade import make_plan
-from esorex_bridge.plan.copies import leave_out_copies, suspects
+from esorex_bridge.plan.copies import leave_out_copies
+from esorex_bridge.plan.looks import look_at
 from esorex_bridge.plan.plan import Keywords, Plan, StepName, UnusedFile
 from esorex_bridge.plan.statics import StaticLibrary, with_statics
 from esorex_bridge.plan.strangers import leave_out_strangers
@@ -433,6 +435,7 @@ class Session:
         workflow: Workflow,
         header: Callable[[Path], Keywords],
         more: Sequence[ParameterSetting] = (),
+        shared: Shared | None = None,
     ) -> tuple[Dataset, Plan]:
         """Return a dataset, with the static calibrations of the user's folders, and its plan.
 
@@ -446,21 +449,23 @@ class Session:
             Returns the keywords of a file.
         more : sequence of ParameterSetting
             Added to those of the settings; a later one wins.
+        shared : Shared, optional
+            What was worked out for other datasets by the same workflow and headers.
         """
+        known = shared or Shared()
         if self.edps is not None:
             return self._plan_by_package(self.edps, asked, more)
         dataset = with_statics(asked, workflow, self.shelf, header)
-        headers = {file.path: header(file.path) for file in files_of(dataset) if file.path is not None}
-        dataset, copies = self._without_copies(dataset, headers)
-        dataset = leave_out_strangers(dataset, headers)
-        plan = make_plan(dataset, workflow, headers, (*self.settings.parameters, *more), self.settings.quality)
+        looks = known.of_actions(dataset.action, "look", partial(look_at, header=header, shared=known))
+        headers = {path: keywords for each in looks for path, keywords in each.headers.items()}
+        dataset, copies = self._without_copies(dataset, [path for each in looks for path in each.suspects])
+        dataset = leave_out_strangers(dataset, {path: said for each in looks for path, said in each.strangers.items()})
+        settings = (*self.settings.parameters, *more)
+        plan = make_plan(dataset, workflow, headers, settings, self.settings.quality, known)
         return dataset, replace(plan, not_used=(*plan.not_used, *copies)) if copies else plan
 
-    def _without_copies(
-        self, dataset: Dataset, headers: Mapping[Path, Keywords]
-    ) -> tuple[Dataset, tuple[UnusedFile, ...]]:
+    def _without_copies(self, dataset: Dataset, files: Iterable[Path]) -> tuple[Dataset, tuple[UnusedFile, ...]]:
         """Return a dataset in whose groups each content is once; only files with equal times are read for that."""
-        files = suspects(dataset, headers)
         if not files:
             return dataset, ()
         digests = self.store.digests(map(str, files))

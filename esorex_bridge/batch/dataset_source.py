@@ -5,8 +5,8 @@ One thread asks the archive and fetches; the driver takes what is ready whenever
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -19,11 +19,14 @@ from esorex_bridge.archive.report import readings_of
 from esorex_bridge.batch.jobs import Job
 from esorex_bridge.datasets.association import AssociationTree, Mode
 from esorex_bridge.datasets.dataset import Dataset
+from esorex_bridge.datasets.shared import Shared
 from esorex_bridge.definitions.workflow import Workflow
 from esorex_bridge.disk.digest import Reading
 from esorex_bridge.errors import ArchiveError, BridgeError, UserError
 from esorex_bridge.files import DpId
 from esorex_bridge.fits.header import read_header
+from esorex_bridge.fits.identity import STATING
+from esorex_bridge.plan.copies import WHEN
 from esorex_bridge.plan.plan import Keywords, Plan
 from esorex_bridge.session import Session, Settings
 
@@ -112,7 +115,7 @@ class Supply:
         self._client_of = client
         self._client: ArchiveClient | None = None
         self._sessions: dict[tuple[Mode, Path | None], Session] = {}
-        self._headers: dict[tuple[str, Path], Keywords] = {}
+        self._shared: dict[tuple[Mode, str], Shared] = {}
         self._awaited: dict[str, list[_Awaited]] = {}
         self._heard: SimpleQueue[FileReport | _Awaited | _Fetched | Unplanned] = SimpleQueue()
         self._names: dict[str, Plan] = {}
@@ -184,9 +187,10 @@ class Supply:
         session = self._session(job)
         try:
             workflow = session.workflow_for(asked)
-            header = partial(self._header, workflow.name, keywords_for(workflow))
+            header = partial(_select_keywords, keywords_for(workflow))
+            shared = self._shared.setdefault((job.mode, workflow.name), Shared())
             variants = [
-                (variant, *session.plan(asked, workflow, header, variant.settings))
+                (variant, *session.plan(asked, workflow, header, variant.settings, shared))
                 for variant in job.variants(asked.name)
             ]
         except BridgeError as error:
@@ -206,13 +210,6 @@ class Supply:
             plan = replace(plan, dataset=f"{name}@{job.name.replace(' ', '_')}")
         self._names[plan.dataset] = plan
         return plan
-
-    def _header(self, workflow: str, wanted: tuple[str, ...], path: Path) -> Keywords:
-        """Return the keywords that planning looks at; whole headers of a season would fill the memory."""
-        key = workflow, path
-        if key not in self._headers:
-            self._headers[key] = read_header(path).select(wanted)
-        return self._headers[key]
 
     # ----- what comes
 
@@ -326,11 +323,17 @@ class Supply:
             self._heard.put(event)
 
 
+def _select_keywords(wanted: tuple[str, ...], path: Path) -> Keywords:
+    """Return the keywords that planning looks at; whole headers of a season would fill the memory."""
+    return read_header(path).select(wanted)
+
+
+@lru_cache(maxsize=64)
 def keywords_for(workflow: Workflow) -> tuple[str, ...]:
     """Return the header keywords that planning by a workflow looks at."""
-    listed: Iterable[str] = (
-        key
-        for step in workflow.steps
-        for key in (*step.group_by, *(name for calibration in step.calibrations for name in calibration.match))
-    )
-    return tuple(dict.fromkeys(("MJD-OBS", *(key for key, _ in workflow.applies), *listed)))
+    listed = [key for step in workflow.steps for key in step.group_by]
+    for calibration in (calibration for step in workflow.steps for calibration in step.calibrations):
+        listed += calibration.match
+        listed += (key for validity in calibration.validity for key in validity.match or ())
+    looked_at = (*WHEN, *STATING, "PRO.CATG", *(key for key, _ in workflow.applies), *listed)
+    return tuple(dict.fromkeys(looked_at))

@@ -44,7 +44,7 @@ class AssociatedFile(Struct, frozen=True, gc=False):
     category: str
 
 
-class Association(Struct, frozen=True, gc=False):
+class Association(Struct, frozen=True, gc=False, cache_hash=True):
     """One node of the tree: files of one kind, and what calibrates them.
 
     Parameters

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from esorex_bridge.datasets.association import Association, AssociationTree, Mode, is_secondary
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile
+from esorex_bridge.datasets.shared import Shared
 from esorex_bridge.errors import DataError
 from esorex_bridge.files import DpId, is_processed
 
@@ -16,6 +18,7 @@ def dataset_from_tree(
     paths: Mapping[DpId, Path],
     instrument: str | None = None,
     requested: Mode | None = None,
+    shared: Shared | None = None,
 ) -> Dataset:
     """Return the dataset that an association tree means.
 
@@ -33,6 +36,8 @@ def dataset_from_tree(
         FITS `INSTRUME` of the science files; the prefix of the first dp_id by default.
     requested : {'Raw2Raw', 'Raw2Master'}, optional
         The mode asked for, where it is known.
+    shared : Shared, optional
+        The actions that other trees have too, with the same paths.
 
     Raises
     ------
@@ -41,11 +46,10 @@ def dataset_from_tree(
     """
     if not tree.root.files:
         raise DataError(f"the association tree '{tree.root.category}' names no science file; ask calSelector again")
-    known: dict[Association, Action] = {}
     return Dataset(
         name=dataset_name(tree),
         instrument=instrument or tree.root.files[0].name.split(".")[0],
-        action=_action(tree.root, paths, known),
+        action=_action(tree.root, paths, shared or Shared()),
         mode=tree.mode,
         requested=requested,
     )
@@ -57,15 +61,14 @@ def dataset_name(tree: AssociationTree) -> str:
     return f"{first}_tpl" if len(tree.root.files) > 1 else first
 
 
-def _action(node: Association, paths: Mapping[DpId, Path], known: dict[Association, Action]) -> Action:
-    if node in known:
-        return known[node]
+def _action(node: Association, paths: Mapping[DpId, Path], shared: Shared) -> Action:
     ready = [child for child in node.associated if _is_ready_made(child)]
-    known[node] = Action(
+    others = (child for child in node.associated if not _is_ready_made(child))
+    return Action(
         name=node.category,
         files=_files(node, paths),
         statics=tuple(dict.fromkeys(file for child in ready for file in _files(child, paths))),
-        actions=tuple(_action(child, paths, known) for child in node.associated if not _is_ready_made(child)),
+        actions=tuple(shared.once(child, partial(_action, child, paths, shared)) for child in others),
         complete=node.complete and all(child.complete for child in ready),
         auxiliary=node.kind == "auxiliary",
         certified=node.certified,
@@ -73,7 +76,6 @@ def _action(node: Association, paths: Mapping[DpId, Path], known: dict[Associati
         messages=node.messages + tuple(text for child in ready for text in child.messages),
         secondary=not node.complete and is_secondary(node),
     )
-    return known[node]
 
 
 def _is_ready_made(node: Association) -> bool:

@@ -20,7 +20,7 @@ Purpose = NewType("Purpose", str)
 """A path of actions, own action first and target action last, as Reflex writes it."""
 
 
-class DatasetFile(Struct, frozen=True):
+class DatasetFile(Struct, frozen=True, cache_hash=True):
     """A file in its role within an action.
 
     Parameters
@@ -44,7 +44,7 @@ class DatasetFile(Struct, frozen=True):
     certified: bool = True
 
 
-class Action(Struct, frozen=True):
+class Action(Struct, frozen=True, cache_hash=True):
     """A group of files that is processed together, and what calibrates it.
 
     Parameters
@@ -191,7 +191,8 @@ def purposes(dataset: Dataset) -> dict[DatasetFile, tuple[Purpose, ...]]:
 
 def files_of(dataset: Dataset) -> tuple[DatasetFile, ...]:
     """Return every file of a dataset once, in the order of first mention."""
-    return tuple(purposes(dataset))
+    actions = walk_actions(dataset.action)
+    return tuple(dict.fromkeys(file for action, _ in actions for file in (*action.files, *action.statics)))
 
 
 def missing_files(dataset: Dataset) -> tuple[DatasetFile, ...]:

@@ -99,7 +99,7 @@ class PackageTerms(Struct, frozen=True):
     labels: tuple[str, ...] = ()
 
 
-class Calibration(Struct, frozen=True):
+class Calibration(Struct, frozen=True, cache_hash=True):
     """A calibration tag that a recipe takes beside its main files.
 
     Parameters
@@ -154,7 +154,7 @@ class Calibration(Struct, frozen=True):
         return self.instead or (self.category, *self.sources)
 
 
-class StepDefinition(Struct, frozen=True):
+class StepDefinition(Struct, frozen=True, cache_hash=True):
     """One recipe in the workflow, or one program of the user's own.
 
     Parameters

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from esorex_bridge.files import is_dp_id, is_processed, stem
 from esorex_bridge.fits.card import Value
 
+STATING = ("ARCFILE", "DP.ID")
+"""Keywords in which a raw frame states its archive name."""
+
 
 def other_frame(name: str, header: Mapping[str, Value]) -> str:
     """Return which other frame a header says that a file of this name is; empty where it is the one, or says nothing.
@@ -19,10 +22,13 @@ def other_frame(name: str, header: Mapping[str, Value]) -> str:
     header : mapping
         The primary header's keywords.
     """
-    if not is_dp_id(name) or is_processed(name) or name.startswith("ADP.") or header.get("PRO.CATG") is not None:
+    told = [(keyword, said) for keyword in STATING if (said := header.get(keyword)) and said != f"{name}.fits"]
+    if not told or not is_dp_id(name) or is_processed(name) or name.startswith("ADP."):
         return ""
-    for keyword in ("ARCFILE", "DP.ID"):
-        stated = stem(str(header.get(keyword) or "").strip())
+    if header.get("PRO.CATG") is not None:
+        return ""
+    for keyword, said in told:
+        stated = stem(str(said).strip())
         if is_dp_id(stated) and stated.replace("_", ":") != name.replace("_", ":"):
             return f"{keyword} in its header is {stated}"
     return ""

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from esorex_bridge.datasets.association import AssociationTree, Mode, distinct_files
 from esorex_bridge.datasets.build import dataset_from_tree
 from esorex_bridge.datasets.dataset import Dataset
+from esorex_bridge.datasets.shared import Shared
 from esorex_bridge.files import DpId
 from esorex_bridge.fits.identity import other_frame
 from esorex_bridge.organise.places import DATA_FOLDERS
@@ -47,9 +48,9 @@ def tree_datasets(
     """
     datasets: dict[str, Dataset] = {}
     headers: dict[Path, Keywords] = {}
-    masters = cache(_frames_for_masters)
+    masters, shared = cache(_frames_for_masters), Shared()
     for tree in trees:
-        dataset = dataset_from_tree(tree, paths, requested=requested)
+        dataset = dataset_from_tree(tree, paths, requested=requested, shared=shared)
         if dataset.name in datasets:
             continue
         read = cache(header)

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 from msgspec.structs import replace
 
 from esorex_bridge.datasets.association import LEVELS
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, Purpose, walk_actions
+from esorex_bridge.datasets.shared import Shared
 from esorex_bridge.definitions.parameters import ParameterSetting
 from esorex_bridge.definitions.workflow import Calibration, StepDefinition, Workflow
 from esorex_bridge.plan.accounting import Fate, account_for, find_unreduced
@@ -40,6 +42,7 @@ def make_plan(
     headers: HeadersByPath,
     settings: Iterable[ParameterSetting] = (),
     quality: int | None = None,
+    shared: Shared | None = None,
 ) -> Plan:
     """Return the steps that reduce a dataset, and an account of every file that is in none of them.
 
@@ -56,9 +59,11 @@ def make_plan(
         those of the workflow.
     quality : int, optional
         Calibrations of a higher level are not taken; no limit by default.
+    shared : Shared, optional
+        What was worked out for other datasets by the same workflow, headers and quality.
     """
     reviewed = tuple(ParameterSetting(recipe, name, value, "review") for recipe, name, value in dataset.parameters)
-    planner = _Planner(workflow, headers, (*reviewed, *settings), quality, dataset)
+    planner = _Planner(workflow, headers, (*reviewed, *settings), quality, dataset, shared or Shared())
     planner.plan_targets(dataset.action)
     used = {step.recipe for step in planner.steps}
     told = dict.fromkeys(text for action, _ in walk_actions(dataset.action) for text in action.messages)
@@ -86,12 +91,14 @@ class _Planner:
         settings: tuple[ParameterSetting, ...],
         quality: int | None,
         dataset: Dataset,
+        shared: Shared,
     ) -> None:
         self.workflow = workflow
         self.headers = headers
         self.settings = settings
         self.quality = quality
         self.dataset = dataset
+        self.shared = shared
         self.steps: list[Step] = []
         self._names: dict[Step, StepName] = {}
         self._planned: dict[int, StepName] = {}
@@ -155,12 +162,15 @@ class _Planner:
     def _groups_of(self, action: Action, purpose: Purpose) -> tuple[Group, ...]:
         """Return all groups that the files of an action make, and those that follow from their products."""
         if action not in self._groups:
-            steps = self.workflow.steps_for(file.category for file in action.files)
-            found = [group for step in steps for group in split(step, action, purpose, self.headers)]
-            self._groups[action] = tuple(
-                each for group in found for each in (group, *following(group, self.workflow.steps))
-            )
+            work = partial(self._make_groups, action, purpose)
+            own = action is self.dataset.action
+            self._groups[action] = work() if own else self.shared.once(("groups", action, purpose), work)
         return self._groups[action]
+
+    def _make_groups(self, action: Action, purpose: Purpose) -> tuple[Group, ...]:
+        steps = self.workflow.steps_for(file.category for file in action.files)
+        found = [group for step in steps for group in split(step, action, purpose, self.headers)]
+        return tuple(each for group in found for each in (group, *following(group, self.workflow.steps)))
 
     # ----- steps
 
@@ -249,13 +259,18 @@ class _Planner:
     # ----- calibrations
 
     def _choose(self, calibration: Calibration, group: Group) -> Choice[Offer]:
-        offers = distinct(offers_for(calibration, group, self.headers, self._groups_of, self.dataset.final))
-        choice = choose(offers, group.keywords(self.headers), calibration, self._siblings(group), self.quality)
+        work = partial(self._hold_offers_against, calibration, group)
+        own = group.action is self.dataset.action
+        choice = work() if own else self.shared.once(("choice", calibration, group, self.dataset.final), work)
         for refused in choice.refused:
             for key in _keys(refused.offer.files):
                 if self._refused.get(key, ("its maker is not needed", ""))[0] == "its maker is not needed":
                     self._refused[key] = refused.reason, f"{calibration.category}: {refused.detail}"
         return choice
+
+    def _hold_offers_against(self, calibration: Calibration, group: Group) -> Choice[Offer]:
+        offers = distinct(offers_for(calibration, group, self.headers, self._groups_of, self.dataset.final))
+        return choose(offers, group.keywords(self.headers), calibration, self._siblings(group), self.quality)
 
     def _siblings(self, group: Group) -> tuple[Keywords, ...]:
         """Return the keywords of the other groups that a step makes of the same action."""

@@ -8,25 +8,20 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, Purpose, walk_actions
+from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, Purpose
 from esorex_bridge.plan.plan import HeadersByPath, UnusedFile
 
-_WHEN = ("DATE-OBS", "MJD-OBS")
+WHEN = ("DATE-OBS", "MJD-OBS")
 """Frames of equal content have equal times; where these differ, nothing need be read."""
 
 
-def suspects(dataset: Dataset, headers: HeadersByPath) -> tuple[Path, ...]:
-    """Return the files that may be copies of others in their group, by the times in their headers."""
-    found: dict[Path, None] = {}
-    for action, _ in walk_actions(dataset.action):
-        groups: dict[tuple[object, ...], list[Path]] = defaultdict(list)
-        for file in action.files:
-            if file.path is not None and any(when := tuple(headers[file.path].get(key) for key in _WHEN)):
-                groups[file.category, *when].append(file.path)
-        for paths in groups.values():
-            if len(paths) > 1:
-                found.update(dict.fromkeys(paths))
-    return tuple(found)
+def suspects(action: Action, headers: HeadersByPath) -> tuple[Path, ...]:
+    """Return the files of an action that may be copies of others in it, by the times in their headers."""
+    groups: dict[tuple[object, ...], list[Path]] = defaultdict(list)
+    for file in action.files:
+        if file.path is not None and any(when := tuple(headers[file.path].get(key) for key in WHEN)):
+            groups[file.category, *when].append(file.path)
+    return tuple(dict.fromkeys(path for paths in groups.values() if len(paths) > 1 for path in paths))
 
 
 def leave_out_copies(dataset: Dataset, contents: Mapping[Path, str]) -> tuple[Dataset, tuple[UnusedFile, ...]]:

@@ -12,7 +12,7 @@ from esorex_bridge.plan.matching import setting_of
 from esorex_bridge.plan.plan import HeadersByPath, Keywords
 
 
-class Group(Struct, frozen=True):
+class Group(Struct, frozen=True, cache_hash=True):
     """Main files of one action that go into one run.
 
     Parameters

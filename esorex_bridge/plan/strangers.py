@@ -7,26 +7,30 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from esorex_bridge.datasets.dataset import Action, Dataset, files_of
+from esorex_bridge.datasets.dataset import Action, Dataset
 from esorex_bridge.fits.identity import other_frame
 from esorex_bridge.plan.plan import HeadersByPath
 
 
-def leave_out_strangers(dataset: Dataset, headers: HeadersByPath) -> Dataset:
-    """Return a dataset in which raws whose headers name another frame are not on this machine, with what is to be done.
+def find_strangers(action: Action, headers: HeadersByPath) -> dict[Path, str]:
+    """Return the raws of an action whose headers name another frame, and which."""
+    return {
+        path: said
+        for file in (*action.files, *action.statics)
+        if (path := file.path) is not None and (said := other_frame(file.name, headers[path]))
+    }
+
+
+def leave_out_strangers(dataset: Dataset, strangers: Mapping[Path, str]) -> Dataset:
+    """Return a dataset in which raws that are other frames are not on this machine, with what is to be done.
 
     Parameters
     ----------
     dataset : Dataset
         As organised.
-    headers : mapping of Path to mapping
-        Keywords of its files.
+    strangers : mapping of Path to str
+        What the header of each says.
     """
-    strangers = {
-        path: said
-        for file in files_of(dataset)
-        if (path := file.path) is not None and (said := other_frame(file.name, headers[path]))
-    }
     return replace(dataset, action=_without(dataset.action, strangers)) if strangers else dataset
 
 

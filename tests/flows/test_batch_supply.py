@@ -1,0 +1,61 @@
+"""What a batch plans from: the same plans as `run` makes, and what datasets share worked out once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from esorex_bridge.batch.dataset_source import Planned, Supply
+from esorex_bridge.batch.jobs import read_jobs
+from esorex_bridge.datasets.shared import Shared
+from esorex_bridge.demo.nights.naco import naco_night
+from esorex_bridge.fits.header import Header, read_header
+from esorex_bridge.session import Session, Settings
+from tests.flows.conftest import put_on_disk
+
+ALL = read_jobs("jobs: [{datasets: all}]", "-").jobs
+
+
+def supply_of(root: Path) -> Supply:
+    """Return the supply of all datasets that lie in a root."""
+
+    def refuse() -> None:
+        raise AssertionError("nobody asked for the archive")
+
+    return Supply(ALL, Settings(root), refuse)  # type: ignore[arg-type]
+
+
+def test_a_batch_plans_as_run_does(root: Path, frames_folder: Path, tmp_path: Path) -> None:
+    put_on_disk(naco_night(npix=128, templates=4), frames_folder, tmp_path / "many")
+    with Session(Settings(tmp_path / "many")) as session:
+        alone = [session.plans((dataset,))[0][1] for dataset in session.datasets()]
+    planned = [item.plan for item in supply_of(tmp_path / "many").on_disk() if isinstance(item, Planned)]
+    assert planned == alone
+    assert len(planned) == 4
+
+
+def test_a_batch_takes_no_frame_under_the_name_of_another(root: Path) -> None:
+    folder = root / "reflex_input" / "data_with_raw_calibs"
+    with Session(Settings(root)) as session:
+        ((_, plan),) = session.plans(session.datasets())
+    flat, other = [entry for entry in plan.step("naco_img_twflat_1").inputs if entry.category == "CAL_FLAT_TW"][:2]
+    (folder / f"{flat.name}.fits").write_bytes((folder / f"{other.name}.fits").read_bytes())  # type: ignore[union-attr]
+    (item,) = supply_of(root).on_disk()
+    assert isinstance(item, Planned)
+    assert any("is another frame than its name says" in text for text in item.plan.messages)
+
+
+def test_headers_of_what_datasets_share_are_read_once(frames_folder: Path, tmp_path: Path) -> None:
+    put_on_disk(naco_night(npix=128, templates=4), frames_folder, tmp_path)
+    read: Counter[Path] = Counter()
+
+    def header(path: Path) -> Header:
+        read[path] += 1
+        return read_header(path)
+
+    shared = Shared()
+    with Session(Settings(tmp_path)) as session:
+        for dataset in session.datasets():
+            session.plan(dataset, session.workflow_for(dataset), header, shared=shared)
+    assert set(read.values()) == {1}
+    assert len(read) > 30
