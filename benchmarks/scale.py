@@ -1,0 +1,320 @@
+"""Many datasets of 100 files: planned, decided about as finished, and reported; and made for the first time.
+
+    python benchmarks/scale.py [--datasets 1000 10000] [--place DIR]
+
+A dataset has 10 science frames of its own and shares 90 calibrations with all others, as trees of calSelector tell. All
+frames have whole headers of NACO, each its own, and data that are a hole in the file. The first run has an engine that
+makes one small product a step and starts no recipe: what it takes beside writing these is the driver's. The second run
+is the command `esorex-bridge batch`, which finds all made. Each run is a process of its own, of which the memory (most
+that was resident), the time and the processor's time are taken. Goals: 1,000 datasets in 2 s, at most 12 times as long
+for ten times as many, 600 MB at 100,000; in the folder of the batch 20 files for 1,000 steps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from esorex_bridge.batch import start
+from esorex_bridge.datasets.association import AssociatedFile, Association, AssociationTree, distinct_files
+from esorex_bridge.demo.archive.tree_xml import tree_document
+from esorex_bridge.demo.nights.frames import mjd, timestamp
+from esorex_bridge.demo.nights.naco import naco_night
+from esorex_bridge.disk.stamp import stamp_of
+from esorex_bridge.executors.batch_folder import BatchFolder
+from esorex_bridge.files import DpId
+from esorex_bridge.fits.verify import read_fits
+from esorex_bridge.reuse.record import Product, Record
+from esorex_bridge.run.executor import Phase, TaskRequest, TaskStatus, Ticket
+from esorex_bridge.run.graph import Graph
+from esorex_bridge.run.result import Result
+from esorex_bridge.session import Settings
+
+COMMAND = str(Path(sys.executable).with_name("esorex-bridge"))
+JOBS = "jobs: [{datasets: all}]\n"
+OWN = 10
+SHARED = {"DARK": 20, "FLAT_TW": 29, "IMG_STD_CATALOG": 1}
+"""Files of each group of the tree; there are three groups of darks."""
+
+APART = timedelta(seconds=0.5)
+"""Between two templates: all lie in one night, so that the calibrations are in time for all."""
+
+CARD = 80
+BLOCK = 2880
+
+
+class Spent(Struct, frozen=True):
+    """What a process took.
+
+    Parameters
+    ----------
+    seconds, processor : float
+        By the clock, and of the processor.
+    megabytes : float
+        Most that was resident.
+    """
+
+    seconds: float
+    processor: float
+    megabytes: float
+
+    def __str__(self) -> str:
+        return f"{self.seconds:.1f} s ({self.processor:.1f} s of the processor), {self.megabytes:.0f} MB"
+
+
+def main() -> int:
+    """Build, make and find made, for each number of datasets."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # An installed package has its bytecode written.
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--datasets", type=int, nargs="+", default=[1000, 10_000])
+    parser.add_argument("--rounds", type=int, default=3, help="of the second run")
+    parser.add_argument("--place", type=Path, help="where to build; nothing is built or made that is there already")
+    args = parser.parse_args()
+    if shutil.which("esorex") is None:
+        print("esorex is not installed: nothing says what a recipe is")
+        return 1
+    with tempfile.TemporaryDirectory(prefix="scale-") as made:
+        for line in measure(args.place or Path(made), args.datasets, args.rounds):
+            print(line, flush=True)
+    return 0
+
+
+def measure(place: Path, numbers: Sequence[int], rounds: int) -> Iterator[str]:
+    """Yield a line for what was built, for the first run, and for the second one, of each number of datasets."""
+    before: Spent | None = None
+    for number in numbers:
+        root = place / f"{number}"
+        if not root.exists():
+            began = time.perf_counter()
+            files = put_datasets(root, number)
+            yield f"{number:,} datasets: {files:,} files built in {(time.perf_counter() - began) / 60:.1f} minutes"
+        folder = root / "reflex_book_keeping" / "batches" / "first"
+        if not folder.exists():
+            first = in_child(lambda root=root: make_all(root))  # type: ignore[misc]
+            steps = number + 3
+            left = sum(path.is_file() for path in folder.rglob("*"))
+            each = 1e3 * first.seconds / steps
+            yield f"{number:,} datasets: made for the first time in {first}, {each:.2f} ms a step; {left} files in all"
+        found = sorted((find_all(root) for _ in range(rounds)), key=lambda spent: spent.seconds)[rounds // 2]
+        growth = f", {found.seconds / before.seconds:.1f} times as long" if before else ""
+        yield f"{number:,} datasets: found made and reported in {found}{growth}"
+        before = found
+
+
+def in_child(work: object) -> Spent:
+    """Return what a piece of work takes in a process of its own."""
+    began = time.perf_counter()
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            work()  # type: ignore[operator]
+            code = 0
+        finally:
+            os._exit(code)
+    return spent_by(pid, began)
+
+
+def spent_by(pid: int, began: float) -> Spent:
+    """Wait for a child, and return what it took."""
+    _, status, used = os.wait4(pid, 0)
+    assert status == 0, status
+    return Spent(time.perf_counter() - began, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+
+
+# ----- what is measured
+
+
+def find_all(root: Path) -> Spent:
+    """Return what it takes to find all made, and to report that."""
+    name = f"again-{time.monotonic_ns()}"
+    with Path(os.devnull).open("w") as silent:
+        began = time.perf_counter()
+        child = subprocess.Popen(
+            [COMMAND, "batch", str(root / "jobs.yaml"), "--root", str(root), "--name", name], stdout=silent
+        )
+        spent = spent_by(child.pid, began)
+        child.returncode = 0
+    folder = root / "reflex_book_keeping" / "batches" / name
+    assert json.loads((folder / "events.jsonl").read_text().splitlines()[-1])["event"] == "done"
+    decided = {
+        step["decision"]
+        for line in folder.joinpath("datasets.jsonl").open()
+        for step in json.loads(line).get("steps", ())
+    }
+    assert decided == {"reuse"}, decided
+    shutil.rmtree(folder)
+    return spent
+
+
+def make_all(root: Path) -> None:
+    """Make all steps of all datasets by an engine that starts no recipe."""
+    asked = start.BatchRequest(Settings(root), keep_going=True)
+    folder = start.new_batch(root, "first", JOBS, asked)
+    start._executor = lambda folder, *_: SmallProducts(folder)  # type: ignore[assignment]
+    report = start.carry_out(folder, asked, Silent())
+    assert report.state == "done" and not report.failed, report.datasets[:3]
+
+
+class SmallProducts:
+    """An engine that makes one small product a step, at once, and writes results as workers do."""
+
+    keeps_order = False
+    room = 1_000_000
+
+    def __init__(self, folder: BatchFolder) -> None:
+        self._folder = folder
+        self._products = folder.root / "reflex_tmp_products"
+        self._changes: dict[Ticket, TaskStatus] = {}
+        self._frame = blank_frame()
+        self._sof = str(folder.root / "data.sof")
+        (folder.root / "data.sof").touch()
+
+    def submit(self, order: TaskRequest, after: Sequence[Ticket] = ()) -> Ticket:
+        """Make it."""
+        file = self._products / order.key[:3] / f"{order.key}.fits"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(self._frame)
+        product = Product(str(file), "COADDED_IMG", read_fits(file, False)[0].digest, len(self._frame), stamp_of(file))
+        record = Record(order.key, (product,), 0.0, "2026-01-01T00:00:00Z", self._sof)
+        self._folder.write_result(Result(order.key, order.attempt, "made", record))
+        self._changes[ticket := Ticket(order.key)] = TaskStatus(Phase.ENDED)
+        return ticket
+
+    def adopt(self, ticket: Ticket, order: TaskRequest) -> None:
+        """Know nothing of it."""
+
+    def states(self, patience_s: float) -> Mapping[Ticket, TaskStatus]:
+        """Tell that all ended."""
+        changes, self._changes = self._changes, {}
+        return changes
+
+    def cancel(self, tickets: Sequence[Ticket]) -> None:
+        """Have nothing to cancel."""
+
+    def close(self) -> None:
+        """Have nothing to end."""
+
+
+class Silent:
+    """Watches and says nothing."""
+
+    def told(self, line: str) -> None:
+        """Pass over it."""
+
+    def looked(self, graph: Graph, datasets: int, fetching: object) -> None:
+        """Pass over it."""
+
+
+# ----- what it is measured on
+
+
+def put_datasets(root: Path, number: int) -> int:
+    """Put frames and trees of so many datasets into a root, and return how many files that are."""
+    place = root / "reflex_input" / "data_with_raw_calibs"
+    place.mkdir(parents=True)
+    (root / "jobs.yaml").write_text(JOBS)
+    night = naco_night(64, science_frames=3)
+    headers = {file.dp_id: header_of(file.build()) for file in night.files}
+    first = night.trees[0].root
+    groups = tuple(
+        put_group(node, number, headers, place) for number, node in enumerate(first.associated) if node.kind == "main"
+    )
+    shared = sum(len(distinct_files(node)) for node in groups)
+    assert shared == sum(SHARED.values()) + 2 * SHARED["DARK"], shared
+    science = Frame(headers[DpId(first.files[0].name)])
+    begin = datetime(2016, 3, 2, 0, 30)
+    for index in range(number):
+        names = []
+        for count in range(OWN):
+            moment = begin + index * APART + count * timedelta(milliseconds=40)
+            names.append(science.write(place, moment, begin + index * APART, count + 1))
+        files = tuple(AssociatedFile(name, first.files[0].category) for name in names)
+        tree = AssociationTree(replace(first, files=files, associated=groups), "Raw2Raw")
+        (place / f"{names[0]}_raw2raw.xml").write_text(tree_document(tree))
+    return shared + (OWN + 1) * number
+
+
+def put_group(node: Association, number: int, headers: Mapping[DpId, bytes], place: Path) -> Association:
+    """Put as many frames of a group, and of those below it, into a folder as are wanted, and return it with these."""
+    like = node.files[0]
+    begin = datetime(2016, 3, 1, 10 + number)
+    if not any(like.name.startswith(prefix) for prefix in ("NACO.",)):
+        (place / f"{like.name}.fits").write_bytes(headers[DpId(like.name)] + bytes(BLOCK))
+        return node
+    frame = Frame(headers[DpId(like.name)])
+    times = [begin + index * timedelta(seconds=40) for index in range(SHARED[node.category])]
+    names = [frame.write(place, moment, begin, index + 1) for index, moment in enumerate(times)]
+    below = tuple(put_group(child, number + 5, headers, place) for child in node.associated)
+    return replace(node, files=tuple(replace(like, name=name) for name in names), associated=below)
+
+
+class Frame:
+    """A header in which a few cards are those of each frame; its data are a hole."""
+
+    def __init__(self, header: bytes) -> None:
+        self._header = bytearray(header)
+        names = ("DATE    ", "DATE-OBS", "MJD-OBS ", "ARCFILE ", "HIERARCH ESO TPL START", "HIERARCH ESO TPL EXPNO",
+                 "HIERARCH ESO OBS START")  # fmt: skip
+        self._places = {name: header.index(name.encode()) for name in names}
+
+    def write(self, folder: Path, moment: datetime, begun: datetime, number: int) -> DpId:
+        """Write the frame of a moment, and return its name."""
+        taken = timestamp(moment)
+        name = DpId(f"NACO.{taken[:-1]}")
+        for card, value in (
+            ("DATE    ", f"'{taken}'"),
+            ("DATE-OBS", f"'{taken}'"),
+            ("MJD-OBS ", f"{mjd(moment):20.11f}"),
+            ("ARCFILE ", f"'{name}.fits'"),
+            ("HIERARCH ESO TPL START", f"'{timestamp(begun)}'"),
+            ("HIERARCH ESO OBS START", f"'{timestamp(begun)}'"),
+            ("HIERARCH ESO TPL EXPNO", f"{number}"),
+        ):
+            at = self._places[card]
+            self._header[at : at + CARD] = f"{card}{'' if len(card) == 8 else ' '}= {value}".ljust(CARD).encode()
+        descriptor = os.open(folder / f"{name}.fits", os.O_WRONLY | os.O_CREAT, 0o644)
+        os.write(descriptor, self._header)
+        os.ftruncate(descriptor, len(self._header) + BLOCK)
+        os.close(descriptor)
+        return name
+
+
+def header_of(frame: bytes) -> bytes:
+    """Return the header of a frame, made to describe a small image of one block, without checksums."""
+    cards = [frame[at : at + CARD] for at in range(0, frame.index(b"END".ljust(CARD)), CARD)]
+    kept = [card for card in cards if not card.startswith((b"CHECKSUM", b"DATASUM"))]
+    small = {b"NAXIS1": 40, b"NAXIS2": 36}
+    told = [
+        f"{card[:8].decode()}= {small[card[:6]]:20d}".ljust(CARD).encode() if card[:6] in small else card
+        for card in kept
+    ]
+    text = b"".join((*told, b"END".ljust(CARD)))
+    return text.ljust(-(-len(text) // BLOCK) * BLOCK)
+
+
+def blank_frame() -> bytes:
+    """Return a product without pixels."""
+    cards = (
+        "SIMPLE  =                    T",
+        "BITPIX  =                    8",
+        "NAXIS   =                    0",
+        "END",
+    )
+    return "".join(card.ljust(CARD) for card in cards).ljust(BLOCK).encode()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
