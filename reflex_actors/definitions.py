@@ -9,6 +9,7 @@ from esorex_bridge.definitions.edps.options import PREFIX
 from esorex_bridge.errors import DataError, UserError
 
 if TYPE_CHECKING:
+    from esorex_bridge.definitions.cases import Parameters
     from esorex_bridge.definitions.workflow import StepDefinition, Workflow
     from esorex_bridge.session import Session
     from reflex_actors.sof_json import SetOfFiles
@@ -60,3 +61,15 @@ def find_definition(session: Session, recipe: str, sof: SetOfFiles) -> tuple[Wor
     tags = {file.category for file in sof.files}
     steps = [step for step in workflow.steps if step.recipe == recipe]
     return workflow, max(steps, key=lambda step: len(tags.intersection(map(step.tag, step.main))), default=None)
+
+
+def parameters_of_cases(definition: StepDefinition, sof: SetOfFiles) -> Parameters:
+    """Return the parameters that a definition has for files as those of a set are, and no workflow file can say."""
+    from esorex_bridge.fits.header import read_header
+
+    main = set(map(definition.tag, definition.main))
+    first = next((file for file in sof.files if file.category in main), None)
+    if not definition.cases or first is None:
+        return ()
+    keywords = read_header(Path(first.name))
+    return tuple(pair for case in definition.cases if case.fits(keywords) for pair in case.parameters)

@@ -335,5 +335,6 @@ def keywords_for(workflow: Workflow) -> tuple[str, ...]:
     for calibration in (calibration for step in workflow.steps for calibration in step.calibrations):
         listed += calibration.match
         listed += (key for validity in calibration.validity for key in validity.match or ())
+    listed += [key for step in workflow.steps for case in step.cases for key, _ in case.when]
     looked_at = (*WHEN, *STATING, "PRO.CATG", *(key for key, _ in workflow.applies), *listed)
     return tuple(dict.fromkeys(looked_at))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import inf
 from pathlib import PurePath
 from typing import Any, Literal
@@ -10,7 +10,8 @@ from typing import Any, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from esorex_bridge.definitions.located import Located, Scalar
+from esorex_bridge.definitions.cases import Case, Parameters, read_cases, read_parameters
+from esorex_bridge.definitions.located import Located
 
 MatchOrigin = Literal["written", "rules", "group_by", ""]
 """Where the keywords to match come from: the definition, the pipeline's rules, or how the maker groups its raws."""
@@ -183,6 +184,8 @@ class StepDefinition(Struct, frozen=True, cache_hash=True):
         Categories (`PRO CATG`) that it makes.
     parameters : tuple of (str, value)
         Recipe parameters that differ from the recipe's own defaults.
+    cases : tuple of Case
+        Parameters that differ for files whose header says so; where several cases fit, the later wins.
     tune : tuple of (str, value)
         Parameters that are worth changing once the products were seen, with the recipe's own defaults.
     always : bool
@@ -212,8 +215,9 @@ class StepDefinition(Struct, frozen=True, cache_hash=True):
     group_by: tuple[str, ...] = ()
     each: bool = False
     calibrations: tuple[Calibration, ...] = ()
-    parameters: tuple[tuple[str, Scalar], ...] = ()
-    tune: tuple[tuple[str, Scalar], ...] = ()
+    parameters: Parameters = ()
+    cases: tuple[Case, ...] = ()
+    tune: Parameters = ()
     always: bool = False
     threads: int = 1
     memory_mb: int | None = None
@@ -225,6 +229,14 @@ class StepDefinition(Struct, frozen=True, cache_hash=True):
     def tag(self, category: str) -> str:
         """Return the name in the SOF of a main file's category."""
         return dict(self.tags).get(category, category)
+
+    def parameters_for(self, keywords: Mapping[str, object]) -> Parameters:
+        """Return the parameters for files with these keywords."""
+        found = dict(self.parameters)
+        for case in self.cases:
+            if case.fits(keywords):
+                found.update(case.parameters)
+        return tuple(found.items())
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -249,6 +261,7 @@ STEP_FIELDS = (
     "calibrations",
     "products",
     "parameters",
+    "cases",
     "tune",
     "always",
     "threads",
@@ -307,9 +320,11 @@ def _fill(step: StepDefinition, fields: dict[str, Located], element: Located) ->
     if "tags" in fields:
         found["tags"] = _tags(fields["tags"])
     if "parameters" in fields:
-        found["parameters"] = tuple({**dict(step.parameters), **dict(_parameters(fields["parameters"]))}.items())
+        found["parameters"] = tuple({**dict(step.parameters), **dict(read_parameters(fields["parameters"]))}.items())
+    if "cases" in fields:
+        found["cases"] = read_cases(fields["cases"])
     if "tune" in fields:
-        found["tune"] = _parameters(fields["tune"])
+        found["tune"] = read_parameters(fields["tune"])
     if "calibrations" in fields:
         found["calibrations"] = _calibrations(fields["calibrations"], step.calibrations)
     return replace(step, **found)
@@ -389,7 +404,3 @@ def _minimum(given: Located) -> dict[str, Any]:
 
 def _tags(listed: Located) -> tuple[tuple[str, str], ...]:
     return tuple((category, tag.text(f"tag of {category}")) for category, tag in listed.items("tags"))
-
-
-def _parameters(listed: Located) -> tuple[tuple[str, Scalar], ...]:
-    return tuple((name, value.scalar(f"parameter {name}")) for name, value in listed.items("parameters"))

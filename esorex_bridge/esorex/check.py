@@ -49,7 +49,7 @@ def _check_step(workflow: Workflow, step: StepDefinition, recipe: Recipe | Recip
         yield DefinitionFinding(place, str(recipe))
         return
     own = effective(step.recipe, recipe.parameters, ())
-    for name, value in (*step.parameters, *step.tune):
+    for name, value in (*step.parameters, *(pair for case in step.cases for pair in case.parameters), *step.tune):
         setting = ParameterSetting(step.recipe, name, value, f"workflow {workflow.name}")
         try:
             changed = effective(step.recipe, recipe.parameters, (setting,))

@@ -209,7 +209,7 @@ class _Planner:
             actor=group.definition.name,
             recipe=group.definition.recipe,
             inputs=tuple(dict.fromkeys(inputs)),
-            settings=self._settings(group.definition),
+            settings=self._settings(group),
             products=group.definition.products,
             purpose=group.purpose,
             setup=group.setup,
@@ -251,10 +251,11 @@ class _Planner:
             self.steps.append(replace(draft, name=self._names[identity]))
         return self._names[identity]
 
-    def _settings(self, definition: StepDefinition) -> tuple[ParameterSetting, ...]:
-        origin = f"workflow {self.workflow.name}"
-        defined = (ParameterSetting(definition.recipe, name, value, origin) for name, value in definition.parameters)
-        return (*defined, *(setting for setting in self.settings if setting.recipe == definition.recipe))
+    def _settings(self, group: Group) -> tuple[ParameterSetting, ...]:
+        recipe, origin = group.definition.recipe, f"workflow {self.workflow.name}"
+        parameters = group.definition.parameters_for(group.keywords(self.headers))
+        defined = (ParameterSetting(recipe, name, value, origin) for name, value in parameters)
+        return (*defined, *(setting for setting in self.settings if setting.recipe == recipe))
 
     # ----- calibrations
 

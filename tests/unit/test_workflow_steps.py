@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile
 from esorex_bridge.definitions.inspection import inspect
+from esorex_bridge.definitions.located import DefinitionError
 from esorex_bridge.definitions.workflow import Workflow, parse_workflow
 from esorex_bridge.plan.cascade import make_plan
-from esorex_bridge.plan.plan import FileInput, Plan, ProductInput, Step
+from esorex_bridge.plan.plan import FileInput, Keywords, Plan, ProductInput, Step
 
 HEAD = "workflow: toy\ninstruments: [TOY]\npipeline: toy\nstate: from documentation\nsteps:\n"
 
@@ -136,3 +139,52 @@ def test_a_step_for_single_files_says_what_is_missing_where_there_is_none() -> N
     absent = (DatasetFile("ARC.0", "ARC"),)
     made = plan(workflow("recipe: toy_arc, main: [ARC], each: true, products: [WAVE]"), Action("ARC", absent))
     assert made.steps[0].gaps[0] == "ARC.0 (ARC) is not on this machine"
+
+
+CASES = (
+    "cases: [{when: {INS.MODE: [SLOW, SLOWER]}, parameters: {kappa: 9}}, {when: {DET.NX: ['64']}, parameters: {r: 2}}]"
+)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "parameters"),
+    [
+        ({}, {"kappa": 5}),
+        ({"INS.MODE": "FAST"}, {"kappa": 5}),
+        ({"INS.MODE": "SLOW "}, {"kappa": 9}),
+        ({"INS.MODE": "SLOWER", "DET.NX": 64}, {"kappa": 9, "r": 2}),
+    ],
+)
+def test_a_case_has_parameters_for_files_whose_header_says_so(
+    keywords: Keywords, parameters: dict[str, object]
+) -> None:
+    definition = workflow(f"recipe: toy_dark, main: [DARK], products: [D], parameters: {{kappa: 5}}, {CASES}")
+    action = Action("DARK", files("DARK", 1))
+    (path,) = (file.path for file in action.files if file.path is not None)
+    (step,) = make_plan(Dataset("D", "TOY", action), definition, {path: keywords}).steps
+    assert {setting.name: setting.value for setting in step.settings} == parameters
+    assert {setting.origin for setting in step.settings} == {"workflow toy"}
+
+
+def test_a_case_is_decided_by_the_raws_that_a_product_is_made_of() -> None:
+    definition = workflow(
+        "recipe: toy_basic, main: [OBJECT], products: [TABLE]",
+        f"recipe: toy_cube, main: [TABLE], products: [CUBE], {CASES}",
+    )
+    action = Action("OBJECT", files("OBJECT", 1))
+    (path,) = (file.path for file in action.files if file.path is not None)
+    steps = make_plan(Dataset("D", "TOY", action), definition, {path: {"INS.MODE": "SLOW"}}).steps
+    assert [[(each.name, each.value) for each in step.settings] for step in steps] == [[], [("kappa", 9)]]
+
+
+@pytest.mark.parametrize(
+    ("cases", "said"),
+    [
+        ("[{when: {}, parameters: {a: 1}}]", "a case without keywords is for all files"),
+        ("[{when: {INS.MODE: [A]}}]", "parameters"),
+        ("[{where: {INS.MODE: [A]}, parameters: {a: 1}}]", "where"),
+    ],
+)
+def test_a_case_that_says_too_little_is_refused(cases: str, said: str) -> None:
+    with pytest.raises(DefinitionError, match=said):
+        workflow(f"recipe: toy_dark, main: [DARK], products: [D], cases: {cases}")

@@ -25,7 +25,7 @@ class ListedNight(Struct, frozen=True):
     shows : str
         What is reduced, in a few words.
     settings : tuple of str
-        Recipe parameters that its small frames need, as for `--set`.
+        Recipe parameters with which it takes less time, as for `--set`. What its frames need, definitions say (cases).
     mode : {'Raw2Raw', 'Raw2Master'}
         Calibrations that are asked for.
     """
@@ -100,16 +100,6 @@ NIGHTS = {
         "muse",
         "muse_cube_night",
         "one IFU from raws to a cube: bias, dark, flat, standard star, two exposures, both combined",
-        # One IFU of 24, too few rows for the defaults of the trace, and a sky without lines.
-        (
-            "muse_bias.nifu=1",
-            "muse_dark.nifu=1",
-            "muse_flat.nifu=1",
-            "muse_flat.order=1",
-            "muse_flat.nsum=16",
-            "muse_scibasic.nifu=1",
-            "muse_scipost.skymethod=simple",
-        ),
     ),
     "muse_dark": ListedNight("muse", "muse_night", "bias and dark of all 24 IFUs in parallel"),
     "amber": ListedNight(
@@ -122,14 +112,6 @@ NIGHTS = {
         "giraf",
         "giraf_night",
         "fibre spectra: bias, dark, fibre flat, arc, science",
-        # The region of the default ends below the last row of the real detector, and too few rows for bins of 64.
-        (
-            "gimasterdark.bsremove-areas=5:40:0:2000",
-            "gimasterflat.bsremove-areas=5:40:0:2000",
-            "gimasterflat.psf-binsize=32",
-            "giwavecalibration.bsremove-areas=5:40:0:2000",
-            "giscience.bsremove-areas=5:40:0:2000",
-        ),
     ),
     "vimos": ListedNight("vimos", "vimos_night", "bias, dark of one quadrant at full size"),
     "vimos_full": ListedNight(
