@@ -30,7 +30,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         output.emit_json(_document(found))
         return 0
-    output.say(f"{found.step}: exit code {'-' if found.exit_code is None else found.exit_code}")
+    took = f", {found.took}" if found.took else ""
+    output.say(f"{found.step}: exit code {'-' if found.exit_code is None else found.exit_code}{took}")
     output.say(f"folder: {found.folder}", more=4)
     for line in found.warnings if args.warnings else found.lines:
         print(output.escape_line(line))
@@ -49,6 +50,7 @@ def _document(found: RecipeLog) -> LogDocument:
         step=found.step,
         folder=str(found.folder),
         exit_code=found.exit_code,
+        took=found.took,
         warnings=found.warnings,
         lines=found.lines,
     )

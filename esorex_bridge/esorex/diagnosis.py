@@ -64,6 +64,8 @@ def explain_exit(code: int) -> str:
         name = signal.Signals(-code).name if -code in {s.value for s in signal.Signals} else f"signal {-code}"
         if name in ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL"):
             return f"the recipe crashed ({name}); most often its input frames differ in size, chips or extensions"
+        if name == "SIGKILL":
+            return "it was killed (SIGKILL), as the system does where memory is short"
         return f"it was ended from outside ({name})"
     return _CPL_CODES.get(code) or _ESOREX_CODES.get(code) or "unknown exit code"
 

@@ -64,6 +64,8 @@ class Job(Struct, frozen=True):
         Program and arguments of a step of the user's own; empty for a recipe.
     products : tuple of str
         Categories that the definition says it makes.
+    input_bytes : int
+        Of the files that it takes; products of earlier steps are not counted.
     """
 
     recipe: Recipe
@@ -72,6 +74,7 @@ class Job(Struct, frozen=True):
     folder: Path
     command: tuple[str, ...] = ()
     products: tuple[str, ...] = ()
+    input_bytes: int = 0
 
 
 class Output(Struct, frozen=True):
@@ -79,6 +82,55 @@ class Output(Struct, frozen=True):
 
     path: Path
     category: str
+
+
+class Usage(Struct, frozen=True, gc=False):
+    """What a run of a recipe took of the machine.
+
+    Parameters
+    ----------
+    processor_seconds : float
+        Of all its threads and processes together.
+    memory_bytes : int
+        The most that one of its processes held at a time.
+    input_bytes : int
+        Of the files that it was given; products of earlier steps are not counted. Its needs are compared by that.
+    """
+
+    processor_seconds: float
+    memory_bytes: int
+    input_bytes: int = 0
+
+
+def describe_cost(seconds: float, usage: Usage | None) -> str:
+    """Return in words how long a run took, and what of the machine; empty where it took no time.
+
+    >>> describe_cost(5.0, Usage(7.5, 345 << 20))
+    '5.00 s, 1.5 processors, 345 MB'
+    """
+    if not seconds:
+        return ""
+    more = f", {usage.processor_seconds / seconds:.1f} processors, {usage.memory_bytes / 2**20:.0f} MB" if usage else ""
+    return f"{seconds:.2f} s{more}"
+
+
+class FailedRunError(RecipeError):
+    """A recipe was started and failed.
+
+    Parameters
+    ----------
+    message : str
+        What happened, with the place of the log.
+    usage : Usage
+        What it took until then.
+    killed : bool
+        Whether it got a SIGKILL that nobody here sent, as the kernel does it where memory is short.
+    """
+
+    def __init__(self, message: str, usage: Usage, killed: bool = False) -> None:
+        super().__init__(message)
+        self.usage = usage
+        self.killed = killed
 
 
 class Execution(Struct, frozen=True):
@@ -94,12 +146,15 @@ class Execution(Struct, frozen=True):
         EsoRex's log.
     complaints : tuple of str
         Errors that the recipe reported though it ended with 0.
+    usage : Usage or None
+        What it took; None where that was not measured.
     """
 
     outputs: tuple[Output, ...]
     seconds: float
     log: Path | None
     complaints: tuple[str, ...] = ()
+    usage: Usage | None = None
 
 
 class RecipeRunner(Protocol):

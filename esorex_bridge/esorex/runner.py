@@ -26,8 +26,8 @@ from esorex_bridge.disk.digest import Reading, read_digest
 from esorex_bridge.errors import RecipeError
 from esorex_bridge.esorex.libraries import Libraries, Linker, libraries_in
 from esorex_bridge.esorex.plugin_memory import Answer, question_about, recall_plugin, remember_plugin
-from esorex_bridge.esorex.recipe import Execution, Job, Output, Recipe
-from esorex_bridge.esorex.supervisor import Started, SupervisedProcess
+from esorex_bridge.esorex.recipe import Execution, FailedRunError, Job, Output, Recipe, Usage
+from esorex_bridge.esorex.supervisor import Ending, Started, SupervisedProcess
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -44,6 +44,9 @@ PLUGIN_FOLDERS = (
 
 EXIT_CODE = "exitcode.txt"
 """The file of a run's folder that holds EsoRex's exit code, as Reflex writes it."""
+
+KILLED = (-9, 137)
+"""Exit codes of what was killed by SIGKILL, as we see it and as a shell between us tells it."""
 
 _STDOUT, _STDERR = "stdout.txt", "stderr.txt"
 
@@ -182,8 +185,10 @@ class EsoRex:
 
         Raises
         ------
+        FailedRunError
+            If EsoRex or the recipe failed; the message holds the cause and the log's path.
         RecipeError
-            EsoRex or the recipe failed, or said nothing of products; the message holds the cause and the log's path.
+            If it said nothing of products, or was not started.
         """
         _narrow(job.folder, job.recipe.name, job.recipe.plugin_path)
         (job.folder / "data.sof").write_text(job.sof.text(), encoding="utf-8")
@@ -192,14 +197,16 @@ class EsoRex:
         variables = environment(job.folder / "home")
         _write_script(job.folder / "cmdline.sh", command, variables)
         began = time.monotonic()
-        code = self._run(command, job.folder, variables)
+        code, processors, memory = self._run(command, job.folder, variables)
         (job.folder / EXIT_CODE).write_text(str(code if code >= 0 else 128 - code), encoding="utf-8")
         seconds = time.monotonic() - began
+        usage = Usage(processors, memory, job.input_bytes)
         if code != 0:
-            raise RecipeError(_failure(job, code))
-        return Execution(_outputs(job), seconds, _log(job.folder), _complaints(job))
+            killed = code in KILLED and not self._started.stopped
+            raise FailedRunError(_failure(job, code), usage, killed)
+        return Execution(_outputs(job), seconds, _log(job.folder), _complaints(job), usage)
 
-    def _run(self, command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> int:
+    def _run(self, command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> Ending:
         (folder / "home").mkdir()
         follow = partial(self._follow, folder / _STDOUT) if self._messages else None
         return self._started.run(command, folder, variables, (_STDOUT, _STDERR), follow)

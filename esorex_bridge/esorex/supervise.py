@@ -4,7 +4,7 @@ It reads orders from stdin, each a length of four bytes and a marshalled tuple, 
 
     (number, words, folder, variables, out, err)    start a program in a folder, with its words written to two files
     (number,)                                       end it: SIGTERM, then SIGKILL
-    NUMBER started PID | NUMBER refused ERRNO | NUMBER ended CODE
+    NUMBER started PID | NUMBER refused ERRNO | NUMBER ended CODE PROCESSOR_MS PEAK_KIB
 
 As a subreaper it becomes the parent of every process below it that lost its own, in whatever session: nothing escapes.
 """
@@ -31,6 +31,9 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 _PATIENCE_S = 3.0
 """How long a program that was asked to end may take."""
+
+_PEAK_UNITS = 1024 if sys.platform == "darwin" else 1
+"""How many of the system's units of memory make a KiB."""
 
 _BURIAL_S = 10.0
 _LOOK_S = 0.01
@@ -105,14 +108,16 @@ class _Supervisor:
     def _bury(self) -> None:
         """Tell of programs that ended, and end what they left behind."""
         try:
-            while found := os.waitpid(-1, os.WNOHANG):
-                process, status = found
+            while found := os.wait4(-1, os.WNOHANG):
+                process, status, used = found
                 if not process:
                     break
                 if process in self._running:
                     end_group(process)
                     self._deadlines.pop(process, None)
-                    _answer(f"{self._running.pop(process)} ended {os.waitstatus_to_exitcode(status)}")
+                    number, code = self._running.pop(process), os.waitstatus_to_exitcode(status)
+                    spent = round((used.ru_utime + used.ru_stime) * 1000)
+                    _answer(f"{number} ended {code} {spent} {used.ru_maxrss // _PEAK_UNITS}")
         except ChildProcessError:
             return
         if not self._running:

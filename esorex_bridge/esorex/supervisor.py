@@ -16,7 +16,7 @@ from concurrent.futures import Future, wait
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock, Thread
-from typing import Any
+from typing import Any, NamedTuple
 
 from esorex_bridge.errors import RecipeError
 
@@ -30,6 +30,17 @@ class SupervisorKilledError(RecipeError):
 
     def __init__(self) -> None:
         super().__init__("the process that starts recipes was killed; run again")
+
+
+class Ending(NamedTuple):
+    """How a program ended: exit code, negative for a signal; what it took, with what it had started and waited for.
+
+    The memory is the most that one of these processes held at a time.
+    """
+
+    code: int
+    processor_seconds: float
+    memory_bytes: int
 
 
 class SupervisedProcess:
@@ -47,10 +58,10 @@ class SupervisedProcess:
         self._supervisor = supervisor
         self.number = number
         self.pid: int | None = None
-        self.ended: Future[int] = Future()
+        self.ended: Future[Ending] = Future()
 
-    def wait(self) -> int:
-        """Return the exit code, negative for a signal, when the program has ended.
+    def wait(self) -> Ending:
+        """Return how the program ended, when it has.
 
         Raises
         ------
@@ -127,21 +138,21 @@ class Supervisor:
         """Take down what the supervisor says, until it is gone."""
         with os.fdopen(self._answers, encoding="ascii") as answers:
             for line in answers:
-                number, word, value = line.split()
-                self._note(self._processes[int(number)], word, int(value))
+                number, word, *values = line.split()
+                self._note(self._processes[int(number)], word, *map(int, values))
         self.is_gone = True
         for process in tuple(self._processes.values()):
             process.kill_group()
             self._processes.pop(process.number, None)
             process.ended.set_exception(SupervisorKilledError())
 
-    def _note(self, process: SupervisedProcess, word: str, value: int) -> None:
+    def _note(self, process: SupervisedProcess, word: str, value: int, spent_ms: int = 0, peak_kib: int = 0) -> None:
         if word == "started":
             process.pid = value
             return
         del self._processes[process.number]
         if word == "ended":
-            process.ended.set_result(value)
+            process.ended.set_result(Ending(value, spent_ms / 1000, peak_kib << 10))
         else:
             process.ended.set_exception(OSError(value, os.strerror(value)))
 
@@ -174,8 +185,8 @@ class Started:
         variables: Mapping[str, str],
         files: tuple[str, str],
         follow: Callable[[SupervisedProcess], None] | None = None,
-    ) -> int:
-        """Run a program to its end, and return its exit code, negative for a signal.
+    ) -> Ending:
+        """Run a program to its end, and return how it ended.
 
         Parameters
         ----------
@@ -211,6 +222,11 @@ class Started:
             raise
         finally:
             self._running.discard(process)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether all was stopped, so that what is killed was killed by us."""
+        return self._stopped
 
     def stop(self) -> None:
         """End what runs, with all that it started, and start nothing more."""

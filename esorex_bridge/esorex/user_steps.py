@@ -15,8 +15,8 @@ from pathlib import Path
 
 from esorex_bridge.definitions.parameters import ParameterSchema, Value
 from esorex_bridge.errors import RecipeError
-from esorex_bridge.esorex.recipe import Execution, Job, Output, Recipe, RecipeRunner
-from esorex_bridge.esorex.runner import environment
+from esorex_bridge.esorex.recipe import Execution, FailedRunError, Job, Output, Recipe, RecipeRunner, Usage
+from esorex_bridge.esorex.runner import KILLED, environment
 from esorex_bridge.esorex.supervisor import Started
 from esorex_bridge.files import Digest
 from esorex_bridge.fits.header import read_header
@@ -53,7 +53,7 @@ class ProgramRunner:
 
         Raises
         ------
-        RecipeError
+        FailedRunError
             If it failed; the message holds its last words.
         """
         if not job.command:
@@ -64,13 +64,15 @@ class ProgramRunner:
         log = job.folder / "program.log"
         home = job.folder / "home"
         home.mkdir()
-        code = self._started.run(
+        code, processors, memory = self._started.run(
             (*job.command, *words, "data.sof"), job.folder, environment(home), (log.name, log.name)
         )
+        usage = Usage(processors, memory, job.input_bytes)
         if code != 0:
             last = log.read_text(errors="replace")[-_LAST_WORDS_BYTES:].strip() or "it said nothing"
-            raise RecipeError(f"{job.recipe.name} ({job.command[0]}) ended with {code}: {last}; log: {log}")
-        return Execution(tuple(_outputs(job)), time.monotonic() - began, log)
+            said = f"{job.recipe.name} ({job.command[0]}) ended with {code}: {last}; log: {log}"
+            raise FailedRunError(said, usage, code in KILLED and not self._started.stopped)
+        return Execution(tuple(_outputs(job)), time.monotonic() - began, log, usage=usage)
 
     def stop(self) -> None:
         """End what runs, and start nothing more."""

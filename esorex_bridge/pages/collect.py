@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from esorex_bridge.errors import BridgeError
 from esorex_bridge.esorex.diagnosis import explain_exit, first_error
+from esorex_bridge.esorex.recipe import describe_cost
 from esorex_bridge.fits.header import Header
 from esorex_bridge.pages.deliveries import compare_deliveries
 from esorex_bridge.pages.draw import draw_cascade
@@ -178,6 +179,7 @@ class _Collector:
             log=self._files.read_log(folder) if folder else "",
             warnings=record.warnings if record else step.warnings,
             folder=str(folder) if folder else "",
+            took=describe_cost(record.seconds, record.usage) if record else "",
         )
 
     def _pipeline(self, record: Record | None) -> str:

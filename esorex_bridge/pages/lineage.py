@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from esorex_bridge.esorex.recipe import describe_cost
 from esorex_bridge.fits.header import Header
 from esorex_bridge.pages.draw import draw_cascade
 from esorex_bridge.pages.files import FileViews, PageLimits, header_of
@@ -67,6 +68,7 @@ def _step(activity: Activity, anchors: Mapping[StepKey, str], files: FileViews) 
         log=files.read_log(folder),
         warnings=activity.warnings,
         folder=str(folder) if folder.is_dir() else "",
+        took=describe_cost(activity.seconds, activity.usage),
     )
 
 

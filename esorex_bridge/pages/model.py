@@ -70,6 +70,8 @@ class StepView(Struct, frozen=True):
         What was said about it.
     folder : str
         Where it ran.
+    took : str
+        For how long it ran, and what it took of the machine; empty where it was not made.
     """
 
     anchor: str
@@ -87,6 +89,7 @@ class StepView(Struct, frozen=True):
     log: str
     warnings: tuple[str, ...]
     folder: str
+    took: str = ""
 
 
 class ComparisonView(Struct, frozen=True):

@@ -14,6 +14,7 @@ from msgspec import Struct, field
 from msgspec.json import Encoder, format
 
 from esorex_bridge.errors import DataError
+from esorex_bridge.esorex.recipe import Usage
 from esorex_bridge.fits.hdus import read_datasums
 from esorex_bridge.plan.plan import AssociatedInput
 from esorex_bridge.provenance.lineage import Activity, Input, Lineage, ParameterValue, Source
@@ -136,6 +137,8 @@ class StepEntry(Struct, frozen=True):
         What was said about it; of files no more than their names.
     cpl : str
         CPL that its products say they were made with (`cpl-7.2.3`); empty where they are gone or do not.
+    usage : Usage or None
+        What it took of the machine; None where that was not measured.
     """
 
     key: str
@@ -152,6 +155,7 @@ class StepEntry(Struct, frozen=True):
     products: tuple[FileEntry, ...]
     warnings: tuple[str, ...]
     cpl: str = ""
+    usage: Usage | None = None
 
 
 class ProvenanceDocument(Struct, frozen=True):
@@ -212,6 +216,7 @@ def _step_entry(activity: Activity) -> StepEntry:
         products=tuple(map(_product_entry, activity.products)),
         warnings=tuple(_FOLDERS.sub("", warning) for warning in activity.warnings),
         cpl=activity.cpl,
+        usage=activity.usage,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from esorex_bridge.esorex.recipe import Usage
 from esorex_bridge.files import Digest, is_dp_id, is_processed, stem
 from esorex_bridge.plan.plan import AssociatedInput
 from esorex_bridge.reuse.key import InputStatement, Statement, StepKey
@@ -115,6 +116,8 @@ class Activity(Struct, frozen=True):
         What was said about it.
     cpl : str
         CPL that its products say they were made with (`cpl-7.2.3`); empty where they are gone or do not.
+    usage : Usage or None
+        What it took of the machine; None where that was not measured.
     """
 
     key: StepKey
@@ -132,6 +135,7 @@ class Activity(Struct, frozen=True):
     sof: str
     warnings: tuple[str, ...]
     cpl: str = ""
+    usage: Usage | None = None
 
     @property
     def chosen(self) -> tuple[ParameterValue, ...]:

@@ -91,6 +91,7 @@ def _activity(row: StepRow, products: tuple[Product, ...], places: dict[Digest, 
         sof=row.sof,
         warnings=row.warnings,
         cpl=next(filter(None, map(_find_cpl, products)), ""),
+        usage=row.usage,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from esorex_bridge.esorex.recipe import Usage
 from esorex_bridge.files import Digest
 from esorex_bridge.reuse.key import StepKey
 
@@ -55,6 +56,8 @@ class Record(Struct, frozen=True, gc=False):
         Absolute path of the SOF that was run.
     warnings : tuple of str
         What was said about it.
+    usage : Usage or None
+        What it took of the machine; None where that was not measured.
     """
 
     key: StepKey
@@ -63,6 +66,7 @@ class Record(Struct, frozen=True, gc=False):
     made: str
     sof_file: str = field(name="sof")
     warnings: tuple[str, ...] = ()
+    usage: Usage | None = None
 
     @property
     def sof(self) -> Path:

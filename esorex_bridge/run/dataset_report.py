@@ -57,7 +57,7 @@ def _report(resolved: ResolvedPlan, decision: Decision, executed: Executed) -> S
 def _report_made(resolved: ResolvedPlan, decision: Execute, node: Node, result: Result, record: Record) -> StepReport:
     if result.outcome == "made" and node.resolved is resolved:
         report = _step(resolved.plan, decision, "execute", "done")
-        return replace(_with_record(report, record), seconds=record.seconds)
+        return replace(_with_record(report, record), seconds=record.seconds, usage=record.usage)
     if result.outcome == "made":
         reason = f"made for {node.resolved.plan.dataset} in this run"
     elif node.decision.how == "reflex":

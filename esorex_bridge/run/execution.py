@@ -14,6 +14,7 @@ from esorex_bridge.reuse.key import StepKey
 from esorex_bridge.reuse.record import Record
 from esorex_bridge.run.dataset_report import report_executed
 from esorex_bridge.run.decided import DecidedPlan, Executed
+from esorex_bridge.run.expected import Expectations, setup_of
 from esorex_bridge.run.graph import Node
 from esorex_bridge.run.in_process import InProcessExecutor
 from esorex_bridge.run.reflex_notes import ReflexNotes
@@ -65,8 +66,8 @@ class _Execution:
         self, step_runner: StepRunner, store: SqliteStore, reporter: Reporter, decided: Sequence[DecidedPlan]
     ) -> None:
         self._step_runner = step_runner
-        self._store = store
         self._reporter = reporter
+        self._expectations = Expectations(store)
         self._records = {key: record for plan in decided for key, record in plan.records.items()}
         self._results: dict[StepKey, Result] = {}
         self.nodes: dict[StepKey, Node] = {}
@@ -95,8 +96,9 @@ class _Execution:
     def begun(self, node: Node) -> None:
         """Report that a recipe is started."""
         number = list(self.nodes).index(node.key) + 1
-        expected = self._store.expected_seconds(node.step.recipe)
-        self._reporter.started(node.label, number, len(self.nodes), expected)
+        expected = self._expectations.of(setup_of(node.step, node.resolved))
+        seconds = expected.seconds if expected is not None else None
+        self._reporter.started(node.label, number, len(self.nodes), seconds)
 
     def made(self, node: Node, result: Result, record: Record) -> None:
         """Keep the record of a step."""

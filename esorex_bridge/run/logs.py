@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
 
 from esorex_bridge.errors import DataError, UnknownNameError, UserError
+from esorex_bridge.esorex.recipe import describe_cost
 from esorex_bridge.provenance.identify import identify
+from esorex_bridge.store.rebuild import read_statement_file
 from esorex_bridge.store.step_store import open_store
 from esorex_bridge.workspace.folders import Workspace
 
@@ -32,6 +35,8 @@ class RecipeLog(Struct, frozen=True):
         None where the run did not come to its end.
     script : str
         Name of the script there that repeats it; empty where there is none.
+    took : str
+        For how long it ran, and what it took of the machine; empty where that was not recorded.
     """
 
     step: str
@@ -39,6 +44,7 @@ class RecipeLog(Struct, frozen=True):
     lines: tuple[str, ...]
     exit_code: int | None = None
     script: str = ""
+    took: str = ""
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -91,4 +97,12 @@ def _read(folder: Path) -> RecipeLog:
     text = code.read_text(errors="replace").strip() if code.is_file() else ""
     number = int(text) if re.fullmatch(r"-?\d+", text) else None
     script = _SCRIPT if (folder / _SCRIPT).is_file() else ""
-    return RecipeLog(folder.parent.name, folder, tuple(lines), number, script)
+    return RecipeLog(folder.parent.name, folder, tuple(lines), number, script, _took(folder))
+
+
+def _took(folder: Path) -> str:
+    """Return what the run of a folder took, where it ended well."""
+    with suppress(DataError):
+        record = read_statement_file(folder).record
+        return describe_cost(record.seconds, record.usage)
+    return ""

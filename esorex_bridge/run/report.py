@@ -9,6 +9,7 @@ from typing import Literal
 from msgspec import Struct
 
 from esorex_bridge.datasets.association import Mode
+from esorex_bridge.esorex.recipe import Usage
 from esorex_bridge.plan.plan import AssociatedInput
 from esorex_bridge.reuse.record import Product
 
@@ -48,6 +49,8 @@ class StepReport(Struct, frozen=True):
         What went wrong, in words; empty where nothing did.
     associations : tuple of AssociatedInput
         How well its calibrations fit.
+    usage : Usage or None
+        What it took of the machine in this run; None for what was reused.
     """
 
     dataset: str
@@ -62,6 +65,7 @@ class StepReport(Struct, frozen=True):
     warnings: tuple[str, ...] = ()
     error: str = ""
     associations: tuple[AssociatedInput, ...] = ()
+    usage: Usage | None = None
 
     @property
     def result(self) -> str:

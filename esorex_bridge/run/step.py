@@ -6,8 +6,10 @@ wait and reuse.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -118,6 +120,7 @@ class StepRunner(Struct, frozen=True):
             folders.work,
             step.command,
             step.products,
+            input_bytes(step),
         )
         # Files are verified while the recipe runs, because that leaves a processor free.
         with locked(folders.lock), ThreadPoolExecutor(1, "verify") as pool:
@@ -215,6 +218,7 @@ class StepRunner(Struct, frozen=True):
             made=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
             sof_file=str(folders.work / "data.sof"),
             warnings=(*warnings, *unused, *execution.complaints),
+            usage=execution.usage,
         )
 
 
@@ -230,6 +234,19 @@ def _content(file: str) -> str:
         return read_digest(file).digest
     except OSError:
         return ""
+
+
+def input_bytes(step: Step) -> int:
+    """Return how many bytes the files hold that a step takes; products of earlier steps are not counted.
+
+    A step is handed to a cluster before these are made, and they follow from the files.
+    """
+    size = 0
+    for entry in step.inputs:
+        if isinstance(entry, FileInput):
+            with suppress(OSError):  # what is gone fails when the step is begun
+                size += os.stat(entry.file).st_size  # noqa: PTH116
+    return size
 
 
 def _files(step: Step) -> tuple[str, ...]:

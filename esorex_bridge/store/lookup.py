@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable
+from typing import Any
 
 from msgspec import Struct
 
+from esorex_bridge.esorex.recipe import Usage
 from esorex_bridge.files import Digest
 from esorex_bridge.reuse.key import Statement, StepKey, is_file, read_statement, steps_in
 from esorex_bridge.store.database import Database
+from esorex_bridge.store.summaries import USED, read_usage
 
 _VALUES_A_QUERY = 500
 
@@ -25,6 +28,7 @@ class StepRow(Struct, frozen=True):
     seconds: float
     sof: str
     warnings: tuple[str, ...]
+    usage: Usage | None = None
 
 
 class Lookup(Database):
@@ -32,15 +36,18 @@ class Lookup(Database):
 
     def step_rows(self, keys: Iterable[StepKey]) -> dict[StepKey, StepRow]:
         """Return what is recorded of steps, whether their products are still there or not."""
-        query = "SELECT key, dataset, step, statement, made, seconds, sof, warnings FROM steps WHERE key"
+        query = f"SELECT key, dataset, step, statement, made, seconds, sof, warnings, {USED} FROM steps WHERE key"
         rows = self._among(query, dict.fromkeys(keys), "key")
         return {StepKey(row[0]): self._step_row_of(*row) for row in rows}
 
     def _step_row_of(
-        self, key: str, dataset: str, step: str, statement: str, made: str, seconds: float, sof: str, warnings: str
-    ) -> StepRow:
-        said = tuple(json.loads(warnings))
-        return StepRow(StepKey(key), dataset, step, read_statement(statement), made, seconds, self._at(sof), said)
+        self, key: str, dataset: str, step: str, statement: str, made: str, seconds: float, sof: str, warnings: str,
+        *used: Any,
+    ) -> StepRow:  # fmt: skip
+        said, usage = tuple(json.loads(warnings)), read_usage(*used)
+        return StepRow(
+            StepKey(key), dataset, step, read_statement(statement), made, seconds, self._at(sof), said, usage
+        )
 
     def keys_of_absent(self, present: Collection[str]) -> frozenset[StepKey]:
         """Return the steps of which a file is nowhere at the moment, what was made from them, and all that made it.

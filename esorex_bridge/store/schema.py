@@ -63,6 +63,20 @@ DROP TABLE libraries;
     "UPDATE runs SET started = strftime('%Y-%m-%dT%H:%M:%SZ', started, 'utc') WHERE started NOT LIKE '%Z';",
     # What was given back on purpose is not lost.
     "ALTER TABLE products ADD COLUMN given_back INTEGER NOT NULL DEFAULT 0;",
+    # What recipes take of a machine: of each step, and of the latest runs whatever came of them and their records.
+    """
+ALTER TABLE steps ADD COLUMN processor_seconds REAL;
+ALTER TABLE steps ADD COLUMN memory_bytes INTEGER;
+ALTER TABLE steps ADD COLUMN input_bytes INTEGER;
+DROP INDEX steps_found;
+CREATE INDEX steps_found ON steps
+    (key, seconds, made, sof, warnings, processor_seconds, memory_bytes, input_bytes);
+CREATE TABLE usages (
+    recipe TEXT NOT NULL, pipeline TEXT NOT NULL, seconds REAL NOT NULL, processor_seconds REAL NOT NULL,
+    memory_bytes INTEGER NOT NULL, input_bytes INTEGER NOT NULL, ended TEXT NOT NULL
+);
+CREATE INDEX usages_of_recipe ON usages (recipe, pipeline);
+""",
 )
 """The commands that lead from each format to the next, the first from an empty file."""
 

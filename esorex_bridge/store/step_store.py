@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from esorex_bridge.disk.digest import Reading
 from esorex_bridge.errors import DataError
@@ -21,9 +22,10 @@ from esorex_bridge.reuse.key import Fingerprint, Statement, StepKey, read_statem
 from esorex_bridge.reuse.record import Absent, Product, Record
 from esorex_bridge.store.file_digests import FileDigests
 from esorex_bridge.store.lookup import Lookup
-from esorex_bridge.store.summaries import History
+from esorex_bridge.store.summaries import USED, History, read_usage
 
 _KEY_LENGTH = 64
+_STEP_COLUMNS = 12
 
 
 class _Doubtful(Struct, frozen=True):
@@ -106,7 +108,7 @@ class SqliteStore(FileDigests, History, Lookup):
         Sizes are compared first, then digests; the digest of a file that was not touched since is not taken again.
         """
         wanted = tuple(dict.fromkeys(keys))
-        query = "SELECT key, seconds, made, sof, warnings FROM steps INDEXED BY steps_found WHERE key"
+        query = f"SELECT key, seconds, made, sof, warnings, {USED} FROM steps INDEXED BY steps_found WHERE key"
         steps = self._among(query, wanted, "key")
         made: dict[str, tuple[Product, ...]] = dict.fromkeys((row[0] for row in steps), ())
         doubtful: list[_Doubtful] = []
@@ -120,10 +122,10 @@ class SqliteStore(FileDigests, History, Lookup):
                 doubtful.append(_Doubtful(key, position, product, stamp))
         problems = self._problems(doubtful) if doubtful else {}
         found: dict[StepKey, Record | Absent] = dict.fromkeys(wanted, Absent())
-        for key, seconds, date, sof, warnings in steps:
+        for key, seconds, date, sof, warnings, *used in steps:
             lost = [problems[product.file] for product in made[key] if product.file in problems] if problems else []
             told = () if warnings == "[]" else tuple(json.loads(warnings))
-            record = Record(key, made[key], seconds, date, self._at(sof), told)
+            record = Record(key, made[key], seconds, date, self._at(sof), told, read_usage(*used))
             found[key] = Absent(lost[0]) if lost else record
         return found
 
@@ -143,12 +145,6 @@ class SqliteStore(FileDigests, History, Lookup):
         if whole:
             self._remember("UPDATE products SET stamp = ? WHERE key = ? AND position = ?", whole)
         return problems
-
-    def expected_seconds(self, recipe: str) -> float | None:
-        """Return how long a recipe took on the average of its last runs; None where it never ran."""
-        query = "SELECT avg(seconds) FROM (SELECT seconds FROM steps WHERE recipe = ? ORDER BY made DESC LIMIT 10)"
-        found = self._one(query, (recipe,))[0]
-        return None if found is None else float(found)
 
     def nearest(self, statement: Statement) -> Statement | None:
         """Return the recorded statement of the same recipe that shares most with this one; the latest of equals."""
@@ -170,18 +166,21 @@ class SqliteStore(FileDigests, History, Lookup):
         listed = tuple(made)
         with self._write():
             self._db.executemany("DELETE FROM steps WHERE key = ?", [(record.key,) for record, *_ in listed])
-            self._db.executemany("INSERT INTO steps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(self._step_row, listed))
+            marks = ", ".join("?" * _STEP_COLUMNS)
+            self._db.executemany(f"INSERT INTO steps VALUES ({marks})", map(self._step_row, listed))
+            self._learn_recorded_runs((record, statement) for record, statement, *_ in listed)
             self._db.executemany(
                 "INSERT INTO products (key, position, path, category, digest, size_bytes, stamp) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [row for record, *_ in listed for row in self._product_rows(record)],
             )
 
-    def _step_row(self, made: tuple[Record, Statement, str, str]) -> tuple[str | float, ...]:
+    def _step_row(self, made: tuple[Record, Statement, str, str]) -> tuple[str | float | None, ...]:
         record, statement, dataset, step = made
         sof, warnings = self._relative(record.sof_file), json.dumps(record.warnings)
         head = (record.key, statement.recipe, dataset, step, statement.document())
-        return (*head, record.made, record.seconds, sof, warnings)
+        used = astuple(record.usage) if record.usage is not None else (None, None, None)
+        return (*head, record.made, record.seconds, sof, warnings, *used)
 
     def _product_rows(self, record: Record) -> Iterator[tuple[str | int, ...]]:
         for position, made in enumerate(record.products):
@@ -198,7 +197,7 @@ class SqliteStore(FileDigests, History, Lookup):
         """Put a record of version 0.1.0 under the key that it has now, with its products and end products."""
         with self._write():
             self._db.execute("DELETE FROM steps WHERE key = ?", (record.key,))
-            columns = "recipe, dataset, step, ?, made, seconds, sof, ?"
+            columns = f"recipe, dataset, step, ?, made, seconds, sof, ?, {USED}"
             self._db.execute(
                 f"INSERT INTO steps SELECT ?, {columns} FROM steps WHERE key = ?",
                 (record.key, statement.document(), json.dumps(record.warnings), older),

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import astuple
 
+from esorex_bridge.esorex.recipe import Usage
 from esorex_bridge.reuse.key import Statement, StepKey, read_statement
-from esorex_bridge.reuse.record import ADOPTED
+from esorex_bridge.reuse.record import ADOPTED, Record
 from esorex_bridge.store.database import Database
+
+KEPT_RUNS = 50
+"""Of so many runs of a recipe it is kept what they took, the latest."""
+
+RunEnd = Literal["done", "failed", "killed"]
+"""done; failed; killed, as the system does it where memory is short."""
+
+USED = "processor_seconds, memory_bytes, input_bytes"
+"""The columns that hold what a run took, null where that was not measured."""
+
+_INSERT_RUN = f"INSERT INTO usages (recipe, pipeline, seconds, ended, {USED}) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_FORGET_RUNS = (
+    "DELETE FROM usages WHERE recipe = ?1 AND pipeline = ?2 AND rowid <= (SELECT rowid FROM usages "
+    f"WHERE recipe = ?1 AND pipeline = ?2 ORDER BY rowid DESC LIMIT 1 OFFSET {KEPT_RUNS})"
+)
 
 
 class RunSummary(Struct, frozen=True):
@@ -63,6 +81,26 @@ class History(Database):
         )
         return tuple(RecipeSummary(*row) for row in rows)
 
+    def measured_runs(self, recipe: str, pipeline: str) -> list[tuple[float, RunEnd, Usage]]:
+        """Return how long the latest runs of a recipe of a pipeline took, how they ended, and what they took."""
+        query = f"SELECT seconds, ended, {USED} FROM usages WHERE recipe = ? AND pipeline = ? ORDER BY rowid"
+        return [(seconds, ended, Usage(*used)) for seconds, ended, *used in self._all(query, (recipe, pipeline))]
+
+    def learn_failed_run(self, recipe: str, pipeline: str, seconds: float, ended: RunEnd, usage: Usage) -> None:
+        """Remember what a run took of which there is no record."""
+        self._remember(_INSERT_RUN, [(recipe, pipeline, seconds, ended, *astuple(usage))])
+        self._remember(_FORGET_RUNS, [(recipe, pipeline)])
+
+    def _learn_recorded_runs(self, made: Iterable[tuple[Record, Statement]]) -> None:
+        """Remember what recorded runs took, within a transaction: their records may be removed."""
+        rows = [
+            (statement.recipe, statement.pipeline, record.seconds, "done", *astuple(record.usage))
+            for record, statement in made
+            if record.usage is not None
+        ]
+        self._db.executemany(_INSERT_RUN, rows)
+        self._db.executemany(_FORGET_RUNS, {row[:2] for row in rows})
+
     def has_adopted(self) -> bool:
         """Tell whether a history that Reflex made was adopted."""
         return bool(self._one("SELECT EXISTS (SELECT 1 FROM steps WHERE instr(warnings, ?))", (ADOPTED,))[0])
@@ -81,3 +119,10 @@ class History(Database):
         """Return the keys of the steps that were taken over from a history of Reflex."""
         rows = self._all("SELECT key FROM steps WHERE instr(warnings, ?)", (ADOPTED,))
         return tuple(StepKey(key) for (key,) in rows)
+
+
+def read_usage(processor_seconds: float | None, memory_bytes: int | None, input_bytes: int | None) -> Usage | None:
+    """Return what the columns `USED` say; None where nothing was measured."""
+    if processor_seconds is None or memory_bytes is None:
+        return None
+    return Usage(processor_seconds, memory_bytes, input_bytes or 0)

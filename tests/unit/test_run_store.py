@@ -20,7 +20,7 @@ from esorex_bridge.datasets.dataset import Action, Dataset, Purpose
 from esorex_bridge.definitions.parameters import ParameterSchema, ParameterSetting
 from esorex_bridge.disk.digest import Reading
 from esorex_bridge.errors import DataError
-from esorex_bridge.esorex.recipe import Recipe
+from esorex_bridge.esorex.recipe import Recipe, Usage
 from esorex_bridge.files import Digest
 from esorex_bridge.fits.verify import verify_fits
 from esorex_bridge.plan.plan import FileInput, Plan, ProductInput, Step, StepName
@@ -31,6 +31,7 @@ from esorex_bridge.run.engine import Engine
 from esorex_bridge.store import schema
 from esorex_bridge.store.audit import audit
 from esorex_bridge.store.step_store import SqliteStore, open_store
+from esorex_bridge.store.summaries import KEPT_RUNS
 from esorex_bridge.store.transaction import StoreError
 from esorex_bridge.workspace.folders import Workspace
 from tests.tiny_fits import write_night
@@ -217,6 +218,23 @@ def test_a_recorded_step_is_found_as_it_was_recorded(made: tuple[Record, Path], 
     assert store.find(StepKey("0" * 64)) == Absent()
 
 
+def test_what_a_step_took_is_recorded_with_it_and_remembered_without_it(night: Night, tmp_path: Path) -> None:
+    record, _ = make_dark(night)
+    used = replace(record, usage=Usage(1.5, 300 << 20, 5760))
+    statement = night.look().stated[DARK]
+    for _ in range(KEPT_RUNS + 5):
+        night.store.record(used, statement, "night", DARK)
+    assert night.store.find(record.key) == used
+    assert night.store.step_rows([record.key])[record.key].usage == used.usage
+    night.store.learn_failed_run("toy", statement.pipeline, 0.1, "killed", Usage(0.0, 400 << 20, 5760))
+    night.store.forget([record.key])
+    kept = night.store.measured_runs("toy", statement.pipeline)
+    assert len(kept) == KEPT_RUNS
+    assert kept[0] == (1.0, "done", used.usage)
+    assert kept[-1] == (0.1, "killed", Usage(0.0, 400 << 20, 5760))
+    assert night.store.measured_runs("toy", "toy/2.0") == []
+
+
 def test_a_product_that_was_touched_is_looked_at_once(made: tuple[Record, Path], store: SqliteStore) -> None:
     record, path = made
     os.utime(path, ns=(5, 5))
@@ -347,7 +365,8 @@ def test_a_store_of_an_older_format_is_brought_up(made: tuple[Record, Path], nig
     new, old = sqlite3.connect(tmp_path / "books" / "store.db"), sqlite3.connect(older)
     old.executescript(schema._FORMATS[0])
     old.execute("PRAGMA user_version = 1")
-    for table, columns in (("steps", "*"), ("products", "key, position, path, category, digest, size_bytes")):
+    steps = "key, recipe, dataset, step, statement, made, seconds, sof, warnings"
+    for table, columns in (("steps", steps), ("products", "key, position, path, category, digest, size_bytes")):
         rows = new.execute(f"SELECT {columns} FROM {table}").fetchall()
         old.executemany(f"INSERT INTO {table} VALUES ({','.join('?' * len(rows[0]))})", rows)
     old.commit()

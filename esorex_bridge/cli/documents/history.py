@@ -29,6 +29,7 @@ class LogDocument(Document, frozen=True, kw_only=True):
     step: str
     folder: str
     exit_code: int | None
+    took: str
     warnings: tuple[str, ...]
     lines: tuple[str, ...]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from esorex_bridge.cli.documents.base import Document, Part
 from esorex_bridge.datasets.association import Mode
+from esorex_bridge.esorex.recipe import Usage
 from esorex_bridge.plan.plan import AssociatedInput
 from esorex_bridge.provenance.pixels import HduDifference
 from esorex_bridge.reuse.record import Product
@@ -39,6 +40,7 @@ class StepReportPart(Part, frozen=True):
     warnings: tuple[str, ...]
     error: str | None
     associations: tuple[AssociatedInput, ...]
+    usage: Usage | None
 
 
 class DatasetReportPart(Part, frozen=True):
@@ -221,6 +223,7 @@ def _step_report(report: StepReport) -> StepReportPart:
         warnings=report.warnings,
         error=report.error or None,
         associations=report.associations,
+        usage=report.usage,
     )
 
 
