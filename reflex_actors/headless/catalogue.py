@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from reflex_actors.headless import files, organising, plumbing, recipes, scripts
+from reflex_actors.headless import files, jython, organising, plumbing, recipes, scripts
 from reflex_actors.headless.director import Fire
 from reflex_actors.headless.network import Node, direction
 from reflex_actors.headless.running import Running
-from reflex_actors.moml.model import COMPOSITE, Entity
+from reflex_actors.moml.model import Entity
 
 Start = Callable[[Node, Running], Fire]
 
@@ -62,7 +62,7 @@ KINDS = {
     "ptolemy.actor.lib.logic.LogicFunction": Kind(plumbing.combine_flags),
     "ptolemy.actor.lib.logic.LogicalNot": Kind(plumbing.negate),
     "ptolemy.actor.lib.logic.IsPresent": Kind(plumbing.is_present),
-    "ptolemy.actor.lib.python.PythonScript": Kind(scripts.jython),
+    "ptolemy.actor.lib.python.PythonScript": Kind(jython.jython),
     "ptolemy.actor.lib.string.StringCompare": Kind(plumbing.compare_texts, ("firstString", "secondString", "function")),
     "ptolemy.domains.ddf.lib.DDFBooleanSelect": Kind(plumbing.Select),
     "ptolemy.domains.sdf.lib.SampleDelay": Kind(plumbing.sample_delay),
@@ -84,7 +84,7 @@ def unknown(root: Entity) -> Iterator[str]:
     """Yield what is in a workflow and cannot be run, each with its place."""
     for path, entity in root.walk():
         place = path.removeprefix(f".{root.name}").removeprefix(".") or root.name
-        if entity.cls == COMPOSITE:
+        if entity.is_composite:
             if entity.director is not None and not entity.director.cls.endswith(DDF):
                 yield f"{place}: its director is {entity.director.cls}; only {DDF} is known"
             yield from (f"{place}: {text}" for text in _unknown_ports(entity))
@@ -98,7 +98,7 @@ def _unknown_ports(composite: Entity) -> Iterator[str]:
         owner = composite if actor is None else composite.entity(actor)
         if owner is None:
             yield f"a link names the actor '{actor}', which is not there"
-        elif direction(owner, port) is None and (owner.cls == COMPOSITE or owner.cls in KINDS):
+        elif direction(owner, port) is None and (owner.is_composite or owner.cls in KINDS):
             yield f"{actor or 'this composite'} has no port '{port}'"
 
 
@@ -106,7 +106,7 @@ def unknown_settings(node: Node) -> Iterator[str]:
     """Yield what an actor is told and cannot do."""
     cls = node.entity.cls
     yield from node.variables.unreadable(KINDS[cls].unused if cls in KINDS else ())
-    if cls == "ptolemy.actor.lib.python.PythonScript" and not scripts.jython_kind(node):
+    if cls == "ptolemy.actor.lib.python.PythonScript" and not jython.jython_kind(node):
         yield "its script in Jython is none of those that are known"
     if cls == "ptolemy.actor.lib.string.StringCompare" and node.text("function", "equals") not in _TESTS:
         yield f"the test '{node.text('function')}' is not known"

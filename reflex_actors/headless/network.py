@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from reflex_actors.headless.tokens import Token
 from reflex_actors.headless.variables import Variables
 from reflex_actors.moml.inventory import ACTORS, IN, OUT
-from reflex_actors.moml.model import COMPOSITE, Entity, Link
+from reflex_actors.moml.model import Entity, Link
 
 DEFAULT_RATE = 1
 
@@ -206,7 +206,7 @@ class _Builder:
         for child in place.entity.entities:
             inner = f"{place.path}.{child.name}" if place.path else child.name
             variables = Variables(child, place.variables, self._texts.get(child.cls, ()))
-            if child.cls == COMPOSITE and child.director is None:
+            if child.is_composite and child.director is None:
                 self._fill(network, wiring, _Place(child, variables, inner), None)
             else:
                 nodes[child.name] = self._node(child, variables, inner)
@@ -218,7 +218,7 @@ class _Builder:
 
     def _node(self, child: Entity, variables: Variables, path: str) -> Node:
         node = Node(path, child, variables)
-        if child.cls == COMPOSITE:
+        if child.is_composite:
             node.inner = self.network(child, variables, path, node)
         return node
 

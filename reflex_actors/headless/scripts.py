@@ -9,31 +9,25 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from esorex_bridge.errors import BridgeError
-from esorex_bridge.provenance.beside import add_provenance, store_above
-from esorex_bridge.run.delivery import delivery_rule, place_product, record_for_reflex
 from reflex_actors.actors import NAMES
 from reflex_actors.actors.erase_folders import empty
 from reflex_actors.headless.director import Fire
 from reflex_actors.headless.network import Node
-from reflex_actors.headless.running import Firing, Running, pairs
+from reflex_actors.headless.running import Firing, Running
 from reflex_actors.headless.tokens import (
     Token,
     WorkflowError,
     first,
     json_of,
-    parameters_of,
-    sof_of,
     text_of,
     value_from_json,
 )
 from reflex_actors.ports import ActorError, Inputs, Port, document, value_of
-from reflex_actors.sof_json import EncodingError, SetOfFiles, sop_document, value_text
+from reflex_actors.sof_json import EncodingError, SetOfFiles, sop_document
 
 WINDOW_INPUTS = {"in_sof", "in_sop", "in_sof_rec_orig", "enable"}
 """Ports by which a script with a window between a recipe and its looper is known."""
@@ -206,68 +200,6 @@ def environment() -> dict[str, str]:
     kept = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "DISPLAY", "XAUTHORITY")
     path = read_settings(Path.home()).get("esoreflex.python-path", "")
     return {name: os.environ[name] for name in kept if name in os.environ} | ({"PYTHONPATH": path} if path else {})
-
-
-def jython_kind(node: Node) -> str:
-    """Return which of the known scripts an actor in Jython holds; empty for another one."""
-    script = node.text("script")
-    if "ProductRenamer" in script and "RenameKeywords" in script:
-        return "ProductRenamer"
-    if "'init_'" in script:
-        return "SetInitialLoopParam"
-    if "showConfirmDialog" in script:
-        return "Dialog"
-    return ""
-
-
-def jython(node: Node, run: Running) -> Fire:
-    """Return how a known script in Jython fires."""
-    work = {"ProductRenamer": _rename, "SetInitialLoopParam": _set_initial, "Dialog": _continue}[jython_kind(node)]
-    return lambda: work(node, run)
-
-
-def _continue(node: Node, run: Running) -> None:
-    """Go on where the user would be asked."""
-    token = first(node.take("input"))
-    mode = text_of(first(node.take("trigger"))).lower() if "trigger" in node.inputs else "ask"
-    node.send("yes" if mode in ("ask", "continue") else "no", token)
-    if mode == "ask":
-        node.send("userchoice", True)
-
-
-def _set_initial(node: Node, run: Running) -> None:
-    """Remember the parameters that the next run begins with."""
-    token = first(node.take("sop_in"))
-    for each in parameters_of(token).listed:
-        name = re.sub(r"\W+", "_", f"init_{each.display_name}")
-        place = node.variables.outer
-        known = next((word for word in (name, name.upper()) if place and place.owner(word)), None)
-        if place and known:
-            place.assign(known, value_text(each.value))
-    node.send("sop_out", token)
-
-
-def _rename(node: Node, run: Running) -> None:
-    """Give end products their names and their place."""
-    sof = sof_of(first(node.take("sof_in")), run.options.flatten)
-    number = run.account.begin(Firing(node.path, sof.dataset, sof=pairs(sof)))
-    if run.options.dry_run:
-        run.account.end(number, "foreseen", sof)
-        node.send("sof_out", sof)
-        return
-    rule = delivery_rule(node.text("RenameKeywords"), node.text("CopyMode", "copy"), node.text("OutputExistsMode"))
-    place = Path(node.text("FinalProductDirectory"), node.text("SubDir"))
-    delivered = [place_product(Path(file.name), None, place, rule) for file in sof.files]
-    if delivered:
-        with store_above(delivered[0].source) as store:
-            add_provenance(place, {each.target: each.reading.digest for each in delivered}, store)
-    if delivered and (database := node.text("BookkeepingDB")):
-        record_for_reflex(Path(database), sof.dataset, delivered, datetime.now())
-    targets = {str(each.source): str(each.target) for each in delivered}
-    renamed = sof.with_files(replace(file, name=targets[file.name], checksum=None) for file in sof.files)
-    run.account.end_products.setdefault(sof.dataset, []).extend(pairs(renamed))
-    run.account.end(number, "ran", renamed)
-    node.send("sof_out", renamed)
 
 
 def erases(script: str) -> bool:

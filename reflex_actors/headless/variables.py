@@ -103,23 +103,32 @@ class Variables:
         if each.cls.endswith(_PLAIN_CLASSES):
             return written
         if each.cls.endswith(_TEXT_CLASSES) or self._holds_text(each.name):
-            return self.substitute_names(written, depth)
-        return self.expression(written, depth)
+            return self.substitute_names(written, depth, each.name)
+        return self.expression(written, depth, each.name)
 
     def _holds_text(self, name: str) -> bool:
         return any(re.fullmatch(pattern, name) for pattern in self._texts)
 
-    def substitute_names(self, text: str, depth: int = 0) -> str:
-        """Return a text with its `$NAME`, `${NAME}` and `$(NAME)` replaced; `$$` is a dollar."""
+    def _refer(self, name: str, depth: int, own: str) -> Value:
+        """Return the value that a name has within a parameter: its own name is that of a parameter further out."""
+        if name == own:
+            return self.outer.value(name, depth) if self.outer else _system(name)
+        return self.value(name, depth)
+
+    def substitute_names(self, text: str, depth: int = 0, own: str = "") -> str:
+        """Return a text, that of a parameter or another, with `$NAME`, `${NAME}` and `$(NAME)` replaced.
+
+        `$$` is a dollar.
+        """
 
         def replaced(found: re.Match[str]) -> str:
             name = found.group(2) or found.group(3) or found.group(4)
-            return "$" if found.group(1) else text_of(self.value(name, depth))
+            return "$" if found.group(1) else text_of(self._refer(name, depth, own))
 
         return _REFERENCE.sub(replaced, text)
 
-    def expression(self, text: str, depth: int = 0) -> Value:
-        """Return the value of an expression: a constant, a name, or an array of these.
+    def expression(self, text: str, depth: int = 0, own: str = "") -> Value:
+        """Return the value of an expression, of a parameter or another: a constant, a name, or an array of these.
 
         Raises
         ------
@@ -129,7 +138,7 @@ class Variables:
         stripped = text.strip()
         if found := _STRING.fullmatch(stripped):
             inner = re.sub(r"\\(.)", lambda each: _ESCAPES.get(each.group(1), each.group(1)), found.group(1))
-            return self.substitute_names(inner, depth)
+            return self.substitute_names(inner, depth, own)
         if stripped in ("true", "false"):
             return stripped == "true"
         if re.fullmatch(r"[-+]?\d+", stripped):
@@ -137,9 +146,9 @@ class Variables:
         if re.fullmatch(r"[-+]?(\d+\.\d*|\.\d+|\d+)([eE][-+]?\d+)?", stripped):
             return float(stripped)
         if re.fullmatch(r"[A-Za-z_]\w*", stripped):
-            return self.value(stripped, depth)
+            return self._refer(stripped, depth, own)
         if stripped.startswith("{") and stripped.endswith("}") and "=" not in stripped:
-            return tuple(self.expression(word, depth) for word in stripped[1:-1].split(",") if word.strip())
+            return tuple(self.expression(word, depth, own) for word in stripped[1:-1].split(",") if word.strip())
         if not stripped:
             return ""
         raise WorkflowError(f"the expression {stripped!r} is not understood")

@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from reflex_actors.moml.inventory import ACTORS, IN, OUT, SOURCES, KnownPort
-from reflex_actors.moml.model import COMPOSITE, PARAMETER, Entity, Link, Relation, recipe_of
+from reflex_actors.moml.model import PARAMETER, Entity, Link, Property, Relation, recipe_of
+from reflex_actors.purposes import patterns_of
 
 PLACEHOLDER = re.compile(r"@(?:prefix|VERSION)@|\w+_PATH_TO_REPLACE")
 
@@ -80,8 +82,11 @@ def check(
     """
     found = [WorkflowFinding("document", place, text) for place, text in oddities]
     found += _check_root(root)
+    directors: dict[str, str] = {}
     for place, entity in root.walk():
-        for rule in _RULES:
+        directors[place] = entity.director.cls if entity.director else directors.get(place.rpartition(".")[0], "")
+        rules = (*_RULES, _find_endless) if directors[place].endswith("DDFDirector") else _RULES
+        for rule in rules:
             found += (WorkflowFinding(rule.__name__.strip("_"), place, text) for text in rule(entity))
         if recipes is not None and entity.cls == "org.eso.RecipeExecuter":
             found += (WorkflowFinding("recipe", place, text) for text in _recipe(entity, recipes))
@@ -170,7 +175,7 @@ def _find_reached(onward: Mapping[str, set[str]], start: str) -> set[str]:
 def _director(entity: Entity) -> Iterator[str]:
     if entity.director is None or entity.attribute("entityId") is not None:
         return
-    if entity.director.cls.endswith("DDFDirector") and entity.cls == COMPOSITE:
+    if entity.director.cls.endswith("DDFDirector") and entity.is_composite:
         if _setting(entity, "runUntilDeadlockInOneIteration") != "true":
             yield "runUntilDeadlockInOneIteration must be true inside a composite; else it fires one actor and returns"
         if _setting(entity, "iterations") not in ("0", None):
@@ -211,7 +216,7 @@ def _links(entity: Entity) -> Iterator[str]:
 
 def _must_declare(owner: Entity, port: str) -> bool:
     """Tell whether a port that is not declared is not there: composites, and actors whose ports are known."""
-    if owner.cls == COMPOSITE:
+    if owner.is_composite:
         return True
     return owner.cls in ACTORS and ACTORS[owner.cls].port(port) is None
 
@@ -254,13 +259,19 @@ def _find_unconnected(entity: Entity) -> Iterator[str]:
                 yield f"{actor.name}.{port.name} is not connected"
         if actor.cls == "org.eso.PythonActor" and not any(name.startswith(f"{actor.name}.") for name in linked):
             yield f"{actor.name} is not connected"
+
+
+def _find_endless(composite: Entity) -> Iterator[str]:
+    """Yield constants that dataflow which is not scheduled beforehand (DDF) fires on and on."""
+    linked = {link.port for link in composite.links}
+    for actor in composite.entities:
         unlimited = actor.cls in SOURCES and actor.value("firingCountLimit") in (None, "NONE", "0")
         if unlimited and f"{actor.name}.trigger" not in linked:
             yield f"{actor.name} has no trigger and no firingCountLimit, so it fires for ever"
 
 
 def _rates(entity: Entity) -> Iterator[str]:
-    if entity.cls != COMPOSITE:
+    if not entity.is_composite:
         return
     for port in entity.ports:
         for name in ("tokenConsumptionRate", "tokenProductionRate"):
@@ -294,14 +305,24 @@ def _expressions(entity: Entity) -> Iterator[str]:
     if entity.cls != "org.eso.FitsRouter":
         return
     ports = {port.name for port in entity.ports}
-    for each in entity.properties:
-        base, _, kind = each.name.rpartition("_")
-        if kind != "config":
-            continue
+    settings = {each.name.removesuffix("_config"): each for each in entity.properties if each.name.endswith("_config")}
+    routed = [pattern for port, each in settings.items() if port in ports for pattern in _patterns(each)]
+    for port, each in settings.items():
         if each.cls == PARAMETER and each.value is not None and not each.value.startswith('"'):
             yield f"{each.name} is an expression and holds a text without quotes; make it a StringParameter"
-        if base not in ports:
-            yield f"{each.name} configures the port {base}, which is not there"
+        # What an author left behind does no harm where its files go out by another port.
+        if port not in ports and not all(_is_routed(name, routed) for name in _patterns(each)):
+            yield f"{each.name} configures the port {port}, which is not there"
+
+
+def _is_routed(category: str, patterns: Iterable[str]) -> bool:
+    with suppress(re.error):
+        return any(re.fullmatch(each, category) for each in patterns)
+    return False
+
+
+def _patterns(setting: Property) -> tuple[str, ...]:
+    return patterns_of((setting.value or "").strip('"'))
 
 
 def _placeholders(entity: Entity) -> Iterator[str]:

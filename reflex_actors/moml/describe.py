@@ -140,7 +140,7 @@ def _actor(actor: Entity) -> Iterator[str]:
         return
     box = canvas.actor_box(actor.name, *place)
     yield _rectangle(canvas.Box(actor.name, *place, *canvas.ICON), _COLOURS.get(actor.cls, "#f2f2f2"), "#444")
-    yield from _words(actor.name, box.x, box.y, look=' font-weight="bold"' if actor.cls == COMPOSITE else "")
+    yield from _words(actor.name, box.x, box.y, look=' font-weight="bold"' if actor.is_composite else "")
 
 
 def _arrows(root: Entity) -> Iterator[str]:

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 COMPOSITE = "ptolemy.actor.TypedCompositeActor"
+COMPOSITES = (COMPOSITE, "org.kepler.moml.CompositeClassEntity")
+"""Classes of composites: Ptolemy's, and the one that Kepler gives to a workflow that it saves."""
+
 PORT = "ptolemy.actor.TypedIOPort"
 RELATION = "ptolemy.actor.TypedIORelation"
 PARAMETER = "ptolemy.data.expr.Parameter"
@@ -150,6 +153,11 @@ class Entity:
         for one, other in self.joined:
             names[top(one)] = top(other)
         return {name: top(name) for name in names}
+
+    @property
+    def is_composite(self) -> bool:
+        """Whether it is made of actors."""
+        return self.cls in COMPOSITES
 
     @property
     def director(self) -> Property | None:

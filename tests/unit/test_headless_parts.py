@@ -121,6 +121,13 @@ def test_parameters_refer_to_each_other_and_to_those_of_the_composite_around() -
     assert Variables(entity(parameter("N", '{1, "two", true}'))).value("N") == (1, "two", True)
 
 
+def test_a_parameter_that_names_itself_means_the_one_further_out() -> None:
+    outer = Variables(entity(text("BOOKKEEPING_DB", "/data/bookkeeping.db"), parameter("N", "3")))
+    inner = Variables(entity(text("BOOKKEEPING_DB", "$BOOKKEEPING_DB"), parameter("N", "N")), outer)
+    assert inner.text("BOOKKEEPING_DB") == "/data/bookkeeping.db"
+    assert inner.value("N") == 3
+
+
 @pytest.mark.parametrize("value", ["$NOBODY", "$A"])
 def test_a_parameter_that_cannot_be_worked_out_is_an_error(value: str) -> None:
     with pytest.raises(WorkflowError):
@@ -212,6 +219,13 @@ def test_an_unknown_parameter_an_unknown_port_and_a_foreign_command_are_named(tm
     for root, said in zip(bad, ("Shell: it runs a command", "has no port 'nothing'", "NOBODY"), strict=True):
         with pytest.raises(UnknownPartsError, match=said):
             run(root, StandInRecipes(tmp_path / "made"), NIGHT, tmp_path)
+
+
+def test_a_workflow_that_kepler_has_saved_runs(tmp_path: Path) -> None:
+    recipes = StandInRecipes(tmp_path / "made")
+    report = run(replace(reduction(), cls="org.kepler.moml.CompositeClassEntity"), recipes, NIGHT, tmp_path)
+    assert report.done
+    assert len(recipes.requests) == 4
 
 
 def test_purposes_are_those_of_the_last_action_or_of_all() -> None:

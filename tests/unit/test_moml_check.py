@@ -12,7 +12,7 @@ import pytest
 
 from esorex_bridge.cli import main
 from esorex_bridge.definitions.folders import read_workflow, workflow_folder
-from reflex_actors.moml.blocks import actor, composite, constant, parameter, port_in, port_out
+from reflex_actors.moml.blocks import actor, composite, constant, parameter, port_in, port_out, text
 from reflex_actors.moml.check import check
 from reflex_actors.moml.describe import describe, edges, lines, picture
 from reflex_actors.moml.model import Entity, Link, Port, Property, Relation
@@ -175,6 +175,23 @@ def test_a_text_in_an_expression() -> None:
     found = texts(replace(small(), entities=(*small().entities, router)))
     assert "make it a StringParameter" in found
     assert "configures the port DARK, which is not there" in found
+
+
+def test_a_setting_that_was_left_behind_is_no_fault_where_its_files_go_elsewhere() -> None:
+    settings = (text("STD_config", "STD_.*,CAT"), text("OLD_config", "STD_UVB, CAT"))
+    router = actor("Router", "org.eso.FitsRouter", settings)
+    router = replace(router, ports=(*router.ports, port_out("STD")))
+    with_router = replace(small(), entities=(*small().entities, router))
+    assert "configures" not in texts(with_router)
+    lost = replace(router, properties=(*settings, text("GONE_config", "STD_UVB,LAMP")))
+    assert "GONE_config configures the port GONE" in texts(replace(small(), entities=(*small().entities, lost)))
+
+
+def test_a_constant_fires_as_often_as_a_schedule_says() -> None:
+    endless = changed(small(), "Start", properties=(parameter("firingCountLimit", "NONE"),))
+    scheduled = Property("SDF Director", "ptolemy.domains.sdf.kernel.SDFDirector")
+    root = replace(endless, properties=(endless.properties[0], scheduled))
+    assert "fires for ever" not in texts(root)
 
 
 def test_placeholders() -> None:
