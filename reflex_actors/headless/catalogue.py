@@ -33,6 +33,7 @@ class Kind:
     unused: tuple[str, ...] = ()
 
 
+SELECT = "ptolemy.domains.ddf.lib.DDFBooleanSelect"
 KINDS = {
     "org.eso.DataOrganizer": Kind(organising.data_organizer),
     "org.eso.DataSetChooser": Kind(organising.dataset_chooser),
@@ -64,7 +65,7 @@ KINDS = {
     "ptolemy.actor.lib.logic.IsPresent": Kind(plumbing.is_present),
     "ptolemy.actor.lib.python.PythonScript": Kind(jython.jython),
     "ptolemy.actor.lib.string.StringCompare": Kind(plumbing.compare_texts, ("firstString", "secondString", "function")),
-    "ptolemy.domains.ddf.lib.DDFBooleanSelect": Kind(plumbing.Select),
+    SELECT: Kind(plumbing.Select),
     "ptolemy.domains.sdf.lib.SampleDelay": Kind(plumbing.sample_delay),
     "org.resurgence.actor.StringAccumulator": Kind(plumbing.join_texts),
     "org.resurgence.actor.StringToInt": Kind(plumbing.text_to_integer),

@@ -111,9 +111,9 @@ def _read_parameters(node: Node, run: Running) -> None:
 def _parameters_in(table: Path, script: str) -> str:
     from astropy.io import fits
 
-    row = fits.getdata(table, 1)[0]
     try:
+        row = fits.getdata(table, 1)[0]
         values = ((each, row[each["column"]]) for each in _FROM_TABLE.finditer(script))
         return "".join(f"{each['recipe']}:{each['parameter']}={value}\n" for each, value in values)
-    except KeyError as error:
-        raise WorkflowError(f"{table}: {error.args[0]}") from None
+    except (OSError, LookupError) as error:
+        raise WorkflowError(f"{table} holds no parameters: {error.args[0]}") from None

@@ -151,7 +151,7 @@ Texts = Mapping[str, tuple[str, ...]]
 def build(root: Entity, texts: Texts) -> tuple[Network, Variables]:
     """Return the network of a workflow with its global parameters."""
     variables = Variables(root)
-    return _Builder(texts).network(root, variables, "", None), variables
+    return _Builder(texts).network(_Place(root, variables, "", {}), None), variables
 
 
 def direction(owner: Entity, port: str) -> str | None:
@@ -173,19 +173,71 @@ def is_multiport(owner: Entity, port: str) -> bool:
     return bool((declared and declared.has("multiport")) or (known and known.multiport))
 
 
-def _width(composite: Entity, relation: str) -> int:
-    """Return how many tokens pass a relation side by side: 1 where the file leaves it open."""
-    found = next((each.width for each in composite.relations if each.name == relation), None)
-    return int(found) if found is not None and found.isdigit() and int(found) > 1 else 1
+def find_widths(composite: Entity, outside: Mapping[str, int]) -> dict[str, int]:
+    """Return how many tokens pass each relation of a composite side by side, where these are several.
+
+    A width that the file leaves open is that of the composite's own input, if the relation alone goes on from there.
+
+    Parameters
+    ----------
+    composite : Entity
+        Whose relations.
+    outside : mapping of str to int
+        How many channels come to its ports from outside.
+    """
+    one = composite.one_relation()
+    written = {one[each.name]: int(each.width) for each in composite.relations if each.width and each.width.isdigit()}
+    found = {relation: width for relation, width in written.items() if width > 1}
+    ways: dict[str, list[str]] = {}
+    for link in composite.links:
+        if link.ends[0] is None and is_multiport(composite, link.port) and direction(composite, link.port) == IN:
+            ways.setdefault(link.port, []).append(one.get(link.relation, link.relation))
+    for port, relations in ways.items():
+        if len(relations) == 1 and not written.get(relations[0]) and outside.get(port, 1) > 1:
+            found[relations[0]] = outside[port]
+    return found
 
 
-@dataclass(slots=True)
 class _Place:
-    """A composite without a director of its own counts as part of what it stands in."""
+    """A composite while it is built; without a director of its own it counts as part of what it stands in.
 
-    entity: Entity
-    variables: Variables
-    path: str
+    Parameters
+    ----------
+    entity : Entity
+        The composite.
+    variables : Variables
+        Its parameters.
+    path : str
+        Its full name.
+    outside : mapping of str to int
+        How many channels come to its ports from outside.
+    """
+
+    def __init__(self, entity: Entity, variables: Variables, path: str, outside: Mapping[str, int]) -> None:
+        self.entity, self.variables, self.path = entity, variables, path
+        self._one = entity.one_relation()
+        self._widths = find_widths(entity, outside)
+
+    def inner_path(self, child: str) -> str:
+        """Return the full name of an actor in it."""
+        return f"{self.path}.{child}" if self.path else child
+
+    def relation(self, name: str) -> str:
+        """Return what names a relation in the whole workflow; relations that are joined are one."""
+        return f"{self.path}:{self._one.get(name, name)}"
+
+    def width(self, relation: str) -> int:
+        """Return how many tokens pass a relation side by side."""
+        return self._widths.get(self._one.get(relation, relation), 1)
+
+    def channels_to(self, child: Entity) -> dict[str, int]:
+        """Return how many channels come to each port of an actor in it."""
+        found: dict[str, int] = {}
+        for link in self.entity.links:
+            actor, port = link.ends
+            if actor == child.name:
+                found[port] = found.get(port, 0) + self.width(link.relation)
+        return found
 
 
 class _Builder:
@@ -194,103 +246,104 @@ class _Builder:
     def __init__(self, texts: Texts) -> None:
         self._texts = texts
 
-    def network(self, entity: Entity, variables: Variables, path: str, shell: Node | None) -> Network:
+    def network(self, place: _Place, shell: Node | None) -> Network:
         network = Network()
         wiring = _Wiring()
-        self._fill(network, wiring, _Place(entity, variables, path), shell)
+        self._fill(network, wiring, place, shell)
         wiring.connect()
         return network
 
     def _fill(self, network: Network, wiring: _Wiring, place: _Place, shell: Node | None) -> None:
         nodes: dict[str, Node] = {}
         for child in place.entity.entities:
-            inner = f"{place.path}.{child.name}" if place.path else child.name
             variables = Variables(child, place.variables, self._texts.get(child.cls, ()))
+            inside = _Place(child, variables, place.inner_path(child.name), place.channels_to(child))
             if child.is_composite and child.director is None:
-                self._fill(network, wiring, _Place(child, variables, inner), None)
+                self._fill(network, wiring, inside, None)
             else:
-                nodes[child.name] = self._node(child, variables, inner)
+                nodes[child.name] = self._node(inside)
                 network.nodes.append(nodes[child.name])
-        for one, other in place.entity.joined:
-            wiring.join(_relation(place, one), _relation(place, other))
         for link in place.entity.links:
-            self._link(network, wiring, place, nodes, link, shell)
+            if link.ends[0] is None:
+                _link_outwards(network, wiring, place, link, shell)
+            else:
+                _link_actor(wiring, place, nodes.get(link.ends[0]), link)
 
-    def _node(self, child: Entity, variables: Variables, path: str) -> Node:
-        node = Node(path, child, variables)
-        if child.is_composite:
-            node.inner = self.network(child, variables, path, node)
+    def _node(self, place: _Place) -> Node:
+        node = Node(place.path, place.entity, place.variables)
+        if place.entity.is_composite:
+            node.inner = self.network(place, node)
         return node
 
-    def _link(
-        self,
-        network: Network,
-        wiring: _Wiring,
-        place: _Place,
-        nodes: Mapping[str, Node],
-        link: Link,
-        shell: Node | None,
-    ) -> None:
-        actor, port = link.ends
-        relation, width = _relation(place, link.relation), _width(place.entity, link.relation)
-        if actor is None:
-            if shell is None:
-                wiring.join(relation, f"{place.path}|{port}")  # through a composite without a director
-            elif direction(place.entity, port) == OUT:
-                wiring.sink(relation, network.exits.setdefault(port, InPort(shell, port, collects=True)))
-            else:
-                wiring.source(relation, network.entrances.setdefault(port, OutPort(shell, port)))
-            return
-        node = nodes.get(actor)
-        if node is None:
-            wiring.join(relation, f"{place.path}.{actor}|{port}" if place.path else f"{actor}|{port}")
-        elif direction(node.entity, port) == OUT:
-            wiring.source(relation, node.outputs.setdefault(port, OutPort(node, port)), width)
-        else:
-            several = is_multiport(node.entity, port)
-            wiring.sink(relation, node.inputs.setdefault(port, InPort(node, port)), width if several else 1)
+
+def _link_outwards(network: Network, wiring: _Wiring, place: _Place, link: Link, shell: Node | None) -> None:
+    """Link a port of the composite itself, as seen from inside."""
+    port, relation, width = link.port, place.relation(link.relation), place.width(link.relation)
+    if shell is None:
+        wiring.through(f"{place.path}|{port}", relation, width, "inside")
+    elif direction(place.entity, port) == OUT:
+        wiring.sink(relation, network.exits.setdefault(port, InPort(shell, port, collects=True)), width)
+    else:
+        wiring.source(relation, network.entrances.setdefault(port, OutPort(shell, port)), width)
 
 
-def _relation(place: _Place, name: str) -> str:
-    return f"{place.path}:{name}"
+def _link_actor(wiring: _Wiring, place: _Place, node: Node | None, link: Link) -> None:
+    """Link a port of an actor; one that has no node is a composite without a director."""
+    actor, port = link.ends
+    relation, width = place.relation(link.relation), place.width(link.relation)
+    if node is None:
+        wiring.through(f"{place.inner_path(actor or '')}|{port}", relation, width, "outside")
+    elif direction(node.entity, port) == OUT:
+        wiring.source(relation, node.outputs.setdefault(port, OutPort(node, port)), width)
+    else:
+        several = is_multiport(node.entity, port)
+        wiring.sink(relation, node.inputs.setdefault(port, InPort(node, port)), width if several else 1)
+
+
+Lane = tuple[str, int]
+"""A relation, or a port of a composite without a director, and which of the tokens side by side."""
 
 
 class _Wiring:
-    """Relations that are joined are one; what is on it is connected at the end."""
+    """Relations that meet in a port without a director behind it are one; what is on them is connected at the end."""
 
     def __init__(self) -> None:
-        self._above: dict[str, str] = {}
-        self._sinks: list[tuple[str, int, Channel]] = []
-        self._sources: list[tuple[str, int, list[Channel]]] = []
+        self._above: dict[Lane, Lane] = {}
+        self._passed: dict[tuple[str, str], int] = {}
+        self._sinks: list[tuple[Lane, Channel]] = []
+        self._sources: list[tuple[Lane, list[Channel]]] = []
 
-    def join(self, one: str, other: str) -> None:
-        """Make two relations one."""
-        self._above[self._top(one)] = self._top(other)
+    def through(self, port: str, relation: str, width: int, side: str) -> None:
+        """Lead a relation through a port of a composite without a director; its channels follow those before."""
+        for number in range(width):
+            lane = self._passed.get((port, side), 0)
+            self._passed[port, side] = lane + 1
+            self._above[self._top((relation, number))] = self._top((port, lane))
 
     def sink(self, relation: str, port: InPort, width: int = 1) -> None:
         """Link an input."""
         for number in range(width):
             port.channels.append(Channel(port))
-            self._sinks.append((relation, number, port.channels[-1]))
+            self._sinks.append(((relation, number), port.channels[-1]))
 
     def source(self, relation: str, port: OutPort, width: int = 1) -> None:
         """Link an output."""
         for number in range(width):
             port.links.append([])
-            self._sources.append((relation, number, port.links[-1]))
+            self._sources.append(((relation, number), port.links[-1]))
 
     def connect(self) -> None:
         """Lead every output to all inputs on its relation."""
-        by_relation: dict[tuple[str, int], list[Channel]] = {}
-        for relation, number, channel in self._sinks:
-            by_relation.setdefault((self._top(relation), number), []).append(channel)
-        for relation, number, channels in self._sources:
-            channels += by_relation.get((self._top(relation), number), [])
+        by_lane: dict[Lane, list[Channel]] = {}
+        for lane, channel in self._sinks:
+            by_lane.setdefault(self._top(lane), []).append(channel)
+        for lane, channels in self._sources:
+            channels += by_lane.get(self._top(lane), [])
 
-    def _top(self, name: str) -> str:
-        while name in self._above:
-            name = self._above[name]
-        return name
+    def _top(self, lane: Lane) -> Lane:
+        while lane in self._above:
+            lane = self._above[lane]
+        return lane
 
 
 def feeds_itself(node: Node) -> bool:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from reflex_actors.headless.catalogue import KINDS, TEXTS, unknown, unknown_settings
+from reflex_actors.headless.catalogue import KINDS, SELECT, TEXTS, unknown, unknown_settings
 from reflex_actors.headless.director import Director, Fire
-from reflex_actors.headless.network import Channel, Network, Node, OutPort, build, feeds_itself
+from reflex_actors.headless.network import Channel, InPort, Network, Node, OutPort, build, feeds_itself
 from reflex_actors.headless.report import Left, RunReport
 from reflex_actors.headless.running import Recipes, Running, RunOptions
 from reflex_actors.headless.scripts import erases, has_window, own_actor
@@ -162,11 +162,17 @@ def _go(network: Network, run: Running) -> str:
 def _list_left(network: Network) -> Iterator[Left]:
     """Yield the tokens that nobody took, and what their actors wait for; loops keep some."""
     for node in network.walk():
-        held = [port for port in node.inputs.values() if any(channel.queue for channel in port.channels)]
+        ports = (port for port in node.inputs.values() if not _is_passed_over(node, port))
+        held = [port for port in ports if any(channel.queue for channel in port.channels)]
         if held and not feeds_itself(node):
             wait = tuple(port.name for port in node.inputs.values() if not port.ready)
             has = tuple(f"{port.name}: {_show(port.channels)}" for port in held)
             yield Left(node.path, has, wait)
+
+
+def _is_passed_over(node: Node, port: InPort) -> bool:
+    """Tell whether an input is the one that a select did not choose: what stands there is never taken."""
+    return node.entity.cls == SELECT and port.rate == 0
 
 
 def _show(channels: Iterable[Channel]) -> str:

@@ -15,7 +15,7 @@ from reflex_actors.headless.workflow_run import UnknownPartsError, run_workflow
 from reflex_actors.moml.blocks import actor, constant, director, port_in, port_out, wiring
 from reflex_actors.moml.model import COMPOSITE, Entity, Property
 from reflex_actors.sof_json import FitsFile, SetOfFiles
-from tests.stand_in_recipes import StandInRecipes
+from tests.stand_in_recipes import StandInRecipes, product
 
 SET_PURPOSE = """
 class Main:
@@ -83,6 +83,13 @@ def test_recipe_parameters_come_out_of_the_table_that_is_among_the_files(tmp_pat
     files = sof(FLAT, FitsFile(str(tmp_path / "table.fits"), "CONFIG_TABLE"))
     assert outcome(TABLE, {"input": files}, "output", tmp_path) == "w_calib:startwave=4800.0\nw_calib:wdegree=4\n"
     assert outcome(TABLE, {"input": sof(FLAT)}, "output", tmp_path) == ""
+
+
+def test_a_table_without_a_column_ends_the_workflow_with_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "table.fits"
+    path.write_bytes(product("CONFIG_TABLE"))
+    with pytest.raises(AssertionError, match=r"table\.fits holds no parameters"):
+        outcome(TABLE, {"input": sof(FitsFile(str(path), "CONFIG_TABLE"))}, "output", tmp_path)
 
 
 def test_a_script_that_is_not_known_is_named_and_nothing_starts(tmp_path: Path) -> None:

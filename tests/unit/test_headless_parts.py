@@ -154,6 +154,32 @@ def test_a_composite_without_a_director_is_part_of_what_it_stands_in() -> None:
     assert network.nodes[0].outputs["output"].links[0][0].into.owner.path == "Inside.Show"
 
 
+@pytest.mark.parametrize("clear", [True, False])
+@pytest.mark.parametrize("width", ["Auto", "-1", None, "2"])
+def test_what_comes_side_by_side_to_a_composite_stays_so_within(width: str | None, clear: bool) -> None:
+    """So it is in ESO's workflow of X-shooter: a port that takes several relations, and one relation inside."""
+    together = actor("Together", "org.eso.SofCombiner")
+    inside = composite("Inside", (port_in("sof in", multiport=True),), [together], [("sof in", "Together.sof in")])
+    inside = replace(
+        inside,
+        properties=() if clear else inside.properties,
+        relations=tuple(replace(each, width=width) for each in inside.relations),
+    )
+    starts = (constant("One", "1", once=True), constant("Two", "2", once=True))
+    root = workflow((*starts, inside), (("One.output", "Inside.sof in"), ("Two.output", "Inside.sof in")))
+    network, _ = build(root, {})
+    one, two, last = network.nodes
+    if last.inner is not None:
+        assert len(last.inputs["sof in"].channels) == 2
+        (last,) = last.inner.nodes
+        entrance = network.nodes[2].inner.entrances["sof in"]
+        reached = [link[0] for link in entrance.links]
+    else:
+        reached = [node.outputs["output"].links[0][0] for node in (one, two)]
+    assert reached == last.inputs["sof in"].channels
+    assert len(reached) == 2
+
+
 def test_every_dataset_is_reduced_with_its_own_files(tmp_path: Path) -> None:
     recipes = StandInRecipes(tmp_path / "made")
     report = run(reduction(), recipes, NIGHT, tmp_path)
@@ -198,6 +224,27 @@ def test_a_workflow_that_stands_still_says_where(tmp_path: Path) -> None:
     report = run(replace(root, links=unfed), StandInRecipes(tmp_path / "made"), NIGHT, tmp_path)
     assert not report.done
     assert [(left.actor, left.waits_for) for left in report.left] == [("SofCombiner", ("sof in",))]
+
+
+def test_what_a_select_did_not_choose_is_no_work_left(tmp_path: Path) -> None:
+    chosen = Property("value", "ptolemy.data.expr.Parameter", "false")
+    once = parameter("firingCountLimit", "1")
+    entities = (
+        constant("One", "1", once=True),
+        constant("Two", "2", once=True),
+        actor("Which", "ptolemy.actor.lib.Const", (chosen, once)),
+        actor("Select", "ptolemy.domains.ddf.lib.DDFBooleanSelect"),
+        actor("Show", "ptolemy.actor.lib.gui.Display"),
+    )
+    wires = (
+        ("One.output", "Select.trueInput"),
+        ("Two.output", "Select.falseInput"),
+        ("Which.output", "Select.control"),
+        ("Select.output", "Show.input"),
+    )
+    report = run(workflow(entities, wires), StandInRecipes(tmp_path / "made"), NIGHT, tmp_path)
+    assert report.said == ("2",)
+    assert report.done, report.left
 
 
 def test_what_is_unknown_is_named_before_anything_starts(tmp_path: Path) -> None:
