@@ -62,11 +62,15 @@ class Definitions(Struct, frozen=True, eq=False):
             There is none, or the instrument has several.
         """
         stems = self.stems_of(name)
-        if not stems:
-            raise UnknownNameError("workflow", name, sorted(self.paths), lister="esorex-bridge workflows")
         if len(stems) > 1:
             raise UserError(f"{name} has {len(stems)} definitions, for its modes; name one of {', '.join(stems)}")
-        return self.read(self.paths[stems[0]])
+        return self.of_file(stems[0] if stems else name)
+
+    def of_file(self, stem: str) -> Workflow:
+        """Return a definition by its file's stem; errors as `read`, and UserError where there is none."""
+        if stem not in self.paths:
+            raise UnknownNameError("workflow", stem, sorted(self.paths), lister="esorex-bridge workflows")
+        return self.read(self.paths[stem])
 
     def stems_of(self, name: str) -> tuple[str, ...]:
         """Return the definitions of a name, or of an instrument in any of ESO's spellings; errors as `read`."""
@@ -158,9 +162,9 @@ class _Base(Struct, frozen=True):
 
     def __call__(self, name: str) -> Workflow:
         if name != self.path.stem:
-            return self.definitions.named(name)
+            return self.definitions.of_file(name)
         later = [folder for folder in self.definitions.folders if folder != self.path.parent]
-        return Definitions(tuple(later)).named(name)
+        return Definitions(tuple(later)).of_file(name)
 
 
 def read_text(path: Path) -> str:
