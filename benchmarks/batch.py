@@ -36,6 +36,7 @@ from esorex_bridge.definitions.parameters import ParameterSetting
 from esorex_bridge.demo.archive.tree_xml import tree_document
 from esorex_bridge.demo.nights.naco import naco_night
 from esorex_bridge.demo.nights.night import FrameFolder, group
+from esorex_bridge.disk.room import Room
 from esorex_bridge.executors.batch_folder import BatchFolder
 from esorex_bridge.files import DpId
 from esorex_bridge.reuse.record import Record
@@ -264,7 +265,7 @@ def steps(folder: Path) -> None:
             engine = NothingEngine(batch, nothing)
             books = BatchStores(batch, session.store, session.workspace)
             driver = Driver(
-                books, session.require_engine(), engine, ReadySupply(planned), BatchOptions("esorex"), Silent()
+                books, session.require_engine(), engine, ReadySupply(planned), BatchOptions("esorex"), Silent(), Room()
             )
             began = time.perf_counter()
             assert driver.run() == "done"
@@ -289,7 +290,7 @@ def planning(folder: Path) -> None:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         for _ in range(2):
             began = time.perf_counter()
-            supply = Supply(read_jobs("jobs: [{datasets: all}]", "-").jobs, Settings(root=folder), lambda: None)  # type: ignore[arg-type, return-value]
+            supply = Supply(read_jobs("jobs: [{datasets: all}]", "-").jobs, Settings(root=folder), lambda: None, Room())  # type: ignore[arg-type, return-value]
             plans = [item for item in supply.take() if isinstance(item, Planned)]
             seconds = time.perf_counter() - began
             assert len(plans) == 1000, len(plans)

@@ -36,12 +36,13 @@ from esorex_bridge.reuse.decide import Policy
 from esorex_bridge.workspace.folders import Workspace
 from esorex_bridge.workspace.scan import scan
 from esorex_bridge.workspace.sharing import share_with_group
-from esorex_bridge.workspace.user_settings import read_user_settings
+from esorex_bridge.workspace.user_settings import UserSettings, read_user_settings
 
 if TYPE_CHECKING:
     from esorex_bridge.archive.client import ArchiveClient
     from esorex_bridge.archive.report import FetchReport
     from esorex_bridge.archive.trees import Folders
+    from esorex_bridge.disk.room import RoomRule
     from esorex_bridge.edps.plan import DataFolder
     from esorex_bridge.edps.workflow import EdpsWorkflow
     from esorex_bridge.organise.from_disk import By, Request
@@ -106,6 +107,8 @@ class Settings(Struct, frozen=True):
         A folder that every exchange with the archive is written into.
     quality : int or None
         Calibrations of a higher level are not taken; None for no limit.
+    room : {'check', 'ignore'} or None
+        Whether what the disks have no room for is refused; None for what the settings of the root or the user say.
     """
 
     root: Path
@@ -124,6 +127,7 @@ class Settings(Struct, frozen=True):
     edps: EdpsOptions = EdpsOptions()
     trace: Path | None = None
     quality: int | None = None
+    room: RoomRule | None = None
 
 
 class Session:
@@ -154,7 +158,7 @@ class Session:
         """What was made before."""
         from esorex_bridge.store.step_store import open_store
 
-        trust = read_user_settings(self.workspace.root, user_workflow_folder().parent).trust_ctime
+        trust = self._user_settings.trust_ctime
         return self._closing.enter_context(open_store(self.workspace.store, self.workspace.root, trust))
 
     @cached_property
@@ -513,7 +517,23 @@ class Session:
 
         if self.esorex is None:
             return None
-        return Engine(self.esorex, self.store, self.workspace, self.settings.policy)
+        return Engine(self.esorex, self.store, self.workspace, self.settings.policy, self.room_rule)
+
+    @property
+    def room_rule(self) -> RoomRule:
+        """Whether what the disks have no room for is refused."""
+        return self.settings.room or self._user_settings.room
+
+    def products_expected(self) -> tuple[Path, float]:
+        """Return where products of what is fetched will lie, and how many bytes of them a fetched byte makes."""
+        from esorex_bridge.run.footprint import made_per_byte
+
+        factor = made_per_byte(self.store, self.workspace) if self.workspace.store.exists() else 1.0
+        return self.workspace.tmp_products, factor
+
+    @cached_property
+    def _user_settings(self) -> UserSettings:
+        return read_user_settings(self.workspace.root, user_workflow_folder().parent)
 
     def require_engine(self) -> Engine:
         """Return the engine.

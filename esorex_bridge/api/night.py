@@ -138,13 +138,15 @@ class Night(Struct, frozen=True):
         from msgspec.structs import replace
 
         from esorex_bridge.archive.acquisition import acquire
+        from esorex_bridge.disk.room import Room
 
         column: Any = frames["dp_id"] if hasattr(frames, "colnames") else frames  # type: ignore[call-overload]
         names = list(map(DpId, map(str, column)))
         settings = self.settings if mode is None else replace(self.settings, mode=mode_of(mode))
         with Session(settings) as session:
             wanted = _name_list(names)
-            found = acquire(session.client, wanted, settings.mode, session.destination, _watcher(progress))
+            room = Room(session.room_rule)
+            found = acquire(session.client, wanted, settings.mode, session.destination, _watcher(progress), room)
             if found.report is not None:
                 session.learn_digests(found.report)
         return found

@@ -18,9 +18,10 @@ from esorex_bridge.archive.download_list import WantedFile, wanted
 from esorex_bridge.archive.linking import link_files
 from esorex_bridge.archive.query import Constraints
 from esorex_bridge.archive.report import FetchReport, Listed
-from esorex_bridge.archive.sizes import Room
+from esorex_bridge.archive.sizes import DownloadSizes
 from esorex_bridge.archive.trees import Folders, kept_replies, save_trees
 from esorex_bridge.datasets.association import Mode
+from esorex_bridge.disk.room import Room
 from esorex_bridge.files import DpId
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ def acquire(
     mode: Mode,
     folders: Folders,
     watcher: FetchWatcher,
+    room: Room,
     dry_run: bool = False,
 ) -> Acquisition:
     """Bring the frames that meet constraints, and all that calibrates them, into the folders of data.
@@ -113,6 +115,8 @@ def acquire(
         Where data go.
     watcher : FetchWatcher
         Is told what goes on.
+    room : Room
+        Counts what is to be fetched, and refuses what the disks have no room for.
     dry_run : bool
         Ask, but fetch and write nothing.
 
@@ -126,7 +130,8 @@ def acquire(
     rows = client.query(constraints)
     watcher.found(rows)
     by_name = {DpId(row["dp_id"]): row for row in rows}
-    stream = FileStream(client, by_name, mode, by_name, None if dry_run else folders, watcher)
+    sizes = DownloadSizes(client, folders.asked, by_name, room)
+    stream = FileStream(client, by_name, mode, by_name, None if dry_run else folders, watcher, sizes=sizes)
     if dry_run or not rows:
         files = tuple(file.name for file in stream)
         watcher.associated(stream.replies, files)
@@ -155,13 +160,14 @@ class FileStream:
     rows : mapping
         What the archive says of the frames, as far as it is known.
     folders : Folders or None
-        Where answers are kept, and where files are to go: what does not fit on the disk is refused (`UserError`) as
-        soon as that is known. Where downgraded datasets have a folder of their own, masters that are asked for, and
-        the frames too, are listed as answers come, which tell where they belong.
+        Where answers are kept, and where files are to go. Where downgraded datasets have a folder of their own, masters
+        that are asked for, and the frames too, are listed as answers come, which tell where they belong.
     watcher : AssociationWatcher or None
         Is told how it goes on.
     night_logs : bool
         Whether the night logs of all science frames belong to it.
+    sizes : DownloadSizes or None
+        Counts the files: what does not fit on the disk is refused (`UserError`) as soon as that is known.
     """
 
     def __init__(
@@ -173,9 +179,11 @@ class FileStream:
         folders: Folders | None,
         watcher: AssociationWatcher | None = None,
         night_logs: bool = False,
+        sizes: DownloadSizes | None = None,
     ) -> None:
         self._client, self._mode, self._rows, self._folders, self._watcher = client, mode, rows, folders, watcher
         self._night_logs = night_logs
+        self._sizes = sizes
         self._names = tuple(dict.fromkeys(names))
         self._replies: list[AssociationReply] = []
 
@@ -195,9 +203,8 @@ class FileStream:
         """Yield the files."""
         known: dict[DpId, Row] = dict(self._rows)
         access = access_of(known)
-        room = Room(self._client, self._folders.asked, known) if self._folders is not None else None
-        if room is not None:
-            room.take(self._names)
+        if self._sizes is not None:
+            self._sizes.take(self._names)
         given: set[tuple[str, bool]] = set()
         late = self._mode == "Raw2Master" and self._folders is not None and self._folders.downgraded is not None
         first = () if late else self._names
@@ -207,14 +214,16 @@ class FileStream:
         answered: set[str] = set()
         for batch in ask_in_batches(self._client, self._names, self._mode, self._rows, self._folders):
             self._replies += batch
-            known.update(rows_of_siblings(known, batch))
+            siblings = rows_of_siblings(known, batch)
+            known.update(siblings)
             answered.update(name for reply in batch for name in (reply.asked, *reply.covers))
             if self._watcher is not None:
                 done = sum(name in answered for name in self._names)
                 self._watcher.associating(batch, done, len(self._names))
             files = wanted((), batch, self._night_logs, access=access).files
-            if room is not None:
-                room.take(file.name for file in files)
+            if self._sizes is not None:
+                self._sizes.learn(siblings)
+                self._sizes.take(file.name for file in files)
             for file in files:
                 if (file.name, file.downgraded) not in given:
                     given.add((file.name, file.downgraded))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from esorex_bridge.archive.download import existing
 from esorex_bridge.archive.query import Constraints
-from esorex_bridge.errors import ArchiveError, UserError
+from esorex_bridge.disk.room import Room
+from esorex_bridge.errors import ArchiveError
 from esorex_bridge.files import DpId, is_dp_id, is_processed
 
 if TYPE_CHECKING:
@@ -73,8 +73,8 @@ def size_by_range(connection: Connection, name: DpId) -> int | None:
         return int(length) if known else None
 
 
-class Room:
-    """What a folder has room for, and what is to come into it: the list of files grows while they are fetched.
+class DownloadSizes:
+    """Counts in the room of disks what is to be fetched: the list of files grows while they are fetched.
 
     Parameters
     ----------
@@ -84,13 +84,17 @@ class Room:
         The data folder; what lies there already needs no room.
     rows : mapping
         What the archive says of frames, by dp_id: `access_estsize` counts.
+    room : Room
+        Of the disks.
     """
 
-    def __init__(self, client: ArchiveClient, folder: Path, rows: Mapping[DpId, Row]) -> None:
-        self._client, self._folder, self._rows = client, folder, rows
+    def __init__(self, client: ArchiveClient, folder: Path, rows: Mapping[DpId, Row], room: Room) -> None:
+        self._client, self._folder, self._rows, self._room = client, folder, dict(rows), room
         self._counted = set(existing(folder)) if folder.is_dir() else set()
-        self._free_bytes = free_bytes(folder)
-        self._needed_bytes = 0
+
+    def learn(self, rows: Mapping[DpId, Row]) -> None:
+        """Take in what became known of more frames."""
+        self._rows.update(rows)
 
     def take(self, names: Iterable[DpId]) -> None:
         """Count files in, each once.
@@ -108,33 +112,9 @@ class Room:
         except ArchiveError as error:
             _log.info("sizes of %d files are unknown: %s", len(new) - len(listed), error)
             asked = {}
-        self._needed_bytes += sum(listed.values()) + sum(asked.values())
-        refuse_without_room(self._folder, self._needed_bytes, self._free_bytes)
+        self._room.take_fetched(self._folder, sum(listed.values()) + sum(asked.values()))
+        self._room.refuse()
 
     def _row(self, name: DpId) -> Row | None:
         row = self._rows.get(name)
         return row if row is not None and row.get("access_estsize") else None
-
-
-def free_bytes(folder: Path) -> int:
-    """Return what is free on the disk of a folder, which need not exist yet."""
-    return shutil.disk_usage(_place(folder)).free
-
-
-def refuse_without_room(folder: Path, needed_bytes: int, free_bytes: int) -> None:
-    """Refuse to fetch what does not fit on the disk.
-
-    Raises
-    ------
-    UserError
-        If more is needed than is free.
-    """
-    if needed_bytes > free_bytes:
-        raise UserError(
-            f"about {needed_bytes / 1e9:.1f} GB are to be fetched, and {_place(folder)} has {free_bytes / 1e9:.1f} GB "
-            "free; make room, choose another folder, or ask for less"
-        )
-
-
-def _place(folder: Path) -> Path:
-    return next((path for path in (folder, *folder.parents) if path.is_dir()), Path("/"))

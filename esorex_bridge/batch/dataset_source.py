@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from esorex_bridge.archive.download_list import WantedFile
     from esorex_bridge.archive.report import Event, FileReport
     from esorex_bridge.archive.trees import Folders
+    from esorex_bridge.disk.room import Room
 
 
 class Planned(Struct, frozen=True):
@@ -107,12 +108,17 @@ class Supply:
         Data root, and parameters that hold for all jobs.
     client : callable
         Returns the archive's client.
+    room : Room
+        Counts what is to be fetched, and refuses what the disks have no room for.
     """
 
-    def __init__(self, jobs: tuple[Job, ...], settings: Settings, client: Callable[[], ArchiveClient]) -> None:
+    def __init__(
+        self, jobs: tuple[Job, ...], settings: Settings, client: Callable[[], ArchiveClient], room: Room
+    ) -> None:
         self._jobs = jobs
         self._settings = settings
         self._client_of = client
+        self._room = room
         self._client: ArchiveClient | None = None
         self._sessions: dict[tuple[Mode, Path | None], Session] = {}
         self._shared: dict[tuple[Mode, str], Shared] = {}
@@ -294,14 +300,14 @@ class Supply:
         """Yield the files of a job, one dataset after the other, so that the first can begin soon."""
         from esorex_bridge.archive.acquisition import access_of, ask_in_batches
         from esorex_bridge.archive.download_list import wanted
-        from esorex_bridge.archive.sizes import Room
+        from esorex_bridge.archive.sizes import DownloadSizes
 
-        access, room = access_of(rows), Room(client, folders.asked, rows)
-        room.take(rows)
+        access, sizes = access_of(rows), DownloadSizes(client, folders.asked, rows, self._room)
+        sizes.take(rows)
         given: set[tuple[str, bool]] = set()
         for batch in ask_in_batches(client, tuple(rows), job.mode, rows, folders):
             downgraded += (reply for reply in batch if reply.downgraded)
-            room.take(file.name for reply in batch if reply.tree is not None for file in reply.listed)
+            sizes.take(file.name for reply in batch if reply.tree is not None for file in reply.listed)
             for reply in batch:
                 if reply.tree is None:
                     said = f" ({'; '.join(reply.messages)})" if reply.messages else ""
@@ -313,6 +319,22 @@ class Supply:
                 given.update((file.name, file.downgraded) for file in new)
                 self.fetching.files += len(new)
                 yield from new
+
+    def count_asked(self, job: Job) -> tuple[int, int]:
+        """Return how many science frames a job's queries find, and how many files belong to them; nothing is fetched.
+
+        Their sizes are counted in the room.
+        """
+        from esorex_bridge.archive.acquisition import ask
+        from esorex_bridge.archive.download_list import wanted
+        from esorex_bridge.archive.sizes import DownloadSizes
+
+        client = self._client_of()
+        rows = {DpId(row["dp_id"]): row for query in job.queries for row in client.query(query)}
+        replies = ask(client, tuple(rows), job.mode, rows) if rows else ()
+        names = wanted(tuple(rows), replies).names
+        DownloadSizes(client, self._session(job).destination.asked, rows, self._room).take(names)
+        return len(rows), len(names)
 
     def _hear(self, event: Event) -> None:
         from esorex_bridge.archive.report import FileReport

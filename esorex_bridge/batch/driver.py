@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from esorex_bridge.batch.dataset_source import Downloaded, Fetching, Item, Planned, Supply, Unplanned
 from esorex_bridge.batch.ledger import BatchStores, Ledger, earlier_runs
+from esorex_bridge.disk.room import Room
 from esorex_bridge.executors.task import task_of
 from esorex_bridge.plan.plan import FileInput
 from esorex_bridge.reuse.decide import Execute, NotNeeded, Reuse
@@ -93,6 +94,8 @@ class Driver:
         How.
     watcher : Watcher
         Is told how it goes on.
+    room : Room
+        Counts what is fetched and made, and refuses what the disks have no room for.
     """
 
     def __init__(
@@ -103,6 +106,7 @@ class Driver:
         supply: Supply,
         options: BatchOptions,
         watcher: Watcher,
+        room: Room,
     ) -> None:
         self._folder = books.folder
         self._store = books.store
@@ -111,6 +115,7 @@ class Driver:
         self._supply = supply
         self._options = options
         self._watcher = watcher
+        self._footprint = engine.footprint(room)
         self._schedule = Schedule(executor, books.folder.result, self, options.retries, options.most_threads, _ADVICE)
         self._graph = self._schedule.graph
         self._ledger = Ledger(books, datetime.now())
@@ -219,7 +224,9 @@ class Driver:
             return
         resolved = self._engine.resolve((item.dataset, item.plan) for item in planned)
         made = self._earlier.booked if self._options.continues else ()
-        decided = iter(self._engine.decide(resolvable(resolved), self._nearest, made))
+        plans = self._engine.decide(resolvable(resolved), self._nearest, made)
+        self._refuse_without_room(plans)
+        decided = iter(plans)
         for item, ahead in zip(planned, resolved, strict=True):
             self._datasets += 1
             if isinstance(ahead, Unresolvable):
@@ -228,6 +235,12 @@ class Driver:
             plan = next(decided)
             self._take_in(plan)
             yield _dataset_line(item, plan)
+
+    def _refuse_without_room(self, plans: Iterable[DecidedPlan]) -> None:
+        """Refuse to begin what the disks have no room for; what was made before counts in it."""
+        for plan in plans:
+            self._footprint.add(plan)
+        self._footprint.room.refuse()
 
     def _nearest(self, statement: Statement) -> Statement | None:
         """Return what a step is compared with to say why it runs.

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from esorex_bridge.batch.dataset_source import Planned, Supply
 from esorex_bridge.batch.jobs import Job
 from esorex_bridge.definitions.workflow import Workflow
+from esorex_bridge.disk.room import Room
 from esorex_bridge.errors import UserError
 from esorex_bridge.reuse.decide import Policy, refuse_unknown
 from esorex_bridge.session import Session, Settings, refuse_idle_settings
@@ -29,7 +30,9 @@ def refuse_misspelt(jobs: tuple[Job, ...], settings: Settings) -> None:
         return
     with Session(settings) as session:
         planned = [
-            item for item in Supply(jobs, settings, lambda: session.client).on_disk() if isinstance(item, Planned)
+            item
+            for item in Supply(jobs, settings, lambda: session.client, Room()).on_disk()
+            if isinstance(item, Planned)
         ]
         awaited = session.workflows if any(job.queries for job in jobs) else ()
         refuse_idle_settings(settings.parameters, (*(item.workflow for item in planned), *awaited))

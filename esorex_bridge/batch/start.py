@@ -21,6 +21,7 @@ from esorex_bridge.batch.report import BatchReport, read_report
 from esorex_bridge.datasets.association import Mode
 from esorex_bridge.definitions.edps.options import EdpsOptions
 from esorex_bridge.definitions.parameters import ParameterSetting
+from esorex_bridge.disk.room import Room, RoomRule
 from esorex_bridge.errors import RecipeError, UserError
 from esorex_bridge.executors.batch_folder import BatchFolder, batches
 from esorex_bridge.executors.site import Site, read_site
@@ -100,6 +101,7 @@ class KeptSettings(Struct, frozen=True):
     data: tuple[Path, ...] = ()
     edps: EdpsOptions = field(default_factory=EdpsOptions)
     quality: int | None = None
+    room: RoomRule | None = None
 
 
 def read_request(found: dict[str, Any], root: Path) -> BatchRequest:
@@ -186,9 +188,10 @@ def carry_out(folder: BatchFolder, asked: BatchRequest, watcher: Watcher, retry_
             most_threads=asked.processors if asked.engine == "local" else site.most_threads,
         )
         books = BatchStores(folder, session.store, session.workspace)
-        supply = Supply(jobs.jobs, asked.settings, lambda: session.client)
+        room = Room(session.room_rule, *session.products_expected())
+        supply = Supply(jobs.jobs, asked.settings, lambda: session.client, room)
         executor = _executor(folder, asked, site, watcher.told)
-        Driver(books, session.require_engine(), executor, supply, options, watcher).run()
+        Driver(books, session.require_engine(), executor, supply, options, watcher, room).run()
     return read_report(folder)
 
 

@@ -39,6 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--site", type=Path, metavar="FILE", help="how the cluster is asked (YAML)")
     add_processors(group)
     group.add_argument("--memory", type=int, metavar="MB", help="memory for recipes here (default: what is free)")
+    options.room_rule(group)
     group.add_argument("--resume", action="store_true", help="go on with the latest batch of these jobs")
     group.add_argument("--keep-going", action="store_true", help="after a failure, make what does not need it")
     group.add_argument("--retries", type=int, default=2, metavar="N", help="for steps whose worker was lost (2)")
@@ -71,19 +72,22 @@ def _preview(args: argparse.Namespace) -> int:
     from esorex_bridge.batch.preview import preview
 
     source, text = _jobs(args)
-    found = preview(text, _read_request(args, source))
+    asked = _read_request(args, source)
+    found = preview(text, asked)
+    code = 1 if options.lacks_room(asked.settings, found.needs) else 0
     if args.json:
         from esorex_bridge.cli.documents.batch import preview_document
 
         output.emit_json(preview_document(found))
-        return 0
+        return code
     output.table(("recipe", "would run"), sorted(found.recipes.items()))
     print(f"{found.datasets} datasets here: {sum(found.recipes.values())} steps to make, {found.reused} to reuse")
     for line in found.problems:
         print(f"not reduced: {line}")
     if found.frames:
         print(f"from the archive: {found.frames} science frames, {found.files} files as far as they are not here")
-    return 0
+    output.show_needs(found.needs)
+    return code
 
 
 def _begin(args: argparse.Namespace) -> tuple[BatchFolder, BatchRequest]:

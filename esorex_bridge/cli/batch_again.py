@@ -24,6 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     batch.add_processors(parser)
     parser.add_argument("--keep-going", action="store_true", help="after a failure, make what does not need it")
     parser.add_argument("--detach", action="store_true", help="leave when all is handed in (with Slurm)")
+    options.room_rule(parser)
     options.reuse(parser.add_argument_group("reuse"))
     options.common(parser)
 
@@ -46,5 +47,5 @@ def _merge_request(args: argparse.Namespace, folder: BatchFolder, retry: bool) -
     going = asked.keep_going or args.keep_going or retry
     given = options.policy(args)
     policy = given if given != Policy() else asked.settings.policy
-    settings = replace(asked.settings, policy=policy)
+    settings = replace(asked.settings, policy=policy, room=args.room or asked.settings.room)
     return replace(asked, settings=settings, processors=args.jobs, keep_going=going, detach=args.detach)

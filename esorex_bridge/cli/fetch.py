@@ -55,6 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="unpack .Z and .gz: by default where the recipes cannot read them",
     )
+    options.room_rule(parser)
     constraints.configure(parser, dp_ids=False)
     options.common(parser)
 
@@ -103,12 +104,13 @@ def _fetch_listed(
 ) -> _Result | None:
     """Show what is wanted, and fetch it; None where the user does not want to."""
     from esorex_bridge.archive.acquisition import fetch_files
-    from esorex_bridge.archive.sizes import free_bytes, refuse_without_room
     from esorex_bridge.progress.transfer import watching
 
     if not args.json:
         _show(request, folders)
-    refuse_without_room(folders.asked, request.wanted.size_bytes, free_bytes(folders.asked))
+    room = options.room(args)
+    room.take_fetched(folders.asked, request.wanted.size_bytes)
+    room.refuse()
     if not args.yes and not _agreed():
         return None
     files, replies = request.wanted.files, request.replies
@@ -126,13 +128,15 @@ def _fetch_while_asking(
 ) -> _Result:
     """Fetch the frames while calSelector is asked what calibrates them, and calibrations as it names them."""
     from esorex_bridge.archive.acquisition import FileStream
+    from esorex_bridge.archive.sizes import DownloadSizes
     from esorex_bridge.cli.associations import look_up_frames
     from esorex_bridge.progress.steps import FetchProgress
     from esorex_bridge.progress.transfer import watching
 
     known = rows or look_up_frames(client, names)
     output.note(f"{len(names)} science frames; calibrations are fetched as calSelector names them")
-    stream = FileStream(client, names, archive.mode(args), known, folders, FetchProgress(), args.with_night_logs)
+    sizes = DownloadSizes(client, folders.asked, known, options.room(args))
+    stream = FileStream(client, names, archive.mode(args), known, folders, FetchProgress(), args.with_night_logs, sizes)
     with watching(len(names)) as progress:
         report = stream.fetch(args.parallel, progress, args.unpack)
     return _Result(stream.replies, report)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from esorex_bridge.errors import UserError
 if TYPE_CHECKING:
     from esorex_bridge.definitions.edps.options import EdpsOptions
     from esorex_bridge.definitions.parameters import ParameterSetting
+    from esorex_bridge.disk.room import DiskNeed, Room
     from esorex_bridge.organise.from_disk import Request
     from esorex_bridge.reuse.decide import Policy
     from esorex_bridge.session import Settings
@@ -276,10 +278,36 @@ def parameters(group: argparse._ActionsContainer) -> None:
     )
 
 
+def room_rule(parser: argparse._ActionsContainer) -> None:
+    """Add `--room`."""
+    parser.add_argument(
+        "--room",
+        choices=("check", "ignore"),
+        help="check: refuse what the disk has no room for, by an estimate; ignore: begin all the same (default: check, "
+        "or room in settings.yaml)",
+    )
+
+
+def room(args: argparse.Namespace) -> Room:
+    """Return the room of the disks that a command line works on."""
+    from esorex_bridge.disk.room import Room
+    from esorex_bridge.workspace.user_settings import read_user_settings, user_folder
+
+    return Room(args.room or read_user_settings(args.root, user_folder(os.environ)).room)
+
+
+def lacks_room(settings: Settings, needs: Iterable[DiskNeed]) -> bool:
+    """Tell whether a run would be refused for want of room."""
+    from esorex_bridge.session import Session
+
+    return not all(need.enough for need in needs) and Session(settings).room_rule == "check"
+
+
 def running(parser: argparse.ArgumentParser, *start: str) -> None:
     """Add what carrying a plan out depends on; `start` as in `reuse`."""
     group = parser.add_argument_group("running")
     _jobs(group)
+    room_rule(group)
     reuse(group, *start)
     group.add_argument(
         "--recipe-failure-mode",
@@ -359,6 +387,7 @@ def settings(args: argparse.Namespace) -> Settings:
         data=tuple(getattr(args, "data", None) or ()),
         edps=edps_options(args),
         quality=getattr(args, "quality", None),
+        room=getattr(args, "room", None),
         parameters=(
             *(read_settings(read_text(file), str(file)) if file else ()),
             *map(setting, getattr(args, "set", ())),

@@ -12,6 +12,7 @@ from esorex_bridge.progress.lines import escape_line, note
 if TYPE_CHECKING:
     from esorex_bridge.cli.documents.base import Document
     from esorex_bridge.cli.tables import Column, Role
+    from esorex_bridge.disk.room import DiskNeed
     from esorex_bridge.session import Settings
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "report_crash",
     "report_failure",
     "say",
+    "show_needs",
     "table",
     "width",
 ]
@@ -84,6 +86,12 @@ def say(text: str, indent: int = 0, more: int = 2) -> None:
 
     for line in fold(text, width(), indent, more):
         print(line)
+
+
+def show_needs(needs: Iterable[DiskNeed]) -> None:
+    """Print what would come onto disks, and whether they have room for it."""
+    for need in needs:
+        say(need.words + ("" if need.enough else ": not enough (--room ignore begins all the same)"))
 
 
 def close(said: str, command: str) -> None:

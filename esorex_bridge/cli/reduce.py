@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from esorex_bridge.archive.calselector import AssociationReply
     from esorex_bridge.archive.query import Constraints
     from esorex_bridge.cli.documents.running import AnswerPart, ReduceDocument
+    from esorex_bridge.disk.room import DiskNeed
     from esorex_bridge.progress.steps import FailureMode
     from esorex_bridge.run.report import DatasetReport
     from esorex_bridge.run.sof_files import SofFile
@@ -55,11 +56,14 @@ class ReductionResult(Struct, frozen=True):
         What came of each dataset.
     sofs : tuple of SofFile
         SOF files written for use by hand, where EsoRex is not installed.
+    needs : tuple of DiskNeed
+        What was estimated to come onto disks.
     """
 
     acquired: Acquisition
     reports: tuple[DatasetReport, ...]
     sofs: tuple[SofFile, ...] = ()
+    needs: tuple[DiskNeed, ...] = ()
 
 
 def run(args: argparse.Namespace) -> int:
@@ -80,10 +84,10 @@ def run(args: argparse.Namespace) -> int:
         output.emit_json(document(result))
     else:
         say_what_is_missing(result)
-        show(result.reports, args)
+        show(result.reports, args, result.needs)
     if not args.dry_run:
         output.leave_report(settings, count_started(result.reports))
-    return 1 if has_failed(result) else 0
+    return 1 if has_failed(result) or (args.dry_run and options.lacks_room(settings, result.needs)) else 0
 
 
 def _refuse_query(args: argparse.Namespace, folders: list[str], given: Constraints) -> None:
@@ -122,11 +126,13 @@ def go(
     from esorex_bridge.archive.acquisition import acquire
     from esorex_bridge.archive.breakpoints import refresh_breakpoints
     from esorex_bridge.datasets.dataset import missing_files
+    from esorex_bridge.disk.room import Room
     from esorex_bridge.progress.steps import FetchProgress, Progress, report_rereading
     from esorex_bridge.session import Session
 
     with Session(settings) as session:
-        acquired = acquire(session.client, wanted, settings.mode, session.destination, FetchProgress(), dry_run)
+        room = Room("ignore" if dry_run else session.room_rule, *session.products_expected())
+        acquired = acquire(session.client, wanted, settings.mode, session.destination, FetchProgress(), room, dry_run)
         if not acquired.rows:
             raise UserError(
                 "the archive has no science frame that meets this; 'esorex-bridge query' shows what there is"
@@ -136,11 +142,12 @@ def go(
             refresh_breakpoints(session.client.connection, session.workspace.root)
         datasets = session.datasets_of(reply.tree for reply in acquired.replies if reply.tree is not None)
         if dry_run and any(missing_files(dataset) for dataset in datasets):
-            return ReductionResult(acquired, ())
-        planned = session.plans(datasets)
-        reports = session.run(planned, Progress(failure_mode, settings.root), datetime.now(), dry_run)
+            return ReductionResult(acquired, (), needs=room.needs)
+        planned, progress = session.plans(datasets), Progress(failure_mode, settings.root)
+        reports = session.run(planned, progress, datetime.now(), dry_run)
         report_rereading(session.store.rereading)
-        return ReductionResult(acquired, reports, () if dry_run or session.esorex else session.write_sofs(planned))
+        sofs = () if dry_run or session.esorex else session.write_sofs(planned)
+        return ReductionResult(acquired, reports, sofs, progress.needs)
 
 
 def say_what_is_missing(result: ReductionResult) -> None:
@@ -172,6 +179,7 @@ def has_failed(result: ReductionResult) -> bool:
 def document(result: ReductionResult) -> ReduceDocument:
     """Return all that came of the road."""
     from esorex_bridge.cli.documents import running
+    from esorex_bridge.cli.documents.base import disk_part
     from esorex_bridge.run.report import count, count_started
 
     acquired = result.acquired
@@ -189,6 +197,7 @@ def document(result: ReductionResult) -> ReduceDocument:
         reused=count(result.reports, "reuse"),
         datasets=tuple(map(running.dataset_report, result.reports)),
         sofs=tuple(running.SofCommandPart(sof.step, sof.command) for sof in result.sofs),
+        disk=tuple(map(disk_part, result.needs)),
     )
 
 

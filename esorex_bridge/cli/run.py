@@ -48,21 +48,23 @@ def run(args: argparse.Namespace) -> int:
         from esorex_bridge.cli.run_grid import run_grid
 
         return run_grid(args, settings)
+    progress = Progress(args.recipe_failure_mode, args.root)
     with Session(settings) as session:
         planned = session.plans(session.datasets(args.datasets))
         if args.explain:
             return _explain(session.accounts(planned), args.json)
-        reports = session.run(planned, Progress(args.recipe_failure_mode, args.root), datetime.now(), args.dry_run)
+        reports = session.run(planned, progress, datetime.now(), args.dry_run)
         report_rereading(session.store.rereading)
     if args.json:
         from esorex_bridge.cli.documents.running import run_document
 
-        output.emit_json(run_document(reports))
+        output.emit_json(run_document(reports, progress.needs))
     else:
-        show(reports, args)
+        show(reports, args, progress.needs)
     if args.report and not args.dry_run:
         output.leave_report(settings, count_started(reports))
-    return 1 if any(report.failed or not report.could_run for report in reports) else 0
+    refused = args.dry_run and options.lacks_room(settings, progress.needs)
+    return 1 if refused or any(report.failed or not report.could_run for report in reports) else 0
 
 
 def _explain(accounts: tuple[ExplainedStep, ...], as_json: bool) -> int:

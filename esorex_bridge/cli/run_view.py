@@ -6,18 +6,27 @@ import argparse
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from esorex_bridge.cli import options, output
 from esorex_bridge.esorex.diagnosis import WARNED
 from esorex_bridge.reuse.record import TAKEN_OVER
 from esorex_bridge.run.report import DatasetReport, StepReport, summarise_steps
 
+if TYPE_CHECKING:
+    from esorex_bridge.disk.room import DiskNeed
 
-def show(reports: Sequence[DatasetReport], args: argparse.Namespace) -> None:
-    """Print the steps of all datasets, what a reader should know, where the products lie, and one closing line."""
+
+def show(reports: Sequence[DatasetReport], args: argparse.Namespace, needs: Sequence[DiskNeed] = ()) -> None:
+    """Print the steps of all datasets, what a reader should know, where the products lie, and one closing line.
+
+    Of a dry run, what would come onto disks is printed as well.
+    """
     for report in reports:
         _show_dataset(report)
     _show_places(reports)
+    if args.dry_run:
+        output.show_needs(needs)
     output.close(summarise_steps(reports), next_command(reports, args))
 
 

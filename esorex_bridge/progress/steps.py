@@ -14,6 +14,7 @@ from esorex_bridge.progress.lines import note
 if TYPE_CHECKING:
     from esorex_bridge.archive.calselector import AssociationReply
     from esorex_bridge.archive.report import Progress as Transfer
+    from esorex_bridge.disk.room import DiskNeed
     from esorex_bridge.progress.live import LiveLine
     from esorex_bridge.run.report import StepReport
     from esorex_bridge.store.file_digests import Rereading
@@ -32,11 +33,21 @@ class Progress:
         Reflex's Recipe Failure Mode. `Ask` asks on the terminal; where there is none it acts as `Stop`.
     root : Path, optional
         The data root; with it a line on the terminal says how long each recipe runs, and its last message.
+
+    Attributes
+    ----------
+    needs : tuple of DiskNeed
+        What was estimated to come onto disks.
     """
 
     def __init__(self, failure_mode: FailureMode = "Continue", root: Path | None = None) -> None:
         self._failure_mode = failure_mode
         self._live = _live_line(root)
+        self.needs: tuple[DiskNeed, ...] = ()
+
+    def tell_needs(self, needs: tuple[DiskNeed, ...]) -> None:
+        """Keep what will come onto which disk, for who shows the result."""
+        self.needs = needs
 
     def started(self, what: str, number: int, of: int, expected_seconds: float | None) -> None:
         """Tell that a recipe was started."""

@@ -31,6 +31,8 @@ from esorex_bridge.run.decided import DecidedPlan, Executed, require_records
 from esorex_bridge.store.step_store import SqliteStore
 
 if TYPE_CHECKING:
+    from esorex_bridge.disk.room import Room, RoomRule
+    from esorex_bridge.run.footprint import Footprint
     from esorex_bridge.run.reporter import Reporter
     from esorex_bridge.workspace.folders import Workspace
 
@@ -53,12 +55,15 @@ class Engine(Struct, frozen=True):
         Where things lie.
     policy : Policy
         What the user says about reuse.
+    room : {'check', 'ignore'}
+        Whether steps are refused whose products the disk has no room for.
     """
 
     runner: RecipeRunner
     store: SqliteStore
     workspace: Workspace
     policy: Policy = field(default_factory=Policy)
+    room: RoomRule = "check"
 
     def prepare(self, plans: Iterable[Plan]) -> None:
         """Start what starts recipes, where a plan is new: something will run, and it takes as long as to resolve it."""
@@ -222,6 +227,9 @@ class Engine(Struct, frozen=True):
         from esorex_bridge.run.execution import execute
 
         self.refuse_unwritable(listed)
+        room = self.count_products(listed)
+        room.refuse()
+        reporter.tell_needs(room.needs)
         return execute(self.runner, self.store, self.workspace, listed, reporter, jobs)
 
     def refuse_unwritable(self, decided: Iterable[DecidedPlan]) -> None:
@@ -230,6 +238,21 @@ class Engine(Struct, frozen=True):
 
         runs = ((plan.resolved.plan.workflow, step.step.actor) for plan in decided for step in plan.executes)
         refuse_unwritable(self.workspace, runs)
+
+    def count_products(self, decided: Iterable[DecidedPlan]) -> Room:
+        """Return the room of the data root with what the steps of plans will make."""
+        from esorex_bridge.disk.room import Room
+
+        footprint = self.footprint(Room(self.room))
+        for plan in decided:
+            footprint.add(plan)
+        return footprint.room
+
+    def footprint(self, room: Room) -> Footprint:
+        """Return what counts in a room what the steps of plans will make."""
+        from esorex_bridge.run.footprint import Footprint
+
+        return Footprint(self.store, self.workspace, room)
 
     def refuse_unknown(self, plans: Iterable[Plan]) -> None:
         """Refuse a policy that names a recipe or a step that no plan has; UserError with those there are."""

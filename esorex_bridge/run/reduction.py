@@ -55,6 +55,8 @@ def reduce_datasets(
     plans = tuple(resolvable(resolved))
     engine.refuse_unknown(ahead.plan for ahead in plans)
     decided = engine.decide(plans)
+    if dry_run:
+        reporter.tell_needs(engine.count_products(decided).needs)
     executed = Executed() if dry_run else engine.execute(decided, reporter, jobs)
     by_name = {plan.resolved.plan.dataset: plan for plan in decided}
     reports = tuple(

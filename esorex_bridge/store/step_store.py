@@ -146,6 +146,14 @@ class SqliteStore(FileDigests, History, Lookup):
             self._remember("UPDATE products SET stamp = ? WHERE key = ? AND position = ?", whole)
         return problems
 
+    def latest(self, recipe: str = "", most: int = 10) -> tuple[Record, ...]:
+        """Return the last records of a recipe, or of all, as they stand; nobody looks whether their products are."""
+        rows = self._all(
+            f"SELECT key, seconds, made, sof FROM steps WHERE recipe = ? OR ? = '' ORDER BY made DESC LIMIT {most}",
+            (recipe, recipe),
+        )
+        return tuple(Record(key, self.products(key), seconds, made, self._at(sof)) for key, seconds, made, sof in rows)
+
     def nearest(self, statement: Statement) -> Statement | None:
         """Return the recorded statement of the same recipe that shares most with this one; the latest of equals."""
         rows = self._all(

@@ -3,6 +3,7 @@
 root: /data/night          # the data root where --root does not name one (in the user's own file alone)
 archive: http://…          # one base address for all archive services
 trust_ctime: false         # other programs change the ctime of my files: do not read them again for that
+room: ignore               # fetch and run also what the disk seems to have no room for
 
 An option goes before the environment, the environment before the file in the data root, that before the user's own.
 """
@@ -17,11 +18,13 @@ from msgspec import Struct
 
 if TYPE_CHECKING:
     from esorex_bridge.definitions.located import Scalar
+    from esorex_bridge.disk.room import RoomRule
 
 SETTINGS_FILE = "settings.yaml"
 ROOT_VARIABLE = "ESOREX_BRIDGE_ROOT"
 ARCHIVE_VARIABLE = "ESOREX_BRIDGE_ARCHIVE"
-_FIELDS = ("root", "archive", "trust_ctime")
+_FIELDS = ("root", "archive", "trust_ctime", "room")
+_ROOM_RULES = ("check", "ignore")
 
 
 class UserSettings(Struct, frozen=True):
@@ -34,10 +37,13 @@ class UserSettings(Struct, frozen=True):
         not noticed until `status --verify`.
     archive : str or None
         One base address for all archive services; None for ESO's own.
+    room : {'check', 'ignore'}
+        Whether what the disks have no room for is refused.
     """
 
     trust_ctime: bool = True
     archive: str | None = None
+    room: RoomRule = "check"
 
 
 def user_folder(environment: Mapping[str, str]) -> Path:
@@ -70,7 +76,8 @@ def read_user_settings(root: Path, folder: Path) -> UserSettings:
     """
     given = {**_read(folder / SETTINGS_FILE), **_read(root / SETTINGS_FILE)}
     archive = given.get("archive")
-    return UserSettings(bool(given.get("trust_ctime", True)), None if archive is None else str(archive))
+    room: RoomRule = "ignore" if given.get("room") == "ignore" else "check"
+    return UserSettings(bool(given.get("trust_ctime", True)), None if archive is None else str(archive), room)
 
 
 def _read(path: Path) -> dict[str, Scalar]:
@@ -87,4 +94,6 @@ def _read(path: Path) -> dict[str, Scalar]:
             raise fields[name].complain(
                 f"{name} is '{value}'; it must be {'true or false' if wanted is bool else 'text'}"
             )
+        if name == "room" and value not in _ROOM_RULES:
+            raise fields[name].complain(f"room is '{value}'; it must be {' or '.join(_ROOM_RULES)}")
     return values

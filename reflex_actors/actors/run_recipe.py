@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from esorex_bridge.definitions.located import Scalar
     from esorex_bridge.definitions.parameters import ParameterSetting
     from esorex_bridge.definitions.steps import StepDefinition
+    from esorex_bridge.disk.room import DiskNeed
     from esorex_bridge.plan.plan import Plan
     from esorex_bridge.run.report import StepReport
     from esorex_bridge.session import Session, Settings
@@ -145,6 +146,9 @@ class _Reporter:
 
     def __init__(self, files: int) -> None:
         self._files = files
+
+    def tell_needs(self, needs: tuple[DiskNeed, ...]) -> None:
+        """Pass over what will come onto which disk."""
 
     def started(self, what: str, number: int, of: int, expected_seconds: float | None) -> None:
         """Say that the recipe is started."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from esorex_bridge.disk.room import DiskNeed
 
 
 class Part(Struct, frozen=True, forbid_unknown_fields=True):
@@ -15,6 +18,22 @@ class Document(Part, frozen=True, kw_only=True):
     """What a verb prints."""
 
     schema: Literal[1] = 1
+
+
+class DiskPart(Part, frozen=True):
+    """What was estimated to come onto a disk, and what was free there before; `folder` is one on it."""
+
+    folder: str
+    needed_bytes: int
+    fetched_bytes: int
+    made_bytes: int
+    free_bytes: int
+    enough: bool
+
+
+def disk_part(need: DiskNeed) -> DiskPart:
+    """Return what comes onto a disk."""
+    return DiskPart(need.folder, need.needed_bytes, need.fetched_bytes, need.made_bytes, need.free_bytes, need.enough)
 
 
 class ErrorPart(Part, frozen=True):

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from esorex_bridge.batch.report import OUTCOMES, BatchReport, DatasetOutcome, RecipeTime
-from esorex_bridge.cli.documents.base import Document, FaultPart
+from esorex_bridge.cli.documents.base import DiskPart, Document, FaultPart, disk_part
 
 if TYPE_CHECKING:
     from esorex_bridge.batch.preview import Preview
@@ -41,6 +41,7 @@ class BatchPreviewDocument(Document, frozen=True, kw_only=True):
     problems: tuple[str, ...]
     frames: int
     files: int
+    disk: tuple[DiskPart, ...]
 
 
 def batch_document(report: BatchReport) -> BatchDocument:
@@ -74,4 +75,5 @@ def preview_document(preview: Preview) -> BatchPreviewDocument:
         problems=preview.problems,
         frames=preview.frames,
         files=preview.files,
+        disk=tuple(map(disk_part, preview.needs)),
     )

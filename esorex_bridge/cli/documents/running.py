@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from esorex_bridge.cli.documents.base import Document, Part
+from esorex_bridge.cli.documents.base import DiskPart, Document, Part, disk_part
 from esorex_bridge.datasets.association import Mode
+from esorex_bridge.disk.room import DiskNeed
 from esorex_bridge.esorex.recipe import Usage
 from esorex_bridge.plan.plan import AssociatedInput
 from esorex_bridge.provenance.pixels import HduDifference
@@ -61,11 +62,15 @@ class DatasetReportPart(Part, frozen=True):
 
 
 class RunDocument(Document, frozen=True, kw_only=True):
-    """`run`: how many recipes were started and how many steps reused, and what came of each dataset."""
+    """`run`: how many recipes were started and how many steps reused, and what came of each dataset.
+
+    `disk` is what was estimated before anything was started.
+    """
 
     executed: int
     reused: int
     datasets: tuple[DatasetReportPart, ...]
+    disk: tuple[DiskPart, ...]
 
 
 class ExplainDocument(Document, frozen=True, kw_only=True):
@@ -141,6 +146,7 @@ class ReduceDocument(Document, frozen=True, kw_only=True):
     reused: int
     datasets: tuple[DatasetReportPart, ...]
     sofs: tuple[SofCommandPart, ...]
+    disk: tuple[DiskPart, ...]
 
 
 class DemoRunPart(Part, frozen=True):
@@ -183,11 +189,14 @@ class DemoFaultsDocument(Document, frozen=True, kw_only=True):
     faults: tuple[ArchiveFaultPart, ...]
 
 
-def run_document(reports: Iterable[DatasetReport]) -> RunDocument:
+def run_document(reports: Iterable[DatasetReport], needs: Iterable[DiskNeed]) -> RunDocument:
     """Return what came of a run."""
     listed = tuple(reports)
     return RunDocument(
-        executed=count_started(listed), reused=count(listed, "reuse"), datasets=tuple(map(dataset_report, listed))
+        executed=count_started(listed),
+        reused=count(listed, "reuse"),
+        datasets=tuple(map(dataset_report, listed)),
+        disk=tuple(map(disk_part, needs)),
     )
 
 
