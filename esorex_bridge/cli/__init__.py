@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import atexit
+import gc
 import importlib
+import os
 import re
 import signal
 import sys
 from collections.abc import Mapping, Sequence
 from threading import current_thread, main_thread
+from threading import enumerate as enumerate_threads
 from types import FrameType, MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -20,6 +24,9 @@ if TYPE_CHECKING:
 
 DONE, REFUSED, USAGE, INTERNAL_ERROR, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes: done, refused or failed with a reason, usage, internal error, interrupted."""
+
+_OBJECTS = 50_000
+"""So many new objects before Python looks for circles among them: to load a verb makes thousands, and no circles."""
 
 SHARED_OPTIONS = frozenset(("--root", "--archive", "--cache", "--trace-http"))
 """Options with a value that may stand before the verb."""
@@ -139,8 +146,37 @@ VERBS = {name: verb for verbs in STAGES.values() for name, verb in verbs.items()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line and return its exit code."""
-    words = _with_signs(sys.argv[1:] if argv is None else argv)
+    """Run one command line and return its exit code; that of this process, where none is given, ends the process."""
+    if argv is not None:
+        return _run_words(argv)
+    gc.set_threshold(_OBJECTS)
+    try:
+        code = _run_words(sys.argv[1:])
+    except SystemExit as end:  # of help, and of words that are not understood
+        if not isinstance(end.code, int):
+            raise
+        code = end.code
+    return _leave(code)
+
+
+def _leave(code: int) -> int:
+    """End the process, where nothing in it goes on: Python would take it apart first, which takes longer than help.
+
+    Whatever asked to be called at the end is called.
+    """
+    if any(not thread.daemon for thread in enumerate_threads() if thread is not main_thread()):
+        return code
+    atexit._run_exitfuncs()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        return code  # Python tells of it in its own way.
+    os._exit(code)
+
+
+def _run_words(argv: Sequence[str]) -> int:
+    words = _with_signs(argv)
     if words[:1] == ["help"]:
         words = [*words[1:], "--help"]
     name = _verb_in(words)

@@ -58,6 +58,30 @@ def test_the_package_runs_as_a_module() -> None:
 SUB_VERBS = [f"{name} {sub}" for name, verb in VERBS.items() for sub in verb.sub]
 
 
+ENDING = """
+import atexit, sys, threading, time
+from esorex_bridge.cli import main
+atexit.register(print, "asked to be called")
+if {late}:
+    threading.Thread(target=lambda: (time.sleep(0.3), print("went on"))).start()
+sys.argv = ["esorex-bridge", "--help"]
+main()
+sys.exit("taken apart")
+"""
+
+
+def test_a_command_ends_the_process_and_calls_what_asked_for_it() -> None:
+    done = subprocess.run([sys.executable, "-c", ENDING.format(late=False)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("usage") and done.stdout.endswith("asked to be called\n")
+
+
+def test_a_command_does_not_end_what_goes_on_in_the_process() -> None:
+    done = subprocess.run([sys.executable, "-c", ENDING.format(late=True)], capture_output=True, text=True)
+    assert done.stderr == "taken apart\n"
+    assert done.stdout.endswith("went on\nasked to be called\n")
+
+
 @pytest.mark.parametrize("verb", [*sorted(VERBS), *SUB_VERBS])
 def test_every_verb_has_help_with_an_example(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, *verb.split(), "--help")
