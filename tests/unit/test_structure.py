@@ -181,7 +181,6 @@ NOT_VERBS_YET = frozenset(
     definitions/folders.py named
     definitions/workflow.py _unsupported
     demo/archive/holdings.py delivered
-    demo/nights/uves.py taken
     edps/child/answering.py chosen
     edps/child/groups.py grouped
     edps/child/planning.py classified

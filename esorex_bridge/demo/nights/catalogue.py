@@ -94,7 +94,9 @@ NIGHTS = {
         ("uves_obs_scired.reduce.extract.method=average",),
     ),
     "uves_red": ListedNight(
-        "uves", "uves_red_night", "red arm with its two chips: bias, dark, orders, flat, arc, science"
+        "uves_raw",
+        "uves_raw_red_night",
+        "red arm with its two chips from raws alone, as the blue one",
     ),
     "muse": ListedNight(
         "muse",

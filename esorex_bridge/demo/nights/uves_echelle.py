@@ -7,6 +7,7 @@ can be written down exactly.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -172,7 +173,13 @@ def arc(echelle: Format, width: float, seed: int) -> Image:
     return image.astype(np.float32)
 
 
-def star(echelle: Format, fwhm: float, peak: float, lines: tuple[float, ...]) -> Image:
+def star(
+    echelle: Format,
+    fwhm: float,
+    peak: float,
+    lines: tuple[float, ...],
+    throughput: Callable[[Any], Any] = lambda wavelength: 1.0,
+) -> Image:
     """Return the light of a star with absorption lines of a depth of one half at some wavelengths."""
     import numpy as np
 
@@ -180,7 +187,7 @@ def star(echelle: Format, fwhm: float, peak: float, lines: tuple[float, ...]) ->
     blaze = np.sinc((x - echelle.centre) / (1.3 * echelle.length)) ** 2
     image = np.zeros((echelle.height, echelle.length))
     for order in echelle.orders:
-        spectrum = peak * blaze
+        spectrum = peak * blaze * throughput(echelle.wavelength(order, x))
         for wavelength in lines:
             place = echelle.position(order, wavelength)
             spectrum = spectrum * (1 - 0.5 * np.exp(-((x - place) ** 2) / (2 * (2 * LINE_SIGMA_PIX) ** 2)))

@@ -10,6 +10,7 @@ from esorex_bridge.demo.nights.frames import Keywords, fits_bytes
 from esorex_bridge.demo.nights.night import ArchiveFile
 from esorex_bridge.demo.nights.tables import describe_processed, table
 from esorex_bridge.demo.nights.uves_echelle import Echelle, arc_lines
+from esorex_bridge.demo.nights.uves_headers import chip_id
 from esorex_bridge.files import DpId
 
 INSTRUMENT = "UVES"
@@ -45,11 +46,6 @@ def line_guess(echelle: Echelle, seed: int, number: int, setting: Keywords) -> A
         *setting,
     )
     return _static(f"LINE_GUESS_TAB_{echelle.chip}", number, partial(_tables, tables), more)
-
-
-def chip_id(chip: str) -> str:
-    """Return the serial number of a chip, as in the headers of raws and calibrations."""
-    return {"BLUE": "CCD-44b", "REDL": "CCD-44", "REDU": "CCD-20"}[chip]
 
 
 def _static(category: str, number: int, build: Any, more: Keywords = ()) -> ArchiveFile:
