@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from esorex_bridge.disk.room import RoomRule
     from esorex_bridge.edps.plan import DataFolder
     from esorex_bridge.edps.workflow import EdpsWorkflow
-    from esorex_bridge.organise.from_disk import By, Request
+    from esorex_bridge.organise.organised_data import By, Request
     from esorex_bridge.reuse.key import StepKey
     from esorex_bridge.reuse.record import Product
     from esorex_bridge.reuse.resolve import ResolvedPlan
@@ -238,7 +238,7 @@ class Session:
             return asked, plan
         return next(pair for pair in package.plans(self.data, settings) if pair[0].name == asked.name)
 
-    def left_over(self) -> tuple[UnusedFile, ...]:
+    def find_left_over(self) -> tuple[UnusedFile, ...]:
         """Return the files that a workflow package takes for no target; plans by definitions say it themselves."""
         return self.edps.not_used(self.data) if self.edps is not None else ()
 
@@ -260,7 +260,7 @@ class Session:
         if self.edps is not None:
             return (self.edps.workflow,)
         if not given.is_file() and (str(given) in self.definitions.paths or given.name == given.stem == str(given)):
-            return (self.definitions.named(str(given)),)
+            return (self.definitions.find(str(given)),)
         return (self.definitions.read(given),)
 
     def workflow_for(self, dataset: Dataset) -> Workflow:
@@ -367,7 +367,7 @@ class Session:
     @property
     def _request(self) -> Request:
         """What to organise by."""
-        from esorex_bridge.organise.from_disk import Request
+        from esorex_bridge.organise.organised_data import Request
 
         settings, mode = self.settings, self.settings.mode
         workflow = str(settings.workflow) if settings.workflow is not None else None

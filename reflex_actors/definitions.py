@@ -40,7 +40,7 @@ def definition_named(name: str) -> Workflow:
 
     known = own_definitions()
     if name in known.paths or (not Path(name).exists() and known.stems_of(name)):
-        return known.named(name)
+        return known.find(name)
     if not Path(name).is_file():
         raise UserError(f"there is no workflow '{name}'; there are: {', '.join(known.paths)}, or name a file")
     return known.read(Path(name))

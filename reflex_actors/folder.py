@@ -11,7 +11,7 @@ from esorex_bridge.errors import DataError, UserError
 if TYPE_CHECKING:
     from esorex_bridge.datasets.association import Mode
     from esorex_bridge.datasets.dataset import Dataset
-    from esorex_bridge.organise.from_disk import OrganisedData
+    from esorex_bridge.organise.organised_data import OrganisedData
 
 INPUT_FOLDER = "reflex_input"
 
@@ -81,7 +81,8 @@ def organise_folders(
     UserError
         A rule file, a workflow definition or a choice is wrong.
     """
-    from esorex_bridge.organise.from_disk import WAYS, Request, load
+    from esorex_bridge.organise.from_disk import load
+    from esorex_bridge.organise.organised_data import WAYS, Request
 
     way = next((known for known in WAYS if known == by), None)
     if way is None:

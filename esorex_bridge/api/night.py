@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from esorex_bridge.archive.acquisition import Acquisition, FetchWatcher
     from esorex_bridge.datasets.association import Mode
-    from esorex_bridge.organise.from_disk import By, OrganisedData, Request
+    from esorex_bridge.organise.organised_data import By, OrganisedData, Request
     from esorex_bridge.provenance.lineage import Lineage
     from esorex_bridge.run.reporter import Reporter
 
@@ -339,7 +339,7 @@ def mode_of(word: str) -> Mode:
 
 
 def _request(session: Session) -> Request:
-    from esorex_bridge.organise.from_disk import Request
+    from esorex_bridge.organise.organised_data import Request
 
     settings, mode = session.settings, session.settings.mode
     workflow = str(settings.workflow) if settings.workflow is not None else None

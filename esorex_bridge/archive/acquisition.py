@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from esorex_bridge.archive.access import Access, expected_access
 from esorex_bridge.archive.calselector import AssociationReply, Outcome, without_tree
 from esorex_bridge.archive.download import PARALLEL
-from esorex_bridge.archive.download_list import WantedFile, wanted
+from esorex_bridge.archive.download_list import WantedFile, list_files
 from esorex_bridge.archive.linking import link_files
 from esorex_bridge.archive.query import Constraints
 from esorex_bridge.archive.report import FetchReport, Listed
@@ -208,7 +208,7 @@ class FileStream:
         given: set[tuple[str, bool]] = set()
         late = self._mode == "Raw2Master" and self._folders is not None and self._folders.downgraded is not None
         first = () if late else self._names
-        for file in wanted(first, (), self._night_logs, access=access).files:
+        for file in list_files(first, (), self._night_logs, access=access).files:
             given.add((file.name, file.downgraded))
             yield file
         answered: set[str] = set()
@@ -220,7 +220,7 @@ class FileStream:
             if self._watcher is not None:
                 done = sum(name in answered for name in self._names)
                 self._watcher.associating(batch, done, len(self._names))
-            files = wanted((), batch, self._night_logs, access=access).files
+            files = list_files((), batch, self._night_logs, access=access).files
             if self._sizes is not None:
                 self._sizes.learn(siblings)
                 self._sizes.take(file.name for file in files)

@@ -123,7 +123,7 @@ class ArchiveClient:
             Where the service fails, or cut the table off without a limit.
         """
         found: list[Row] = []
-        for part in _parts(self.placed(constraints)):
+        for part in _parts(self.locate(constraints)):
             found += self._without_unknown_columns(
                 part, lambda wanted: tap.ask_rows(self.connection, adql(wanted), wanted.limit, job, watch)
             )
@@ -136,11 +136,11 @@ class ArchiveClient:
 
         tables = [
             self._without_unknown_columns(part, lambda wanted: self.ask(adql(wanted), wanted.limit, job, watch))
-            for part in _parts(self.placed(constraints))
+            for part in _parts(self.locate(constraints))
         ]
         return vstack(tables, metadata_conflicts="silent")[: constraints.limit] if len(tables) > 1 else tables[0]
 
-    def placed(self, constraints: Constraints) -> Constraints:
+    def locate(self, constraints: Constraints) -> Constraints:
         """Return constraints with the position of their target, where a name service knows it."""
         return resolve_names(self.connection, constraints)
 
@@ -150,7 +150,7 @@ class ArchiveClient:
 
     def products(self, constraints: Constraints) -> tuple[Row, ...]:
         """Return processed products (Phase 3) that meet constraints, as rows of plain values; errors as `query`."""
-        return tap.ask_rows(self.connection, products_adql(self.placed(constraints)), constraints.limit)
+        return tap.ask_rows(self.connection, products_adql(self.locate(constraints)), constraints.limit)
 
     def product_files(
         self,
@@ -175,7 +175,7 @@ class ArchiveClient:
         place : Constraints, optional
             Products of its target, or about its position.
         """
-        there = None if place is None else self.placed(place)
+        there = None if place is None else self.locate(place)
         return self.ask(product_files_adql(product, collection, category, limit, there), limit)
 
     def associations(

@@ -88,7 +88,7 @@ class Wanted(Struct, frozen=True):
         return sum(file.size_bytes is None for file in self.files if not file.present)
 
 
-def wanted(
+def list_files(
     science: Sequence[DpId],
     replies: Iterable[AssociationReply],
     night_logs: bool = False,

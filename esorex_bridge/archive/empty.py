@@ -81,7 +81,7 @@ def _nothing_like_it(client: ArchiveClient, wanted: Constraints) -> str:
             f"the archive lists no frame of {wanted.program}; programmes look like 098.C-0739 or 110.23XY, runs like "
             "098.C-0739(C); protected ones are listed to those who may see them (--login)"
         )
-    placed = client.placed(wanted)
+    placed = client.locate(wanted)
     if placed.target:
         return f"no name service knows '{wanted.target}', and no header names it so; give --ra, --dec and --radius"
     if placed.radius is not None:

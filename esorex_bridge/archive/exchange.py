@@ -70,7 +70,7 @@ class RetryPolicy(Struct, frozen=True):
         """Return the pause after so many failures (1 for the first)."""
         return float(min(self.first_wait_s * 2.0 ** min(failures - 1, 60), self.longest_wait_s))
 
-    def scaled(self, factor: float) -> RetryPolicy:
+    def scale(self, factor: float) -> RetryPolicy:
         """Return the policy with all pauses multiplied: those between tries, not the times allowed for an answer."""
         return replace(
             self,

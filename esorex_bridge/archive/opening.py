@@ -62,7 +62,7 @@ def open_client(
     """
     services = Services.at(address) if address else Services()
     found = known or (lambda: credentials(environment, keyring=not address))
-    scaled = (patience or RetryPolicy()).scaled(_factor(environment))
+    scaled = (patience or RetryPolicy()).scale(_factor(environment))
     named = environment.get(TRACE_VARIABLE)
     kept = trace or (Path(named) if named else None)
     session = None

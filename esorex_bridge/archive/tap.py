@@ -108,7 +108,7 @@ def _limit(answer: requests.Response, longest_bytes: int) -> None:
     """Let an answer end with an error where more comes than is to be read."""
     read, seen = answer.raw.read, 0
 
-    def limited(*args: Any, **options: Any) -> bytes:
+    def read_limited(*args: Any, **options: Any) -> bytes:
         nonlocal seen
         data: bytes = read(*args, **options)
         seen += len(data)
@@ -116,7 +116,7 @@ def _limit(answer: requests.Response, longest_bytes: int) -> None:
             raise TooLongError(answer.url, longest_bytes)
         return data
 
-    answer.raw.read = limited  # type: ignore[method-assign]
+    answer.raw.read = read_limited  # type: ignore[method-assign]
 
 
 def ask(

@@ -143,7 +143,7 @@ class Trace:
         if auth != "none" or is_token:
             limit = 0
 
-        def done(body: _Body, broke_off: str) -> None:
+        def keep_body(body: _Body, broke_off: str) -> None:
             kept = "nothing"
             if limit != 0 and body.beginning:
                 kept = "whole" if len(body.beginning) == body.size else "beginning"
@@ -162,7 +162,7 @@ class Trace:
             )
             self._write(plain(exchange))
 
-        response.raw = _Body(response.raw, limit, done)
+        response.raw = _Body(response.raw, limit, keep_body)
 
     def close(self) -> tuple[Path, ...]:
         """End the trace; return files that were removed because they held a secret all the same."""

@@ -299,7 +299,7 @@ class Supply:
     ) -> Iterator[WantedFile]:
         """Yield the files of a job, one dataset after the other, so that the first can begin soon."""
         from esorex_bridge.archive.acquisition import access_of, ask_in_batches
-        from esorex_bridge.archive.download_list import wanted
+        from esorex_bridge.archive.download_list import list_files
         from esorex_bridge.archive.sizes import DownloadSizes
 
         access, sizes = access_of(rows), DownloadSizes(client, folders.asked, rows, self._room)
@@ -313,7 +313,7 @@ class Supply:
                     said = f" ({'; '.join(reply.messages)})" if reply.messages else ""
                     self._heard.put(Unplanned(job.name, reply.asked, reply.outcome.value.replace("_", " ") + said))
                     continue
-                needed = wanted((), (reply,), access=access)
+                needed = list_files((), (reply,), access=access)
                 self._heard.put(_Awaited(job, reply.tree, set(needed.names)))
                 new = [file for file in needed.files if (file.name, file.downgraded) not in given]
                 given.update((file.name, file.downgraded) for file in new)
@@ -326,13 +326,13 @@ class Supply:
         Their sizes are counted in the room.
         """
         from esorex_bridge.archive.acquisition import ask
-        from esorex_bridge.archive.download_list import wanted
+        from esorex_bridge.archive.download_list import list_files
         from esorex_bridge.archive.sizes import DownloadSizes
 
         client = self._client_of()
         rows = {DpId(row["dp_id"]): row for query in job.queries for row in client.query(query)}
         replies = ask(client, tuple(rows), job.mode, rows) if rows else ()
-        names = wanted(tuple(rows), replies).names
+        names = list_files(tuple(rows), replies).names
         DownloadSizes(client, self._session(job).destination.asked, rows, self._room).take(names)
         return len(rows), len(names)
 

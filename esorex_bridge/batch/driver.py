@@ -270,7 +270,7 @@ class Driver:
         """Write down what a worker has to know: the tasks, and the records of what is there already."""
         runnable = [node for node in nodes if node.state is NodeState.WAITING]
         files = (entry.file for node in runnable for entry in node.step.inputs if isinstance(entry, FileInput))
-        unverified = self._store.unverified(files)
+        unverified = self._store.find_unverified(files)
         for node in runnable:
             decision = replace(node.decision, step=replace(node.step, threads=self._schedule.threads(node)))
             node.place = self._folder.write_task(task_of(ahead, decision, self._options.esorex, unverified))

@@ -25,7 +25,7 @@ from esorex_bridge.disk.room import Room, RoomRule
 from esorex_bridge.errors import RecipeError, UserError
 from esorex_bridge.executors.batch_folder import BatchFolder, batches
 from esorex_bridge.executors.site import Site, read_site
-from esorex_bridge.organise.from_disk import By
+from esorex_bridge.organise.organised_data import By
 from esorex_bridge.reuse.decide import Policy
 from esorex_bridge.run.executor import Executor
 from esorex_bridge.session import Session, Settings
@@ -125,16 +125,16 @@ def new_batch(root: Path, name: str, jobs: str, asked: BatchRequest, numbered: b
     """
     refuse_misspelt(read_jobs(jobs, asked.source).jobs, asked.settings)
     _site(asked)
-    folder, number, document = named(root, name), 1, asked.document()
+    folder, number, document = find_batch(root, name), 1, asked.document()
     while not folder.begin(document, jobs):
         if not numbered:
             raise UserError(f"there is a batch '{name}' already; give --resume to go on with it, or another --name")
         number += 1
-        folder = named(root, f"{name}-{number}")
+        folder = find_batch(root, f"{name}-{number}")
     return folder
 
 
-def named(root: Path, name: str = "") -> BatchFolder:
+def find_batch(root: Path, name: str = "") -> BatchFolder:
     """Return the batch of a name, which need not exist; the latest one where no name is given.
 
     Raises

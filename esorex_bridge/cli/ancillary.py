@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         output.emit_json(AncillaryDocument(adql=text)) if args.json else print(text)
         return 0
     with archive.client(args) as client:
-        text = product_files_adql(product, args.collection, category, args.max, client.placed(place))
+        text = product_files_adql(product, args.collection, category, args.max, client.locate(place))
         table = client.ask(text, args.max)
         found = rows(table)
         report = None

@@ -31,10 +31,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Go on with a batch: with what is not made yet, and at `retry` with what failed too."""
-    from esorex_bridge.batch.start import named
+    from esorex_bridge.batch.start import find_batch
 
     retry = args.verb.endswith(" retry")
-    folder = named(args.root, args.batch or args.name)
+    folder = find_batch(args.root, args.batch or args.name)
     return batch.carry_on(args, folder, _merge_request(args, folder, retry), retry)
 
 

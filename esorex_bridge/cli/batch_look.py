@@ -19,11 +19,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Tell how a batch stands; end it first where that is asked."""
     from esorex_bridge.batch.report import read_report
-    from esorex_bridge.batch.start import cancel, named
+    from esorex_bridge.batch.start import cancel, find_batch
     from esorex_bridge.cli.batch_view import show
 
     action = args.verb.split()[1]
-    folder = named(args.root, args.batch or args.name)
+    folder = find_batch(args.root, args.batch or args.name)
     report = cancel(folder) if action == "cancel" else read_report(folder)
     if args.json:
         from esorex_bridge.cli.documents.batch import batch_document

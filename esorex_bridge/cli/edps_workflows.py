@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         PackagesDocument,
         PackageTaskPart,
     )
-    from esorex_bridge.definitions.edps.package import AssociatedInput, Branch, Function, Package, Task
+    from esorex_bridge.definitions.edps.package import Function, InputBranch, Package, PackageTask, TaskInput
     from esorex_bridge.definitions.inspection import DefinitionFinding
     from esorex_bridge.edps.workflow import EdpsWorkflow
     from esorex_bridge.esorex.recipe import RecipeRunner
@@ -79,7 +79,7 @@ def show(packages: Iterable[EdpsWorkflow]) -> None:
             print(f"  note: {line}")
 
 
-def _task_lines(task: Task) -> Iterator[str]:
+def _task_lines(task: PackageTask) -> Iterator[str]:
     main = f"{task.main_input.kind} {task.main_input.name}" if task.main_input else "nothing"
     classes = f" ({', '.join(task.main_classes)})" if task.main_classes else ""
     runs = task.recipe or (f"function {task.function}" if task.function else "runs nothing")
@@ -101,7 +101,7 @@ def _task_lines(task: Task) -> Iterator[str]:
             yield f"      {words} {'only' if chosen.mode == 'SELECT' else 'all but'} {', '.join(chosen.tags)}"
 
 
-def _branch_lines(branch: Branch, indent: str) -> Iterator[str]:
+def _branch_lines(branch: InputBranch, indent: str) -> Iterator[str]:
     most = "all" if branch.max_ret < 0 else str(branch.max_ret)
     number = f"{branch.min_ret} to {most}"
     categories = f": {', '.join(branch.categories)}" if branch.categories else ""
@@ -157,7 +157,7 @@ def _describe(package: Package) -> PackagePart:
     )
 
 
-def _describe_task(task: Task) -> PackageTaskPart:
+def _describe_task(task: PackageTask) -> PackageTaskPart:
     from esorex_bridge.cli.documents.workflows import PackageTaskPart
 
     fields = asdict(task)
@@ -170,7 +170,7 @@ def _describe_task(task: Task) -> PackageTaskPart:
     return PackageTaskPart(**fields)
 
 
-def _describe_input(number: int, given: AssociatedInput, branch: Branch) -> PackageInputPart:
+def _describe_input(number: int, given: TaskInput, branch: InputBranch) -> PackageInputPart:
     from esorex_bridge.cli.documents.workflows import PackageInputPart
 
     first = branch.rules[0] if branch.rules else None

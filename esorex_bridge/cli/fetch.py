@@ -207,7 +207,7 @@ def _request(
     rows: Mapping[DpId, dict[str, Any]],
 ) -> _Request:
     from esorex_bridge.archive.acquisition import access_of, ask, rows_of_siblings
-    from esorex_bridge.archive.download_list import wanted
+    from esorex_bridge.archive.download_list import list_files
     from esorex_bridge.cli.associations import look_up_frames
 
     replies: tuple[AssociationReply, ...] = ()
@@ -215,10 +215,10 @@ def _request(
     if not args.no_calibrations:
         replies = ask(client, names, archive.mode(args), known, None if args.list_only else folders)
     present = _present(replies, folders)
-    first = wanted(names, replies, args.with_night_logs, present=present)
+    first = list_files(names, replies, args.with_night_logs, present=present)
     sizes = _sizes(client, [file.name for file in first.files if not file.present])
     access = access_of({**known, **rows_of_siblings(known, replies)})
-    return _Request(tuple(names), replies, wanted(names, replies, args.with_night_logs, sizes, present, access))
+    return _Request(tuple(names), replies, list_files(names, replies, args.with_night_logs, sizes, present, access))
 
 
 def _present(replies: tuple[AssociationReply, ...], folders: Folders) -> frozenset[str]:

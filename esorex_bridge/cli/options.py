@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from esorex_bridge.definitions.edps.options import EdpsOptions
     from esorex_bridge.definitions.parameters import ParameterSetting
     from esorex_bridge.disk.room import DiskNeed, Room
-    from esorex_bridge.organise.from_disk import Request
+    from esorex_bridge.organise.organised_data import Request
     from esorex_bridge.reuse.decide import Policy
     from esorex_bridge.session import Settings
 
@@ -231,7 +231,7 @@ def _workflow_parameter(text: str) -> tuple[str, str]:
 
 def request(args: argparse.Namespace) -> Request:
     """Return what to organise by, as a command line says."""
-    from esorex_bridge.organise.from_disk import Request
+    from esorex_bridge.organise.organised_data import Request
     from esorex_bridge.organise.places import default_mode
 
     here = not (getattr(args, "places", None) or getattr(args, "data", None))

@@ -13,7 +13,7 @@ from esorex_bridge.cli.tables import Column
 if TYPE_CHECKING:
     from esorex_bridge.cli.documents.datasets import ActionPart, DatasetFilePart, DatasetPart, OrganiseDocument
     from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile
-    from esorex_bridge.organise.from_disk import OrganisedData
+    from esorex_bridge.organise.organised_data import OrganisedData
 
 _MOST_NAMED = 10
 """So many absent files are named."""
@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
     chosen = select(data.datasets, Method(args.select), states, args.name, where, data.headers)
     if args.ask_archive is not None:
         with archive.client(args) as client:
-            chosen = from_disk.filled(options.request(args), data, chosen, args.ask_archive, client)
+            chosen = from_disk.fill_gaps(options.request(args), data, chosen, args.ask_archive, client)
     if args.reflex_json:
         output.emit_json(_reflex(args, chosen, data))
     elif args.json:

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         if args.check:
             return _check(session, args.json)
         plans = [plan for _, plan in session.plans(session.datasets(args.datasets))]
-        left = session.left_over() if not args.datasets else ()
+        left = session.find_left_over() if not args.datasets else ()
     if args.json:
         from esorex_bridge.cli.documents.planning import PlanDocument
 

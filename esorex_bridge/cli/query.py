@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     with archive.client(args) as client:
         if args.login:
             client.authenticate()
-        placed = client.placed(wanted)
+        placed = client.locate(wanted)
         if placed != wanted and placed.ra is not None:
             output.note(f"{wanted.target}: {placed.ra:.5f} {placed.dec:+.5f}, within {placed.radius:g} degrees")
         if args.format in _ASTROPY:

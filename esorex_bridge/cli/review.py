@@ -108,9 +108,9 @@ def run(args: argparse.Namespace) -> int:
     if bool(args.use) != bool(args.category):
         raise UserError("--use FILE and --for CATEGORY belong together")
     review = open_review(options.request(args), args.data, args.dataset, args.reset)
-    changed = _changed(Choices() if args.reset else review.choices, args, review)
+    changed = _change(Choices() if args.reset else review.choices, args, review)
     if args.pick:
-        changed = _picked(changed, review)
+        changed = _ask_for_number(changed, review)
     if changed != review.choices:
         _say_what_changes(review, changed, args.force)
         review.keep(changed)
@@ -154,7 +154,7 @@ def _say_what_changes(review: Review, changed: Choices, force: bool) -> None:
         raise UserError(f"the plan would not do with this choice: {effect.problem}; --force keeps it all the same")
 
 
-def _changed(choices: Choices, args: argparse.Namespace, review: Review) -> Choices:
+def _change(choices: Choices, args: argparse.Namespace, review: Review) -> Choices:
     if args.use:
         choices = choices.with_use(review.key_of(args.category, args.purpose), stem(Path(args.use).name))
     for name in args.undrop:
@@ -198,7 +198,7 @@ def _refuse_settings(args: argparse.Namespace, review: Review, given: tuple[Para
             effective(recipe, known.parameters, tuple(each for each in settings if each.recipe == recipe))
 
 
-def _picked(choices: Choices, review: Review) -> Choices:
+def _ask_for_number(choices: Choices, review: Review) -> Choices:
     """Ask for a number on the terminal; an empty line keeps what is."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UserError("--pick needs a terminal; in a script say --use FILE --for CATEGORY")

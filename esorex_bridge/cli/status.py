@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
         store = session.store
         read = audit(store, session.named_files(), _show_progress) if args.verify else Audit()
         runs, recipes, disk = store.runs(), store.recipes_made(), disk_use(session.workspace)
-        adopted = store.adopted()
+        adopted = store.list_adopted()
     if args.json:
         from esorex_bridge.cli.documents.history import StatusDocument
 

@@ -64,7 +64,7 @@ def lay_out(
     """
     table = _Table(tuple(columns), [tuple(visible(str(cell)) for cell in row) for row in rows])
     room = width - indent
-    table = table.fitted(room)
+    table = table.fit(room)
     pad = " " * indent
     lines = table.heads() if table.is_aligned(room) else []
     lines += [line for row in table.rows for line in table.lines_of(row, room, paint)]
@@ -98,7 +98,7 @@ class _Table(Struct, frozen=True):
     rows: list[tuple[str, ...]]
     widths: tuple[int, ...] = ()
 
-    def fitted(self, room: int) -> _Table:
+    def fit(self, room: int) -> _Table:
         """Return the table with its widths, without the columns that say nothing or for which there is no room."""
         table = self._without_silent()
         while table._least() > room and (worst := table._least_wanted()) is not None:

@@ -11,7 +11,7 @@ from esorex_bridge.errors import BridgeError, UnknownNameError
 from esorex_bridge.files import stem
 
 if TYPE_CHECKING:
-    from esorex_bridge.organise.from_disk import OrganisedData
+    from esorex_bridge.organise.organised_data import OrganisedData
 
 EXAMPLE = (
     "esorex-bridge why NACO.2016-03-02T00:30:00.076_tpl --root night\n"

@@ -53,7 +53,7 @@ class Definitions(Struct, frozen=True, eq=False):
         """Return all definitions, the user's first; errors as `read`."""
         return tuple(self.read(path) for path in self.paths.values())
 
-    def named(self, name: str) -> Workflow:
+    def find(self, name: str) -> Workflow:
         """Return a definition by its file's stem, or by an instrument that has no other.
 
         Raises

@@ -183,7 +183,7 @@ def parse_workflow(text: str, source: str, base: Callable[[str], Workflow] | Non
         versions=found.get("versions", start.versions if start else ()),
         sources=found.get("sources", start.sources if start else ()),
         applies=_applies(fields["applies"]) if "applies" in fields else start.applies if start else (),
-        unsupported=_unsupported(fields.get("unsupported"), start),
+        unsupported=_read_unsupported(fields.get("unsupported"), start),
         extends=start.name if start else "",
         source=source,
     )
@@ -224,7 +224,7 @@ def _applies(listed: Located) -> tuple[tuple[str, tuple[str, ...]], ...]:
     return tuple((keyword, values.texts(keyword)) for keyword, values in listed.items("applies"))
 
 
-def _unsupported(listed: Located | None, start: Workflow | None) -> tuple[tuple[str, str], ...]:
+def _read_unsupported(listed: Located | None, start: Workflow | None) -> tuple[tuple[str, str], ...]:
     if listed is None:
         return start.unsupported if start else ()
     return tuple((category, why.text(f"reason of {category}")) for category, why in listed.items("unsupported"))

@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esorex_bridge.datasets.choices import Choices, split_key
-from esorex_bridge.definitions.edps.package import Job, JobInput, Jobs, ReviewedJobs
+from esorex_bridge.definitions.edps.planned_jobs import JobInput, PackageJob, PackageJobs, ReviewedJobs
 from esorex_bridge.definitions.parameters import ParameterSetting
 from esorex_bridge.errors import UserError
 from esorex_bridge.workspace.scan import archive_name
@@ -22,7 +22,7 @@ ORIGIN = "review"
 """Where the value of a parameter comes from that was set in a review."""
 
 
-class Wanted(Struct, frozen=True):
+class WantedJob(Struct, frozen=True):
     """What a user wants of one target job; `survey` says that he wants to see what else its inputs could take.
 
     Parameters
@@ -55,7 +55,7 @@ class Joined(Struct, frozen=True):
 
     Parameters
     ----------
-    jobs : Jobs
+    jobs : PackageJobs
         All of them, producers first.
     targets : mapping of str to int
         The number of the target job of each dataset.
@@ -67,13 +67,13 @@ class Joined(Struct, frozen=True):
         How many of the jobs the package makes by itself; those that follow are of the user.
     """
 
-    jobs: Jobs
+    jobs: PackageJobs
     targets: dict[str, int]
     settings: dict[int, tuple[ParameterSetting, ...]]
     choices: dict[str, Choices]
     made: int
 
-    def needed(self) -> frozenset[int]:
+    def find_needed(self) -> frozenset[int]:
         """Return the numbers of the target jobs, and of all that they need."""
         found: set[int] = set()
         waiting = list(self.targets.values())
@@ -85,12 +85,12 @@ class Joined(Struct, frozen=True):
         return frozenset(found)
 
 
-def needs_of(job: Job) -> tuple[JobInput, ...]:
+def needs_of(job: PackageJob) -> tuple[JobInput, ...]:
     """Return the jobs whose products a job takes."""
     return (*job.upstream, *(given for each in job.inputs for given in each.jobs))
 
 
-def name_targets(jobs: Jobs) -> dict[str, int]:
+def name_targets(jobs: PackageJobs) -> dict[str, int]:
     """Return the numbers of target jobs that run a recipe, by the names of their datasets.
 
     A dataset is named by the first main file; with the task where several targets start from it.
@@ -106,13 +106,13 @@ def name_targets(jobs: Jobs) -> dict[str, int]:
 
 
 def ask_for(
-    jobs: Jobs, targets: Mapping[str, int], choices: Mapping[str, Choices], survey: str, paths: Iterable[str]
-) -> tuple[Wanted, ...]:
+    jobs: PackageJobs, targets: Mapping[str, int], choices: Mapping[str, Choices], survey: str, paths: Iterable[str]
+) -> tuple[WantedJob, ...]:
     """Return what is asked of the child process for the datasets for which a user chose files.
 
     Parameters
     ----------
-    jobs, targets : Jobs, mapping of str to int
+    jobs, targets : PackageJobs, mapping of str to int
         Of all files, without choices; their numbers by dataset.
     choices : mapping of str to Choices
         By dataset.
@@ -138,7 +138,7 @@ def ask_for(
         use = tuple((key, _locate(by_name, file, key, name)) for key, file in chosen.use)
         drop = tuple(path for file in chosen.drop for path in by_name.get(file, ()))
         own = tuple((category, str(_require(path, category, name))) for category, path in chosen.replace)
-        found.append(Wanted(name, job.task, job.reference, use, drop, own, name == survey))
+        found.append(WantedJob(name, job.task, job.reference, use, drop, own, name == survey))
     return tuple(found)
 
 
@@ -187,7 +187,7 @@ def refuse_idle(reviewed: Iterable[ReviewedJobs], choices: Mapping[str, Choices]
             )
 
 
-def join(common: Jobs, targets: Mapping[str, int], choices: Mapping[str, Choices]) -> Joined:
+def join(common: PackageJobs, targets: Mapping[str, int], choices: Mapping[str, Choices]) -> Joined:
     """Return the jobs of all targets, with those of reviewed targets in the place of what the package alone makes.
 
     What a review does not change stays one job for all targets.
@@ -214,18 +214,18 @@ def join(common: Jobs, targets: Mapping[str, int], choices: Mapping[str, Choices
     return Joined(replace(common, jobs=tuple(jobs)), numbers, settings, present, len(common.jobs))
 
 
-def _closure(common: Jobs, target: int) -> tuple[Job, ...]:
+def _closure(common: PackageJobs, target: int) -> tuple[PackageJob, ...]:
     """Return a job after all that it needs."""
-    alone = Joined(common, {"": target}, {}, {}, len(common.jobs)).needed()
+    alone = Joined(common, {"": target}, {}, {}, len(common.jobs)).find_needed()
     return tuple(job for job in common.jobs if job.job in alone)
 
 
-def _identity(job: Job, settings: tuple[ParameterSetting, ...]) -> bytes:
+def _identity(job: PackageJob, settings: tuple[ParameterSetting, ...]) -> bytes:
     """Return what makes two jobs one: all but their number, and for which targets they are."""
     return msgspec.json.encode((replace(job, job=0, target=False), settings))
 
 
-def _renumber(job: Job, numbers: Mapping[int, int]) -> Job:
+def _renumber(job: PackageJob, numbers: Mapping[int, int]) -> PackageJob:
     def move(given: JobInput) -> JobInput:
         return replace(given, job=numbers[given.job])
 

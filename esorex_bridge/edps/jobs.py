@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from esorex_bridge.datasets.choices import tell_choices
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, Purpose
-from esorex_bridge.definitions.edps.package import COPIES, Job, JobInput, Package, ParameterSet
+from esorex_bridge.definitions.edps.package import Package, ParameterSet
+from esorex_bridge.definitions.edps.planned_jobs import COPIES, JobInput, PackageJob
 from esorex_bridge.definitions.parameters import ParameterSetting
 from esorex_bridge.edps.chosen import ORIGIN, Joined, needs_of
 from esorex_bridge.plan.plan import (
@@ -59,7 +60,7 @@ class JobPlanner:
     ) -> None:
         self._package, self._joined, self._jobs, self._chosen = package, joined, joined.jobs, chosen
         self._settings, self._instruments = tuple(settings), instruments
-        self._needed = joined.needed()
+        self._needed = joined.find_needed()
         self._names = _names(joined, self._needed)
         self._actions: dict[int, Action] = {}
 
@@ -130,13 +131,13 @@ class JobPlanner:
         idle = (self._why_not(job) for job in self._jobs.jobs if job.runs not in ("recipe", *COPIES))
         return tuple(dict.fromkeys((*self._jobs.messages, *unknown, *overruled, *idle, *refused)))
 
-    def _find_overruled(self, job: Job) -> Iterator[str]:
+    def _find_overruled(self, job: PackageJob) -> Iterator[str]:
         stated = self._chosen.recipes.get(job.task, {})
         for name, value in job.parameters.items():
             if stated.get(name, value) != value:
                 yield f"{job.task}: {name} is {stated[name]} by the parameter set, not {value} by the job function"
 
-    def _why_not(self, job: Job) -> str:
+    def _why_not(self, job: PackageJob) -> str:
         task = self._package.description.task(job.task)
         if job.runs == "nothing":
             return f"task {job.task} runs no recipe: its groups are there for reports and associations"
@@ -147,7 +148,7 @@ class JobPlanner:
 
     # ----- the dataset
 
-    def _dataset(self, job: Job, name: str) -> Dataset:
+    def _dataset(self, job: PackageJob, name: str) -> Dataset:
         action, instrument = self._action(job), self._instruments.get(job.reference, "")
         choices = self._joined.choices.get(name)
         if choices is None:
@@ -155,13 +156,13 @@ class JobPlanner:
         told = replace(action, messages=(*action.messages, *tell_choices(choices)))
         return Dataset(name, instrument, told, chosen=choices.files, parameters=choices.parameters)
 
-    def _action(self, job: Job) -> Action:
+    def _action(self, job: PackageJob) -> Action:
         """Return a job as an action for views; equal jobs are one value, however often others take them."""
         if job.job not in self._actions:
             self._actions[job.job] = self._new_action(job)
         return self._actions[job.job]
 
-    def _new_action(self, job: Job) -> Action:
+    def _new_action(self, job: PackageJob) -> Action:
         children = dict.fromkeys(given.job for given in needs_of(job))
         files = [_file(*pair) for pair in job.main]
         statics = [_file(*pair) for given in job.inputs for pair in given.files]
@@ -176,7 +177,7 @@ class JobPlanner:
 
     # ----- the plan
 
-    def _plan(self, target: Job, name: str) -> Plan:
+    def _plan(self, target: PackageJob, name: str) -> Plan:
         steps: dict[int, Step] = {}
         self._add(target, Purpose(target.task), steps)
         steps[target.job] = replace(steps[target.job], target=True)
@@ -199,7 +200,7 @@ class JobPlanner:
                 if recipe not in known
             )  # fmt: skip
 
-    def _add(self, job: Job, purpose: Purpose, steps: dict[int, Step]) -> None:
+    def _add(self, job: PackageJob, purpose: Purpose, steps: dict[int, Step]) -> None:
         if job.job in steps:
             return
         for given in needs_of(job):
@@ -209,7 +210,7 @@ class JobPlanner:
         if job.runs == "recipe":
             steps[job.job] = self._step(job, purpose)
 
-    def _step(self, job: Job, purpose: Purpose) -> Step:
+    def _step(self, job: PackageJob, purpose: Purpose) -> Step:
         settings, threads = self._parameters(job)
         return Step(
             name=self._names[job.job],
@@ -227,7 +228,7 @@ class JobPlanner:
             associations=tuple(self._associations(job)),
         )
 
-    def _associations(self, job: Job) -> Iterator[AssociatedInput]:
+    def _associations(self, job: PackageJob) -> Iterator[AssociatedInput]:
         for given in job.inputs:
             by = ORIGIN if given.by_user else "rules"
             for name, tag in given.files:
@@ -237,7 +238,7 @@ class JobPlanner:
                     source = entry.name if isinstance(entry, FileInput) else entry.step
                     yield AssociatedInput(entry.category, source, given.days, given.level, chosen_by=by)
 
-    def _not_made(self, job: Job) -> Iterator[str]:
+    def _not_made(self, job: PackageJob) -> Iterator[str]:
         for given in needs_of(job):
             other = self._jobs.jobs[given.job]
             if other.runs in COPIES:
@@ -245,7 +246,7 @@ class JobPlanner:
             elif other.runs != "recipe" and (other.runs == "function" or given in job.upstream):
                 yield self._why_not(other)
 
-    def _products(self, job: Job) -> tuple[str, ...]:
+    def _products(self, job: PackageJob) -> tuple[str, ...]:
         """Return the categories that other jobs, or other tasks, name of its products."""
         description = self._package.description
         named = [category for other in self._jobs.jobs for given in needs_of(other) if given.job == job.job
@@ -255,7 +256,7 @@ class JobPlanner:
                       for tag in branch.categories]  # fmt: skip
         return tuple(dict.fromkeys(named))
 
-    def _parameters(self, job: Job) -> tuple[tuple[ParameterSetting, ...], int]:
+    def _parameters(self, job: PackageJob) -> tuple[tuple[ParameterSetting, ...], int]:
         """Return settings, later ones winning: function, set, review, user; and how many processors a run takes."""
         recipe = job.recipe or job.task
         computed = [ParameterSetting(recipe, *pair, f"job function of {job.task}") for pair in job.parameters.items()]
@@ -271,13 +272,13 @@ class JobPlanner:
         settings = tuple(each for each in listed if each.name != _THREADS)
         return settings, int(threads) if threads.isdigit() and int(threads) else 1
 
-    def _list_reviewed(self, job: Job) -> Iterator[ParameterSetting]:
+    def _list_reviewed(self, job: PackageJob) -> Iterator[ParameterSetting]:
         for each in self._joined.settings.get(job.job, ()):
             yield ParameterSetting(job.recipe or job.task, each.name, each.value, each.origin)
 
     # ----- inputs
 
-    def _inputs(self, job: Job) -> Iterator[StepInput]:
+    def _inputs(self, job: PackageJob) -> Iterator[StepInput]:
         for name, tag in job.main:
             yield FileInput(archive_name(Path(name)), name, tag)
         for given in job.upstream:
@@ -305,7 +306,7 @@ class JobPlanner:
             tag = given.renamed.get(category, category)
             yield ProductInput(step, category, tag, optional=category not in given.expected)
 
-    def _copy_inputs(self, job: Job) -> Iterator[StepInput]:
+    def _copy_inputs(self, job: PackageJob) -> Iterator[StepInput]:
         """Yield what a job hands on: its inputs, or those of them that come from other tasks."""
         if job.runs == "copy_all":
             yield from self._inputs(job)
@@ -333,7 +334,7 @@ def _hand_on(entry: StepInput, given: JobInput) -> Iterator[StepInput]:
         yield replace(entry, category=given.renamed.get(entry.category, entry.category))
 
 
-def _answers(job: Job) -> Iterator[tuple[str, str]]:
+def _answers(job: PackageJob) -> Iterator[tuple[str, str]]:
     """Yield what the package's functions said of a job: dynamic parameters, then conditions of its inputs."""
     for name, value in job.dynamic.items():
         yield name, str(value)
@@ -342,12 +343,12 @@ def _answers(job: Job) -> Iterator[tuple[str, str]]:
             yield name, "yes" if holds else "no"
 
 
-def _lacking(job: Job) -> Iterator[str]:
+def _lacking(job: PackageJob) -> Iterator[str]:
     if job.missing:
         yield f"{archive_name(Path(job.reference))} ({job.task}): {'; '.join(job.missing)}"
 
 
-def _files(job: Job) -> Iterator[str]:
+def _files(job: PackageJob) -> Iterator[str]:
     """Yield the files that a job takes as they are."""
     yield job.reference
     yield from (name for name, _ in (*job.main, *(pair for given in job.inputs for pair in given.files)))

@@ -10,10 +10,11 @@ import msgspec
 
 from esorex_bridge.definitions.edps.as_workflow import canonical
 from esorex_bridge.definitions.edps.options import EdpsOptions
-from esorex_bridge.definitions.edps.package import Description, Event, Job, Jobs, Package
+from esorex_bridge.definitions.edps.package import Description, Package
 from esorex_bridge.definitions.edps.parameters import choose_set
+from esorex_bridge.definitions.edps.planned_jobs import Event, PackageJob, PackageJobs
 from esorex_bridge.definitions.oca.library import archive_prefix
-from esorex_bridge.edps.chosen import Wanted, needs_of
+from esorex_bridge.edps.chosen import WantedJob, needs_of
 from esorex_bridge.edps.process import PackageError, ask_child, refuse_failures
 from esorex_bridge.edps.read import request_for
 from esorex_bridge.edps.sources import Sources
@@ -52,8 +53,8 @@ def plan_jobs(
     headers: Headers,
     options: EdpsOptions,
     events: Iterable[Event] = (),
-    wanted: Iterable[Wanted] = (),
-) -> Jobs:
+    wanted: Iterable[WantedJob] = (),
+) -> PackageJobs:
     """Return the jobs that a package makes of files, producers first, with all that targets need and nothing else.
 
     Parameters
@@ -68,8 +69,8 @@ def plan_jobs(
         What the user wants.
     events : iterable of Event
         Changes of instruments that no association crosses.
-    wanted : iterable of Wanted
-        What a user chose for datasets: their jobs come in `Jobs.reviewed` too.
+    wanted : iterable of WantedJob
+        What a user chose for datasets: their jobs come in `PackageJobs.reviewed` too.
 
     Raises
     ------
@@ -108,7 +109,7 @@ def plan_jobs(
     raise PackageError(f"workflow package {package.name} asks for ever more keywords: {', '.join(keys[-5:])}")
 
 
-def _request_choices(wanted: Wanted, keys: tuple[str, ...]) -> dict[str, Any]:
+def _request_choices(wanted: WantedJob, keys: tuple[str, ...]) -> dict[str, Any]:
     """Return what a user chose for a dataset as values of JSON, with the headers of his own files."""
     own = {path: dict.fromkeys(keys) | read_header(Path(path)).select(keys) for _, path in wanted.replace}
     files = [{"name": name, "header": header} for name, header in own.items()]
@@ -147,7 +148,7 @@ def _merge(known: Mapping[str, str], given: Iterable[tuple[str, str]]) -> dict[s
     return found
 
 
-def _decode(answer: bytes, label: str, names: set[str], datasets: set[str]) -> Jobs:
+def _decode(answer: bytes, label: str, names: set[str], datasets: set[str]) -> PackageJobs:
     try:
         document = msgspec.json.decode(answer)
     except msgspec.DecodeError as error:
@@ -156,7 +157,7 @@ def _decode(answer: bytes, label: str, names: set[str], datasets: set[str]) -> J
         raise PackageError(f"workflow package {label} answered what is not a plan")
     refuse_failures(document, label)
     try:
-        jobs = msgspec.convert(document, Jobs)
+        jobs = msgspec.convert(document, PackageJobs)
     except msgspec.ValidationError as error:
         raise PackageError(f"workflow package {label} answered what is not a plan: {error}") from None
     if not names.issuperset(jobs.classified):
@@ -168,7 +169,7 @@ def _decode(answer: bytes, label: str, names: set[str], datasets: set[str]) -> J
     return jobs
 
 
-def _refuse_strange(jobs: Iterable[Job], label: str, names: set[str]) -> None:
+def _refuse_strange(jobs: Iterable[PackageJob], label: str, names: set[str]) -> None:
     """Refuse jobs of files that were not named, or on jobs that do not come before: the answer is foreign."""
     for number, job in enumerate(jobs):
         inputs = needs_of(job)

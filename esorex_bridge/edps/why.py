@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from esorex_bridge.datasets.choices import tell_choices
-from esorex_bridge.definitions.edps.package import Association, Job, Jobs
+from esorex_bridge.definitions.edps.planned_jobs import JobAssociation, PackageJob, PackageJobs
 from esorex_bridge.edps.chosen import Joined
 from esorex_bridge.files import stem
 from esorex_bridge.workspace.scan import archive_name
@@ -14,7 +14,7 @@ from esorex_bridge.workspace.scan import archive_name
 
 def explain(joined: Joined, what: str) -> tuple[str, ...]:
     """Return what is known of a file, a dataset or a task; nothing where it is none."""
-    jobs, needed = joined.jobs, joined.needed()
+    jobs, needed = joined.jobs, joined.find_needed()
     name = archive_name(Path(what))
     lines: list[str] = list(tell_choices(joined.choices[what])) if what in joined.choices else []
     for job in (job for job in jobs.jobs if job.job in needed):
@@ -26,7 +26,7 @@ def explain(joined: Joined, what: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(lines))
 
 
-def _about_job(jobs: Jobs, job: Job) -> Iterator[str]:
+def _about_job(jobs: PackageJobs, job: PackageJob) -> Iterator[str]:
     state = "complete" if job.complete else "incomplete"
     yield f"{job.task} of {_short(job.reference)}: {job.recipe or 'no recipe'} on {len(job.main)} files, {state}"
     for given in job.upstream:
@@ -38,7 +38,7 @@ def _about_job(jobs: Jobs, job: Job) -> Iterator[str]:
     yield from (f"  parameter {name} = {value} (by the package's function)" for name, value in job.dynamic.items())
 
 
-def _describe_taken(jobs: Jobs, association: Association) -> str:
+def _describe_taken(jobs: PackageJobs, association: JobAssociation) -> str:
     files = [f"{_short(name)} ({tag})" for name, tag in association.files]
     taken = [*files, *(_label(jobs, given.job) for given in association.jobs)]
     days = "" if association.days is None else f", {association.days:+g} days"
@@ -47,7 +47,9 @@ def _describe_taken(jobs: Jobs, association: Association) -> str:
     return f"{', '.join(taken)}{level}{days}{chosen}"
 
 
-def _about_file(jobs: Jobs, needed: Collection[int], file: str, classes: tuple[tuple[str, str], ...]) -> Iterator[str]:
+def _about_file(
+    jobs: PackageJobs, needed: Collection[int], file: str, classes: tuple[tuple[str, str], ...]
+) -> Iterator[str]:
     short = _short(file)
     if not classes:
         yield f"{short}: no rule of the workflow's data sources or masters fits it"
@@ -57,11 +59,11 @@ def _about_file(jobs: Jobs, needed: Collection[int], file: str, classes: tuple[t
     yield f"{short}: used by {', '.join(used)}" if used else f"{short}: no job that the targets need takes it"
 
 
-def _takes(job: Job, file: str) -> bool:
+def _takes(job: PackageJob, file: str) -> bool:
     return any(file == name for name, _ in (*job.main, *(pair for each in job.inputs for pair in each.files)))
 
 
-def _label(jobs: Jobs, number: int) -> str:
+def _label(jobs: PackageJobs, number: int) -> str:
     job = jobs.jobs[number]
     return f"{job.task} of {_short(job.reference)}"
 

@@ -14,8 +14,9 @@ from esorex_bridge.datasets.choices import Choices
 from esorex_bridge.datasets.dataset import Dataset, files_of
 from esorex_bridge.definitions.edps.as_workflow import workflow_of
 from esorex_bridge.definitions.edps.options import EdpsOptions
-from esorex_bridge.definitions.edps.package import Event, Jobs, Package, ReviewedJobs
+from esorex_bridge.definitions.edps.package import Package
 from esorex_bridge.definitions.edps.parameters import choose_set
+from esorex_bridge.definitions.edps.planned_jobs import Event, PackageJobs, ReviewedJobs
 from esorex_bridge.definitions.parameters import ParameterSetting
 from esorex_bridge.definitions.workflow import Workflow
 from esorex_bridge.edps.chosen import Joined, ask_for, join, name_targets, refuse_idle
@@ -46,7 +47,7 @@ class EdpsWorkflow:
 
     def __init__(self, given: str, options: EdpsOptions | None = None, events: Iterable[Event] = ()) -> None:
         self._given, self._options, self._events = given, options or EdpsOptions(), tuple(events)
-        self._jobs: dict[int, tuple[Headers, Jobs]] = {}
+        self._jobs: dict[int, tuple[Headers, PackageJobs]] = {}
         self._joined: dict[int, tuple[Headers, Joined]] = {}
         self._choices: Mapping[str, Choices] = {}
 
@@ -77,7 +78,7 @@ class EdpsWorkflow:
         """The same in the form of our definitions."""
         return workflow_of(self.package, self._options.parameter_set)
 
-    def jobs(self, headers: Headers) -> Jobs:
+    def jobs(self, headers: Headers) -> PackageJobs:
         """Return the jobs that it makes of files by itself, worked out once for the same files.
 
         Errors as `plan_jobs`.
@@ -88,7 +89,7 @@ class EdpsWorkflow:
             self._jobs[id(headers)] = known
         return known[1]
 
-    def joined(self, headers: Headers) -> Joined:
+    def join(self, headers: Headers) -> Joined:
         """Return the jobs with the user's choices, worked out once for the same files.
 
         Raises
@@ -108,13 +109,13 @@ class EdpsWorkflow:
         (found,) = self._review(headers, common, self._events, dataset)[-1:]
         return found
 
-    def _join(self, headers: Headers, common: Jobs, events: tuple[Event, ...]) -> Joined:
+    def _join(self, headers: Headers, common: PackageJobs, events: tuple[Event, ...]) -> Joined:
         reviewed = self._review(headers, common, events)
         refuse_idle(reviewed, self._choices)
         return join(replace(common, reviewed=reviewed), name_targets(common), self._choices)
 
     def _review(
-        self, headers: Headers, common: Jobs, events: tuple[Event, ...], survey: str = ""
+        self, headers: Headers, common: PackageJobs, events: tuple[Event, ...], survey: str = ""
     ) -> tuple[ReviewedJobs, ...]:
         """Return the jobs of the datasets for which the user chose files; that of a survey is the last."""
         targets = name_targets(common)
@@ -136,15 +137,15 @@ class EdpsWorkflow:
         PackageError
             If the package failed or was ended.
         """
-        return self._planner(self.joined(headers), headers, settings).plans()
+        return self._planner(self.join(headers), headers, settings).plans()
 
     def not_used(self, headers: Headers) -> tuple[UnusedFile, ...]:
         """Return the files that are in no job which the targets need, with the reason; errors as `plans`."""
-        return self._planner(self.joined(headers), headers, ()).not_used()
+        return self._planner(self.join(headers), headers, ()).not_used()
 
     def explain(self, headers: Headers, what: str) -> tuple[str, ...]:
         """Return why a file, dataset, job or task is what it is; nothing where it is none; errors as `joined`."""
-        return explain(self.joined(headers), what)
+        return explain(self.join(headers), what)
 
     def plan_of(self, dataset: Dataset, settings: Iterable[ParameterSetting] = (), others: Iterable[Path] = ()) -> Plan:
         """Return one plan of all targets that the files of a dataset give; errors as `plans`.

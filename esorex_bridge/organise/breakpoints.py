@@ -18,7 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile
-from esorex_bridge.definitions.edps.package import Event
+from esorex_bridge.definitions.edps.planned_jobs import Event
 from esorex_bridge.definitions.oca.classify import Classified
 from esorex_bridge.definitions.oca.evaluate import Keywords
 from esorex_bridge.definitions.oca.library import archive_prefix
@@ -158,14 +158,14 @@ def with_breakpoint_messages(
     """
     known: dict[Action, Action] = {}
 
-    def told(action: Action) -> Action:
+    def tell(action: Action) -> Action:
         if action not in known:
             found = tuple(_messages(action, headers, breakpoints))
             messages = tuple(dict.fromkeys((*action.messages, *found)))
-            known[action] = replace(action, messages=messages, actions=tuple(map(told, action.actions)))
+            known[action] = replace(action, messages=messages, actions=tuple(map(tell, action.actions)))
         return known[action]
 
-    return replace(dataset, action=told(dataset.action)) if breakpoints else dataset
+    return replace(dataset, action=tell(dataset.action)) if breakpoints else dataset
 
 
 def _messages(action: Action, headers: Mapping[Path, Keywords], breakpoints: tuple[Breakpoint, ...]) -> Iterator[str]:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from esorex_bridge.datasets.choices import Choices
     from esorex_bridge.datasets.dataset import Action, Dataset
     from esorex_bridge.definitions.workflow import Workflow
-    from esorex_bridge.organise.from_disk import OrganisedData
     from esorex_bridge.organise.grouping import Candidate, FrameGroup
+    from esorex_bridge.organise.organised_data import OrganisedData
     from esorex_bridge.organise.organiser import Organised
     from esorex_bridge.plan.plan import Plan, Step, StepName
 
@@ -45,11 +45,11 @@ class DatasetReview:
     def key_of(self, category: str, purpose: str | None) -> str:
         """Return the key of a choice, by default where the category is used nearest to the science."""
         from esorex_bridge.datasets.choices import key_for, purpose_in
-        from esorex_bridge.organise.from_disk import taken_by
+        from esorex_bridge.organise.offers import find_run_with
 
         if purpose:
             return f"{category}/{purpose_in(self._dataset.action, purpose)}"
-        return key_for(self._dataset.action, category, lambda action: taken_by(self._data, self._dataset, action))
+        return key_for(self._dataset.action, category, lambda action: find_run_with(self._data, self._dataset, action))
 
     def recipe_of(self, name: str) -> str:
         """Return the recipe that is meant: parameters are given by it."""
@@ -90,7 +90,7 @@ class DatasetReview:
         write_choices_file(self._root, {**read_choices_file(self._root), self.name: choices})
 
     def _with(self, choices: Choices) -> Dataset:
-        from esorex_bridge.organise.from_disk import with_choices
+        from esorex_bridge.organise.offers import with_choices
 
         return with_choices(self._data, self._dataset, choices)
 

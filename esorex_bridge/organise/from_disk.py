@@ -6,33 +6,27 @@ import logging
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from esorex_bridge.definitions.edps.options import PREFIX, EdpsOptions
+from esorex_bridge.definitions.edps.options import PREFIX
 from esorex_bridge.errors import DataError, UnknownNameError, UserError
+from esorex_bridge.organise.organised_data import OrganisedData
 from esorex_bridge.organise.places import DATA_FOLDERS, data_places
 
 if TYPE_CHECKING:
     from esorex_bridge.archive.client import ArchiveClient
     from esorex_bridge.datasets.association import AssociationTree, Mode
-    from esorex_bridge.datasets.choices import Choices
-    from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile
+    from esorex_bridge.datasets.dataset import Dataset
     from esorex_bridge.definitions.oca.evaluate import Keywords
     from esorex_bridge.definitions.oca.rules import Rules
     from esorex_bridge.definitions.workflow import Workflow
     from esorex_bridge.edps.plan import DataFolder
     from esorex_bridge.edps.workflow import EdpsWorkflow
-    from esorex_bridge.fits.scan import FileFault
     from esorex_bridge.organise.breakpoints import Breakpoint
+    from esorex_bridge.organise.organised_data import By, Request
     from esorex_bridge.organise.organiser import Organised
-
-By = Literal["auto", "both", "calselector", "oca"]
-WAYS: tuple[By, ...] = ("auto", "both", "calselector", "oca")
-"""By trees, and by rules for frames that no tree names; the same with the gaps of trees filled by rules; by trees
-alone; or by rules alone."""
 
 _SUFFIXES = frozenset({"raw2raw", "raw2master"})
 """Ends of the names under which calSelector gives trees."""
@@ -43,82 +37,6 @@ CACHE_FILE = "headers.jsonl"
 EDPS_CACHE_FILE = "headers_edps.jsonl"
 BREAKPOINTS_FILE = "breakpoints.json"
 _PROBES = 50
-
-
-class OrganisedData(Struct, frozen=True):
-    """What lies on disk, and what was made of it.
-
-    Parameters
-    ----------
-    datasets : tuple of Dataset
-        With the user's choices applied.
-    organised : tuple of Organised
-        By rules, one per instrument; empty where trees alone were asked for.
-    headers : mapping of Path to keywords
-        Of all files.
-    faults : tuple of FileFault
-        Files that cannot be read.
-    warnings : tuple of str
-        What is odd.
-    workflows : tuple of Workflow
-        Used to complete the rules.
-    choices : mapping of str to Choices
-        By dataset, as read.
-    before : mapping of str to Dataset
-        The datasets before choices were applied.
-    """
-
-    datasets: tuple[Dataset, ...]
-    organised: tuple[Organised, ...]
-    headers: Mapping[Path, Keywords]
-    faults: tuple[FileFault, ...]
-    warnings: tuple[str, ...]
-    workflows: tuple[Workflow, ...]
-    choices: Mapping[str, Choices]
-    before: Mapping[str, Dataset]
-
-    def dataset(self, name: str) -> Dataset | None:
-        """Return a dataset by name."""
-        return next((dataset for dataset in self.datasets if dataset.name == name), None)
-
-    def of(self, dataset: str) -> Organised | None:
-        """Return what rules made of the instrument of a dataset."""
-        return next((known for known in self.organised if known.target(dataset) is not None), None)
-
-
-class Request(Struct, frozen=True):
-    """What to organise by.
-
-    Parameters
-    ----------
-    root : Path
-        The data root: its choices, breakpoints and header cache count.
-    by : {'auto', 'both', 'calselector', 'oca'}
-        Trees, and rules for frames that no tree names; the same with the gaps of trees filled by rules; trees alone;
-        or rules alone.
-    oca : Path or None
-        A rule file to use instead of the pipeline's own.
-    workflow : str or None
-        Name or file of the workflow definition that tells what recipes take and make; `none` for the rules alone; None
-        for the one for the instrument.
-    breakpoints : Path or None
-        calSelector's breakpoints; by default those in the data root, if they are there.
-    edps : EdpsOptions
-        Targets and parameters, where the workflow is a package of EDPS.
-    mode : {'Raw2Raw', 'Raw2Master'} or None
-        The mode whose data count: those of the other one are left out. None for all there are.
-    requested : {'Raw2Raw', 'Raw2Master'} or None
-        The mode that was asked for, where one was.
-    """
-
-    root: Path
-    by: By = "auto"
-    oca: Path | None = None
-    workflow: str | None = None
-    breakpoints: Path | None = None
-    edps: EdpsOptions = EdpsOptions()
-    mode: Mode | None = None
-    requested: Mode | None = None
 
 
 def load(request: Request, places: Iterable[Path], more_keywords: tuple[str, ...] = ()) -> OrganisedData:
@@ -161,7 +79,7 @@ def load(request: Request, places: Iterable[Path], more_keywords: tuple[str, ...
     for path in {path for copy in copies for path in copy.others}:
         del headers[path]
     breakpoints = known_breakpoints(request)
-    organised = tuple(_organised(headers, rules, breakpoints))
+    organised = tuple(_organise(headers, rules, breakpoints))
     trees, odd = ((), ()) if request.by == "oca" else _trees(found.others, request.mode)
     found_by_trees = tree_datasets(trees, by_archive_name(headers), headers.__getitem__, request.requested)
     described = tuple(
@@ -282,7 +200,7 @@ def _text(path: Path) -> str:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def _organised(
+def _organise(
     headers: Mapping[Path, Keywords], rules: Mapping[str, Rules], breakpoints: tuple[Breakpoint, ...]
 ) -> Iterator[Organised]:
     """Organise each instrument's files; files without INSTRUME, such as statics, are offered to all."""
@@ -356,90 +274,14 @@ def _join(
 
 
 def _with_choices(data: OrganisedData) -> OrganisedData:
+    from esorex_bridge.organise.offers import with_choices
+
     before = {dataset.name: dataset for dataset in data.datasets}
     chosen = tuple(with_choices(data, dataset, data.choices.get(dataset.name)) for dataset in data.datasets)
     return replace(data, datasets=chosen, before=before)
 
 
-def with_choices(data: OrganisedData, dataset: Dataset, choices: Choices | None) -> Dataset:
-    """Return a dataset with choices applied.
-
-    Raises
-    ------
-    UserError
-        A choice names what is not there.
-    """
-    from esorex_bridge.datasets.choices import apply_choices
-
-    if not choices:
-        return dataset
-    for category, path in choices.replace:
-        if not path.is_file():
-            raise UserError(
-                f"{path}, chosen as {category} for {dataset.name}, is not there; put it back, or take the "
-                f"choice back with 'esorex-bridge review {dataset.name} --reset'"
-            )
-    return apply_choices(
-        dataset,
-        choices,
-        other_offers(data, dataset),
-        lambda action: made_by(data, dataset, action),
-        lambda action: taken_by(data, dataset, action),
-    )
-
-
-def other_offers(data: OrganisedData, dataset: Dataset) -> tuple[Action | DatasetFile, ...]:
-    """Return the groups and single files that the rules could use in a dataset, and did not."""
-    from esorex_bridge.organise.association import as_file
-
-    of_instrument = (
-        known for known in data.organised if any(frame.instrument == dataset.instrument for frame in known.frames)
-    )
-    known = data.of(dataset.name) or next(of_instrument, None)
-    if known is None:
-        return ()
-    associator = known.associator
-    groups = [associator.action(group) for group in known.groups if group not in known.targets]
-    return (*groups, *(as_file(frame, frame.category) for frame in known.frames))
-
-
-def taken_by(data: OrganisedData, dataset: Dataset, action: Action) -> tuple[str, ...]:
-    """Return the categories of main files that go into the same run as those of an action."""
-    categories = {file.category for file in action.files}
-    return tuple(
-        dict.fromkeys(
-            category
-            for workflow in data.workflows
-            if dataset.instrument.upper() in map(str.upper, workflow.instruments)
-            for step in workflow.steps
-            if categories.intersection(step.main)
-            for category in step.main
-        )
-    )
-
-
-def made_by(data: OrganisedData, dataset: Dataset, action: Action) -> tuple[str, ...]:
-    """Return the categories of the products of an action: by its workflow, or by the rules."""
-    categories = {file.category for file in action.files}
-    steps = (
-        step
-        for workflow in data.workflows
-        if dataset.instrument.upper() in map(str.upper, workflow.instruments)
-        for step in workflow.steps
-        if categories.intersection(step.main)
-    )
-    named = tuple(product for step in steps for product in step.products)
-    ruled = (
-        product.name
-        for known in data.organised
-        for rule in known.rules.actions
-        if rule.name == action.name
-        for product in rule.products
-    )
-    return tuple(dict.fromkeys((*named, *ruled)))
-
-
-def filled(
+def fill_gaps(
     request: Request, data: OrganisedData, datasets: tuple[Dataset, ...], days: float, client: ArchiveClient
 ) -> tuple[Dataset, ...]:
     """Return datasets whose gaps are filled by what the archive has, not on this machine yet.

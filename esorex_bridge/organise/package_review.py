@@ -17,10 +17,10 @@ from esorex_bridge.organise.review import Alternative, Effect
 from esorex_bridge.workspace.scan import archive_name, by_archive_name
 
 if TYPE_CHECKING:
-    from esorex_bridge.definitions.edps.package import InputSlot, Offered, ReviewedJobs
+    from esorex_bridge.definitions.edps.planned_jobs import InputOffer, InputSlot, ReviewedJobs
     from esorex_bridge.edps.plan import DataFolder
     from esorex_bridge.edps.workflow import EdpsWorkflow
-    from esorex_bridge.organise.from_disk import Request
+    from esorex_bridge.organise.organised_data import Request
     from esorex_bridge.plan.plan import Plan
 
 
@@ -163,7 +163,7 @@ def _rows(found: ReviewedJobs) -> Iterator[Alternative]:
             yield _row(slot, offer)
 
 
-def _row(slot: InputSlot, offer: Offered) -> Alternative:
+def _row(slot: InputSlot, offer: InputOffer) -> Alternative:
     names = tuple(archive_name(Path(name)) for name in offer.files)
     match = f"{offer.match} (incomplete: {offer.lacks})" if offer.lacks else offer.match
     return Alternative(

@@ -12,7 +12,7 @@ from esorex_bridge.files import stem
 from esorex_bridge.organise.choices_file import read_choices_file, write_choices_file
 
 if TYPE_CHECKING:
-    from esorex_bridge.organise.from_disk import Request
+    from esorex_bridge.organise.organised_data import Request
     from esorex_bridge.organise.review import Review
 
 

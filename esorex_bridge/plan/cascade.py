@@ -74,7 +74,7 @@ def make_plan(
         dataset.name,
         workflow.name,
         steps,
-        unused=tuple(planner.unused(dataset.action)),
+        unused=tuple(planner.find_unused(dataset.action)),
         messages=(*told, *idle),
         not_used=not_used,
         incomplete=find_unreduced(dataset, steps, not_used),
@@ -138,7 +138,7 @@ class _Planner:
                 found.update(dict.fromkeys(_keys(group.surplus), ("over the limit", most)))
         return {**self._refused, **found}
 
-    def unused(self, root: Action) -> Iterator[UnusedGroup]:
+    def find_unused(self, root: Action) -> Iterator[UnusedGroup]:
         """Yield the actions from which no step took anything, equal ones once."""
         seen = set(self._taken)
         for action, purpose in walk_actions(root):

@@ -65,7 +65,7 @@ def with_statics(
     fitting = tuple(each.file for each in shelf.statics if not each.instrument or each.instrument.upper() in names)
     if not fitting:
         return dataset
-    return replace(dataset, action=_Filler(workflow, fitting, shelf.first, header).filled(dataset.action))
+    return replace(dataset, action=_Filler(workflow, fitting, shelf.first, header).fill(dataset.action))
 
 
 class _Filler(Struct, frozen=True):
@@ -77,9 +77,9 @@ class _Filler(Struct, frozen=True):
     header: Callable[[Path], Keywords]
     _done: dict[Action, Action] = field(default_factory=dict)
 
-    def filled(self, action: Action) -> Action:
+    def fill(self, action: Action) -> Action:
         if action not in self._done:
-            children = tuple(map(self.filled, action.actions))
+            children = tuple(map(self.fill, action.actions))
             self._done[action] = replace(action, actions=children, statics=self._statics(action))
         return self._done[action]
 

@@ -126,9 +126,9 @@ class FileDigests(Database):
         DataError
             The data of a file differ from its DATASUM.
         """
-        self.learn({file: _reading_of(file) for file in self.unverified(files)})
+        self.learn({file: _reading_of(file) for file in self.find_unverified(files)})
 
-    def unverified(self, files: Iterable[str]) -> frozenset[str]:
+    def find_unverified(self, files: Iterable[str]) -> frozenset[str]:
         """Return the files that were not held against their own checksums since they changed."""
         wanted = frozenset(files)
         done = {file: known.stamp for file, known in self._recall(wanted).items() if known.verified}

@@ -105,7 +105,7 @@ class History(Database):
         """Tell whether a history that Reflex made was adopted."""
         return bool(self._one("SELECT EXISTS (SELECT 1 FROM steps WHERE instr(warnings, ?))", (ADOPTED,))[0])
 
-    def adopted(self) -> tuple[AdoptedStep, ...]:
+    def list_adopted(self) -> tuple[AdoptedStep, ...]:
         """Return the steps that were taken over from a history of Reflex, in the order in which they were made."""
         rows = self._all("SELECT recipe, step, made, sof FROM steps WHERE instr(warnings, ?) ORDER BY made", (ADOPTED,))
         return tuple(AdoptedStep(recipe, step, made, Path(self._at(sof))) for recipe, step, made, sof in rows)

@@ -147,7 +147,7 @@ def sof_of(trees: Iterable[AssociationTree], folder: Path) -> SetOfFiles:
 
 
 def _fetch(inputs: Inputs, folder: Path, science: Sequence[DpId], mode: Mode) -> Associated:
-    from esorex_bridge.archive.download_list import wanted
+    from esorex_bridge.archive.download_list import list_files
     from esorex_bridge.archive.trees import save_trees
     from esorex_bridge.progress.transfer import watching
     from reflex_actors.archive import client
@@ -155,7 +155,7 @@ def _fetch(inputs: Inputs, folder: Path, science: Sequence[DpId], mode: Mode) ->
     with client(inputs.text("archive"), os.environ) as archive:
         replies = archive.associations(science, mode)
         _refuse_without_trees(replies)
-        files = wanted(science, replies)
+        files = list_files(science, replies)
         missing = _not_in(folder, files.names)
         _refuse_too_much(inputs, missing, _sizes(archive, missing))
         save_trees(replies, folder, datetime.now(UTC))

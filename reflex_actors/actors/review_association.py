@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from esorex_bridge.datasets.dataset import Dataset
-    from esorex_bridge.organise.from_disk import OrganisedData
+    from esorex_bridge.organise.organised_data import OrganisedData
     from esorex_bridge.organise.review import Alternative
     from reflex_actors.page import Form, PageQuestion
 

@@ -116,7 +116,7 @@ def known_products(workflow: str) -> dict[str, tuple[str, ...]]:
 
     known = own_definitions()
     try:
-        found = (known.named(workflow),) if workflow in known.paths else known.all()
+        found = (known.find(workflow),) if workflow in known.paths else known.all()
     except BridgeError:
         return {}
     made: dict[str, tuple[str, ...]] = {}

@@ -9,7 +9,8 @@ from typing import Any
 
 from esorex_bridge.definitions.edps.as_workflow import canonical
 from esorex_bridge.definitions.edps.options import EdpsOptions
-from esorex_bridge.definitions.edps.package import Event, Job, Jobs, Package
+from esorex_bridge.definitions.edps.package import Package
+from esorex_bridge.definitions.edps.planned_jobs import Event, PackageJob, PackageJobs
 from esorex_bridge.edps.plan import plan_jobs
 from esorex_bridge.edps.read import read_package
 from esorex_bridge.edps.sources import Sources, gather_sources
@@ -73,7 +74,7 @@ def plan(
     parameters: str = "",
     events: tuple[Event, ...] = (),
     **options: Any,
-) -> Jobs:
+) -> PackageJobs:
     """Return the jobs that a package makes of files, given by name with their keywords."""
     sources = write_package(root, workflow, parameters=parameters)
     package = read_package(sources, cache=root / "cache")
@@ -101,12 +102,12 @@ def master(category: str, mjd: float, **more: Any) -> dict[str, Any]:
     return {**frame("", mjd, **more), "dpr.type": None, "pro.catg": category}
 
 
-def job_of(jobs: Jobs, task: str, reference: str) -> Job:
+def job_of(jobs: PackageJobs, task: str, reference: str) -> PackageJob:
     """Return the job of a task that starts from a file."""
     return next(job for job in jobs.jobs if (job.task, job.reference) == (task, reference))
 
 
-def sof(jobs: Jobs, job: Job) -> list[str]:
+def sof(jobs: PackageJobs, job: PackageJob) -> list[str]:
     """Return what a job takes, as `file tag` and `<task of file> tag`, main files first."""
     taken = [f"{name} {tag}" for name, tag in job.main]
     named = [*job.upstream, *(given for each in job.inputs for given in each.jobs)]

@@ -11,7 +11,7 @@ import pytest
 from esorex_bridge.datasets.choices import Choices, document_of, read_choices
 from esorex_bridge.datasets.dataset import Dataset
 from esorex_bridge.definitions.edps.as_workflow import canonical
-from esorex_bridge.definitions.edps.package import InputSlot
+from esorex_bridge.definitions.edps.planned_jobs import InputSlot
 from esorex_bridge.edps.workflow import EdpsWorkflow
 from esorex_bridge.errors import UserError
 from esorex_bridge.plan.plan import FileInput, Plan, ProductInput

@@ -128,7 +128,7 @@ VERIFIED = [each.name for each in own_definitions().all() if each.state == STATE
 
 @pytest.mark.parametrize("name", VERIFIED)
 def test_verified_definitions_read_back_as_equal_ones(tmp_path: Path, name: str) -> None:
-    workflow = own_definitions().named(name)
+    workflow = own_definitions().find(name)
     if installed_rules(workflow.instruments[0]) is None:
         pytest.skip("the pipeline's rules are not installed")
     assert comparable(exported(workflow, tmp_path)) == comparable(workflow)
@@ -138,7 +138,7 @@ def test_an_exported_package_classifies_as_the_rules_do(tmp_path: Path) -> None:
     rules = installed_rules("NAOS+CONICA")
     if rules is None:
         pytest.skip("the pipeline's rules are not installed")
-    place = export_definition(own_definitions().named("naco"), tmp_path)
+    place = export_definition(own_definitions().find("naco"), tmp_path)
     module: dict[str, object] = {}
     exec((place / "naco_rules.py").read_text(), module)
     tag = module["tag"]

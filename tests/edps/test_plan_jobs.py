@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from esorex_bridge.definitions.edps.package import Event
+from esorex_bridge.definitions.edps.planned_jobs import Event
 from esorex_bridge.errors import UserError
 from tests.edps.packages import LAMP, TOY, frame, job_of, master, plan, sof
 

@@ -8,14 +8,14 @@ from textwrap import dedent
 import pytest
 
 from esorex_bridge.definitions.edps.as_workflow import workflow_of
-from esorex_bridge.definitions.edps.package import Package, Task
+from esorex_bridge.definitions.edps.package import Package, PackageTask
 from esorex_bridge.edps.process import PackageError
 from esorex_bridge.edps.read import read_package
 from esorex_bridge.errors import UserError
 from tests.edps.packages import LAMP, TOY, read, write_package
 
 
-def only_task(package: Package) -> Task:
+def only_task(package: Package) -> PackageTask:
     return package.description.tasks[-1]
 
 

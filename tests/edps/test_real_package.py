@@ -10,8 +10,9 @@ import pytest
 
 from esorex_bridge.definitions.edps.as_workflow import canonical
 from esorex_bridge.definitions.edps.options import EdpsOptions
-from esorex_bridge.definitions.edps.package import Job, Jobs, Package
+from esorex_bridge.definitions.edps.package import Package
 from esorex_bridge.definitions.edps.parameters import choose_set
+from esorex_bridge.definitions.edps.planned_jobs import PackageJob, PackageJobs
 from esorex_bridge.edps.plan import plan_jobs
 from esorex_bridge.edps.read import read_package
 from esorex_bridge.edps.sources import gather_sources
@@ -33,7 +34,9 @@ def folder(real: Path) -> Path:
     return place
 
 
-def jobs_of(folder: Path, cache: Path, options: EdpsOptions, more: dict[str, dict[str, Any]]) -> tuple[Package, Jobs]:
+def jobs_of(
+    folder: Path, cache: Path, options: EdpsOptions, more: dict[str, dict[str, Any]]
+) -> tuple[Package, PackageJobs]:
     sources = gather_sources(folder / "naco", "naco_wkf")
     package = read_package(sources, cache=cache)
     window = {"instrume": "NAOS+CONICA", "det.win.nx": 512, "det.win.ny": 512}
@@ -47,7 +50,7 @@ def jobs_of(folder: Path, cache: Path, options: EdpsOptions, more: dict[str, dic
     return package, plan_jobs(sources, package, ask, options)
 
 
-def told(jobs: Jobs, job: Job, recipes: dict[str, dict[str, str]]) -> dict[str, Any]:
+def told(jobs: PackageJobs, job: PackageJob, recipes: dict[str, dict[str, str]]) -> dict[str, Any]:
     return {
         "task": job.task,
         "complete": job.complete,

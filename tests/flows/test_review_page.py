@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from esorex_bridge.demo.nights.night import Night
-from esorex_bridge.organise.from_disk import Request
+from esorex_bridge.organise.organised_data import Request
 from esorex_bridge.organise.reviewing import open_review
 from esorex_bridge.pages.review import ReviewDesk, serve_review
 from esorex_bridge.pages.server import Asked

@@ -13,7 +13,7 @@ import pytest
 from msgspec import Struct
 
 from esorex_bridge.definitions.installed_rules import installed_rules
-from esorex_bridge.organise.from_disk import By
+from esorex_bridge.organise.organised_data import By
 from esorex_bridge.plan.plan import FileInput, Plan, ProductInput, Step
 from esorex_bridge.session import Session, Settings
 from tests.tiny_fits import Value, write_night

@@ -13,7 +13,7 @@ from esorex_bridge.archive.associate import CONTENT_TRIES
 from esorex_bridge.archive.auth import Credentials
 from esorex_bridge.archive.calselector import AssociationReply, Outcome
 from esorex_bridge.archive.client import ArchiveClient
-from esorex_bridge.archive.download_list import remarks, wanted
+from esorex_bridge.archive.download_list import list_files, remarks
 from esorex_bridge.archive.exchange import RetryPolicy, ServiceError
 from esorex_bridge.archive.query import Constraints
 from esorex_bridge.archive.services import Services
@@ -138,7 +138,7 @@ def test_no_tree_and_no_table_is_no_answer_and_leaves_the_frame_itself(
     reply = only(client.associations(science[:1], "Raw2Raw"))
     assert (reply.outcome, reply.covers) == (Outcome.UNANSWERED, (science[0],))
     assert [file.name for file in reply.listed] == [science[0]]
-    assert wanted([science[0]], [reply]).names == (science[0],)
+    assert list_files([science[0]], [reply]).names == (science[0],)
 
 
 def test_a_tree_with_a_dtd_is_not_read(

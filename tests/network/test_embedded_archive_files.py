@@ -202,5 +202,5 @@ def test_astroquery_finds_and_fetches_what_it_wants(small_archive: EmbeddedArchi
     fetched_files = client.retrieve_data(calibrations[:1], destination=str(tmp_path), unzip=False)
     assert len(calibrations) == 15
     assert [Path(path).stat().st_size for path in fetched_files] == [
-        len(small_archive.holdings.delivered(calibrations[0]).content)
+        len(small_archive.holdings.deliver(calibrations[0]).content)
     ]

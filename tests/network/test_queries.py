@@ -81,7 +81,7 @@ def test_a_target_is_found_by_its_position_where_the_name_service_knows_it(
     frame = small_archive.holdings.nights[0].science[0]
     small_archive.positions["MYSTAR"] = (float(frame.keyword("RA")), float(frame.keyword("DEC")))
     assert len(client.query(Constraints(target="My Star"))) == 5
-    assert client.placed(Constraints(target="Sgr A*")).ra == 266.41682
+    assert client.locate(Constraints(target="Sgr A*")).ra == 266.41682
     assert not client.query(Constraints(target="NGC1365"))
     assert len(client.query(Constraints(target="synth-field-1"))) == 5
     assert small_archive.count("sesame") == 4

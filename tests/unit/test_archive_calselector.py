@@ -18,7 +18,7 @@ from esorex_bridge.archive.calselector import (
     outcome_of,
     read_replies,
 )
-from esorex_bridge.archive.download_list import remarks, wanted
+from esorex_bridge.archive.download_list import list_files, remarks
 from esorex_bridge.archive.votable import (
     CALIBRATION,
     SIBLING,
@@ -283,7 +283,7 @@ def test_statements_are_read_with_messages() -> None:
 
 def test_wanted_names_every_file_once_science_first() -> None:
     (reply,) = read_replies([A], "Raw2Raw", [TreeDocument(f"{A}_raw2raw.xml", tree_xml(A, B, inner=DARK + DARK))])
-    found = wanted([A, C], [reply], night_logs=True, sizes={A: 10, B: 20}, present={B})
+    found = list_files([A, C], [reply], night_logs=True, sizes={A: 10, B: 20}, present={B})
     assert found.names[:3] == (A, C, B)
     assert [file.role for file in found.files] == ["science"] * 3 + ["calibration"] + ["night log"] * 3
     assert found.files[2].present and found.size_bytes == 10

@@ -18,7 +18,7 @@ from esorex_bridge.definitions.workflow import Workflow
 
 
 def workflow(name: str) -> Workflow:
-    return own_definitions().named(name)
+    return own_definitions().find(name)
 
 
 def step(name: str, category: str) -> StepDefinition:

@@ -229,7 +229,7 @@ def test_vertices_are_read_as_they_are_written(root: Entity) -> None:
     [("vimos_spectra", {"vmdark_1"}), ("naco", {"naco_img_lampflat_1"}), ("xshooter", {"xsh_mdark_1", "xsh_mdark_2"})],
 )
 def test_a_master_that_no_recipe_takes_is_no_science(workflow: str, calibrations: set[str]) -> None:
-    steps = places(own_definitions().named(workflow))
+    steps = places(own_definitions().find(workflow))
     science = science_ports(steps)
     named = {place.step.name for place in steps if place.port not in science}
     assert calibrations <= named

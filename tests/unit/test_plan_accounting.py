@@ -134,7 +134,7 @@ def test_files_that_are_not_here_are_accounted_for_too(real: Path) -> None:
     [("FORS2.2021-01-02T00_59_12.533_raw2raw.xml", "fors"), ("GRAVI.2018-01-27T05_30_10.657.xml", "gravity")],
 )
 def test_real_trees_that_planned_completely_still_do(name: str, workflow: str, real: Path) -> None:
-    _, plan = planned(real_trees(real)[name], own_definitions().named(workflow))
+    _, plan = planned(real_trees(real)[name], own_definitions().find(workflow))
     assert plan.incomplete == ()
     assert [gap for step in plan.steps for gap in step.gaps] == []
 
@@ -142,7 +142,7 @@ def test_real_trees_that_planned_completely_still_do(name: str, workflow: str, r
 @pytest.mark.real
 def test_sky_frames_of_a_calibrator_are_in_its_step(real: Path) -> None:
     tree = real_trees(real)["GRAVI.2018-01-27T05_30_10.657.xml"]
-    _, plan = planned(tree, own_definitions().named("gravity"))
+    _, plan = planned(tree, own_definitions().find("gravity"))
     (step,) = (each for each in plan.steps if any(entry.category == "SINGLE_CAL_RAW" for entry in each.inputs))
     assert ("SINGLE_SKY_RAW", "GRAVI.2018-01-27T06:03:22.741") in files_in(step)
 
@@ -150,7 +150,7 @@ def test_sky_frames_of_a_calibrator_are_in_its_step(real: Path) -> None:
 @pytest.mark.real
 def test_an_arc_without_a_flat_blocks_the_spectra_of_fibres_and_says_what_is_missing(real: Path) -> None:
     tree = real_trees(real)["VIMOS.2003-06-02T03_08_10.004.xml"]
-    _, plan = planned(tree, own_definitions().named("vimos_spectra"))
+    _, plan = planned(tree, own_definitions().find("vimos_spectra"))
     assert any("IFU_SCREEN_FLAT 0 < 1" in text for text in plan.incomplete)
     arc = next(each for each in plan.not_used if each.category == "IFU_ARC_SPECTRUM")
     assert (arc.reason, arc.detail) == ("group too small", "IFU_SCREEN_FLAT 0 < 1")

@@ -17,7 +17,7 @@ from esorex_bridge.demo.nights.catalogue import NIGHTS
 def test_every_step_that_ran_is_one_of_a_definition_and_every_night_is_there() -> None:
     assert known_runs()
     for name, runs in known_runs().items():
-        steps = {step.name for step in own_definitions().named(name).steps}
+        steps = {step.name for step in own_definitions().find(name).steps}
         assert runs.keys() <= steps
         for run in runs.values():
             assert run.nights and set(run.nights) <= NIGHTS.keys()
@@ -25,7 +25,7 @@ def test_every_step_that_ran_is_one_of_a_definition_and_every_night_is_there() -
 
 @pytest.mark.parametrize("name", sorted(own_definitions().paths))
 def test_a_definition_is_called_verified_where_a_step_of_it_ran_and_nowhere_else(name: str) -> None:
-    definition = own_definitions().named(name)
+    definition = own_definitions().find(name)
     assert (count_runs(definition) > 0) == (definition.state == STATES[0])
 
 

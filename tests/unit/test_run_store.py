@@ -133,7 +133,7 @@ def test_files_of_a_new_plan_are_read_once_and_held_against_their_checksums(nigh
     damaged.write_bytes(content)
     night.look()
     files = [str(night.file(name)) for name in (DARK, FLAT, SCIENCE)]
-    assert store.unverified(files) == {str(damaged)}
+    assert store.find_unverified(files) == {str(damaged)}
     with pytest.raises(DataError, match="DATASUM"):
         store.verify(files)
 
@@ -425,11 +425,11 @@ def test_what_was_read_is_written_with_the_next_record(tmp_path: Path) -> None:
     ):
         seen = commits(store)
         store.read_new((file,))
-        assert store.unverified((file,)) == frozenset()
+        assert store.find_unverified((file,)) == frozenset()
         assert store.trusts(store.stamps((file,)))
-        assert not seen and other.unverified((file,))
+        assert not seen and other.find_unverified((file,))
         store.forget(())
-        assert seen == ["COMMIT"] and not other.unverified((file,))
+        assert seen == ["COMMIT"] and not other.find_unverified((file,))
 
 
 def test_what_was_read_is_written_at_the_end_and_for_who_asks(tmp_path: Path) -> None:

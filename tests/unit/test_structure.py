@@ -164,29 +164,11 @@ GRAMMAR = frozenset({"definitions/oca/builder.py compared"})
 
 NOT_VERBS_YET = frozenset(
     """
-    archive/client.py placed
-    archive/download_list.py wanted
-    archive/exchange.py scaled
-    archive/tap.py limited
-    archive/trace.py done
     batch/claims.py needed_by_batches
     batch/dataset_source.py _planned
     batch/driver.py _planned
     batch/driver.py _refused
     batch/ledger.py settled
-    batch/start.py named
-    cli/review.py _changed
-    cli/review.py _picked
-    cli/tables.py fitted
-    definitions/folders.py named
-    definitions/workflow.py _unsupported
-    demo/archive/holdings.py delivered
-    edps/child/answering.py chosen
-    edps/child/groups.py grouped
-    edps/child/planning.py classified
-    edps/child/rules.py listed
-    edps/chosen.py needed
-    edps/workflow.py joined
     executors/batch_folder.py noted
     executors/slurm.py grown
     executors/task.py resolved
@@ -198,17 +180,7 @@ NOT_VERBS_YET = frozenset(
     headless/tokens.py settled
     headless/variables.py replaced
     headless/workflow_run.py counted
-    organise/breakpoints.py told
-    organise/from_disk.py _organised
-    organise/from_disk.py filled
-    organise/from_disk.py made_by
-    organise/from_disk.py taken_by
-    plan/cascade.py unused
-    plan/statics.py filled
     run/execution.py executed
-    session.py left_over
-    store/file_digests.py unverified
-    store/summaries.py adopted
     """.strip().split("\n    ")
 )
 """Functions that are to be renamed when their modules are next worked on. None comes to this list."""
@@ -249,19 +221,11 @@ ON_BOTH_SIDES = "esorex_bridge/edps/child/"
 NAMED_TWICE = frozenset(
     [
         "Answer",
-        "AssociatedInput",
-        "Association",
-        "Branch",
         "Job",
-        "Jobs",
         "Night",
         "Node",
-        "Offered",
         "Port",
         "Result",
-        "Source",
-        "Task",
-        "Wanted",
     ]
 )
 """Classes of two things that have one name. None comes to this list."""

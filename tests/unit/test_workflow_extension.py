@@ -130,4 +130,4 @@ def test_only_definitions_that_name_the_instrument_are_read(folders: tuple[Path,
 def test_a_missing_base_is_named(folders: tuple[Path, Path]) -> None:
     (folders[0] / "mine.yaml").write_text("workflow: mine\nextends: gone\n")
     with pytest.raises(UserError, match="there is no workflow 'gone'; there are: mine, other, toy"):
-        Definitions(folders).named("mine")
+        Definitions(folders).find("mine")

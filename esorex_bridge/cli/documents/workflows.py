@@ -14,8 +14,8 @@ from esorex_bridge.definitions.edps.package import (
     Grouping,
     MatchRule,
     NotUnderstood,
+    PackageSource,
     ParameterSet,
-    Source,
 )
 from esorex_bridge.definitions.inspection import DefinitionFinding
 
@@ -133,7 +133,7 @@ class PackagePart(Part, frozen=True):
     root: str
     digest: str
     tasks: tuple[PackageTaskPart, ...]
-    sources: tuple[Source, ...]
+    sources: tuple[PackageSource, ...]
     classes: tuple[Classification, ...]
     parameter_sets: tuple[ParameterSet, ...]
     not_understood: tuple[NotUnderstood, ...]
@@ -151,7 +151,7 @@ class PackagesDocument(Document, frozen=True, kw_only=True):
     root: str
     digest: str
     tasks: tuple[PackageTaskPart, ...]
-    sources: tuple[Source, ...]
+    sources: tuple[PackageSource, ...]
     classes: tuple[Classification, ...]
     parameter_sets: tuple[ParameterSet, ...]
     not_understood: tuple[NotUnderstood, ...]

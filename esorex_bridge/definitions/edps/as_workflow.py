@@ -10,14 +10,14 @@ from msgspec.structs import replace
 from esorex_bridge.definitions import steps as definition
 from esorex_bridge.definitions.edps.extras import with_extras
 from esorex_bridge.definitions.edps.package import (
-    AssociatedInput,
-    Branch,
     Filter,
     Function,
+    InputBranch,
     MatchRule,
     Package,
+    PackageTask,
     ParameterSet,
-    Task,
+    TaskInput,
 )
 from esorex_bridge.definitions.edps.parameters import choose_set
 from esorex_bridge.definitions.steps import Calibration, PackageTerms, StepDefinition
@@ -74,7 +74,7 @@ class _Converter:
                     found.update({str(each): None for each in values if each is not None})
         yield from found
 
-    def step(self, task: Task) -> StepDefinition:
+    def step(self, task: PackageTask) -> StepDefinition:
         """Return a task as a step."""
         grouping = task.grouping
         if task.main_input is not None and task.main_input.kind == "source" and grouping.keywords is None:
@@ -105,7 +105,7 @@ class _Converter:
         known = self._set.workflow
         return canonical(known.get(key, known.get(key[1:], key)))
 
-    def _main(self, task: Task) -> tuple[str, ...]:
+    def _main(self, task: PackageTask) -> tuple[str, ...]:
         if task.main_input is None:
             return ()
         if task.main_input.kind == "source":
@@ -114,7 +114,7 @@ class _Converter:
         maker = self._description.task(task.main_input.name)
         return task.main_classes or (self._products(maker) if maker else ())
 
-    def _products(self, task: Task) -> tuple[str, ...]:
+    def _products(self, task: PackageTask) -> tuple[str, ...]:
         """Return the categories that other tasks name of a task's products."""
         named: list[str] = []
         for other in self._description.tasks:
@@ -125,7 +125,7 @@ class _Converter:
                     named.extend(branch.categories)
         return tuple(dict.fromkeys(named))
 
-    def _calibrations(self, given: AssociatedInput, renamed: Mapping[str, str]) -> Iterator[Calibration]:
+    def _calibrations(self, given: TaskInput, renamed: Mapping[str, str]) -> Iterator[Calibration]:
         """Yield what an input brings, each with the branches of the input that bring it, in their order."""
         ways = tuple(map(self._branch, given.branches))
         needed = all(way.minimum > 0 and not way.condition for way in ways)
@@ -144,7 +144,7 @@ class _Converter:
                 branches=() if len(ways) == 1 and first.is_plain else ways,
             )
 
-    def _branch(self, branch: Branch) -> definition.Branch:
+    def _branch(self, branch: InputBranch) -> definition.Branch:
         return definition.Branch(
             origin=f"{branch.kind} {branch.name}",
             categories=self._categories(branch),
@@ -154,7 +154,7 @@ class _Converter:
             condition=_name_of(branch.condition),
         )
 
-    def _categories(self, branch: Branch) -> tuple[str, ...]:
+    def _categories(self, branch: InputBranch) -> tuple[str, ...]:
         """Return the categories that an input brings."""
         if branch.kind == "task":
             return branch.categories
@@ -167,7 +167,7 @@ class _Converter:
         return definition.Validity(days, rule.level, tuple(map(self._keyword, rule.match)), _name_of(rule.function))
 
 
-def _terms(task: Task, group_by: tuple[str, ...]) -> PackageTerms:
+def _terms(task: PackageTask, group_by: tuple[str, ...]) -> PackageTerms:
     return PackageTerms(
         condition=_name_of(task.condition),
         dynamic=tuple((name, _name_of(function)) for name, function in task.dynamic_parameters.items()),

@@ -77,7 +77,7 @@ class Classification(Struct, frozen=True):
     line: int = 0
 
 
-class Source(Struct, frozen=True):
+class PackageSource(Struct, frozen=True):
     """A data source: files of some classes."""
 
     name: str
@@ -96,7 +96,7 @@ class Reference(Struct, frozen=True):
     name: str
 
 
-class Branch(Struct, frozen=True):
+class InputBranch(Struct, frozen=True):
     """One associated input, alone or among alternatives.
 
     Parameters
@@ -125,10 +125,10 @@ class Branch(Struct, frozen=True):
     line: int = 0
 
 
-class AssociatedInput(Struct, frozen=True):
+class TaskInput(Struct, frozen=True):
     """An associated input: one branch, or alternatives of which the first that finds something counts."""
 
-    branches: tuple[Branch, ...]
+    branches: tuple[InputBranch, ...]
     alternatives: bool = False
     sort_keys: tuple[str, ...] = ()
 
@@ -140,7 +140,7 @@ class Filter(Struct, frozen=True):
     tags: tuple[str, ...]
 
 
-class Task(Struct, frozen=True):
+class PackageTask(Struct, frozen=True):
     """A task: a recipe with its inputs."""
 
     name: str
@@ -150,7 +150,7 @@ class Task(Struct, frozen=True):
     recipes: tuple[str, ...] = ()
     main_input: Reference | None = None
     main_classes: tuple[str, ...] = ()
-    inputs: tuple[AssociatedInput, ...] = ()
+    inputs: tuple[TaskInput, ...] = ()
     dynamic_parameters: dict[str, Function | None] = {}
     condition: Function | None = None
     job_functions: tuple[Function | None, ...] = ()
@@ -164,7 +164,7 @@ class Task(Struct, frozen=True):
     file: str = ""
     line: int = 0
 
-    def branches(self) -> Iterator[Branch]:
+    def branches(self) -> Iterator[InputBranch]:
         """Yield all associated inputs, those in alternatives too."""
         for given in self.inputs:
             yield from given.branches
@@ -202,18 +202,18 @@ class Description(Struct, frozen=True):
     """All that a workflow says, as the child process returns it."""
 
     title: str
-    tasks: tuple[Task, ...]
-    sources: tuple[Source, ...]
+    tasks: tuple[PackageTask, ...]
+    sources: tuple[PackageSource, ...]
     classes: tuple[Classification, ...]
     not_understood: tuple[NotUnderstood, ...] = ()
     remarks: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
 
-    def source(self, name: str) -> Source | None:
+    def source(self, name: str) -> PackageSource | None:
         """Return a data source by its name."""
         return next((source for source in self.sources if source.name == name), None)
 
-    def task(self, name: str) -> Task | None:
+    def task(self, name: str) -> PackageTask | None:
         """Return a task by its name: of several, the one that was made last."""
         return next((task for task in reversed(self.tasks) if task.name == name), None)
 
@@ -268,194 +268,3 @@ class Package(Struct, frozen=True):
         """Return (set, task) for each entry of recipe parameters that names no task."""
         known = {task.name for task in self.description.tasks}
         return tuple((each.name, task) for each in self.sets for task in each.recipes if task not in known)
-
-
-class Event(Struct, frozen=True):
-    """A change of the instrument that no association crosses (a breakpoint).
-
-    Parameters
-    ----------
-    mjd : float
-        When it happened.
-    instruments : tuple of str
-        What the instrument is called; empty for all.
-    raws, masters : str
-        Tag of the raws and `PRO.CATG` of the masters concerned; empty or `ANY` for all.
-    """
-
-    mjd: float
-    instruments: tuple[str, ...] = ()
-    raws: str = ""
-    masters: str = ""
-
-
-class JobInput(Struct, frozen=True):
-    """Products of another job.
-
-    Parameters
-    ----------
-    job : int
-        Its number.
-    expected : tuple of str
-        Categories that the package names.
-    keep : tuple of str or None
-        The categories that come into the SOF: the expected ones, and others that are welcome; None: all.
-    drop : tuple of str
-        Categories that stay out.
-    renamed : dict of str to str
-        Other tags in the SOF, by category.
-    """
-
-    job: int
-    expected: tuple[str, ...] = ()
-    keep: tuple[str, ...] | None = None
-    drop: tuple[str, ...] = ()
-    renamed: dict[str, str] = {}
-
-
-class Association(Struct, frozen=True):
-    """What one associated input of a job is: files as (name, tag), or jobs; with level and days, and who chose it."""
-
-    name: str
-    level: int | None
-    days: float | None
-    files: tuple[tuple[str, str], ...] = ()
-    jobs: tuple[JobInput, ...] = ()
-    by_user: bool = False
-
-
-COPIES = ("copy_all", "copy_upstream")
-"""Jobs that hand on their inputs, all or those of other tasks, and run nothing."""
-
-
-class Job(Struct, frozen=True):
-    """A job as the child process plans it.
-
-    It `runs` a `recipe`, a `function` (or command) that is not run here, one of `COPIES`, or `nothing`. `answers` are
-    those of the conditions of the task and its inputs, and of the functions by which something was associated.
-    """
-
-    job: int
-    task: str
-    recipe: str | None
-    runs: str
-    target: bool
-    reference: str
-    main: tuple[tuple[str, str], ...]
-    upstream: tuple[JobInput, ...]
-    inputs: tuple[Association, ...]
-    parameters: dict[str, str]
-    dynamic: dict[str, Plain]
-    complete: bool
-    missing: tuple[str, ...]
-    warnings: tuple[str, ...] = ()
-    answers: dict[str, bool] = {}
-
-
-class Offered(Struct, frozen=True):
-    """What one input of a job could take by an association rule, or takes.
-
-    Parameters
-    ----------
-    file, tag : str
-        It, or the first main file of the job that makes it; and the tag of that.
-    files : tuple of str
-        The file, or all raw files of the job.
-    taken : bool
-        Whether it is.
-    level : int or None
-        Of the first rule that allows it.
-    days : float or None
-        From the trigger to it.
-    match : str
-        The keywords, or the function, of the rule; of what no rule allows, why.
-    lacks : str
-        What makes the job incomplete.
-    """
-
-    file: str
-    tag: str
-    files: tuple[str, ...]
-    taken: bool
-    level: int | None
-    days: float | None
-    match: str
-    lacks: str = ""
-
-
-class InputSlot(Struct, frozen=True):
-    """One input of one job, by the purpose of the job.
-
-    Parameters
-    ----------
-    purpose : str
-        The tasks from the job up to the target.
-    input : str
-        The task or data source, the first of alternatives; the second input of one job that is of it, with `#2`.
-    names : tuple of str
-        What it may be called: also the tags of its classes and raws.
-    offers : tuple of Offered
-        What it could take.
-    """
-
-    purpose: str
-    input: str
-    names: tuple[str, ...]
-    offers: tuple[Offered, ...]
-
-
-class ReviewedJobs(Struct, frozen=True):
-    """The job of one dataset as a user wants it.
-
-    Parameters
-    ----------
-    dataset : str
-        Its name.
-    jobs : tuple of Job
-        The target, last, and all it needs; none where no main file is left.
-    idle : tuple of str
-        Keys and classes of choices for which nothing could be taken.
-    outside : tuple of (str, str, str)
-        (key, file, why) of choices that no association rule allows.
-    slots : tuple of InputSlot
-        What its inputs could take, where that was asked.
-    """
-
-    dataset: str
-    jobs: tuple[Job, ...] = ()
-    idle: tuple[str, ...] = ()
-    outside: tuple[tuple[str, str, str], ...] = ()
-    slots: tuple[InputSlot, ...] = ()
-
-
-class Jobs(Struct, frozen=True):
-    """All jobs for a request, producers first.
-
-    Parameters
-    ----------
-    jobs : tuple of Job
-        Those of the targets, and all they need.
-    messages : tuple of str
-        What is worth telling.
-    asked : tuple of str
-        Keywords that were wanted and not sent.
-    no_target : str
-        Why there is no target; empty where there is one.
-    refused : tuple of str
-        What the package tried that it may not do.
-    classified : dict of str to tuple of (str, str)
-        Of each file, the data sources (or `masters`) that it is in, with the tag that it has there.
-    refused_files : dict of str to (str, str)
-        Of main files of which a task makes no job, `few` or `condition`, and the particulars.
-    reviewed : tuple of ReviewedJobs
-        Of the datasets for which a user chose.
-    """
-
-    jobs: tuple[Job, ...] = ()
-    messages: tuple[str, ...] = ()
-    asked: tuple[str, ...] = ()
-    no_target: str = ""
-    refused: tuple[str, ...] = ()
-    classified: dict[str, tuple[tuple[str, str], ...]] = {}
-    refused_files: dict[str, tuple[str, str]] = {}
-    reviewed: tuple[ReviewedJobs, ...] = ()

@@ -86,7 +86,7 @@ class Holdings:
         night, _ = self._entry(dp_id)
         return f"{dp_id}.fits.Z" if self.is_raw(dp_id) and night.kept else f"{dp_id}.fits"
 
-    def delivered(self, dp_id: str) -> DeliveredFile:
+    def deliver(self, dp_id: str) -> DeliveredFile:
         """Return a file as it leaves the archive."""
         night, file = self._entry(dp_id)
         name = self.delivered_name(dp_id)
@@ -101,7 +101,7 @@ class Holdings:
     def size_bytes(self, dp_id: str) -> int:
         """Return the size of a file as listings state it: exact for processed files, an estimate for raw ones."""
         if is_processed(dp_id):
-            return len(self.delivered(dp_id).content)
+            return len(self.deliver(dp_id).content)
         return self.file(dp_id).estimated_bytes
 
     def _entry(self, dp_id: str) -> tuple[Night, ArchiveFile]:

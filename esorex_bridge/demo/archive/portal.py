@@ -31,8 +31,8 @@ def deliver(holdings: Holdings, login: LoginPages, request: HttpRequest) -> Http
         return _night_log(holdings.file(dp_id))
     if Fault.OTHER_FRAME in request.faults:
         others = (file.dp_id for night in holdings.nights for file in night.raws if file.dp_id != dp_id)
-        return _whole_or_part(replace(holdings.delivered(next(others)), name=holdings.delivered_name(dp_id)), request)
-    return _whole_or_part(odd(holdings.delivered(dp_id), request.faults), request)
+        return _whole_or_part(replace(holdings.deliver(next(others)), name=holdings.delivered_name(dp_id)), request)
+    return _whole_or_part(odd(holdings.deliver(dp_id), request.faults), request)
 
 
 def header_page(holdings: Holdings, request: HttpRequest) -> HttpReply:

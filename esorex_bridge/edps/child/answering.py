@@ -9,12 +9,14 @@ from typing import Any
 from esorex_bridge.edps.child.calls import Calls
 from esorex_bridge.edps.child.choosing import Chooser
 from esorex_bridge.edps.child.files import FitsFile, asked
-from esorex_bridge.edps.child.planning import PlannedJob, Planner
+from esorex_bridge.edps.child.planned import PlannedJob
+from esorex_bridge.edps.child.planning import Planner
 from esorex_bridge.edps.child.reading import tasks_of
 from esorex_bridge.edps.child.tasks import Task
+from esorex_bridge.edps.child.writing import JobWriter
 
 
-def chosen(tasks: list[Task], names: Iterable[str], labels: Iterable[str], calls: Calls) -> list[Task]:
+def choose_targets(tasks: list[Task], names: Iterable[str], labels: Iterable[str], calls: Calls) -> list[Task]:
     """Return the targets: tasks by name, and those with a label; `ALL` is every task."""
     wanted, marked = list(names), {label.lower() for label in labels}
     found = [
@@ -38,11 +40,11 @@ def plan(module: ModuleType, request: dict[str, Any]) -> dict[str, Any]:
     files = _read_files(request["files"])
     planner = Planner(tasks, files, request)
     try:
-        targets = chosen(tasks, request.get("targets", ()), request.get("meta_targets", ()), planner.calls)
+        targets = choose_targets(tasks, request.get("targets", ()), request.get("meta_targets", ()), planner.calls)
     except LookupError as error:
         return {"no_target": str(error)}
-    jobs = planner.document((job for task in targets for job in planner.jobs_of(task)), targets)
-    classified = planner.classified()
+    jobs = JobWriter(tasks).write((job for task in targets for job in planner.jobs_of(task)), targets)
+    classified = planner.classify()
     reviewed = [_review(planner, files, request, choices) for choices in request.get("choices", ())]
     return {
         "jobs": jobs,
@@ -79,7 +81,7 @@ def _review(
     made = chooser.apply(target)
     return {
         "dataset": choices["dataset"],
-        "jobs": planner.document([made], [made.task]),
+        "jobs": JobWriter(planner.tasks).write([made], [made.task]),
         "idle": chooser.idle(),
         "outside": chooser.outside,
         "slots": chooser.survey(made) if choices["survey"] else [],

@@ -8,7 +8,8 @@ from typing import Any
 
 from esorex_bridge.edps.child.association import Offer, Taken
 from esorex_bridge.edps.child.files import ClassifiedFile, FitsFile
-from esorex_bridge.edps.child.planning import Input, PlannedJob, Planner, Slot
+from esorex_bridge.edps.child.planned import Input, PlannedJob, Slot
+from esorex_bridge.edps.child.planning import Planner
 from esorex_bridge.edps.child.reading import rules_for
 from esorex_bridge.edps.child.rules import MatchRule, tag_of
 from esorex_bridge.edps.child.sources import DataSource

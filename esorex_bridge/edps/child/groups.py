@@ -50,7 +50,7 @@ def members(source: DataSource, files: Iterable[FitsFile], calls: Calls) -> list
     return sorted(found, key=lambda file: file.order)
 
 
-def grouped(
+def group_members(
     listed: Sequence[Member], header: Callable[[Member], FitsFile], grouping: Any, pool: JobParameters, calls: Calls
 ) -> list[list[Member]]:
     """Return members in groups: by keywords, then by nearness, then by a function; in the order of their first.

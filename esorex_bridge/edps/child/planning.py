@@ -3,93 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
 from esorex_bridge.edps.child.association import PREFERENCES, Choice, Event, Offer, Taken
 from esorex_bridge.edps.child.calls import Calls
 from esorex_bridge.edps.child.files import ClassifiedFile, FitsFile
-from esorex_bridge.edps.child.groups import bears, grouped, members
+from esorex_bridge.edps.child.groups import bears, group_members, members
 from esorex_bridge.edps.child.inert import Inert
+from esorex_bridge.edps.child.planned import Input, PlannedJob, Slot
 from esorex_bridge.edps.child.reading import branches_of, rules_for
 from esorex_bridge.edps.child.rules import ClassificationRule, tag_of
 from esorex_bridge.edps.child.sources import DataSource
-from esorex_bridge.edps.child.standin import Job, JobParameters, copy_all, copy_upstream
-from esorex_bridge.edps.child.tasks import Alternatives, AssociatedInput, Filter, Task
-
-
-class Input:
-    """What a job takes for one of its inputs: files under their tags, or jobs with all their products.
-
-    Of the classes `replaced` a user gives files of his own, and what the jobs make of them stays out; `odd` says why
-    no association rule allows what he chose.
-    """
-
-    def __init__(
-        self,
-        branch: AssociatedInput,
-        taken: Taken,
-        by_user: bool = False,
-        replaced: Iterable[str] = (),
-        odd: str = "",
-    ) -> None:
-        self.branch, self.taken, self.by_user, self.replaced, self.odd = branch, taken, by_user, tuple(replaced), odd
-        self.files = [offer.file for offer in taken.offers if offer.file is not None]
-        self.jobs: list[PlannedJob] = [offer.job for offer in taken.offers if offer.job is not None]
-
-
-class Slot(NamedTuple):
-    """One associated input of a job: the branches that exist for it, and what was taken."""
-
-    branches: list[AssociatedInput]
-    found: Input | None
-
-
-class PlannedJob:
-    """One job: main files or jobs, what was associated, parameters, and what is missing."""
-
-    def __init__(self, task: Task, files: list[ClassifiedFile], upstream: list[PlannedJob]) -> None:
-        self.task, self.files, self.upstream = task, files, upstream
-        self.raws: list[ClassifiedFile] = files or [file for job in upstream for file in job.raws]
-        self.slots: list[Slot] = []
-        self.missing: list[str] = []
-        self.warnings: list[str] = []
-        self.dynamic: dict[str, Any] = {}
-        self.answers: dict[str, bool] = {}
-        self.computed: dict[str, Any] = {}
-        self.dropped: set[str] = set()
-        self.number = 0
-
-    @property
-    def reference(self) -> ClassifiedFile:
-        """The first main file: of a job on a job, the first raw file down the chain."""
-        return self.raws[0]
-
-    @property
-    def inputs(self) -> list[Input]:
-        """What was associated."""
-        return [slot.found for slot in self.slots if slot.found is not None]
-
-    def with_inputs(self, upstream: list[PlannedJob], slots: list[Slot]) -> PlannedJob:
-        """Return a job of the same files that takes something else."""
-        other = PlannedJob(self.task, self.files, upstream)
-        other.slots, other.dynamic, other.answers = slots, self.dynamic, dict(self.answers)
-        return other
-
-    @property
-    def complete(self) -> bool:
-        """Whether nothing is missing, here or further down."""
-        return not self.missing
-
-    @property
-    def needs(self) -> list[PlannedJob]:
-        """The jobs whose products it takes."""
-        return [*self.upstream, *(job for given in self.inputs for job in given.jobs)]
-
-    @property
-    def label(self) -> str:
-        """The job in words."""
-        return f"{self.task.name} of {self.reference.name}"
+from esorex_bridge.edps.child.standin import Job, JobParameters
+from esorex_bridge.edps.child.tasks import Alternatives, AssociatedInput, Task
 
 
 class Planner:
@@ -188,7 +115,7 @@ class Planner:
         elif isinstance(main, DataSource):
             grouping = task.grouping if task.grouping.stated else main.grouping
             minimum = task.grouping.minimum or main.grouping.minimum or 1
-            for group in grouped(self.members_of(main), lambda file: file, grouping, self.pool, self.calls):
+            for group in group_members(self.members_of(main), lambda file: file, grouping, self.pool, self.calls):
                 if len(group) >= minimum:
                     self._tell_mixed(main, group)
                     yield PlannedJob(task, group, [])
@@ -202,7 +129,7 @@ class Planner:
         upstream = self.jobs_of(main)
         groups = [[job] for job in upstream]
         if task.grouping.stated:
-            groups = grouped(upstream, lambda job: job.reference, task.grouping, self.pool, self.calls)
+            groups = group_members(upstream, lambda job: job.reference, task.grouping, self.pool, self.calls)
         for group in groups:
             if len(group) >= (task.grouping.minimum or 1):
                 yield PlannedJob(task, [], group)
@@ -284,7 +211,7 @@ class Planner:
     def group_of(self, source: DataSource, file: ClassifiedFile | None) -> list[ClassifiedFile]:
         """Return the group of a data source that a file is in."""
         if id(source) not in self._groups:
-            groups = grouped(self.members_of(source), lambda file: file, source.grouping, self.pool, self.calls)
+            groups = group_members(self.members_of(source), lambda file: file, source.grouping, self.pool, self.calls)
             self._groups[id(source)] = {id(file): group for group in groups for file in group}
         return self._groups[id(source)].get(id(file), [])
 
@@ -322,7 +249,7 @@ class Planner:
         kept = {getattr(file, "name", "") for file in (*seen.input_files, *seen.associated_files)}
         job.dropped = {file.name for file in (*job.raws, *associated)} - kept
 
-    def classified(self) -> dict[str, list[tuple[str, str]]]:
+    def classify(self) -> dict[str, list[tuple[str, str]]]:
         """Return the data sources that each file is in, and the classes that it may stand in for as a master."""
         found: dict[str, list[tuple[str, str]]] = {file.name: [] for file in self.files}
         sources: dict[int, DataSource] = {}
@@ -343,113 +270,9 @@ class Planner:
                     found[offer.header.name].append(("masters", tag_of(rule)))
         return found
 
-    # ----- the answer
-
-    def document(self, wanted: Iterable[PlannedJob], targets: Iterable[Task]) -> list[dict[str, Any]]:
-        """Return jobs and all they need, producers first."""
-        gathered: dict[int, PlannedJob] = {}
-        for job in wanted:
-            _gather(job, gathered)
-        for number, job in enumerate(gathered.values()):
-            job.number = number
-        ids = {id(task) for task in targets}
-        return [self._job(job, id(job.task) in ids) for job in gathered.values()]
-
-    def _job(self, job: PlannedJob, target: bool) -> dict[str, Any]:
-        task = job.task
-        keeps = _keeper(task.input_filter)
-        return {
-            "job": job.number,
-            "task": task.name,
-            "recipe": task.command,
-            "runs": _kind(task),
-            "target": target,
-            "reference": job.reference.name,
-            "main": [[file.name, _map_tag(task, file.classification)] for file in job.files if self._keeps(job, file)],
-            "upstream": [self._products(job, other, [tag_of(each) for each in task.main_classes], None)
-                         for other in job.upstream],
-            "inputs": [self._input(job, given, keeps) for given in job.inputs],
-            "parameters": {str(name): str(value) for name, value in job.computed.items()},
-            "dynamic": {name: _text(value) for name, value in job.dynamic.items()},
-            "answers": job.answers,
-            "complete": job.complete,
-            "missing": job.missing,
-            "warnings": job.warnings,
-        }  # fmt: skip
-
-    def _keeps(self, job: PlannedJob, file: ClassifiedFile) -> bool:
-        return file.name not in job.dropped
-
-    def _input(self, job: PlannedJob, given: Input, keeps: Callable[[str], bool]) -> dict[str, Any]:
-        branch = given.branch
-        # The filter works on products and statics; raw frames stay.
-        files = [
-            [file.name, _map_tag(job.task, file.classification)]
-            for file in given.files
-            if self._keeps(job, file) and (file["pro.catg"] is None or keeps(file.classification))
-        ]
-        categories = [tag_of(each) for each in branch.classes]
-        return {
-            "name": branch.source.name,
-            "level": given.taken.level,
-            "days": given.taken.days,
-            "by_user": given.by_user,
-            "files": files,
-            "jobs": [self._products(job, other, categories, branch, given.replaced) for other in given.jobs],
-        }
-
-    def _products(
-        self,
-        job: PlannedJob,
-        other: PlannedJob,
-        categories: list[str],
-        branch: AssociatedInput | None,
-        replaced: Iterable[str] = (),
-    ) -> dict[str, Any]:
-        """Return how products of another job come into the SOF: what is expected by name, what is kept, dropped."""
-        task = job.task
-        filters = [each for each in (other.task.output_filter, task.input_filter) if each is not None]
-        keep: list[str] | None = categories if branch is None and categories else None
-        drop: list[str] = list(replaced)
-        for each in filters:
-            if each.mode == "REJECT":
-                drop.extend(each.tags)
-            else:
-                keep = list(each.tags) if keep is None else [tag for tag in keep if tag in each.tags]
-        expected = self._find_named(other.task) if keep is not None else categories
-        expected = [tag for tag in dict.fromkeys((*categories, *expected)) if tag not in drop]
-        if keep is not None:
-            expected = [tag for tag in expected if tag in keep]
-            keep = [tag for tag in keep if tag not in drop]
-            if categories:
-                # A class that belongs to another task need not be looked for here.
-                elsewhere = {tag for each in self.tasks if each is not other.task for tag in self._find_named(each)}
-                keep = [tag for tag in keep if tag in expected or tag not in elsewhere]
-        return {"job": other.number, "expected": expected, "keep": keep, "drop": drop, "renamed": task.input_map}
-
-    def _find_named(self, task: Task) -> list[str]:
-        """Return the product classes of a task that any task names."""
-        named: list[str] = []
-        for other in self.tasks:
-            if other.main_input is task:
-                named.extend(map(tag_of, other.main_classes))
-            for branch in branches_of(other):
-                if branch.source is task:
-                    named.extend(map(tag_of, branch.classes))
-        return list(dict.fromkeys(named))
-
 
 def _name_of(function: Any) -> str:
     return str(getattr(function, "__name__", "a function"))
-
-
-def _kind(task: Task) -> str:
-    """Return what a job of a task is: a run of a recipe, of a function or command, a copy of its inputs, or nothing."""
-    if task.command:
-        return "recipe"
-    if task.function is copy_all or task.function is copy_upstream:
-        return str(task.function.__name__)
-    return "function" if task.function or task.shell_command else "nothing"
 
 
 def _say_incomplete(job: PlannedJob) -> str:
@@ -462,27 +285,3 @@ def _lacking(branches: list[AssociatedInput]) -> str:
         return f"{branch.source.name} ({tags})" if tags else branch.source.name
 
     return " or ".join(dict.fromkeys(map(words, branches)))
-
-
-def _map_tag(task: Task, tag: str) -> str:
-    return task.input_map.get(tag, tag)
-
-
-def _keeper(given: Filter | None) -> Callable[[str], bool]:
-    if given is None:
-        return lambda _: True
-    if given.mode == "REJECT":
-        return lambda tag: tag not in given.tags
-    return lambda tag: tag in given.tags
-
-
-def _gather(job: PlannedJob, gathered: dict[int, PlannedJob]) -> None:
-    if id(job) in gathered:
-        return
-    for other in job.needs:
-        _gather(other, gathered)
-    gathered[id(job)] = job
-
-
-def _text(value: Any) -> Any:
-    return value if value is None or isinstance(value, bool | int | float | str) else str(value)

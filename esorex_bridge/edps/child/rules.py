@@ -55,7 +55,7 @@ def tag_of(given: Any) -> str:
     return str(getattr(given, "classification", given))
 
 
-def listed(given: Any) -> list[Any]:
+def as_list(given: Any) -> list[Any]:
     """Return a list of what is one, or of one."""
     if given is None:
         return []
@@ -101,7 +101,7 @@ class MatchRule:
     """One association rule: keywords that must be equal or a function, a time range, a level."""
 
     def __init__(self, keywords: Any, function: Any, time_range: Any, level: Any) -> None:
-        self.keywords = [str(key) for key in listed(keywords)]
+        self.keywords = [str(key) for key in as_list(keywords)]
         self.function = function
         self.site = site()
         if not hasattr(time_range, "start") or isinstance(time_range, Inert):
@@ -202,4 +202,4 @@ def same(left: Any, right: Any) -> bool:
 
 def match(ref: Any, f: Any, keywords: Any) -> bool:
     """Tell whether two files agree in all keywords."""
-    return all(same(ref[key], f[key]) for key in listed(keywords))
+    return all(same(ref[key], f[key]) for key in as_list(keywords))

@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 from esorex_bridge.edps.child.inert import note_unknown, site
-from esorex_bridge.edps.child.rules import UNLIMITED, Builder, ClassificationRule, MatchRules, listed, tag_of, whole
+from esorex_bridge.edps.child.rules import UNLIMITED, Builder, ClassificationRule, MatchRules, as_list, tag_of, whole
 
 sources_built: list[DataSource] = []
 """Every data source, also those that no task uses."""
@@ -35,7 +35,7 @@ class Grouped(Builder):
     def with_grouping_keywords(self, keywords: Any, **others: Any) -> Any:
         """Group by equal values."""
         self._unknown_options("with_grouping_keywords", others)
-        self.grouping.keywords = [str(key) for key in listed(keywords)]
+        self.grouping.keywords = [str(key) for key in as_list(keywords)]
         return self
 
     def with_cluster(self, key: Any, a: Any = None, b: Any = None, **options: Any) -> Any:
@@ -92,7 +92,7 @@ class DataSource(Grouped):
     def with_classification_rule(self, rule: Any, *more: Any, **others: Any) -> DataSource:
         """Add files of a class."""
         self._unknown_options("with_classification_rule", others)
-        for each in (*listed(rule), *more):
+        for each in (*as_list(rule), *more):
             if isinstance(each, ClassificationRule):
                 self.classification_rules.append(each)
             else:
@@ -102,7 +102,7 @@ class DataSource(Grouped):
     def with_setup_keywords(self, keywords: Any, **others: Any) -> DataSource:
         """Name the keywords that describe the setup."""
         self._unknown_options("with_setup_keywords", others)
-        self.setup = [str(key) for key in listed(keywords)]
+        self.setup = [str(key) for key in as_list(keywords)]
         return self
 
     def with_match_keywords(

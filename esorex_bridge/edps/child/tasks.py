@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from esorex_bridge.edps.child.inert import note_unknown, site
-from esorex_bridge.edps.child.rules import Builder, MatchRules, listed, tag_of, whole
+from esorex_bridge.edps.child.rules import Builder, MatchRules, as_list, tag_of, whole
 from esorex_bridge.edps.child.sources import DataSource, Grouped, Grouping
 
 tasks_built: list[Task] = []
@@ -28,7 +28,7 @@ class AssociatedInput:
         **others: Any,
     ) -> None:
         self.source = source
-        self.classes = listed(classes)
+        self.classes = as_list(classes)
         self.min_ret = whole(min_ret, 1, "with_associated_input")
         self.max_ret = whole(max_ret, 1, "with_associated_input")
         self.condition = condition
@@ -58,7 +58,7 @@ class Alternatives(Builder):
     _kind = "alternatives"
 
     def __init__(self, sort_keys: Any = None) -> None:
-        self.sort_keys = [str(key) for key in listed(sort_keys)]
+        self.sort_keys = [str(key) for key in as_list(sort_keys)]
         self.branches: list[AssociatedInput] = []
         self.site = site()
 
@@ -100,7 +100,7 @@ def _filter(classes: tuple[Any, ...], mode: Any, where: str) -> Filter:
     word = str(mode).rpartition(".")[2].upper()
     if word not in ("SELECT", "ACCEPT", "REJECT"):
         note_unknown(f"filter mode {mode!r}", where)
-    flat = [each for given in classes for each in listed(given)]
+    flat = [each for given in classes for each in as_list(given)]
     return Filter("REJECT" if word == "REJECT" else "SELECT", tuple(map(tag_of, flat)))
 
 
@@ -134,7 +134,7 @@ class Task(Grouped):
         """Say what it processes."""
         self._unknown_options("with_main_input", others)
         if isinstance(source, DataSource | Task):
-            self.main_input, self.main_classes = source, listed(classes)
+            self.main_input, self.main_classes = source, as_list(classes)
         else:
             note_unknown(f"main input of type {type(source).__name__}", f"task {self.name}")
         return self
@@ -166,7 +166,7 @@ class Task(Grouped):
     def with_function(self, function: Any, recipes: Any = None, **others: Any) -> Task:
         """Run a function of Python instead of a recipe."""
         self._unknown_options("with_function", others)
-        self.function, self.recipes = function, [str(name) for name in listed(recipes)]
+        self.function, self.recipes = function, [str(name) for name in as_list(recipes)]
         return self
 
     def with_shell_command(self, command: Any = "", *_: Any, **__: Any) -> Task:
@@ -209,7 +209,7 @@ class Task(Grouped):
 
     def with_meta_targets(self, targets: Any) -> Task:
         """Label it for selection."""
-        self.meta_targets.extend(str(target) for target in listed(targets))
+        self.meta_targets.extend(str(target) for target in as_list(targets))
         return self
 
     def with_report(self, name: Any, *_: Any, **__: Any) -> Task:
