@@ -71,6 +71,8 @@ class Workflow(Struct, frozen=True):
         Pipeline versions tried, and where the facts come from.
     unsupported : tuple of (str, str)
         Categories that no recipe reduces, each with the reason: their files are reported, and nothing is missing.
+    several_makers : tuple of str
+        Categories that several recipes make, each of raws of its own: a response from standards that nod, or stare.
     extends : str
         Name of the workflow that this one changes; empty for a whole one.
     source : str
@@ -89,6 +91,7 @@ class Workflow(Struct, frozen=True):
     sources: tuple[str, ...] = ()
     applies: tuple[tuple[str, tuple[str, ...]], ...] = ()
     unsupported: tuple[tuple[str, str], ...] = ()
+    several_makers: tuple[str, ...] = ()
     extends: str = ""
     source: str = ""
     sets: tuple[ParameterChoice, ...] = ()
@@ -172,23 +175,25 @@ def parse_workflow(text: str, source: str, base: Callable[[str], Workflow] | Non
             if name in fields:
                 raise fields[name].complain(f"'{name}' needs 'extends: NAME', the workflow to change")
     name = fields["workflow"].text("workflow")
-    found = {key: fields[key].texts(key) for key in ("instruments", "versions", "sources") if key in fields}
+    found = {key: fields[key].texts(key) for key in _LISTS if key in fields}
     return Workflow(
         name=name,
         title=fields["title"].text("title") if "title" in fields else start.title if start else name,
         instruments=found.get("instruments", start.instruments if start else ()),
         pipeline=fields["pipeline"].text("pipeline") if "pipeline" in fields else start.pipeline if start else "",
         state=_state(fields["state"]) if "state" in fields else start.state if start else "",
-        steps=_steps(top, fields, start),
+        steps=_steps(top, fields, start, found.get("several_makers", start.several_makers if start else ())),
         versions=found.get("versions", start.versions if start else ()),
         sources=found.get("sources", start.sources if start else ()),
         applies=_applies(fields["applies"]) if "applies" in fields else start.applies if start else (),
         unsupported=_read_unsupported(fields.get("unsupported"), start),
+        several_makers=found.get("several_makers", start.several_makers if start else ()),
         extends=start.name if start else "",
         source=source,
     )
 
 
+_LISTS = ("instruments", "versions", "sources", "several_makers")
 _WHOLE = ("instruments", "pipeline", "state", "steps")
 _FIELDS = (
     "workflow",
@@ -201,6 +206,7 @@ _FIELDS = (
     "versions",
     "sources",
     "unsupported",
+    "several_makers",
     "change",
     "remove",
     "steps",
@@ -230,7 +236,9 @@ def _read_unsupported(listed: Located | None, start: Workflow | None) -> tuple[t
     return tuple((category, why.text(f"reason of {category}")) for category, why in listed.items("unsupported"))
 
 
-def _steps(top: Located, fields: dict[str, Located], start: Workflow | None) -> tuple[StepDefinition, ...]:
+def _steps(
+    top: Located, fields: dict[str, Located], start: Workflow | None, several: tuple[str, ...]
+) -> tuple[StepDefinition, ...]:
     steps = list(start.steps) if start else []
     for removed in fields["remove"].sequence("remove") if "remove" in fields else ():
         del steps[_index(steps, removed, removed.text("an element of remove"))]
@@ -241,7 +249,7 @@ def _steps(top: Located, fields: dict[str, Located], start: Workflow | None) -> 
         steps.append(read_step(element, steps))
     if not steps:
         raise top.complain("steps is empty; a workflow needs at least one recipe")
-    _refuse_two_makers(steps)
+    _refuse_two_makers(steps, several)
     _refuse_cycles(steps)
     return with_default_match(steps)
 
@@ -256,13 +264,17 @@ def _index(steps: list[StepDefinition], named: Located, name: str) -> int:
     raise named.complain(f"there is {why} step '{name}' in the workflow; there are: {names}")
 
 
-def _refuse_two_makers(steps: list[StepDefinition]) -> None:
-    makers: dict[str, str] = {}
+def _refuse_two_makers(steps: list[StepDefinition], several: tuple[str, ...]) -> None:
+    """Refuse two recipes that make one category, but where the definition says so and each has raws of its own."""
+    makers: dict[str, list[StepDefinition]] = {}
     for step in steps:
         for category in step.products:
-            if makers.setdefault(category, step.recipe) != step.recipe:
-                problem = f"{category} is made by both {makers[category]} and {step.recipe}; one must not list it"
-                raise DefinitionError(step.source, step.line, problem)
+            for other in makers.setdefault(category, []):
+                apart = category in several and step.main[0] not in other.main and other.main[0] not in step.main
+                if other.recipe != step.recipe and not apart:
+                    problem = f"{category} is made by both {other.recipe} and {step.recipe}; one must not list it"
+                    raise DefinitionError(step.source, step.line, problem)
+            makers[category].append(step)
 
 
 def _refuse_cycles(steps: list[StepDefinition]) -> None:

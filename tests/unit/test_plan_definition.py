@@ -54,6 +54,14 @@ def test_a_mistake_is_told_with_its_line_and_what_is_allowed(old: str, new: str,
     assert str(told.value).startswith("toy.yaml:")
 
 
+def test_several_recipes_may_make_a_category_of_raws_of_their_own_where_the_definition_says_so() -> None:
+    both = GOOD.replace("[MASTER_FLAT]", "[MASTER_DARK]")
+    said = both.replace("pipeline: toy", "pipeline: toy\nseveral_makers: [MASTER_DARK]", 1)
+    assert parse_workflow(said, "toy.yaml").several_makers == ("MASTER_DARK",)
+    with pytest.raises(DefinitionError, match="MASTER_DARK is made by both toy_dark and toy_flat"):
+        parse_workflow(said.replace("main: [FLAT]", "main: [DARK]"), "toy.yaml")
+
+
 def test_steps_that_need_each_other_are_refused() -> None:
     circle = GOOD.replace(
         "    products: [MASTER_DARK]", "    calibrations: {MASTER_FLAT: {}}\n    products: [MASTER_DARK]"

@@ -49,7 +49,8 @@ class Archive:
     def group(self, step: StepDefinition, above: tuple[str, ...]) -> Association:
         """Return the raws of a step with all that calibrates them, the same ones whenever it is asked for."""
         # Some raws are for several recipes: flats for a flat and for the noise. calSelector names them once.
-        kin = [other for other in self.workflow.steps if set(other.main) & set(step.main)]
+        # Skies beside a star and beside the science are of one category, and yet of two groups.
+        kin = [other for other in self.workflow.steps if other.main[0] in step.main or step.main[0] in other.main]
         names = (*above, *(each.name for each in kin))
         if step.name not in self.groups:
             after = [other for each in kin for other in self.following(each)]

@@ -28,6 +28,7 @@ WORKFLOW_EXTRAS = (
     "sources",
     "applies",
     "unsupported",
+    "several_makers",
     "extends",
 )
 """Fields of a definition that a package cannot say."""
