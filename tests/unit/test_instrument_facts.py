@@ -170,8 +170,16 @@ def test_matisse_estimates_the_flat_of_one_dark_and_a_static_flat() -> None:
 
 
 def test_matisse_skies_go_with_target_and_calibrator() -> None:
-    assert {"TARGET_RAW", "CALIB_RAW", "SKY_RAW"} <= set(step("matisse", "TARGET_RAW").main)
+    assert {"TARGET_RAW", "SKY_RAW"} <= set(step("matisse", "TARGET_RAW").main)
+    assert {"CALIB_RAW", "SKY_RAW"} <= set(step("matisse", "CALIB_RAW").main)
     assert calibration("matisse", "CALIB_RAW", "JSDC_CAT")
+
+
+def test_matisse_targets_are_calibrated_by_all_stars_of_their_exposure_time() -> None:
+    stars = calibration("matisse", "TARGET_RAW_INT", "CALIB_RAW_INT")
+    assert stars.required and stars.limit is None
+    assert "DET.SEQ1.DIT" in stars.match and "TPL.START" not in stars.match
+    assert step("matisse", "TARGET_RAW_INT").products == ("TARGET_CAL_INT",)
 
 
 def test_vimos_fibres_need_a_flat_and_an_arc_and_two_arcs_are_none() -> None:
