@@ -12,6 +12,7 @@ from esorex_bridge.files import stem
 
 if TYPE_CHECKING:
     from esorex_bridge.organise.organised_data import OrganisedData
+    from esorex_bridge.plan.facts import Fact
 
 EXAMPLE = (
     "esorex-bridge why NACO.2016-03-02T00:30:00.076_tpl --root night\n"
@@ -44,23 +45,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Look everywhere for the name, and print what is known."""
     from esorex_bridge.organise.from_disk import load
+    from esorex_bridge.plan.facts import lines_of
 
     data = load(options.request(args), args.data)
-    lines = _about_job(args) or (*explain(data, args.what), *_in_plans(args)) or _about_step(args)
-    lines = lines or _about_product(args)
-    if not lines:
+    facts = _about_job(args) or (*explain(data, args.what), *_in_plans(args)) or _about_step(args)
+    facts = facts or _about_product(args)
+    if not facts:
         known = (*(dataset.name for dataset in data.datasets), *_steps(args))
         raise UnknownNameError("dataset, file, category, step or product", args.what, known)
     if args.json:
         from esorex_bridge.cli.documents.datasets import WhyDocument
 
-        output.emit_json(WhyDocument(about=args.what, lines=lines))
+        output.emit_json(WhyDocument(about=args.what, reasons=facts, lines=lines_of(facts)))  # type: ignore[arg-type]
     else:
-        print("\n".join(lines))
+        print("\n".join(lines_of(facts)))
     return 0
 
 
-def _in_plans(args: argparse.Namespace) -> tuple[str, ...]:
+def _in_plans(args: argparse.Namespace) -> tuple[Fact, ...]:
     """Return which steps take a file, or why none does; nothing where no plan knows it."""
     from esorex_bridge.plan.accounting import explain_file
     from esorex_bridge.session import Session
@@ -71,20 +73,22 @@ def _in_plans(args: argparse.Namespace) -> tuple[str, ...]:
             plans = [plan for _, plan in session.plans(session.datasets())]
     except BridgeError:
         return ()  # what cannot be planned has been explained already
-    return tuple(line for plan in plans for line in explain_file(plan, name))
+    return tuple(fact for plan in plans for fact in explain_file(plan, name))
 
 
-def _about_job(args: argparse.Namespace) -> tuple[str, ...]:
+def _about_job(args: argparse.Namespace) -> tuple[Fact, ...]:
     """Return what a workflow package of EDPS makes of a file, dataset or task; nothing where none is used."""
+    from esorex_bridge.plan.facts import Note
     from esorex_bridge.session import Session
 
     with Session(options.settings(args)) as session:
-        return session.edps.explain(session.data, args.what) if session.edps is not None else ()
+        lines = session.edps.explain(session.data, args.what) if session.edps is not None else ()
+    return tuple(map(Note, lines))
 
 
-def _about_step(args: argparse.Namespace) -> tuple[str, ...]:
+def _about_step(args: argparse.Namespace) -> tuple[Fact, ...]:
     """Return what is known of the steps of a name, or of a recipe; nothing where there are none."""
-    from esorex_bridge.run.explanation import render
+    from esorex_bridge.run.explanation import StepFact, render
     from esorex_bridge.session import Session
 
     try:
@@ -94,36 +98,39 @@ def _about_step(args: argparse.Namespace) -> tuple[str, ...]:
         if args.set or args.parameters:
             raise
         return ()  # what cannot be planned has no steps to tell of
-    return tuple(line for each in accounts if args.what in (each.step, each.recipe) for line in render(each))
+    named = (each for each in accounts if args.what in (each.step, each.recipe))
+    return tuple(StepFact("\n".join(render(each)), each) for each in named)
 
 
-def _about_product(args: argparse.Namespace) -> tuple[str, ...]:
+def _about_product(args: argparse.Namespace) -> tuple[Fact, ...]:
     """Return where a product of this root comes from, as `provenance` tells it; nothing where it made none such."""
+    from esorex_bridge.plan.facts import Note
     from esorex_bridge.provenance.side import lineage_in
     from esorex_bridge.provenance.text import render
 
     try:
-        return tuple(render(lineage_in(args.what, args.root)))
+        return tuple(map(Note, render(lineage_in(args.what, args.root))))
     except BridgeError:
         return ()
 
 
-def explain(data: OrganisedData, what: str) -> tuple[str, ...]:
+def explain(data: OrganisedData, what: str) -> tuple[Fact, ...]:
     """Return what is known of a dataset, file or category; nothing where there is none of that name."""
     from esorex_bridge.organise import why
+    from esorex_bridge.plan.facts import Note
 
-    lines: list[str] = []
+    facts: list[Fact] = []
     dataset = data.dataset(what)
     if dataset is not None:
-        lines += why.why_tree(dataset) if dataset.mode else ()
+        facts += why.why_tree(dataset) if dataset.mode else ()
         known = data.of(what)
-        lines += why.why_dataset(known, dataset) if known else ()
+        facts += why.why_dataset(known, dataset) if known else ()
     name = stem(Path(what).name)
-    lines += [fault.reason for fault in data.faults if stem(fault.path.name) == name]
+    facts += [Note(fault.reason) for fault in data.faults if stem(fault.path.name) == name]
     for known in data.organised:
-        lines += why.why_file(known, name) if dataset is None else ()
-        lines += why.why_category(known, what)
-    return tuple(dict.fromkeys(lines))
+        facts += why.why_file(known, name) if dataset is None else ()
+        facts += why.why_category(known, what)
+    return tuple(dict.fromkeys(facts))
 
 
 def _steps(args: argparse.Namespace) -> tuple[str, ...]:

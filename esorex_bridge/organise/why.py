@@ -1,4 +1,7 @@
-"""Why: in words, rule by rule, how a file was classified, why it is not used, and what a dataset still needs."""
+"""Why: rule by rule, how a file was classified, why it is not used, and what a dataset still needs.
+
+Each fact has the sentence that says it.
+"""
 
 from __future__ import annotations
 
@@ -15,32 +18,47 @@ from esorex_bridge.organise.breakpoints import separating
 from esorex_bridge.organise.frames import Frame
 from esorex_bridge.organise.grouping import Candidate, FrameGroup
 from esorex_bridge.organise.organiser import Organised
+from esorex_bridge.plan.facts import (
+    AbsentFiles,
+    AssociationFound,
+    DatasetState,
+    Fact,
+    FileClassified,
+    FilesOfCategory,
+    Message,
+    Note,
+    RuleVerdict,
+    UsedByDataset,
+    UsedByNone,
+)
 
 _NEAR_MISSES = 5
 
 
-def why_file(organised: Organised, name: str) -> tuple[str, ...]:
+def why_file(organised: Organised, name: str) -> tuple[Fact, ...]:
     """Tell which rule classified a file, where it is used, and why it is not used elsewhere; nothing if unknown."""
-    return tuple(line for frame in organised.frames if frame.name == name for line in _file_lines(organised, frame))
+    return tuple(fact for frame in organised.frames if frame.name == name for fact in _file_facts(organised, frame))
 
 
-def _file_lines(organised: Organised, frame: Frame) -> Iterator[str]:
+def _file_facts(organised: Organised, frame: Frame) -> Iterator[Fact]:
     yield from classification(organised, frame)
     uses = [
-        f"{dataset.name} as {file.category} ({purpose})"
+        (dataset.name, file.category, str(purpose))
         for dataset in organised.datasets
         for action, purpose in walk_actions(dataset.action)
         for file in (*action.files, *action.statics)
         if file.path == frame.path
     ]
     if uses:
-        yield from (f"{frame.name} is used by {use}." for use in dict.fromkeys(uses))
+        for dataset_name, category, purpose in dict.fromkeys(uses):
+            said = f"{frame.name} is used by {dataset_name} as {category} ({purpose})."
+            yield UsedByDataset(said, frame.name, dataset_name, category, purpose)
         return
-    yield f"{frame.name} is used by no dataset."
+    yield UsedByNone(f"{frame.name} is used by no dataset.", frame.name)
     yield from dict.fromkeys(_refusals(organised, frame))
 
 
-def classification(organised: Organised, frame: Frame) -> Iterator[str]:
+def classification(organised: Organised, frame: Frame) -> Iterator[Fact]:
     """Tell which rule gave a file its category, and which earlier ones it overrode."""
     winner = frame.classified.winner
     if winner is None or not frame.category:
@@ -48,17 +66,19 @@ def classification(organised: Organised, frame: Frame) -> Iterator[str]:
             f"{key} = {render_value(frame.keywords.get(key))}"
             for key in ("DPR.CATG", "DPR.TYPE", "DPR.TECH", "PRO.CATG")
         )
-        yield f"{frame.name}: no rule of {organised.rules.name} gives it a category ({raw})."
+        said = f"{frame.name}: no rule of {organised.rules.name} gives it a category ({raw})."
+        yield FileClassified(said, frame.name, None, organised.rules.name, None)
         return
     place = f"{organised.rules.name}:{winner.line}" if winner.line else "as recipes know it"
-    yield (f"{frame.name} is {frame.category}: {place}, if {winner.condition}.")
+    said = f"{frame.name} is {frame.category}: {place}, if {winner.condition}."
+    yield FileClassified(said, frame.name, frame.category, organised.rules.name, winner.line or None)
     for rule in frame.classified.rules:
         if rule is not winner:
             given = ", ".join(map(str, rule.assignments))
-            yield f"  line {rule.line} matched as well ({given}); the last match wins."
+            yield Note(f"  line {rule.line} matched as well ({given}); the last match wins.")
 
 
-def _refusals(organised: Organised, frame: Frame) -> Iterator[str]:
+def _refusals(organised: Organised, frame: Frame) -> Iterator[Fact]:
     """Tell for each group that asks for such a file, or for what it is made into, why it was not taken."""
     makers = [group for group in organised.groups if frame in group.frames]
     candidates = [
@@ -69,10 +89,10 @@ def _refusals(organised: Organised, frame: Frame) -> Iterator[str]:
         for candidate in candidates:
             if _is_meant(selection.condition, candidate.frame):
                 asked = True
-                yield f"  {verdict(organised, group, selection, candidate)}"
+                yield verdict(organised, group, selection, candidate)
     if not asked:
         executed = ", ".join(sorted({group.execution.action for group in makers})) or "nothing"
-        yield f"  No rule of a dataset's cascade asks for {frame.category or 'it'} (its own action: {executed})."
+        yield Note(f"  No rule of a dataset's cascade asks for {frame.category or 'it'} (its own action: {executed}).")
 
 
 def _asking(organised: Organised) -> Iterator[tuple[FrameGroup, Selection]]:
@@ -106,8 +126,10 @@ def _is_meant(condition: Expression, frame: Frame) -> bool:
     return bool(tests) and not any(objections(test, frame.keywords) for test in tests)
 
 
-def verdict(organised: Organised, group: FrameGroup, selection: Selection, candidate: Candidate) -> str:
-    """Tell why a candidate was taken or not by one selection of a group."""
+def verdict(
+    organised: Organised, group: FrameGroup, selection: Selection, candidate: Candidate, before: str = ""
+) -> RuleVerdict:
+    """Tell why a candidate was taken or not by one selection of a group; `before` stands before the sentence."""
     what = (
         candidate.frame.name
         if candidate.maker is None
@@ -115,83 +137,103 @@ def verdict(organised: Organised, group: FrameGroup, selection: Selection, candi
     )
     rule = f"{organised.rules.name}:{selection.line}" if selection.line else "as its recipe takes it"
     place = f"{selection.category} for {group.trigger.name} ({rule})"
-    return f"{what} as {place}: {_reason(organised, group, selection, candidate)}"
-
-
-def _reason(organised: Organised, group: FrameGroup, selection: Selection, candidate: Candidate) -> str:
+    taken = candidate in organised.associator.choose(group, selection).taken
     days = days_between(candidate.frame, group.trigger)
-    if candidate in organised.associator.choose(group, selection).taken:
-        return "taken" if not isfinite(days) else f"taken, {days:.1f} days away"
+    near = "taken" if not isfinite(days) else f"taken, {days:.1f} days away"
+    reasons = () if taken else _objections(organised, group, selection, candidate)
+    return RuleVerdict(
+        f"  {before}{what} as {place}: {'; '.join(reasons) or near}",
+        candidate=(candidate.maker.trigger if candidate.maker is not None else candidate.frame).name,
+        category=selection.category,
+        wanted_for=group.trigger.name,
+        line=selection.line or None,
+        taken=taken,
+        reasons=reasons,
+    )
+
+
+def _objections(organised: Organised, group: FrameGroup, selection: Selection, candidate: Candidate) -> tuple[str, ...]:
+    """Return why a candidate was not taken."""
+    days = days_between(candidate.frame, group.trigger)
     refused = objections(selection.condition, candidate.frame.keywords, group.trigger.keywords)
     if refused:
-        return "; ".join(refused)
+        return tuple(refused)
     if (found := separating(organised.breakpoints, candidate.frame, group.trigger)) is not None:
-        return f"a change of the instrument (breakpoint MJD {found.mjd:g}) lies between them"
+        return (f"a change of the instrument (breakpoint MJD {found.mjd:g}) lies between them",)
     if selection.most == 0:
-        return "the rule asks for none (maxRet 0)"
+        return ("the rule asks for none (maxRet 0)",)
     chosen = organised.associator.survey(group, selection)
     if candidate in chosen.cyclic:
-        return "it would need itself"
+        return ("it would need itself",)
     nearer = ", ".join(taken.frame.name for taken in chosen.taken)
-    return f"it would do, but is {days:.1f} days away and {nearer} is nearer (at most {selection.most})"
+    return (f"it would do, but is {days:.1f} days away and {nearer} is nearer (at most {selection.most})",)
 
 
-def why_category(organised: Organised, category: str) -> tuple[str, ...]:
+def why_category(organised: Organised, category: str) -> tuple[Fact, ...]:
     """Tell which files have a category, who asks for it, and what was found; nothing if nobody knows it."""
     frames = [frame for frame in organised.frames if frame.category == category]
-    lines = [f"{category}: {len(frames)} files on disk" + (f", first {frames[0].name}." if frames else ".")]
+    said = f"{category}: {len(frames)} files on disk" + (f", first {frames[0].name}." if frames else ".")
+    facts: list[Fact] = [FilesOfCategory(said, category, len(frames))]
     asked = [(group, selection) for group, selection in _asking(organised) if selection.category == category]
     for group, selection in asked:
-        lines += _selection_lines(organised, group, organised.associator.choose(group, selection))
-    return tuple(lines) if frames or asked else ()
+        facts += _selection_facts(organised, group, organised.associator.choose(group, selection))
+    return tuple(facts) if frames or asked else ()
 
 
-def why_dataset(organised: Organised, dataset: Dataset) -> tuple[str, ...]:
+def why_dataset(organised: Organised, dataset: Dataset) -> tuple[Fact, ...]:
     """Tell why a dataset is incomplete and what would complete it; what it was made of where it is complete."""
     group = organised.target(dataset.name)
     if group is None:
         return ()
-    lines = [
+    rule = f"{organised.rules.name}:{group.execution.line}"
+    said = (
         f"{dataset.name} is {'complete' if dataset.complete else 'incomplete'}: {group.execution.action} on "
-        f"{len(group.frames)} files of {', '.join(sorted({frame.category for frame in group.frames}))} "
-        f"({organised.rules.name}:{group.execution.line})."
-    ]
-    lines += _group_lines(organised, group, organised.associator, ())
-    return tuple(dict.fromkeys(lines))
+        f"{len(group.frames)} files of {', '.join(sorted({frame.category for frame in group.frames}))} ({rule})."
+    )
+    facts: list[Fact] = [DatasetState(said, dataset.name, rule, dataset.complete, dataset.secondary)]
+    facts += _group_facts(organised, group, organised.associator, ())
+    return tuple(dict.fromkeys(facts))
 
 
-def _group_lines(
+def _group_facts(
     organised: Organised, group: FrameGroup, associator: Associator, above: tuple[FrameGroup, ...]
-) -> Iterator[str]:
+) -> Iterator[Fact]:
     for selection in group.action.selections:
         chosen = associator.choose(group, selection, above)
-        yield from _selection_lines(organised, group, chosen)
+        yield from _selection_facts(organised, group, chosen)
         for candidate in chosen.taken:
             if candidate.maker is not None:
-                yield from _group_lines(organised, candidate.maker, associator, (*above, group))
+                yield from _group_facts(organised, candidate.maker, associator, (*above, group))
 
 
-def _selection_lines(organised: Organised, group: FrameGroup, chosen: Chosen) -> Iterator[str]:
+def _selection_facts(organised: Organised, group: FrameGroup, chosen: Chosen) -> Iterator[Fact]:
     selection = chosen.selection
     found = ", ".join(_describe_taken(candidate, group) for candidate in chosen.taken) or "none"
     needed = "" if chosen.is_enough else f", needed {selection.least}: this makes it incomplete"
-    yield f"{selection.category} for {group.trigger.name}: {found}{needed}."
+    query = None if chosen.is_enough else query_for(selection.category, organised.rules, group)
+    yield AssociationFound(
+        f"{selection.category} for {group.trigger.name}: {found}{needed}.",
+        category=selection.category,
+        wanted_for=group.trigger.name,
+        needed=selection.least,
+        found=tuple((each.maker.trigger if each.maker is not None else each.frame).name for each in chosen.taken),
+        enough=chosen.is_enough,
+        query=query or None,
+    )
     if chosen.is_enough:
         return
     near = [candidate for candidate in organised.pool.all if _is_meant(selection.condition, candidate.frame)]
     near.sort(key=lambda candidate: days_between(candidate.frame, group.trigger))
     for candidate in near[:_NEAR_MISSES]:
-        yield f"  not {verdict(organised, group, selection, candidate)}"
+        yield verdict(organised, group, selection, candidate, "not ")
     if not near:
-        yield f"  There is no {selection.category} on disk, and nothing from which it could be made."
-    query = query_for(selection.category, organised.rules, group)
-    if query:
-        yield f"  This TAP query would find it: {query}"
-    else:
-        yield (
-            f"  {selection.category} is not made from raw files by these rules: look in the pipeline's static "
-            "calibrations, or ask the archive for processed calibrations."
-        )
+        yield Note(f"  There is no {selection.category} on disk, and nothing from which it could be made.")
+    yield Note(
+        f"  This TAP query would find it: {query}"
+        if query
+        else f"  {selection.category} is not made from raw files by these rules: look in the pipeline's static "
+        "calibrations, or ask the archive for processed calibrations."
+    )
 
 
 def _describe_taken(candidate: Candidate, group: FrameGroup) -> str:
@@ -205,26 +247,28 @@ def _describe_taken(candidate: Candidate, group: FrameGroup) -> str:
     )
 
 
-def why_tree(dataset: Dataset) -> tuple[str, ...]:
+def why_tree(dataset: Dataset) -> tuple[Fact, ...]:
     """Tell what calSelector says of a dataset, and which of its files are not on this machine."""
-    return tuple(_tree_lines(dataset))
+    return tuple(_tree_facts(dataset))
 
 
-def _tree_lines(dataset: Dataset) -> Iterator[str]:
+def _tree_facts(dataset: Dataset) -> Iterator[Fact]:
     state = "complete" if dataset.complete else "incomplete"
     if dataset.secondary:
         state = "incomplete in nothing that a recipe needs"
-    yield f"{dataset.name} is {state}, as calSelector says ({dataset.mode or 'mode not known'})."
+    said = f"{dataset.name} is {state}, as calSelector says ({dataset.mode or 'mode not known'})."
+    yield DatasetState(said, dataset.name, "calSelector", dataset.complete, dataset.secondary)
     for action, purpose in walk_actions(dataset.action):
         for message in action.messages:
-            yield f"  {purpose}: {message}"
-        yield from _absent_lines(action, purpose)
+            yield Message(f"  {purpose}: {message}", str(purpose), message)
+        yield from _absent_files(action, purpose)
 
 
-def _absent_lines(action: Action, purpose: str) -> Iterator[str]:
+def _absent_files(action: Action, purpose: str) -> Iterator[Fact]:
     absent = [file.name for file in (*action.files, *action.statics) if file.path is None]
     if absent:
-        yield f"  {purpose}: {len(absent)} files are not on this machine: {', '.join(absent)}"
+        said = f"  {purpose}: {len(absent)} files are not on this machine: {', '.join(absent)}"
+        yield AbsentFiles(said, str(purpose), tuple(absent))
 
 
 def list_held_up(datasets: Iterable[Dataset]) -> dict[str, tuple[str, ...]]:

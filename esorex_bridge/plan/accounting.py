@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, Purpose
 from esorex_bridge.definitions.workflow import Workflow
+from esorex_bridge.plan.facts import Fact, NotUsed, TakenByStep
 from esorex_bridge.plan.plan import FileInput, Plan, Reason, Step, StepName, UnusedFile
 
 Fate = tuple[Reason, str]
@@ -146,16 +147,18 @@ def summarise(not_used: Iterable[UnusedFile]) -> Iterator[str]:
         yield f"{number} {category} ({purpose}): {say(reason, detail)}"
 
 
-def explain_file(plan: Plan, name: str) -> Iterator[str]:
+def explain_file(plan: Plan, name: str) -> Iterator[Fact]:
     """Yield what a plan does with a file: the steps that take it, or why none does."""
     for step in plan.steps:
         for entry in step.inputs:
             if isinstance(entry, FileInput) and entry.name == name:
-                yield f"{plan.dataset}: in {step.name} as {entry.category}"
+                said = f"{plan.dataset}: in {step.name} as {entry.category}"
+                yield TakenByStep(said, plan.dataset, name, step.name, entry.category)
     for unused in plan.not_used:
         if unused.name == name:
             why = say(unused.reason, unused.detail)
-            yield f"{plan.dataset}: not used ({unused.category} of {unused.purpose}): {why}"
+            said = f"{plan.dataset}: not used ({unused.category} of {unused.purpose}): {why}"
+            yield NotUsed(said, plan.dataset, name, unused.category, unused.purpose, unused.reason, unused.detail)
 
 
 def compare_plans(old: Plan, new: Plan) -> Iterator[str]:

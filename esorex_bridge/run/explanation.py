@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 
 from esorex_bridge.definitions.parameters import RECIPE_DEFAULT
+from esorex_bridge.plan.facts import Fact
 from esorex_bridge.reuse.decide import Decision, Execute, Reuse
+from esorex_bridge.reuse.explain import Change, changes
+from esorex_bridge.reuse.key import Statement
+from esorex_bridge.reuse.record import Absent, Record
 from esorex_bridge.reuse.resolve import ResolvedPlan
 from esorex_bridge.run.report import DecisionWord
 
@@ -49,6 +53,8 @@ class ExplainedStep(Struct, frozen=True):
         In the order of the SOF.
     warnings, gaps : tuple of str
         What a reader of the products should know; why it cannot run.
+    changes : tuple of Change
+        Why it runs: what differs from the earlier run that is most like it.
     """
 
     dataset: str
@@ -63,10 +69,34 @@ class ExplainedStep(Struct, frozen=True):
     inputs: tuple[ExplainedInput, ...]
     warnings: tuple[str, ...]
     gaps: tuple[str, ...]
+    changes: tuple[Change, ...] = ()
 
 
-def explain_step(resolved: ResolvedPlan, decision: Decision) -> ExplainedStep:
-    """Return all that a step depends on, and what was decided."""
+class StepFact(Fact, frozen=True, tag="step"):
+    """What is known of a step."""
+
+    step: ExplainedStep
+
+
+def explain_step(
+    resolved: ResolvedPlan,
+    decision: Decision,
+    found: Record | Absent,
+    nearest: Callable[[Statement], Statement | None],
+) -> ExplainedStep:
+    """Return all that a step depends on, and what was decided.
+
+    Parameters
+    ----------
+    resolved : ResolvedPlan
+        Its plan.
+    decision : Decision
+        About it.
+    found : Record or Absent
+        What was made of it before.
+    nearest : callable
+        Returns the statement that it is compared with.
+    """
     step = decision.step
     statement = resolved.stated[step.name]
     return ExplainedStep(
@@ -85,7 +115,22 @@ def explain_step(resolved: ResolvedPlan, decision: Decision) -> ExplainedStep:
         inputs=tuple(ExplainedInput(each.category, each.content, each.label) for each in statement.inputs),
         warnings=step.warnings,
         gaps=step.gaps,
+        changes=_changes(resolved, decision, found, nearest),
     )
+
+
+def _changes(
+    resolved: ResolvedPlan, decision: Decision, found: Record | Absent, nearest: Callable[[Statement], Statement | None]
+) -> tuple[Change, ...]:
+    """Return why a step runs; nothing where it does not."""
+    if not isinstance(decision, Execute):
+        return ()
+    if decision.how != "unless_there":
+        return (Change("reflex" if decision.how == "reflex" else "forced", text=decision.reason),)
+    if isinstance(found, Absent) and found.reason:
+        return (Change("product_gone", text=found.reason),)
+    statement = resolved.stated[decision.step.name]
+    return changes(statement, nearest(statement), resolved.dataset.chosen)
 
 
 def _word_of(decision: Decision) -> DecisionWord:

@@ -81,7 +81,11 @@ def explain_steps(pairs: Pairs, engine: Engine) -> tuple[ExplainedStep, ...]:
 
     plans = tuple(resolvable(engine.resolve(pairs)))
     engine.refuse_unknown(ahead.plan for ahead in plans)
-    return tuple(explain_step(plan.resolved, decision) for plan in engine.decide(plans) for decision in plan.decisions)
+    return tuple(
+        explain_step(plan.resolved, decision, found[decision.step.name], engine.store.nearest)
+        for plan, found in zip(engine.decide(plans), engine.find(plans), strict=True)
+        for decision in plan.decisions
+    )
 
 
 def _report(

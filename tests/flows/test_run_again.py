@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from astropy.io import fits
@@ -38,6 +39,7 @@ def again(done: Path, tmp_path: Path, bridge: Callable[..., Ended]) -> tuple[Pat
     return root, run
 
 
+DATASET = "NACO.2016-03-02T00:30:00.076_tpl"
 Again = tuple[Path, Callable[..., Ended]]
 
 
@@ -188,9 +190,30 @@ def test_a_step_tells_what_it_depends_on_and_why_it_would_run(again: Again, brid
     assert {"name": "nsamples", "value": "50", "origin": "--set"} in dark["parameters"]
     assert [entry["category"] for entry in dark["inputs"]] == ["CAL_DARK"] * 3
     assert told["naco_img_twflat_1"]["decision"] == "reuse"
+    (change,) = dark["changes"]
+    assert (change["code"], change["name"]) == ("parameter", "naco.naco_img_dark.nsamples")
+    assert [each["value"] for each in (*change["before"], *change["after"])] == ["100", "50"]
     words = bridge("why", "naco_img_dark_1", "--root", root).out
     assert "naco_img_dark_1 of NACO." in words
     assert "CAL_DARK: NACO." in words
+
+
+def test_why_gives_its_reasons_as_values(again: Again, bridge: Callable[..., Ended]) -> None:
+    root, _ = again
+
+    def reasons(*words: str) -> dict[str, list[dict[str, Any]]]:
+        found: dict[str, list[dict[str, Any]]] = {}
+        for reason in bridge("why", *words, "--root", root, "--json").json["reasons"]:
+            found.setdefault(reason["kind"], []).append(reason)
+        return found
+
+    state = reasons(DATASET)["dataset"][0]
+    assert (state["dataset"], state["said_by"], state["complete"]) == (DATASET, "calSelector", True)
+    (told,) = reasons("naco_img_dark_1", *SMALL, "--set", "naco_img_dark.nsamples=50")["step"]
+    name = told["step"]["inputs"][0]["name"]
+    (taken,) = reasons(name)["taken_by_step"]
+    assert (taken["dataset"], taken["step"], taken["category"]) == (DATASET, "naco_img_dark_1", "CAL_DARK")
+    assert [change["code"] for change in told["step"]["changes"]] == ["parameter"]
 
 
 def test_a_file_that_a_parameter_names_counts_by_its_content(again: Again, tmp_path: Path) -> None:

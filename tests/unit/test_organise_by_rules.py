@@ -19,6 +19,7 @@ from esorex_bridge.organise.frames import Frame, time_of
 from esorex_bridge.organise.grouping import Candidate, Pool
 from esorex_bridge.organise.organiser import organise
 from esorex_bridge.organise.why import why_file
+from esorex_bridge.plan.facts import lines_of
 from tests.night_by_rules import RULES, Night, night, organised
 
 
@@ -194,7 +195,7 @@ def test_a_calibration_beyond_a_breakpoint_is_not_taken() -> None:
 def test_why_tells_of_a_change_of_the_instrument_between_a_calibration_and_the_science() -> None:
     headers = {Path(f"/n/{name}.fits"): header for name, header in night().items()}
     changed = organise(headers, parse_rules(RULES, "x"), (Breakpoint(57000.1, ("TESTCAM",), "ANY", "ANY", "ANY"),))
-    lines = why_file(changed, "BIAS.0.0")
+    lines = lines_of(why_file(changed, "BIAS.0.0"))
     assert any("a change of the instrument (breakpoint MJD 57000.1) lies between them" in line for line in lines)
 
 

@@ -18,6 +18,7 @@ from esorex_bridge.organise.combine import combine_datasets
 from esorex_bridge.organise.regroup import merge_templates
 from esorex_bridge.organise.selection import Method, State, select
 from esorex_bridge.organise.why import list_held_up, why_category, why_dataset, why_file, why_tree
+from esorex_bridge.plan.facts import AssociationFound, FileClassified, RuleVerdict, lines_of
 from esorex_bridge.reflex.checksum import checksum_of
 from esorex_bridge.reflex.datasets_json import datasets_json
 from tests.night_by_rules import RULES, night, organised
@@ -338,31 +339,40 @@ def test_what_the_rules_say_themselves_stays() -> None:
 
 
 def test_a_file_is_explained_by_its_rule_and_its_use() -> None:
-    lines = why_file(organised(night()), "BIAS.0.0")
+    lines = lines_of(why_file(organised(night()), "BIAS.0.0"))
     assert lines[0] == 'BIAS.0.0 is BIAS: test.oca:2, if DPR.TYPE == "BIAS".'
     assert "BIAS.0.0 is used by SCI.J.0_tpl as BIAS (BIAS/SCI)." in lines
 
 
 def test_a_file_that_is_not_used_is_explained_rule_by_rule() -> None:
-    lines = why_file(
-        organised({**night(), "FLAT.J.9": {**night()["FLAT.J.0"], "TPL.START": "late", "MJD-OBS": 57012.6}}), "FLAT.J.9"
-    )
+    late = {**night()["FLAT.J.0"], "TPL.START": "late", "MJD-OBS": 57012.6}
+    facts = why_file(organised({**night(), "FLAT.J.9": late}), "FLAT.J.9")
+    lines = lines_of(facts)
+    verdicts = [fact for fact in facts if isinstance(fact, RuleVerdict)]
+    assert verdicts and not any(fact.taken for fact in verdicts)
+    assert any("12.3 days away, limit 7" in reason for fact in verdicts for reason in fact.reasons)
     assert "FLAT.J.9 is used by no dataset." in lines
     assert any("12.3 days away, limit 7" in line for line in lines)
     assert any("INS.FILT1.NAME J ≠ K" in line for line in lines)
-    farther = why_file(organised(night()), "BIAS.1.0")
+    farther = lines_of(why_file(organised(night()), "BIAS.1.0"))
     assert any("is nearer (at most 1)" in line for line in farther)
 
 
 def test_a_file_without_category_is_explained() -> None:
-    lines = why_file(organised({**night(), "ODD": {"DPR.CATG": "CALIB", "DPR.TYPE": "ODD"}}), "ODD")
+    facts = why_file(organised({**night(), "ODD": {"DPR.CATG": "CALIB", "DPR.TYPE": "ODD"}}), "ODD")
+    lines = lines_of(facts)
+    assert isinstance(facts[0], FileClassified) and facts[0].category is None
     assert "no rule of test.oca gives it a category" in lines[0]
 
 
 def test_an_incomplete_dataset_is_told_what_would_complete_it() -> None:
     files = {name: header for name, header in night().items() if not name.startswith("FLAT.J")}
     result = organised(files)
-    text = "\n".join(why_dataset(result, result.datasets[0]))
+    facts = why_dataset(result, result.datasets[0])
+    (lacking,) = [fact for fact in facts if isinstance(fact, AssociationFound) and not fact.enough]
+    assert (lacking.category, lacking.needed, lacking.found) == ("MASTER_FLAT", 1, ())
+    assert lacking.query is not None and "dp_type = 'FLAT'" in lacking.query
+    text = "\n".join(lines_of(facts))
     assert "MASTER_FLAT for SCI.J.0: none, needed 1: this makes it incomplete" in text
     assert "INS.FILT1.NAME K ≠ J" in text
     assert "SELECT TOP 500 dp_id" in text and "dp_type = 'FLAT'" in text
@@ -372,17 +382,17 @@ def test_an_incomplete_dataset_is_told_what_would_complete_it() -> None:
 def test_a_static_that_is_missing_is_not_searched_among_raw_files() -> None:
     files = {name: header for name, header in night().items() if name != "REF.J"}
     result = organised(files)
-    text = "\n".join(why_dataset(result, result.datasets[0]))
+    text = "\n".join(lines_of(why_dataset(result, result.datasets[0])))
     assert "REFERENCE is not made from raw files" in text
 
 
 def test_a_category_is_explained_and_an_unknown_one_is_not() -> None:
-    assert why_category(organised(night()), "REFERENCE")[0].startswith("REFERENCE: 2 files on disk")
+    assert why_category(organised(night()), "REFERENCE")[0].text.startswith("REFERENCE: 2 files on disk")
     assert why_category(organised(night()), "NONSENSE") == ()
 
 
 def test_a_tree_is_explained_by_its_messages_and_absent_files() -> None:
-    text = "\n".join(why_tree(science(bias(1, here=False), messages=("Missing X",))))
+    text = "\n".join(lines_of(why_tree(science(bias(1, here=False), messages=("Missing X",)))))
     assert "SCI: Missing X" in text and "BIAS/SCI: 1 files are not on this machine: bias1" in text
 
 

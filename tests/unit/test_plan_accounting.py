@@ -27,6 +27,7 @@ from esorex_bridge.definitions.workflow import Workflow, parse_workflow
 from esorex_bridge.demo.nights.catalogue import NIGHTS, make_night
 from esorex_bridge.plan.accounting import EXCUSED, explain_file, summarise
 from esorex_bridge.plan.cascade import make_plan
+from esorex_bridge.plan.facts import NotUsed
 from esorex_bridge.plan.plan import FileInput, HeadersByPath, Plan, ProductInput, Reason, Step, StepName
 from esorex_bridge.workspace.tree_files import read_tree_file
 
@@ -368,8 +369,10 @@ def test_one_file_is_explained_by_its_step_or_its_reason() -> None:
     night = Night()
     flats, portrait = night.flats(), night.files("PORTRAIT")
     plan = night.plan(flats, Action("PORTRAIT", portrait))
-    assert list(explain_file(plan, flats.files[0].name)) == ["D: in toy_flat_1 as FLAT"]
-    assert next(explain_file(plan, portrait[0].name)).startswith("D: not used (PORTRAIT of PORTRAIT/SCI): no recipe")
+    assert [fact.text for fact in explain_file(plan, flats.files[0].name)] == ["D: in toy_flat_1 as FLAT"]
+    (fact,) = explain_file(plan, portrait[0].name)
+    assert fact.text.startswith("D: not used (PORTRAIT of PORTRAIT/SCI): no recipe")
+    assert isinstance(fact, NotUsed) and fact.reason == "no recipe for the category"
 
 
 def test_two_settings_in_one_template_are_two_groups_each_with_its_own_calibrations() -> None:

@@ -7,6 +7,8 @@ from typing import Any
 from esorex_bridge.cli.documents.base import Document, FaultPart, Part
 from esorex_bridge.datasets.association import Match, Mode
 from esorex_bridge.organise.review import Alternative
+from esorex_bridge.plan import facts
+from esorex_bridge.run.explanation import StepFact
 
 
 class DatasetFilePart(Part, frozen=True):
@@ -62,10 +64,29 @@ class OrganiseDocument(Document, frozen=True, kw_only=True):
     warnings: tuple[str, ...]
 
 
+WhyReason = (
+    facts.DatasetState
+    | facts.Message
+    | facts.AbsentFiles
+    | facts.FileClassified
+    | facts.UsedByDataset
+    | facts.UsedByNone
+    | facts.RuleVerdict
+    | facts.AssociationFound
+    | facts.FilesOfCategory
+    | facts.TakenByStep
+    | facts.NotUsed
+    | StepFact
+    | facts.Note
+)
+"""What `why` knows; `kind` tells them apart."""
+
+
 class WhyDocument(Document, frozen=True, kw_only=True):
-    """`why`: what is known of a name, line by line."""
+    """`why`: what is known of a name, reason by reason, and line by line as a person reads it."""
 
     about: str
+    reasons: tuple[WhyReason, ...]
     lines: tuple[str, ...]
 
 
