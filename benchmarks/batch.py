@@ -41,6 +41,7 @@ from esorex_bridge.executors.batch_folder import BatchFolder
 from esorex_bridge.files import DpId
 from esorex_bridge.reuse.record import Record
 from esorex_bridge.run.executor import Phase, TaskRequest, TaskStatus, Ticket
+from esorex_bridge.run.expected import Expectations
 from esorex_bridge.run.graph import Graph
 from esorex_bridge.run.result import Result
 from esorex_bridge.session import Session, Settings
@@ -265,7 +266,14 @@ def steps(folder: Path) -> None:
             engine = NothingEngine(batch, nothing)
             books = BatchStores(batch, session.store, session.workspace)
             driver = Driver(
-                books, session.require_engine(), engine, ReadySupply(planned), BatchOptions("esorex"), Silent(), Room()
+                books,
+                session.require_engine(),
+                engine,
+                ReadySupply(planned),
+                BatchOptions("esorex"),
+                Silent(),
+                Room(),
+                Expectations(session.store),
             )
             began = time.perf_counter()
             assert driver.run() == "done"

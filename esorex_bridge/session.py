@@ -109,6 +109,8 @@ class Settings(Struct, frozen=True):
         Calibrations of a higher level are not taken; None for no limit.
     room : {'check', 'ignore'} or None
         Whether what the disks have no room for is refused; None for what the settings of the root or the user say.
+    memory_mb : int or None
+        What recipes may take together; 0 for no limit, None for what is free when they begin.
     """
 
     root: Path
@@ -128,6 +130,7 @@ class Settings(Struct, frozen=True):
     trace: Path | None = None
     quality: int | None = None
     room: RoomRule | None = None
+    memory_mb: int | None = None
 
 
 class Session:
@@ -517,7 +520,8 @@ class Session:
 
         if self.esorex is None:
             return None
-        return Engine(self.esorex, self.store, self.workspace, self.settings.policy, self.room_rule)
+        rules = self.settings.policy, self.room_rule, self.settings.memory_mb
+        return Engine(self.esorex, self.store, self.workspace, *rules)
 
     @property
     def room_rule(self) -> RoomRule:

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol", "sinfo")
 PACKAGES = "slurmctld slurmd slurm-client munge"
 _UP_AFTER_S = 20.0
@@ -73,6 +75,20 @@ _MEMORY = {
 def may_make_cgroups() -> bool:
     """Tell whether this machine lets us limit the memory of jobs by the kernel's means."""
     return os.access("/sys/fs/cgroup/memory/cgroup.procs", os.W_OK)
+
+
+@contextlib.contextmanager
+def control_group(most_bytes: int) -> Iterator[Path]:
+    """Make a control group with little memory, for processes that this test starts."""
+    if not may_make_cgroups():
+        pytest.skip("this machine lets only root limit memory by cgroups of version 1")
+    group = Path(f"/sys/fs/cgroup/memory/esorex-bridge-test-{os.getpid()}")
+    group.mkdir()
+    try:
+        (group / "memory.limit_in_bytes").write_text(str(most_bytes))
+        yield group
+    finally:
+        group.rmdir()
 
 
 def missing_programs() -> str:

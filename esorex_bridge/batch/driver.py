@@ -24,6 +24,7 @@ from esorex_bridge.reuse.resolve import ResolvedPlan, Unresolvable
 from esorex_bridge.run.decided import DecidedPlan
 from esorex_bridge.run.engine import Engine, resolvable
 from esorex_bridge.run.executor import Executor
+from esorex_bridge.run.expected import Expectations
 from esorex_bridge.run.graph import Graph, Node, NodeState
 from esorex_bridge.run.result import Result
 from esorex_bridge.run.schedule import Schedule
@@ -96,6 +97,8 @@ class Driver:
         Is told how it goes on.
     room : Room
         Counts what is fetched and made, and refuses what the disks have no room for.
+    expectations : Expectations
+        What steps are expected to take; learns what they took.
     """
 
     def __init__(
@@ -107,6 +110,7 @@ class Driver:
         options: BatchOptions,
         watcher: Watcher,
         room: Room,
+        expectations: Expectations,
     ) -> None:
         self._folder = books.folder
         self._store = books.store
@@ -116,7 +120,8 @@ class Driver:
         self._options = options
         self._watcher = watcher
         self._footprint = engine.footprint(room)
-        self._schedule = Schedule(executor, books.folder.result, self, options.retries, options.most_threads, _ADVICE)
+        rules = options.retries, options.most_threads, _ADVICE
+        self._schedule = Schedule(executor, books.folder.result, self, *rules, expectations)
         self._graph = self._schedule.graph
         self._ledger = Ledger(books, datetime.now())
         self._earlier = earlier_runs(books.folder)

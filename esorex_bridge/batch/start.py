@@ -27,7 +27,9 @@ from esorex_bridge.executors.batch_folder import BatchFolder, batches
 from esorex_bridge.executors.site import Site, read_site
 from esorex_bridge.organise.organised_data import By
 from esorex_bridge.reuse.decide import Policy
+from esorex_bridge.run.capacity import Capacity, Limits, free_memory_mb
 from esorex_bridge.run.executor import Executor
+from esorex_bridge.run.expected import Expectations, Expected, Setup
 from esorex_bridge.session import Session, Settings
 from esorex_bridge.values import plain
 from esorex_bridge.workspace.folders import Workspace
@@ -190,8 +192,9 @@ def carry_out(folder: BatchFolder, asked: BatchRequest, watcher: Watcher, retry_
         books = BatchStores(folder, session.store, session.workspace)
         room = Room(session.room_rule, *session.products_expected())
         supply = Supply(jobs.jobs, asked.settings, lambda: session.client, room)
-        executor = _executor(folder, asked, site, watcher.told)
-        Driver(books, session.require_engine(), executor, supply, options, watcher, room).run()
+        expectations = Expectations(session.store)
+        executor = _executor(folder, asked, site, watcher.told, expectations.of)
+        Driver(books, session.require_engine(), executor, supply, options, watcher, room, expectations).run()
     return read_report(folder)
 
 
@@ -213,7 +216,8 @@ def cancel(folder: BatchFolder) -> BatchReport:
     in_flight = earlier_runs(folder).in_flight
     now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
     if in_flight and asked.engine == "slurm":
-        _executor(folder, asked, _site(asked), lambda _: None).cancel([ticket for ticket, _ in in_flight.values()])
+        executor = _executor(folder, asked, _site(asked), lambda _: None, lambda _: None)
+        executor.cancel([ticket for ticket, _ in in_flight.values()])
         lines = [{"at": now, "event": "cancelled", "key": key, "error": "cancelled"} for key in in_flight]
         folder.note("events", *lines, {"at": now, "event": "cancelled"})
     return read_report(folder)
@@ -241,19 +245,25 @@ def sole_driver(folder: BatchFolder) -> Iterator[None]:
         yield
 
 
-def _executor(folder: BatchFolder, asked: BatchRequest, site: Site, say: Callable[[str], None]) -> Executor:
+def _executor(
+    folder: BatchFolder,
+    asked: BatchRequest,
+    site: Site,
+    say: Callable[[str], None],
+    expect: Callable[[Setup], Expected | None],
+) -> Executor:
     if asked.engine == "slurm":
         from esorex_bridge.executors.slurm import SlurmExecutor
 
-        return SlurmExecutor(folder.path, site, say)
+        return SlurmExecutor(folder.path, site, say, expect)
     if asked.engine == "parsl":
         from esorex_bridge.executors.parsl import ParslExecutor
 
         return ParslExecutor(folder.path, site)
-    from esorex_bridge.executors.local import Limits, LocalExecutor, memory_of_this_machine_mb
+    from esorex_bridge.executors.local import LocalExecutor
 
-    memory = asked.memory_mb if asked.memory_mb is not None else memory_of_this_machine_mb()
-    return LocalExecutor(folder.path, Limits(max(1, asked.processors), memory))
+    memory = free_memory_mb() if asked.memory_mb is None else asked.memory_mb or None
+    return LocalExecutor(folder.path, Capacity(Limits(max(1, asked.processors), memory), expect), say)
 
 
 def _site(asked: BatchRequest) -> Site:

@@ -38,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--on", choices=("local", "parsl", "slurm"), default="local", help="what runs the recipes")
     group.add_argument("--site", type=Path, metavar="FILE", help="how the cluster is asked (YAML)")
     add_processors(group)
-    group.add_argument("--memory", type=int, metavar="MB", help="memory for recipes here (default: what is free)")
+    options.memory(group)
     options.room_rule(group)
     group.add_argument("--resume", action="store_true", help="go on with the latest batch of these jobs")
     group.add_argument("--keep-going", action="store_true", help="after a failure, make what does not need it")

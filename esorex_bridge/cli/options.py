@@ -308,6 +308,7 @@ def running(parser: argparse.ArgumentParser, *start: str) -> None:
     group = parser.add_argument_group("running")
     _jobs(group)
     room_rule(group)
+    memory(group)
     reuse(group, *start)
     group.add_argument(
         "--recipe-failure-mode",
@@ -350,8 +351,25 @@ def _jobs(group: argparse._ArgumentGroup) -> None:
         type=at_least_one,
         default=os.cpu_count() or 1,
         metavar="N",
-        help="how many recipes may run at a time (default: one a processor; fewer where memory is short)",
+        help="how many recipes may run at a time (default: one a processor)",
     )
+
+
+def memory(group: argparse._ActionsContainer) -> None:
+    """Add `--memory`."""
+    group.add_argument(
+        "--memory",
+        type=at_least_zero,
+        metavar="MB",
+        help="what recipes may take together here, as far as earlier runs tell (default: what is free; 0: no limit)",
+    )
+
+
+def at_least_zero(text: str) -> int:
+    """Return a number that an option gives; argparse says which option where it is none."""
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number; give 0 or more")
+    return int(text)
 
 
 def at_least_one(text: str) -> int:
@@ -394,6 +412,7 @@ def settings(args: argparse.Namespace) -> Settings:
         ),
         jobs=getattr(args, "jobs", os.cpu_count() or 1),
         policy=policy(args),
+        memory_mb=getattr(args, "memory", None),
         messages=output.note if args.verbose else None,
     )
 

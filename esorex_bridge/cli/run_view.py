@@ -91,7 +91,8 @@ def _why(step: StepReport) -> str:
 
 def remarks(report: DatasetReport) -> list[str]:
     """Return what the reader of a dataset's products should know."""
-    lines = [line for step in report.steps for line in _warnings(step)]
+    lines = [f"note: {step.step} {text}" for step in report.steps for text in step.notes]
+    lines += [line for step in report.steps for line in _warnings(step)]
     lines += _counts_of_warnings(report.steps)
     if report.requested is not None and report.mode is not None and report.mode != report.requested:
         lines.append(f"{report.requested} was asked for, calSelector executed {report.mode}")

@@ -12,11 +12,10 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from msgspec import Struct
-
+from esorex_bridge.run.capacity import Capacity
 from esorex_bridge.run.executor import Phase, TaskRequest, TaskStatus, Ticket
 
 _PASSED_MOST = 20
@@ -29,21 +28,6 @@ _END_AFTER_S = 5.0
 _ROOM = 1_000_000
 
 
-class Limits(Struct, frozen=True):
-    """What this machine gives to a batch.
-
-    Parameters
-    ----------
-    processors : int
-        How many steps of one thread at a time.
-    memory_mb : int or None
-        For all steps at once that state how much they need; None for no limit.
-    """
-
-    processors: int
-    memory_mb: int | None = None
-
-
 class LocalExecutor:
     """Worker processes on this machine.
 
@@ -51,16 +35,20 @@ class LocalExecutor:
     ----------
     folder : Path
         The batch's.
-    limits : Limits
-        What the steps may take together.
+    capacity : Capacity
+        What this machine carries.
+    say : callable, optional
+        Is told which step waits for memory.
     """
 
     keeps_order = False
     room = _ROOM
 
-    def __init__(self, folder: Path, limits: Limits) -> None:
+    def __init__(self, folder: Path, capacity: Capacity, say: Callable[[str], None] = lambda _: None) -> None:
         self._folder = folder
-        self._limits = limits
+        self._capacity = capacity
+        self._say = say
+        self._told: set[Ticket] = set()
         self._waiting: deque[tuple[Ticket, TaskRequest]] = deque()
         self._idle: list[_Process] = []
         self._busy: dict[Ticket, _Process] = {}
@@ -99,6 +87,7 @@ class LocalExecutor:
         self._changes |= {ticket: TaskStatus(Phase.CANCELLED) for ticket, _ in self._waiting if ticket in wanted}
         self._waiting = deque(entry for entry in self._waiting if entry[0] not in wanted)
         for ticket in wanted & self._busy.keys():
+            self._capacity.give_back(ticket)
             self._dismiss(self._busy.pop(ticket))
             self._changes[ticket] = TaskStatus(Phase.CANCELLED)
 
@@ -118,35 +107,28 @@ class LocalExecutor:
     def _begin(self) -> None:
         """Start what there is room for, in order; a step that finds no room lets some smaller ones pass."""
         skipped: list[tuple[Ticket, TaskRequest]] = []
-        while self._waiting and self._free >= 1:
+        while self._waiting and self._capacity.has_processor:
             ticket, order = self._waiting.popleft()
-            if self._fits(order):
+            if self._capacity.fits(order):
                 self._passed = self._passed + 1 if skipped else 0
                 self._start(ticket, order)
             else:
+                self._tell_what_lacks(ticket, order)
                 skipped.append((ticket, order))
             if skipped and (self._passed >= _PASSED_MOST or len(skipped) >= _LOOKED_AT):
                 break
         self._waiting.extendleft(reversed(skipped))
 
-    @property
-    def _free(self) -> int:
-        return self._limits.processors - sum(worker.threads for worker in self._busy.values())
-
-    def _fits(self, order: TaskRequest) -> bool:
-        """Tell whether there is room; a step that wants more than there is runs alone."""
-        if not self._busy:
-            return True
-        if min(order.threads, self._limits.processors) > self._free:
-            return False
-        taken = sum(worker.memory_mb for worker in self._busy.values())
-        return self._limits.memory_mb is None or taken + (order.memory_mb or 0) <= self._limits.memory_mb
+    def _tell_what_lacks(self, ticket: Ticket, order: TaskRequest) -> None:
+        """Say once that a step waits for memory."""
+        if ticket not in self._told and (lacking := self._capacity.lacks_memory(order)):
+            self._told.add(ticket)
+            self._say(f"waits {lacking}: {order.label}")
 
     def _start(self, ticket: Ticket, order: TaskRequest) -> None:
         worker = self._idle.pop() if self._idle else self._hire()
         worker.ticket = ticket
-        worker.threads = min(order.threads, self._limits.processors)
-        worker.memory_mb = order.memory_mb or 0
+        self._capacity.take(ticket, order)
         self._busy[ticket] = worker
         self._changes[ticket] = TaskStatus(Phase.RUNNING)
         try:
@@ -164,6 +146,8 @@ class LocalExecutor:
         said = os.read(worker.out, 4096)
         if worker.ticket is not None:
             del self._busy[worker.ticket]
+            self._capacity.give_back(worker.ticket)
+            self._told.discard(worker.ticket)
             self._changes[worker.ticket] = (
                 TaskStatus(Phase.ENDED) if said else TaskStatus(Phase.LOST, self._death(worker))
             )
@@ -198,8 +182,6 @@ class _Process:
         assert self.process.stdout is not None
         self.out = self.process.stdout.fileno()
         self.ticket: Ticket | None = None
-        self.threads = 1
-        self.memory_mb = 0
 
     def tell(self, line: str) -> None:
         """Give it a step."""
@@ -222,10 +204,3 @@ class _Process:
 def _signal(process: subprocess.Popen[bytes], kind: signal.Signals) -> None:
     if process.poll() is None:
         process.send_signal(kind)
-
-
-def memory_of_this_machine_mb() -> int:
-    """Return how much memory is free for use at present."""
-    with Path("/proc/meminfo").open(encoding="ascii") as stream:
-        sizes = dict(line.split(":", 1) for line in stream)
-    return int(sizes["MemAvailable"].split()[0]) // 1024

@@ -7,6 +7,7 @@ requeues a job of ours: a step that was lost is submitted anew by the batch, as 
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 import sys
@@ -19,6 +20,8 @@ from msgspec import Struct
 
 from esorex_bridge.executors.site import Site
 from esorex_bridge.executors.slurm_commands import SLEEPING, NoAnswerError, run_slurm
+from esorex_bridge.executors.slurm_requests import JobRequest, minutes_in, request_of
+from esorex_bridge.reuse.key import StepKey
 from esorex_bridge.run.executor import (
     EngineBusyError,
     EngineError,
@@ -28,6 +31,7 @@ from esorex_bridge.run.executor import (
     TaskStatus,
     Ticket,
 )
+from esorex_bridge.run.expected import Expected, Setup
 
 _ENDED = {"COMPLETED", "FAILED"}
 _LOST = {
@@ -103,6 +107,8 @@ class SlurmExecutor:
         How the cluster is asked.
     say : callable
         Is told what a user should know meanwhile.
+    expect : callable
+        Returns what a step is expected to take; None where nothing is known.
 
     Raises
     ------
@@ -112,7 +118,16 @@ class SlurmExecutor:
 
     keeps_order = True
 
-    def __init__(self, folder: Path, site: Site, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        site: Site,
+        say: Callable[[str], None],
+        expect: Callable[[Setup], Expected | None] = lambda _: None,
+    ) -> None:
+        self._expect = expect
+        self._first_requests: dict[StepKey, JobRequest] = {}
+        self._shortest_minutes: float = math.inf
         self._folder = folder
         self._site = site
         self._say = say
@@ -136,7 +151,7 @@ class SlurmExecutor:
     def submit(self, order: TaskRequest, after: Sequence[Ticket] = ()) -> Ticket:
         """Hand a job in; errors as `Executor.submit`."""
         try:
-            said = run_slurm(self._command(order, after), self._script(order), tries=1)
+            said = self._hand_in(order, after)
         except NoAnswerError as error:
             self._note_silence(error)
             raise EngineBusyError(str(error)) from None
@@ -149,11 +164,24 @@ class SlurmExecutor:
         self._jobs[ticket] = _Job(order.label, time.monotonic())
         return ticket
 
-    def _command(self, order: TaskRequest, after: Sequence[Ticket]) -> tuple[str, ...]:
-        slurm = self._site.slurm
-        memory = grown(order.memory_mb or slurm.memory_mb, order.out_of_memory, slurm.most_memory_mb, "memory_mb")
+    def _hand_in(self, order: TaskRequest, after: Sequence[Ticket]) -> str:
+        """Hand a job in and return what `sbatch` says; where it is refused, without what is only expected of it."""
+        first = self._first_requests.get(order.key)
+        expected = self._expect(order.setup) if order.setup is not None else None
+        for known in (expected, None):
+            request = request_of(order, self._site.slurm, known, first, self._shortest_minutes)
+            try:
+                said = run_slurm(self._command(order, request, after), self._script(order), tries=1)
+                break
+            except EngineError as error:
+                refused = not isinstance(error, NoAnswerError) and not is_quota(str(error), others=bool(self._jobs))
+                if known is None or not refused:
+                    raise
+        self._first_requests.setdefault(order.key, request)
+        return said
+
+    def _command(self, order: TaskRequest, request: JobRequest, after: Sequence[Ticket]) -> tuple[str, ...]:
         out = str(self._folder / "slurm").replace("%", "%%")
-        minutes = grown(slurm.minutes, order.out_of_time, slurm.most_minutes, "minutes")
         return (
             "sbatch",
             "--parsable",
@@ -164,10 +192,10 @@ class SlurmExecutor:
             f"--output={out}/%j.out",
             f"--chdir={self._folder}",
             f"--cpus-per-task={order.threads}",
-            *((f"--mem={memory}M",) if memory else ()),
-            *((f"--time={minutes}",) if minutes else ()),
+            *((f"--mem={request.memory_mb}M",) if request.memory_mb else ()),
+            *((f"--time={request.minutes}",) if request.minutes else ()),
             *((f"--dependency=afterok:{':'.join(after)}",) if after else ()),
-            *slurm.options,
+            *self._site.slurm.options,
         )
 
     def _script(self, order: TaskRequest) -> str:
@@ -269,7 +297,8 @@ class SlurmExecutor:
 
     def _greet(self, tries: int) -> None:
         """Ask the controller for as little as can be, and say so where it is back; errors as `run_slurm`."""
-        run_slurm(("sinfo", "--noheader", "--format=%P"), tries=tries)
+        told = run_slurm(("sinfo", "--noheader", "--format=%l"), tries=tries)
+        self._shortest_minutes = min(map(minutes_in, told.split()), default=math.inf)
         if self._silent:
             self._say("Slurm's controller answers again")
             now = time.monotonic()
@@ -323,24 +352,6 @@ def is_quota(said: str, others: bool) -> bool:
 def is_stuck(reason: str) -> bool:
     """Tell whether a job that waits for this reason waits for ever."""
     return reason in _NEVER or _PER_JOB in reason
-
-
-def grown(size: int | None, times: int, most: int | None, name: str) -> int | None:
-    """Return how much a step gets, given how often what it got was not enough.
-
-    Raises
-    ------
-    EngineError
-        If it cannot get more than the last time.
-    """
-    if not times:
-        return size
-    if size is None:
-        raise EngineError(f"it needs more, and nothing says how much it got: give {name} in the site file")
-    before, now = (min(size * (count + 1), most or sys.maxsize) for count in (times - 1, times))
-    if now <= before:
-        raise EngineError(f"{before} ({name}) was not enough, and the site file allows no more (most_{name})")
-    return now
 
 
 def _never(reason: str) -> str:

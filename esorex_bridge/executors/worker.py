@@ -187,6 +187,7 @@ class Worker:
         """Make a step, write down what came of it, and return that."""
         began = time.monotonic()
         outcome: ResultWord
+        failure: Exception | None = None
         record, error, self._ran_in = None, "", None
         try:
             record, ran = self._make(self._folder.task(key, place), attempt)
@@ -195,8 +196,11 @@ class Worker:
             if self._abandoned or isinstance(problem, SupervisorKilledError):
                 raise
             outcome, error = "cancelled" if self._stopped.is_set() else "failed", _said(problem)
+            failure = problem
         seconds = time.monotonic() - began
         result = Result(key, attempt, outcome, record, error, _host(), seconds, self._store.verified, self._ran_in)
+        if failure is not None:
+            result = result.with_failure(failure)
         self._folder.write_result(result)
         return result
 

@@ -56,6 +56,10 @@ class Progress:
         if self._live is not None:
             self._live.start(what.partition(" of ")[0], expected_seconds)
 
+    def told(self, line: str) -> None:
+        """Tell of something that happens to a step meanwhile."""
+        note(f"      {line}")
+
     def finished(self, report: StepReport) -> None:
         """Tell how a step ended; why it failed is said once, in the result."""
         if self._live is not None:

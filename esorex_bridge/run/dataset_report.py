@@ -39,11 +39,11 @@ def report_executed(resolved: ResolvedPlan, decision: Execute, executed: Execute
     if node is None:
         gaps = decision.step.gaps
         return _step(resolved.plan, decision, "execute", "blocked" if gaps else "planned", "; ".join(gaps))
-    result = executed.results.get(key)
+    result, notes = executed.results.get(key), executed.notes.get(key, ())
     if result is not None and result.record is not None:
-        return _report_made(resolved, decision, node, result, result.record)
+        return replace(_report_made(resolved, decision, node, result, result.record), notes=notes)
     outcome: Outcome = "blocked" if node.state.value == "blocked" else "failed"
-    return _step(resolved.plan, decision, "execute", outcome, node.error)
+    return replace(_step(resolved.plan, decision, "execute", outcome, node.error), notes=notes)
 
 
 def _report(resolved: ResolvedPlan, decision: Decision, executed: Executed) -> StepReport:

@@ -73,8 +73,11 @@ class Executed(Struct, frozen=True):
         The steps that were to be made.
     results : mapping of StepKey to Result
         What came of those that were begun.
+    notes : mapping of StepKey to tuple of str
+        What happened to steps on the way.
     """
 
     records: Mapping[StepKey, Record] = field(default_factory=dict)
     nodes: Mapping[StepKey, Node] = field(default_factory=dict)
     results: Mapping[StepKey, Result] = field(default_factory=dict)
+    notes: Mapping[StepKey, tuple[str, ...]] = field(default_factory=dict)

@@ -57,6 +57,8 @@ class Engine(Struct, frozen=True):
         What the user says about reuse.
     room : {'check', 'ignore'}
         Whether steps are refused whose products the disk has no room for.
+    memory_mb : int or None
+        What recipes may take together; 0 for no limit, None for what is free when they begin.
     """
 
     runner: RecipeRunner
@@ -64,6 +66,7 @@ class Engine(Struct, frozen=True):
     workspace: Workspace
     policy: Policy = field(default_factory=Policy)
     room: RoomRule = "check"
+    memory_mb: int | None = None
 
     def prepare(self, plans: Iterable[Plan]) -> None:
         """Start what starts recipes, where a plan is new: something will run, and it takes as long as to resolve it."""
@@ -230,7 +233,7 @@ class Engine(Struct, frozen=True):
         room = self.count_products(listed)
         room.refuse()
         reporter.tell_needs(room.needs)
-        return execute(self.runner, self.store, self.workspace, listed, reporter, jobs)
+        return execute(self.runner, self.store, self.workspace, listed, reporter, jobs, self.memory_mb)
 
     def refuse_unwritable(self, decided: Iterable[DecidedPlan]) -> None:
         """Refuse to begin what could not be recorded; UnwritableError with what is in the way."""

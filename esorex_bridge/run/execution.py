@@ -12,9 +12,10 @@ from esorex_bridge.esorex.recipe import RecipeRunner
 from esorex_bridge.esorex.supervisor import supervisor
 from esorex_bridge.reuse.key import StepKey
 from esorex_bridge.reuse.record import Record
+from esorex_bridge.run.capacity import Capacity, limits_of
 from esorex_bridge.run.dataset_report import report_executed
 from esorex_bridge.run.decided import DecidedPlan, Executed
-from esorex_bridge.run.expected import Expectations, setup_of
+from esorex_bridge.run.expected import Expectations
 from esorex_bridge.run.graph import Node
 from esorex_bridge.run.in_process import InProcessExecutor
 from esorex_bridge.run.reflex_notes import ReflexNotes
@@ -37,14 +38,16 @@ def execute(
     decided: Sequence[DecidedPlan],
     reporter: Reporter,
     jobs: int,
+    memory_mb: int | None = None,
 ) -> Executed:
     """Make what must be made; as `Engine.execute`."""
     supervisor()  # It starts while the first step is prepared.
     runner = _runner_for(runner, decided)
     notes = ReflexNotes()
     execution = _Execution(StepRunner(runner, store, workspace, notes.note), store, reporter, decided)
-    executor = InProcessExecutor(execution.make, runner.stop, jobs)
-    schedule = Schedule(executor, executor.result, execution)
+    capacity = Capacity(limits_of(jobs, memory_mb), execution.expectations.of)
+    executor = InProcessExecutor(execution.make, runner.stop, jobs, capacity, execution.waits)
+    schedule = Schedule(executor, executor.result, execution, expectations=execution.expectations)
     execution.nodes = schedule.graph.nodes
     with shared(workspace.going_on):
         try:
@@ -67,7 +70,8 @@ class _Execution:
     ) -> None:
         self._step_runner = step_runner
         self._reporter = reporter
-        self._expectations = Expectations(store)
+        self._notes: dict[StepKey, tuple[str, ...]] = {}
+        self.expectations = Expectations(store)
         self._records = {key: record for plan in decided for key, record in plan.records.items()}
         self._results: dict[StepKey, Result] = {}
         self.nodes: dict[StepKey, Node] = {}
@@ -88,7 +92,7 @@ class _Execution:
 
     def executed(self) -> Executed:
         """Return what came of all steps."""
-        return Executed(self._records, self.nodes, self._results)
+        return Executed(self._records, self.nodes, self._results, self._notes)
 
     def submitted(self, node: Node) -> None:
         """Pass over that a step is handed in: it begins at once."""
@@ -96,7 +100,7 @@ class _Execution:
     def begun(self, node: Node) -> None:
         """Report that a recipe is started."""
         number = list(self.nodes).index(node.key) + 1
-        expected = self._expectations.of(setup_of(node.step, node.resolved))
+        expected = self.expectations.of(node.setup) if node.setup is not None else None
         seconds = expected.seconds if expected is not None else None
         self._reporter.started(node.label, number, len(self.nodes), seconds)
 
@@ -117,7 +121,19 @@ class _Execution:
         self._report(node)
 
     def lost(self, node: Node, why: str, again: bool) -> None:
-        """Pass over what does not happen here: there are no workers."""
+        """Keep that a recipe was killed; it is made again, with the machine for itself."""
+        if again:
+            self._note(node.key, f"{why.partition('; ')[0]}; it is run again alone")
+
+    def waits(self, key: StepKey, why: str) -> None:
+        """Keep that a step waits for memory."""
+        self._note(key, f"waits {why}")
+
+    def _note(self, key: StepKey, text: str) -> None:
+        known = self._notes.get(key, ())
+        if text.partition(":")[0] not in {each.partition(":")[0] for each in known}:
+            self._notes[key] = (*known, text)
+            self._reporter.told(f"{self.nodes[key].name}: {text}")
 
     def go_on(self, node: Node) -> bool:
         """Ask the reporter whether to go on after a failure."""

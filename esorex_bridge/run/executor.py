@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import NewType, Protocol
+from typing import TYPE_CHECKING, NewType, Protocol
 
 from msgspec import Struct
 
 from esorex_bridge.errors import UserError
 from esorex_bridge.reuse.key import StepKey
+
+if TYPE_CHECKING:
+    from esorex_bridge.run.expected import Setup
 
 Ticket = NewType("Ticket", str)
 """An engine's name for something that was submitted to it: a Slurm job number, for example."""
@@ -74,6 +77,8 @@ class TaskRequest(Struct, frozen=True):
         How many attempts were lost for want of it, so that this one gets more.
     place : int or None
         Where the task lies in the log of the batch's tasks; None where it is written nowhere.
+    setup : Setup or None
+        What its needs depend on, to ask for what is expected of it.
     """
 
     key: StepKey
@@ -84,6 +89,7 @@ class TaskRequest(Struct, frozen=True):
     out_of_memory: int = 0
     out_of_time: int = 0
     place: int | None = None
+    setup: Setup | None = None
 
 
 class Executor(Protocol):

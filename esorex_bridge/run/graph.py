@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
@@ -13,6 +14,9 @@ from esorex_bridge.reuse.decide import Execute
 from esorex_bridge.reuse.key import StepKey
 from esorex_bridge.reuse.resolve import ResolvedPlan
 from esorex_bridge.run.executor import Shortage, Ticket
+
+if TYPE_CHECKING:
+    from esorex_bridge.run.expected import Setup
 
 
 class NodeState(Enum):
@@ -62,6 +66,8 @@ class Node(Struct):
         What it takes to make it; None where that was handed on.
     place : int or None
         Where its task lies in the log of tasks; None where it is written nowhere.
+    setup : Setup or None
+        What its needs depend on; None where it will not be made.
     state : NodeState
         How it stands.
     attempt : int
@@ -91,6 +97,7 @@ class Node(Struct):
     memory_mb: int | None = None
     work: Work | None = None
     place: int | None = None
+    setup: Setup | None = None
     state: NodeState = NodeState.WAITING
     attempt: int = 0
     lost: int = 0

@@ -9,7 +9,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from esorex_bridge.errors import BridgeError
 from esorex_bridge.reuse.key import StepKey
 from esorex_bridge.reuse.record import Record
-from esorex_bridge.run.executor import Phase, TaskRequest, TaskStatus, Ticket
+from esorex_bridge.run.capacity import Capacity
+from esorex_bridge.run.executor import EngineBusyError, Phase, TaskRequest, TaskStatus, Ticket
 from esorex_bridge.run.result import Result
 
 
@@ -24,14 +25,27 @@ class InProcessExecutor:
         Ends the recipes that run.
     jobs : int
         How many steps at a time.
+    capacity : Capacity
+        What this machine carries.
+    waits : callable
+        Is told which step waits for memory, and for how much.
     """
 
     keeps_order = False
 
-    def __init__(self, make: Callable[[StepKey], tuple[Record, bool]], stop: Callable[[], None], jobs: int) -> None:
+    def __init__(
+        self,
+        make: Callable[[StepKey], tuple[Record, bool]],
+        stop: Callable[[], None],
+        jobs: int,
+        capacity: Capacity,
+        waits: Callable[[StepKey, str], None],
+    ) -> None:
         self._make = make
         self._stop = stop
         self._jobs = max(1, jobs)
+        self._capacity = capacity
+        self._waits = waits
         self._pool = ThreadPoolExecutor(self._jobs, "recipe")
         self._running: dict[Future[Result], Ticket] = {}
         self._changes: dict[Ticket, TaskStatus] = {}
@@ -43,8 +57,19 @@ class InProcessExecutor:
         return self._jobs - len(self._running)
 
     def submit(self, order: TaskRequest, after: Sequence[Ticket] = ()) -> Ticket:
-        """Begin a step; `after` must have ended already."""
+        """Begin a step; `after` must have ended already.
+
+        Raises
+        ------
+        EngineBusyError
+            If it finds no room beside those that run.
+        """
+        if not self._capacity.fits(order):
+            if lacking := self._capacity.lacks_memory(order):
+                self._waits(order.key, lacking)
+            raise EngineBusyError(lacking)
         ticket = Ticket(f"{order.key}.{order.attempt}")
+        self._capacity.take(ticket, order)
         self._changes[ticket] = TaskStatus(Phase.RUNNING)
         self._running[self._pool.submit(self._attempt, order)] = ticket
         return ticket
@@ -61,7 +86,7 @@ class InProcessExecutor:
                 self._changes[ticket] = TaskStatus(Phase.ENDED)  # its beginning is reported first
             else:
                 changes[ticket] = TaskStatus(Phase.ENDED)
-            del self._running[future]
+            self._capacity.give_back(self._running.pop(future))
             result = future.result()
             self._results[result.key] = result
         return changes
@@ -85,7 +110,7 @@ class InProcessExecutor:
         try:
             record, ran = self._make(order.key)
         except BridgeError as error:
-            return Result(order.key, order.attempt, "failed", None, str(error))
+            return Result(order.key, order.attempt, "failed", None, str(error)).with_failure(error)
         except OSError as error:
             return Result(order.key, order.attempt, "failed", None, explain(error))
         seconds = time.monotonic() - began

@@ -51,6 +51,8 @@ class StepReport(Struct, frozen=True):
         How well its calibrations fit.
     usage : Usage or None
         What it took of the machine in this run; None for what was reused.
+    notes : tuple of str
+        What happened on the way: that it waited for memory, or was run again.
     """
 
     dataset: str
@@ -66,6 +68,7 @@ class StepReport(Struct, frozen=True):
     error: str = ""
     associations: tuple[AssociatedInput, ...] = ()
     usage: Usage | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def result(self) -> str:

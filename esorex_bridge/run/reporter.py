@@ -18,6 +18,9 @@ class Reporter(Protocol):
     def started(self, what: str, number: int, of: int, expected_seconds: float | None) -> None:
         """Tell that a recipe was started, and how long it took on earlier occasions."""
 
+    def told(self, line: str) -> None:
+        """Tell of something that happens to a step meanwhile."""
+
     def finished(self, report: StepReport) -> None:
         """Tell how a step ended."""
 
@@ -33,6 +36,9 @@ class SilentReporter:
 
     def started(self, what: str, number: int, of: int, expected_seconds: float | None) -> None:
         """Pass over that a recipe was started."""
+
+    def told(self, line: str) -> None:
+        """Pass over what happens to a step meanwhile."""
 
     def finished(self, report: StepReport) -> None:
         """Pass over how a step ended."""

@@ -8,7 +8,9 @@ from typing import Literal
 
 from msgspec import MsgspecError, Struct, field
 from msgspec.json import Decoder, Encoder
+from msgspec.structs import replace
 
+from esorex_bridge.esorex.recipe import FailedRunError, Usage
 from esorex_bridge.files import Digest
 from esorex_bridge.reuse.key import StepKey
 from esorex_bridge.reuse.record import Record
@@ -41,6 +43,10 @@ class Result(Struct, frozen=True):
         Inputs that were held against their own checksums on the way.
     folder : Path or None
         Where the recipe ran, with Reflex's notes in it; None where it did not come to that.
+    usage : Usage or None
+        What a recipe that failed took of the machine; the record has it of one that did not.
+    killed : bool
+        Whether the recipe was killed as the system does it where memory is short.
     version : int
         Of this form of a result.
     """
@@ -54,8 +60,14 @@ class Result(Struct, frozen=True):
     seconds: float = 0.0
     verified: Mapping[str, Digest] = field(default_factory=dict)
     folder: Path | None = None
+    usage: Usage | None = None
+    killed: bool = False
 
     version: int = VERSION
+
+    def with_failure(self, error: Exception) -> Result:
+        """Return it with what a recipe that was started and failed took of the machine."""
+        return replace(self, usage=error.usage, killed=error.killed) if isinstance(error, FailedRunError) else self
 
     def document(self) -> str:
         """Return it as JSON text; `read_result` reads it back."""

@@ -22,8 +22,10 @@ from esorex_bridge.run.executor import (
     TaskStatus,
     Ticket,
 )
+from esorex_bridge.run.expected import Expectations, MeasuredRun, setup_of
 from esorex_bridge.run.graph import Graph, Node, NodeState
 from esorex_bridge.run.result import Result
+from esorex_bridge.store.summaries import RunEnd
 
 
 class Listener(Protocol):
@@ -68,6 +70,8 @@ class Schedule:
         Processors that one step gets at most.
     advice : str
         Appended to the reason why steps are not begun after a failure.
+    expectations : Expectations or None
+        Is asked what steps take, and told what they took.
     """
 
     def __init__(
@@ -78,6 +82,7 @@ class Schedule:
         retries: int = 0,
         most_threads: int = 1,
         advice: str = "",
+        expectations: Expectations | None = None,
     ) -> None:
         self._executor = executor
         self._results = results
@@ -85,6 +90,7 @@ class Schedule:
         self._retries = retries
         self._most_threads = most_threads
         self._advice = advice
+        self._expectations = expectations
         self._stop = ""
         self.graph = Graph(executor.keeps_order)
 
@@ -94,7 +100,16 @@ class Schedule:
         for node in new:
             if node.state is NodeState.BLOCKED:
                 self._listener.blocked(node)
+            elif self._expectations is not None:
+                self._foresee(node, self._expectations)
         return new
+
+    def _foresee(self, node: Node, expectations: Expectations) -> None:
+        """Note what a step's needs depend on, and how many processors it kept busy before where nothing else says."""
+        node.setup = setup_of(node.step, node.resolved)
+        expected = expectations.of(node.setup)
+        if expected is not None and node.threads == 1:
+            node.threads = expected.processors
 
     def adopt(self, node: Node, ticket: Ticket, attempt: int) -> None:
         """Watch over a step that was submitted before the bridge was started again."""
@@ -150,7 +165,7 @@ class Schedule:
     def _request(self, node: Node, attempt: int) -> TaskRequest:
         memory, time = (node.shortages.count(shortage) for shortage in (Shortage.MEMORY, Shortage.TIME))
         threads = self.threads(node)
-        return TaskRequest(node.key, node.label, attempt, threads, node.memory_mb, memory, time, node.place)
+        return TaskRequest(node.key, node.label, attempt, threads, node.memory_mb, memory, time, node.place, node.setup)
 
     def _take_status(self, node: Node, status: TaskStatus) -> None:
         if status.phase is Phase.RUNNING:
@@ -164,6 +179,8 @@ class Schedule:
     def _end(self, node: Node, status: TaskStatus) -> None:
         """Take account of an attempt that came to its end; what it made counts, however it ended afterwards."""
         result = self._results(node.key)
+        if result is not None and result.attempt == node.attempt:
+            self._learn(node, result)
         if result is not None and result.record is not None:
             blocked = self.graph.made(node)
             self._listener.made(node, result, result.record)
@@ -173,22 +190,36 @@ class Schedule:
         elif status.phase is Phase.REFUSED:
             self.mark_failed(node, NodeState.FAILED, status.why)
         elif result is None or result.attempt != node.attempt or status.phase is Phase.LOST:
-            self._lose(node, status)
+            self._lose(node, status.why or "its worker ended without a result", status.shortage)
+        elif result.killed and result.outcome == "failed":
+            self._lose(node, result.error, Shortage.MEMORY, result)
         else:
             state = NodeState.CANCELLED if result.outcome == "cancelled" else NodeState.FAILED
             self.mark_failed(node, state, result.error, result)
 
-    def _lose(self, node: Node, status: TaskStatus) -> None:
-        why = status.why or "its worker ended without a result"
+    def _learn(self, node: Node, result: Result) -> None:
+        """Take account of what a run took; what failed counts for memory, as far as it came."""
+        if self._expectations is None or node.setup is None:
+            return
+        if result.outcome == "made" and result.record is not None and result.record.usage is not None:
+            self._expectations.learn(node.setup, MeasuredRun(result.record.seconds, "done", result.record.usage))
+        elif result.usage is not None:
+            ended: RunEnd = "killed" if result.killed else "failed"
+            self._expectations.learn(node.setup, MeasuredRun(result.seconds, ended, result.usage))
+
+    def _lose(self, node: Node, why: str, shortage: Shortage | None, result: Result | None = None) -> None:
+        """Try a step again whose attempt was lost: for want of memory once, with more of it."""
         node.lost += 1
-        if status.shortage is not None:
-            node.shortages.append(status.shortage)
         again = node.lost <= self._retries
+        if shortage is not None:
+            again = again if shortage is Shortage.TIME else shortage not in node.shortages
+            node.shortages.append(shortage)
         self._listener.lost(node, why, again)
         if again:
             self.graph.again(node)
         else:
-            self.mark_failed(node, NodeState.FAILED, f"{why}; lost {node.lost} times")
+            tries = f"killed {node.lost} times, though there was more memory at last: {why}" if result else ""
+            self.mark_failed(node, NodeState.FAILED, tries or f"{why}; lost {node.lost} times", result)
 
     def _report_blocked(self, nodes: tuple[Node, ...]) -> None:
         for node in nodes:

@@ -154,6 +154,10 @@ class _Reporter:
         """Say that the recipe is started."""
         sys.stderr.write(f"{what}: {self._files} files …\n")
 
+    def told(self, line: str) -> None:
+        """Say what happens to it meanwhile."""
+        sys.stderr.write(f"{line}\n")
+
     def finished(self, report: StepReport) -> None:
         """Pass over how it ended: the outputs say that."""
 

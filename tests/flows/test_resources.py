@@ -10,8 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.batch_runs import stand_in
+from esorex_bridge.esorex.recipe import Recipe, Usage
+from esorex_bridge.session import Session, Settings
+from esorex_bridge.store.summaries import RunEnd
+from tests.batch_runs import JOBS, executions, make_root, stand_in
 from tests.flows.conftest import SMALL, Ended
+from tests.slurm_cluster import control_group
 
 pytestmark = pytest.mark.usefixtures("esorex")
 
@@ -61,3 +65,85 @@ def test_what_a_program_around_esorex_takes_counts(
     usage = ended.step("naco_img_dark")["usage"]
     assert 300 << 20 < usage["memory_bytes"] < 340 << 20
     assert usage["processor_seconds"] > 0.3
+
+
+ONCE = 'case "$PWD" in *dark*) mkdir {mark} 2>/dev/null && {die};; esac'
+"""The dark's recipe is ended at its first attempt."""
+
+
+def test_a_recipe_that_was_killed_is_run_again_alone_and_that_is_said(
+    root: Path, tmp_path: Path, esorex: str, bridge: Callable[..., Ended]
+) -> None:
+    env = stand_in(tmp_path / "bin", esorex, ONCE.format(mark=tmp_path / "mark", die="kill -9 $$"))
+    ended = bridge("run", "--root", root, "--json", *SMALL, env=env)
+    assert ended.code == 0, ended.err
+    assert "naco_img_dark_1: " in ended.err and "where memory is short; it is run again alone" in ended.err
+    (note,) = ended.step("naco_img_dark")["notes"]
+    assert note.endswith("it is run again alone")
+    assert executions(root) == {"naco_img_dark_1": 2, "naco_img_twflat_1": 1, "naco_img_jitter_1": 1}
+    assert [run[1] for run in runs_of(root, "naco_img_dark")] == ["killed", "done"]
+
+
+def test_a_recipe_that_is_killed_twice_has_failed(
+    root: Path, tmp_path: Path, esorex: str, bridge: Callable[..., Ended]
+) -> None:
+    env = stand_in(tmp_path / "bin", esorex, 'case "$PWD" in *dark*) kill -9 $$;; esac')
+    ended = bridge("run", "--root", root, "--json", *SMALL, env=env)
+    step = ended.step("naco_img_dark")
+    assert (ended.code, step["outcome"]) == (1, "failed")
+    assert step["error"].startswith("killed 2 times, though there was more memory at last: naco_img_dark failed")
+    assert executions(root)["naco_img_dark_1"] == 2
+    assert ended.step("naco_img_jitter")["outcome"] == "blocked"
+
+
+@pytest.mark.parametrize("verb", ["run", "batch"])
+def test_a_recipe_that_the_kernel_kills_for_memory_is_run_again(
+    verb: str, root: Path, tmp_path: Path, esorex: str, bridge: Callable[..., Ended]
+) -> None:
+    with control_group(60 << 20) as group:
+        greedy = f"""echo $$ > {group}/cgroup.procs && exec {sys.executable} -c 'bytearray(200 << 20)'"""
+        env = stand_in(tmp_path / "bin", esorex, ONCE.format(mark=tmp_path / "mark", die=f"{{ {greedy}; }}"))
+        (root / "jobs.yaml").write_text(JOBS)
+        words = ("run", *SMALL) if verb == "run" else ("batch", root / "jobs.yaml", "--retries", 0)
+        ended = bridge(*words, "--root", root, "--json", env=env)
+    assert ended.code == 0, ended.err
+    assert re.search(r"naco_img_dark_1.*where memory is short.*again", ended.err), ended.err
+    killed, done = runs_of(root, "naco_img_dark")
+    assert (killed[1], done[1]) == ("killed", "done")
+    assert 40 << 20 < killed[2].memory_bytes < 90 << 20, "what it got, with pages that others share"
+
+
+@pytest.mark.parametrize(("verb", "memory", "at_once"), [("run", 400, 1), ("run", 0, 2), ("batch", 400, 1)])
+def test_recipes_wait_for_the_memory_that_earlier_runs_took(
+    verb: str, memory: int, at_once: int, tmp_path: Path, frames_folder: Path, esorex: str, bridge: Callable[..., Ended]
+) -> None:
+    root = make_root(tmp_path / "root", frames_folder, 3)
+    log = tmp_path / "log"
+    greedy = f"{sys.executable} -c 'import time; taken = bytearray(250 << 20); time.sleep(0.4)'"
+    script = f'case "$PWD" in *jitter*) echo + >> {log}; {greedy}; {esorex} "$@"; c=$?; echo - >> {log}; exit $c;; esac'
+    env = stand_in(tmp_path / "bin", esorex, script)
+    words = ("run", *SMALL) if verb == "run" else ("batch", root / "jobs.yaml")
+    first = bridge(*words, "--root", root, "--jobs", 1, env=env)
+    assert first.code == 0, first.err
+    log.unlink()
+    options = ("--root", root, "--force", "naco_img_jitter", "--jobs", 2, "--memory", memory)
+    ended = bridge(*words, *options, env=env)
+    assert ended.code == 0, ended.err
+    assert most_at_once(log) == at_once
+    assert ("waits for memory: about 3" in ended.err) is (at_once == 1), ended.err
+
+
+def most_at_once(log: Path) -> int:
+    running = most = 0
+    for line in log.read_text().split():
+        running += 1 if line == "+" else -1
+        most = max(most, running)
+    return most
+
+
+def runs_of(root: Path, recipe: str) -> list[tuple[float, RunEnd, Usage]]:
+    with Session(Settings(root=root)) as session:
+        assert session.esorex is not None
+        found = session.esorex.recipes([recipe])[recipe]
+        assert isinstance(found, Recipe)
+        return session.store.measured_runs(recipe, found.pipeline)

@@ -20,8 +20,9 @@ from esorex_bridge.errors import DataError, RecipeError, UserError
 from esorex_bridge.esorex.libraries import Linker, libraries_in
 from esorex_bridge.esorex.recipe import Recipe
 from esorex_bridge.executors.batch_folder import BatchFolder, PackedResults, batches
-from esorex_bridge.executors.local import Limits, LocalExecutor
-from esorex_bridge.executors.slurm import grown, is_quota, standing_of
+from esorex_bridge.executors.local import LocalExecutor
+from esorex_bridge.executors.slurm import is_quota, standing_of
+from esorex_bridge.executors.slurm_requests import grown
 from esorex_bridge.executors.task import read_task, task_of
 from esorex_bridge.executors.worker import Worker
 from esorex_bridge.files import Digest
@@ -30,6 +31,7 @@ from esorex_bridge.reuse.decide import Execute
 from esorex_bridge.reuse.key import InputStatement, Statement, StepKey
 from esorex_bridge.reuse.record import Product, Record
 from esorex_bridge.reuse.resolve import ResolvedPlan
+from esorex_bridge.run.capacity import Capacity, Limits
 from esorex_bridge.run.executor import (
     EngineBusyError,
     EngineError,
@@ -280,7 +282,7 @@ def test_what_was_cancelled_by_the_means_of_the_engine_is_remembered_and_what_th
 def test_steps_begin_as_processors_and_memory_allow(tmp_path: Path) -> None:
     folder = BatchFolder(tmp_path / "root" / "books" / "batches" / "b")
     folder.begin({}, "")
-    executor = LocalExecutor(folder.path, Limits(4, 1000))
+    executor = LocalExecutor(folder.path, Capacity(Limits(4, 1000)))
     try:
         orders = [
             TaskRequest(StepKey("a" * 64), "a", threads=3, memory_mb=600),

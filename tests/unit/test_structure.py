@@ -170,7 +170,7 @@ NOT_VERBS_YET = frozenset(
     batch/driver.py _refused
     batch/ledger.py settled
     executors/batch_folder.py noted
-    executors/slurm.py grown
+    executors/slurm_requests.py grown
     executors/task.py resolved
     executors/worker.py _made
     executors/worker.py _said

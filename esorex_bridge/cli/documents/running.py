@@ -42,6 +42,7 @@ class StepReportPart(Part, frozen=True):
     error: str | None
     associations: tuple[AssociatedInput, ...]
     usage: Usage | None
+    notes: tuple[str, ...]
 
 
 class DatasetReportPart(Part, frozen=True):
@@ -233,6 +234,7 @@ def _step_report(report: StepReport) -> StepReportPart:
         error=report.error or None,
         associations=report.associations,
         usage=report.usage,
+        notes=report.notes,
     )
 
 
