@@ -6,7 +6,9 @@ for EDPS, and complete trees of calSelector.
 
 from __future__ import annotations
 
+import json
 from math import inf
+from pathlib import Path
 
 import pytest
 
@@ -238,6 +240,54 @@ def test_xshooter_flats_are_of_the_slit_and_biases_of_the_read_out(mode: str) ->
     flat = calibration("xshooter", f"OBJECT_SLIT_STARE_{mode}", f"MASTER_FLAT_SLIT_{mode}")
     slit = {"UVB": "INS.OPTI3.NAME", "VIS": "INS.OPTI4.NAME", "NIR": "INS.OPTI5.NAME"}[mode]
     assert slit in flat.match
+
+
+def test_masters_are_made_of_the_raws_that_the_archives_breakpoints_name_for_them(real: Path) -> None:
+    records = json.loads((real / "calselector" / "breakpoints_sample.json").read_text())
+    held = set()
+    for record in records:
+        steps = [
+            one for each in own_definitions().all() if record["instrument"] in each.instruments for one in each.steps
+        ]
+        makers = [one for one in steps if record["proCatg"] in one.products]
+        if makers:
+            assert any(record["doClass"] in one.main for one in makers), record
+            held.add(record["proCatg"])
+    assert len(held) >= 6, held
+
+
+@pytest.mark.parametrize("arm", ["UVB", "VIS", "NIR"])
+def test_xshooter_takes_flexures_and_a_response_of_each_way_of_observing(arm: str) -> None:
+    for mode in ("NOD", "STARE", "OFFSET"):
+        assert not calibration("xshooter", f"OBJECT_SLIT_{mode}_{arm}", f"XSH_MOD_CFG_OPT_AFC_{arm}").required
+        assert step("xshooter", f"STD_FLUX_SLIT_{mode}_{arm}").products == (f"RESPONSE_MERGE1D_SLIT_{arm}",)
+        response = calibration("xshooter", f"OBJECT_SLIT_{mode}_{arm}", f"RESPONSE_MERGE1D_SLIT_{arm}")
+        assert response.match == ()
+    assert calibration("xshooter", f"OBJECT_IFU_STARE_{arm}", f"ORDER_TAB_AFC_IFU_{arm}").required
+
+
+@pytest.mark.parametrize("category", ["SCIENCE_PMOS", "STANDARD_PMOS"])
+def test_fors_takes_all_angles_of_the_retarder_together(category: str) -> None:
+    angles = step("fors_spectra", category)
+    assert not angles.each and angles.minimum == 2 and "OBS.ID" in angles.group_by
+    assert calibration("fors_spectra", category, "DISP_COEFF_PMOS").required
+
+
+@pytest.mark.parametrize("camera", ["CAM1", "CAM2"])
+def test_zimpol_science_can_do_without_every_master(camera: str) -> None:
+    for tag in ("MASTER_BIAS", "MASTER_DARK", "INT_FLAT_FIELD", "MODEM_EFF", "STAR_CENTER_POL"):
+        assert not calibration("sphere_zimpol", "ZPL_SCIENCE_P1_RAW", f"ZPL_{tag}_{camera}").required
+
+
+def test_ifs_darks_of_the_archive_get_the_name_that_the_recipe_knows() -> None:
+    assert step("sphere_ifs", "IFS_CAL_DARK_RAW").tag("IFS_CAL_DARK_RAW") == "IFS_DARK_RAW"
+
+
+def test_harps_by_its_etalon_takes_no_drift_of_thorium() -> None:
+    taken = {each.category for each in step("harps_fp", "OBJ_SKY").calibrations}
+    assert {"WAVE_MATRIX_THAR_FP_A", "WAVE_MATRIX_FP_THAR_B"} <= taken
+    assert not any("DRIFT" in each for each in taken)
+    assert own_definitions().choose("HARPS", {}).name == "harps"
 
 
 @pytest.mark.parametrize(("name", "category"), [("harps", "OBJ_SKY"), ("nirps", "OBJ_SKY")])
