@@ -60,7 +60,8 @@ class Workflow(Struct, frozen=True):
     instruments : tuple of str
         Values of `INSTRUME` and prefixes of dp_ids that it is for.
     applies : tuple of (str, tuple of str)
-        Keywords with the values for which it is: `INS.MODE` of imaging only, for example. Empty: for all.
+        Keywords with the values, or the ranges of numbers, for which it is: `INS.MODE` of imaging only, `MJD-OBS`
+        before the detector was changed (`..56100`). Empty: for all.
     pipeline : str
         Name of the pipeline that has the recipes.
     state : str
@@ -101,7 +102,7 @@ class Workflow(Struct, frozen=True):
         if instrument.upper() not in (name.upper() for name in self.instruments):
             return False
         given = ((str(keywords[key]).strip(), values) for key, values in self.applies if keywords.get(key) is not None)
-        return all(value in values for value, values in given)
+        return all(any(_agrees(value, wanted) for wanted in values) for value, values in given)
 
     def step_for(self, categories: Iterable[str]) -> StepDefinition | None:
         """Return the step that processes files of these categories: the one that takes most of them as main files."""
@@ -112,6 +113,18 @@ class Workflow(Struct, frozen=True):
         wanted = set(categories)
         taking = (step for step in self.steps if wanted.intersection(step.main))
         return tuple(sorted(taking, key=lambda step: -len(wanted.intersection(step.main))))
+
+
+def _agrees(value: str, wanted: str) -> bool:
+    """Tell whether a keyword's value is the one wanted, or lies in a range of numbers: `56100..`, `..56100`."""
+    low, dots, high = wanted.partition("..")
+    if value == wanted or not dots:
+        return value == wanted
+    try:
+        number = float(value)
+        return float(low or "-inf") <= number < float(high or "inf")
+    except ValueError:
+        return False
 
 
 def choose_workflow(
