@@ -6,7 +6,8 @@ RUN apt-get update -qq \
        cpl-plugin-muse cpl-plugin-amber \
     && rm -rf /var/lib/apt/lists/*
 COPY . /src
-RUN python3 -m venv /opt/esorex-bridge && /opt/esorex-bridge/bin/pip install --no-cache-dir /src && rm -rf /src
+RUN sh /src/tools/swarp.sh && python3 -m venv /opt/esorex-bridge && /opt/esorex-bridge/bin/pip install --no-cache-dir /src \
+    && rm -rf /src
 ENV PATH=/opt/esorex-bridge/bin:$PATH
 WORKDIR /data
 ENTRYPOINT ["esorex-bridge"]

@@ -10,7 +10,8 @@ command -v esorex >/dev/null 2>&1 || missing="esorex"
 for name in $pipelines; do
     ls -d /usr/lib/*/cpl/plugins/"$name"-* >/dev/null 2>&1 || missing="$missing cpl-plugin-$name"
 done
-[ -n "$missing" ] || exit 0
+link_swarp() { sh "$(dirname "$0")/swarp.sh"; }
+[ -n "$missing" ] || { link_swarp; exit 0; }
 
 if ! command -v apt-get >/dev/null 2>&1; then
     say "not installed: $missing. There is no apt-get here: install EsoRex and the pipelines by your system's means (https://www.eso.org/pipelines)"
@@ -22,4 +23,5 @@ else
     # shellcheck disable=SC2086
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $missing >/dev/null || say "apt-get could not install all of: $missing"
 fi
+link_swarp
 exit 0

@@ -73,6 +73,7 @@ def _checks(args: argparse.Namespace) -> Iterator[Check]:
     yield Check("esorex-bridge", "ok", f"{__version__}, Python {platform.python_version()}")
     yield _esorex()
     yield _pipelines()
+    yield from _swarp_of_visir()
     yield _archive(args)
     yield _network()
     yield _login(args)
@@ -111,6 +112,15 @@ def _pipelines() -> Check:
         return Check("pipelines", "missing", "none found; on Debian: apt-get install cpl-plugin-naco and the like")
     listed = ", ".join(f"{name.replace('/', ' ')}" for name in sorted(counts))
     return Check("pipelines", "ok", f"{len(counts)} with {counts.total()} recipes: {listed}")
+
+
+def _swarp_of_visir() -> Iterator[Check]:
+    """Tell where VISIR's recipe for images would find no swarp: it looks at one place alone, where Debian has none."""
+    for library in sorted(Path("/usr/lib").glob("*/visir-[0-9]*")):
+        place = library / "bin" / "swarp"
+        if not place.exists():
+            how = f"mkdir -p {place.parent} && ln -s $(command -v SWarp) {place}"
+            yield Check("swarp", "missing", f"visir_img_reduce looks for {place}; as root: {how}")
 
 
 def _archive(args: argparse.Namespace) -> Check:

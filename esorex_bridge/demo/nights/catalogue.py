@@ -80,7 +80,20 @@ NIGHTS = {
             "hawki_science_process.stk_cat_icrowd=false",
         ),
     ),
-    "visir": ListedNight("visir", "visir_night", "imaging: dark, flat and bad pixels, chopping and nodding"),
+    "visir": ListedNight("visir", "visir_night", "imaging until 2012: dark, flat and bad pixels, chopping and nodding"),
+    "visir_aquarius": ListedNight(
+        "visir_aquarius",
+        "visir_aquarius_night",
+        "imaging since 2012: dark, flat, standard star and star in jansky, star behind a mask",
+    ),
+    "visir_spectra": ListedNight(
+        "visir_spectra",
+        "visir_spectra_night",
+        "prism and long slit: dark, flat, star and standard star, wavelengths by the sky",
+    ),
+    "visir_echelle": ListedNight(
+        "visir_spectra", "visir_echelle_night", "echelle: six orders of a star and of a standard star"
+    ),
     "uves": ListedNight(
         "uves_raw",
         "uves_raw_night",
