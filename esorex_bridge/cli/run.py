@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esorex_bridge.cli import options, output
@@ -38,6 +39,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run what must run and print one line a step."""
+    if not (args.dry_run or args.explain):
+        _prepare(args.root)
     from esorex_bridge.cli.run_view import show
     from esorex_bridge.progress.steps import Progress, report_rereading
     from esorex_bridge.run.report import count_started
@@ -65,6 +68,16 @@ def run(args: argparse.Namespace) -> int:
         output.leave_report(settings, count_started(reports))
     refused = args.dry_run and options.lacks_room(settings, progress.needs)
     return 1 if refused or any(report.failed or not report.could_run for report in reports) else 0
+
+
+def _prepare(root: Path) -> None:
+    """Start what starts recipes, where nothing was ever made: it takes as long to come up as a plan to be made."""
+    from esorex_bridge.workspace.folders import Workspace
+
+    if not Workspace(root.absolute()).store.exists():
+        from esorex_bridge.esorex.supervisor import supervisor
+
+        supervisor()
 
 
 def _explain(accounts: tuple[ExplainedStep, ...], as_json: bool) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -157,14 +157,18 @@ class Execution(Struct, frozen=True):
     usage: Usage | None = None
 
 
+def pass_over() -> None:
+    """Do nothing about it that a recipe runs by now."""
+
+
 class RecipeRunner(Protocol):
     """Starts recipes."""
 
     def recipes(self, names: Iterable[str]) -> dict[str, Recipe | RecipeError]:
         """Return installed recipes by name, and the error where one is not installed."""
 
-    def execute(self, job: Job) -> Execution:
-        """Run a recipe to its end; raise RecipeError with a diagnosis where it fails."""
+    def execute(self, job: Job, begun: Callable[[], None] = pass_over) -> Execution:
+        """Run a recipe to its end, `begun` being called while it runs; RecipeError with a diagnosis where it fails."""
 
     def stop(self) -> None:
         """End what runs, with all that it started, and start nothing more."""

@@ -12,11 +12,8 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,8 +23,8 @@ from esorex_bridge.disk.digest import Reading, read_digest
 from esorex_bridge.errors import RecipeError
 from esorex_bridge.esorex.libraries import Libraries, Linker, libraries_in
 from esorex_bridge.esorex.plugin_memory import Answer, question_about, recall_plugin, remember_plugin
-from esorex_bridge.esorex.recipe import Execution, FailedRunError, Job, Output, Recipe, Usage
-from esorex_bridge.esorex.supervisor import Ending, Started, SupervisedProcess
+from esorex_bridge.esorex.recipe import Execution, FailedRunError, Job, Output, Recipe, Usage, pass_over
+from esorex_bridge.esorex.supervisor import Started, SupervisedProcess
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -135,7 +132,10 @@ class EsoRex:
         return _recipe_of(name, plugin, answer, libraries_in(libraries))
 
     def _created_config(self, name: str, plugin: Path) -> str:
-        with tempfile.TemporaryDirectory(prefix="esorex-bridge-") as made:
+        import subprocess
+        from tempfile import TemporaryDirectory
+
+        with TemporaryDirectory(prefix="esorex-bridge-") as made:
             folder = Path(made)
             options = ("--log-level=off", "--msg-level=off", "--create-config=parameters.json")
             command = [str(self._command), f"--recipe-dir={_narrow(folder, name, plugin)}", *options, name]
@@ -180,8 +180,8 @@ class EsoRex:
             "data.sof",
         )
 
-    def execute(self, job: Job) -> Execution:
-        """Run a recipe to its end in the job's folder.
+    def execute(self, job: Job, begun: Callable[[], None] = pass_over) -> Execution:
+        """Run a recipe to its end in the job's folder; `begun` is called while it runs.
 
         Raises
         ------
@@ -195,9 +195,16 @@ class EsoRex:
         (job.folder / f"{job.recipe.name}.rc").write_text(recipe_config(job.parameters), encoding="utf-8")
         command = self.command_line(job)
         variables = environment(job.folder / "home")
-        _write_script(job.folder / "cmdline.sh", command, variables)
+
+        def follow(process: SupervisedProcess) -> None:
+            begun()
+            _write_script(job.folder / "cmdline.sh", command, variables)
+            if self._messages is not None:
+                self._follow(job.folder / _STDOUT, process, self._messages)
+
+        (job.folder / "home").mkdir()
         began = time.monotonic()
-        code, processors, memory = self._run(command, job.folder, variables)
+        code, processors, memory = self._started.run(command, job.folder, variables, (_STDOUT, _STDERR), follow)
         (job.folder / EXIT_CODE).write_text(str(code if code >= 0 else 128 - code), encoding="utf-8")
         seconds = time.monotonic() - began
         usage = Usage(processors, memory, job.input_bytes)
@@ -206,20 +213,14 @@ class EsoRex:
             raise FailedRunError(_failure(job, code), usage, killed)
         return Execution(_outputs(job), seconds, _log(job.folder), _complaints(job), usage)
 
-    def _run(self, command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> Ending:
-        (folder / "home").mkdir()
-        follow = partial(self._follow, folder / _STDOUT) if self._messages else None
-        return self._started.run(command, folder, variables, (_STDOUT, _STDERR), follow)
-
-    def _follow(self, written: Path, process: SupervisedProcess) -> None:
+    def _follow(self, written: Path, process: SupervisedProcess, say: Callable[[str], None]) -> None:
         """Pass on what a run writes while it writes it."""
-        assert self._messages is not None
         written.touch()  # the supervisor may not have come to it yet
         with written.open(encoding="utf-8", errors="replace") as stream:
             while True:
                 ended = process.ended.done()
                 for line in stream:
-                    self._messages(line.rstrip("\n"))
+                    say(line.rstrip("\n"))
                 if ended:
                     return
                 time.sleep(_LOOK_SECONDS)

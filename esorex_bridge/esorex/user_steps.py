@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from esorex_bridge.definitions.parameters import ParameterSchema, Value
 from esorex_bridge.errors import RecipeError
-from esorex_bridge.esorex.recipe import Execution, FailedRunError, Job, Output, Recipe, RecipeRunner, Usage
+from esorex_bridge.esorex.recipe import Execution, FailedRunError, Job, Output, Recipe, RecipeRunner, Usage, pass_over
 from esorex_bridge.esorex.runner import KILLED, environment
 from esorex_bridge.esorex.supervisor import Started
 from esorex_bridge.files import Digest
@@ -48,8 +48,8 @@ class ProgramRunner:
         """Return installed recipes by name; a plan knows its own steps (`own_recipes`)."""
         return self._runner.recipes(names)
 
-    def execute(self, job: Job) -> Execution:
-        """Run a program, or a recipe, to its end.
+    def execute(self, job: Job, begun: Callable[[], None] = pass_over) -> Execution:
+        """Run a program, or a recipe, to its end; `begun` is called while it runs.
 
         Raises
         ------
@@ -57,21 +57,20 @@ class ProgramRunner:
             If it failed; the message holds its last words.
         """
         if not job.command:
-            return self._runner.execute(job)
+            return self._runner.execute(job, begun)
         (job.folder / "data.sof").write_text(job.sof.text(), encoding="utf-8")
         words = [f"--{parameter.schema.display_name}={parameter.value}" for parameter in job.parameters]
         began = time.monotonic()
         log = job.folder / "program.log"
         home = job.folder / "home"
         home.mkdir()
-        code, processors, memory = self._started.run(
-            (*job.command, *words, "data.sof"), job.folder, environment(home), (log.name, log.name)
-        )
+        command, said = (*job.command, *words, "data.sof"), (log.name, log.name)
+        code, processors, memory = self._started.run(command, job.folder, environment(home), said, lambda _: begun())
         usage = Usage(processors, memory, job.input_bytes)
         if code != 0:
             last = log.read_text(errors="replace")[-_LAST_WORDS_BYTES:].strip() or "it said nothing"
-            said = f"{job.recipe.name} ({job.command[0]}) ended with {code}: {last}; log: {log}"
-            raise FailedRunError(said, usage, code in KILLED and not self._started.stopped)
+            told = f"{job.recipe.name} ({job.command[0]}) ended with {code}: {last}; log: {log}"
+            raise FailedRunError(told, usage, code in KILLED and not self._started.stopped)
         return Execution(tuple(_outputs(job)), time.monotonic() - began, log, usage=usage)
 
     def stop(self) -> None:

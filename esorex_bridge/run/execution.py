@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from esorex_bridge.run.capacity import Capacity, limits_of
 from esorex_bridge.run.dataset_report import report_executed
 from esorex_bridge.run.decided import DecidedPlan, Executed
 from esorex_bridge.run.expected import Expectations
-from esorex_bridge.run.graph import Node
+from esorex_bridge.run.graph import Node, NodeState
 from esorex_bridge.run.in_process import InProcessExecutor
 from esorex_bridge.run.reflex_notes import ReflexNotes
 from esorex_bridge.run.reporter import Reporter
@@ -43,8 +43,7 @@ def execute(
     """Make what must be made; as `Engine.execute`."""
     supervisor()  # It starts while the first step is prepared.
     runner = _runner_for(runner, decided)
-    notes = ReflexNotes()
-    execution = _Execution(StepRunner(runner, store, workspace, notes.note), store, reporter, decided)
+    execution = _Execution(runner, store, workspace, reporter, decided)
     capacity = Capacity(limits_of(jobs, memory_mb), execution.expectations.of)
     executor = InProcessExecutor(execution.make, runner.stop, jobs, capacity, execution.waits)
     schedule = Schedule(executor, executor.result, execution, expectations=execution.expectations)
@@ -53,12 +52,10 @@ def execute(
         try:
             for plan in decided:
                 schedule.add(plan.resolved, plan.executes)
-            schedule.submit()
-            _load_for_the_end()
             run_to_end(schedule, _PATIENCE_S)
         finally:
             executor.close()
-            execution.add_warnings(notes.finish())
+            execution.finish()
     return execution.executed()
 
 
@@ -66,9 +63,15 @@ class _Execution:
     """The listener of a schedule in this process: keeps records, and tells the reporter."""
 
     def __init__(
-        self, step_runner: StepRunner, store: SqliteStore, reporter: Reporter, decided: Sequence[DecidedPlan]
+        self,
+        runner: RecipeRunner,
+        store: SqliteStore,
+        workspace: Workspace,
+        reporter: Reporter,
+        decided: Sequence[DecidedPlan],
     ) -> None:
-        self._step_runner = step_runner
+        self._for_reflex = ReflexNotes(self._are_steps_left)
+        self._step_runner = StepRunner(runner, store, workspace, self._for_reflex.note, self._use_the_wait)
         self._reporter = reporter
         self._notes: dict[StepKey, tuple[str, ...]] = {}
         self.expectations = Expectations(store)
@@ -81,8 +84,17 @@ class _Execution:
         node = self.nodes[key]
         return self._step_runner.make(node.resolved, node.step, self._records, node.decision.how)
 
-    def add_warnings(self, told: Mapping[Path, tuple[str, ...]]) -> None:
-        """Add to the records what was told of runs since they ended, by their folders."""
+    def _are_steps_left(self) -> bool:
+        """Tell whether steps are still to be handed in."""
+        return any(node.state is NodeState.WAITING for node in tuple(self.nodes.values()))
+
+    def _use_the_wait(self) -> None:
+        """Do what can wait while a recipe runs, and load what is wanted after the last ones."""
+        self._for_reflex.go_on(None if self._are_steps_left() else _load_for_the_end)
+
+    def finish(self) -> None:
+        """Wait for the notes, and add to the records what was told of runs since they ended."""
+        told = self._for_reflex.finish()
         for key, result in self._results.items() if told else ():
             record = result.record
             more = told.get(Path(record.sof_file).parent, ()) if record is not None else ()
@@ -144,8 +156,8 @@ class _Execution:
 
 
 def _load_for_the_end() -> None:
-    """Load what is wanted after the recipes while they run: that leaves this thread free."""
-    for module in ("run.delivery", "provenance.beside", "reflex.bookkeeping_writer"):
+    """Load what is wanted after the recipes while they run."""
+    for module in ("run.delivery", "run.end_names", "provenance.beside", "reflex.bookkeeping_writer"):
         import_module(f"esorex_bridge.{module}")
 
 

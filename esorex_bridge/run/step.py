@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ from esorex_bridge.disk.digest import read_digest
 from esorex_bridge.disk.stamp import settled_stamp
 from esorex_bridge.errors import DataError, RecipeError
 from esorex_bridge.esorex.products import check_outputs, find_unlisted_inputs, refuse_other_cpl, refuse_unusable
-from esorex_bridge.esorex.recipe import Execution, Job, RecipeRunner
+from esorex_bridge.esorex.recipe import Execution, Job, RecipeRunner, pass_over
 from esorex_bridge.esorex.runner import EXIT_CODE, where_to_look
 from esorex_bridge.files import Digest
 from esorex_bridge.fits.signature import altered_headers
@@ -69,12 +69,15 @@ class StepRunner(Struct, frozen=True):
         Where things lie.
     note : callable or None
         Notes a finished run as Reflex does, and returns what went wrong; None for Reflex's folder and database.
+    begun : callable
+        Called when a recipe runs.
     """
 
     runner: RecipeRunner
     store: StepStore
     workspace: Workspace
     note: Callable[[FinishedRun], tuple[str, ...]] | None = None
+    begun: Callable[[], None] = pass_over
 
     def make(
         self, resolved: ResolvedPlan, step: Step, made: Mapping[StepKey, Record], how: How = "unless_there"
@@ -126,9 +129,15 @@ class StepRunner(Struct, frozen=True):
         with locked(folders.lock), ThreadPoolExecutor(1, "verify") as pool:
             try:
                 statement = resolved.stated[step.name]
-                verified = pool.submit(self._verify, step)
-                execution = self.runner.execute(job)
-                warnings = (*step.warnings, *lacking, *verified.result())
+                verified: list[Future[tuple[str, ...]]] = []
+
+                def use_the_wait() -> None:
+                    verified.append(pool.submit(self._verify, step))
+                    self.begun()
+
+                execution = self.runner.execute(job, use_the_wait)
+                of_files = verified[0].result() if verified else self._verify(step)
+                warnings = (*step.warnings, *lacking, *of_files)
                 self._refuse_changed(step, statement, job.parameters, made)
                 record = self._publish(resolved, step, sof, folders, execution, warnings)
             except (RecipeError, DataError):
