@@ -6,6 +6,7 @@ Parsing all of them takes longer than planning a night, so the file for an instr
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -121,11 +122,25 @@ class Definitions(Struct, frozen=True, eq=False):
         return _parse_whole(text, str(path))
 
     def _may_serve(self, path: Path, instrument: str) -> bool:
-        """Tell whether a definition's text names an instrument, or takes over the names of another definition."""
+        """Tell whether a definition's text names an instrument, or that of the definition whose names it takes over."""
+        base: Path | None = path
+        seen: list[Path] = []
+        while base is not None and base not in seen:
+            seen.append(base)
+            text = self._text_of(base)
+            if instrument.upper() in text:
+                return True
+            extends = re.search(rf"\n{EXTENDS.upper()}:\s*(\S*)", text)
+            if extends is None or "\nINSTRUMENTS:" in text:
+                return False
+            base = next((each for stem, each in self.paths.items() if stem.upper() == extends[1]), None)
+        return True
+
+    def _text_of(self, path: Path) -> str:
+        """Return the text of a definition in capitals."""
         if path not in self._texts:
             self._texts[path] = read_text(path).upper()
-        text = self._texts[path]
-        return instrument.upper() in text or (f"\n{EXTENDS.upper()}:" in text and "\nINSTRUMENTS:" not in text)
+        return self._texts[path]
 
 
 @lru_cache(maxsize=256)

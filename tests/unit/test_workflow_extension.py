@@ -127,6 +127,13 @@ def test_only_definitions_that_name_the_instrument_are_read(folders: tuple[Path,
         Definitions(folders).all()
 
 
+def test_a_definition_that_extends_one_of_another_instrument_is_not_read(folders: tuple[Path, Path]) -> None:
+    (folders[0] / "mine.yaml").write_text("workflow: mine\nextends: toy\nchange: {toy_flat: no change}\n")
+    assert Definitions(folders).choose("OTHER", {}).name == "other"
+    with pytest.raises(DefinitionError):
+        Definitions(folders).choose("TOY", {})
+
+
 def test_a_missing_base_is_named(folders: tuple[Path, Path]) -> None:
     (folders[0] / "mine.yaml").write_text("workflow: mine\nextends: gone\n")
     with pytest.raises(UserError, match="there is no workflow 'gone'; there are: mine, other, toy"):
