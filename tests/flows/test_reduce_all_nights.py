@@ -30,21 +30,22 @@ def reduce_programme(nights: Iterable[Night], frames: Path, bridge: Callable[...
     return ended.json
 
 
-def science_groups(nights: Iterable[Night]) -> set[str]:
-    """Return the first science frame of each template, or of each exposure where calSelector has a tree of each."""
+def science_templates(nights: Iterable[Night]) -> list[set[str]]:
+    """Return the names of the science frames that calSelector has a tree of, for each tree."""
     trees = [tree for night in nights for tree in night.trees if tree.mode == "Raw2Raw"]
     science = {file.dp_id for night in nights for file in night.files if file.is_science}
-    return {tree.root.files[0].name for tree in trees if tree.root.files[0].name in science}
+    return [names for tree in trees if (names := {file.name for file in tree.root.files} & science)]
 
 
 def assert_all_reduced(document: Any, nights: Iterable[Night]) -> None:
     """Hold every dataset to products of science, or to the reason why there are none, and every step to its end."""
-    datasets = {each["dataset"].removesuffix("_tpl"): each for each in document["datasets"]}
-    assert datasets.keys() == science_groups(nights)
-    for name, dataset in datasets.items():
+    science = {file.dp_id for night in nights for file in night.files if file.is_science}
+    names = {each["dataset"].removesuffix("_tpl") for each in document["datasets"]}
+    assert names <= science and len(names) == len(document["datasets"]) == len(science_templates(nights))
+    for dataset in document["datasets"]:
         ends = {step["step"]: step["outcome"] for step in dataset["steps"]}
-        assert set(ends.values()) <= {"done", "skipped"}, (name, ends)
-        assert dataset["end_products"] or dataset["unreduced"], name
+        assert set(ends.values()) <= {"done", "skipped"}, (dataset["dataset"], ends)
+        assert dataset["end_products"] or dataset["unreduced"], dataset["dataset"]
         for product in dataset["end_products"]:
             assert Path(product["path"]).stat().st_size > 2880
 
