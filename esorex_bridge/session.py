@@ -133,6 +133,24 @@ class Settings(Struct, frozen=True):
     memory_mb: int | None = None
 
 
+class ReflexExport(Struct, frozen=True):
+    """Datasets as Reflex takes them.
+
+    Parameters
+    ----------
+    datasets : list of dict
+        As DataOrganizer writes them.
+    left_out : tuple of str
+        What is said of those that no workflow takes.
+    plans : dict of str to Plan
+        What they were made from, by the name of the dataset; those without a workflow have none.
+    """
+
+    datasets: list[dict[str, Any]]
+    left_out: tuple[str, ...]
+    plans: dict[str, Plan]
+
+
 class Session:
     """The tools of one data root, opened when first used and closed at the end of a `with` statement.
 
@@ -479,9 +497,7 @@ class Session:
         contents = {path: digest for path in files if isinstance(digest := digests[str(path)], str)}
         return leave_out_copies(dataset, contents)
 
-    def export_for_reflex(
-        self, datasets: Iterable[Dataset], headers: Mapping[Path, Keywords]
-    ) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    def export_for_reflex(self, datasets: Iterable[Dataset], headers: Mapping[Path, Keywords]) -> ReflexExport:
         """Return datasets as Reflex's DataOrganizer writes them, and what is said of those that are left out.
 
         Where a workflow is known for the instrument, the tree is that of its plan: what the plan decides by headers
@@ -489,7 +505,6 @@ class Session:
         the same. Otherwise the tree is that of the dataset, with the best of several alternatives. Where a workflow is
         named, datasets of other instruments are left out.
         """
-        from esorex_bridge.organise.alternatives import best_alternatives
         from esorex_bridge.plan.unfold import shared_steps, unfold_plan
         from esorex_bridge.reflex.checksum import reflex_checksum
         from esorex_bridge.reflex.datasets_json import datasets_json
@@ -498,6 +513,7 @@ class Session:
         named = self.named_workflow is not None
         found: list[Dataset] = []
         left_out: list[str] = []
+        plans: dict[str, Plan] = {}
         for dataset in datasets:
             workflow = None
             try:
@@ -508,10 +524,14 @@ class Session:
                     continue
             planned, plan = self.plan(dataset, workflow, header) if workflow else (dataset, None)
             if workflow is not None and plan is not None and plan.steps:
-                found += unfold_plan(planned, plan, shared_steps(workflow))
+                unfolded = unfold_plan(planned, plan, shared_steps(workflow))
+                found += unfolded
+                plans |= dict.fromkeys((each.name for each in unfolded), plan)
             else:
+                from esorex_bridge.organise.alternatives import best_alternatives
+
                 found.append(best_alternatives(dataset, headers))
-        return datasets_json(found, reflex_checksum), tuple(left_out)
+        return ReflexExport(datasets_json(found, reflex_checksum), tuple(left_out), plans)
 
     @cached_property
     def engine(self) -> Engine | None:

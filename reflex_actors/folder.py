@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from esorex_bridge.datasets.association import Mode
     from esorex_bridge.datasets.dataset import Dataset
     from esorex_bridge.organise.organised_data import OrganisedData
+    from esorex_bridge.session import ReflexExport
 
 INPUT_FOLDER = "reflex_input"
 
@@ -61,7 +62,7 @@ def mode_of(text: str) -> Mode:
 
 
 def organise_folders(
-    folders: Sequence[Path], root: Path, by: str = "auto", oca: str = "", workflow: str = ""
+    folders: Sequence[Path], root: Path, by: str = "auto", oca: str = "", workflow: str = "", quickly: bool = False
 ) -> OrganisedData:
     """Organise what lies in folders, with the choices kept in the data root.
 
@@ -75,25 +76,26 @@ def organise_folders(
         As `organise --by` has it.
     oca, workflow : str
         A rule file and a workflow definition to use instead of those for the instrument.
+    quickly : bool
+        Look at no more than `run` does: calibrations that trees name are not read before they are used.
 
     Raises
     ------
     UserError
         A rule file, a workflow definition or a choice is wrong.
     """
-    from esorex_bridge.organise.from_disk import load
+    from esorex_bridge.organise.from_disk import load, load_quickly
     from esorex_bridge.organise.organised_data import WAYS, Request
 
     way = next((known for known in WAYS if known == by), None)
     if way is None:
         raise UserError(f"by is '{by}'; it must be one of {', '.join(WAYS)}")
-    return load(Request(root, way, Path(oca) if oca else None, workflow or None), folders)
+    request = Request(root, way, Path(oca) if oca else None, workflow or None)
+    return load_quickly(request, tuple(folders)) if quickly else load(request, folders)
 
 
-def reflex_datasets(
-    datasets: Sequence[Dataset], data: OrganisedData, root: Path, workflow: str = ""
-) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
-    """Return the document with datasets as Reflex's DataOrganizer writes them, and what is left out; as `organise`.
+def reflex_datasets(datasets: Sequence[Dataset], data: OrganisedData, root: Path, workflow: str = "") -> ReflexExport:
+    """Return datasets as Reflex's DataOrganizer writes them, and what is left out; as `organise`.
 
     Raises
     ------

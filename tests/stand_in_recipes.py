@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from esorex_bridge.errors import RecipeError
+from esorex_bridge.plan.plan import Plan
 from reflex_actors.headless.running import RecipeRequest, RecipeResult
 from reflex_actors.sof_json import FitsFile
 from tests.tiny_fits import fits_of
@@ -23,6 +24,9 @@ class StandInRecipes:
 
     def missing(self, recipes: tuple[str, ...]) -> dict[str, str]:
         return {}
+
+    def learn(self, plans: Mapping[str, Plan]) -> None:
+        pass
 
     def run(self, request: RecipeRequest) -> RecipeResult:
         self.requests.append(request)

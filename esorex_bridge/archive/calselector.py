@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from email import message_from_bytes
-from email.message import Message
 from enum import Enum
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -29,6 +28,9 @@ from esorex_bridge.datasets.association import (
 from esorex_bridge.datasets.xml import UnreadableTreeError, read_tree
 from esorex_bridge.files import DpId
 from esorex_bridge.values import visible
+
+if TYPE_CHECKING:
+    from email.message import Message
 
 BATCH = 100
 """Frames per request; more make the service unstable, other clients found."""
@@ -129,6 +131,8 @@ def documents(content_type: str, disposition: str, body: bytes) -> tuple[TreeDoc
         return (TreeDocument(attachment_name(disposition), body),) if body.strip() else ()
     header = content_type.replace("\r", " ").replace("\n", " ").encode("latin-1", "replace")
     try:
+        from email import message_from_bytes
+
         message = message_from_bytes(b"Content-Type: " + header + b"\r\n\r\n" + body)
         return tuple(_parts(message))
     except _UNREADABLE_MESSAGE:
@@ -150,6 +154,8 @@ def is_answer(content_type: str, body: bytes) -> bool:
 
 def attachment_name(disposition: str) -> str:
     """Return the bare file name of a Content-Disposition header; empty where there is none that is safe."""
+    from email.message import Message
+
     message = Message()
     try:
         message["Content-Disposition"] = disposition.replace("\r", " ").replace("\n", " ")

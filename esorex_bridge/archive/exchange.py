@@ -7,7 +7,6 @@ import math
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from email.utils import parsedate_to_datetime
 from html import unescape
 from urllib.parse import urlsplit
 
@@ -248,6 +247,8 @@ def retry_after_s(header: str | None, now: Callable[[], float] = time.time) -> f
         pass
     else:
         return max(0.0, seconds) if math.isfinite(seconds) else None
+    from email.utils import parsedate_to_datetime
+
     try:
         return max(0.0, parsedate_to_datetime(header).timestamp() - now())
     except (ValueError, TypeError, OverflowError, IndexError, OSError):

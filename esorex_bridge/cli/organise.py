@@ -168,10 +168,10 @@ def _reflex(args: argparse.Namespace, datasets: tuple[Dataset, ...], data: Organ
     from esorex_bridge.session import Session
 
     with Session(options.settings(args)) as session:
-        document, left_out = session.export_for_reflex(datasets, data.headers)
-    for text in left_out:
+        export = session.export_for_reflex(datasets, data.headers)
+    for text in export.left_out:
         output.note(f"left out: {text}")
-    return document
+    return export.datasets
 
 
 def _print(datasets: tuple[Dataset, ...], data: OrganisedData, args: argparse.Namespace) -> None:

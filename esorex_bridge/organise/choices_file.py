@@ -29,11 +29,11 @@ def read_choices_file(root: Path, package: str = "") -> dict[str, Choices]:
 
 
 def _read_document(root: Path) -> Any:
-    import yaml
-
     path = root / CHOICES_FILE
     if not path.exists():
         return None
+    import yaml
+
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except RecursionError:

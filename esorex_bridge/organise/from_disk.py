@@ -120,14 +120,23 @@ def open_package(request: Request, folders: tuple[Path, ...]) -> tuple[EdpsWorkf
 def datasets_on_disk(request: Request, places: tuple[Path, ...]) -> tuple[Dataset, ...]:
     """Return the datasets of places, with the user's choices applied: those of `load`, as fast as may be.
 
-    Where trees name every file and nothing was chosen, no rules and no headers but those of science files are read.
-
     Raises
     ------
     UserError
         If a rule file, workflow definition or choice is wrong.
     DataError
         If a document is not an association tree.
+    """
+    data = load_quickly(request, places)
+    for fault in data.faults:
+        _log.warning("%s; 'esorex-bridge fetch' brings a sound one, or remove it", fault.reason)
+    return data.datasets
+
+
+def load_quickly(request: Request, places: tuple[Path, ...]) -> OrganisedData:
+    """Return what `load` does; where trees name every file and nothing was chosen, their datasets alone.
+
+    No rules and no headers but those of science files are read then. Parameters and errors as `datasets_on_disk`.
     """
     from esorex_bridge.fits.header import read_header
     from esorex_bridge.organise.changes import with_changes
@@ -141,11 +150,9 @@ def datasets_on_disk(request: Request, places: tuple[Path, ...]) -> tuple[Datase
         trees = [read_tree_file(path) for path in found.trees if _is_of_mode(path, request.mode)]
         if request.by == "calselector" or (trees and found.files.keys() <= files_named(trees)):
             datasets = tree_datasets(trees, found.files, read_header, request.requested)
-            return with_changes(datasets, request.breakpoints or request.root / BREAKPOINTS_FILE)
-    data = load(request, places)
-    for fault in data.faults:
-        _log.warning("%s; 'esorex-bridge fetch' brings a sound one, or remove it", fault.reason)
-    return data.datasets
+            datasets = with_changes(datasets, request.breakpoints or request.root / BREAKPOINTS_FILE)
+            return OrganisedData(datasets, (), {}, (), (), (), {}, {})
+    return load(request, places)
 
 
 def _is_of_mode(path: Path, mode: Mode | None) -> bool:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from esorex_bridge.errors import UserError
 from reflex_actors.folder import existing_folder, organise_folders, reflex_datasets, require_datasets, root_of
 from reflex_actors.protocol import Actor, Inputs, Port
+
+if TYPE_CHECKING:
+    from esorex_bridge.plan.plan import Plan
 
 ACTOR = Actor(
     "organise_datasets",
@@ -32,26 +35,40 @@ ACTOR = Actor(
 
 def work(inputs: Inputs) -> dict[str, Any]:
     """Organise, and tell what is odd."""
+    return organise(inputs)[0]
+
+
+def organise(inputs: Inputs, quickly: bool = False) -> tuple[dict[str, Any], dict[str, Plan]]:
+    """Return what the actor sends, and the plans of the datasets, by name.
+
+    Parameters
+    ----------
+    inputs : Inputs
+        As `work` gets them.
+    quickly : bool
+        Look at no more than `run` does.
+    """
     form = inputs.text("form")
     if form not in ("list", "folder"):
         raise UserError(f"form is '{form}'; it must be list or folder")
     folders = folders_in(inputs)
     root = root_of(folders[0], inputs.text("root_dir"))
     by = "calselector" if form == "folder" else inputs.text("by")
-    data = organise_folders(folders, root, by, inputs.text("oca"), inputs.text("workflow"))
+    data = organise_folders(folders, root, by, inputs.text("oca"), inputs.text("workflow"), quickly)
     require_datasets(data.datasets, folders, data.warnings)
-    document, left_out = reflex_datasets(data.datasets, data, root, inputs.text("workflow"))
-    for line in left_out:
+    export = reflex_datasets(data.datasets, data, root, inputs.text("workflow"))
+    for line in export.left_out:
         sys.stderr.write(f"{line}\n")
-    require_datasets(document, folders, left_out)
-    said = [f"{dataset['datasetName']}: {text}" for dataset in document for text in dataset["messages"]]
-    said += left_out
-    return {
-        "datasets": document,
+    require_datasets(export.datasets, folders, export.left_out)
+    said = [f"{dataset['datasetName']}: {text}" for dataset in export.datasets for text in dataset["messages"]]
+    said += export.left_out
+    answer = {
+        "datasets": export.datasets,
         "out_data_dir": str(_with_trees(folders[0]) if form == "folder" else folders[0]),
-        "n_datasets": len(document),
+        "n_datasets": len(export.datasets),
         "messages": "\n".join((*said, *data.warnings, *(fault.reason for fault in data.faults))),
     }
+    return answer, export.plans
 
 
 def folders_in(inputs: Inputs) -> tuple[Path, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 from esorex_bridge.definitions.parameters import ParameterSetting
@@ -46,7 +46,7 @@ class BridgeRecipes:
         self._session, self._workflow, self._dry_run = session, workflow, dry_run
         self._products = products or {}
         self._absent: dict[str, str] = {}
-        self._plan_of_dataset = cache(partial(plan_of_dataset, session))
+        self._plans: dict[str, Plan | None] = {}
 
     def missing(self, recipes: tuple[str, ...]) -> dict[str, str]:
         """Return why recipes cannot run, by name.
@@ -58,6 +58,10 @@ class BridgeRecipes:
         else:
             self._absent = {name: str(error) for name, error in self._session.esorex.find_absent(recipes).items()}
         return self._absent
+
+    def learn(self, plans: Mapping[str, Plan]) -> None:
+        """Take over the plans that datasets were organised by, so that they are not made again."""
+        self._plans.update(plans)
 
     def run(self, request: RecipeRequest) -> RecipeResult:
         """Run a recipe, or reuse what it made.
@@ -76,6 +80,11 @@ class BridgeRecipes:
         done = execute(engine, decided, SilentReporter())
         products = tuple(FitsFile(str(made.path), made.category) for made in done.record.products)
         return RecipeResult(products, done.parameters, "ran" if done.made_now else "reused", done.log)
+
+    def _plan_of_dataset(self, dataset: str) -> Plan | None:
+        if dataset not in self._plans:
+            self._plans[dataset] = plan_of_dataset(self._session, dataset)
+        return self._plans[dataset]
 
     def _could_run(self, request: RecipeRequest) -> bool:
         return request.recipe not in self._absent and all(Path(file.name).exists() for file in request.sof.files)

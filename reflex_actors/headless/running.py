@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -14,6 +15,9 @@ from reflex_actors.headless.network import Node
 from reflex_actors.headless.tokens import Flatten, Value
 from reflex_actors.headless.variables import Variables
 from reflex_actors.sof_json import FitsFile, RecipeParameter, SetOfFiles
+
+if TYPE_CHECKING:
+    from esorex_bridge.plan.plan import Plan
 
 
 class RunOptions(Struct, frozen=True):
@@ -85,6 +89,9 @@ class Recipes(Protocol):
 
     def missing(self, recipes: tuple[str, ...]) -> dict[str, str]:
         """Return why recipes cannot run, by name; nothing for those that can."""
+
+    def learn(self, plans: Mapping[str, Plan]) -> None:
+        """Take over the plans that datasets were organised by, by the names of these."""
 
     def run(self, request: RecipeRequest) -> RecipeResult:
         """Run a recipe, or reuse what it made; raise BridgeError where it fails."""

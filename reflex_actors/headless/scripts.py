@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from esorex_bridge.errors import BridgeError
@@ -32,6 +33,7 @@ from reflex_actors.sof_json import EncodingError, SetOfFiles, sop_document
 WINDOW_INPUTS = {"in_sof", "in_sop", "in_sof_rec_orig", "enable"}
 """Ports by which a script with a window between a recipe and its looper is known."""
 
+ACTORS = "reflex_actors.actors"
 EFFECTS = ("erase_folders", "calselector_fetch", "collect_products", "run_recipe", "run_command", "query_archive")
 """Our actors that do more than answer: a dry run passes them over."""
 
@@ -80,7 +82,7 @@ def _pass_through(node: Node, run: Running) -> None:
 
 def _run_own(node: Node, run: Running, name: str) -> None:
     tokens = {port: first(node.take(port)) for port in node.inputs}
-    module = importlib.import_module(f"reflex_actors.actors.{name}")
+    module = importlib.import_module(f"{ACTORS}.{name}")
     face = module.ACTOR
     known = {port.name: port for port in face.inputs}
     plain = {port: _plain(token, known[port].kind) for port, token in tokens.items()}
@@ -90,10 +92,10 @@ def _run_own(node: Node, run: Running, name: str) -> None:
         values = {port: value_of(known[port], value) for port, value in {**given, **plain}.items()}
         if run.options.dry_run:
             # What is only foreseen has no files that could be looked at.
-            answer = _foreseen(name, values) if name in EFFECTS else module.work(Inputs(values))
+            answer = _foreseen(name, values) if name in EFFECTS else _work(run, module, Inputs(values))
             found = {port.name: _convert(port, answer.get(port.name)) for port in face.outputs}
         else:
-            found = document(face, module.work(Inputs(values, node.text("Products Dir") or None)))
+            found = document(face, _work(run, module, Inputs(values, node.text("Products Dir") or None)))
     except (ActorError, EncodingError, BridgeError) as error:
         run.account.end(number, "failed", reason=str(error))
         if node.text("Recipe Failure Mode", "Stop") != "Continue":
@@ -102,6 +104,15 @@ def _run_own(node: Node, run: Running, name: str) -> None:
     if name == "collect_products" and not run.options.dry_run:
         _note_end_products(run, found)
     _answer(node, found)
+
+
+def _work(run: Running, module: ModuleType, inputs: Inputs) -> dict[str, Any]:
+    """Return what an actor sends; the plans that datasets were organised by are handed on to the recipes."""
+    if module is not sys.modules.get(f"{ACTORS}.organise_datasets"):
+        return dict(module.work(inputs))
+    answer, plans = module.organise(inputs, quickly=True)
+    run.recipes.learn(plans)
+    return dict(answer)
 
 
 def _convert(port: Port, value: Any) -> Any:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import zipfile
+import pyexpat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from esorex_bridge.errors import UserError
 from reflex_actors.moml.model import Entity, Link, Port, Property, Relation, parse_place
 
-if TYPE_CHECKING:
-    from lxml.etree import _Element
-
 LARGEST_BYTES = 50_000_000
-"""Largest document that is read; ESO's largest workflow has 3 MB."""
+"""Largest document that is read; ESO's largest workflow has 4 MB."""
+
+_DEEPEST = 200
+"""How deep elements may lie in each other; those of real workflows lie 13 deep."""
 
 ELEMENTS = {
     "entity": {"name", "class", "source"},
@@ -59,20 +58,41 @@ _BELOW = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+class _Element:
+    """An element of the document."""
+
+    __slots__ = ("attributes", "parts", "tag")
+
+    def __init__(self, tag: str, attributes: dict[str, str]) -> None:
+        self.tag, self.attributes = tag, attributes
+        self.parts: list[_Element] = []
+
+    def get(self, name: str) -> str | None:
+        """Return an attribute."""
+        return self.attributes.get(name)
+
+
 class Read:
     """A workflow that was read.
 
     Parameters
     ----------
-    root : Entity
-        The workflow.
-    oddities : tuple of (str, str)
-        Places and what is against the document type there.
+    element : _Element
+        Its outermost element.
     """
 
-    root: Entity
-    oddities: tuple[tuple[str, str], ...]
+    def __init__(self, element: _Element) -> None:
+        self._element = element
+
+    @cached_property
+    def root(self) -> Entity:
+        """The workflow."""
+        return _entity(self._element)
+
+    @cached_property
+    def oddities(self) -> tuple[tuple[str, str], ...]:
+        """Places and what is against the document type there."""
+        return tuple(_oddities(self._element, ""))
 
 
 class UnreadableWorkflowError(UserError):
@@ -89,7 +109,7 @@ def read_file(path: Path) -> Read:
     """
     try:
         content = _from_kar(path) if path.suffix == ".kar" else path.read_bytes()
-    except (OSError, zipfile.BadZipFile, KeyError) as error:
+    except OSError as error:
         raise UnreadableWorkflowError(f"{path} cannot be read: {error}") from None
     return read(content, str(path))
 
@@ -102,28 +122,47 @@ def read(content: bytes, source: str) -> Read:
     UnreadableWorkflowError
         It is no XML, too large, or its root is no entity.
     """
-    from lxml import etree
-
     if len(content) > LARGEST_BYTES:
         raise UnreadableWorkflowError(f"{source} is larger than {LARGEST_BYTES} bytes, which no workflow is")
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True, remove_pis=True
-    )
     try:
-        root = etree.fromstring(content, parser)
-    except etree.XMLSyntaxError as error:
+        root = _parse(content)
+    except (pyexpat.ExpatError, ValueError, LookupError) as error:
         raise UnreadableWorkflowError(f"{source} is no workflow: {error}") from None
     if root.tag != "entity":
         raise UnreadableWorkflowError(f"{source} is no workflow: its root is <{root.tag}>, not <entity>")
-    return Read(_entity(root), tuple(_oddities(root, "")))
+    return Read(root)
+
+
+def _parse(content: bytes) -> _Element:
+    """Return the outermost element; entities are not followed, and what stands between elements is not kept."""
+    top = _Element("", {})
+    opened = [top]
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        if len(opened) > _DEEPEST:
+            raise ValueError(f"its elements lie more than {_DEEPEST} deep")
+        element = _Element(tag, attributes)
+        opened[-1].parts.append(element)
+        opened.append(element)
+
+    parser = pyexpat.ParserCreate()
+    parser.StartElementHandler = start
+    parser.EndElementHandler = lambda tag: opened.pop()
+    parser.Parse(content, True)
+    return top.parts[0]
 
 
 def _from_kar(path: Path) -> bytes:
-    with zipfile.ZipFile(path) as archive:
-        for info in archive.infolist():
-            if info.filename.endswith(".xml") and info.file_size <= LARGEST_BYTES:
-                return archive.read(info)
-    raise KeyError("it holds no workflow document (*.xml)")
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for info in archive.infolist():
+                if info.filename.endswith(".xml") and info.file_size <= LARGEST_BYTES:
+                    return archive.read(info)
+    except zipfile.BadZipFile as error:
+        raise UnreadableWorkflowError(f"{path} cannot be read: {error}") from None
+    raise UnreadableWorkflowError(f"{path} cannot be read: it holds no workflow document (*.xml)")
 
 
 def _entity(element: _Element) -> Entity:
@@ -153,41 +192,37 @@ def _entity(element: _Element) -> Entity:
 def _property(element: _Element) -> Property:
     value = element.get("value")
     own = tuple(map(_property, _find_named(element, "property")))
-    return Property(_text(element, "name"), _text(element, "class"), None if value is None else str(value), own)
+    return Property(_text(element, "name"), _text(element, "class"), value, own)
 
 
 def _relation(element: _Element) -> Relation:
     width = next((each.get("value") for each in _find_named(element, "property") if each.get("name") == "width"), None)
     vertex = next((parse_place(_text(each, "value")) for each in _find_named(element, "vertex")), None)
-    return Relation(_text(element, "name"), None if width is None else str(width), _text(element, "class"), vertex)
+    return Relation(_text(element, "name"), width, _text(element, "class"), vertex)
 
 
 def _find_named(element: _Element, tag: str) -> Iterator[_Element]:
-    return (child for child in element if child.tag == tag)
-
-
-def _tag(element: _Element) -> str:
-    return str(element.tag) if isinstance(element.tag, str) else ""
+    return (child for child in element.parts if child.tag == tag)
 
 
 def _text(element: _Element, attribute: str) -> str:
-    return str(element.get(attribute) or "")
+    return element.get(attribute) or ""
 
 
 def _oddities(element: _Element, path: str) -> Iterator[tuple[str, str]]:
     """Yield what is against the document type: unknown elements, misplaced ones, unknown attributes, missing names."""
-    tag = _tag(element)
+    tag = element.tag
     here = f"{path}.{_text(element, 'name')}" if tag in ("entity", "property", "port", "relation") else path
     if tag not in ELEMENTS:
         yield here, f"MoML has no element <{tag}>"
         return
-    for attribute in map(str, element.attrib):
+    for attribute in element.attributes:
         if attribute not in ELEMENTS[tag]:
             yield here, f"<{tag}> has no attribute '{attribute}'"
     if tag in ("entity", "property", "port", "relation") and element.get("name") is None:
         yield here, f"a <{tag}> has no name"
-    for child in element:
-        if tag in _BELOW and _tag(child) in ELEMENTS and _tag(child) not in _BELOW[tag]:
-            yield here, "<" + _tag(child) + "> may not stand in <" + tag + ">"
+    for child in element.parts:
+        if tag in _BELOW and child.tag in ELEMENTS and child.tag not in _BELOW[tag]:
+            yield here, "<" + child.tag + "> may not stand in <" + tag + ">"
         if tag != "configure":
             yield from _oddities(child, here)
