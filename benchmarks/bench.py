@@ -1,6 +1,6 @@
 """All benchmarks beside other tools, in one table: `make bench`.
 
-    python benchmarks/bench.py [--rounds 9] [--only cascade help noop lazy fetch organise workers alone]
+    python benchmarks/bench.py [--rounds 9] [--only cascade reflex help noop lazy fetch organise workers alone]
 
 Each round runs ours and theirs in turn; what counts is the median of the ratios of the rounds, because ratios travel
 between machines and seconds do not. Writes `benchmarks/RESULTS.md`; ends with 1 where a goal is missed or a tool is not
@@ -32,6 +32,7 @@ import fetch
 import lazy
 import lazy_esorex
 import organise
+import reflex
 
 from esorex_bridge.cli import VERBS
 from esorex_bridge.definitions.oca.library import PATTERNS, rule_file
@@ -117,6 +118,21 @@ def run_cascades(folder: Path, rounds: int) -> Iterator[Row]:
                 firsts.append(cascade.one_round(place, data, npix, number))
         scripts, bridges = tuple(zip(*firsts, strict=True))
         yield Row(f"{what}, first use ever", bridges, "shell script with esorex", scripts, Goal(0.9))
+
+
+def run_workflow_file(folder: Path, rounds: int) -> Iterator[Row]:
+    """NACO's workflow file and `run` on the same night, each in a new root."""
+    folder.mkdir()
+    data = cascade.prepare(folder, 512)
+    times: dict[str, list[float]] = {"run": [], "reflex run": []}
+    for number in range(rounds + 1):
+        plain = reflex.run(folder, data, f"plain{number}")
+        by_file = reflex.run(folder, data, f"reflex{number}", reflex.WORKFLOW)
+        if number:
+            times["run"].append(plain)
+            times["reflex run"].append(by_file)
+    what = "`reflex run naco.xml`, a cascade of 3 recipes on frames of 512 px, from nothing"
+    yield Row(what, tuple(times["reflex run"]), "`run` on the same night", tuple(times["run"]), Goal(1.3))
 
 
 def run_help(folder: Path, rounds: int) -> Iterator[Row]:
@@ -225,6 +241,7 @@ def run_workers(folder: Path, rounds: int) -> Iterator[Row]:
 
 BENCHMARKS: dict[str, Callable[[Path, int], Iterator[Row]]] = {
     "cascade": run_cascades,
+    "reflex": run_workflow_file,
     "help": run_help,
     "noop": run_noops,
     "lazy": run_lazy,

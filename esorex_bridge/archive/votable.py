@@ -6,12 +6,15 @@ Read without pyvo: its `bysemantics` fetches a vocabulary from the network, and 
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-from lxml import etree
 from msgspec import Struct
 
 from esorex_bridge.archive.services import is_archive_name
 from esorex_bridge.errors import ArchiveError
+
+if TYPE_CHECKING:
+    from lxml.etree import _Element
 
 MAX_BYTES = 64 * 1024 * 1024
 """A table of 100,000 links has about 60 MB."""
@@ -191,9 +194,11 @@ def read_statement(description: str) -> TableStatement:
     )
 
 
-def _parse(document: bytes) -> etree._Element:
+def _parse(document: bytes) -> _Element:
     if len(document) > MAX_BYTES:
         raise UnreadableTableError(f"the service sent a table of {len(document)} bytes; longer than is read")
+    from lxml import etree
+
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True, huge_tree=False
     )

@@ -61,6 +61,8 @@ def names_in(text: str) -> tuple[DpId, ...]:
     UserError
         A word is no archive name.
     """
+    if not text.strip():
+        return ()
     from esorex_bridge.cli.archive import checked_names
 
     return checked_names(text.replace(",", " ").split())

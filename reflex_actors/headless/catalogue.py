@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from reflex_actors.headless import files, jython, organising, plumbing, recipes, scripts
 from reflex_actors.headless.director import Fire
@@ -14,8 +15,7 @@ from reflex_actors.moml.model import Entity
 Start = Callable[[Node, Running], Fire]
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Struct, frozen=True):
     """A class of actors.
 
     Parameters

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from reflex_actors.headless.tokens import Token
 from reflex_actors.headless.variables import Variables
@@ -118,8 +119,7 @@ class Node:
         return self.text(name, "true" if default else "false").strip().lower() == "true"
 
 
-@dataclass(slots=True)
-class Network:
+class Network(Struct):
     """The actors that one director fires, in the order of the file.
 
     Parameters

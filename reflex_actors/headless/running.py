@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from reflex_actors.headless.network import Node
@@ -133,8 +132,7 @@ class Firing(Struct, frozen=True, omit_defaults=True):
     reason: str = ""
 
 
-@dataclass(slots=True)
-class Account:
+class Account(Struct):
     """What was done, in the order in which it was begun."""
 
     firings: list[Firing] = field(default_factory=list)
@@ -163,8 +161,7 @@ def pairs(sof: SetOfFiles) -> tuple[tuple[str, str], ...]:
     return tuple((file.name, file.category) for file in sof.files)
 
 
-@dataclass(slots=True)
-class Running:
+class Running(Struct):
     """A workflow that runs.
 
     Parameters

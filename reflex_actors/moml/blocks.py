@@ -7,7 +7,8 @@ trigger for every constant, directors inside that run until deadlock (docs/refer
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from reflex_actors.moml.canvas import with_vertices
 from reflex_actors.moml.inventory import ACTORS, IN

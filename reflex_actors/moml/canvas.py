@@ -6,7 +6,9 @@ Texts are measured, so that nothing overlaps whatever an instrument's steps and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from reflex_actors.moml.model import Entity, Property, parse_place
 

@@ -6,13 +6,12 @@ this list to know them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 IN, OUT = "input", "output"
 
 
-@dataclass(frozen=True, slots=True)
-class KnownPort:
+class KnownPort(Struct, frozen=True):
     """A port of an actor.
 
     Parameters
@@ -33,8 +32,7 @@ class KnownPort:
     needed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class KnownActor:
+class KnownActor(Struct, frozen=True):
     """An actor.
 
     Parameters

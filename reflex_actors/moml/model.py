@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 COMPOSITE = "ptolemy.actor.TypedCompositeActor"
 COMPOSITES = (COMPOSITE, "org.kepler.moml.CompositeClassEntity")
@@ -17,8 +18,7 @@ STRING = "ptolemy.data.expr.StringParameter"
 FILE = "ptolemy.data.expr.FileParameter"
 
 
-@dataclass(frozen=True, slots=True)
-class Property:
+class Property(Struct, frozen=True):
     """A property: a parameter, a director, a mark.
 
     Parameters
@@ -43,8 +43,7 @@ class Property:
         return next((each for each in self.properties if each.name == name), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Port:
+class Port(Struct, frozen=True):
     """A port as declared in the file; built-in ports of an actor need no declaration."""
 
     name: str
@@ -60,8 +59,7 @@ class Port:
         return next((each.value for each in self.properties if each.name == name), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Relation:
+class Relation(Struct, frozen=True):
     """What connects ports.
 
     Parameters
@@ -80,8 +78,7 @@ class Relation:
     vertex: tuple[float, float] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """A port (`actor.port`, or the composite's own `port`) on a relation."""
 
     port: str
@@ -94,8 +91,7 @@ class Link:
         return (actor, port) if dot else (None, actor)
 
 
-@dataclass(frozen=True, slots=True)
-class Entity:
+class Entity(Struct, frozen=True):
     """An actor, or a composite of actors.
 
     Parameters

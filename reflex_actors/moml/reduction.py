@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from esorex_bridge.definitions.located import Scalar
 from esorex_bridge.definitions.workflow import StepDefinition, Workflow

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from esorex_bridge.cli import main
 from esorex_bridge.definitions.folders import read_workflow, workflow_folder
