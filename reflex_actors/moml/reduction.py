@@ -16,34 +16,22 @@ from reflex_actors.moml import stages
 from reflex_actors.moml.blocks import (
     Wire,
     actor,
-    annotation,
-    at,
     composite,
     constant,
-    director,
-    frame,
     join_texts,
     place_actor,
     port_in,
     port_out,
     python_actor,
-    show_parameter,
     text,
     wiring,
 )
 from reflex_actors.moml.canvas import (
     COLUMN,
     COLUMNS,
-    HEADING,
-    LINE,
-    LINE_SIZE,
-    MARGIN,
-    ROW,
-    parameter_line,
-    text_height,
-    text_width,
     with_vertices,
 )
+from reflex_actors.moml.layout import Canvas
 from reflex_actors.moml.model import Entity, Property
 from reflex_actors.moml.steps import StepPlace, UnsupportedError, places, run_step, tuned_step
 
@@ -54,6 +42,9 @@ CREATED_BY = "11.0.devel"
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:esorex-bridge:workflow")
 GUARD, COMBINER, RUN = "Inputs", "Combiner", "Run"
 """Actors within a step: what looks its inputs through, what brings them together, and the recipe for each group."""
+
+_STANDARDS = frozenset({"STD", "STANDARD", "ASTROMETRY"})
+"""Words in the categories of observations that serve others."""
 
 _INSIDE = (GUARD, COMBINER, "Tags.", "Takes.", "Needs.", "Step.")
 
@@ -104,7 +95,7 @@ def reduction(
     wires = (*before.wires, *(wire for parts in made.values() for wire in parts.wires), *after.wires)
     relations, links = wiring(_fan_out(_rename(wire, steps) for wire in wires))
     canvas = Canvas()
-    texts = _texts(canvas, workflow, actors)
+    texts = canvas.heading(workflow.title, workflow.name, actors)
     science = science_ports(steps)
     router, organise = before.entities[-1], before.entities[:-1]
     calibration = (router, *_entities(made, (place for place in steps if place.port not in science)))
@@ -134,12 +125,12 @@ def science_ports(steps: Iterable[StepPlace]) -> frozenset[str]:
     """Return the ports of the steps that make no calibration.
 
     What they make, no other step takes as one, and it is not called a master: ESO calls so what is archived for others,
-    also where no recipe of ours takes it, such as a dark.
+    also where no recipe of ours takes it, such as a dark. Standard stars and fields are calibrations too.
     """
     listed = tuple(steps)
     calibrations = {port for place in listed for port in place.makers if port not in place.main_makers}
     calibrations |= {place.port for place in listed if any(map(_is_master, place.step.products))}
-    calibrations |= {place.port for place in listed if place.step.always}
+    calibrations |= {place.port for place in listed if place.step.always or all(map(_is_standard, place.step.main))}
     # What goes on from is a calibration where what comes of it is one.
     while more := {
         port for place in listed if place.port in calibrations for port in place.main_makers if port not in calibrations
@@ -152,78 +143,12 @@ def _is_master(category: str) -> bool:
     return category.startswith("MASTER_")
 
 
+def _is_standard(category: str) -> bool:
+    return not _STANDARDS.isdisjoint(category.split("_"))
+
+
 def _entities(made: Mapping[str, Parts], members: Iterable[StepPlace]) -> tuple[Entity, ...]:
     return tuple(each for place in members for each in made[place.port].entities)
-
-
-class Canvas:
-    """Where the next thing goes on the canvas: everything below what is there already."""
-
-    def __init__(self) -> None:
-        self.bottom = 20.0
-        self.numbers = 0
-
-    def stage(self, heading: str, members: Iterable[Entity]) -> tuple[list[Entity], list[Property]]:
-        """Return actors in rows of at most five within a frame with a heading."""
-        listed = tuple(members)
-        rows = max(1, -(-len(listed) // COLUMNS))
-        top = self.bottom
-        width, height = COLUMNS * COLUMN + MARGIN, HEADING + rows * ROW + MARGIN
-        found = [
-            at(each, MARGIN + 100 + (number % COLUMNS) * COLUMN, top + HEADING + 30 + (number // COLUMNS) * ROW)
-            for number, each in enumerate(listed)
-        ]
-        self.bottom = top + height + MARGIN
-        return found, self._frame(heading, MARGIN / 2, top, width, height)
-
-    def block(self, heading: str, members: Iterable[tuple[Property, str]], x: float, top: float) -> Block:
-        """Return parameters one below the other, each with its sentence beside, in a frame with a heading."""
-        listed = tuple(members)
-        sentences_at = x + MARGIN + max(text_width(parameter_line(each), LINE_SIZE) for each, _ in listed) + MARGIN
-        found: list[Property] = []
-        for number, (each, sentence) in enumerate(listed):
-            y = top + HEADING + LINE * number
-            found.append(show_parameter(each, x + MARGIN, y))
-            found.append(annotation(f"{each.name} Sentence", sentence, sentences_at, y, LINE_SIZE))
-        width = sentences_at - x + max(text_width(sentence, LINE_SIZE) for _, sentence in listed) + MARGIN
-        width = max(width, text_width(heading, 14, bold=True) + 2 * MARGIN)
-        height = HEADING + LINE * len(listed) + MARGIN / 2
-        return Block((*self._frame(heading, x, top, width, height), *found), x + width, top + height)
-
-    def _frame(self, heading: str, x: float, y: float, width: float, height: float) -> list[Property]:
-        self.numbers += 1
-        return [
-            frame(f"Frame {self.numbers}", x, y, width, height),
-            annotation(f"Heading {self.numbers}", heading, x + MARGIN / 2, y + 10, bold=True),
-        ]
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Parameters on the canvas, and where they end."""
-
-    properties: tuple[Property, ...]
-    right: float
-    bottom: float
-
-
-def _texts(canvas: Canvas, workflow: Workflow, actors: str) -> tuple[Property, ...]:
-    """Return title, instructions and parameters, two blocks beside each other."""
-    words = f"{workflow.title}: calSelector, Reflex and EsoRex"
-    title = annotation("Title", words, MARGIN / 2, 20, 24, bold=True)
-    help_text = stages.instructions(workflow.name)
-    below = 20 + text_height(words, 24) + 10
-    found = [title, annotation("Instructions", help_text, MARGIN / 2, below, 12), *stages.hidden_parameters()]
-    top = below + text_height(help_text, 12) + MARGIN
-    blocks = stages.global_parameters(workflow.name, actors)
-    for left, right in zip(blocks[::2], blocks[1::2], strict=True):
-        one = canvas.block(*left, MARGIN / 2, top)
-        other = canvas.block(*right, one.right + MARGIN, top)
-        found += (*one.properties, *other.properties)
-        top = max(one.bottom, other.bottom) + MARGIN
-    canvas.bottom = top + 60
-    found.append(director(True, MARGIN / 2, top + 10))
-    return tuple(found)
 
 
 def lsid(name: str) -> str:

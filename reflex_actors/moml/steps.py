@@ -13,6 +13,7 @@ from esorex_bridge.plan.unfold import shared_steps
 from reflex_actors.actors import run_command, tune_recipe
 from reflex_actors.moml.blocks import (
     GRID,
+    Wire,
     actor,
     composite,
     constant,
@@ -251,8 +252,20 @@ def tuned_step(place: StepPlace, initial: Iterable[tuple[str, Scalar]], script: 
     script : str
         A script of an ESO kit that has a window of its own, instead of our page.
     """
-    recipe, values = place.step.name, tuple(initial)
+    values = tuple(initial)
     first = "\n".join(f"{place.step.recipe}:{name}={_value(value)}" for name, value in values)
+    below = 6 * GRID[1]
+    remembered = (
+        show_parameter(text(ENABLE, "$GlobalPlotInteractivity"), GRID[0], below),
+        show_parameter(text(INITIAL, first.replace("$", "$$")), GRID[0], below + LINE),
+    )
+    entities = _tuned_entities(place, [name for name, _ in values], script)
+    wires = _tuned_wires(place.step.name, own_page=not script)
+    return composite(place.name, (port_in("sof_in"), port_out("sof_out")), entities, wires, remembered)
+
+
+def _tuned_entities(place: StepPlace, names: Iterable[str], script: str) -> tuple[Entity, ...]:
+    """Return the actors of a step with a window: the loop, the window, and what remembers its answers."""
     looper = actor(
         "RecipeLooper",
         "org.eso.RecipeLooper",
@@ -260,19 +273,23 @@ def tuned_step(place: StepPlace, initial: Iterable[tuple[str, Scalar]], script: 
         {"sof in": 1, "sop in": 1, "iteration complete": 0, "sof loop": 0, "sop loop": 0},
     )
     delay = actor("SampleDelay", "ptolemy.domains.sdf.lib.SampleDelay", (parameter("initialOutputs", "{0}"),))
-    entities = (
+    return (
         *_around(5),
         place_actor(constant("Initial Parameters", f"${INITIAL}"), 1, 3),
         place_actor(actor("SopCreator", "org.eso.SopCreator"), 2, 3),
         place_actor(looper, 2, 1),
-        place_actor(executer(place, [name for name, _ in values]), 3, 1),
+        place_actor(executer(place, names), 3, 1),
         place_actor(constant("Enable", f"${ENABLE}"), 3, 3),
         place_actor(python_actor("Tune", window_of_kits() if script else tune_recipe.ACTOR, script=script), 4, 2),
         place_actor(setter("Remember Windows", ENABLE), 5, 3),
         *(() if script else (place_actor(setter("Remember Parameters", INITIAL), 5, 4),)),
         place_actor(delay, 2, 4),
     )
-    wires = (
+
+
+def _tuned_wires(recipe: str, own_page: bool) -> tuple[Wire, ...]:
+    """Return how the actors of a step with a window are linked; our own page says which parameters to begin with."""
+    return (
         ("sof_in", "SofSplitter.sof in"),
         ("SofSplitter.sof out", "RecipeLooper.sof in", "Initial Parameters.trigger"),
         ("SofSplitter.#groups", "SofAccumulator.#groups"),
@@ -287,19 +304,13 @@ def tuned_step(place: StepPlace, initial: Iterable[tuple[str, Scalar]], script: 
         ("Tune.out_sof_loop", "RecipeLooper.sof loop"),
         ("Tune.out_sop_loop", "RecipeLooper.sop loop"),
         ("Tune.set_enable", "Remember Windows.input"),
-        *(() if script else (("Tune.set_init_text", "Remember Parameters.input"),)),
+        *((("Tune.set_init_text", "Remember Parameters.input"),) if own_page else ()),
         # The next group begins when the user has gone on from this one, so with what was remembered.
         ("Tune.out_sop", "SampleDelay.input"),
         ("SampleDelay.output", "Initial Parameters.trigger"),
         ("Tune.out_sof", "SofAccumulator.sof in"),
         ("SofAccumulator.sof out", "sof_out"),
     )
-    below = 6 * GRID[1]
-    remembered = (
-        show_parameter(text(ENABLE, "$GlobalPlotInteractivity"), GRID[0], below),
-        show_parameter(text(INITIAL, first.replace("$", "$$")), GRID[0], below + LINE),
-    )
-    return composite(place.name, (port_in("sof_in"), port_out("sof_out")), entities, wires, remembered)
 
 
 def window_of_kits() -> Actor:

@@ -226,9 +226,15 @@ def test_vertices_are_read_as_they_are_written(root: Entity) -> None:
 
 @pytest.mark.parametrize(
     ("workflow", "calibrations"),
-    [("vimos_spectra", {"vmdark_1"}), ("naco", {"naco_img_lampflat_1"}), ("xshooter", {"xsh_mdark_1", "xsh_mdark_2"})],
+    [
+        ("vimos_spectra", {"vmdark_1"}),
+        ("naco", {"naco_img_lampflat_1"}),
+        ("xshooter", {"xsh_mdark_1", "xsh_mdark_2"}),
+        ("muse", {"muse_scibasic_4"}),
+        ("eris", {"eris_ifu_stdstar_1"}),
+    ],
 )
-def test_a_master_that_no_recipe_takes_is_no_science(workflow: str, calibrations: set[str]) -> None:
+def test_a_master_that_no_recipe_takes_and_a_standard_are_no_science(workflow: str, calibrations: set[str]) -> None:
     steps = places(own_definitions().find(workflow))
     science = science_ports(steps)
     named = {place.step.name for place in steps if place.port not in science}
