@@ -27,6 +27,7 @@ from esorex_bridge.plan.sof import of_entries, parse_sof
 from esorex_bridge.session import Session, Settings
 from tests.flows.conftest import Ended
 from tests.flows.instrument_runs import Reduction, assert_told, reduce_twice
+from tests.flows.reflex_runs import assert_same_by_reflex
 
 DPR_TYPE = "HIERARCH ESO DPR TYPE"
 
@@ -111,6 +112,12 @@ def test_vimos_goes_all_the_way_from_raws_of_four_quadrants(vimos: Reduction) ->
     assert vimos.decisions(1) == {"reuse"}
     assert vimos.runs[1]["executed"] == 0
     assert_told([vimos])
+
+
+def test_vimos_workflow_file_gives_the_same_products(
+    vimos: Reduction, bridge: Callable[..., Ended], tmp_path: Path
+) -> None:
+    assert_same_by_reflex(vimos, "vimos", bridge, tmp_path, seconds=1000)
 
 
 def test_vimos_makes_no_flat_of_overexposed_frames(
