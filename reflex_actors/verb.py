@@ -12,6 +12,7 @@ from esorex_bridge.cli import output
 from esorex_bridge.errors import UserError
 
 if TYPE_CHECKING:
+    from esorex_bridge.definitions.located import Scalar
     from esorex_bridge.definitions.workflow import Workflow
     from reflex_actors.moml.reduction import Tunable
 
@@ -203,29 +204,36 @@ def _windows(given: list[str]) -> dict[str, str]:
 
 
 def _tunable(definition: Workflow, recipes: list[str]) -> Tunable:
-    """Return the parameters of recipes with their first values, as the installed EsoRex tells them."""
+    """Return the parameters of recipes with their first values, as the installed EsoRex tells them.
+
+    Of a recipe that is not installed, those that the definition names; that is said.
+    """
     steps = {step.recipe: step for step in definition.steps}
-    found = {}
     for recipe in recipes:
         if recipe not in steps:
             raise UserError(f"workflow {definition.name} has no recipe '{recipe}'; it has: {', '.join(steps)}")
-        found[recipe] = tuple(_find_installed([recipe])[recipe].items())
+    found: dict[str, tuple[tuple[str, Scalar], ...]] = {}
+    for recipe, known in _ask_what_is_there(recipes).items():
+        if isinstance(known, dict):
+            found[recipe] = tuple(known.items())
+            continue
+        named = {**dict(steps[recipe].parameters), **dict(steps[recipe].tune)}
+        what = f"{len(named)} parameters that the definition names" if named else "no parameters"
+        output.note(f"{known} Its window has {what}.")
+        found[recipe] = tuple(named.items())
     return found
 
 
-def _find_installed(recipes: list[str]) -> dict[str, dict[str, Any]]:
-    """Return the parameters of installed recipes with their defaults.
+def _ask_what_is_there(recipes: list[str]) -> dict[str, dict[str, Any] | Exception]:
+    """Return the parameters of recipes, or why they are not known."""
+    from esorex_bridge.errors import RecipeError
 
-    Raises
-    ------
-    RecipeError
-        One is not installed.
-    """
-    found = _ask(recipes)
-    for each in found.values():
-        if isinstance(each, Exception):
-            raise each
-    return {name: each for name, each in found.items() if isinstance(each, dict)}
+    if not recipes:
+        return {}
+    try:
+        return _ask(recipes)
+    except RecipeError:
+        return dict.fromkeys(recipes, RecipeError("EsoRex is not installed."))
 
 
 def _ask(recipes: list[str]) -> dict[str, dict[str, Any] | Exception]:

@@ -208,8 +208,9 @@ def _router(steps: tuple[StepPlace, ...]) -> Entity:
 
 def _step_parts(place: StepPlace, tunable: Tunable, windows: Mapping[str, str]) -> Parts:
     """Return the composite of a step, with what gathers and looks through its inputs inside, and its wires."""
-    initial = _list_initial(place.step, tunable)
-    body = tuned_step(place, initial, windows.get(place.step.recipe, "")) if initial else run_step(place)
+    initial, script = _list_initial(place.step, tunable), windows.get(place.step.recipe, "")
+    shown = initial or script or place.step.recipe in tunable
+    body = tuned_step(place, initial, script) if shown else run_step(place)
     if not place.guarded:
         return Parts((body,), ((f"FitsRouter.{place.port}", f"{place.name}.sof_in"),))
     body = place_actor(replace(body, name=RUN), 4, 1)

@@ -371,6 +371,19 @@ def test_what_a_user_says_on_the_page_counts_for_the_next_dataset_too(
     assert seen.read_text() == "w_dark: a\n"
 
 
+def test_a_window_without_parameters_is_passed_as_one_with_them(tmp_path: Path) -> None:
+    (place,) = places(parse_workflow(TUNED, "w.yaml"))
+    root = reduction()
+    wires = tuple(replace(each, port=each.port.replace("dark.", f"{place.name}.")) for each in root.links)
+    entities = tuple(tuned_step(place, ()) if each.name == "dark" else each for each in root.entities)
+    names = ("LOGS_DIR", "BOOKKEEPING_DIR", "BOOKKEEPING_DB", "TMP_PRODUCTS_DIR", "RecipeFailureMode", "BRIDGE_ACTORS")
+    properties = (*root.properties, text("GlobalPlotInteractivity", "false"), *(text(name, "") for name in names))
+    recipes = StandInRecipes(tmp_path / "made")
+    report = run(replace(root, entities=entities, links=wires, properties=properties), recipes, NIGHT, tmp_path)
+    assert report.done, (report.problem, report.left, report.failed)
+    assert [request.recipe for request in recipes.requests] == ["w_dark", "science"] * 2
+
+
 def test_recipes_that_are_not_installed_are_named_without_a_start_of_esorex(tmp_path: Path) -> None:
     with Session(Settings(tmp_path)) as session:
         session.__dict__["esorex"] = EsoRex(tmp_path / "no-esorex", {"w_flat": tmp_path / "no-plugin"})

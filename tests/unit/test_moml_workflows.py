@@ -396,6 +396,28 @@ def test_a_tuned_step_has_the_loop_with_its_rates(workflow: Workflow) -> None:
     assert again == root
 
 
+def test_a_window_of_a_recipe_that_is_not_installed_is_made_from_the_definition(
+    esorex: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    own = tmp_path / "w.yaml"
+    steps = STEP % ("w_one", "RAW", "P", ", parameters: {save: all}, tune: {kappa: 3}")
+    own.write_text(f"workflow: w\ninstruments: [W]\npipeline: w\nstate: from documentation\nsteps:\n  {steps}\n")
+    assert main(["reflex", "workflow", str(own), "--tune", "w_one"]) == 0
+    written, said = capsys.readouterr()
+    assert "recipe w_one is not installed" in said
+    assert "Its window has 2 parameters that the definition names." in said
+    root = read(written.encode(), "w").root
+    assert check(root) == ()
+    (initial,) = [value for _, each in root.walk() if (value := each.value("InitialParameters"))]
+    assert initial == "w_one:save=all\nw_one:kappa=3"
+
+
+def test_a_window_may_have_no_parameters() -> None:
+    root = reduction(definition(STEP % ("w_one", "RAW", "P", "")), tunable={"w_one": ()})
+    assert check(root) == ()
+    assert [actor.name for _, actor in root.walk() if actor.name == "Tune"] == ["Tune"]
+
+
 STEP = "- {recipe: %s, main: [%s], products: [%s]%s}"
 
 
