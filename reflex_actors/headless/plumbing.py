@@ -303,7 +303,9 @@ def display(node: Node, run: Running) -> Fire:
 
 def _say(run: Running, text: str) -> None:
     run.account.said.append(text)
-    sys.stderr.write(text.rstrip() + "\n")
+    # A workflow says that a dataset has been reduced; in a dry run it has not.
+    if not run.options.dry_run:
+        sys.stderr.write(text.rstrip() + "\n")
 
 
 def swallow(node: Node, run: Running) -> Fire:
