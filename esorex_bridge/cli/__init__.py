@@ -142,6 +142,11 @@ STAGES: dict[str, dict[str, Verb]] = {
 }
 """The verbs by the stage of work that they belong to, in the order of `--help`."""
 
+_FIRST = ("demo", "reduce", "report")
+"""The verbs that matter to a newcomer: see it work, do it, look at what came of it."""
+
+_COLUMNS = 80
+
 VERBS = {name: verb for verbs in STAGES.values() for name, verb in verbs.items()}
 
 
@@ -177,6 +182,9 @@ def _leave(code: int) -> int:
 
 def _run_words(argv: Sequence[str]) -> int:
     words = _with_signs(argv)
+    if words == ["help", "all"]:
+        print(_all_verbs_text())
+        return DONE
     if words[:1] == ["help"]:
         words = [*words[1:], "--help"]
     name = _verb_in(words)
@@ -268,17 +276,37 @@ def _overview(words: list[str], name: str | None) -> int:
 
 
 def _help_text() -> str:
-    width = max(map(len, VERBS))
-    listing = "\n".join(
-        f"{stage}:\n" + "\n".join(f"  {name:<{width}}  {verb.summary}" for name, verb in verbs.items())
-        for stage, verbs in STAGES.items()
-    )
+    """Return what fits a screen of 24 lines of 80 columns: the verbs to begin with, and the names of all."""
+    first = "\n".join(f"  {name:<8}{VERBS[name].summary}" for name in _FIRST)
+    width = max(map(len, STAGES))
+    stages = "\n".join(_stage_lines(stage, width) for stage in STAGES)
     return (
         "usage: esorex-bridge VERB [options]\n\n"
-        "From the ESO archive to reduced data. Begin with demo, reduce and status.\n\n"
-        f"{listing}\n\n"
-        "'esorex-bridge VERB --help' shows the options of a verb with an example.\n\n"
-        "example:\n  esorex-bridge demo --root /tmp/demo\n"
+        "From the ESO archive to reduced data. Verbs to begin with:\n"
+        f"{first}\n\n"
+        "all verbs, by stage:\n"
+        f"{stages}\n\n"
+        "'esorex-bridge help all' says what each verb does, 'esorex-bridge VERB --help'\n"
+        "shows its options with an example.\n"
+    )
+
+
+def _stage_lines(stage: str, width: int) -> str:
+    """Return the verbs of a stage on lines of 80 columns."""
+    lines, room = [""], _COLUMNS - width - 4
+    for name in STAGES[stage]:
+        if len(lines[-1]) + len(name) + 1 > room:
+            lines.append("")
+        lines[-1] += f" {name}" if lines[-1] else name
+    return f"\n{'':{width + 4}}".join([f"  {stage:<{width}}  {lines[0]}", *lines[1:]])
+
+
+def _all_verbs_text() -> str:
+    """Return every verb with what it does."""
+    width = max(map(len, VERBS))
+    return "\n".join(
+        f"{stage}:\n" + "\n".join(f"  {name:<{width}}  {verb.summary}" for name, verb in verbs.items())
+        for stage, verbs in STAGES.items()
     )
 
 

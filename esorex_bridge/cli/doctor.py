@@ -77,6 +77,7 @@ def _checks(args: argparse.Namespace) -> Iterator[Check]:
     yield _archive(args)
     yield _network()
     yield _login(args)
+    yield _settings(args)
     yield _disk(args.root)
     yield _browser()
     yield _slurm()
@@ -153,6 +154,18 @@ def _login(args: argparse.Namespace) -> Check:
     if found is None:
         return Check("login", "optional", "none; public data need none ('esorex-bridge login' for proprietary data)")
     return Check("login", "ok", f"user {found.user}, password from {found.source} ('esorex-bridge whoami' tries it)")
+
+
+def _settings(args: argparse.Namespace) -> Check:
+    """Say which folders and which archive count, whatever named them."""
+    from esorex_bridge.definitions.folders import definition_folders
+    from esorex_bridge.disk.remembered import memory_folder
+    from esorex_bridge.workspace.user_settings import settings_files
+
+    files = ", ".join(map(str, settings_files(os.environ, args.root))) or "no settings.yaml"
+    folders = ", ".join(map(str, definition_folders()[:-1]))
+    said = f"root {args.root.absolute()}; archive {args.archive or 'ESO'}; workflow definitions {folders}; "
+    return Check("settings", "ok", f"{said}cache {memory_folder('').absolute()}; {files}")
 
 
 def _disk(root: Path) -> Check:

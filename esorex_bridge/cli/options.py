@@ -68,11 +68,12 @@ def definitions(parser: argparse.ArgumentParser, verbose: str = "say more on std
 
 def apply_defaults(args: argparse.Namespace) -> None:
     """Fill in the data root and the archive from the environment and the settings, where no option names them."""
-    from esorex_bridge.workspace.user_settings import default_archive, default_root
+    from esorex_bridge.workspace.user_settings import default_archive, default_root, fill_environment
 
     if "root" in args:
         args.root = default_root(os.environ) if args.root is None else args.root
         refuse_odd_root(args.root)
+    fill_environment(os.environ, args.root if "root" in args else default_root(os.environ))
     if "archive" in args and args.archive is None:
         args.archive = default_archive(os.environ, args.root)
 

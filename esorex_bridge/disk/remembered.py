@@ -17,11 +17,15 @@ import msgspec
 from esorex_bridge.disk.atomic import WriteError, write_bytes_whole
 from esorex_bridge.disk.digest import digest_of_bytes
 
+CACHE_VARIABLE = "ESOREX_BRIDGE_CACHE"
+
 T = TypeVar("T")
 
 
 def memory_folder(subject: str) -> Path:
     """Return the folder of what is remembered of a subject, in `esorex-bridge` where caches are kept."""
+    if named := os.environ.get(CACHE_VARIABLE):
+        return Path(named) / subject
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "esorex-bridge" / subject
 

@@ -4,17 +4,23 @@ root: /data/night          # the data root where --root does not name one (in th
 archive: http://…          # one base address for all archive services
 trust_ctime: false         # other programs change the ctime of my files: do not read them again for that
 room: ignore               # fetch and run also what the disk seems to have no room for
+workflows: ~/mine:/team    # folders of workflow definitions, before those that come with the bridge
+cache: /scratch/cache      # where is kept what took long to work out (in the user's own file alone)
 
 An option goes before the environment, the environment before the file in the data root, that before the user's own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+
+from esorex_bridge.definitions.folders import WORKFLOWS_VARIABLE
+from esorex_bridge.disk.remembered import CACHE_VARIABLE
 
 if TYPE_CHECKING:
     from esorex_bridge.definitions.located import Scalar
@@ -23,7 +29,7 @@ if TYPE_CHECKING:
 SETTINGS_FILE = "settings.yaml"
 ROOT_VARIABLE = "ESOREX_BRIDGE_ROOT"
 ARCHIVE_VARIABLE = "ESOREX_BRIDGE_ARCHIVE"
-_FIELDS = ("root", "archive", "trust_ctime", "room")
+_FIELDS = ("root", "archive", "trust_ctime", "room", "workflows", "cache")
 _ROOM_RULES = ("check", "ignore")
 
 
@@ -57,6 +63,26 @@ def default_root(environment: Mapping[str, str]) -> Path:
     if named := environment.get(ROOT_VARIABLE):
         return Path(named)
     return Path(str(_read(user_folder(environment) / SETTINGS_FILE).get("root", "."))).expanduser()
+
+
+def fill_environment(environment: MutableMapping[str, str], root: Path) -> None:
+    """Let the settings say where the environment does not which folders hold workflow definitions, and the cache.
+
+    Commands that are started from here, workers of a batch among them, find the same.
+    """
+    own = user_folder(environment)
+    given = {**_read(own / SETTINGS_FILE), **_read(root / SETTINGS_FILE)}
+    if (folders := given.get("workflows")) and not environment.get(WORKFLOWS_VARIABLE):
+        named = (str(Path(folder).expanduser()) for folder in str(folders).split(os.pathsep) if folder)
+        environment[WORKFLOWS_VARIABLE] = os.pathsep.join(named)
+    if (cache := _read(own / SETTINGS_FILE).get("cache")) and not environment.get(CACHE_VARIABLE):
+        environment[CACHE_VARIABLE] = str(Path(str(cache)).expanduser())
+
+
+def settings_files(environment: Mapping[str, str], root: Path) -> tuple[Path, ...]:
+    """Return the files of settings that there are, the user's own first."""
+    files = (user_folder(environment) / SETTINGS_FILE, root / SETTINGS_FILE)
+    return tuple(file for file in files if file.is_file())
 
 
 def default_archive(environment: Mapping[str, str], root: Path) -> str | None:

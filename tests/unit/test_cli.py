@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -31,7 +32,16 @@ def test_help_lists_all_verbs(capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_fits_one_screen(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run(capsys, "--help")
     assert max(map(len, out.splitlines())) <= 80
-    assert len(out.splitlines()) <= 60
+    assert len(out.splitlines()) <= 24
+    first, _, rest = out.partition("all verbs")
+    assert [line.split()[0] for line in first.splitlines() if line.startswith("  ")] == ["demo", "reduce", "report"]
+    assert set(VERBS) <= set(rest.split())
+
+
+def test_help_all_says_what_each_verb_does(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "help", "all")
+    assert code == 0
+    assert all(f"  {verb.summary}\n" in out for verb in VERBS.values())
 
 
 def test_a_misspelt_verb_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
@@ -136,3 +146,31 @@ def test_a_setting_of_the_wrong_form_is_refused(capsys: pytest.CaptureFixture[st
     code, _, err = run(capsys, "plan", "--set", "nonsense")
     assert code == 1
     assert "RECIPE.PARAM=VALUE" in err
+
+
+def test_the_settings_name_root_archive_workflows_and_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = tmp_path / "config" / "esorex-bridge"
+    own.mkdir(parents=True)
+    for name in ("root", "mine", "cache"):
+        (tmp_path / name).mkdir()
+    lines = [f"{key}: {tmp_path / name}" for key, name in (("root", "root"), ("workflows", "mine"), ("cache", "cache"))]
+    (own / "settings.yaml").write_text("\n".join([*lines, "archive: http://127.0.0.1:9", ""]))
+    (tmp_path / "mine" / "toy.yaml").write_text("workflow: toy\nnonsense: 1\n")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+    def settings(**variables: str) -> str:
+        environment = {**os.environ, "ESOREX_BRIDGE_PATIENCE": "0", **variables}
+        words = [sys.executable, "-m", "esorex_bridge", "doctor", "--json"]
+        done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+        (said,) = (check["said"] for check in json.loads(done.stdout)["checks"] if check["name"] == "settings")
+        return str(said)
+
+    said = settings()
+    assert f"root {tmp_path / 'root'};" in said and "archive http://127.0.0.1:9;" in said
+    assert f"workflow definitions {tmp_path / 'mine'}," in said and f"cache {tmp_path / 'cache'};" in said
+    named = {f"ESOREX_BRIDGE_{name.upper()}": str(tmp_path / f"my_{name}") for name in ("root", "workflows", "cache")}
+    said = settings(**named, ESOREX_BRIDGE_ARCHIVE="http://127.0.0.1:8")
+    assert all(path in said for path in named.values()) and "archive http://127.0.0.1:8;" in said
+    words = [sys.executable, "-m", "esorex_bridge", "workflows", "show", "toy"]
+    told = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert f"{tmp_path / 'mine' / 'toy.yaml'}:2" in told.stderr, "a definition of that folder was not read"
