@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, Purpose
 from esorex_bridge.definitions.workflow import Workflow
-from esorex_bridge.plan.facts import Fact, NotUsed, TakenByStep
 from esorex_bridge.plan.plan import FileInput, Plan, Reason, Step, StepName, UnusedFile
+
+if TYPE_CHECKING:
+    from esorex_bridge.plan.facts import Fact
 
 Fate = tuple[Reason, str]
 """A reason and its particulars."""
@@ -149,6 +152,8 @@ def summarise(not_used: Iterable[UnusedFile]) -> Iterator[str]:
 
 def explain_file(plan: Plan, name: str) -> Iterator[Fact]:
     """Yield what a plan does with a file: the steps that take it, or why none does."""
+    from esorex_bridge.plan.facts import NotUsed, TakenByStep
+
     for step in plan.steps:
         for entry in step.inputs:
             if isinstance(entry, FileInput) and entry.name == name:

@@ -19,9 +19,6 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from esorex_bridge.definitions.folders import WORKFLOWS_VARIABLE
-from esorex_bridge.disk.remembered import CACHE_VARIABLE
-
 if TYPE_CHECKING:
     from esorex_bridge.definitions.located import Scalar
     from esorex_bridge.disk.room import RoomRule
@@ -70,6 +67,11 @@ def fill_environment(environment: MutableMapping[str, str], root: Path) -> None:
 
     Commands that are started from here, workers of a batch among them, find the same.
     """
+    if not settings_files(environment, root):
+        return
+    from esorex_bridge.definitions.folders import WORKFLOWS_VARIABLE
+    from esorex_bridge.disk.remembered import CACHE_VARIABLE
+
     own = user_folder(environment)
     given = {**_read(own / SETTINGS_FILE), **_read(root / SETTINGS_FILE)}
     if (folders := given.get("workflows")) and not environment.get(WORKFLOWS_VARIABLE):
