@@ -312,9 +312,10 @@ class Driver:
         """Record a step."""
         self._ledger.keep(result, node.place)
         self._settle(node)
-        self._ledger.note(
-            "made", key=node.key, outcome=result.outcome, seconds=record.seconds, whole=round(result.seconds, 4)
-        )
+        usage, facts = record.usage, {"outcome": result.outcome, "seconds": record.seconds}
+        if usage is not None:
+            facts |= {"processor_seconds": usage.processor_seconds, "memory_bytes": usage.memory_bytes}
+        self._ledger.note("made", key=node.key, **facts, whole=round(result.seconds, 4))
         self._watcher.told(f"made: {node.label}: {len(record.products)} products in {record.seconds:.2f} s")
 
     def failed(self, node: Node, result: Result | None) -> None:

@@ -15,6 +15,7 @@ from esorex_bridge.disk.room import DiskNeed, Room
 from esorex_bridge.reuse.key import StepKey
 from esorex_bridge.reuse.resolve import Unresolvable
 from esorex_bridge.run.engine import resolvable
+from esorex_bridge.run.expected import Expectations, foresee
 from esorex_bridge.session import Session
 
 
@@ -35,6 +36,8 @@ class Preview(Struct, frozen=True):
         Science frames that the archive finds, and all files that belong to them.
     needs : tuple of DiskNeed
         What would come onto disks.
+    expected_seconds : mapping of str to float
+        How long the runs of each recipe are expected to take one after the other, as far as that is known.
     """
 
     datasets: int
@@ -44,6 +47,7 @@ class Preview(Struct, frozen=True):
     frames: int
     files: int
     needs: tuple[DiskNeed, ...]
+    expected_seconds: Mapping[str, float]
 
 
 def preview(text: str, asked: BatchRequest) -> Preview:
@@ -68,7 +72,7 @@ def preview(text: str, asked: BatchRequest) -> Preview:
         items = tuple(supply.on_disk())
         planned = [item for item in items if isinstance(item, Planned)]
         problems = [f"{item.name}: {item.reason}" for item in items if isinstance(item, Unplanned)]
-        recipes, reused = _decide(planned, session, problems, room)
+        recipes, reused, seconds = _decide(planned, session, problems, room)
         asking = [supply.count_asked(job) for job in jobs if job.queries]
     return Preview(
         datasets=len(planned),
@@ -78,13 +82,21 @@ def preview(text: str, asked: BatchRequest) -> Preview:
         frames=sum(frames for frames, _ in asking),
         files=sum(files for _, files in asking),
         needs=room.needs,
+        expected_seconds=seconds,
     )
 
 
-def _decide(planned: list[Planned], session: Session, problems: list[str], room: Room) -> tuple[dict[str, int], int]:
-    """Return how often each recipe would run, and how many distinct steps would be reused; count what is made."""
+def _decide(
+    planned: list[Planned], session: Session, problems: list[str], room: Room
+) -> tuple[dict[str, int], int, dict[str, float]]:
+    """Return how often each recipe would run, how many distinct steps would be reused, and how long it would take.
+
+    What is made is counted.
+    """
     if session.engine is None or not planned:
-        return {}, 0
+        return {}, 0, {}
+    expectations = Expectations(session.store)
+    seconds: dict[StepKey, float] = {}
     executes: dict[StepKey, str] = {}
     reused: set[StepKey] = set()
     footprint = session.engine.footprint(room)
@@ -94,9 +106,14 @@ def _decide(planned: list[Planned], session: Session, problems: list[str], room:
         name, keys = plan.resolved.plan.dataset, plan.resolved.keys
         reused.update(plan.records)
         footprint.add(plan)
+        expected = foresee((plan,), expectations)
+        seconds.update({key: each.seconds for key, each in expected.items() if each.seconds is not None})
         for decision in plan.executes:
             if decision.step.gaps:
                 problems.append(f"{name}: {decision.step.name}: {'; '.join(decision.step.gaps)}")
             else:
                 executes[keys[decision.step.name]] = decision.step.recipe
-    return dict(Counter(executes.values())), len(reused)
+    times: dict[str, float] = {}
+    for key, took in seconds.items():
+        times[executes[key]] = times.get(executes[key], 0.0) + took
+    return dict(Counter(executes.values())), len(reused), times

@@ -59,12 +59,14 @@ class DatasetOutcome(Struct, frozen=True):
 
 
 class RecipeTime(Struct, frozen=True):
-    """How long a recipe took: number of runs, seconds in all, seconds of the longest."""
+    """What a recipe took: runs, seconds in all and of the longest, seconds of processors, most memory of a run."""
 
     recipe: str
     runs: int
     seconds: float
     longest: float
+    processor_seconds: float = 0.0
+    memory_bytes: int = 0
 
 
 class BatchReport(Struct, frozen=True):
@@ -127,6 +129,8 @@ class _Fate(Struct):
     error: str = ""
     seconds: float = 0.0
     ran: bool = False
+    processor_seconds: float = 0.0
+    memory_bytes: int = 0
 
 
 class _Told(Struct):
@@ -193,7 +197,8 @@ def _events(folder: BatchFolder) -> _Told:
         elif event in _ENDINGS and not key:
             told.state = event
         elif event in ("made", "booked"):
-            told.fates[key] = _Fate("made", "", line.get("seconds", 0.0), line.get("outcome", "made") == "made")
+            used = line.get("processor_seconds", 0.0), line.get("memory_bytes", 0)
+            told.fates[key] = _Fate("made", "", line.get("seconds", 0.0), line.get("outcome", "made") == "made", *used)
         elif event in ("submitted", "running", "failed", "blocked", "cancelled"):
             told.fates[key] = _Fate(event, line.get("error", ""))
         elif event == "lost":
@@ -234,7 +239,9 @@ def _look_at_results(folder: BatchFolder, told: _Told, lines: Iterable[dict[str,
             continue
         result = folder.result(StepKey(step["key"]))
         if result is not None and result.record is not None:
-            told.fates[step["key"]] = _Fate("made", "", result.record.seconds, result.outcome == "made")
+            usage = result.record.usage
+            used = (usage.processor_seconds, usage.memory_bytes) if usage is not None else ()
+            told.fates[step["key"]] = _Fate("made", "", result.record.seconds, result.outcome == "made", *used)
         elif result is not None:
             told.fates[step["key"]] = _Fate("failed", result.error)
         elif told.state == "interrupted":
@@ -288,12 +295,20 @@ def _remarks(line: dict[str, Any]) -> list[str]:
 
 
 def _recipes(steps: Mapping[str, dict[str, Any]], fates: Mapping[str, _Fate]) -> tuple[RecipeTime, ...]:
-    seconds: dict[str, list[float]] = {}
+    ran: dict[str, list[_Fate]] = {}
     for key, fate in fates.items():
         if fate.ran:
-            seconds.setdefault(steps[key]["recipe"], []).append(fate.seconds)
+            ran.setdefault(steps[key]["recipe"], []).append(fate)
     return tuple(
-        RecipeTime(recipe, len(each), round(sum(each), 3), round(max(each), 3)) for recipe, each in seconds.items()
+        RecipeTime(
+            recipe,
+            len(each),
+            round(sum(fate.seconds for fate in each), 3),
+            round(max(fate.seconds for fate in each), 3),
+            round(sum(fate.processor_seconds for fate in each), 3),
+            max(fate.memory_bytes for fate in each),
+        )
+        for recipe, each in ran.items()
     )
 
 

@@ -80,7 +80,9 @@ def _preview(args: argparse.Namespace) -> int:
 
         output.emit_json(preview_document(found))
         return code
-    output.table(("recipe", "would run"), sorted(found.recipes.items()))
+    times = {recipe: f"~{seconds:.1f}" for recipe, seconds in found.expected_seconds.items()}
+    rows = [(recipe, runs, times.get(recipe, "")) for recipe, runs in sorted(found.recipes.items())]
+    output.table(("recipe", "would run", "seconds"), rows)
     print(f"{found.datasets} datasets here: {sum(found.recipes.values())} steps to make, {found.reused} to reuse")
     for line in found.problems:
         print(f"not reduced: {line}")

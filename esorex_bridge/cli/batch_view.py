@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from esorex_bridge.batch.dataset_source import Fetching
     from esorex_bridge.batch.driver import Watcher
-    from esorex_bridge.batch.report import BatchReport
+    from esorex_bridge.batch.report import BatchReport, RecipeTime
     from esorex_bridge.run.graph import Graph
 
 _COLUMNS = (
@@ -108,9 +108,10 @@ def show(report: BatchReport, whole: bool = True) -> None:
     if whole:
         rows = [(each.dataset, each.outcome, each.made, each.reused, _why(each.reasons)) for each in report.datasets]
         output.table(_COLUMNS, rows)
-        times = [(each.recipe, each.runs, f"{each.seconds:.2f}", f"{each.longest:.2f}") for each in report.recipes]
+        times = [(each.recipe, each.runs, f"{each.seconds:.2f}", f"{each.longest:.2f}", *_took(each))
+                 for each in report.recipes]  # fmt: skip
         if times:
-            output.table(("recipe", "runs", "seconds", "longest"), times)
+            output.table(("recipe", "runs", "seconds", "longest", "processors", "MB"), times)
     for name, reason in report.unfetched if whole else ():
         output.say(f"not fetched: {name}: {reason}")
     outcomes = Counter(dataset.outcome for dataset in report.datasets)
@@ -122,6 +123,12 @@ def show(report: BatchReport, whole: bool = True) -> None:
     output.say(f"steps: {steps or 'none'}{lost}; products of this run: {report.disk_bytes / 1e6:.1f} MB")
     for line in report.next:
         output.say(f"next: {line}")
+
+
+def _took(each: RecipeTime) -> tuple[str, str]:
+    """Return how many processors a recipe kept busy, and the most memory that a run of it took."""
+    busy = f"{each.processor_seconds / each.seconds:.1f}" if each.processor_seconds and each.seconds else ""
+    return busy, f"{each.memory_bytes / 2**20:.0f}" if each.memory_bytes else ""
 
 
 def _why(reasons: tuple[str, ...]) -> str:

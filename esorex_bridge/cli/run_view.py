@@ -27,7 +27,7 @@ def show(reports: Sequence[DatasetReport], args: argparse.Namespace, needs: Sequ
     _show_places(reports)
     if args.dry_run:
         output.show_needs(needs)
-    output.close(summarise_steps(reports), next_command(reports, args))
+    output.close(summarise_steps(reports) + _expected(reports), next_command(reports, args))
 
 
 def next_command(reports: Sequence[DatasetReport], args: argparse.Namespace) -> str:
@@ -56,13 +56,31 @@ def _show_dataset(report: DatasetReport) -> None:
         Column("products", "text"),
         Column("why", "text"),
     )
-    rows = [(step.step, step.result, f"{step.seconds:.2f}", _categories(step), _why(step)) for step in steps]
+    rows = [(step.step, step.result, _seconds(step), _categories(step), _why(step)) for step in steps]
     output.table(columns, rows, indent=2)
     for step in report.steps:
         if step not in steps:
             output.say(f"not needed: {step.step}: {step.reason}", 2)
     for line in remarks(report):
         output.say(line, 2)
+
+
+def _seconds(step: StepReport) -> str:
+    """Return how long a step took; of a dry run, how long it is expected to take."""
+    if step.expected is not None and step.expected.seconds is not None:
+        return f"~{step.expected.seconds:.2f}"
+    return f"{step.seconds:.2f}"
+
+
+def _expected(reports: Sequence[DatasetReport]) -> str:
+    """Return in words what the steps of a dry run are expected to take; empty where nothing is known."""
+    found = [step.expected for report in reports for step in report.steps if step.expected is not None]
+    if not found:
+        return ""
+    seconds = sum(each.seconds or 0 for each in found)
+    planned = sum(step.outcome == "planned" for report in reports for step in report.steps)
+    some = "" if len(found) == planned else f" of {len(found)} of them"
+    return f"; expected{some}: {seconds:.1f} s of recipes, at most {max(each.memory_mb for each in found)} MB in one"
 
 
 def _show_places(reports: Sequence[DatasetReport]) -> None:

@@ -38,7 +38,8 @@ def report_executed(resolved: ResolvedPlan, decision: Execute, executed: Execute
     node = executed.nodes.get(key)
     if node is None:
         gaps = decision.step.gaps
-        return _step(resolved.plan, decision, "execute", "blocked" if gaps else "planned", "; ".join(gaps))
+        planned = _step(resolved.plan, decision, "execute", "blocked" if gaps else "planned", "; ".join(gaps))
+        return replace(planned, expected=executed.expected.get(key))
     result, notes = executed.results.get(key), executed.notes.get(key, ())
     if result is not None and result.record is not None:
         return replace(_report_made(resolved, decision, node, result, result.record), notes=notes)

@@ -14,6 +14,7 @@ from esorex_bridge.reuse.record import Absent, Record
 from esorex_bridge.reuse.resolve import ResolvedPlan
 
 if TYPE_CHECKING:
+    from esorex_bridge.run.expected import Expected
     from esorex_bridge.run.graph import Node
     from esorex_bridge.run.result import Result
 
@@ -75,9 +76,12 @@ class Executed(Struct, frozen=True):
         What came of those that were begun.
     notes : mapping of StepKey to tuple of str
         What happened to steps on the way.
+    expected : mapping of StepKey to Expected
+        What steps are expected to take, of a dry run.
     """
 
     records: Mapping[StepKey, Record] = field(default_factory=dict)
     nodes: Mapping[StepKey, Node] = field(default_factory=dict)
     results: Mapping[StepKey, Result] = field(default_factory=dict)
     notes: Mapping[StepKey, tuple[str, ...]] = field(default_factory=dict)
+    expected: Mapping[StepKey, Expected] = field(default_factory=dict)

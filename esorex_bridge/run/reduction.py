@@ -57,7 +57,7 @@ def reduce_datasets(
     decided = engine.decide(plans)
     if dry_run:
         reporter.tell_needs(engine.count_products(decided).needs)
-    executed = Executed() if dry_run else engine.execute(decided, reporter, jobs)
+    executed = _foresee(decided, engine) if dry_run else engine.execute(decided, reporter, jobs)
     by_name = {plan.resolved.plan.dataset: plan for plan in decided}
     reports = tuple(
         report_unstarted(ahead.dataset, ahead.plan, "blocked", ahead.reason)
@@ -86,6 +86,15 @@ def explain_steps(pairs: Pairs, engine: Engine) -> tuple[ExplainedStep, ...]:
         for plan, found in zip(engine.decide(plans), engine.find(plans), strict=True)
         for decision in plan.decisions
     )
+
+
+def _foresee(decided: tuple[DecidedPlan, ...], engine: Engine) -> Executed:
+    """Return what comes of a dry run: what steps are expected to take."""
+    if not any(plan.executes for plan in decided):
+        return Executed()
+    from esorex_bridge.run.expected import Expectations, foresee
+
+    return Executed(expected=foresee(decided, Expectations(engine.store)))
 
 
 def _report(

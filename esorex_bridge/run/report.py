@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
@@ -12,6 +12,9 @@ from esorex_bridge.datasets.association import Mode
 from esorex_bridge.esorex.recipe import Usage
 from esorex_bridge.plan.plan import AssociatedInput
 from esorex_bridge.reuse.record import Product
+
+if TYPE_CHECKING:
+    from esorex_bridge.run.expected import Expected
 
 DecisionWord = Literal["execute", "reuse", "not_needed"]
 Outcome = Literal["done", "planned", "failed", "blocked", "skipped", "no_esorex"]
@@ -53,6 +56,8 @@ class StepReport(Struct, frozen=True):
         What it took of the machine in this run; None for what was reused.
     notes : tuple of str
         What happened on the way: that it waited for memory, or was run again.
+    expected : Expected or None
+        What it is expected to take, of a dry run; None where nothing is known.
     """
 
     dataset: str
@@ -69,6 +74,7 @@ class StepReport(Struct, frozen=True):
     associations: tuple[AssociatedInput, ...] = ()
     usage: Usage | None = None
     notes: tuple[str, ...] = ()
+    expected: Expected | None = None
 
     @property
     def result(self) -> str:

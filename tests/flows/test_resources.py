@@ -67,6 +67,31 @@ def test_what_a_program_around_esorex_takes_counts(
     assert usage["processor_seconds"] > 0.3
 
 
+def test_a_dry_run_tells_what_is_expected(root: Path, bridge: Callable[..., Ended]) -> None:
+    nothing = bridge("run", "--root", root, "--dry-run", "--json", *SMALL).step("naco_img_jitter")
+    assert (nothing["expected_seconds"], nothing["expected_memory_bytes"]) == (None, None)
+    made = bridge("run", "--root", root, "--json", *SMALL).step("naco_img_jitter")
+    options = ("--root", root, "--dry-run", "--force", "naco_img_jitter")
+    step = bridge("run", "--json", *options, *SMALL).step("naco_img_jitter")
+    assert step["expected_seconds"] == pytest.approx(made["seconds"], abs=0.001)
+    assert step["expected_memory_bytes"] == round(1.25 * made["usage"]["memory_bytes"])
+    told = bridge("run", *options, *SMALL).out
+    assert f"~{made['seconds']:.2f}" in told
+    assert re.search(r"1 planned; expected: \d+\.\d s of recipes, at most \d+ MB in one", told), told
+    (root / "jobs.yaml").write_text(JOBS)
+    preview = bridge("batch", root / "jobs.yaml", "--json", *options).json
+    assert preview["expected_seconds"] == {"naco_img_jitter": pytest.approx(made["seconds"], abs=0.001)}
+
+
+def test_a_batch_reports_what_recipes_took(root: Path, bridge: Callable[..., Ended]) -> None:
+    (root / "jobs.yaml").write_text(JOBS)
+    ended = bridge("batch", root / "jobs.yaml", "--root", root, "--json")
+    recipes = {each["recipe"]: each for each in ended.json["recipes"]}
+    (run,) = runs_of(root, "naco_img_jitter")
+    jitter = recipes["naco_img_jitter"]
+    assert (jitter["memory_bytes"], jitter["processor_seconds"]) == (run[2].memory_bytes, run[2].processor_seconds)
+
+
 ONCE = 'case "$PWD" in *dark*) mkdir {mark} 2>/dev/null && {die};; esac'
 """The dark's recipe is ended at its first attempt."""
 

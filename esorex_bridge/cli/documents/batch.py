@@ -41,6 +41,7 @@ class BatchPreviewDocument(Document, frozen=True, kw_only=True):
     problems: tuple[str, ...]
     frames: int
     files: int
+    expected_seconds: dict[str, float]
     disk: tuple[DiskPart, ...]
 
 
@@ -75,5 +76,6 @@ def preview_document(preview: Preview) -> BatchPreviewDocument:
         problems=preview.problems,
         frames=preview.frames,
         files=preview.files,
+        expected_seconds={recipe: round(seconds, 3) for recipe, seconds in preview.expected_seconds.items()},
         disk=tuple(map(disk_part, preview.needs)),
     )

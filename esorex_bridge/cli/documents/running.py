@@ -43,6 +43,8 @@ class StepReportPart(Part, frozen=True):
     associations: tuple[AssociatedInput, ...]
     usage: Usage | None
     notes: tuple[str, ...]
+    expected_seconds: float | None
+    expected_memory_bytes: int | None
 
 
 class DatasetReportPart(Part, frozen=True):
@@ -235,6 +237,8 @@ def _step_report(report: StepReport) -> StepReportPart:
         associations=report.associations,
         usage=report.usage,
         notes=report.notes,
+        expected_seconds=round(report.expected.seconds, 3) if report.expected and report.expected.seconds else None,
+        expected_memory_bytes=report.expected.memory_bytes if report.expected else None,
     )
 
 
