@@ -15,7 +15,7 @@ from esorex_bridge.disk.room import DiskNeed, Room
 from esorex_bridge.reuse.key import StepKey
 from esorex_bridge.reuse.resolve import Unresolvable
 from esorex_bridge.run.engine import resolvable
-from esorex_bridge.run.expected import Expectations, foresee
+from esorex_bridge.run.reduction import foresee
 from esorex_bridge.session import Session
 
 
@@ -95,25 +95,23 @@ def _decide(
     """
     if session.engine is None or not planned:
         return {}, 0, {}
-    expectations = Expectations(session.store)
-    seconds: dict[StepKey, float] = {}
     executes: dict[StepKey, str] = {}
     reused: set[StepKey] = set()
     footprint = session.engine.footprint(room)
     resolved = session.engine.resolve((item.dataset, item.plan) for item in planned)
     problems += (f"{ahead.plan.dataset}: {ahead.reason}" for ahead in resolved if isinstance(ahead, Unresolvable))
-    for plan in session.engine.decide(resolvable(resolved), lambda _: None):
+    decided = session.engine.decide(resolvable(resolved), lambda _: None)
+    for plan in decided:
         name, keys = plan.resolved.plan.dataset, plan.resolved.keys
         reused.update(plan.records)
         footprint.add(plan)
-        expected = foresee((plan,), expectations)
-        seconds.update({key: each.seconds for key, each in expected.items() if each.seconds is not None})
         for decision in plan.executes:
             if decision.step.gaps:
                 problems.append(f"{name}: {decision.step.name}: {'; '.join(decision.step.gaps)}")
             else:
                 executes[keys[decision.step.name]] = decision.step.recipe
     times: dict[str, float] = {}
-    for key, took in seconds.items():
-        times[executes[key]] = times.get(executes[key], 0.0) + took
+    for key, expected in foresee(decided, session.store).items():
+        if expected.seconds is not None:
+            times[executes[key]] = times.get(executes[key], 0.0) + expected.seconds
     return dict(Counter(executes.values())), len(reused), times

@@ -27,7 +27,7 @@ def show(reports: Sequence[DatasetReport], args: argparse.Namespace, needs: Sequ
     _show_places(reports)
     if args.dry_run:
         output.show_needs(needs)
-    output.close(summarise_steps(reports) + _expected(reports), next_command(reports, args))
+    output.close(summarise_steps(reports) + _sum_expected(reports), next_command(reports, args))
 
 
 def next_command(reports: Sequence[DatasetReport], args: argparse.Namespace) -> str:
@@ -72,7 +72,7 @@ def _seconds(step: StepReport) -> str:
     return f"{step.seconds:.2f}"
 
 
-def _expected(reports: Sequence[DatasetReport]) -> str:
+def _sum_expected(reports: Sequence[DatasetReport]) -> str:
     """Return in words what the steps of a dry run are expected to take; empty where nothing is known."""
     found = [step.expected for report in reports for step in report.steps if step.expected is not None]
     if not found:

@@ -9,19 +9,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from msgspec import Struct
 
 from esorex_bridge.esorex.recipe import Usage
 from esorex_bridge.plan.plan import Step
-from esorex_bridge.reuse.key import StepKey
 from esorex_bridge.reuse.resolve import ResolvedPlan
 from esorex_bridge.run.step import input_bytes
 from esorex_bridge.store.summaries import KEPT_RUNS, RunEnd
-
-if TYPE_CHECKING:
-    from esorex_bridge.run.decided import DecidedPlan
 
 ALIKE = 2
 """Setups are alike whose inputs differ in bytes by this factor at most."""
@@ -117,17 +113,6 @@ def _memory(run: MeasuredRun, input_bytes: int) -> float:
 def setup_of(step: Step, resolved: ResolvedPlan) -> Setup:
     """Return what the needs of a step depend on."""
     return Setup(step.recipe, resolved.recipes[step.recipe].pipeline, input_bytes(step))
-
-
-def foresee(decided: Iterable[DecidedPlan], expectations: Expectations) -> dict[StepKey, Expected]:
-    """Return what the steps are expected to take that must be made, as far as anything is known."""
-    steps = {
-        plan.resolved.keys[decision.step.name]: setup_of(decision.step, plan.resolved)
-        for plan in decided
-        for decision in plan.executes
-        if not decision.step.gaps
-    }
-    return {key: expected for key, setup in steps.items() if (expected := expectations.of(setup)) is not None}
 
 
 class RunMemory(Protocol):

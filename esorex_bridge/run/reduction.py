@@ -15,7 +15,12 @@ from esorex_bridge.run.reporter import Reporter
 from esorex_bridge.store.summaries import RunSummary
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from esorex_bridge.reuse.key import StepKey
+    from esorex_bridge.run.expected import Expected
     from esorex_bridge.run.explanation import ExplainedStep
+    from esorex_bridge.store.step_store import SqliteStore
 
 
 NO_ESOREX = "EsoRex is not installed (Debian: apt-get install esorex, and cpl-plugin-… for the pipeline)"
@@ -57,7 +62,7 @@ def reduce_datasets(
     decided = engine.decide(plans)
     if dry_run:
         reporter.tell_needs(engine.count_products(decided).needs)
-    executed = _foresee(decided, engine) if dry_run else engine.execute(decided, reporter, jobs)
+    executed = Executed(expected=foresee(decided, engine.store)) if dry_run else engine.execute(decided, reporter, jobs)
     by_name = {plan.resolved.plan.dataset: plan for plan in decided}
     reports = tuple(
         report_unstarted(ahead.dataset, ahead.plan, "blocked", ahead.reason)
@@ -88,13 +93,20 @@ def explain_steps(pairs: Pairs, engine: Engine) -> tuple[ExplainedStep, ...]:
     )
 
 
-def _foresee(decided: tuple[DecidedPlan, ...], engine: Engine) -> Executed:
-    """Return what comes of a dry run: what steps are expected to take."""
+def foresee(decided: Sequence[DecidedPlan], store: SqliteStore) -> dict[StepKey, Expected]:
+    """Return what the steps are expected to take that must be made, as far as anything is known."""
     if not any(plan.executes for plan in decided):
-        return Executed()
-    from esorex_bridge.run.expected import Expectations, foresee
+        return {}
+    from esorex_bridge.run.expected import Expectations, setup_of
 
-    return Executed(expected=foresee(decided, Expectations(engine.store)))
+    expectations = Expectations(store)
+    steps = {
+        plan.resolved.keys[decision.step.name]: setup_of(decision.step, plan.resolved)
+        for plan in decided
+        for decision in plan.executes
+        if not decision.step.gaps
+    }
+    return {key: expected for key, setup in steps.items() if (expected := expectations.of(setup)) is not None}
 
 
 def _report(

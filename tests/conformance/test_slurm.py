@@ -32,6 +32,7 @@ from tests.batch_runs import (
     stand_in,
 )
 from tests.conformance.conftest import on
+from tests.flows.conftest import SMALL
 from tests.slurm_cluster import Cluster, may_make_cgroups, slurm_cluster
 
 pytestmark = pytest.mark.usefixtures("esorex", "slurm")
@@ -191,6 +192,27 @@ def test_a_controller_that_is_away_ends_nothing(
     assert "answers again" in err
     assert (report["outcomes"]["done"], report["lost"]) == (1, 0), err
     assert sum(executions(root).values()) == 3 == sum(recorded(root).values())
+
+
+def test_a_step_asks_for_what_its_recipe_took_where_nobody_names_it(
+    tmp_path: Path, frames_folder: Path, esorex: str
+) -> None:
+    root = make_root(tmp_path / "root", frames_folder, 1)
+    greedy = f"{shlex.quote(sys.executable)} -c 'taken = bytearray(300 << 20)'"
+    env = stand_in(tmp_path / "bin", esorex, f'case "$PWD" in *dark*) {greedy};; esac')
+    first = run("run", "--root", root, "--json", *SMALL, env=env)
+    usage = next(
+        step["usage"] for step in report_of(first)["datasets"][0]["steps"] if step["recipe"] == "naco_img_dark"
+    )
+    words = batch(root, tmp_path)
+    (tmp_path / "site.yaml").write_text("slurm: {poll_s: 0.3}\n")
+    with running(*words, "--force", "naco_img_dark", env=env) as process:
+        done = ended(process)
+        report, err = report_of(done), done.stderr
+    assert report["outcomes"]["done"] == 1, err
+    (dark,) = tickets(root, "naco_img_dark")
+    memory = -(-round(1.25 * usage["memory_bytes"]) // 2**20) + 150
+    assert squeue("%m %l %C", dark) == f"{memory}M 5:00 1"
 
 
 @pytest.mark.parametrize("memory", ["cgroups", "sampled"])
