@@ -164,6 +164,7 @@ class DemoRunPart(Part, frozen=True):
     reused: int
     datasets: tuple[DatasetReportPart, ...]
     sofs: tuple[SofCommandPart, ...]
+    disk: tuple[DiskPart, ...]
 
 
 class DemoDocument(Document, frozen=True, kw_only=True):
