@@ -15,6 +15,7 @@ from esorex_bridge.demo.nights import (
     amber,
     amber_beams,
     giraf,
+    giraf_argus,
     hawki_sky,
     muse,
     muse_field,
@@ -30,7 +31,7 @@ from esorex_bridge.demo.nights import (
 from esorex_bridge.demo.nights.amber_array import BASELINES, uniform_disc
 from esorex_bridge.demo.nights.amber_detector import STRIPES
 from esorex_bridge.demo.nights.amber_statics import CALIBRATOR_MAS, good_pixels
-from esorex_bridge.demo.nights.giraf_fibres import FibreSpectrograph, transmission
+from esorex_bridge.demo.nights.giraf_fibres import LENSLETS, FibreSpectrograph, transmission
 from esorex_bridge.demo.nights.hawki import NEBULA_CHIPS
 from esorex_bridge.demo.nights.hawki_mosaic import CHIPS, Detectors, chip_stars
 from esorex_bridge.demo.nights.hawki_statics import sky_positions
@@ -55,7 +56,7 @@ SMALL = (
     "vimos",
     "amber",
 )
-LARGE = ("hawki_sky", "uves", "uves_red", "muse", "amber_full")
+LARGE = ("hawki_sky", "uves", "uves_red", "muse", "amber_full", "giraf_argus")
 """Nights that take longer than a minute on two processors; each has a smaller one of its pipeline above."""
 
 SLOWLY = tuple(pytest.param(name, marks=pytest.mark.slow) for name in LARGE)
@@ -115,6 +116,7 @@ CASCADES = {
     "muse": {f"muse_{name}" for name in ("bias", "dark", "flat", "scibasic", "standard", "scipost", "exp_combine")},
     "muse_dark": {"muse_bias", "muse_dark"},
     "giraf": {"gimasterbias", "gimasterdark", "gimasterflat", "giwavecalibration", "giscience"},
+    "giraf_argus": {"gimasterbias", "gimasterflat", "giwavecalibration", "gistandard", "giscience"},
     "vimos": {"vmbias", "vmdark"},
 }
 
@@ -523,6 +525,59 @@ def test_giraffe_gives_every_fibre_its_wavelengths(run: Callable[[str], Reductio
         assert np.abs(places - line).max() < 0.002
 
 
+@pytest.mark.slow
+def test_giraffe_gives_a_star_in_argus_its_flux_by_the_response_of_the_standard(
+    run: Callable[[str], Reduction],
+) -> None:
+    night = run("giraf_argus")
+    spectra, header = (read(night.product("SCIENCE_RBNSPECTRA")) for read in (fits.getdata, fits.getheader))
+    response, scale = (read(night.product("INSTRUMENT_RESPONSE")) for read in (fits.getdata, fits.getheader))
+    waves = header["CRVAL2"] + header["CDELT2"] * np.arange(len(spectra))
+    at = scale["CRVAL2"] + scale["CDELT2"] * np.arange(len(response))
+    middles = [x for x in np.arange(at[0] + 0.2, at[-1], 0.2) if np.abs(x - np.array(giraf.ABSORPTION_NM)).min() > 0.2]
+    electrons = spectra.sum(axis=1) * giraf.CONAD_E_PER_COUNT / giraf_argus.STAR_S / header["CDELT2"]
+    above_air = electrons * 10 ** (0.4 * giraf_argus.EXTINCTION_MAG * airmass(header, giraf_argus.STAR_S))
+    counted, flux = (
+        np.array([np.median(values[np.abs(waves - middle) < 0.1]) for middle in middles])
+        for values in (above_air, above_air / np.interp(waves, at, response[:, 0]))
+    )
+    true = giraf_argus.RELATIVE_FLUX * giraf_argus.STANDARD_FLUX * 10
+    assert len(middles) > 10
+    assert flux / true == pytest.approx(1, rel=0.03)
+    # Without the response the spectrum has the colour of mirrors and lamp.
+    assert 20 * np.ptp(flux / np.median(flux)) < np.ptp(counted / np.median(counted))
+
+
+def airmass(header: fits.Header, exposure_s: float) -> float:
+    """Return the airmass in the middle of an exposure, of a flat atmosphere."""
+    hours_deg = (header["LST"] + exposure_s / 2) / 240 - header["RA"]
+    here, there = np.radians(header["ESO TEL GEOLAT"]), np.radians(header["DEC"])
+    high = np.sin(here) * np.sin(there) + np.cos(here) * np.cos(there) * np.cos(np.radians(hours_deg))
+    return float(1 / high)
+
+
+@pytest.mark.slow
+def test_giraffe_puts_the_lenses_of_argus_together_to_a_cube(run: Callable[[str], Reduction]) -> None:
+    night = run("giraf_argus")
+    cube, scale = (read(night.product("SCIENCE_CUBE_SPECTRA")) for read in (fits.getdata, fits.getheader))
+    image = np.median(cube, axis=0)
+    columns, rows = LENSLETS
+    true = np.array([giraf_argus.share(fibre, giraf_argus.STAR_AT) for fibre in range(columns * rows)])
+    assert image.shape == (rows, columns)
+    bright = true.reshape(image.shape) > 0.02
+    assert (image / image.sum())[bright] == pytest.approx(true.reshape(image.shape)[bright], rel=0.1)
+    y, x = np.mgrid[1 : rows + 1, 1 : columns + 1]
+    centre = [(image * places).sum() / image.sum() for places in (x, y)]
+    assert centre == pytest.approx([(true.reshape(image.shape) * places).sum() for places in (x, y)], abs=0.02)
+    waves = scale["CRVAL3"] + scale["CDELT3"] * np.arange(len(cube))
+    spectrum = cube.sum(axis=(1, 2))
+    for line in giraf.ABSORPTION_NM:
+        near = np.abs(waves - line) < 0.15
+        depth = np.clip(0.9 * np.median(spectrum[np.abs(waves - line) < 0.4]) - spectrum[near], 0, None)
+        # A fifth of a pixel is 0.0006 nm; the colour of the light draws a line by as much.
+        assert (depth * waves[near]).sum() / depth.sum() == pytest.approx(line, abs=0.001)
+
+
 def test_vimos_finds_the_dark_current_above_its_bias(run: Callable[[str], Reduction]) -> None:
     night = run("vimos")
     assert np.median(fits.getdata(night.product("MASTER_BIAS"))) == pytest.approx(0, abs=1)
@@ -622,6 +677,7 @@ def flux(image: np.ndarray, column: int, row: int, reach: int = 8) -> float:
         pytest.param("amber_full", "amber", marks=pytest.mark.slow),
         pytest.param("muse", "muse", marks=pytest.mark.slow),
         pytest.param("muse_dark", "muse", marks=pytest.mark.slow),
+        pytest.param("giraf_argus", "giraf", marks=pytest.mark.slow),
     ],
 )
 def test_a_workflow_file_run_without_kepler_gives_the_same_products(

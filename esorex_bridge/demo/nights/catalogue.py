@@ -128,6 +128,11 @@ NIGHTS = {
         "giraf_night",
         "fibre spectra: bias, dark, fibre flat, arc, science",
     ),
+    "giraf_argus": ListedNight(
+        "giraf_argus",
+        "giraf_argus_night",
+        "field of neighbouring lenses: bias, fibre flat, arc, standard star to response, science to a cube",
+    ),
     "vimos": ListedNight("vimos", "vimos_night", "bias, dark of one quadrant at full size"),
     "vimos_full": ListedNight(
         "vimos_full",

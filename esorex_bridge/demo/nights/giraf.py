@@ -18,9 +18,9 @@ from esorex_bridge.demo.nights.frames import Exposure, Instrument, Keywords, Tem
 from esorex_bridge.demo.nights.giraf_fibres import (
     CENTRE_NM,
     GROOVES_PER_MM,
+    MODES,
     ORDER,
     SETUP,
-    SLIT,
     FibreSpectrograph,
     fibre_extensions,
     lamp,
@@ -47,21 +47,26 @@ ABSORPTION_NM = (625.1, 626.2, 627.0, 628.4, 629.5)
 """Lines in the spectrum of every star."""
 ABSORPTION_DEPTH, ABSORPTION_SIGMA_NM = 0.6, 0.03
 
-IMAGE, FIBRES = "IMAGE", "MOS"
-DPR = {
-    "BIAS": ("CALIB", "BIAS", IMAGE),
-    "DARK": ("CALIB", "DARK", IMAGE),
-    "FIBER_FLAT": ("CALIB", "LAMP,FLAT", FIBRES),
-    "ARC_SPECTRUM": ("CALIB", "LAMP,WAVE", FIBRES),
-    "SCIENCE": ("SCIENCE", "OBJECT,OzPoz", FIBRES),
-}
-TEMPLATES = {
-    "BIAS": "GIRAF_gen_cal_bias",
-    "DARK": "GIRAF_gen_cal_dark",
-    "FIBER_FLAT": "GIRAF_med_cal_flat",
-    "ARC_SPECTRUM": "GIRAF_med_cal_wave",
-    "SCIENCE": "GIRAF_med_obs_stare",
-}
+
+class GirafKind(Struct, frozen=True):
+    """What the exposures of a template are of.
+
+    Parameters
+    ----------
+    category : str
+        The tag in a SOF.
+    template : str
+        `TPL ID`.
+    dpr : tuple of str
+        `DPR CATG`, `DPR TYPE`, `DPR TECH`.
+    spectrum : callable or None
+        Returns what falls into a fibre, in counts of the brightest pixel of each row; none in the dark.
+    """
+
+    category: str
+    template: str
+    dpr: tuple[str, str, str]
+    spectrum: Callable[[FibreSpectrograph, int], Values] | None = None
 
 
 class GirafDetector(Struct, frozen=True):
@@ -90,11 +95,11 @@ def giraf_night(columns: int = 1024, rows: int = 2100, seed: int = 5) -> Night:
         Nights of different seeds differ in every pixel.
     """
     detector = GirafDetector(FibreSpectrograph(columns, rows), seed)
-    biases = _series(detector, "BIAS", datetime(2014, 3, 1, 12, 0), 3, 0.0)
-    darks = _series(detector, "DARK", datetime(2014, 3, 1, 13, 0), 3, 3600.0)
-    flats = _series(detector, "FIBER_FLAT", datetime(2014, 3, 1, 17, 0), 3, 30.0)
-    arcs = _series(detector, "ARC_SPECTRUM", datetime(2014, 3, 1, 18, 0), 1, 60.0)
-    science = _series(detector, "SCIENCE", datetime(2014, 3, 2, 3, 0), 1, 1800.0)
+    biases = series(detector, BIAS, datetime(2014, 3, 1, 12, 0), 3, 0.0)
+    darks = series(detector, DARK, datetime(2014, 3, 1, 13, 0), 3, 3600.0)
+    flats = series(detector, FIBER_FLAT, datetime(2014, 3, 1, 17, 0), 3, 30.0)
+    arcs = series(detector, ARC_SPECTRUM, datetime(2014, 3, 1, 18, 0), 1, 60.0)
+    science = series(detector, SCIENCE, datetime(2014, 3, 2, 3, 0), 1, 1800.0)
     statics = static_calibrations(GIRAFFE, detector.spectrograph)
     bias = group("BIAS", biases)
     dark = group("DARK", darks, bias)
@@ -108,22 +113,37 @@ def giraf_night(columns: int = 1024, rows: int = 2100, seed: int = 5) -> Night:
     return Night(f"giraf-{columns}x{rows}-seed{seed}", GIRAFFE.name, files, (tree,))
 
 
-def _series(
-    detector: GirafDetector, category: str, start: datetime, exposures: int, exposure_s: float
+def series(
+    detector: GirafDetector, kind: GirafKind, start: datetime, exposures: int, exposure_s: float
 ) -> tuple[ArchiveFile, ...]:
-    template = Template(TEMPLATES[category], start, exposures, 200600001, "GIRAF_SYNTH")
-    series = FrameSeries(GIRAFFE, template, category, DPR[category], exposure_s, spacing_s=exposure_s + 60)
+    """Return the frames of a template.
+
+    Parameters
+    ----------
+    detector : GirafDetector
+        Taken with.
+    kind : GirafKind
+        What they are of.
+    start : datetime
+        When they begin, UT.
+    exposures : int
+        How many.
+    exposure_s : float
+        Of each.
+    """
+    template = Template(kind.template, start, exposures, 200600001, "GIRAF_SYNTH")
+    taken = FrameSeries(GIRAFFE, template, kind.category, kind.dpr, exposure_s, spacing_s=exposure_s + 60)
     size = detector.spectrograph
-    return frames(series, partial(_keywords, size), partial(_stream, detector), size.columns * size.rows)
+    return frames(taken, partial(_keywords, size), partial(_stream, detector, kind), size.columns * size.rows)
 
 
-def _stream(detector: GirafDetector, keywords: Keywords, exposure: Exposure) -> bytes:
+def _stream(detector: GirafDetector, kind: GirafKind, keywords: Keywords, exposure: Exposure) -> bytes:
     """Return the FITS stream of a raw frame: the image, and with light in the fibres the tables of the fibres."""
-    extensions = fibre_extensions(detector.spectrograph) if exposure.dpr[2] == FIBRES else []
-    return fits_bytes(keywords, counts(_image(detector, exposure)), extensions)
+    extensions = fibre_extensions(detector.spectrograph) if kind.spectrum else []
+    return fits_bytes(keywords, counts(_image(detector, kind, exposure)), extensions)
 
 
-def _image(detector: GirafDetector, exposure: Exposure) -> Image:
+def _image(detector: GirafDetector, kind: GirafKind, exposure: Exposure) -> Image:
     """Return bias everywhere, and dark current and light between prescan and overscan."""
     import numpy as np
 
@@ -131,21 +151,24 @@ def _image(detector: GirafDetector, exposure: Exposure) -> Image:
     columns, rows = detector.spectrograph.columns, detector.spectrograph.rows
     image = BIAS_COUNTS + rng.normal(0, READ_NOISE_COUNTS, (rows, columns + PRESCAN + OVERSCAN)).astype(np.float32)
     exposed = rng.poisson(DARK_COUNTS_PER_HOUR * exposure.dit_s / 3600, (rows, columns)).astype(np.float32)
-    spectrum = SPECTRA.get(exposure.dpr[1])
-    if spectrum is not None:
+    if kind.spectrum is not None:
         light = np.zeros((rows, columns), np.float32)
         for fibre in range(detector.spectrograph.fibres):
-            spread(detector.spectrograph, fibre, transmission(fibre) * spectrum(detector.spectrograph, fibre), light)
+            spread(
+                detector.spectrograph, fibre, transmission(fibre) * kind.spectrum(detector.spectrograph, fibre), light
+            )
         exposed += light + rng.normal(0, 1, light.shape) * np.sqrt(light / CONAD_E_PER_COUNT)
     image[:, PRESCAN : PRESCAN + columns] += exposed
     return image
 
 
-def _lamp(spectrograph: FibreSpectrograph, fibre: int) -> Values:
+def lamp_spectrum(spectrograph: FibreSpectrograph, fibre: int) -> Values:
+    """Return the light of the flat's lamp."""
     return LAMP_COUNTS * lamp(spectrograph)
 
 
-def _arc(spectrograph: FibreSpectrograph, fibre: int) -> Values:
+def arc_spectrum(spectrograph: FibreSpectrograph, fibre: int) -> Values:
+    """Return the light of the lamp with lines."""
     import numpy as np
 
     waves, strengths = np.array(arc_lines(spectrograph)).T
@@ -163,12 +186,11 @@ def _star(spectrograph: FibreSpectrograph, fibre: int) -> Values:
     return values
 
 
-SPECTRA: dict[str, Callable[[FibreSpectrograph, int], Values]] = {
-    "LAMP,FLAT": _lamp,
-    "LAMP,WAVE": _arc,
-    "OBJECT,OzPoz": _star,
-}
-"""What falls into a fibre by `DPR TYPE`, in counts of the brightest pixel of each row."""
+BIAS = GirafKind("BIAS", "GIRAF_gen_cal_bias", ("CALIB", "BIAS", "IMAGE"))
+DARK = GirafKind("DARK", "GIRAF_gen_cal_dark", ("CALIB", "DARK", "IMAGE"))
+FIBER_FLAT = GirafKind("FIBER_FLAT", "GIRAF_med_cal_flat", ("CALIB", "LAMP,FLAT", "MOS"), lamp_spectrum)
+ARC_SPECTRUM = GirafKind("ARC_SPECTRUM", "GIRAF_med_cal_wave", ("CALIB", "LAMP,WAVE", "MOS"), arc_spectrum)
+SCIENCE = GirafKind("SCIENCE", "GIRAF_med_obs_stare", ("SCIENCE", "OBJECT,OzPoz", "MOS"), _star)
 
 
 def _keywords(spectrograph: FibreSpectrograph, exposure: Exposure) -> Keywords:
@@ -210,9 +232,9 @@ def _keywords(spectrograph: FibreSpectrograph, exposure: Exposure) -> Keywords:
         ("ESO INS GRAT GROOVES", GROOVES_PER_MM * 1e-6),
         ("ESO INS GRAT ORDER", ORDER),
         ("ESO INS GRAT WLEN", CENTRE_NM),
-        ("ESO INS MODE", "MED"),
-        ("ESO INS SLIT NAME", SLIT),
-        ("ESO INS SLITS ID", SLIT),
+        ("ESO INS MODE", MODES[spectrograph.slit]),
+        ("ESO INS SLIT NAME", spectrograph.slit),
+        ("ESO INS SLITS ID", spectrograph.slit),
         ("ESO INS LAMP4 ST", False),
         ("ESO INS LAMP5 ST", False),
     )

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     Values = NDArray[np.float64]
 
-SLIT = "Medusa1"
+MODES = {"Medusa1": "MED", "Argus": "ARG"}
+"""Of the instrument, by the slit."""
 SETUP = "H627.3"
 CENTRE_NM = 627.3
 ORDER = 9
@@ -26,11 +27,13 @@ GRATING_ANGLE_RAD = 1.10185
 COLLIMATOR_MM = 1400.0
 MAGNIFICATION = 0.6
 PIXEL_MM = 0.015
-SPACING_PIX = 16
-"""From fibre to fibre; so the pipeline has it for this slit."""
+SPACING_PIX = {"Medusa1": 16, "Argus": 6}
+"""From fibre to fibre; so the pipeline has it for each slit."""
+LENSLETS = (6, 4)
+"""Columns and rows of the lenses of Argus; the real one has 22 by 14."""
 SLIT_BOW = 0.02
 """Millimetres beside the slit's axis, a square millimetre along it."""
-PROFILE_SIGMA_PIX = 1.6
+PROFILE_SIGMA_PIX = {"Medusa1": 1.6, "Argus": 1.0}
 RESOLUTION = 50000
 """Of a narrow line, by its full width at half maximum; the recipe passes over lines of half the width expected."""
 BEND_PIX = 6.0
@@ -46,20 +49,28 @@ class FibreSpectrograph(Struct, frozen=True):
         Of the detector, without prescan and overscan; wavelength goes with the row.
     fibres : int
         In the slit, in the middle of the columns.
+    slit : str
+        `Medusa1`, with a fibre an object, or `Argus`, whose fibres look at neighbouring places.
     """
 
     columns: int
     rows: int
     fibres: int = 24
+    slit: str = "Medusa1"
+
+    @property
+    def spacing_pix(self) -> int:
+        """From fibre to fibre."""
+        return SPACING_PIX[self.slit]
 
     def column(self, fibre: int, rows: Any) -> Any:
         """Return the columns (from 0) where the spectrum of a fibre (from 0) is in rows."""
-        middle = (self.columns - (self.fibres - 1) * SPACING_PIX) / 2 + fibre * SPACING_PIX
+        middle = (self.columns - (self.fibres - 1) * self.spacing_pix) / 2 + fibre * self.spacing_pix
         return middle - BEND_PIX * (2 * rows / self.rows - 1) ** 2
 
     def slit_mm(self, fibre: int) -> tuple[float, float]:
         """Return the place of a fibre beside and along the slit, which is bent."""
-        along = (fibre - (self.fibres - 1) / 2) * SPACING_PIX * PIXEL_MM / MAGNIFICATION
+        along = (fibre - (self.fibres - 1) / 2) * self.spacing_pix * PIXEL_MM / MAGNIFICATION
         return SLIT_BOW * along**2, along
 
     def row(self, fibre: int, wave_nm: Any) -> Any:
@@ -114,13 +125,13 @@ def spread(spectrograph: FibreSpectrograph, fibre: int, spectrum: Values, image:
     rows = np.arange(spectrograph.rows)[:, None]
     centre = spectrograph.column(fibre, rows)
     columns = np.rint(centre).astype(int) + np.arange(-8, 9)
-    profile = np.exp(-0.5 * ((columns - centre) / PROFILE_SIGMA_PIX) ** 2)
+    profile = np.exp(-0.5 * ((columns - centre) / PROFILE_SIGMA_PIX[spectrograph.slit]) ** 2)
     image[rows, columns] += spectrum[:, None] * profile
 
 
 def fibre_extensions(spectrograph: FibreSpectrograph) -> list[Any]:
     """Return the two tables of every raw frame: what the buttons of the positioner look at, and where fibres end."""
-    return [_positioner(spectrograph.fibres), _slit(spectrograph.fibres)]
+    return [_positioner(spectrograph.fibres), _slit(spectrograph)]
 
 
 def _positioner(fibres: int) -> Any:
@@ -144,18 +155,28 @@ def _positioner(fibres: int) -> Any:
     return _name_table(columns, "OzPoz_table")
 
 
-def _slit(fibres: int) -> Any:
+def lenslet(fibre: int) -> tuple[int, int]:
+    """Return column and row (from 1) of the lens in front of a fibre (from 0) of Argus."""
+    return fibre % LENSLETS[0] + 1, fibre // LENSLETS[0] + 1
+
+
+def _slit(spectrograph: FibreSpectrograph) -> Any:
     """Return the table in which the recipes look for the slit's name; numbers are written as text."""
+    fibres, argus = spectrograph.fibres, spectrograph.slit == "Argus"
     words = [str(number) for number in range(1, fibres + 1)]
     columns: dict[str, tuple[str, Any]] = {
-        "Slit": ("10A", [SLIT] * fibres),
+        "Slit": ("10A", [spectrograph.slit] * fibres),
         "FPS": ("5A", words),
         "SSN": ("5A", ["1"] * fibres),
         "PSSN": ("5A", words),
-        "Retractor": ("40A", [f"Medusa {word}" for word in words]),
+        "Retractor": ("40A", [f"{'Argus' if argus else 'Medusa'} {word}" for word in words]),
         "RP": ("5A", words),
         "FPD": ("1J", [int(word) for word in words]),
     }
+    if argus:
+        # The recipes take the last row for the first fibre on the detector.
+        places = [lenslet(fibre) for fibre in reversed(range(fibres))]
+        columns |= {"X": ("5A", [str(x) for x, _ in places]), "Y": ("5A", [str(y) for _, y in places])}
     return _name_table(columns, "FLAMES FIBRE Table")
 
 

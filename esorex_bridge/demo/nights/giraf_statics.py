@@ -14,17 +14,24 @@ from esorex_bridge.demo.nights.tables import describe_processed, table
 from esorex_bridge.files import DpId
 
 LINES = 60
+ANGSTROM = [6000.0 + 10 * step for step in range(61)]
+"""Wavelengths of what is known of standard stars and of the atmosphere."""
 CLOSEST_NM = 0.07
 """Lines that are closer than a search window of the recipe would be left out."""
 
 
+def of_widest_slit(spectrograph: FibreSpectrograph) -> FibreSpectrograph:
+    """Return the same detector behind the slit of Medusa, whose fibres have the fewest wavelengths in common."""
+    return FibreSpectrograph(spectrograph.columns, spectrograph.rows)
+
+
 @lru_cache(maxsize=4)
 def arc_lines(spectrograph: FibreSpectrograph) -> tuple[tuple[float, float], ...]:
-    """Return wavelengths (nm) and relative strengths of the arc's lines, all of which all fibres see."""
+    """Return wavelengths (nm) and relative strengths of the arc's lines, all of which all fibres of all slits see."""
     import numpy as np
 
     rng = np.random.default_rng([spectrograph.rows, LINES])
-    first, last = spectrograph.coverage_nm()
+    first, last = of_widest_slit(spectrograph).coverage_nm()
     step = (last - first - 0.2) / LINES
     places = first + 0.1 + step * (np.arange(LINES) + 0.5) + rng.uniform(-0.5, 0.5, LINES) * (step - CLOSEST_NM)
     strengths = rng.uniform(0.3, 1.0, LINES)
@@ -32,23 +39,44 @@ def arc_lines(spectrograph: FibreSpectrograph) -> tuple[tuple[float, float], ...
 
 
 def static_calibrations(instrument: Instrument, spectrograph: FibreSpectrograph) -> tuple[ArchiveFile, ...]:
-    """Return the three files."""
+    """Return grating, geometry of the slit, and lines; of another slit the geometry alone is another."""
     slit: Keywords = (
-        ("ESO INS MODE", "MED"),
+        ("ESO INS MODE", optics.MODES[spectrograph.slit]),
         ("ESO INS EXP MODE", optics.SETUP),
-        ("ESO INS SLIT NAME", optics.SLIT),
+        ("ESO INS SLIT NAME", spectrograph.slit),
     )
-    builders: tuple[tuple[str, Keywords, Callable[[], Any]], ...] = (
-        ("GRATING_DATA", (("ESO INS GRAT ID", "HR"),), partial(_grating, spectrograph)),
-        ("SLIT_GEOMETRY_SETUP", slit, partial(_slit_geometry, spectrograph)),
-        ("LINE_CATALOG", (), partial(_line_catalogue, spectrograph)),
+    second = 2 if spectrograph.slit == "Medusa1" else 4
+    return (
+        static(instrument, 1, "GRATING_DATA", (("ESO INS GRAT ID", "HR"),), partial(_grating, spectrograph)),
+        static(instrument, second, "SLIT_GEOMETRY_SETUP", slit, partial(_slit_geometry, spectrograph)),
+        static(instrument, 3, "LINE_CATALOG", (), partial(_line_catalogue, spectrograph)),
     )
-    return tuple(_static(instrument, number, *builder) for number, builder in enumerate(builders, start=1))
 
 
-def _static(
+def flux_calibrations(instrument: Instrument, sky: tuple[float, float], flux: float, extinction_mag: float) -> Any:
+    """Return what a standard star is held against: its flux, and what the atmosphere takes away.
+
+    Parameters
+    ----------
+    instrument : Instrument
+        Whose files they are.
+    sky : tuple of float
+        Right ascension and declination of the star, degrees.
+    flux : float
+        Of the star, erg/s/cm**2/Angstrom, at all wavelengths.
+    extinction_mag : float
+        Magnitudes that are lost in the zenith, at all wavelengths.
+    """
+    return (
+        static(instrument, 5, "FLUX_STANDARDS", (), partial(_flux_standards, sky, flux)),
+        static(instrument, 6, "ATMOSPHERIC_EXTINCTION", (), partial(_extinction, extinction_mag)),
+    )
+
+
+def static(
     instrument: Instrument, number: int, category: str, more: Keywords, extension: Callable[[], Any]
 ) -> ArchiveFile:
+    """Return a static calibration with one extension."""
     dp_id = DpId(f"M.GIRAFFE.2014-01-15T12:00:{number:02d}.{123 + 77 * number}")
     keywords = describe_processed(dp_id, instrument.name, category, more)
     return ArchiveFile(dp_id, category, keywords, partial(_bytes, keywords, extension))
@@ -59,7 +87,7 @@ def _bytes(keywords: Keywords, extension: Callable[[], Any]) -> bytes:
 
 
 def _grating(spectrograph: FibreSpectrograph) -> Any:
-    first, last = spectrograph.coverage_nm()
+    first, last = of_widest_slit(spectrograph).coverage_nm()
     columns: dict[str, tuple[str, Any]] = {
         "GRAT": ("10A", ["HR"]),
         "SETUP": ("10A", [optics.SETUP]),
@@ -105,3 +133,31 @@ def _line_catalogue(spectrograph: FibreSpectrograph) -> Any:
         "FLAGS": ("1J", [0] * len(lines)),
     }
     return table(columns, "LINE_CATALOG")
+
+
+def _flux_standards(sky: tuple[float, float], flux: float) -> Any:
+    rows = len(ANGSTROM)
+    columns: dict[str, tuple[str, Any]] = {
+        "OBJECT": ("16A", ["SYNTH-STD"]),
+        "RA_DEG": ("1D", [sky[0]]),
+        "DEC_DEG": ("1D", [sky[1]]),
+        "NDATA": ("1J", [rows]),
+        "LAMBDA": (f"{rows}E", [ANGSTROM]),
+        "F_LAMBDA": (f"{rows}E", [[flux * 1e16] * rows]),
+        "BIN_WIDTH": (f"{rows}E", [[10.0] * rows]),
+    }
+    return _give_units(
+        table(columns, "FLUX_STANDARDS"),
+        {"LAMBDA": "Angstrom", "F_LAMBDA": "10**(-16)erg/s/cm2/Angstrom", "BIN_WIDTH": "Angstrom"},
+    )
+
+
+def _extinction(magnitudes: float) -> Any:
+    columns = {"LAMBDA": ("1D", ANGSTROM), "PARANAL": ("1D", [magnitudes] * len(ANGSTROM))}
+    return _give_units(table(columns, "ATMOSPHERIC_EXTINCTION"), {"LAMBDA": "Angstrom"})
+
+
+def _give_units(extension: Any, units: dict[str, str]) -> Any:
+    for column, unit in units.items():
+        extension.columns[column].unit = unit
+    return extension
