@@ -25,7 +25,7 @@ def show(reports: Sequence[DatasetReport], args: argparse.Namespace, needs: Sequ
     for report in reports:
         _show_dataset(report)
     _show_places(reports)
-    if args.dry_run:
+    if getattr(args, "dry_run", False):
         output.show_needs(needs)
     output.close(summarise_steps(reports) + _sum_expected(reports), next_command(reports, args))
 
