@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -21,6 +21,7 @@ from esorex_bridge.demo.nights import (
     muse_field,
     naco,
     naco_arc,
+    naco_polarimetry,
     naco_spectra,
     naco_standards,
     uves,
@@ -39,10 +40,12 @@ from esorex_bridge.demo.nights.naco_spectra import nod_offset
 from esorex_bridge.demo.nights.uves_echelle import LINE_SIGMA_PIX, Echelle, Format
 from esorex_bridge.demo.nights.uves_headers import BIAS_COUNTS as UVES_BIAS_COUNTS
 from esorex_bridge.demo.nights.uves_optics import BLUE, REDL, REDU, ChipFormat
+from esorex_bridge.files import DpId
 from tests.browser import browser_path, check_whole_page, open_page, products_by_clicks, share_browser
 from tests.flows.conftest import Ended
 from tests.flows.instrument_runs import Reduction, assert_told, reduce_twice, run_without
 from tests.flows.reflex_runs import assert_found_by_reflex, assert_same_by_reflex
+from tests.unit.test_nights_recipes import run_recipe
 
 SMALL = (
     "naco",
@@ -56,7 +59,7 @@ SMALL = (
     "vimos",
     "amber",
 )
-LARGE = ("hawki_sky", "uves", "uves_red", "muse", "amber_full", "giraf_argus")
+LARGE = ("hawki_sky", "uves", "uves_red", "muse", "amber_full", "giraf_argus", "naco_polarimetry")
 """Nights that take longer than a minute on two processors; each has a smaller one of its pipeline above."""
 
 SLOWLY = tuple(pytest.param(name, marks=pytest.mark.slow) for name in LARGE)
@@ -104,6 +107,7 @@ CASCADES = {
     },
     "naco": {"naco_img_dark", "naco_img_twflat", "naco_img_jitter"},
     "naco_standards": {f"naco_img_{name}" for name in ("dark", "twflat", "jitter", "zpoint", "strehl")},
+    "naco_polarimetry": {"naco_img_dark", "naco_img_twflat", "naco_img_jitter"},
     "hawki": {"hawki_dark_combine", "hawki_science_process", "hawki_science_postprocess"},
     "hawki_sky": {"hawki_dark_combine", "hawki_science_process", "hawki_science_postprocess"},
     "visir": {"visir_img_dark", "visir_img_ff", "visir_old_img_combine"},
@@ -280,6 +284,43 @@ def test_naco_divides_by_the_flat_of_the_filter_that_the_science_was_taken_throu
     bare = star_fluxes(run_without(night, "naco_img_jitter", "MASTER_IMG_FLAT", tmp_path)["COADDED_IMG"])
     assert np.std(flat) / np.mean(flat) < 0.03
     assert np.std(bare) / np.mean(bare) > 3 * np.std(flat) / np.mean(flat)
+
+
+@pytest.mark.slow
+def test_naco_adds_up_each_angle_of_a_polariser_by_itself(run: Callable[[str], Reduction], tmp_path: Path) -> None:
+    night = run("naco_polarimetry")
+    jitters = [step for step in night.steps if step["recipe"] == "naco_img_jitter"]
+    grids = {file.dp_id: file.keyword("ESO INS OPTI3 NAME") for file in naco_polarimetry.naco_polarimetry_night().files}
+    seen, raws = {}, []
+    for step in jitters:
+        rows = [line.rsplit(" ", 1) for line in Path(step["sof"]).read_text().splitlines()]
+        paths = [Path(step["sof"]).parent / path for path, tag in rows if tag == "POL_JITTER_OBJ"]
+        (angle,) = {grids[DpId(path.name.partition(".fits")[0])] for path in paths}
+        assert len(paths) == naco_polarimetry.FRAMES
+        raws += paths
+        (coadd,) = (product["path"] for product in step["products"])
+        seen[angle] = star_fluxes(Path(coadd))
+    assert len(set(raws)) == naco_polarimetry.FRAMES * len(naco_polarimetry.ANGLES_DEG)
+    at = {angle: seen[naco_polarimetry.grid_name(angle)] for angle in naco_polarimetry.ANGLES_DEG}
+    stokes_q, stokes_u = ((at[one] - at[other]) / (at[one] + at[other]) for one, other in ((0, 90), (45, 135)))
+    degree, direction_deg = np.hypot(stokes_q, stokes_u), np.degrees(np.arctan2(stokes_u, stokes_q)) / 2
+    assert degree[0] == pytest.approx(naco_polarimetry.DEGREE, abs=0.01)
+    assert direction_deg[0] == pytest.approx(naco_polarimetry.DIRECTION_DEG, abs=1)
+    assert np.median(degree[1:]) < 0.02
+    # What the rules ask for, all angles in one run, is half of the light, whatever its polarisation.
+    together = run_together(jitters, tmp_path)
+    assert star_fluxes(together)[0] == pytest.approx(0.5, rel=0.05)
+
+
+def run_together(steps: list[dict[str, Any]], folder: Path) -> Path:
+    """Run a recipe once for the files of several steps; return its first product."""
+    rows = {
+        (str(Path(step["sof"]).parent / line.rsplit(" ", 1)[0]), line.rsplit(" ", 1)[1])
+        for step in steps
+        for line in Path(step["sof"]).read_text().splitlines()
+    }
+    (product, *_) = run_recipe(folder, steps[0]["recipe"], [(Path(path), tag) for path, tag in sorted(rows)])
+    return product[0]
 
 
 def star_fluxes(path: Path) -> np.ndarray:
@@ -569,7 +610,7 @@ def test_giraffe_puts_the_lenses_of_argus_together_to_a_cube(run: Callable[[str]
     y, x = np.mgrid[1 : rows + 1, 1 : columns + 1]
     centre = [(image * places).sum() / image.sum() for places in (x, y)]
     assert centre == pytest.approx([(true.reshape(image.shape) * places).sum() for places in (x, y)], abs=0.02)
-    waves = scale["CRVAL3"] + scale["CDELT3"] * np.arange(len(cube))
+    waves = scale["CRVAL3"] + scale["CD3_3"] * np.arange(len(cube))
     spectrum = cube.sum(axis=(1, 2))
     for line in giraf.ABSORPTION_NM:
         near = np.abs(waves - line) < 0.15
@@ -677,7 +718,6 @@ def flux(image: np.ndarray, column: int, row: int, reach: int = 8) -> float:
         pytest.param("amber_full", "amber", marks=pytest.mark.slow),
         pytest.param("muse", "muse", marks=pytest.mark.slow),
         pytest.param("muse_dark", "muse", marks=pytest.mark.slow),
-        pytest.param("giraf_argus", "giraf", marks=pytest.mark.slow),
     ],
 )
 def test_a_workflow_file_run_without_kepler_gives_the_same_products(

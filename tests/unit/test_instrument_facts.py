@@ -81,6 +81,12 @@ def test_hawki_products_of_flats_follow_the_filter(tag: str) -> None:
     assert {"INS.FILT1.NAME", "INS.FILT2.NAME"} <= set(calibration("hawki", "OBJECT", tag).match)
 
 
+@pytest.mark.parametrize("category", ["POL_JITTER_OBJ", "POL_JITTER_SKY"])
+def test_naco_reduces_each_wire_grid_by_itself(category: str) -> None:
+    assert step("naco", category).recipe == "naco_img_jitter"
+    assert "INS.OPTI3.NAME" in step("naco", category).group_by
+
+
 def test_giraffe_settings_differ_by_grating() -> None:
     assert {"INS.GRAT.ID", "INS.EXP.MODE"} <= set(step("giraf", "SCIENCE").group_by)
     assert calibration("giraf", "SCIENCE", "GRATING_DATA").match == ("INS.GRAT.ID",)

@@ -50,6 +50,11 @@ NIGHTS = {
         "naco_standards_night",
         "imaging in a narrow band: dark, flats of two filters, standard star, PSF star, jitter",
     ),
+    "naco_polarimetry": ListedNight(
+        "naco_polarimetry",
+        "naco_polarimetry_night",
+        "polarimetry: dark, twilight flat, jitter through a wire grid at each of four angles",
+    ),
     "naco_spectra": ListedNight(
         "naco_spectra", "naco_spectra_night", "long-slit spectra: lamp flat, arc, nodding combined"
     ),

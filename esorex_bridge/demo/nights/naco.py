@@ -95,6 +95,8 @@ class NacoLight(Struct, frozen=True):
         Whether the halogen lamp was on.
     narrow : bool
         Whether the filter is one of a narrow band: these stand in another wheel.
+    polariser : str
+        The wire grid in the beam, or `empty`.
     """
 
     level: float = 0.0
@@ -103,6 +105,7 @@ class NacoLight(Struct, frozen=True):
     filter_name: str = "Ks"
     lamp: bool = False
     narrow: bool = False
+    polariser: str = "empty"
 
 
 def naco_night(
@@ -267,7 +270,7 @@ def raw_frame(detector: NacoDetector, exposure: Exposure, category: str, light: 
 def _naco_keywords(npix: int, dit_s: float, light: NacoLight) -> Keywords:
     dx, dy = light.offset
     scale = NACO.pixel_arcsec / 3600
-    wheels = {4: "empty", 5: "empty", 6: "empty", 3: "empty", 1: "Full_Uszd", 7: "S27"}
+    wheels = {4: "empty", 5: "empty", 6: "empty", 3: light.polariser, 1: "Full_Uszd", 7: "S27"}
     wheels[5 if light.narrow else 6] = light.filter_name
     return (
         ("ESO DET DIT", dit_s),
