@@ -44,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a frame for the user demo alone (demo-password)",
     )
     options.common(parser)
-    parser.set_defaults(root=Path("demo_data"))
+    parser.set_defaults(root=Path("demo_data"), dry_run=False)
 
 
 def run(args: argparse.Namespace) -> int:
