@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
+from esorex_bridge.demo.nights.amber import amber_night
 from esorex_bridge.demo.nights.catalogue import NIGHTS, make_night
-from esorex_bridge.demo.nights.naco import naco_night
 from esorex_bridge.demo.nights.night import Night
 from esorex_bridge.demo.nights.visir import visir_night
 from tests.flows.conftest import Ended
@@ -53,10 +53,10 @@ def assert_all_reduced(document: Any, nights: Iterable[Night]) -> None:
 def test_nights_of_two_instruments_are_reduced_by_one_command(
     bridge: Callable[..., Ended], frames_folder: Path, tmp_path: Path, esorex: str
 ) -> None:
-    nights = (naco_night(), visir_night())
+    nights = (amber_night(), visir_night())
     document = reduce_programme(nights, frames_folder, bridge, tmp_path)
     assert_all_reduced(document, nights)
-    assert {each["workflow"] for each in document["datasets"]} == {"naco", "visir"}
+    assert {each["workflow"] for each in document["datasets"]} == {"amber", "visir"}
 
 
 @pytest.mark.slow
