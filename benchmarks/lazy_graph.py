@@ -11,6 +11,8 @@ import resource
 import sys
 from pathlib import Path
 
+from esorex_bridge.process import begin, end, load_msgspec
+
 MASTER_EVERY = 4
 
 
@@ -71,4 +73,7 @@ def noop(folder: Path, steps: int) -> int:
 
 
 if __name__ == "__main__":
+    begin()  # as the command does
+    load_msgspec()
     print(noop(Path(sys.argv[1]), int(sys.argv[2])), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    sys.exit(end(0))

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import atexit
-import gc
 import importlib
-import os
 import re
 import signal
 import sys
 from collections.abc import Mapping, Sequence
 from threading import current_thread, main_thread
-from threading import enumerate as enumerate_threads
 from types import FrameType, MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from esorex_bridge.errors import BridgeError, nearest_name
+from esorex_bridge.process import begin, end, load_msgspec
 from esorex_bridge.version import __version__
 
 if TYPE_CHECKING:
@@ -24,9 +21,6 @@ if TYPE_CHECKING:
 
 DONE, REFUSED, USAGE, INTERNAL_ERROR, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes: done, refused or failed with a reason, usage, internal error, interrupted."""
-
-_OBJECTS = 50_000
-"""So many new objects before Python looks for circles among them: to load a verb makes thousands, and no circles."""
 
 SHARED_OPTIONS = frozenset(("--root", "--archive", "--cache", "--trace-http"))
 """Options with a value that may stand before the verb."""
@@ -154,30 +148,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; that of this process, where none is given, ends the process."""
     if argv is not None:
         return _run_words(argv)
-    gc.set_threshold(_OBJECTS)
+    begin()
     try:
         code = _run_words(sys.argv[1:])
-    except SystemExit as end:  # of help, and of words that are not understood
-        if not isinstance(end.code, int):
+    except SystemExit as stop:  # of help, and of words that are not understood
+        if not isinstance(stop.code, int):
             raise
-        code = end.code
-    return _leave(code)
-
-
-def _leave(code: int) -> int:
-    """End the process, where nothing in it goes on: Python would take it apart first, which takes longer than help.
-
-    Whatever asked to be called at the end is called.
-    """
-    if any(not thread.daemon for thread in enumerate_threads() if thread is not main_thread()):
-        return code
-    atexit._run_exitfuncs()
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except (OSError, ValueError):
-        return code  # Python tells of it in its own way.
-    os._exit(code)
+        code = stop.code
+    return end(code)
 
 
 def _run_words(argv: Sequence[str]) -> int:
@@ -190,7 +168,7 @@ def _run_words(argv: Sequence[str]) -> int:
     name = _verb_in(words)
     if name not in VERBS:
         return _overview(words, name)
-    _load_msgspec()
+    load_msgspec()
     verb = VERBS[name]
     words.remove(name)
     second = _verb_in(words)
@@ -198,17 +176,6 @@ def _run_words(argv: Sequence[str]) -> int:
         words.remove(second)
         name, verb = f"{name} {second}", verb.sub[second]
     return _run_guarded(_module_of(verb), parser_of(name, verb).read(words))
-
-
-def _load_msgspec() -> None:
-    """Load what our values are made of; it asks typing_extensions for no more than Python's own typing has by now."""
-    if "typing_extensions" in sys.modules:
-        return
-    sys.modules["typing_extensions"] = None  # type: ignore[assignment]  # as if it were not installed
-    try:
-        import msgspec  # noqa: F401
-    finally:
-        del sys.modules["typing_extensions"]
 
 
 def _module_of(verb: Verb) -> VerbModule:

@@ -10,6 +10,7 @@ from typing import NoReturn
 from esorex_bridge.errors import nearest_name
 
 USAGE = 2
+_HELP = re.compile(r"--help|-[A-Za-z]*h")
 _UNKNOWN = re.compile(r"unrecognized arguments: (.*)", re.DOTALL)
 _CHOICE = re.compile(
     r"argument (?P<of>\S+): invalid choice: '(?P<word>[^']*)' \(choose from (?P<known>.*)\)", re.DOTALL
@@ -29,6 +30,8 @@ class VerbParser(argparse.ArgumentParser):
     def read(self, words: list[str]) -> argparse.Namespace:
         """Return what a command line says; names may stand before and after options: `batch report --root R NAME`."""
         self.as_json, self.words = "--json" in words, tuple(words)
+        if not any(_HELP.fullmatch(word) for word in words):
+            self.usage = ""  # else it is laid out for errors, which we tell in one sentence without it
         return self.parse_args(words) if self._subparsers else self.parse_intermixed_args(words)
 
     def error(self, message: str) -> NoReturn:
