@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from esorex_bridge.cli import VERBS, Verb
+from esorex_bridge.definitions.folders import workflow_folder
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 from tests.flows.conftest import SMALL, Ended
 
@@ -128,3 +129,10 @@ def test_a_first_run_loads_nothing_that_is_slow(
     assert list((tmp_path / "new" / "reflex_end_products").glob("*/*/*.fits"))
     assert not modules & set(SLOW), modules & set(SLOW)
     assert ours(modules) - kept("run") == kept("first_run")
+
+    root = tmp_path / "by_file"
+    shutil.copytree(tmp_path / "used" / "reflex_input", root / "reflex_input")
+    folders = ("-ROOT_DATA_DIR", root, "-RAW_DATA_DIR", root / "reflex_input/data_with_raw_calibs")
+    by_file = loaded("reflex", "run", workflow_folder() / "naco.xml", "--dry-run", *folders, "-CALIB_MODE", "none")
+    assert "reflex_actors.actors.organise_datasets" in by_file
+    assert not by_file & {*HEAVY, "yaml", "lxml", "email.message"}

@@ -11,9 +11,11 @@ import pytest
 from astropy.io import fits
 
 from esorex_bridge.definitions.folders import workflow_folder
+from reflex_actors.headless.catalogue import unknown
 from reflex_actors.headless.running import RunOptions
 from reflex_actors.headless.workflow_run import run_workflow
-from reflex_actors.moml.read import read
+from reflex_actors.moml.check import check
+from reflex_actors.moml.read import read, read_file
 from tests.flows.conftest import Ended, put_on_disk
 from tests.flows.provenance_facts import facts_beside
 from tests.stand_in_recipes import StandInRecipes, product
@@ -173,3 +175,13 @@ def test_metis_own_workflow_fires_what_the_engine_fires(real: Path, tmp_path: Pa
     assert [path.parent.name for path in delivered] == ["METIS.SCI0", "METIS.SCI1"]
     assert all(path.name == "Test_RRRECIPE.fits" for path in delivered)
     assert "METIS.SCI1" in (delivered[1].parents[1] / "README").read_text()
+
+
+@pytest.mark.real
+def test_real_workflows_hold_nothing_that_cannot_be_run(real: Path) -> None:
+    files = [path for path in (real / "reflex").rglob("*") if path.name.endswith((".xml", ".xml.in", ".kar"))]
+    assert files
+    for path in files:
+        read = read_file(path)
+        assert list(unknown(read.root)) == [], path.name
+        assert {finding.rule for finding in check(read.root, read.oddities)} <= {"placeholders"}, path.name
