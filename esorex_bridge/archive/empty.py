@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -31,7 +32,7 @@ _KEYWORDS = {
 }
 """Columns of `dbo.raw` that have other names than the keywords of the header."""
 _LITERAL = re.compile(r"'(?:[^']|'')*'")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*(?!\s*\()\b")
+_NAME = re.compile(r"(?<![0-9A-Za-z_.])[A-Za-z_][A-Za-z0-9_.]*(?!\s*\()\b")
 _ADQL_WORDS = frozenset(
     ("AND", "OR", "NOT", "IN", "LIKE", "BETWEEN", "IS", "NULL", "SELECT", "FROM", "WHERE", "DISTINCT", "TOP", "AS")
 )
@@ -63,11 +64,23 @@ def likely_reason(client: ArchiveClient, wanted: Constraints) -> str:
         near = difflib.get_close_matches(wanted.instrument.upper(), known, 1, 0.6)
         said = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted({*known} - _PREFIXES))}"
         return f"nothing is known of an instrument '{wanted.instrument}'; {said}"
+    if said := _night_beside(client, wanted):
+        return said
     for field, option in _OPTIONS.items():
         given = getattr(wanted, field)
         if given and (found := _without(client, wanted, field)):
             return _in_words(option, str(given), found)
     return _nothing_like_it(client, wanted)
+
+
+def _night_beside(client: ArchiveClient, wanted: Constraints) -> str:
+    """Return that a night is named by its evening, where that of the day before has what is wanted."""
+    if wanted.night is None:
+        return ""
+    before = f"{date.fromisoformat(wanted.night) - timedelta(days=1)}"
+    if _first(client, replace(wanted, night=before)) is None:
+        return ""
+    return f"no frame of the night of {wanted.night}, but of --night {before}: a night is named by its date at dusk"
 
 
 def _nothing_like_it(client: ArchiveClient, wanted: Constraints) -> str:
@@ -89,7 +102,12 @@ def _nothing_like_it(client: ArchiveClient, wanted: Constraints) -> str:
             if radius <= 90 and (found := _first(client, replace(placed, radius=radius))):
                 return f"no frame within {placed.radius:g} degrees; within {radius:g} there is {found['dp_id']}"
         return f"no frame within {placed.radius:g} degrees, nor about it"
-    return ""
+    if wanted.where:
+        names = ",".join(dict.fromkeys(_names_in(wanted.where)))
+        return f"no frame meets --where {wanted.where}; 'esorex-bridge query --columns {names}' shows what stands there"
+    alone = ((option, getattr(wanted, field)) for field, option in _OPTIONS.items() if field != "category")
+    said = " ".join(f"{option} {given}" for option, given in alone if given)
+    return f"the archive lists no frame of {said}" if said else ""
 
 
 def hint_of_columns(client: ArchiveClient, condition: str) -> str:
@@ -102,16 +120,16 @@ def hint_of_columns(client: ArchiveClient, condition: str) -> str:
     """
     text = "SELECT column_name FROM TAP_SCHEMA.columns WHERE table_name = 'dbo.raw'"
     there = {str(row["column_name"]).lower() for row in ask_rows(client.connection, text)}
-    bare = _LITERAL.sub(" ", condition)
-    lacking = {
-        name: _nearest(name, there)
-        for name in _NAME.findall(bare)
-        if name.upper() not in _ADQL_WORDS and name.lower() not in there
-    }
+    lacking = {name: _nearest(name, there) for name in _names_in(condition) if name.lower() not in there}
     if not there or not lacking:
         return ""
     said = [f"'{name}'" + (f" (did you mean {near}?)" if near else "") for name, near in lacking.items()]
     return f"dbo.raw has no column {', '.join(said)}; it holds few keywords of the headers, under names of its own"
+
+
+def _names_in(condition: str) -> list[str]:
+    """Return the names of columns in a condition."""
+    return [name for name in _NAME.findall(_LITERAL.sub(" ", condition)) if name.upper() not in _ADQL_WORDS]
 
 
 def _nearest(name: str, columns: set[str]) -> str:
@@ -123,7 +141,7 @@ def _nearest(name: str, columns: set[str]) -> str:
 
 def _without(client: ArchiveClient, wanted: Constraints, field: str) -> dict[str, Any] | None:
     """Return a frame that meets all but one constraint."""
-    wider = replace(wanted, **{field: None})
+    wider = replace(wanted, **{field: None, **({"radius": None} if field == "target" else {})})
     if replace(wider, columns=(), limit=None) == Constraints(columns=(), category=wider.category):
         return None  # without it nothing is asked for
     return _first(client, wider)

@@ -7,6 +7,8 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,7 @@ from esorex_bridge.demo.nights.naco import naco_night
 from tests.flows.conftest import put_on_disk
 from tests.tiny_fits import fits_of, write_night
 
+BRIDGE = Path(sys.executable).with_name("esorex-bridge")
 DATASET = "NACO.2016-03-02T00:30:00.076_tpl"
 RAW = "NACO.2016-03-02T00:30:00.076"
 REFUSED = "NACO.2016-03-02T00:32:40.624"
@@ -29,6 +32,10 @@ STATIC = "M.AMBER.2010-04-30T12:00:03.354"
 SMALL = "--set 'naco_img_dark.r=8 8 8 8' --set 'naco_img_twflat.r=8 8 8 8'"
 FORS = {"INSTRUME": "FORS2", "ARCFILE": "FORS2.2016-03-02T00:30:00.076", "DPR.CATG": "SCIENCE", "DPR.TYPE": "OBJECT",
         "DPR.TECH": "IMAGE", "TPL.ID": "FORS2_img_obs_crsplit", "MJD-OBS": 57449.02}  # fmt: skip
+WITHOUT_RIGHTS = f"unshare -U {BRIDGE}"
+SMALL_DISK = (
+    f'unshare -rm sh -ec \'mount -t tmpfs -o size=20k none "{{root}}/reflex_tmp_products"; exec "$@"\' sh {BRIDGE}'
+)
 Prepare = Callable[[Path], object]
 
 
@@ -43,6 +50,8 @@ class Mistake:
     next: str
     prepare: Prepare = lambda root: None
     env: tuple[tuple[str, str], ...] = ()
+    within: str = ""
+    """The command with what gives it other rights or another disk; it is started by itself then."""
 
 
 def _write(name: str, text: str) -> Prepare:
@@ -68,6 +77,12 @@ def _two_of_one_name(root: Path) -> None:
     content = bytearray(path.read_bytes())
     content[-3000:-2990] = b"\x01" * 10
     other.write_bytes(content)
+
+
+def _two_trees(root: Path) -> None:
+    (tree,) = root.rglob("*.xml")
+    (root / "reflex_input" / "other").mkdir()
+    shutil.copy(tree, root / "reflex_input" / "other" / tree.name)
 
 
 def _of_fors(root: Path) -> None:
@@ -133,6 +148,17 @@ MISTAKES = [
     Mistake("a folder that is none", "reduce {empty}/nowhere --root {empty}", 1, "nowhere", "NACO.2016|folder"),
     Mistake("root cannot be written", "run --root {root}", 1, "reflex_book_keeping", "move it away",
             _read_only),
+    Mistake("no right to write the root", f"run --root {{root}} {SMALL}", 1, "cannot be (written|opened)", "g\\+w|get the right",
+            lambda root: root.chmod(0o555), within=WITHOUT_RIGHTS),
+    Mistake("no right to read the data", "plan --root {root}", 1, "reflex_input.*Permission denied", "get the right",
+            lambda root: (root / "reflex_input").chmod(0), within=WITHOUT_RIGHTS),
+    Mistake("a home that cannot be written", "run --dry-run --root {root}", 0, "3 planned", "next: ",
+            env=(("HOME", "/proc/1"), ("XDG_CONFIG_HOME", ""), ("XDG_CACHE_HOME", ""))),
+    Mistake("a disk without room", f"run --root {{root}} {SMALL}", 1, "are needed on the disk of .*which has",
+            "--room ignore", lambda root: (root / "reflex_tmp_products").mkdir(), within=SMALL_DISK),
+    Mistake("a SOF that is missing", "naco_img_dark {empty}/none.sof", 9, "none.sof", "sof",
+            within=str(BRIDGE.with_name("esorex-lazy"))),
+    Mistake("two datasets of one name", "organise --root {root}", 0, "1 dataset", "next: ", _two_trees),
     Mistake("jobs file with a wrong key", "batch {root}/jobs.yaml --root {root}", 1, "jobs.yaml:1.*'job'",
             "allowed: batch",             _write("jobs.yaml", "job: []\n")),
     Mistake("jobs file that is not there", "batch {root}/none.yaml --root {root}", 1, "none.yaml", "No such file"),
@@ -204,20 +230,31 @@ def test_a_mistake_is_answered(
     for name, value in mistake.env:
         monkeypatch.setenv(name, value)
     words = shlex.split(mistake.words.format(root=root, amber=root, empty=empty, url=archive.url))
-    try:
-        code = main(words)
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    ended = capsys.readouterr()
-    said = " ".join((ended.out + ended.err).split())  # tables break long sentences
+    if mistake.within:
+        code, out, err = _run_within(shlex.split(mistake.within.format(root=root)), words)
+        (root if root.exists() else empty).chmod(0o755)
+    else:
+        try:
+            code = main(words)
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        out, err = capsys.readouterr()
+    said = " ".join((out + err).split())  # tables break long sentences
     assert code == mistake.code, said
     assert re.search(mistake.said, said, re.DOTALL), said
     assert re.search(mistake.next, said, re.DOTALL), said
     assert "Traceback" not in said
-    complaint = [line for line in ended.err.splitlines() if line.startswith("esorex-bridge: ")]
-    if mistake.code and not ended.out:
+    complaint = [line for line in err.splitlines() if line.startswith("esorex-bridge: ")]
+    if mistake.code in (1, 2) and not out:
         assert len(complaint) == 1, said
         assert complaint[0].count("\n") == 0
+
+
+def _run_within(command: list[str], words: list[str]) -> tuple[int, str, str]:
+    if command[0] == "unshare" and subprocess.run([*command[:2], "true"], check=False).returncode:
+        pytest.skip("no other rights and no other disk can be had here")
+    done = subprocess.run([*command, *words], capture_output=True, text=True, check=False, timeout=100)
+    return done.returncode, done.stdout, done.stderr
 
 
 def test_there_are_forty_mistakes() -> None:
