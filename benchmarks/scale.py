@@ -214,6 +214,9 @@ class Silent:
     def told(self, line: str) -> None:
         """Pass over it."""
 
+    def begun(self, what: str, expected_seconds: float | None) -> None:
+        """Pass over it."""
+
     def looked(self, graph: Graph, datasets: int, fetching: object) -> None:
         """Pass over it."""
 

@@ -44,6 +44,9 @@ class Watcher(Protocol):
     def told(self, line: str) -> None:
         """Tell of something that happened."""
 
+    def begun(self, what: str, expected_seconds: float | None) -> None:
+        """Tell that a step is being made, and how long it took on earlier occasions."""
+
     def looked(self, graph: Graph, datasets: int, fetching: Fetching) -> None:
         """Tell how all stands; called a few times a second."""
 
@@ -121,6 +124,7 @@ class Driver:
         self._watcher = watcher
         self._footprint = engine.footprint(room)
         rules = options.retries, options.most_threads, _ADVICE
+        self._expectations = expectations
         self._schedule = Schedule(executor, books.folder.result, self, *rules, expectations)
         self._graph = self._schedule.graph
         self._ledger = Ledger(books, datetime.now())
@@ -306,7 +310,9 @@ class Driver:
     def begun(self, node: Node) -> None:
         """Note that a step is being made."""
         self._ledger.note("running", key=node.key)
-        self._watcher.told(f"begun: {node.label}" + (f" (attempt {node.attempt})" if node.attempt > 1 else ""))
+        expected = self._expectations.of(node.setup) if node.setup is not None else None
+        attempt = f" (attempt {node.attempt})" if node.attempt > 1 else ""
+        self._watcher.begun(node.label + attempt, expected.seconds if expected is not None else None)
 
     def made(self, node: Node, result: Result, record: Record) -> None:
         """Record a step."""

@@ -168,9 +168,10 @@ def carry_on(args: argparse.Namespace, folder: BatchFolder, asked: BatchRequest,
     """Carry a batch out, and print what came of it."""
     from esorex_bridge.batch.start import carry_out
     from esorex_bridge.cli.batch_view import watching
+    from esorex_bridge.workspace.folders import Workspace
 
     output.note(f"batch {folder.name}: {folder.path}")
-    with watching() as watcher:
+    with watching(Workspace(asked.settings.root).bookkeeping) as watcher:
         report = carry_out(folder, asked, watcher, retry)
     _print(report, args)
     output.leave_report(asked.settings, report.steps.get("made", 0))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esorex_bridge.cli import output
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from esorex_bridge.batch.dataset_source import Fetching
     from esorex_bridge.batch.driver import Watcher
     from esorex_bridge.batch.report import BatchReport, RecipeTime
+    from esorex_bridge.progress.live import RunningStep
     from esorex_bridge.run.graph import Graph
 
 _COLUMNS = (
@@ -30,6 +34,9 @@ _COLUMNS = (
 )
 _EVERY_S = 0.5
 _RUNNING_SHOWN = 12
+_LABEL_WIDTH = 11
+"""Of the first column of what changes, with the space after it."""
+
 _REASONS_SHOWN = 3
 
 
@@ -40,39 +47,79 @@ class PlainView:
         """Tell of something that happened."""
         output.note(f"{time.strftime('%H:%M:%SZ', time.gmtime())} {line}")
 
+    def begun(self, what: str, expected_seconds: float | None) -> None:
+        """Tell that a step is being made."""
+        about = f" (about {expected_seconds:.1f} s)" if expected_seconds is not None else ""
+        self.told(f"begun: {what}{about}")
+
     def looked(self, graph: Graph, datasets: int, fetching: Fetching) -> None:
         """Say nothing: a log has the lines of what happened."""
 
 
 class LiveView:
-    """A few lines that change: counts, downloads, and what runs; what went wrong stays above them.
+    """A few lines that change: counts, downloads, what runs and for how long; what went wrong stays above them.
 
     Parameters
     ----------
     live : Live
         Rich's display.
+    bookkeeping : Path
+        Where the folders of runs are.
     """
 
-    def __init__(self, live: Live) -> None:
+    def __init__(self, live: Live, bookkeeping: Path) -> None:
         self._live = live
+        self._bookkeeping = bookkeeping
+        self._began = time.monotonic()
         self._drawn = 0.0
+        self._running: dict[str, RunningStep] = {}
 
     def told(self, line: str) -> None:
         """Tell of something that went wrong; the rest shows in the counts."""
-        if not line.startswith(("begun: ", "made: ")):
+        if not line.startswith("made: "):
             self._live.console.print(line, markup=False, highlight=False)
+
+    def begun(self, what: str, expected_seconds: float | None) -> None:
+        """Keep since when a step runs, and how long it took before."""
+        from esorex_bridge.progress.live import RunningStep
+
+        self._running[what] = RunningStep(what, time.monotonic(), expected_seconds)
 
     def looked(self, graph: Graph, datasets: int, fetching: Fetching) -> None:
         """Draw how all stands."""
         now = time.monotonic()
         if now - self._drawn >= _EVERY_S:
             self._drawn = now
-            self._live.update(_drawing(graph, datasets, fetching), refresh=True)
+            self._live.update(self._draw(graph, datasets, fetching, now), refresh=True)
+
+    def _draw(self, graph: Graph, datasets: int, fetching: Fetching, now: float) -> Table:
+        from rich.text import Text
+
+        from esorex_bridge.progress.live import describe_running
+        from esorex_bridge.run.graph import NodeState
+
+        table = _count_in_rows(graph, datasets, fetching)
+        table.add_row("elapsed", str(timedelta(seconds=int(now - self._began))))
+        labels = {node.label for node in graph.in_flight if node.state is NodeState.RUNNING}
+        running = [each for what, each in self._running.items() if what.partition(" (attempt")[0] in labels]
+        self._running = {each.step: each for each in running}
+        for each in running[:_RUNNING_SHOWN]:
+            said = describe_running((each,), now, self._find_message, output.width() - _LABEL_WIDTH)
+            table.add_row("running", Text(said))
+        return table
+
+    def _find_message(self, what: str) -> str:
+        """Return the last message of the one step that runs; of several nobody knows whose it would be."""
+        from esorex_bridge.progress.live import last_message
+
+        try:
+            return last_message(self._bookkeeping, what.partition(" of ")[0]) if len(self._running) == 1 else ""
+        except OSError:
+            return ""  # its folder was just moved
 
 
-def _drawing(graph: Graph, datasets: int, fetching: Fetching) -> Table:
+def _count_in_rows(graph: Graph, datasets: int, fetching: Fetching) -> Table:
     from rich.table import Table
-    from rich.text import Text
 
     from esorex_bridge.run.graph import NodeState
 
@@ -83,23 +130,20 @@ def _drawing(graph: Graph, datasets: int, fetching: Fetching) -> Table:
     if fetching.files:
         megabytes = fetching.size_bytes / 1e6
         table.add_row("files", f"{fetching.ended} of {fetching.files}, {megabytes:.1f} MB")
-    running = [node for node in graph.in_flight if node.state is NodeState.RUNNING]
-    for node in running[:_RUNNING_SHOWN]:
-        table.add_row("running", Text(node.label))
     return table
 
 
 @contextmanager
-def watching() -> Iterator[Watcher]:
+def watching(bookkeeping: Path) -> Iterator[Watcher]:
     """Give what a batch tells its progress to: live on a terminal, plain lines otherwise."""
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield PlainView()
         return
     from rich.console import Console
     from rich.live import Live
 
     with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live:
-        yield LiveView(live)
+        yield LiveView(live, bookkeeping)
 
 
 def show(report: BatchReport, whole: bool = True) -> None:

@@ -42,12 +42,28 @@ def test_the_line_has_times_and_fits() -> None:
 
 @pytest.mark.usefixtures("esorex")
 def test_a_terminal_shows_what_a_recipe_does(root: Path, tmp_path: Path) -> None:
+    seen = on_a_terminal(tmp_path, "run", "--root", str(root), "--jobs", "1", *SMALL)
+    assert re.search(rb"naco_img_(dark|twflat)_1 1 s", seen), seen
+
+
+def test_a_terminal_shows_what_a_batch_does(root: Path, tmp_path: Path) -> None:
+    """Counts, how long it goes on, and what runs: since when, and how long it took before."""
+    words = ("batch", "--data", str(root / "reflex_input"), "--root", str(root), "--jobs", "1", *SMALL)
+    seen = on_a_terminal(tmp_path, *words)
+    assert re.search(rb"running +naco_img_(dark|twflat)_1 of \S+ 1 s", seen), seen
+    assert re.search(rb"elapsed +0:00:0[1-9]", seen) and re.search(rb"steps +.*1 running", seen), seen
+    again = on_a_terminal(tmp_path, *words, "--lazy", "off")
+    assert re.search(rb"running +naco_img_(dark|twflat)_1 of \S+ 1 s of about [0-9]+ s", again), again
+
+
+def on_a_terminal(tmp_path: Path, *words: str) -> bytes:
+    """Return what a command shows on a terminal while each recipe takes a second longer."""
     program = tmp_path / "bin" / "esorex"
-    program.parent.mkdir()
+    program.parent.mkdir(exist_ok=True)
     program.write_text(f'#!/bin/sh\ncase "$*" in *data.sof*) sleep 1.5;; esac\nexec {_esorex()} "$@"\n')
     program.chmod(0o755)
     master, slave = pty.openpty()
-    command = [str(Path(sys.executable).with_name("esorex-bridge")), "run", "--root", str(root), "--jobs", "1", *SMALL]
+    command = [str(Path(sys.executable).with_name("esorex-bridge")), *words]
     env = {**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}", "TERM": "xterm"}
     started = subprocess.Popen(command, stderr=slave, stdout=subprocess.DEVNULL, env=env)
     os.close(slave)
@@ -60,7 +76,7 @@ def test_a_terminal_shows_what_a_recipe_does(root: Path, tmp_path: Path) -> None
             break
     assert started.wait(10) == 0
     os.close(master)
-    assert re.search(rb"naco_img_(dark|twflat)_1 1 s", seen), seen
+    return seen
 
 
 def _esorex() -> str:
