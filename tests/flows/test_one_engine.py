@@ -17,6 +17,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from esorex_bridge.cli.documents.running import DemoRunPart, ReduceDocument
 from esorex_bridge.datasets.association import Association, AssociationTree
 from esorex_bridge.demo.archive.tree_xml import tree_document
 from esorex_bridge.demo.nights.catalogue import make_night
@@ -455,6 +456,10 @@ def test_demo_says_what_it_started(tmp_path: Path, bridge: Bridge, esorex: str) 
     ended = bridge("demo", "--root", tmp_path / "demo")
     assert ended.code == 0, ended.err
     assert "Recipes started: 3 the first time, 0 the second time." in ended.out
+
+
+def test_demo_says_of_each_time_what_reduce_says() -> None:
+    assert {*DemoRunPart.__struct_fields__} == {"command", *ReduceDocument.__struct_fields__} - {"schema"}
 
 
 # ----- a definition is for its instruments
