@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esorex_bridge.definitions.edps.options import PREFIX
 from esorex_bridge.errors import DataError, UserError
+from reflex_actors.sof_json import SetOfFiles, value_text
 
 if TYPE_CHECKING:
-    from esorex_bridge.definitions.cases import Parameters
+    from esorex_bridge.definitions.parameters import ParameterSetting
     from esorex_bridge.definitions.workflow import StepDefinition, Workflow
     from esorex_bridge.session import Session
-    from reflex_actors.sof_json import SetOfFiles
 
 
 def definitions() -> tuple[Workflow, ...]:
@@ -63,13 +64,24 @@ def find_definition(session: Session, recipe: str, sof: SetOfFiles) -> tuple[Wor
     return workflow, max(steps, key=lambda step: len(tags.intersection(map(step.tag, step.main))), default=None)
 
 
-def parameters_of_cases(definition: StepDefinition, sof: SetOfFiles) -> Parameters:
-    """Return the parameters that a definition has for files as those of a set are, and no workflow file can say."""
+def with_cases(
+    definition: StepDefinition | None, sof: SetOfFiles, given: Iterable[ParameterSetting], origin: str
+) -> tuple[ParameterSetting, ...]:
+    """Return the parameters that are given, with those that a definition has for files as these.
+
+    A workflow file says what holds for all files; where it says just that, a case goes before it.
+    """
+    from esorex_bridge.definitions.parameters import ParameterSetting
     from esorex_bridge.fits.header import read_header
 
-    main = set(map(definition.tag, definition.main))
+    main = set(map(definition.tag, definition.main)) if definition is not None and definition.cases else set()
     first = next((file for file in sof.files if file.category in main), None)
-    if not definition.cases or first is None:
-        return ()
+    if definition is None or first is None:
+        return tuple(given)
     keywords = read_header(Path(first.name))
-    return tuple(pair for case in definition.cases if case.fits(keywords) for pair in case.parameters)
+    cases = dict(pair for case in definition.cases if case.fits(keywords) for pair in case.parameters)
+    general = {name: value_text(value) for name, value in (*definition.tune, *definition.parameters)}
+    return (
+        *(ParameterSetting(definition.recipe, name, value, origin) for name, value in cases.items()),
+        *(each for each in given if each.name not in cases or general.get(each.name) != each.value),
+    )

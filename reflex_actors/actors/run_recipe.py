@@ -16,9 +16,7 @@ from reflex_actors.sof_json import FitsFile, RecipeParameter, SetOfFiles, value_
 
 if TYPE_CHECKING:
     from esorex_bridge.datasets.choices import Choices
-    from esorex_bridge.definitions.located import Scalar
     from esorex_bridge.definitions.parameters import ParameterSetting
-    from esorex_bridge.definitions.steps import StepDefinition
     from esorex_bridge.disk.room import DiskNeed
     from esorex_bridge.plan.plan import Plan
     from esorex_bridge.run.report import StepReport
@@ -175,7 +173,7 @@ def plan_of(
     round. Parameters that were chosen for the dataset in a review count, unless `given` has others.
     """
     from esorex_bridge.definitions.parameters import ParameterSetting
-    from reflex_actors.definitions import find_definition, parameters_of_cases
+    from reflex_actors.definitions import find_definition, with_cases
     from reflex_actors.one_recipe import one_step_plan, planned_inputs
 
     workflow, definition = find_definition(session, recipe, sof)
@@ -183,24 +181,15 @@ def plan_of(
     inputs = planned_inputs(sof, definition, workflow.steps if workflow else (), makers)
     named = workflow.name if workflow is not None and definition is not None else "reflex"
     own = definition.parameters if definition is not None and definition.command else ()
-    cases = parameters_of_cases(definition, sof) if definition is not None else ()
-    defined = (ParameterSetting(recipe, name, value, f"workflow {named}") for name, value in (*own, *cases))
+    defined = (ParameterSetting(recipe, name, value, f"workflow {named}") for name, value in own)
     reviewed = (
         ParameterSetting(recipe, name, value, "review")
         for of, name, value in (chosen.parameters if chosen else ())
         if of == recipe
     )
     actor = definition.name if definition is not None else ""
-    settings = (*defined, *reviewed, *(each for each in given if not _is_general(each, definition, dict(cases))))
+    settings = with_cases(definition, sof, (*defined, *reviewed, *given), f"workflow {named}")
     return one_step_plan(sof, recipe, inputs, settings, named, actor, definition=definition)
-
-
-def _is_general(given: ParameterSetting, definition: StepDefinition | None, cases: dict[str, Scalar]) -> bool:
-    """Tell whether a parameter is as the workflow file has it for all files, where a case has another for these."""
-    if definition is None or given.name not in cases:
-        return False
-    general = {name: value_text(value) for name, value in (*definition.tune, *definition.parameters)}
-    return general.get(given.name) == given.value
 
 
 def _setting(each: RecipeParameter) -> ParameterSetting:

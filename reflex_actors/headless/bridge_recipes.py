@@ -12,7 +12,7 @@ from esorex_bridge.plan.plan import Plan
 from esorex_bridge.run.reporter import SilentReporter
 from esorex_bridge.session import Session
 from reflex_actors.associations import plan_of_dataset
-from reflex_actors.definitions import find_definition
+from reflex_actors.definitions import find_definition, with_cases
 from reflex_actors.headless.running import RecipeRequest, RecipeResult
 from reflex_actors.one_recipe import decide, execute, one_step_plan, planned_inputs
 from reflex_actors.sof_json import FitsFile, value_text
@@ -90,17 +90,17 @@ class BridgeRecipes:
         return request.recipe not in self._absent and all(Path(file.name).exists() for file in request.sof.files)
 
     def _plan(self, request: RecipeRequest) -> Plan:
-        settings = (
+        given = [
             ParameterSetting(request.recipe, each.display_name, value_text(each.value), request.actor)
             for each in request.parameters
-        )
+        ]
         workflow, definition = find_definition(self._session, request.recipe, request.sof)
         makers = self._session.store.makers(file.name for file in request.sof.files)
         return one_step_plan(
             request.sof,
             request.recipe,
             planned_inputs(request.sof, definition, workflow.steps if workflow else (), makers),
-            settings,
+            with_cases(definition, request.sof, given, f"workflow {self._workflow}"),
             self._workflow,
             request.actor,
             self._products.get(request.recipe, ()),
