@@ -137,7 +137,7 @@ def run_workflow_file(folder: Path, rounds: int) -> Iterator[Row]:
 
 def run_help(folder: Path, rounds: int) -> Iterator[Row]:
     """`--help` of all verbs: the slowest one."""
-    words = [[], *([name] for name in VERBS)]
+    words = [[], *([name] for name in VERBS), *([name, sub] for name, verb in VERBS.items() for sub in verb.sub)]
     times: dict[str, list[float]] = {}
     for number in range(rounds + 1):
         for verb in words:
@@ -146,7 +146,7 @@ def run_help(folder: Path, rounds: int) -> Iterator[Row]:
                 times.setdefault(" ".join(verb), []).append(seconds)
     slowest = max(times, key=lambda verb: statistics.median(times[verb]))
     yield Row("`--help`", tuple(times[""]), goal=Goal(0.06))
-    yield Row(f"`{slowest} --help`, the slowest of {len(VERBS)} verbs", tuple(times[slowest]), goal=Goal(0.06))
+    yield Row(f"`{slowest} --help`, the slowest of {len(words) - 1} verbs", tuple(times[slowest]), goal=Goal(0.06))
 
 
 def run_noops(folder: Path, rounds: int) -> Iterator[Row]:
