@@ -26,6 +26,7 @@ from esorex_bridge.demo.nights import (
     naco_standards,
     uves,
     uves_raw,
+    uves_tflat,
     vimos,
     visir,
 )
@@ -37,7 +38,7 @@ from esorex_bridge.demo.nights.hawki import NEBULA_CHIPS
 from esorex_bridge.demo.nights.hawki_mosaic import CHIPS, Detectors, chip_stars
 from esorex_bridge.demo.nights.hawki_statics import sky_positions
 from esorex_bridge.demo.nights.naco_spectra import nod_offset
-from esorex_bridge.demo.nights.uves_echelle import LINE_SIGMA_PIX, Echelle, Format
+from esorex_bridge.demo.nights.uves_echelle import LINE_SIGMA_PIX, Echelle, Format, continuum
 from esorex_bridge.demo.nights.uves_headers import BIAS_COUNTS as UVES_BIAS_COUNTS
 from esorex_bridge.demo.nights.uves_optics import BLUE, REDL, REDU, ChipFormat
 from esorex_bridge.files import DpId
@@ -59,7 +60,7 @@ SMALL = (
     "vimos",
     "amber",
 )
-LARGE = ("hawki_sky", "uves", "uves_red", "muse", "amber_full", "giraf_argus", "naco_polarimetry")
+LARGE = ("hawki_sky", "uves", "uves_red", "muse", "amber_full", "giraf_argus", "naco_polarimetry", "uves_tflat")
 """Nights that take longer than a minute on two processors; each has a smaller one of its pipeline above."""
 
 SLOWLY = tuple(pytest.param(name, marks=pytest.mark.slow) for name in LARGE)
@@ -114,6 +115,7 @@ CASCADES = {
     "naco_spectra": {"naco_spc_lampflat", "naco_spc_combine", "naco_spc_wavecal"},
     "uves": UVES_FROM_RAWS,
     "uves_red": UVES_FROM_RAWS,
+    "uves_tflat": {f"uves_cal_{name}" for name in ("mbias", "orderpos", "wavecal", "tflat")},
     "uves_guess": {
         f"uves_{name}" for name in ("cal_mbias", "cal_mdark", "cal_orderpos", "cal_mflat", "cal_wavecal", "obs_scired")
     },
@@ -455,6 +457,18 @@ def line_errors(path: Path, echelle: Echelle) -> float:
 def test_uves_marks_the_cosmic_rays_and_nothing_else(layout: ChipFormat, run: Callable[[str], Reduction]) -> None:
     found = fits.getdata(run("uves_red").product(f"CRMASK_{layout.chip}"), 1)
     assert {int(x) for x in found["X"]} == {x for _, x in uves_raw.cosmic_hits(layout)}
+
+
+@pytest.mark.slow
+def test_uves_sees_in_flats_through_the_telescope_what_the_detector_lost(run: Callable[[str], Reduction]) -> None:
+    night, echelle = run("uves_tflat"), uves.blue_echelle()
+    ratio = fits.getdata(night.product("RATIO_TFLAT_BLUE"))
+    lit = continuum(echelle, uves.SLIT_PIX, 1.0) > 0.3
+    true = 1 / uves_tflat.sensitivity_then(echelle)
+    ends = [np.median((ratio / true)[:, part][lit[:, part]]) for part in (slice(0, 200), slice(-200, None))]
+    # What the recipe takes for background is in the new flat alone.
+    assert ends == pytest.approx([1, 1], rel=0.02)
+    assert ends[0] / ends[1] == pytest.approx(1, rel=0.003)
 
 
 def test_muse_reduces_all_24_ifus_at_once_and_finds_the_dark_current(run: Callable[[str], Reduction]) -> None:

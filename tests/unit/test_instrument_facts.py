@@ -216,6 +216,21 @@ def test_naco_zero_points_come_from_standards_a_catalogue_and_the_flat_of_their_
     assert {"INS.OPTI5.NAME", "INS.OPTI6.NAME"} <= set(flat.match)
 
 
+def test_flames_makes_its_guesses_from_the_format_check() -> None:
+    made = step("flames_uves", "FIB_ARC_LAMP_FORM_RED").products
+    for chip in ("REDL", "REDU"):
+        assert {f"FIB_LIN_GUE_{chip}", f"FIB_ORD_GUE_{chip}"} <= set(made)
+        assert calibration("flames_uves", "FIB_ORDEF_RED", f"FIB_ORD_GUE_{chip}")
+        assert calibration("flames_uves", "FIB_ARC_LAMP_RED", f"FIB_LIN_GUE_{chip}")
+
+
+@pytest.mark.parametrize("arm", ["BLUE", "RED"])
+def test_uves_holds_flats_through_the_telescope_against_older_ones(arm: str) -> None:
+    assert step("uves", f"TFLAT_{arm}").recipe == "uves_cal_tflat"
+    for chip in {"BLUE": ("BLUE",), "RED": ("REDL", "REDU")}[arm]:
+        assert calibration("uves", f"TFLAT_{arm}", f"REF_TFLAT_{chip}").required
+
+
 @pytest.mark.parametrize("arm", ["BLUE", "RED"])
 def test_uves_makes_its_guesses_from_the_format_check(arm: str) -> None:
     made = step("uves", f"ARC_LAMP_FORM_{arm}").products

@@ -111,6 +111,9 @@ NIGHTS = {
         # Optimal extraction of so bright a star would leave a table without a row among the products.
         ("uves_obs_scired.reduce.extract.method=average",),
     ),
+    "uves_tflat": ListedNight(
+        "uves_tflat", "uves_tflat_night", "blue arm: flats through the telescope, held against an older one"
+    ),
     "uves_red": ListedNight(
         "uves_raw",
         "uves_raw_red_night",

@@ -34,6 +34,7 @@ SLIT_PIX = 16.0
 STAR_FWHM_PIX = 4.0
 STAR_COUNTS = 500.0
 HIT_COUNTS = 15000.0
+TFLAT_COUNTS, TFLAT_S = 7000.0, 20.0
 NOON = datetime(2014, 3, 1, 12, 0)
 BINNING = (1, 1)
 KINDS = {
@@ -42,6 +43,7 @@ KINDS = {
     "ORDER_FLAT": ("cal_orderdef", ("CALIB", "LAMP,ORDERDEF", "ECHELLE")),
     "FLAT": ("cal_flat", ("CALIB", "LAMP,FLAT", "ECHELLE")),
     "ARC_LAMP": ("cal_wave", ("CALIB", "LAMP,WAVE", "ECHELLE")),
+    "TFLAT": ("cal_tflat", ("CALIB", "LAMP,TFLAT", "ECHELLE")),
     "SCI_POINT": ("obs_exp", ("SCIENCE", "OBJECT,POINT", "ECHELLE")),
 }
 """Templates, and what headers say, by the beginning of the tag."""
@@ -85,23 +87,29 @@ def uves_night(length: int = 2048, height: int = 256, seed: int = 5) -> Night:
     """
     echelle = blue_echelle(length, height)
 
-    def take(kind: str, hours: float, count: int, exposure_s: float) -> tuple[ArchiveFile, ...]:
-        name, dpr = KINDS[kind]
-        template = Template(f"UVES_blue_{name}", NOON + timedelta(hours=hours), count, 200500001, "UVES_SYNTH")
-        target = "SYNTH-STAR" if dpr[0] == "SCIENCE" else dpr[1]
-        series = FrameSeries(UVES, template, f"{kind}_BLUE", dpr, exposure_s, target, exposure_s + 60)
-        return frames(series, partial(_keywords, echelle), partial(_stream, echelle, seed), 2 * length * height)
-
+    take = partial(take_frames, echelle, seed)
     biases = take("BIAS", 0, 3, 0.0)
     darks = take("DARK", 1, 3, 3600.0)
     definition = take("ORDER_FLAT", 5, 1, 20.0)
     flats = take("FLAT", 5 + 1 / 6, 3, 20.0)
     lamps = take("ARC_LAMP", 5.5, 1, 60.0)
     science = take("SCI_POINT", 14, 1, 600.0)
-    statics = line_catalogue((echelle,), seed, 1), line_guess(echelle, seed, 2, _setting_keywords(echelle))
+    statics = line_catalogue((echelle,), seed, 1), line_guess(echelle, seed, 2, setting_keywords(echelle))
     tree = _tree(science, Cascade(biases, darks, definition, flats, lamps, statics))
     files = (*biases, *darks, *definition, *flats, *lamps, *science, *statics)
     return Night(f"uves-blue-{length}x{height}-seed{seed}", UVES.name, files, (tree,))
+
+
+def take_frames(
+    echelle: Echelle, seed: int, kind: str, hours: float, count: int, exposure_s: float
+) -> tuple[ArchiveFile, ...]:
+    """Return the frames of a template, `hours` after noon."""
+    name, dpr = KINDS[kind]
+    template = Template(f"UVES_blue_{name}", NOON + timedelta(hours=hours), count, 200500001, "UVES_SYNTH")
+    target = "SYNTH-STAR" if dpr[0] == "SCIENCE" else dpr[1]
+    series = FrameSeries(UVES, template, f"{kind}_BLUE", dpr, exposure_s, target, exposure_s + 60)
+    size = 2 * echelle.length * echelle.height
+    return frames(series, partial(_keywords, echelle), partial(_stream, echelle, seed), size)
 
 
 def _tree(science: tuple[ArchiveFile, ...], calibrations: Cascade) -> AssociationTree:
@@ -130,6 +138,8 @@ def _light(echelle: Echelle, seed: int, exposure: Exposure) -> Image:
         return continuum(echelle, 3.0, 9000.0) + 10
     if kind == "LAMP,FLAT":
         return continuum(echelle, SLIT_PIX, 14000.0) + 10
+    if kind == "LAMP,TFLAT":
+        return continuum(echelle, SLIT_PIX, TFLAT_COUNTS) + 10
     if kind == "LAMP,WAVE":
         return arc(echelle, SLIT_PIX, seed) + 10
     if kind == "OBJECT,POINT":
@@ -145,7 +155,7 @@ def _keywords(echelle: Echelle, exposure: Exposure) -> Keywords:
     return instrument_keywords("BLUE", echelle.height, echelle.length, BINNING, SLIT_PIX, exposure)
 
 
-def _setting_keywords(echelle: Echelle) -> Keywords:
+def setting_keywords(echelle: Echelle) -> Keywords:
     """Return what a table made for one setting of the arm says of it."""
     grating, wavelength = GRATINGS["BLUE"]
     return (
