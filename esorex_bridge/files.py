@@ -17,6 +17,8 @@ Digest = NewType("Digest", str)
 FITS_SUFFIXES = (".fits", ".fits.Z", ".fits.gz", ".fits.fz", ".fit", ".fit.gz", ".tfits", ".fts")
 """Endings of the FITS files that ESO delivers or its pipelines write."""
 
+_LONGEST_FIRST = tuple(sorted(FITS_SUFFIXES, key=len, reverse=True))
+
 OUTPUT_FOLDERS = frozenset({"reflex_book_keeping", "reflex_tmp_products", "reflex_logs", "reflex_end_products"})
 """Folders of results below a data root: what lies there is no input, unless it is named itself."""
 
@@ -42,7 +44,7 @@ def stem(name: str) -> DpId:
     >>> stem("NACO.2016-03-02T02:00:00.000.fits.Z")
     'NACO.2016-03-02T02:00:00.000'
     """
-    for suffix in sorted(FITS_SUFFIXES, key=len, reverse=True):
+    for suffix in _LONGEST_FIRST:
         if name.endswith(suffix):
             return DpId(name[: -len(suffix)])
     return DpId(name)

@@ -284,8 +284,15 @@ class Session:
             return (self.definitions.find(str(given)),)
         return (self.definitions.read(given),)
 
-    def workflow_for(self, dataset: Dataset) -> Workflow:
+    def workflow_for(self, dataset: Dataset, header: Callable[[Path], Keywords] = read_header) -> Workflow:
         """Return the definition that a dataset is reduced by.
+
+        Parameters
+        ----------
+        dataset : Dataset
+            Its first science file tells.
+        header : callable, optional
+            Returns the keywords of a file.
 
         Raises
         ------
@@ -296,14 +303,14 @@ class Session:
 
         if self.edps is not None:
             return self.edps.workflow
-        header = first_header(dataset, read_header)
+        keywords = first_header(dataset, header)
         if self.named_workflow is None:
-            return self.definitions.choose(dataset.instrument, header)
+            return self.definitions.choose(dataset.instrument, keywords)
         given = self.workflows[0]
-        if given.serves(dataset.instrument, header):
+        if given.serves(dataset.instrument, keywords):
             return given
         try:
-            taking = f"'{self.definitions.choose(dataset.instrument, header).name}' takes it"
+            taking = f"'{self.definitions.choose(dataset.instrument, keywords).name}' takes it"
         except UserError as error:
             taking = str(error)
         raise UserError(
@@ -333,8 +340,12 @@ class Session:
         DataError
             There is no dataset at all.
         """
+        return tuple(self.each_dataset(names))
+
+    def each_dataset(self, names: Sequence[str] = ()) -> Iterator[Dataset]:
+        """Return the datasets one by one, each made when it is asked for; parameters and errors as `datasets`."""
         places = ", ".join(map(str, self.places))
-        found = {dataset.name: dataset for dataset in self._organise()}
+        found = self._organise()
         if not found and self.edps is not None:
             told = "".join(f"; {text}" for text in self.edps.jobs(self.data).messages[:_FEW])
             raise DataError(f"workflow {self.settings.workflow} makes no job of the data for its targets{told}")
@@ -343,20 +354,22 @@ class Session:
         for name in names:
             if name not in found:
                 raise UnknownNameError("dataset", name, sorted(found), places, self._lister)
-        return tuple(found[name] for name in names or sorted(found))
+        return map(found.__getitem__, names or sorted(found))
 
     def datasets_of(self, trees: Iterable[AssociationTree]) -> tuple[Dataset, ...]:
         """Return the datasets that association trees mean, one a name, with the user's choices applied."""
         from esorex_bridge.organise.choices_file import CHOICES_FILE
         from esorex_bridge.organise.tree_datasets import tree_datasets
 
-        found = tree_datasets(trees, scan(*self.places).files, read_header, self.settings.mode)
+        found = tree_datasets(tuple(trees), scan(*self.places).files, read_header, self.settings.mode)
         chosen = (self.workspace.root / CHOICES_FILE).exists()
         if self.edps is not None or (self.settings.by in ("auto", "calselector") and not chosen):
             return found
         science = {file.name for dataset in found for file in dataset.action.files}
         return tuple(
-            dataset for dataset in self._organise() if any(file.name in science for file in dataset.action.files)
+            dataset
+            for dataset in self._organise().values()
+            if any(file.name in science for file in dataset.action.files)
         )
 
     @property
@@ -369,12 +382,12 @@ class Session:
         """Where data of this session's mode lie."""
         return self.settings.data or data_places(self.workspace.root, self.settings.mode)
 
-    def _organise(self) -> tuple[Dataset, ...]:
-        """Return all datasets that there are."""
+    def _organise(self) -> Mapping[str, Dataset]:
+        """Return all datasets that there are, by name."""
         from esorex_bridge.organise.from_disk import datasets_on_disk
 
         if self.edps is not None:
-            return tuple(dataset for dataset, _ in self._packaged.values())
+            return {name: dataset for name, (dataset, _) in self._packaged.items()}
         return datasets_on_disk(self._request, self.places)
 
     def _notes(self) -> Iterator[str]:
@@ -420,7 +433,7 @@ class Session:
         """Yield the datasets of this root in both modes; none of a folder that makes none."""
         for session in self._of_both_modes():
             with suppress(DataError, UserError):
-                yield from session._organise()
+                yield from session._organise().values()
 
     def _of_both_modes(self) -> Iterator[Session]:
         """Yield this session in each mode of which there are data."""
@@ -611,7 +624,7 @@ class Session:
 
         if self.engine is None:
             raise UserError("what is needed cannot be told without EsoRex, because the keys depend on its recipes")
-        planned = [pair for session in self._of_both_modes() for pair in session.plans(session._organise())]
+        planned = [pair for session in self._of_both_modes() for pair in session.plans(session._organise().values())]
         if not planned:
             raise DataError(f"{self.workspace.root} has no datasets, so what is needed is not known")
         resolved: list[ResolvedPlan] = []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
+from itertools import islice
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -37,6 +38,12 @@ if TYPE_CHECKING:
     from esorex_bridge.archive.report import Event, FileReport
     from esorex_bridge.archive.trees import Folders
     from esorex_bridge.disk.room import Room
+
+
+_HEADERS_KEPT = 4
+
+PORTION = 250
+"""So many datasets of those on disk are taken at a time: memory holds the plans of one portion."""
 
 
 class Planned(Struct, frozen=True):
@@ -110,6 +117,13 @@ class Supply:
         Returns the archive's client.
     room : Room
         Counts what is to be fetched, and refuses what the disks have no room for.
+
+    Attributes
+    ----------
+    ready : bool
+        Whether more can be taken at once.
+    fetching : Fetching
+        How the downloads stand.
     """
 
     def __init__(
@@ -122,9 +136,12 @@ class Supply:
         self._client: ArchiveClient | None = None
         self._sessions: dict[tuple[Mode, Path | None], Session] = {}
         self._shared: dict[tuple[Mode, str], Shared] = {}
+        self._header = lru_cache(_HEADERS_KEPT)(read_header)
         self._awaited: dict[str, list[_Awaited]] = {}
         self._heard: SimpleQueue[FileReport | _Awaited | _Fetched | Unplanned] = SimpleQueue()
-        self._names: dict[str, Plan] = {}
+        self._names: dict[str, int] = {}
+        self._on_disk: Iterator[Item] = iter(())
+        self.ready = False
         self._fetcher = Thread(target=self._fetch, name="fetch", daemon=True)
         self._begun = False
         self.fetching = Fetching()
@@ -132,7 +149,8 @@ class Supply:
     @property
     def finished(self) -> bool:
         """Whether nothing more will come."""
-        return self._begun and not self._fetcher.is_alive() and self._heard.empty() and not self._awaited
+        fetched = not self._fetcher.is_alive() and self._heard.empty() and not self._awaited
+        return self._begun and not self.ready and fetched
 
     def stop(self) -> None:
         """Stop fetching; parts stay and are continued another time."""
@@ -142,12 +160,15 @@ class Supply:
             self._fetcher.join()
 
     def take(self) -> tuple[Item, ...]:
-        """Return what became ready since the last call; the first call begins to fetch."""
+        """Return a portion of what is ready; the first call begins to fetch. Whether there is more, `ready` says."""
         items: list[Item] = []
         if not self._begun:
-            self._begun = True
+            self._begun = self.ready = True
             self._fetcher.start()
-            items.extend(self.on_disk())
+            self._on_disk = self.on_disk()
+        if self.ready:
+            items.extend(islice(self._on_disk, PORTION))
+            self.ready = len(items) == PORTION
         ready, ended = self._listen(items)
         if ended:
             items.append(
@@ -166,16 +187,14 @@ class Supply:
         return self._sessions[key]
 
     def on_disk(self) -> Iterator[Item]:
-        """Yield what needs no archive; `take` begins with it."""
+        """Yield what needs no archive, each dataset when it is its turn; `take` begins with it."""
         for job in self._jobs:
             if job.datasets:
                 try:
-                    found = self._session(job).datasets(() if job.datasets == ("all",) else job.datasets)
+                    for dataset in self._session(job).each_dataset(() if job.datasets == ("all",) else job.datasets):
+                        yield from self._plans(job, dataset)
                 except BridgeError as error:
                     yield Unplanned(job.name, ", ".join(job.datasets), str(error))
-                    continue
-                for dataset in found:
-                    yield from self._plans(job, dataset)
 
     def _planned(self, ready: list[_Awaited]) -> Iterator[Item]:
         """Yield the plans of trees whose files ended; each folder is looked at once."""
@@ -192,8 +211,8 @@ class Supply:
             return
         session = self._session(job)
         try:
-            workflow = session.workflow_for(asked)
-            header = partial(_select_keywords, keywords_for(workflow))
+            workflow = session.workflow_for(asked, self._header)
+            header = partial(self._select, keywords_for(workflow))
             shared = self._shared.setdefault((job.mode, workflow.name), Shared())
             variants = [
                 (variant, *session.plan(asked, workflow, header, variant.settings, shared))
@@ -208,14 +227,21 @@ class Supply:
                 yield Planned(job.name, dataset, named, workflow)
 
     def _name_apart(self, plan: Plan, job: Job) -> Plan | None:
-        """Return a plan under a name that no other plan of the batch has; None where it is there already."""
-        name = plan.dataset
+        """Return a plan under a name that no other plan of the batch has; None where it is there already.
+
+        Plans are let go, so that steps are compared by their hashes.
+        """
+        name, steps = plan.dataset, hash(plan.steps)
         if name in self._names:
-            if self._names[name].steps == plan.steps:
+            if self._names[name] == steps:
                 return None
             plan = replace(plan, dataset=f"{name}@{job.name.replace(' ', '_')}")
-        self._names[plan.dataset] = plan
+        self._names[plan.dataset] = steps
         return plan
+
+    def _select(self, wanted: tuple[str, ...], path: Path) -> Keywords:
+        """Return the keywords that planning looks at; whole headers of a season would fill the memory."""
+        return self._header(path).select(wanted)
 
     # ----- what comes
 
@@ -343,11 +369,6 @@ class Supply:
             self.fetching.ended += 1
             self.fetching.size_bytes += event.size_bytes
             self._heard.put(event)
-
-
-def _select_keywords(wanted: tuple[str, ...], path: Path) -> Keywords:
-    """Return the keywords that planning looks at; whole headers of a season would fill the memory."""
-    return read_header(path).select(wanted)
 
 
 @lru_cache(maxsize=64)

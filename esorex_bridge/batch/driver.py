@@ -181,10 +181,10 @@ class Driver:
                 return "done"
             if self._options.detach and self._executor.keeps_order and self._all_handed_in:
                 return "detached"
-            self._schedule.hear(_PATIENCE_S)
+            self._schedule.hear(0 if self._supply.ready else _PATIENCE_S)
             self._ledger.write()
             self._watcher.looked(self._graph, self._datasets, self._supply.fetching)
-            if not self._graph.in_flight and not self._supply.finished:
+            if not self._graph.in_flight and not self._supply.ready and not self._supply.finished:
                 time.sleep(_LOOK_FOR_DATASETS_S)
 
     @property
@@ -207,7 +207,7 @@ class Driver:
 
     def _take(self) -> None:
         now = time.monotonic()
-        if now - self._looked < _LOOK_FOR_DATASETS_S:
+        if not self._supply.ready and now - self._looked < _LOOK_FOR_DATASETS_S:
             return
         self._looked = now
         items = self._supply.take()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from itertools import islice
+from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, field
 
-from esorex_bridge.batch.dataset_source import Planned, Supply, Unplanned
+from esorex_bridge.batch.dataset_source import PORTION, Item, Planned, Supply, Unplanned
 from esorex_bridge.batch.jobs import read_jobs
 from esorex_bridge.batch.refusals import refuse_misspelt
 from esorex_bridge.batch.start import BatchRequest
@@ -17,6 +19,10 @@ from esorex_bridge.reuse.resolve import Unresolvable
 from esorex_bridge.run.engine import resolvable
 from esorex_bridge.run.reduction import foresee
 from esorex_bridge.session import Session
+
+if TYPE_CHECKING:
+    from esorex_bridge.run.engine import Engine
+    from esorex_bridge.run.footprint import Footprint
 
 
 class Preview(Struct, frozen=True):
@@ -50,6 +56,16 @@ class Preview(Struct, frozen=True):
     expected_seconds: Mapping[str, float]
 
 
+class _Found(Struct):
+    """What was found so far."""
+
+    datasets: int = 0
+    executes: dict[StepKey, str] = field(default_factory=dict)
+    reused: set[StepKey] = field(default_factory=set)
+    problems: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
 def preview(text: str, asked: BatchRequest) -> Preview:
     """Return what a batch would do.
 
@@ -67,51 +83,45 @@ def preview(text: str, asked: BatchRequest) -> Preview:
     jobs = read_jobs(text, asked.source).jobs
     refuse_misspelt(jobs, asked.settings)
     with Session(asked.settings) as session:
-        room = Room("ignore", *session.products_expected())
+        found, room = _Found(), Room("ignore", *session.products_expected())
         supply = Supply(jobs, asked.settings, lambda: session.client, room)
-        items = tuple(supply.on_disk())
-        planned = [item for item in items if isinstance(item, Planned)]
-        problems = [f"{item.name}: {item.reason}" for item in items if isinstance(item, Unplanned)]
-        recipes, reused, seconds = _decide(planned, session, problems, room)
+        items = supply.on_disk()
+        footprint = session.engine.footprint(room) if session.engine else None
+        while portion := tuple(islice(items, PORTION)):
+            _decide(portion, session.engine, footprint, found)
         asking = [supply.count_asked(job) for job in jobs if job.queries]
     return Preview(
-        datasets=len(planned),
-        recipes=recipes,
-        reused=reused,
-        problems=tuple(problems),
+        datasets=found.datasets,
+        recipes=dict(Counter(found.executes.values())),
+        reused=len(found.reused),
+        problems=tuple(found.problems),
         frames=sum(frames for frames, _ in asking),
         files=sum(files for _, files in asking),
         needs=room.needs,
-        expected_seconds=seconds,
+        expected_seconds=found.seconds,
     )
 
 
-def _decide(
-    planned: list[Planned], session: Session, problems: list[str], room: Room
-) -> tuple[dict[str, int], int, dict[str, float]]:
-    """Return how often each recipe would run, how many distinct steps would be reused, and how long it would take.
-
-    What is made is counted.
-    """
-    if session.engine is None or not planned:
-        return {}, 0, {}
-    executes: dict[StepKey, str] = {}
-    reused: set[StepKey] = set()
-    footprint = session.engine.footprint(room)
-    resolved = session.engine.resolve((item.dataset, item.plan) for item in planned)
-    problems += (f"{ahead.plan.dataset}: {ahead.reason}" for ahead in resolved if isinstance(ahead, Unresolvable))
-    decided = session.engine.decide(resolvable(resolved), lambda _: None)
+def _decide(items: tuple[Item, ...], engine: Engine | None, footprint: Footprint | None, found: _Found) -> None:
+    """Add what would come of a portion of datasets: distinct steps to run by recipe, those to reuse, and problems."""
+    found.problems += (f"{item.name}: {item.reason}" for item in items if isinstance(item, Unplanned))
+    planned = [item for item in items if isinstance(item, Planned)]
+    found.datasets += len(planned)
+    if engine is None or footprint is None or not planned:
+        return
+    resolved = engine.resolve((item.dataset, item.plan) for item in planned)
+    found.problems += (f"{ahead.plan.dataset}: {ahead.reason}" for ahead in resolved if isinstance(ahead, Unresolvable))
+    decided, known = engine.decide(resolvable(resolved), lambda _: None), frozenset(found.executes)
     for plan in decided:
         name, keys = plan.resolved.plan.dataset, plan.resolved.keys
-        reused.update(plan.records)
+        found.reused.update(plan.records)
         footprint.add(plan)
         for decision in plan.executes:
             if decision.step.gaps:
-                problems.append(f"{name}: {decision.step.name}: {'; '.join(decision.step.gaps)}")
+                found.problems.append(f"{name}: {decision.step.name}: {'; '.join(decision.step.gaps)}")
             else:
-                executes[keys[decision.step.name]] = decision.step.recipe
-    times: dict[str, float] = {}
-    for key, expected in foresee(decided, session.store).items():
-        if expected.seconds is not None:
-            times[executes[key]] = times.get(executes[key], 0.0) + expected.seconds
-    return dict(Counter(executes.values())), len(reused), times
+                found.executes[keys[decision.step.name]] = decision.step.recipe
+    for key, expected in foresee(decided, engine.store).items():
+        if key not in known and expected.seconds is not None:
+            recipe = found.executes[key]
+            found.seconds[recipe] = found.seconds.get(recipe, 0.0) + expected.seconds

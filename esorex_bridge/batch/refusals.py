@@ -13,7 +13,7 @@ from esorex_bridge.batch.jobs import Job
 from esorex_bridge.definitions.workflow import Workflow
 from esorex_bridge.disk.room import Room
 from esorex_bridge.errors import UserError
-from esorex_bridge.reuse.decide import Policy, refuse_unknown
+from esorex_bridge.reuse.decide import Policy, names_in, refuse_unknown
 from esorex_bridge.session import Session, Settings, refuse_idle_settings
 
 
@@ -29,17 +29,18 @@ def refuse_misspelt(jobs: tuple[Job, ...], settings: Settings) -> None:
     if policy == Policy() and not any(setting.origin == "--set" for setting in settings.parameters):
         return
     with Session(settings) as session:
-        planned = [
-            item
-            for item in Supply(jobs, settings, lambda: session.client, Room()).on_disk()
-            if isinstance(item, Planned)
-        ]
+        workflows: dict[str, Workflow] = {}
+        known: set[str] = set()
+        for item in Supply(jobs, settings, lambda: session.client, Room()).on_disk():
+            if isinstance(item, Planned):
+                workflows[item.workflow.name] = item.workflow
+                known |= names_in((item.plan,))
         awaited = session.workflows if any(job.queries for job in jobs) else ()
-        refuse_idle_settings(settings.parameters, (*(item.workflow for item in planned), *awaited))
+        refuse_idle_settings(settings.parameters, (*workflows.values(), *awaited))
         if awaited:
             _refuse_unheard(policy, awaited)
         else:
-            refuse_unknown(policy, tuple(item.plan for item in planned))
+            refuse_unknown(policy, known)
 
 
 def _refuse_unheard(policy: Policy, workflows: Iterable[Workflow]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from sys import intern
 from typing import Any
 
 from msgspec import Struct
@@ -122,6 +123,10 @@ class BatchReport(Struct, frozen=True):
         return max((dataset.outcome for dataset in self.datasets), key=OUTCOMES.index, default="")
 
 
+_Decided = tuple[str, str]
+"""What was decided about a step, and its recipe."""
+
+
 class _Fate(Struct):
     """How a step stands, as the notes tell."""
 
@@ -159,16 +164,17 @@ def read_report(folder: BatchFolder) -> BatchReport:
     told = _events(folder)
     if told.state not in _ENDINGS:
         told.state = "running" if is_locked(folder.lock) else "interrupted"
-    lines = _last_run(folder)
-    _look_at_results(folder, told, lines)
-    steps: dict[str, dict[str, Any]] = {}
-    for step in (step for line in lines for step in line.get("steps", ())):
-        if step["key"] not in steps or step["decision"] == "execute":  # made for one dataset, found by a later one
-            steps[step["key"]] = step
-    datasets = tuple(_outcome(line, told) for line in lines)
-    fates = {key: told.fates.get(key, _Fate()) for key, step in steps.items() if step["decision"] == "execute"}
+    _look_at_results(folder, told)
+    steps: dict[str, _Decided] = {}
+    datasets = []
+    for line in folder.datasets_of_last_run():
+        datasets.append(_outcome(line, told))
+        for step in line.get("steps", ()):
+            if step["key"] not in steps or step["decision"] == "execute":  # made for one dataset, found by a later one
+                steps[step["key"]] = intern(step["decision"]), intern(step["recipe"])
+    fates = {key: told.fates.get(key, _Fate()) for key, (decision, _) in steps.items() if decision == "execute"}
     counts = Counter(fate.state for fate in fates.values())
-    counts["reused"] = sum(step["decision"] == "reuse" for step in steps.values())
+    counts["reused"] = sum(decision == "reuse" for decision, _ in steps.values())
     disk = _disk(folder, (key for key, fate in fates.items() if fate.ran))
     return BatchReport(
         name=folder.name,
@@ -176,7 +182,7 @@ def read_report(folder: BatchFolder) -> BatchReport:
         run=told.run,
         began=told.began,
         ended=told.ended,
-        datasets=datasets,
+        datasets=tuple(datasets),
         recipes=_recipes(steps, fates),
         steps=dict(counts),
         lost=told.lost,
@@ -214,26 +220,16 @@ def _events(folder: BatchFolder) -> _Told:
     return told
 
 
-def _last_run(folder: BatchFolder) -> list[dict[str, Any]]:
-    lines: list[dict[str, Any]] = []
-    for line in folder.noted("datasets"):
-        if "run" in line:
-            lines = []
-        else:
-            lines.append(line)
-    return lines
+def steps_of_last_run(folder: BatchFolder) -> Iterator[dict[str, Any]]:
+    """Yield what the last run of a batch noted of each step of each dataset."""
+    return (step for line in folder.datasets_of_last_run() for step in line.get("steps", ()))
 
 
-def steps_of_last_run(folder: BatchFolder) -> list[dict[str, Any]]:
-    """Return what the last run of a batch noted of each step of each dataset."""
-    return [step for line in _last_run(folder) for step in line.get("steps", ())]
-
-
-def _look_at_results(folder: BatchFolder, told: _Told, lines: Iterable[dict[str, Any]]) -> None:
+def _look_at_results(folder: BatchFolder, told: _Told) -> None:
     """Take account of what workers finished while no driver was there to note it."""
     if told.state not in ("detached", "interrupted"):
         return
-    for step in (step for line in lines for step in line.get("steps", ())):
+    for step in steps_of_last_run(folder):
         fate = told.fates.get(step["key"])
         if fate is None or fate.state not in ("submitted", "running"):
             continue
@@ -294,11 +290,11 @@ def _remarks(line: dict[str, Any]) -> list[str]:
     return remarks
 
 
-def _recipes(steps: Mapping[str, dict[str, Any]], fates: Mapping[str, _Fate]) -> tuple[RecipeTime, ...]:
+def _recipes(steps: Mapping[str, _Decided], fates: Mapping[str, _Fate]) -> tuple[RecipeTime, ...]:
     ran: dict[str, list[_Fate]] = {}
     for key, fate in fates.items():
         if fate.ran:
-            ran.setdefault(steps[key]["recipe"], []).append(fate)
+            ran.setdefault(steps[key][1], []).append(fate)
     return tuple(
         RecipeTime(
             recipe,

@@ -12,6 +12,9 @@ from esorex_bridge.datasets.shared import Shared
 from esorex_bridge.errors import DataError
 from esorex_bridge.files import DpId, is_processed
 
+TEMPLATE = "_tpl"
+"""The end of a dataset's name that is that of a whole template."""
+
 
 def dataset_from_tree(
     tree: AssociationTree,
@@ -58,7 +61,7 @@ def dataset_from_tree(
 def dataset_name(tree: AssociationTree) -> str:
     """Return a dataset's name as Reflex gives it: the first science file, with `_tpl` where it is a whole template."""
     first = min(file.name for file in tree.root.files)
-    return f"{first}_tpl" if len(tree.root.files) > 1 else first
+    return f"{first}{TEMPLATE}" if len(tree.root.files) > 1 else first
 
 
 def _action(node: Association, paths: Mapping[DpId, Path], shared: Shared) -> Action:

@@ -8,7 +8,10 @@ the time of lxml.
 from __future__ import annotations
 
 import pyexpat
+import re
 from typing import get_args
+
+from msgspec.structs import replace
 
 from esorex_bridge.datasets.association import AssociatedFile, Association, AssociationTree, Kind, Match, Mode
 from esorex_bridge.errors import DataError
@@ -22,6 +25,11 @@ MAX_DEPTH = 40
 
 _NESTING = 256
 """How deep elements may lie in each other, whatever they are."""
+
+_BELOW_BEGINS, _BELOW_ENDS, _NOTHING_BELOW = b"<associatedFiles", b"</associatedFiles>", b"<associatedFiles/>"
+_NOT_PLAIN = re.compile(rb"<!|<\?(?!xml )|<[/\w]*:|\sxmlns:")
+_KEPT = 200
+"""So much of what stands below is kept at a time: that of some nights, each of some ten kilobytes."""
 
 _MATCHES: dict[str, Match] = {str(match).lower(): match for match in get_args(Match)}
 
@@ -45,11 +53,50 @@ def read_tree(document: bytes, interned: dict[AssociatedFile, AssociatedFile] | 
     UnreadableTreeError
         Where it is not XML, has a DTD, is too large or too deep, or is something else than an association.
     """
-    root = _parse(document)
+    return _read_root(_parse(document), {} if interned is None else interned)
+
+
+def _read_root(root: _Element, known: dict[AssociatedFile, AssociatedFile]) -> AssociationTree:
     if root.name != "association":
         raise UnreadableTreeError(f"this XML is no association tree: its root is <{root.name[:60]}>")
-    known = {} if interned is None else interned
     return AssociationTree(_association(root, known, 0), _mode(root))
+
+
+class TreeReader:
+    """Reads many trees: what stands below the science files is often the same in many, and is read once.
+
+    It is known again by its bytes. Where a document is not plain enough for that (comments, sections of characters,
+    prefixes of names, several lists of what is associated), the whole of it is read.
+    """
+
+    def __init__(self) -> None:
+        self._files: dict[AssociatedFile, AssociatedFile] = {}
+        self._below: dict[bytes, tuple[Association, ...]] = {}
+
+    def read(self, document: bytes) -> AssociationTree:
+        """Read an association tree; errors as `read_tree`."""
+        begin, end = document.find(_BELOW_BEGINS), document.rfind(_BELOW_ENDS) + len(_BELOW_ENDS)
+        if begin < 0 or end < begin or len(document) > MAX_BYTES or _NOT_PLAIN.search(document):
+            return read_tree(document)
+        below = document[begin:end]
+        outline = _parse(document[:begin] + _NOTHING_BELOW + document[end:])
+        if [part.name for part in outline.parts].count("associatedFiles") != 1:
+            return read_tree(document)
+        if below not in self._below:
+            return self._learn(document, below, outline)
+        head = _read_root(outline, {})
+        return AssociationTree(replace(head.root, associated=self._below[below]), head.mode)
+
+    def _learn(self, document: bytes, below: bytes, outline: _Element) -> AssociationTree:
+        """Read a whole tree, and remember what stands below where it is the root's one list."""
+        if len(self._below) >= _KEPT:
+            self._below.clear()
+            self._files.clear()
+        whole = _parse(document)
+        tree = _read_root(whole, self._files)
+        if below.isascii() and [part.name for part in whole.parts] == [part.name for part in outline.parts]:
+            self._below[below] = tree.root.associated
+        return tree
 
 
 def _parse(document: bytes) -> _Element:

@@ -28,6 +28,7 @@ from typing import Any
 from uuid import uuid4
 
 from msgspec import Struct
+from msgspec.json import decode, encode
 
 from esorex_bridge.disk.atomic import WriteError, write_whole
 from esorex_bridge.errors import UserError
@@ -38,6 +39,7 @@ from esorex_bridge.run.result import Result, read_result
 VERSION = 1
 
 _KEY = re.compile(rb'"key": ?"([^"]+)"')
+_RUN_BEGINS = b'{"run":'
 _HEAD_BYTES = 200
 """In so much of a line of a log its key stands."""
 
@@ -209,20 +211,30 @@ class BatchFolder(Struct, frozen=True):
         if lines:
             _append(self.path / f"{name}.jsonl", "\n".join(map(_encode, lines)))
 
-    def noted(self, name: str) -> Iterator[dict[str, Any]]:
-        """Yield the lines of `datasets` or `events`; one that was cut off when the machine stopped is passed over."""
-        try:
-            stream = (self.path / f"{name}.jsonl").open(encoding="utf-8", errors="replace")
-        except FileNotFoundError:
-            return
-        with stream:
+    def noted(self, name: str, place: int = 0) -> Iterator[dict[str, Any]]:
+        """Yield the lines of `datasets` or `events` from a place on.
+
+        One that was cut off when the machine stopped is passed over.
+        """
+        with suppress(FileNotFoundError), (self.path / f"{name}.jsonl").open("rb") as stream:
+            stream.seek(place)
             for line in stream:
                 try:
-                    found = json.loads(line)
+                    found = decode(line)
                 except ValueError:
                     continue
                 if isinstance(found, dict):
                     yield found
+
+    def datasets_of_last_run(self) -> Iterator[dict[str, Any]]:
+        """Yield the lines of `datasets` that the last run wrote, or that the present one has written so far."""
+        place = last = 0
+        with suppress(FileNotFoundError), (self.path / "datasets.jsonl").open("rb") as stream:
+            for line in stream:
+                place += len(line)
+                if line.startswith(_RUN_BEGINS):
+                    last = place
+        return self.noted("datasets", last)
 
     # ----- stopping
 
@@ -298,7 +310,7 @@ def _entries(path: Path, place: int) -> Iterator[tuple[StepKey, int, bytes]]:
 
 
 def _encode(line: dict[str, Any]) -> str:
-    return json.dumps(line, ensure_ascii=False, default=str)
+    return encode(line, enc_hook=str).decode()
 
 
 def batches(folder: Path) -> tuple[BatchFolder, ...]:

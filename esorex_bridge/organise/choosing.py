@@ -78,7 +78,7 @@ class DatasetReview:
         return self._paths.get(DpId(name))
 
     @cached_property
-    def _paths(self) -> dict[DpId, Path]:
+    def _paths(self) -> Mapping[DpId, Path]:
         from esorex_bridge.workspace.scan import by_archive_name
 
         return by_archive_name(self._data.headers)

@@ -117,8 +117,8 @@ def open_package(request: Request, folders: tuple[Path, ...]) -> tuple[EdpsWorkf
     return EdpsWorkflow(str(request.workflow), request.edps, as_events(known_breakpoints(request))), data
 
 
-def datasets_on_disk(request: Request, places: tuple[Path, ...]) -> tuple[Dataset, ...]:
-    """Return the datasets of places, with the user's choices applied: those of `load`, as fast as may be.
+def datasets_on_disk(request: Request, places: tuple[Path, ...]) -> Mapping[str, Dataset]:
+    """Return the datasets of places by name, with the user's choices applied: those of `load`, as fast as may be.
 
     Raises
     ------
@@ -127,32 +127,49 @@ def datasets_on_disk(request: Request, places: tuple[Path, ...]) -> tuple[Datase
     DataError
         If a document is not an association tree.
     """
-    data = load_quickly(request, places)
+    found = _datasets_of_trees(request, places)
+    if found is not None:
+        return found
+    data = load(request, places)
     for fault in data.faults:
         _log.warning("%s; 'esorex-bridge fetch' brings a sound one, or remove it", fault.reason)
-    return data.datasets
+    return {dataset.name: dataset for dataset in data.datasets}
 
 
 def load_quickly(request: Request, places: tuple[Path, ...]) -> OrganisedData:
-    """Return what `load` does; where trees name every file and nothing was chosen, their datasets alone.
+    """Return what `load` does; where trees name every file and nothing was chosen, their datasets alone."""
+    found = _datasets_of_trees(request, places)
+    if found is None:
+        return load(request, places)
+    return OrganisedData(tuple(found.values()), (), {}, (), (), (), {}, {})
 
-    No rules and no headers but those of science files are read then. Parameters and errors as `datasets_on_disk`.
+
+def _datasets_of_trees(request: Request, places: tuple[Path, ...]) -> Mapping[str, Dataset] | None:
+    """Return the datasets of trees, each made when it is asked for; None where these name not all, or some was chosen.
+
+    No rules and no headers but those of science files are read.
     """
-    from esorex_bridge.fits.header import read_header
-    from esorex_bridge.organise.changes import with_changes
+    from esorex_bridge.organise.changes import Changes
     from esorex_bridge.organise.choices_file import CHOICES_FILE
-    from esorex_bridge.organise.tree_datasets import files_named, tree_datasets
+    from esorex_bridge.organise.tree_datasets import TreeDatasets, TreeFiles
     from esorex_bridge.workspace.scan import scan
-    from esorex_bridge.workspace.tree_files import read_tree_file
 
     if request.by in ("auto", "calselector") and not (request.root / CHOICES_FILE).exists():
         found = scan(*places)
-        trees = [read_tree_file(path) for path in found.trees if _is_of_mode(path, request.mode)]
-        if request.by == "calselector" or (trees and found.files.keys() <= files_named(trees)):
-            datasets = tree_datasets(trees, found.files, read_header, request.requested)
-            datasets = with_changes(datasets, request.breakpoints or request.root / BREAKPOINTS_FILE)
-            return OrganisedData(datasets, (), {}, (), (), (), {}, {})
-    return load(request, places)
+        trees = TreeFiles([path for path in found.trees if _is_of_mode(Path(path), request.mode)])
+        changes = Changes(request.breakpoints or request.root / BREAKPOINTS_FILE)
+        datasets = TreeDatasets(trees, found.files, _read_first, request.requested, changes.describe)
+        if request.by == "calselector" or (trees and datasets.name_all_files):
+            return datasets
+    return None
+
+
+def _read_first(path: Path) -> Keywords:
+    """Return the keywords of a science file by which datasets are told apart."""
+    from esorex_bridge.fits.header import read_header
+    from esorex_bridge.organise.tree_datasets import KEYWORDS
+
+    return read_header(path).select(KEYWORDS)
 
 
 def _is_of_mode(path: Path, mode: Mode | None) -> bool:

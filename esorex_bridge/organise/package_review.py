@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -106,7 +106,7 @@ class PackageReview:
         return self._paths.get(DpId(name))
 
     @cached_property
-    def _paths(self) -> dict[DpId, Path]:
+    def _paths(self) -> Mapping[DpId, Path]:
         return by_archive_name(map(Path, self._data(())))
 
     def keep(self, choices: Choices) -> None:

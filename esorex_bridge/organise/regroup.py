@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
 
+from esorex_bridge.datasets.build import TEMPLATE
 from esorex_bridge.datasets.dataset import Action, Dataset
 
 if TYPE_CHECKING:
@@ -17,35 +16,27 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-def merge_templates(datasets: Iterable[Dataset], headers: Mapping[Path, Keywords]) -> tuple[Dataset, ...]:
-    """Merge datasets whose science files are of one template.
+def template_of(dataset: Dataset, header: Keywords | None) -> tuple[object, ...]:
+    """Return what the datasets of one template have in common, by the header of the first science file.
 
-    Calibrations are united: what is equal is one, what differs stays beside each other as alternatives. A science file
-    whose header is not known stays by itself.
-
-    Parameters
-    ----------
-    datasets : iterable of Dataset
-        From association trees, one per science file or per template.
-    headers : mapping of Path to keywords
-        Of the files on this machine, with TPL.START and TPL.ID.
+    A science file whose header is not known stays by itself.
     """
-    together: dict[tuple[object, ...], list[Dataset]] = defaultdict(list)
-    for dataset in datasets:
-        together[_template(dataset, headers)].append(dataset)
-    return tuple(_merge(parts) for parts in together.values())
-
-
-def _template(dataset: Dataset, headers: Mapping[Path, Keywords]) -> tuple[object, ...]:
-    first = min(dataset.action.files, key=lambda file: file.name, default=None)
-    header = headers.get(first.path) if first and first.path else None
     start = header.get("TPL.START") if header else None
     if header is None or start is None:
         return (dataset.name,)
     return dataset.instrument, dataset.action.name, dataset.mode, start, header.get("TPL.ID")
 
 
-def _merge(parts: list[Dataset]) -> Dataset:
+def merged_name(names: Sequence[str]) -> str:
+    """Return the name of a dataset that is made of parts with these names: that of the first file of all."""
+    return names[0] if len(names) == 1 else f"{min(name.removesuffix(TEMPLATE) for name in names)}{TEMPLATE}"
+
+
+def merge(parts: Sequence[Dataset]) -> Dataset:
+    """Return the dataset of one template, of which each part has a tree of its own.
+
+    Calibrations are united: what is equal is one, what differs stays beside each other as alternatives.
+    """
     if len(parts) == 1:
         return parts[0]
     parts = sorted(parts, key=lambda part: part.name)
@@ -67,7 +58,7 @@ def _merge(parts: list[Dataset]) -> Dataset:
         messages=_unite(action.messages for action in actions),
         secondary=_is_secondary(actions),
     )
-    return replace(parts[0], name=f"{files[0].name}_tpl", action=merged)
+    return replace(parts[0], name=f"{files[0].name}{TEMPLATE}", action=merged)
 
 
 def _unite(parts: Iterable[tuple[_T, ...]]) -> tuple[_T, ...]:

@@ -5,39 +5,44 @@ Loaded by every run, so it loads little.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from esorex_bridge.datasets.association import AssociationTree, Mode, distinct_files
+from esorex_bridge.datasets.association import Association, AssociationTree, Mode, distinct_files
 from esorex_bridge.datasets.build import dataset_from_tree
 from esorex_bridge.datasets.dataset import Dataset
 from esorex_bridge.datasets.shared import Shared
+from esorex_bridge.datasets.xml import TreeReader
 from esorex_bridge.files import DpId
-from esorex_bridge.fits.identity import other_frame
+from esorex_bridge.fits.identity import STATING, other_frame
 from esorex_bridge.organise.places import DATA_FOLDERS
-from esorex_bridge.organise.regroup import merge_templates
+from esorex_bridge.organise.regroup import merge, merged_name, template_of
+from esorex_bridge.workspace.tree_files import read_tree_file
 
 if TYPE_CHECKING:
     from esorex_bridge.plan.plan import Keywords
 
-_KEYWORDS = ("INSTRUME", "TPL.START", "TPL.ID")
+KEYWORDS = ("INSTRUME", "TPL.START", "TPL.ID", *STATING, "PRO.CATG")
+"""The keywords that are looked at."""
+
+_HEADERS_KEPT = 8
+_KEPT = 2000
+"""So many datasets are kept that were made; each takes some kilobytes."""
 
 
-def tree_datasets(
-    trees: Iterable[AssociationTree],
-    paths: Mapping[DpId, Path],
-    header: Callable[[Path], Keywords],
-    requested: Mode | None = None,
-) -> tuple[Dataset, ...]:
-    """Return the datasets that association trees mean, one a name.
+class TreeDatasets(Mapping[str, Dataset]):
+    """The datasets that association trees mean, by name; each is made when it is asked for.
+
+    All trees are looked at first, because those of one template are one dataset. Only names and numbers are kept of
+    them, so that there may be a hundred thousand; the datasets that were made last are kept as well.
 
     Parameters
     ----------
-    trees : iterable of AssociationTree
+    trees : sequence of AssociationTree
         Of several of one dataset the first counts.
     paths : mapping of str to Path
         Where the files lie, by dp_id.
@@ -45,19 +50,103 @@ def tree_datasets(
         Returns the keywords of a file.
     requested : {'Raw2Raw', 'Raw2Master'}, optional
         The mode that was asked for.
+    describe : callable, optional
+        Returns a dataset with what else is to be said of it.
     """
-    datasets: dict[str, Dataset] = {}
-    headers: dict[Path, Keywords] = {}
-    masters, shared = cache(_frames_for_masters), Shared()
-    for tree in trees:
-        dataset = dataset_from_tree(tree, paths, requested=requested, shared=shared)
-        if dataset.name in datasets:
-            continue
-        read = cache(header)
-        for path in {path for path in _first_files(dataset) if path is not None}:
-            headers[path] = {key: read(path).get(key) for key in _KEYWORDS}
-        datasets[dataset.name] = _with_request(_with_instrument(dataset, read), masters)
-    return merge_templates(datasets.values(), headers)
+
+    def __init__(
+        self,
+        trees: Sequence[AssociationTree],
+        paths: Mapping[DpId, Path],
+        header: Callable[[Path], Keywords],
+        requested: Mode | None = None,
+        describe: Callable[[Dataset], Dataset] | None = None,
+    ) -> None:
+        self._trees, self._paths, self._requested = trees, paths, requested
+        self._header = lru_cache(_HEADERS_KEPT)(header)
+        self._shared, self._masters = Shared(), cache(_frames_for_masters)
+        self._part = lru_cache(_KEPT)(self._make_part)
+        self._unnamed = set(paths)
+        self._describe = describe
+        self._parts = self._put_together()
+        self._unnamed &= self._unnamed  # An emptied set keeps its room.
+
+    @property
+    def name_all_files(self) -> bool:
+        """Whether each of the files that there are stands in a tree, in whatever role."""
+        return not self._unnamed
+
+    def __getitem__(self, name: str) -> Dataset:
+        dataset = merge([self._part(number) for number in self._parts[name]])
+        return self._describe(dataset) if self._describe else dataset
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parts)
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def _put_together(self) -> dict[str, tuple[int, ...]]:
+        """Return the numbers of the trees that make each dataset."""
+        seen: set[str] = set()
+        together: dict[tuple[object, ...], list[tuple[str, int]]] = {}
+        for number in range(len(self._trees)):
+            dataset = self._part(number)
+            if dataset.name not in seen:
+                seen.add(dataset.name)
+                together.setdefault(self._template(dataset), []).append((dataset.name, number))
+        return {
+            merged_name([name for name, _ in parts]): tuple(number for _, number in parts)
+            for parts in together.values()
+        }
+
+    def _template(self, dataset: Dataset) -> tuple[object, ...]:
+        path = _first_files(dataset)[0]
+        return template_of(dataset, self._header(path) if path is not None else None)
+
+    def _make_part(self, number: int) -> Dataset:
+        """Return the dataset that one tree means."""
+        tree = self._trees[number]
+        self._strike_out(tree.root)
+        dataset = dataset_from_tree(tree, self._paths, requested=self._requested, shared=self._shared)
+        return _with_request(_with_instrument(dataset, self._header), self._masters)
+
+    def _strike_out(self, node: Association) -> None:
+        """Strike out the files that a tree names, those of groups that many trees have once."""
+        if self._unnamed:
+            self._unnamed.difference_update([file.name for file in node.files])
+            for child in node.associated:
+                self._shared.once(("named", child), partial(self._strike_out, child))
+
+
+def tree_datasets(
+    trees: Sequence[AssociationTree],
+    paths: Mapping[DpId, Path],
+    header: Callable[[Path], Keywords],
+    requested: Mode | None = None,
+) -> tuple[Dataset, ...]:
+    """Return the datasets that association trees mean, one a name; parameters as `TreeDatasets`."""
+    return tuple(TreeDatasets(trees, paths, header, requested).values())
+
+
+class TreeFiles(Sequence[AssociationTree]):
+    """Association trees on disk, each read when it is asked for.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        Of the files.
+    """
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self._paths = paths
+        self._reader = TreeReader()
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __getitem__(self, number: int) -> AssociationTree:  # type: ignore[override]
+        return read_tree_file(Path(self._paths[number]), self._reader.read)
 
 
 def files_named(trees: Iterable[AssociationTree]) -> frozenset[str]:

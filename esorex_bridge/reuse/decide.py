@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Literal
 
 from msgspec import Struct, field
@@ -137,7 +137,12 @@ def decide(
     return tuple(reversed(decisions))
 
 
-def refuse_unknown(policy: Policy, plans: tuple[Plan, ...]) -> None:
+def names_in(plans: Iterable[Plan]) -> set[str]:
+    """Return the names of the recipes and steps of plans, by which a policy may name them."""
+    return {name for plan in plans for step in plan.steps for name in (step.recipe, step.name)}
+
+
+def refuse_unknown(policy: Policy, known: Collection[str]) -> None:
     """Refuse a policy that names what no plan has.
 
     Raises
@@ -145,7 +150,6 @@ def refuse_unknown(policy: Policy, plans: tuple[Plan, ...]) -> None:
     UnknownNameError
         With the names there are.
     """
-    known = {name for plan in plans for step in plan.steps for name in (step.recipe, step.name)}
     for name in (*policy.by_recipe, *policy.forced, *policy.start):
         if name not in known:
             raise UnknownNameError("recipe or step", name, sorted(known), "the plan")

@@ -23,7 +23,7 @@ from esorex_bridge.errors import BridgeError, RecipeError
 from esorex_bridge.esorex.recipe import Recipe, RecipeRunner
 from esorex_bridge.files import Digest
 from esorex_bridge.plan.plan import Plan, StepName
-from esorex_bridge.reuse.decide import Decision, Execute, Policy, Reuse, decide, refuse_unknown
+from esorex_bridge.reuse.decide import Decision, Execute, Policy, Reuse, decide, names_in, refuse_unknown
 from esorex_bridge.reuse.key import Fingerprint, Statement, StepKey
 from esorex_bridge.reuse.record import Absent, Record
 from esorex_bridge.reuse.resolve import ParameterisedPlan, ResolvedPlan, Unresolvable, input_files, set_parameters
@@ -259,7 +259,7 @@ class Engine(Struct, frozen=True):
 
     def refuse_unknown(self, plans: Iterable[Plan]) -> None:
         """Refuse a policy that names a recipe or a step that no plan has; UserError with those there are."""
-        refuse_unknown(self.policy, tuple(plans))
+        refuse_unknown(self.policy, names_in(plans))
 
 
 def _recipes_of(plans: Iterable[Plan]) -> tuple[str, ...]:

@@ -4,15 +4,54 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from msgspec import Struct
 
 from esorex_bridge.files import FITS_SUFFIXES, OUTPUT_FOLDERS, DpId, stem
 
 _UNDERSCORED = re.compile(r"^(.+\.\d{4}-\d\d-\d\dT\d\d)_(\d\d)_(\d\d)")
+_Default = TypeVar("_Default")
+
+
+class FilesByName(Mapping[DpId, Path]):
+    """Files by their archive names: of several of one name the first, or else an unpacked one.
+
+    There may be a million. A path takes three times the room of a name, so it is put together where it is wanted.
+    """
+
+    def __init__(self) -> None:
+        self._places: dict[DpId, tuple[str, str] | str] = {}
+        self._known: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def add(self, folder: str, file: str) -> None:
+        """Take in a file of a folder."""
+        short = stem(file)
+        name = _with_colons(short)
+        if name in self._places and (not file.endswith(".fits") or str(self[name]).endswith(".fits")):
+            return
+        # Folder and ending of a name that is the file's own are those of many.
+        parts = folder, file[len(short) :]
+        self._places[name] = self._known.setdefault(parts, parts) if name == short else f"{folder}/{file}"
+
+    def __getitem__(self, name: DpId) -> Path:
+        place = self._places[name]
+        return Path(place) if isinstance(place, str) else Path(f"{place[0]}/{name}{place[1]}")
+
+    def get(self, name: DpId, default: _Default = None) -> Path | _Default:  # type: ignore[assignment]
+        """Return where a file lies."""
+        return self[name] if name in self._places else default
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._places
+
+    def __iter__(self) -> Iterator[DpId]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
 
 
 class FolderContents(Struct, frozen=True):
@@ -20,14 +59,14 @@ class FolderContents(Struct, frozen=True):
 
     Parameters
     ----------
-    files : dict of str to Path
+    files : mapping of str to Path
         FITS files by dp_id (or by name without ending).
-    trees : tuple of Path
-        Documents that may be association trees, by name.
+    trees : tuple of str
+        Paths of documents that may be association trees, by name.
     """
 
-    files: dict[DpId, Path]
-    trees: tuple[Path, ...]
+    files: Mapping[DpId, Path]
+    trees: tuple[str, ...]
 
 
 def scan(*places: Path) -> FolderContents:
@@ -37,34 +76,59 @@ def scan(*places: Path) -> FolderContents:
     unpacked, the unpacked one counts, because every recipe reads it. Underscores that stand for the colons of a dp_id
     (as on systems that forbid colons) are read as colons.
     """
-    paths = [path for place in places for path in _files_below(place)]
-    trees = tuple(path for path in paths if path.suffix == ".xml")
-    return FolderContents(by_archive_name(path for path in paths if path.name.endswith(FITS_SUFFIXES)), trees)
+    files, trees = FilesByName(), []
+    for folder, name in (found for place in places for found in _files_below(place)):
+        if name.endswith(FITS_SUFFIXES):
+            files.add(folder, name)
+        elif name.endswith(".xml"):
+            trees.append(f"{folder}/{name}")
+    return FolderContents(files, tuple(trees))
 
 
-def by_archive_name(paths: Iterable[Path]) -> dict[DpId, Path]:
-    """Return files by their archive names: of several of one name the first, or else an unpacked one."""
-    files: dict[DpId, Path] = {}
+def by_archive_name(paths: Iterable[Path]) -> Mapping[DpId, Path]:
+    """Return files by their archive names."""
+    files = FilesByName()
     for path in paths:
-        name = archive_name(path)
-        if name not in files or (path.name.endswith(".fits") and not files[name].name.endswith(".fits")):
-            files[name] = path
+        files.add(str(path.parent), path.name)
     return files
 
 
-def _files_below(place: Path) -> list[Path]:
+def _files_below(place: Path) -> Iterator[tuple[str, str]]:
+    """Yield the files of a place by folder and name, in the order of their paths."""
     if place.is_file():
-        return [place]
-    found: list[Path] = []
-    seen: set[str] = set()
-    for folder, folders, names in os.walk(place, followlinks=True, onerror=partial(_refuse, place)):
-        if (real := os.path.realpath(folder)) in seen:
-            folders.clear()  # a link that leads back
-            continue
-        seen.add(real)
-        folders[:] = [name for name in folders if not name.startswith(".") and name not in OUTPUT_FOLDERS]
-        found += (Path(folder, name) for name in names if not name.startswith("."))
-    return sorted(found)
+        yield str(place.parent), place.name
+    else:
+        yield from _walk(str(place), place, set())
+
+
+def _walk(folder: str, place: Path, seen: set[str]) -> Iterator[tuple[str, str]]:
+    if (real := os.path.realpath(folder)) in seen:
+        return  # a link that leads back
+    seen.add(real)
+    names, folders = [], set()
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if not entry.name.startswith("."):
+                    names.append(entry.name)
+                    if _is_folder(entry):
+                        folders.add(entry.name)
+    except OSError as error:
+        _refuse(place, error)
+        return
+    names.sort()
+    for name in names:
+        if name not in folders:
+            yield folder, name
+        elif name not in OUTPUT_FOLDERS:
+            yield from _walk(f"{folder}/{name}", place, seen)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _refuse(place: Path, error: OSError) -> None:
@@ -75,4 +139,8 @@ def _refuse(place: Path, error: OSError) -> None:
 
 def archive_name(path: Path) -> DpId:
     """Return the name under which the archive knows a file."""
-    return DpId(_UNDERSCORED.sub(r"\1:\2:\3", stem(path.name)))
+    return _with_colons(stem(path.name))
+
+
+def _with_colons(name: DpId) -> DpId:
+    return DpId(_UNDERSCORED.sub(r"\1:\2:\3", name)) if "_" in name else name

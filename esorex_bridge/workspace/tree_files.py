@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from esorex_bridge.datasets.association import AssociationTree
 from esorex_bridge.datasets.xml import MAX_BYTES, UnreadableTreeError, read_tree
 
 
-def read_tree_file(path: Path) -> AssociationTree:
+def read_tree_file(path: Path, read: Callable[[bytes], AssociationTree] = read_tree) -> AssociationTree:
     """Read an association tree from a file.
+
+    Parameters
+    ----------
+    path : Path
+        Of the file.
+    read : callable, optional
+        Reads the document: that of a reader of many.
 
     Raises
     ------
@@ -19,6 +27,6 @@ def read_tree_file(path: Path) -> AssociationTree:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise UnreadableTreeError(f"longer than {MAX_BYTES} bytes")
-        return read_tree(path.read_bytes())
+        return read(path.read_bytes())
     except (UnreadableTreeError, OSError) as error:
         raise UnreadableTreeError(f"{path}: {error}") from error

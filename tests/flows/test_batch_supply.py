@@ -9,6 +9,7 @@ from esorex_bridge.batch.dataset_source import Planned, Supply
 from esorex_bridge.batch.jobs import read_jobs
 from esorex_bridge.datasets.shared import Shared
 from esorex_bridge.demo.nights.naco import naco_night
+from esorex_bridge.disk.room import Room
 from esorex_bridge.fits.header import Header, read_header
 from esorex_bridge.session import Session, Settings
 from tests.flows.conftest import put_on_disk
@@ -22,7 +23,7 @@ def supply_of(root: Path) -> Supply:
     def refuse() -> None:
         raise AssertionError("nobody asked for the archive")
 
-    return Supply(ALL, Settings(root), refuse)  # type: ignore[arg-type]
+    return Supply(ALL, Settings(root), refuse, Room())  # type: ignore[arg-type]
 
 
 def test_a_batch_plans_as_run_does(root: Path, frames_folder: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from esorex_bridge.errors import UserError
 from esorex_bridge.organise.adql import query_for
 from esorex_bridge.organise.alternatives import best_alternatives, rank_alternatives
 from esorex_bridge.organise.combine import combine_datasets
-from esorex_bridge.organise.regroup import merge_templates
+from esorex_bridge.organise.regroup import merge, merged_name, template_of
 from esorex_bridge.organise.selection import Method, State, select
 from esorex_bridge.organise.why import list_held_up, why_category, why_dataset, why_file, why_tree
 from esorex_bridge.plan.facts import AssociationFound, FileClassified, RuleVerdict, lines_of
@@ -232,8 +232,12 @@ def test_trees_of_single_files_become_one_dataset_a_template() -> None:
         return Dataset(f"sci{number}", "TESTCAM", Action("SCI", (file(f"sci{number}", "OBJECT"),), actions=actions))
 
     starts = {1: "t1", 2: "t1", 3: "t2"}
-    headers = {Path(f"/d/sci{number}.fits"): {"TPL.START": start} for number, start in starts.items()}
-    first, second = merge_templates([single(2, bias(1)), single(1, bias(1), bias(2)), single(3, bias(1))], headers)
+    parts = [single(2, bias(1)), single(1, bias(1), bias(2)), single(3, bias(1))]
+    together: dict[object, list[Dataset]] = {}
+    for part in parts:
+        together.setdefault(template_of(part, {"TPL.START": starts[int(part.name[-1])]}), []).append(part)
+    first, second = map(merge, together.values())
+    assert [merged_name([part.name for part in each]) for each in together.values()] == ["sci1_tpl", "sci3"]
     assert (first.name, second.name) == ("sci1_tpl", "sci3")
     assert [found.name for found in first.action.files] == ["sci1", "sci2"]
     assert first.action.actions == (bias(1), bias(2))

@@ -9,7 +9,7 @@ from esorex_bridge.datasets.dataset import Purpose
 from esorex_bridge.errors import UserError
 from esorex_bridge.files import Digest
 from esorex_bridge.plan.plan import Plan, ProductInput, Step, StepName
-from esorex_bridge.reuse.decide import Execute, NotNeeded, Policy, Reuse, decide, refuse_unknown
+from esorex_bridge.reuse.decide import Execute, NotNeeded, Policy, Reuse, decide, names_in, refuse_unknown
 from esorex_bridge.reuse.explain import difference
 from esorex_bridge.reuse.key import InputStatement, Statement, StepKey, read_statement
 from esorex_bridge.reuse.record import Absent, Record
@@ -132,4 +132,4 @@ def test_lazy_mode_can_be_off_for_all_recipes_or_for_one() -> None:
 
 def test_a_policy_that_names_what_no_plan_has_is_refused_with_the_names_there_are() -> None:
     with pytest.raises(UserError, match="the plan has no recipe or step 'bias'; there are: dark, flat, science"):
-        refuse_unknown(Policy(forced=("bias",)), (PLAN,))
+        refuse_unknown(Policy(forced=("bias",)), names_in((PLAN,)))
