@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
+from esorex_bridge.batch import dataset_source
 from esorex_bridge.batch.dataset_source import Planned, Supply
 from esorex_bridge.batch.jobs import read_jobs
 from esorex_bridge.datasets.shared import Shared
 from esorex_bridge.demo.nights.naco import naco_night
 from esorex_bridge.disk.room import Room
 from esorex_bridge.fits.header import Header, read_header
+from esorex_bridge.organise.tree_datasets import TreeFiles, tree_datasets
+from esorex_bridge.plan.plan import Plan
 from esorex_bridge.session import Session, Settings
+from esorex_bridge.workspace.scan import scan
+from esorex_bridge.workspace.tree_files import read_tree_file
 from tests.flows.conftest import put_on_disk
 
 ALL = read_jobs("jobs: [{datasets: all}]", "-").jobs
@@ -60,3 +68,37 @@ def test_headers_of_what_datasets_share_are_read_once(frames_folder: Path, tmp_p
             session.plan(dataset, session.workflow_for(dataset), header, shared=shared)
     assert set(read.values()) == {1}
     assert len(read) > 30
+
+
+def test_the_plans_of_a_portion_are_let_go(
+    frames_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dataset_source, "PORTION", 3)
+    put_on_disk(naco_night(npix=128, templates=8), frames_folder, tmp_path)
+    supply, sizes, living = supply_of(tmp_path), [], []
+    while not supply.finished:
+        portion = supply.take()
+        sizes.append(len(portion))
+        living.append(count_plans())
+        del portion
+    assert (sizes, sum(sizes)) == ([3, 3, 2], 8)
+    assert max(living) <= 3 + 2  # the source has in hand what it gave last, under two names
+    assert count_plans() == 0
+
+
+def count_plans() -> int:
+    """Return how many plans are in memory."""
+    gc.collect()
+    return sum(isinstance(value, Plan) for value in gc.get_objects())
+
+
+def test_datasets_are_made_one_by_one_as_all_at_once(frames_folder: Path, tmp_path: Path) -> None:
+    folder = put_on_disk(naco_night(npix=128, templates=6), frames_folder, tmp_path)
+    trees = TreeFiles(sorted(str(path) for path in folder.glob("*.xml")))
+    read = [read_tree_file(Path(path)) for path in sorted(folder.glob("*.xml"))]
+    assert list(trees) == read
+    with Session(Settings(tmp_path, by="calselector")) as session:
+        each = tuple(session.each_dataset())
+    alone = [tree_datasets([tree], scan(folder).files, read_header, "Raw2Raw") for tree in read]
+    assert each == tuple(dataset for (dataset,) in alone)
+    assert each[0].action.actions[0] is each[1].action.actions[0]

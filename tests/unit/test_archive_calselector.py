@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ from esorex_bridge.datasets.association import (
     distinct_files,
     walk,
 )
-from esorex_bridge.datasets.xml import MAX_DEPTH, UnreadableTreeError, read_tree
+from esorex_bridge.datasets.xml import MAX_DEPTH, TreeReader, UnreadableTreeError, read_tree
 from esorex_bridge.workspace.tree_files import read_tree_file
 
 A, B, C = (f"TESTER.2020-01-01T00:00:0{number}.000" for number in range(3))
@@ -238,6 +239,52 @@ def test_equal_files_of_many_trees_are_one_value() -> None:
     known: dict[AssociatedFile, AssociatedFile] = {}
     one, two = (read_tree(tree_xml(A, inner=DARK), known) for _ in range(2))
     assert one == two and one.root.files[0] is two.root.files[0]
+
+
+PLAIN = tree_xml(A, B, inner=DARK)
+TAIL = PLAIN[PLAIN.index(b"<associatedFiles>") : PLAIN.rindex(b"</association>")]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        tree_xml(A, inner=DARK, extra=' later="1"'),
+        tree_xml(A, inner=DARK + DARK),
+        tree_xml(A),
+        PLAIN.replace(TAIL, b"<!-- " + TAIL + b" -->"),
+        PLAIN.replace(TAIL, b"<new>" + TAIL + b"</new>"),
+        PLAIN.replace(TAIL, b"<![CDATA[" + TAIL + b"]]>"),
+        PLAIN.replace(TAIL, b"<?later " + TAIL + b"?>"),
+        PLAIN.replace(TAIL, TAIL + b"<messages/>" + TAIL),
+        PLAIN.replace(TAIL, TAIL + TAIL),
+        PLAIN.replace(TAIL, TAIL[:-1]),
+        PLAIN.replace(TAIL, b""),
+        PLAIN.replace(b"<association ", b"<association xmlns:c='c' "),
+        b"<html>" + TAIL + b"</html>",
+        PLAIN.decode().replace("?>", ' encoding="UTF-16"?>').encode("utf-16"),
+    ],
+)
+def test_a_reader_of_many_trees_reads_each_as_it_is_read_alone(document: bytes) -> None:
+    reader = TreeReader()
+    known = reader.read(PLAIN)
+    assert known == read_tree(PLAIN)
+    assert reader.read(tree_xml(B, inner=DARK)).root.associated is known.root.associated
+    try:
+        alone = read_tree(document)
+    except UnreadableTreeError as error:
+        with pytest.raises(UnreadableTreeError, match=re.escape(str(error).partition("(")[0])):
+            reader.read(document)
+    else:
+        assert [reader.read(document), reader.read(document), reader.read(PLAIN)] == [alone, alone, known]
+
+
+def test_real_trees_are_read_alike_by_a_reader_of_many(real: Path) -> None:
+    documents = [path.read_bytes() for path in sorted(real.glob("*/*.xml"))]
+    trees = [document for document in documents if b"<association " in document and not document.startswith(b"--")]
+    reader = TreeReader()
+    assert len(trees) >= 4
+    for document in (*trees, *trees):
+        assert reader.read(document) == read_tree(document)
 
 
 @pytest.mark.parametrize(
