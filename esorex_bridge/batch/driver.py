@@ -235,14 +235,14 @@ class Driver:
         made = self._earlier.booked if self._options.continues else ()
         plans = self._engine.decide(resolvable(resolved), self._nearest, made)
         self._refuse_without_room(plans)
-        decided = iter(plans)
+        decided, unverified = iter(plans), self._find_unverified(plans)
         for item, ahead in zip(planned, resolved, strict=True):
             self._datasets += 1
             if isinstance(ahead, Unresolvable):
                 yield {"dataset": item.plan.dataset, "job": item.job, "problem": ahead.reason}
                 continue
             plan = next(decided)
-            self._take_in(plan)
+            self._take_in(plan, unverified)
             yield _dataset_line(item, plan)
 
     def _refuse_without_room(self, plans: Iterable[DecidedPlan]) -> None:
@@ -259,14 +259,19 @@ class Driver:
         self._explained += 1
         return self._store.nearest(statement) if self._explained <= _EXPLAINED_MOST else None
 
-    def _take_in(self, plan: DecidedPlan) -> None:
+    def _find_unverified(self, plans: Iterable[DecidedPlan]) -> frozenset[str]:
+        """Return the files of steps to be made that nobody has held against their own checksums."""
+        inputs = (entry for plan in plans for decision in plan.executes for entry in decision.step.inputs)
+        return self._store.find_unverified(entry.file for entry in inputs if isinstance(entry, FileInput))
+
+    def _take_in(self, plan: DecidedPlan, unverified: frozenset[str]) -> None:
         runs = {(plan.resolved.plan.workflow, decision.step.actor) for decision in plan.executes}
         if not runs <= self._writable:
             self._engine.refuse_unwritable((plan,))
             self._writable |= runs
         ahead, there = plan.resolved, plan.records
         new = self._schedule.add(ahead, plan.executes)
-        self._write_tasks(ahead, new, there)
+        self._write_tasks(ahead, new, there, unverified)
         keys = (ahead.keys[decision.step.name] for decision in plan.executes)
         open_keys = frozenset(key for key in keys if not self._graph.nodes[key].state.settled)
         self._ledger.await_dataset(ahead, open_keys, there)
@@ -275,11 +280,11 @@ class Driver:
                 self._take_up(node)
             node.work = None  # It is written down, and there are many.
 
-    def _write_tasks(self, ahead: ResolvedPlan, nodes: Iterable[Node], there: Mapping[StepKey, Record]) -> None:
+    def _write_tasks(
+        self, ahead: ResolvedPlan, nodes: Iterable[Node], there: Mapping[StepKey, Record], unverified: frozenset[str]
+    ) -> None:
         """Write down what a worker has to know: the tasks, and the records of what is there already."""
         runnable = [node for node in nodes if node.state is NodeState.WAITING]
-        files = (entry.file for node in runnable for entry in node.step.inputs if isinstance(entry, FileInput))
-        unverified = self._store.find_unverified(files)
         for node in runnable:
             decision = replace(node.decision, step=replace(node.step, threads=self._schedule.threads(node)))
             node.place = self._folder.write_task(task_of(ahead, decision, self._options.esorex, unverified))

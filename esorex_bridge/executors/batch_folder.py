@@ -32,7 +32,7 @@ from msgspec.json import decode, encode
 
 from esorex_bridge.disk.atomic import WriteError, write_whole
 from esorex_bridge.errors import UserError
-from esorex_bridge.executors.task import Task, read_task
+from esorex_bridge.executors.task import StatedStep, Task, read_stated, read_task
 from esorex_bridge.reuse.key import StepKey
 from esorex_bridge.run.result import Result, read_result
 
@@ -128,11 +128,19 @@ class BatchFolder(Struct, frozen=True):
         UserError
             If it is not there.
         """
-        path = self.path / ("tasks.jsonl" if place is not None else f"tasks/{key[:2]}/{key}.json")
+        return read_task(*self._task_text(key, place))
+
+    def stated(self, key: StepKey, place: int | None) -> StatedStep:
+        """Return what the books want of a task; parameters and errors as `task`."""
+        return read_stated(*self._task_text(key, place))
+
+    def _task_text(self, key: StepKey, place: int | None) -> tuple[str, str]:
+        """Return the text of a task, and where it stands."""
+        path = f"{self.path}/tasks.jsonl" if place is not None else f"{self.path}/tasks/{key[:2]}/{key}.json"
         try:
-            with path.open(encoding="utf-8") as stream:
+            with open(path, "rb") as stream:  # noqa: PTH123
                 stream.seek(place or 0)
-                return read_task(stream.readline(), str(path))
+                return stream.readline().decode(), path
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror}; run the batch again with --resume") from None
 
@@ -158,9 +166,9 @@ class BatchFolder(Struct, frozen=True):
         """Return where a worker leaves a result."""
         return Path(f"{self.path}/results/{key}.json")
 
-    def _places(self, key: StepKey) -> Iterator[Path]:
-        yield self.result_path(key)
-        yield Path(f"{self.path}/results/{key[:2]}/{key}.json")  # as version 0.2 kept it
+    def _places(self, key: StepKey) -> tuple[str, str]:
+        folder = f"{self.path}/results"
+        return f"{folder}/{key}.json", f"{folder}/{key[:2]}/{key}.json"  # the second as version 0.2 kept it
 
     def write_result(self, result: Result) -> None:
         """Write down what came of a task, whole or not at all."""
@@ -169,14 +177,15 @@ class BatchFolder(Struct, frozen=True):
     def result(self, key: StepKey) -> Result | None:
         """Return what came of a task, as its worker left it; None where that is not known, or packed."""
         for path in self._places(key):
-            with suppress(FileNotFoundError):
-                return read_result(path.read_text("utf-8"))
+            with suppress(FileNotFoundError), open(path, "rb") as stream:  # noqa: PTH123
+                return read_result(stream.read().decode())
         return None
 
     def forget_result(self, key: StepKey) -> None:
         """Take away what came of an earlier attempt."""
         for path in self._places(key):
-            path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                os.unlink(path)  # noqa: PTH108
 
     def result_keys(self) -> set[StepKey]:
         """Return the keys of all results that are not packed."""

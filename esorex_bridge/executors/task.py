@@ -163,6 +163,25 @@ class _StoredTask(Struct, frozen=True, kw_only=True):
     how: How = "unless_there"
 
 
+class StatedStep(Struct, frozen=True):
+    """A step as the books have it: the first dataset that needs it, its name there, and what its products depend on."""
+
+    dataset: str
+    name: StepName
+    statement: Statement
+
+
+class _StoredName(Struct, frozen=True):
+    name: StepName
+
+
+class _StoredStatement(Struct, frozen=True):
+    version: int
+    dataset: str
+    step: _StoredName
+    statement: str
+
+
 class _Versioned(Struct, frozen=True):
     version: int
 
@@ -214,6 +233,17 @@ def read_task(text: str, source: str) -> Task:
     except (MsgspecError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{source} is no task of a batch ({error}); run the batch again with --resume") from None
     raise DataError(f"{source} was written by another version of esorex-bridge ({version}); use that one")
+
+
+def read_stated(text: str, source: str) -> StatedStep:
+    """Read what the books want of what `Task.document` wrote; errors as `read_task`."""
+    try:
+        found = decode(text, type=_StoredStatement)
+        if found.version == VERSION:
+            return StatedStep(found.dataset, found.step.name, read_statement(found.statement))
+    except MsgspecError as error:
+        raise DataError(f"{source} is no task of a batch ({error}); run the batch again with --resume") from None
+    raise DataError(f"{source} was written by another version of esorex-bridge ({found.version}); use that one")
 
 
 def _task(stored: _StoredTask) -> Task:
