@@ -118,7 +118,7 @@ class Ledger:
         """Take in the result of a task that lies at a place; `write` brings it into the store."""
         assert result.record is not None
         self._kept.add(result.key)
-        stated = self._books.folder.stated(result.key, place)
+        stated = self._books.folder.read_stated(result.key, place)
         if result.key in self._awaiting:  # An end product may be in it.
             self._records[result.key] = result.record
         self._finished.append((result.record, stated.statement, stated.dataset, stated.name))

@@ -32,7 +32,7 @@ from msgspec.json import decode, encode
 
 from esorex_bridge.disk.atomic import WriteError, write_whole
 from esorex_bridge.errors import UserError
-from esorex_bridge.executors.task import StatedStep, Task, read_stated, read_task
+from esorex_bridge.executors.task import StatedStep, Task, read_stated_step, read_task
 from esorex_bridge.reuse.key import StepKey
 from esorex_bridge.run.result import Result, read_result
 
@@ -130,9 +130,9 @@ class BatchFolder(Struct, frozen=True):
         """
         return read_task(*self._task_text(key, place))
 
-    def stated(self, key: StepKey, place: int | None) -> StatedStep:
+    def read_stated(self, key: StepKey, place: int | None) -> StatedStep:
         """Return what the books want of a task; parameters and errors as `task`."""
-        return read_stated(*self._task_text(key, place))
+        return read_stated_step(*self._task_text(key, place))
 
     def _task_text(self, key: StepKey, place: int | None) -> tuple[str, str]:
         """Return the text of a task, and where it stands."""

@@ -235,7 +235,7 @@ def read_task(text: str, source: str) -> Task:
     raise DataError(f"{source} was written by another version of esorex-bridge ({version}); use that one")
 
 
-def read_stated(text: str, source: str) -> StatedStep:
+def read_stated_step(text: str, source: str) -> StatedStep:
     """Read what the books want of what `Task.document` wrote; errors as `read_task`."""
     try:
         found = decode(text, type=_StoredStatement)
