@@ -115,6 +115,14 @@ def key_of(
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def stated_by_content(parameters: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return parameters with what is in a file for its path, where one names a file."""
+    return [
+        (name, f"file {digest_of(Path(value))}" if value.startswith("/") and Path(value).is_file() else value)
+        for name, value in parameters
+    ]
+
+
 def stated_parameters(recipe: str, given: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return all parameters of a recipe by their full names, where some (by their short names) are not its own."""
     return [(name, given.get(short, value)) for short, name, value in defaults_of(recipe)]

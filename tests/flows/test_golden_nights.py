@@ -16,7 +16,15 @@ import pytest
 from esorex_bridge.demo.nights.catalogue import NIGHTS
 from tests.flows.bare_night import BareNight
 from tests.golden_files import Golden
-from tests.statements import digest_of, installed_pipelines, key_of, libraries_of, pipeline_of, stated_parameters
+from tests.statements import (
+    digest_of,
+    installed_pipelines,
+    key_of,
+    libraries_of,
+    pipeline_of,
+    stated_by_content,
+    stated_parameters,
+)
 
 DEFAULT = "recipe default"
 
@@ -107,4 +115,5 @@ def test_every_key_is_the_hash_of_what_the_rule_says(bare: BareNight, esorex: st
             if entry["content"].startswith("sha256:"):
                 assert entry["content"] == digest_of(bare.data / f"{entry['name']}.fits")
         libraries = libraries_of(step["recipe"])
-        assert step["key"] == key_of(step["recipe"], stated, inputs, libraries=libraries), step["step"]
+        parameters = stated_by_content(stated)
+        assert step["key"] == key_of(step["recipe"], parameters, inputs, libraries=libraries), step["step"]

@@ -16,12 +16,14 @@ from tests.flows.instrument_runs import Reduction, assert_told, reduce_twice
 Runs = dict[str, Reduction]
 
 CASCADES = {
-    "visir_aquarius": {"visir_img_dark", "visir_img_ff", "visir_img_reduce", "visir_util_repack"},
+    "visir_aquarius": {"visir_img_dark", "visir_img_ff", "visir_img_reduce"},
+    "visir_masks": {"visir_util_repack"},
     "visir_spectra": {"visir_img_dark", "visir_img_ff", "visir_spc_reduce"},
     "visir_echelle": {"visir_spc_reduce"},
 }
 NIGHTS = (
     "visir_spectra",
+    "visir_masks",
     *(pytest.param(name, marks=pytest.mark.slow) for name in ("visir_aquarius", "visir_echelle")),
 )
 
@@ -69,9 +71,8 @@ def test_the_star_has_the_flux_that_the_standard_gives_it(run: Callable[[str], R
     assert found == pytest.approx(visir_aquarius.SCIENCE_JY, rel=0.03)
 
 
-@pytest.mark.slow
 def test_behind_a_mask_chopping_and_nodding_leave_the_star_and_no_sky(run: Callable[[str], Reduction]) -> None:
-    night = run("visir_aquarius")
+    night = run("visir_masks")
     true = visir_aquarius.COUNTS_A_JANSKY * visir_aquarius.SCIENCE_JY / visir_aquarius.DIT_S
     science = next(path for path in night.products("IMG_REPACKED_MEAN") if "visir_util_repack_1" in str(path))
     image = fits.getdata(science)

@@ -21,6 +21,7 @@ PIPELINES = {path.stem for path in rule_files()}
 CALIBRATIONS_ALONE = {
     "vimos": "biases and darks; rules make datasets of science",
     "muse_dark": "biases and darks; rules make datasets of science",
+    "muse_arcs": "lamps alone; rules make datasets of science",
 }
 """Nights of which rules make no dataset, and why."""
 
@@ -34,6 +35,7 @@ DIFFERENCES = {
         {"MASTER_DARK"},
     ),
     "muse": ("the rules want no dark (maxRet = 0)", {"MASTER_DARK"}),
+    "muse_twilight": ("the rules want no dark (maxRet = 0)", {"MASTER_DARK"}),
     "giraf": ("the rules want a dark for flats of fibres; the tree has none below the flat", {"MASTER_DARK"}),
 }
 """Nights whose plans differ: why, and the calibrations or steps concerned."""

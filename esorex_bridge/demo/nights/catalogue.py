@@ -89,7 +89,10 @@ NIGHTS = {
     "visir_aquarius": ListedNight(
         "visir_aquarius",
         "visir_aquarius_night",
-        "imaging since 2012: dark, flat, standard star and star in jansky, star behind a mask",
+        "imaging since 2012: dark, flat, standard star and star in jansky",
+    ),
+    "visir_masks": ListedNight(
+        "visir_aquarius", "visir_masks_night", "star and standard behind a mask: chopping and nodding taken off"
     ),
     "visir_spectra": ListedNight(
         "visir_spectra",
@@ -123,6 +126,16 @@ NIGHTS = {
         "muse",
         "muse_cube_night",
         "one IFU from raws to a cube: bias, dark, flat, standard star, two exposures, both combined",
+    ),
+    "muse_twilight": ListedNight(
+        "muse",
+        "muse_twilight_night",
+        "one IFU lit unevenly: flats of the twilight sky, standard star, one exposure to a cube",
+    ),
+    "muse_arcs": ListedNight(
+        "muse",
+        "muse_arcs_night",
+        "one IFU of full size: bias, flat, arc lamp to wavelengths and profiles of lines; takes minutes",
     ),
     "muse_dark": ListedNight("muse", "muse_night", "bias and dark of all 24 IFUs in parallel"),
     "amber": ListedNight(

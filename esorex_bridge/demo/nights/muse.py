@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from esorex_bridge.datasets.association import Association, AssociationTree
 from esorex_bridge.demo.nights.frames import Exposure, Instrument, Keywords, Template, counts, fill_header, fits_bytes
+from esorex_bridge.demo.nights.muse_arc import LAMP, arc_counts, line_catalogue
 from esorex_bridge.demo.nights.muse_field import (
     STANDARD,
     STANDARD_FLUX,
@@ -49,11 +50,15 @@ TEMPLATES = {
     "BIAS": "MUSE_wfm_cal_bias",
     "DARK": "MUSE_wfm_cal_dark",
     "FLAT": "MUSE_wfm_cal_specflat",
+    "ARC": "MUSE_wfm_cal_specarc",
+    "ARC_LSF": "MUSE_wfm_cal_lsf",
+    "SKYFLAT": "MUSE_wfm_cal_skyflat",
     "STD": "MUSE_wfm_cal_specphot",
     "OBJECT": "MUSE_wfm-noao_obs_genericoffset",
 }
 """Names of the templates, by the category of the frames: rules tell flats apart by them."""
 FLAT_COUNTS = 20000.0
+TWILIGHT_COUNTS = 9000.0
 SKY_COUNTS = 800.0
 STANDARD_SKY_COUNTS = 40.0
 STANDARD_S, SCIENCE_S = 30.0, 600.0
@@ -61,8 +66,8 @@ SLICES = 48
 SLICE_WIDTH_PIX = 76.0
 MARGIN_PIX = 24
 """From the edge of the detector to the first slice."""
-FULL_WIDTH = 2048
-"""Columns of a quadrant on the real detector."""
+FULL_WIDTH, FULL_HEIGHT = 2048, 2056
+"""Columns and rows of a quadrant on the real detector."""
 
 
 class Spectrographs(Struct, frozen=True):
@@ -76,12 +81,15 @@ class Spectrographs(Struct, frozen=True):
         Size of a quadrant; a detector has two by two.
     seed : int
         Of noise.
+    tilt : float
+        How much more light the last slice gets than that in the middle, of the sky and not of lamps.
     """
 
     ifus: int
     columns: int
     rows: int
     seed: int
+    tilt: float = 0.0
 
 
 def bias_level(ifu: int) -> float:
@@ -109,7 +117,12 @@ def muse_night(ifus: int = 24, columns: int = 64, rows: int = 64, seed: int = 9)
     return Night(f"muse-{ifus}x{columns}x{rows}-seed{seed}", MUSE.name, (*biases, *darks), (tree,), kept=False)
 
 
-def muse_cube_night(exposures: int = 2, rows: int = 192, seed: int = 9) -> Night:
+def muse_twilight_night() -> Night:
+    """Return a night whose field is lit unevenly, with flats of the twilight sky that show it."""
+    return muse_cube_night(exposures=1, tilt=0.15)
+
+
+def muse_cube_night(exposures: int = 2, rows: int = 192, seed: int = 9, tilt: float = 0.0) -> Night:
     """Return a night of one IFU with all that takes exposures of a star to a cube in units of flux.
 
     Parameters
@@ -120,9 +133,11 @@ def muse_cube_night(exposures: int = 2, rows: int = 192, seed: int = 9) -> Night
         Of a quadrant.
     seed : int
         Nights of different seeds differ in every pixel.
+    tilt : float
+        See `Spectrographs`; where there is one, the night has flats of the twilight sky.
     """
-    spectrographs = Spectrographs(1, FULL_WIDTH, rows, seed)
-    noon = datetime(2018, 3, 15, 12, 0)
+    spectrographs = Spectrographs(1, FULL_WIDTH, rows, seed, tilt)
+    noon = datetime(2018, 3, 16 if tilt else 15, 12, 0)
     biases, darks = _biases(spectrographs, noon), _darks(spectrographs, noon)
     flats = _series(spectrographs, "FLAT", ("CALIB", "FLAT,LAMP", "IFU"), noon + timedelta(hours=3), 3, 3.0)
     standard = _series(spectrographs, "STD", ("CALIB", "STD", "IFU"), noon + timedelta(hours=13), 1, STANDARD_S)
@@ -145,10 +160,47 @@ def muse_cube_night(exposures: int = 2, rows: int = 192, seed: int = 9) -> Night
     bias = group("BIAS", biases)
     dark = group("DARK", darks, bias)
     basic = (bias, dark, group("FLAT", flats, bias, dark), *tables)
-    cascade = (*basic, air, group("STD", standard, *basic, air, known))
+    twilights = _twilights(spectrographs, noon) if tilt else ()
+    evening = (group("SKYFLAT", twilights, *basic),) if tilt else ()
+    cascade = (*basic, *evening, air, group("STD", standard, *basic, *evening, air, known))
     tree = AssociationTree(Association("OBJECT", tuple(file.associated for file in science), cascade), "Raw2Raw")
-    files = (*biases, *darks, *flats, *standard, *science, *statics, extinction, flux)
-    return Night(f"muse_cube-{exposures}x{rows}-seed{seed}", MUSE.name, files, (tree,), kept=False)
+    files = (*biases, *darks, *flats, *twilights, *standard, *science, *statics, extinction, flux)
+    kind = "twilight" if tilt else "cube"
+    return Night(f"muse_{kind}-{exposures}x{rows}-seed{seed}", MUSE.name, files, (tree,), kept=False)
+
+
+def _twilights(spectrographs: Spectrographs, noon: datetime) -> tuple[ArchiveFile, ...]:
+    return _series(spectrographs, "SKYFLAT", ("CALIB", "FLAT,SKY", "IFU"), noon + timedelta(hours=10), 3, 3.0)
+
+
+def illumination(tilt: float, number: int) -> float:
+    """Return how much light of the sky a slice gets, in parts of that in the middle of the field."""
+    return 1 + tilt * slice_place(1, number)[1] / 24.0
+
+
+def muse_arcs_night(rows: int = FULL_HEIGHT, seed: int = 9) -> Night:
+    """Return a night of one IFU of full size: what its lamps tell of slices, wavelengths and the width of lines.
+
+    Parameters
+    ----------
+    rows : int
+        Of a quadrant; the recipe for wavelengths wants 4000 of a detector.
+    seed : int
+        Nights of different seeds differ in every pixel.
+    """
+    spectrographs = Spectrographs(1, FULL_WIDTH, rows, seed)
+    noon = datetime(2018, 3, 20, 12, 0)
+    biases = _biases(spectrographs, noon)
+    flats = _series(spectrographs, "FLAT", ("CALIB", "FLAT,LAMP", "IFU"), noon + timedelta(hours=3), 3, 3.0)
+    arcs = _series(spectrographs, "ARC", ("CALIB", "WAVE", "IFU"), noon + timedelta(hours=4), 3, 5.0)
+    profiles = _series(spectrographs, "ARC_LSF", ("CALIB", "WAVE,LSF", "IFU"), noon + timedelta(hours=5), 3, 5.0)
+    lines = line_catalogue()
+    bias, listed = group("BIAS", biases), group("LINE_CATALOG", (lines,), match="N/A")
+    flat = group("FLAT", flats, bias)
+    cascade = (bias, flat, listed, group("ARC", arcs, bias, flat, listed))
+    tree = AssociationTree(Association("ARC_LSF", tuple(file.associated for file in profiles), cascade), "Raw2Raw")
+    files = (*biases, *flats, *arcs, *profiles, lines)
+    return Night(f"muse_arcs-{rows}-seed{seed}", MUSE.name, files, (tree,), kept=False)
 
 
 def slice_centre(columns: int, number: int) -> float:
@@ -192,6 +244,7 @@ def _primary(spectrographs: Spectrographs, exposure: Exposure) -> Keywords:
         ("ESO INS DROT MODE", "SKY"),
         ("ESO INS TEMP7 VAL", 10.0),
         ("ESO INS TEMP11 VAL", 10.0),
+        *(LAMP if exposure.dpr[1].startswith("WAVE") else ()),
     )
 
 
@@ -230,14 +283,32 @@ def _light(spectrographs: Spectrographs, exposure: Exposure, ifu: int) -> Any:
     import numpy as np
 
     light = np.full((2 * spectrographs.rows, 2 * spectrographs.columns), DARK_COUNTS_PER_HOUR * exposure.dit_s / 3600)
-    level = {"FLAT,LAMP": FLAT_COUNTS, "OBJECT": SKY_COUNTS, "STD": STANDARD_SKY_COUNTS}.get(exposure.dpr[1], 0.0)
+    kind = exposure.dpr[1]
+    if kind == "FLAT,LAMP":
+        light += FLAT_COUNTS * _slices(spectrographs.columns)
+    if kind.startswith("WAVE"):
+        light += arc_counts(len(light))[:, None] * _slices(spectrographs.columns)
+    level = {"OBJECT": SKY_COUNTS, "STD": STANDARD_SKY_COUNTS, "FLAT,SKY": TWILIGHT_COUNTS}.get(kind, 0.0)
+    falling = _falling(spectrographs)
     if level:
-        light += level * _slices(spectrographs.columns)
-    source = {"OBJECT": TARGET, "STD": STANDARD}.get(exposure.dpr[1])
+        light += level * _slices(spectrographs.columns) * falling
+    source = {"OBJECT": TARGET, "STD": STANDARD}.get(kind)
     if source is not None:
         centre = partial(slice_centre, spectrographs.columns)
-        light += exposure.dit_s * star_counts(source, light.shape, ifu, centre)
+        light += exposure.dit_s * star_counts(source, light.shape, ifu, centre) * falling
     return light
+
+
+def _falling(spectrographs: Spectrographs) -> Any:
+    """Return how much light from the sky each column gets."""
+    import numpy as np
+
+    if not spectrographs.tilt:
+        return 1.0
+    x = np.arange(1, 2 * spectrographs.columns + 1)
+    centres = np.array([slice_centre(spectrographs.columns, number) for number in range(1, SLICES + 1)])
+    nearest = np.abs(x[None, :] - centres[:, None]).argmin(axis=0) + 1
+    return np.array([illumination(spectrographs.tilt, int(number)) for number in nearest])
 
 
 @lru_cache(maxsize=2)

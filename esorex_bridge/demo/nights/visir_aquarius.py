@@ -1,4 +1,4 @@
-"""A synthetic VISIR night with the detector since 2012 (AQUARIUS): a star and a standard imaged, a star behind a mask.
+"""A synthetic VISIR night with the detector since 2012 (AQUARIUS): a star and a standard, imaged or behind a mask.
 
 A frame has no pixels of its own: each extension is half a cycle of the chopping mirror, added up, and the last the mean
 of their differences. The star stands in four beams: the mirror moves it along y, the nodding of the telescope along x.
@@ -73,20 +73,24 @@ def visir_aquarius_night(npix: int = 360, seed: int = 12) -> Night:
     flats = take_lamp_frames(pixels, "IM_CAL_FLAT", ("CALIB", "FLAT,LAMP", "IMAGE,DIRECT"), MORNING.replace(hour=12), 4)
     standards = _image_star(pixels, "IM_CAL_PHOT", ("CALIB", "STD", "IMAGE,CHOPNOD,JITTER"), 0, STANDARD_JY)
     science = _image_star(pixels, "IM_OBS_CHO_NOD_JIT", ("SCIENCE", "OBJECT", "IMAGE,CHOPNOD,JITTER"), 1, SCIENCE_JY)
-    masked = _image_star(pixels, "SAM_OBS_CNJ", ("SCIENCE", "OBJECT", "SAM,CHOPNOD,JITTER"), 2, SCIENCE_JY)
-    mask_standards = _image_star(pixels, "SAM_CAL_CNJ", ("CALIB", "STD", "SAM,CHOPNOD,JITTER"), 3, STANDARD_JY)
     catalogue = _catalogue_of_standards()
     cascade = (
         group("IM_CAL_PHOT", standards, group("IMG_STD_CATALOG", (catalogue,), match="N/A")),
         group("IM_CAL_FLAT", flats),
         group("IM_CAL_DARK", darks),
     )
-    trees = (
-        _tree("IM_OBS_CHO_NOD_JIT", science, cascade),
-        _tree("SAM_OBS_CNJ", masked, (group("SAM_CAL_CNJ", mask_standards),)),
-    )
-    files = (*darks, *flats, *standards, *science, *masked, *mask_standards, catalogue)
-    return Night(f"visir-aquarius-{npix}pix-seed{seed}", VISIR.name, files, trees)
+    files = (*darks, *flats, *standards, *science, catalogue)
+    tree = _tree("IM_OBS_CHO_NOD_JIT", science, cascade)
+    return Night(f"visir-aquarius-{npix}pix-seed{seed}", VISIR.name, files, (tree,))
+
+
+def visir_masks_night(npix: int = 360, seed: int = 15) -> Night:
+    """Return a night with a star and a standard behind a mask of many holes; see `visir_aquarius_night`."""
+    pixels = Pixels(npix, npix, seed)
+    science = _image_star(pixels, "SAM_OBS_CNJ", ("SCIENCE", "OBJECT", "SAM,CHOPNOD,JITTER"), 2, SCIENCE_JY)
+    standards = _image_star(pixels, "SAM_CAL_CNJ", ("CALIB", "STD", "SAM,CHOPNOD,JITTER"), 3, STANDARD_JY)
+    tree = _tree("SAM_OBS_CNJ", science, (group("SAM_CAL_CNJ", standards),))
+    return Night(f"visir-masks-{npix}pix-seed{seed}", VISIR.name, (*science, *standards), (tree,))
 
 
 def _tree(category: str, science: tuple[ArchiveFile, ...], cascade: tuple[Association, ...]) -> AssociationTree:
