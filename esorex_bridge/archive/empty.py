@@ -104,7 +104,8 @@ def _nothing_like_it(client: ArchiveClient, wanted: Constraints) -> str:
         return f"no frame within {placed.radius:g} degrees, nor about it"
     if wanted.where:
         names = ",".join(dict.fromkeys(_names_in(wanted.where)))
-        return f"no frame meets --where {wanted.where}; 'esorex-bridge query --columns {names}' shows what stands there"
+        command = f"esorex-bridge query --columns {names} --max 20"
+        return f"no frame meets --where {wanted.where}; '{command}' shows what stands there"
     alone = ((option, getattr(wanted, field)) for field, option in _OPTIONS.items() if field != "category")
     said = " ".join(f"{option} {given}" for option, given in alone if given)
     return f"the archive lists no frame of {said}" if said else ""

@@ -109,7 +109,10 @@ def test_a_name_service_that_fails_leaves_the_name(
         (Constraints(instrument="foo"), "known are AMBER, "),
         (Constraints(target="nothing like this"), "no name service knows 'nothing like this'"),
         (Constraints(ra=10.0, dec=10.0, radius=0.1), "no frame within 0.1 degrees, nor about it"),
-        (Constraints(where="exposure > 1e9"), "'esorex-bridge query --columns exposure' shows what stands there"),
+        (
+            Constraints(where="exposure > 1e9"),
+            "'esorex-bridge query --columns exposure --max 20' shows what stands there",
+        ),
         (Constraints(night="2016-03-02"), "but of --night 2016-03-01: a night is named by its date at dusk"),
         (Constraints(night="2011-01-01"), "the archive lists no frame of --night 2011-01-01"),
         (Constraints(target="nothing like this", radius=0.1), "no name service knows 'nothing like this'"),
