@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from esorex_bridge.run.reporter import Reporter
     from esorex_bridge.workspace.folders import Workspace
 
+_RECALLED_S = 0.02
+"""In this time it is known what is remembered of recipes."""
+
 Pairs = Iterable[tuple[Dataset, Plan]]
 Nearest = Callable[[Statement], Statement | None]
 Recipes = Mapping[str, Recipe | RecipeError]
@@ -308,7 +311,11 @@ class BackgroundCall(Thread, Generic[Answer]):
 
 
 def _load_while_waiting(asking: Thread) -> None:
-    """Load what comes next while EsoRex is asked about its recipes: that leaves this processor free."""
+    """Load what comes next while EsoRex is asked about its recipes: that leaves this processor free.
+
+    What is remembered of them is there sooner, and would wait for what is loaded.
+    """
+    asking.join(_RECALLED_S)
     for module in ("run.step", "run.delivery", "reflex.bookkeeping_writer"):
         if not asking.is_alive():
             return
