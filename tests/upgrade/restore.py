@@ -1,12 +1,17 @@
-"""Make what an earlier version left on disk again, with the digests, keys and stamps of this machine."""
+"""Make what an earlier version left on disk again, with the digests, keys and stamps of this machine.
+
+It was left a minute ago: what is installed here must be older, or everything is made again.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import closing
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,6 +22,16 @@ from tests.upgrade.preserve import FIXTURES
 
 _MARK = re.compile(r"«([a-z_ ]+|KEY)(?::([^»]*))?»")
 _PREFIX = "sha256:"
+_TIME = re.compile(r"2026-11-21T17:59:\d\d")
+_CLOCK = re.compile(r"\b(17952839\d\d)(?=\d{3}\b|\d{9}\b)")
+_LATER = timedelta(seconds=int(time.time()) - 60 - 1795283945)
+"""How much later everything was left than when it was preserved, at 17:59:05."""
+
+
+def move_times(text: str) -> str:
+    """Return a text with the times of what was preserved as they are in what is restored."""
+    text = _TIME.sub(lambda match: (datetime.fromisoformat(match[0]) + _LATER).isoformat(), text)
+    return _CLOCK.sub(lambda match: str(int(match[1]) + int(_LATER.total_seconds())), text)
 
 
 class Restored:
@@ -74,7 +89,7 @@ class Restored:
 
     def resolved(self, text: str) -> str:
         """Return a text with values for its marks."""
-        return self._resolved(text, self.keys) if "«" in text else text
+        return move_times(self._resolved(text, self.keys) if "«" in text else text)
 
     def _resolved(self, text: str, keys: dict[str, str]) -> str:
         return _MARK.sub(lambda match: self._value(match[1], match[2] or "", keys), text)
@@ -87,7 +102,7 @@ class Restored:
         return self._of_file(kind, of) if kind in ("digest", "size", "stamp", "lazy stamp") else _of_recipe(kind, of)
 
     def _of_file(self, kind: str, name: str) -> str:
-        path = self.here / name
+        path = self.here / move_times(name)
         if kind == "digest":
             # Keys are wanted before the products are there, whose names hold some.
             left = self._left["files"].get(name)
