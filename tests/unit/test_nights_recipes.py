@@ -15,6 +15,8 @@ from astropy.io import fits
 from esorex_bridge.demo.nights.hawki import hawki_night
 from esorex_bridge.demo.nights.naco import FWHM_PIX, injected_stars, naco_night
 from esorex_bridge.demo.nights.night import FrameFolder, Night
+from esorex_bridge.demo.nights.uves_optics import REDL, REDU
+from esorex_bridge.demo.nights.uves_raw import uves_raw_red_night
 
 Rows = list[tuple[Path, str]]
 
@@ -97,3 +99,26 @@ def test_hawki_reaches_the_injected_astrometry(tmp_path: Path, frames_folder: Pa
     jittered = next(path for path, category in products if category == "JITTERED_IMAGE_SCI")
     assert fits.getval(jittered, "ESO QC WCS_RMS", ext=1) < 0.05
     assert fits.getval(jittered, "ESO QC WCS_SCALE", ext=1) == pytest.approx(0.1064, rel=1e-3)
+
+
+@pytest.mark.slow
+def test_flames_foresees_where_its_fibres_fall(tmp_path: Path, frames_folder: Path, esorex: str) -> None:
+    night, frames = uves_raw_red_night(), FrameFolder(frames_folder)
+    ((raw, _),) = rows_of(frames, night, "ARC_LAMP_FORM_RED")
+    form = tmp_path / "form.fits"
+    with fits.open(raw) as hdus:
+        for name, value in (("DPR TECH", "MOS"), ("DPR TYPE", "LAMP,FMTCHK,SimCal"), ("INS SLIT3 PLATE", 2)):
+            hdus[0].header[f"HIERARCH ESO {name}"] = value
+        hdus.writeto(form, checksum=True)
+    rows = [(form, "FIB_ARC_LAMP_FORM_RED"), *rows_of(frames, night, "LINE_REFER_TABLE")]
+    products = {category: path for path, category in run_recipe(tmp_path, "flames_cal_predict", rows)}
+    assert set(products) == {f"FIB_{kind}_GUE_{chip}" for kind in ("LIN", "ORD") for chip in ("REDL", "REDU")}
+    for layout in (REDL, REDU):
+        guess = fits.getdata(products[f"FIB_LIN_GUE_{layout.chip}"], 1)
+        seen = guess[np.isin(guess["Order"], layout.orders)]
+        assert set(layout.orders[3:-3]) <= set(seen["Order"])
+        away = seen["X"] - [
+            layout.position(int(order), line) for order, line in zip(seen["Order"], seen["Ident"], strict=True)
+        ]
+        # Fibres and slit see the same wavelengths a little beside each other.
+        assert np.ptp(np.percentile(away, [5, 95])) < 4
