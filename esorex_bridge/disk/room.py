@@ -73,6 +73,7 @@ class Room:
     def __init__(self, rule: RoomRule = "check", products: Path | None = None, made_per_byte: float = 0.0) -> None:
         self._rule, self._products, self._made_per_byte = rule, products, made_per_byte
         self._disks: dict[int, tuple[Path, int]] = {}
+        self._disk_by_folder: dict[Path, int] = {}
         self._fetched: dict[int, int] = {}
         self._made: dict[int, int] = {}
         self._lock = Lock()
@@ -118,11 +119,14 @@ class Room:
             refuse_without_room(self.needs)
 
     def _disk_of(self, folder: Path) -> int:
-        place = _place(folder)
-        disk = place.stat().st_dev
-        if disk not in self._disks:
-            self._disks[disk] = place, shutil.disk_usage(place).free
-        return disk
+        """Return the disk of a folder; a batch asks for each of its steps, so it is looked at once."""
+        if folder not in self._disk_by_folder:
+            place = _place(folder)
+            disk = place.stat().st_dev
+            if disk not in self._disks:
+                self._disks[disk] = place, shutil.disk_usage(place).free
+            self._disk_by_folder[folder] = disk
+        return self._disk_by_folder[folder]
 
 
 def refuse_without_room(needs: Iterable[DiskNeed]) -> None:

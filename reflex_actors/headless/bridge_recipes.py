@@ -34,6 +34,8 @@ class BridgeRecipes:
         Run nothing.
     products : mapping of str to tuple of str
         Categories that recipes make, as far as that is known.
+    by_definition : bool
+        Whether the workflow was made from a definition, which may have parameters for some files that no file can say.
     """
 
     def __init__(
@@ -42,10 +44,12 @@ class BridgeRecipes:
         workflow: str,
         dry_run: bool = False,
         products: Mapping[str, tuple[str, ...]] | None = None,
+        by_definition: bool = False,
     ) -> None:
         self._session, self._workflow, self._dry_run = session, workflow, dry_run
         self._products = products or {}
         self._absent: dict[str, str] = {}
+        self._by_definition = by_definition
         self._plans: dict[str, Plan | None] = {}
 
     def missing(self, recipes: tuple[str, ...]) -> dict[str, str]:
@@ -73,7 +77,7 @@ class BridgeRecipes:
         """
         if self._dry_run and not self._could_run(request):
             return self._foreseen(request)
-        engine, plan = self._session.require_engine(), self._plan(request)
+        engine, plan = self._session.require_engine(), self.plan_request(request)
         decided = decide(engine, plan, partial(self._plan_of_dataset, plan.dataset))
         if self._dry_run and decided.executes:
             return self._foreseen(request)
@@ -89,18 +93,20 @@ class BridgeRecipes:
     def _could_run(self, request: RecipeRequest) -> bool:
         return request.recipe not in self._absent and all(Path(file.name).exists() for file in request.sof.files)
 
-    def _plan(self, request: RecipeRequest) -> Plan:
+    def plan_request(self, request: RecipeRequest) -> Plan:
+        """Return the plan of one step that a request means."""
         given = [
             ParameterSetting(request.recipe, each.display_name, value_text(each.value), request.actor)
             for each in request.parameters
         ]
         workflow, definition = find_definition(self._session, request.recipe, request.sof)
+        cases_of = definition if self._by_definition else None
         makers = self._session.store.makers(file.name for file in request.sof.files)
         return one_step_plan(
             request.sof,
             request.recipe,
             planned_inputs(request.sof, definition, workflow.steps if workflow else (), makers),
-            with_cases(definition, request.sof, given, f"workflow {self._workflow}"),
+            with_cases(cases_of, request.sof, given, f"workflow {self._workflow}"),
             self._workflow,
             request.actor,
             self._products.get(request.recipe, ()),
