@@ -43,7 +43,7 @@ from esorex_bridge.reuse.record import Record
 from esorex_bridge.run.executor import Phase, TaskRequest, TaskStatus, Ticket
 from esorex_bridge.run.expected import Expectations
 from esorex_bridge.run.graph import Graph
-from esorex_bridge.run.result import Result
+from esorex_bridge.run.result import StepResult
 from esorex_bridge.session import Session, Settings
 
 COMMAND = str(Path(sys.executable).with_name("esorex-bridge"))
@@ -193,7 +193,7 @@ class NothingEngine:
         """Make it, as a worker would: its time is not the driver's."""
         began = time.thread_time()
         self._folder.task(order.key, order.place)
-        self._folder.write_result(Result(order.key, 1, "made", replace(self._product, key=order.key)))
+        self._folder.write_result(StepResult(order.key, 1, "made", replace(self._product, key=order.key)))
         ticket = Ticket(order.key)
         self._changes[ticket] = TaskStatus(Phase.ENDED)
         self.spent += time.thread_time() - began

@@ -39,7 +39,7 @@ from esorex_bridge.fits.verify import read_fits
 from esorex_bridge.reuse.record import Product, Record
 from esorex_bridge.run.executor import Phase, TaskRequest, TaskStatus, Ticket
 from esorex_bridge.run.graph import Graph
-from esorex_bridge.run.result import Result
+from esorex_bridge.run.result import StepResult
 from esorex_bridge.session import Settings
 
 COMMAND = str(Path(sys.executable).with_name("esorex-bridge"))
@@ -189,7 +189,7 @@ class SmallProducts:
         file.write_bytes(self._frame)
         product = Product(str(file), "COADDED_IMG", read_fits(file, False)[0].digest, len(self._frame), stamp_of(file))
         record = Record(order.key, (product,), 0.0, "2026-01-01T00:00:00Z", self._sof)
-        self._folder.write_result(Result(order.key, order.attempt, "made", record))
+        self._folder.write_result(StepResult(order.key, order.attempt, "made", record))
         self._changes[ticket := Ticket(order.key)] = TaskStatus(Phase.ENDED)
         return ticket
 

@@ -46,7 +46,7 @@ def claims(workspace: Workspace) -> tuple[Claim, ...]:
     return tuple(claim for claim in found if claim.folders or claim.state in _OPEN)
 
 
-def needed_by_batches(workspace: Workspace) -> frozenset[StepKey]:
+def find_needed_by_batches(workspace: Workspace) -> frozenset[StepKey]:
     """Return what datasets of batches need, with the parameters of their jobs, as the last run of each has it."""
     return frozenset(
         StepKey(step["key"]) for folder in batches(workspace.batches) for step in steps_of_last_run(folder)

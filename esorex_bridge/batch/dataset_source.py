@@ -174,7 +174,7 @@ class Supply:
             items.append(
                 Downloaded(readings_of(ended), tuple((file.name, file.reason) for file in ended if not file.here))
             )
-        items.extend(self._planned(ready))
+        items.extend(self._plan_fetched(ready))
         return tuple(items)
 
     # ----- what is here
@@ -196,7 +196,7 @@ class Supply:
                 except BridgeError as error:
                     yield Unplanned(job.name, ", ".join(job.datasets), str(error))
 
-    def _planned(self, ready: list[_Awaited]) -> Iterator[Item]:
+    def _plan_fetched(self, ready: list[_Awaited]) -> Iterator[Item]:
         """Yield the plans of trees whose files ended; each folder is looked at once."""
         by_job: dict[str, list[_Awaited]] = {}
         for awaited in ready:

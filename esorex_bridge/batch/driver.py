@@ -26,7 +26,7 @@ from esorex_bridge.run.engine import Engine, resolvable
 from esorex_bridge.run.executor import Executor
 from esorex_bridge.run.expected import Expectations
 from esorex_bridge.run.graph import Graph, Node, NodeState
-from esorex_bridge.run.result import Result
+from esorex_bridge.run.result import StepResult
 from esorex_bridge.run.schedule import Schedule
 from esorex_bridge.workspace.folders import Workspace
 from esorex_bridge.workspace.locks import shared
@@ -217,17 +217,17 @@ class Driver:
                 for name, reason in item.missing:
                     self._ledger.note("not fetched", file=name, error=reason)
                     self._watcher.told(f"not fetched: {name}: {reason}")
-        lines = [*self._refused(items), *self._planned([item for item in items if isinstance(item, Planned)])]
+        lines = [*self._refuse(items), *self._decide_about([item for item in items if isinstance(item, Planned)])]
         if lines:
             self._folder.note("datasets", *lines)
 
-    def _refused(self, items: Iterable[Item]) -> Iterable[dict[str, Any]]:
+    def _refuse(self, items: Iterable[Item]) -> Iterable[dict[str, Any]]:
         for item in items:
             if isinstance(item, Unplanned):
                 self._watcher.told(f"{item.job}: {item.name}: {item.reason}")
                 yield {"dataset": item.name, "job": item.job, "problem": item.reason, "outcome": item.outcome}
 
-    def _planned(self, planned: list[Planned]) -> Iterable[dict[str, Any]]:
+    def _decide_about(self, planned: list[Planned]) -> Iterable[dict[str, Any]]:
         """Decide about new plans, take in what must be made, and yield their lines for the notes."""
         if not planned:
             return
@@ -291,7 +291,7 @@ class Driver:
             for _, need in node.needs:
                 self._waiting_for[need] += 1
                 if need in there and self._waiting_for[need] == 1 and self._folder.result(need) is None:
-                    self._folder.write_result(Result(need, 0, "found", there[need]))
+                    self._folder.write_result(StepResult(need, 0, "found", there[need]))
 
     def _take_up(self, node: Node) -> None:
         """Take up what an earlier run left: a job that goes on, or a failure that is not to be tried anew."""
@@ -319,7 +319,7 @@ class Driver:
         attempt = f" (attempt {node.attempt})" if node.attempt > 1 else ""
         self._watcher.begun(node.label + attempt, expected.seconds if expected is not None else None)
 
-    def made(self, node: Node, result: Result, record: Record) -> None:
+    def made(self, node: Node, result: StepResult, record: Record) -> None:
         """Record a step."""
         self._ledger.keep(result, node.place)
         self._settle(node)
@@ -329,7 +329,7 @@ class Driver:
         self._ledger.note("made", key=node.key, **facts, whole=round(result.seconds, 4))
         self._watcher.told(f"made: {node.label}: {len(record.products)} products in {record.seconds:.2f} s")
 
-    def failed(self, node: Node, result: Result | None) -> None:
+    def failed(self, node: Node, result: StepResult | None) -> None:
         """Note that a step failed or was cancelled."""
         if result is not None:
             self._ledger.note_run(result)
@@ -347,7 +347,7 @@ class Driver:
 
     def _settle(self, node: Node) -> None:
         """Let go what only this step waited for, and its own result where no step waits for it."""
-        self._ledger.settled(node)
+        self._ledger.settle(node)
         if node.place is not None:
             for _, need in node.needs:
                 self._waiting_for[need] -= 1

@@ -23,7 +23,7 @@ from esorex_bridge.reuse.resolve import ResolvedPlan
 from esorex_bridge.run.delivery import deliver
 from esorex_bridge.run.executor import Ticket
 from esorex_bridge.run.graph import Node, NodeState
-from esorex_bridge.run.result import Result
+from esorex_bridge.run.result import StepResult
 from esorex_bridge.store.step_store import SqliteStore
 from esorex_bridge.workspace.folders import Workspace
 
@@ -114,7 +114,7 @@ class Ledger:
 
     # ----- results
 
-    def keep(self, result: Result, place: int | None) -> None:
+    def keep(self, result: StepResult, place: int | None) -> None:
         """Take in the result of a task that lies at a place; `write` brings it into the store."""
         assert result.record is not None
         self._kept.add(result.key)
@@ -126,7 +126,7 @@ class Ledger:
             self._books.store.learn_verified(result.verified)
         self.note_run(result)
 
-    def note_run(self, result: Result) -> None:
+    def note_run(self, result: StepResult) -> None:
         """Bring a run, well ended or not, into Reflex's bookkeeping; what the batch makes does not depend on it."""
         if result.folder is not None:
             self._clerk.submit(_note_in_database, result.folder)
@@ -177,7 +177,7 @@ class Ledger:
         if not open_keys:
             self._deliver(name)
 
-    def settled(self, node: Node) -> None:
+    def settle(self, node: Node) -> None:
         """Take note that nothing more will come of a step."""
         for name in self._awaiting.pop(node.key, ()):
             pending = self._pending[name]
@@ -224,7 +224,7 @@ def earlier_runs(folder: BatchFolder) -> EarlierRuns:
     given_up: dict[StepKey, tuple[NodeState, str]] = {}
     begun: set[StepKey] = set()
     booked: set[StepKey] = set()
-    for line in folder.noted("events"):
+    for line in folder.read_notes("events"):
         event, key = line.get("event"), StepKey(line.get("key", ""))
         if event == "begun":
             runs = line.get("run", runs)

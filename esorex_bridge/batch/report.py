@@ -194,7 +194,7 @@ def read_report(folder: BatchFolder) -> BatchReport:
 
 def _events(folder: BatchFolder) -> _Told:
     told = _Told(0, "", "", "", {}, {}, {}, {}, 0)
-    for line in folder.noted("events"):
+    for line in folder.read_notes("events"):
         event, key = line["event"], line.get("key", "")
         told.ended = line["at"]
         if event == "begun":

@@ -42,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print what may go, and remove it where told to."""
-    from esorex_bridge.batch.claims import claims, needed_by_batches
+    from esorex_bridge.batch.claims import claims, find_needed_by_batches
     from esorex_bridge.run.cleaning import removable, remove
     from esorex_bridge.run.giving_back import returnable
     from esorex_bridge.session import Session
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
             claimed = tuple(folder for claim in left for folder in claim.folders)
             resolved = session.resolve_all()
             needed = session.needed_keys(resolved)
-            batched = frozenset() if args.without_batches else needed_by_batches(session.workspace) - needed
+            batched = frozenset() if args.without_batches else find_needed_by_batches(session.workspace) - needed
             kept = len(batched.intersection(session.store.all_keys()))
             removals = removable(session.store, session.workspace, needed | batched, claimed)
             if args.keep == "end-products":

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from esorex_bridge.cli.documents.running import DemoDocument
     from esorex_bridge.cli.reduce import ReductionResult
     from esorex_bridge.definitions.parameters import ParameterSetting
-    from esorex_bridge.demo.nights.night import Night
+    from esorex_bridge.demo.nights.night import DemoNight
 
 EXAMPLE = "esorex-bridge demo --instrument hawki --root demo_data\n  esorex-bridge demo --serve --fault truncated"
 PROGRAM = "60.A-9999(A)"
@@ -97,7 +97,7 @@ def _demonstrate(args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _ask_words(night: Night) -> tuple[tuple[str, ...], dict[str, Any]]:
+def _ask_words(night: DemoNight) -> tuple[tuple[str, ...], dict[str, Any]]:
     """Return the words that ask for a night's data: its science, or calibrations by name where it has none."""
     if night.science:
         fields: dict[str, Any] = {"program": PROGRAM, "instrument": night.instrument}

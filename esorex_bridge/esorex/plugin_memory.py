@@ -21,7 +21,7 @@ _TICK_NS = 2_000_000_000
 """By how much the clock of a file server may differ from ours."""
 
 
-class Answer(Struct, frozen=True):
+class RememberedPlugin(Struct, frozen=True):
     """What is remembered of a plugin.
 
     Parameters
@@ -48,16 +48,16 @@ def question_about(esorex: Path, plugin: Path, variables: Mapping[str, str]) -> 
     return question_of(str(esorex), str(plugin), variables)
 
 
-def recall_plugin(question: str, plugin: Path) -> tuple[Answer, Libraries] | None:
+def recall_plugin(question: str, plugin: Path) -> tuple[RememberedPlugin, Libraries] | None:
     """Return what is remembered of a plugin; None where nothing is, or something changed since."""
-    answer = recall(_place(question), Answer)
+    answer = recall(_place(question), RememberedPlugin)
     if answer is None or answer.question != question or not answer.stamp or stamp_of(plugin) != answer.stamp:
         return None
     libraries = read_libraries(answer.libraries)
     return None if libraries is None else (answer, libraries)
 
 
-def remember_plugin(answer: Answer, asked_ns: int) -> None:
+def remember_plugin(answer: RememberedPlugin, asked_ns: int) -> None:
     """Remember an answer, unless something that it depends on changed since EsoRex was asked (ns since 1970)."""
     libraries = read_libraries(answer.libraries)
     if answer.stamp and libraries is not None and libraries.changed_ns < asked_ns - _TICK_NS:

@@ -47,7 +47,7 @@ class Recipe(Struct, frozen=True):
     cpl: str = ""
 
 
-class Job(Struct, frozen=True):
+class RecipeRun(Struct, frozen=True):
     """One run of a recipe, ready to start.
 
     Parameters
@@ -167,7 +167,7 @@ class RecipeRunner(Protocol):
     def recipes(self, names: Iterable[str]) -> dict[str, Recipe | RecipeError]:
         """Return installed recipes by name, and the error where one is not installed."""
 
-    def execute(self, job: Job, begun: Callable[[], None] = pass_over) -> Execution:
+    def execute(self, job: RecipeRun, begun: Callable[[], None] = pass_over) -> Execution:
         """Run a recipe to its end, `begun` being called while it runs; RecipeError with a diagnosis where it fails."""
 
     def stop(self) -> None:

@@ -22,8 +22,8 @@ from esorex_bridge.disk.atomic import make_executable
 from esorex_bridge.disk.digest import Reading, read_digest
 from esorex_bridge.errors import RecipeError
 from esorex_bridge.esorex.libraries import Libraries, Linker, libraries_in
-from esorex_bridge.esorex.plugin_memory import Answer, question_about, recall_plugin, remember_plugin
-from esorex_bridge.esorex.recipe import Execution, FailedRunError, Job, Output, Recipe, Usage, pass_over
+from esorex_bridge.esorex.plugin_memory import RememberedPlugin, question_about, recall_plugin, remember_plugin
+from esorex_bridge.esorex.recipe import Execution, FailedRunError, Output, Recipe, RecipeRun, Usage, pass_over
 from esorex_bridge.esorex.supervisor import Started, SupervisedProcess
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class EsoRex:
             return found
         reading, libraries = found
         question = question_about(self._command, plugin, environment(Path()))
-        answer = Answer(question, reading.stamp, reading.digest, parameters, libraries)
+        answer = RememberedPlugin(question, reading.stamp, reading.digest, parameters, libraries)
         remember_plugin(answer, asked_ns)
         return _recipe_of(name, plugin, answer, libraries_in(libraries))
 
@@ -156,7 +156,7 @@ class EsoRex:
                 raise RecipeError(f"EsoRex cannot load recipe {name} from {plugin}: {cause}")
             return written.read_text(encoding="utf-8", errors="replace")
 
-    def command_line(self, job: Job) -> tuple[str, ...]:
+    def command_line(self, job: RecipeRun) -> tuple[str, ...]:
         """Return the command that runs a job in its folder, every option given, so that no settings file counts."""
         return (
             str(self._command),
@@ -180,7 +180,7 @@ class EsoRex:
             "data.sof",
         )
 
-    def execute(self, job: Job, begun: Callable[[], None] = pass_over) -> Execution:
+    def execute(self, job: RecipeRun, begun: Callable[[], None] = pass_over) -> Execution:
         """Run a recipe to its end in the job's folder; `begun` is called while it runs.
 
         Raises
@@ -246,7 +246,7 @@ def _look_at(name: str, plugin: Path, esorex: Path, linker: Linker) -> _Look | R
         return RecipeError(f"a library of recipe {name} cannot be read: {error}")
 
 
-def _recipe_of(name: str, plugin: Path, answer: Answer, libraries: Libraries) -> Recipe:
+def _recipe_of(name: str, plugin: Path, answer: RememberedPlugin, libraries: Libraries) -> Recipe:
     schemas = read_schemas(answer.parameters)
     return Recipe(name, plugin, pipeline_of(plugin), answer.digest, schemas, *libraries)
 
@@ -317,7 +317,7 @@ def _narrow(folder: Path, recipe: str, plugin: Path) -> str:
     return str(narrow)
 
 
-def _outputs(job: Job) -> tuple[Output, ...]:
+def _outputs(job: RecipeRun) -> tuple[Output, ...]:
     listed = job.folder / "products_sof.json"
     if not listed.exists():
         # Seen with exit code 0: a bad value in a settings file or variable, and the recipe never ran.
@@ -326,7 +326,7 @@ def _outputs(job: Job) -> tuple[Output, ...]:
     return tuple(Output(job.folder / entry["name"], entry["category"]) for entry in entries)
 
 
-def _failure(job: Job, code: int) -> str:
+def _failure(job: RecipeRun, code: int) -> str:
     from esorex_bridge.esorex.diagnosis import explain_exit, first_error
     from esorex_bridge.esorex.frame_shapes import mismatched_frames
 
@@ -347,7 +347,7 @@ def where_to_look(folder: Path) -> str:
     return f"; log: {log}; to repeat it: sh {folder / 'cmdline.sh'}" if log else f"; its folder: {folder}"
 
 
-def _complaints(job: Job) -> tuple[str, ...]:
+def _complaints(job: RecipeRun) -> tuple[str, ...]:
     """Return what a recipe reported though it ended with 0: its errors, and its warnings."""
     written = [(job.folder / name).read_text(errors="replace") for name in (_STDERR, _STDOUT)]
     if not any("[WARNING]" in text or "ERROR" in text for text in written):

@@ -15,7 +15,16 @@ from pathlib import Path
 
 from esorex_bridge.definitions.parameters import ParameterSchema, Value
 from esorex_bridge.errors import RecipeError
-from esorex_bridge.esorex.recipe import Execution, FailedRunError, Job, Output, Recipe, RecipeRunner, Usage, pass_over
+from esorex_bridge.esorex.recipe import (
+    Execution,
+    FailedRunError,
+    Output,
+    Recipe,
+    RecipeRun,
+    RecipeRunner,
+    Usage,
+    pass_over,
+)
 from esorex_bridge.esorex.runner import KILLED, environment
 from esorex_bridge.esorex.supervisor import Started
 from esorex_bridge.files import Digest
@@ -48,7 +57,7 @@ class ProgramRunner:
         """Return installed recipes by name; a plan knows its own steps (`own_recipes`)."""
         return self._runner.recipes(names)
 
-    def execute(self, job: Job, begun: Callable[[], None] = pass_over) -> Execution:
+    def execute(self, job: RecipeRun, begun: Callable[[], None] = pass_over) -> Execution:
         """Run a program, or a recipe, to its end; `begun` is called while it runs.
 
         Raises
@@ -116,7 +125,7 @@ def _content(word: str) -> bytes:
     return word.encode()
 
 
-def _outputs(job: Job) -> Iterable[Output]:
+def _outputs(job: RecipeRun) -> Iterable[Output]:
     for path in sorted(job.folder.glob("*.fits")):
         category = str(read_header(path).get("PRO.CATG", "")).strip()
         if category in job.products:

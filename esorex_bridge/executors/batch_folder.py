@@ -34,7 +34,7 @@ from esorex_bridge.disk.atomic import WriteError, write_whole
 from esorex_bridge.errors import UserError
 from esorex_bridge.executors.task import StatedStep, Task, read_stated_step, read_task
 from esorex_bridge.reuse.key import StepKey
-from esorex_bridge.run.result import Result, read_result
+from esorex_bridge.run.result import StepResult, read_result
 
 VERSION = 1
 
@@ -170,11 +170,11 @@ class BatchFolder(Struct, frozen=True):
         folder = f"{self.path}/results"
         return f"{folder}/{key}.json", f"{folder}/{key[:2]}/{key}.json"  # the second as version 0.2 kept it
 
-    def write_result(self, result: Result) -> None:
+    def write_result(self, result: StepResult) -> None:
         """Write down what came of a task, whole or not at all."""
         write_whole(self.result_path(result.key), result.document())
 
-    def result(self, key: StepKey) -> Result | None:
+    def result(self, key: StepKey) -> StepResult | None:
         """Return what came of a task, as its worker left it; None where that is not known, or packed."""
         for path in self._places(key):
             with suppress(FileNotFoundError), open(path, "rb") as stream:  # noqa: PTH123
@@ -204,7 +204,7 @@ class BatchFolder(Struct, frozen=True):
         for result in packed:
             self.forget_result(result.key)
 
-    def results(self) -> Iterator[Result]:
+    def results(self) -> Iterator[StepResult]:
         """Yield all results, packed ones first; of one key, the last counts."""
         for _, _, line in _entries(self.packed, 0):
             if (found := read_result(line.decode())) is not None:
@@ -220,7 +220,7 @@ class BatchFolder(Struct, frozen=True):
         if lines:
             _append(self.path / f"{name}.jsonl", "\n".join(map(_encode, lines)))
 
-    def noted(self, name: str, place: int = 0) -> Iterator[dict[str, Any]]:
+    def read_notes(self, name: str, place: int = 0) -> Iterator[dict[str, Any]]:
         """Yield the lines of `datasets` or `events` from a place on.
 
         One that was cut off when the machine stopped is passed over.
@@ -243,7 +243,7 @@ class BatchFolder(Struct, frozen=True):
                 place += len(line)
                 if line.startswith(_RUN_BEGINS):
                     last = place
-        return self.noted("datasets", last)
+        return self.read_notes("datasets", last)
 
     # ----- stopping
 
@@ -267,7 +267,7 @@ class PackedResults:
         self._places: dict[StepKey, int] = {}
         self._seen = 0
 
-    def find(self, key: StepKey) -> Result | None:
+    def find(self, key: StepKey) -> StepResult | None:
         """Return what came of a step; None where it is not in the log."""
         for found, place, line in _entries(self._path, self._seen):
             self._places[found] = place

@@ -58,10 +58,10 @@ def request_of(
     if order.out_of_memory:
         # What was killed is expected to take twice as much as was seen of it.
         size = memory or first.memory_mb or (-(-learnt // 2) if learnt else None)
-        given = grown(size, order.out_of_memory, site.most_memory_mb, "memory_mb")
+        given = grow(size, order.out_of_memory, site.most_memory_mb, "memory_mb")
         memory = max(filter(None, (given, learnt)), default=None)
     minutes = site.minutes or first.minutes or _minutes(expected, site, shortest_minutes)
-    return JobRequest(memory or learnt, grown(minutes, order.out_of_time, site.most_minutes, "minutes"))
+    return JobRequest(memory or learnt, grow(minutes, order.out_of_time, site.most_minutes, "minutes"))
 
 
 def _minutes(expected: Expected | None, site: SlurmSite, shortest: float) -> int | None:
@@ -71,7 +71,7 @@ def _minutes(expected: Expected | None, site: SlurmSite, shortest: float) -> int
     return min(minutes, site.most_minutes or sys.maxsize) if minutes <= shortest else None
 
 
-def grown(size: int | None, times: int, most: int | None, name: str) -> int | None:
+def grow(size: int | None, times: int, most: int | None, name: str) -> int | None:
     """Return how much a step gets, given how often what it got was not enough.
 
     Raises

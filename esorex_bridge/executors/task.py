@@ -67,7 +67,7 @@ class Task(Struct, frozen=True):
         """The step in words."""
         return f"{self.step.name} of {self.dataset}"
 
-    def resolved(self) -> ResolvedPlan:
+    def resolve(self) -> ResolvedPlan:
         """Return a plan of this step alone, as a step runner wants it."""
         dataset = Dataset(self.dataset, "", Action(self.dataset, ()))
         name = self.step.name

@@ -38,7 +38,7 @@ from esorex_bridge.fits.verify import read_fits
 from esorex_bridge.reflex.bookkeeping_writer import FinishedRun, note_in_folder
 from esorex_bridge.reuse.key import Statement, StepKey
 from esorex_bridge.reuse.record import Absent, Record
-from esorex_bridge.run.result import Result, ResultWord
+from esorex_bridge.run.result import ResultWord, StepResult
 from esorex_bridge.run.step import StepRunner
 from esorex_bridge.workspace.folders import Workspace
 from esorex_bridge.workspace.sharing import share_with_group
@@ -115,7 +115,7 @@ class WorkerStore:
         beside = (result.record for result in self._results_beside(key))
         return next((record for record in beside if record and not self._problem(record)), Absent(problem))
 
-    def _results_beside(self, key: StepKey) -> Iterator[Result]:
+    def _results_beside(self, key: StepKey) -> Iterator[StepResult]:
         """Yield what came of a step in the other batches of the root: first as workers left it, then as it was packed.
 
         What was packed before this batch was begun was recorded before, so that the driver knew of it.
@@ -146,7 +146,7 @@ class WorkerStore:
         """
         ran_in = Path(record.sof_file).parent
         self._folder.write_result(
-            Result(record.key, self._attempt, "made", record, host=_host(), verified=self.verified, folder=ran_in)
+            StepResult(record.key, self._attempt, "made", record, host=_host(), verified=self.verified, folder=ran_in)
         )
 
 
@@ -183,7 +183,7 @@ class Worker:
         self._abandoned = True
         self.stop()
 
-    def work(self, key: StepKey, attempt: int, place: int | None = None) -> Result:
+    def work(self, key: StepKey, attempt: int, place: int | None = None) -> StepResult:
         """Make a step, write down what came of it, and return that."""
         began = time.monotonic()
         outcome: ResultWord
@@ -195,10 +195,10 @@ class Worker:
         except (BridgeError, OSError) as problem:
             if self._abandoned or isinstance(problem, SupervisorKilledError):
                 raise
-            outcome, error = "cancelled" if self._stopped.is_set() else "failed", _said(problem)
+            outcome, error = "cancelled" if self._stopped.is_set() else "failed", _say(problem)
             failure = problem
         seconds = time.monotonic() - began
-        result = Result(key, attempt, outcome, record, error, _host(), seconds, self._store.verified, self._ran_in)
+        result = StepResult(key, attempt, outcome, record, error, _host(), seconds, self._store.verified, self._ran_in)
         if failure is not None:
             result = result.with_failure(failure)
         self._folder.write_result(result)
@@ -219,8 +219,8 @@ class Worker:
         watcher.start()
         try:
             maker = StepRunner(runner, self._store, self._workspace, self._note)
-            made = {need: self._made(need) for need in task.needs.values()}
-            return maker.make(task.resolved(), task.step, made, task.how)
+            made = {need: self._find_made(need) for need in task.needs.values()}
+            return maker.make(task.resolve(), task.step, made, task.how)
         finally:
             ended.set()
 
@@ -236,7 +236,7 @@ class Worker:
                 self.stop()
                 return
 
-    def _made(self, key: StepKey) -> Record:
+    def _find_made(self, key: StepKey) -> Record:
         """Return what an earlier step made; another machine may have written it a moment ago."""
         deadline = time.monotonic() + _PATIENCE_S
         while True:
@@ -361,7 +361,7 @@ def _end_with_driver() -> None:
     os._exit(1)
 
 
-def _await_step(step: Future[Result]) -> Result:
+def _await_step(step: Future[StepResult]) -> StepResult:
     """Wait for a step, looking up now and then: Python sees no signal that came a moment before a wait without end."""
     while not wait((step,), timeout=_LOOK_S).done:
         pass
@@ -373,7 +373,7 @@ def _end(number: int, frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
-def _said(problem: BridgeError | OSError) -> str:
+def _say(problem: BridgeError | OSError) -> str:
     if isinstance(problem, BridgeError):
         return str(problem)
     return f"{problem.strerror or problem}: {problem.filename or 'the data root'}; mend that and run again"

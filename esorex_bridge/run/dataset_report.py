@@ -16,7 +16,7 @@ from esorex_bridge.run.report import DatasetReport, DecisionWord, Outcome, StepR
 
 if TYPE_CHECKING:
     from esorex_bridge.run.graph import Node
-    from esorex_bridge.run.result import Result
+    from esorex_bridge.run.result import StepResult
 
 
 def report_dataset(decided: DecidedPlan, executed: Executed, end_products: tuple[Product, ...] = ()) -> DatasetReport:
@@ -55,7 +55,9 @@ def _report(resolved: ResolvedPlan, decision: Decision, executed: Executed) -> S
     return _with_record(_step(resolved.plan, decision, "reuse", "done"), decision.record)
 
 
-def _report_made(resolved: ResolvedPlan, decision: Execute, node: Node, result: Result, record: Record) -> StepReport:
+def _report_made(
+    resolved: ResolvedPlan, decision: Execute, node: Node, result: StepResult, record: Record
+) -> StepReport:
     if result.outcome == "made" and node.resolved is resolved:
         report = _step(resolved.plan, decision, "execute", "done")
         return replace(_with_record(report, record), seconds=record.seconds, usage=record.usage)

@@ -16,7 +16,7 @@ from esorex_bridge.reuse.resolve import ResolvedPlan
 if TYPE_CHECKING:
     from esorex_bridge.run.expected import Expected
     from esorex_bridge.run.graph import Node
-    from esorex_bridge.run.result import Result
+    from esorex_bridge.run.result import StepResult
 
 
 class DecidedPlan(Struct, frozen=True):
@@ -82,6 +82,6 @@ class Executed(Struct, frozen=True):
 
     records: Mapping[StepKey, Record] = field(default_factory=dict)
     nodes: Mapping[StepKey, Node] = field(default_factory=dict)
-    results: Mapping[StepKey, Result] = field(default_factory=dict)
+    results: Mapping[StepKey, StepResult] = field(default_factory=dict)
     notes: Mapping[StepKey, tuple[str, ...]] = field(default_factory=dict)
     expected: Mapping[StepKey, Expected] = field(default_factory=dict)

@@ -20,7 +20,7 @@ from esorex_bridge.run.graph import Node, NodeState
 from esorex_bridge.run.in_process import InProcessExecutor
 from esorex_bridge.run.reflex_notes import ReflexNotes
 from esorex_bridge.run.reporter import Reporter
-from esorex_bridge.run.result import Result
+from esorex_bridge.run.result import StepResult
 from esorex_bridge.run.schedule import Schedule, run_to_end
 from esorex_bridge.run.step import StepRunner
 from esorex_bridge.store.step_store import SqliteStore
@@ -56,7 +56,7 @@ def execute(
         finally:
             executor.close()
             execution.finish()
-    return execution.executed()
+    return execution.report()
 
 
 class _Execution:
@@ -76,7 +76,7 @@ class _Execution:
         self._notes: dict[StepKey, tuple[str, ...]] = {}
         self.expectations = Expectations(store)
         self._records = {key: record for plan in decided for key, record in plan.records.items()}
-        self._results: dict[StepKey, Result] = {}
+        self._results: dict[StepKey, StepResult] = {}
         self.nodes: dict[StepKey, Node] = {}
 
     def make(self, key: StepKey) -> tuple[Record, bool]:
@@ -102,7 +102,7 @@ class _Execution:
                 self._records[key] = replace(record, warnings=(*record.warnings, *more))
                 self._results[key] = replace(result, record=self._records[key])
 
-    def executed(self) -> Executed:
+    def report(self) -> Executed:
         """Return what came of all steps."""
         return Executed(self._records, self.nodes, self._results, self._notes)
 
@@ -116,13 +116,13 @@ class _Execution:
         seconds = expected.seconds if expected is not None else None
         self._reporter.started(node.label, number, len(self.nodes), seconds)
 
-    def made(self, node: Node, result: Result, record: Record) -> None:
+    def made(self, node: Node, result: StepResult, record: Record) -> None:
         """Keep the record of a step."""
         self._records[node.key] = record
         self._results[node.key] = result
         self._report(node)
 
-    def failed(self, node: Node, result: Result | None) -> None:
+    def failed(self, node: Node, result: StepResult | None) -> None:
         """Keep what came of a step that failed."""
         if result is not None:
             self._results[node.key] = result
@@ -152,7 +152,7 @@ class _Execution:
         return self._reporter.go_on(node.step.name, node.error)
 
     def _report(self, node: Node) -> None:
-        self._reporter.finished(report_executed(node.resolved, node.decision, self.executed()))
+        self._reporter.finished(report_executed(node.resolved, node.decision, self.report()))
 
 
 def _load_for_the_end() -> None:

@@ -11,7 +11,7 @@ from esorex_bridge.reuse.key import StepKey
 from esorex_bridge.reuse.record import Record
 from esorex_bridge.run.capacity import Capacity
 from esorex_bridge.run.executor import EngineBusyError, Phase, TaskRequest, TaskStatus, Ticket
-from esorex_bridge.run.result import Result
+from esorex_bridge.run.result import StepResult
 
 
 class InProcessExecutor:
@@ -47,9 +47,9 @@ class InProcessExecutor:
         self._capacity = capacity
         self._waits = waits
         self._pool = ThreadPoolExecutor(self._jobs, "recipe")
-        self._running: dict[Future[Result], Ticket] = {}
+        self._running: dict[Future[StepResult], Ticket] = {}
         self._changes: dict[Ticket, TaskStatus] = {}
-        self._results: dict[StepKey, Result] = {}
+        self._results: dict[StepKey, StepResult] = {}
 
     @property
     def room(self) -> int:
@@ -91,7 +91,7 @@ class InProcessExecutor:
             self._results[result.key] = result
         return changes
 
-    def result(self, key: StepKey) -> Result | None:
+    def result(self, key: StepKey) -> StepResult | None:
         """Return what came of a step that ended."""
         return self._results.get(key)
 
@@ -105,16 +105,16 @@ class InProcessExecutor:
             self._stop()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _attempt(self, order: TaskRequest) -> Result:
+    def _attempt(self, order: TaskRequest) -> StepResult:
         began = time.monotonic()
         try:
             record, ran = self._make(order.key)
         except BridgeError as error:
-            return Result(order.key, order.attempt, "failed", None, str(error)).with_failure(error)
+            return StepResult(order.key, order.attempt, "failed", None, str(error)).with_failure(error)
         except OSError as error:
-            return Result(order.key, order.attempt, "failed", None, explain(error))
+            return StepResult(order.key, order.attempt, "failed", None, explain(error))
         seconds = time.monotonic() - began
-        return Result(order.key, order.attempt, "made" if ran else "found", record, seconds=seconds)
+        return StepResult(order.key, order.attempt, "made" if ran else "found", record, seconds=seconds)
 
 
 def explain(error: OSError) -> str:

@@ -20,7 +20,7 @@ ResultWord = Literal["made", "found", "failed", "cancelled"]
 """made by this attempt; found, made by somebody else meanwhile or before; failed; cancelled."""
 
 
-class Result(Struct, frozen=True):
+class StepResult(Struct, frozen=True):
     """What came of an attempt.
 
     Parameters
@@ -65,7 +65,7 @@ class Result(Struct, frozen=True):
 
     version: int = VERSION
 
-    def with_failure(self, error: Exception) -> Result:
+    def with_failure(self, error: Exception) -> StepResult:
         """Return it with what a recipe that was started and failed took of the machine."""
         return replace(self, usage=error.usage, killed=error.killed) if isinstance(error, FailedRunError) else self
 
@@ -74,7 +74,7 @@ class Result(Struct, frozen=True):
         return _encode(self).decode()
 
 
-def read_result(text: str) -> Result | None:
+def read_result(text: str) -> StepResult | None:
     """Read what `Result.document` wrote; None where it is not whole (the machine stopped while it was written)."""
     try:
         found = _decode(text)
@@ -84,4 +84,4 @@ def read_result(text: str) -> Result | None:
 
 
 _encode = Encoder(enc_hook=str).encode
-_decode = Decoder(Result, dec_hook=lambda kind, value: kind(value)).decode
+_decode = Decoder(StepResult, dec_hook=lambda kind, value: kind(value)).decode

@@ -24,7 +24,7 @@ from esorex_bridge.run.executor import (
 )
 from esorex_bridge.run.expected import Expectations, MeasuredRun, setup_of
 from esorex_bridge.run.graph import Graph, Node, NodeState
-from esorex_bridge.run.result import Result
+from esorex_bridge.run.result import StepResult
 from esorex_bridge.store.summaries import RunEnd
 
 
@@ -37,10 +37,10 @@ class Listener(Protocol):
     def begun(self, node: Node) -> None:
         """Note that a step is being made."""
 
-    def made(self, node: Node, result: Result, record: Record) -> None:
+    def made(self, node: Node, result: StepResult, record: Record) -> None:
         """Note that a step is made: here, or by another process meanwhile."""
 
-    def failed(self, node: Node, result: Result | None) -> None:
+    def failed(self, node: Node, result: StepResult | None) -> None:
         """Note that a step failed or was cancelled; its error is in the node."""
 
     def blocked(self, node: Node) -> None:
@@ -77,7 +77,7 @@ class Schedule:
     def __init__(
         self,
         executor: Executor,
-        results: Callable[[StepKey], Result | None],
+        results: Callable[[StepKey], StepResult | None],
         listener: Listener,
         retries: int = 0,
         most_threads: int = 1,
@@ -153,7 +153,7 @@ class Schedule:
         """Return how many processors a step gets."""
         return max(1, min(node.threads, self._most_threads))
 
-    def mark_failed(self, node: Node, state: NodeState, error: str, result: Result | None = None) -> None:
+    def mark_failed(self, node: Node, state: NodeState, error: str, result: StepResult | None = None) -> None:
         """Take account of a step that will not be made, and of what is blocked by that."""
         self.graph.fail(node, state, error)
         self._listener.failed(node, result)
@@ -197,7 +197,7 @@ class Schedule:
             state = NodeState.CANCELLED if result.outcome == "cancelled" else NodeState.FAILED
             self.mark_failed(node, state, result.error, result)
 
-    def _learn(self, node: Node, result: Result) -> None:
+    def _learn(self, node: Node, result: StepResult) -> None:
         """Take account of what a run took; what failed counts for memory, as far as it came."""
         if self._expectations is None or node.setup is None:
             return
@@ -207,7 +207,7 @@ class Schedule:
             ended: RunEnd = "killed" if result.killed else "failed"
             self._expectations.learn(node.setup, MeasuredRun(result.seconds, ended, result.usage))
 
-    def _lose(self, node: Node, why: str, shortage: Shortage | None, result: Result | None = None) -> None:
+    def _lose(self, node: Node, why: str, shortage: Shortage | None, result: StepResult | None = None) -> None:
         """Try a step again whose attempt was lost: for want of memory once, with more of it."""
         node.lost += 1
         again = node.lost <= self._retries

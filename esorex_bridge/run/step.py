@@ -22,7 +22,7 @@ from esorex_bridge.disk.digest import read_digest
 from esorex_bridge.disk.stamp import settled_stamp
 from esorex_bridge.errors import DataError, RecipeError
 from esorex_bridge.esorex.products import check_outputs, find_unlisted_inputs, refuse_other_cpl, refuse_unusable
-from esorex_bridge.esorex.recipe import Execution, Job, RecipeRunner, pass_over
+from esorex_bridge.esorex.recipe import Execution, RecipeRun, RecipeRunner, pass_over
 from esorex_bridge.esorex.runner import EXIT_CODE, where_to_look
 from esorex_bridge.files import Digest
 from esorex_bridge.fits.signature import altered_headers
@@ -116,7 +116,7 @@ class StepRunner(Struct, frozen=True):
         folders = self.workspace.new_run(resolved.plan.workflow, step.actor, datetime.now())
         sof, links = readable(sof, folders.work / "in", seen_as=Path("in"))
         make_links(links)
-        job = Job(
+        job = RecipeRun(
             resolved.recipes[step.recipe],
             sof,
             resolved.parameters[step.name],
@@ -187,7 +187,7 @@ class StepRunner(Struct, frozen=True):
         )
 
     def _record_for_reflex(
-        self, step: Step, job: Job, folders: RunFolders, products: tuple[Product, ...]
+        self, step: Step, job: RecipeRun, folders: RunFolders, products: tuple[Product, ...]
     ) -> tuple[str, ...]:
         """Note a run in Reflex's bookkeeping, as Reflex would, and return what went wrong with that."""
         from esorex_bridge.reflex.bookkeeping_writer import FinishedRun, note_run

@@ -8,11 +8,11 @@ from msgspec import Struct
 
 from reflex_actors.headless import files, jython, organising, plumbing, recipes, scripts
 from reflex_actors.headless.director import Fire
-from reflex_actors.headless.network import Node, direction
+from reflex_actors.headless.network import RunningActor, direction
 from reflex_actors.headless.running import Running
 from reflex_actors.moml.model import Entity
 
-Start = Callable[[Node, Running], Fire]
+Start = Callable[[RunningActor, Running], Fire]
 
 
 class Kind(Struct, frozen=True):
@@ -103,7 +103,7 @@ def _unknown_ports(composite: Entity) -> Iterator[str]:
             yield f"{actor or 'this composite'} has no port '{port}'"
 
 
-def unknown_settings(node: Node) -> Iterator[str]:
+def unknown_settings(node: RunningActor) -> Iterator[str]:
     """Yield what an actor is told and cannot do."""
     cls = node.entity.cls
     yield from node.variables.unreadable(KINDS[cls].unused if cls in KINDS else ())

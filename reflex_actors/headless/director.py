@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from reflex_actors.headless.network import Channel, InPort, Network, Node
+from reflex_actors.headless.network import Channel, InPort, Network, RunningActor
 from reflex_actors.headless.tokens import Token, WorkflowError
 
 Fire = Callable[[], bool | None]
@@ -29,7 +29,7 @@ class Director:
         Returns how an actor fires.
     """
 
-    def __init__(self, network: Network, fires: Callable[[Node], Fire]) -> None:
+    def __init__(self, network: Network, fires: Callable[[RunningActor], Fire]) -> None:
         self._network = network
         self._fire = {id(node): fires(node) for node in network.walk() if node.inner is None}
         self._retired: set[int] = set()
@@ -54,7 +54,7 @@ class Director:
             self._fire_one(node)
         return bool(chosen)
 
-    def _fire_one(self, node: Node) -> None:
+    def _fire_one(self, node: RunningActor) -> None:
         self._firings += 1
         if self._firings > MOST_FIRINGS:
             raise WorkflowError(f"{node.path} fires on and on; has it a source without trigger or limit before it?")
@@ -62,7 +62,7 @@ class Director:
         if again is False:
             self._retired.add(id(node))
 
-    def _fire_composite(self, node: Node, inner: Network) -> bool:
+    def _fire_composite(self, node: RunningActor, inner: Network) -> bool:
         for name, entrance in inner.entrances.items():
             for number, channel in enumerate(node.inputs[name].channels if name in node.inputs else ()):
                 if channel.queue:
@@ -77,7 +77,7 @@ class Director:
         return bool(node.inputs)
 
 
-def _hand_on(node: Node, name: str, exit_port: InPort) -> None:
+def _hand_on(node: RunningActor, name: str, exit_port: InPort) -> None:
     for number, channel in enumerate(exit_port.channels):
         while channel.queue:
             token: Token = channel.queue.popleft()
@@ -85,21 +85,21 @@ def _hand_on(node: Node, name: str, exit_port: InPort) -> None:
                 node.outputs[name].send_on(number, token)
 
 
-def _is_enabled(node: Node) -> bool:
+def _is_enabled(node: RunningActor) -> bool:
     return all(port.ready for port in node.inputs.values())
 
 
-def _is_deferrable(node: Node) -> bool:
+def _is_deferrable(node: RunningActor) -> bool:
     """Tell whether a reader of what it sends has enough waiting already."""
     return any(len(channel.queue) >= channel.into.rate for channel in _readers(node))
 
 
-def _least_ahead(nodes: list[Node]) -> list[Node]:
+def _least_ahead(nodes: list[RunningActor]) -> list[RunningActor]:
     ahead = [max(len(channel.queue) for channel in _readers(node)) for node in nodes]
     return [node for node, number in zip(nodes, ahead, strict=True) if number == min(ahead)]
 
 
-def _readers(node: Node) -> list[Channel]:
+def _readers(node: RunningActor) -> list[Channel]:
     return [
         channel
         for port in node.outputs.values()

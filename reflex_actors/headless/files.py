@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from reflex_actors.headless.director import Fire
-from reflex_actors.headless.network import Node
+from reflex_actors.headless.network import RunningActor
 from reflex_actors.headless.running import Running
 from reflex_actors.headless.tokens import (
     Parameters,
@@ -28,7 +28,7 @@ REJECTED = "sof rejected"
 Answer = TypeVar("Answer")
 
 
-def fits_router(node: Node, run: Running) -> Fire:
+def fits_router(node: RunningActor, run: Running) -> Fire:
     """Categories go to ports."""
 
     def fire() -> None:
@@ -41,7 +41,7 @@ def fits_router(node: Node, run: Running) -> Fire:
     return fire
 
 
-def _routes(node: Node) -> tuple[Route, ...]:
+def _routes(node: RunningActor) -> tuple[Route, ...]:
     declared = [port.name for port in node.entity.ports if port.has("output") and port.name != REJECTED]
     listed = tuple(dict.fromkeys((*declared, *(name for name in node.outputs if name != REJECTED))))
     return tuple(
@@ -55,12 +55,12 @@ def _routes(node: Node) -> tuple[Route, ...]:
     )
 
 
-def _limit(node: Node, port: str, which: str) -> int | None:
+def _limit(node: RunningActor, port: str, which: str) -> int | None:
     text = node.text(f"{port}_{which}_number") or node.text(f"{port}_{which}number")
     return int(number_of(text)) if text.strip() else None
 
 
-def split_by_purpose(node: Node, run: Running) -> Fire:
+def split_by_purpose(node: RunningActor, run: Running) -> Fire:
     """One set a purpose, and how many."""
 
     def fire() -> None:
@@ -75,7 +75,7 @@ def split_by_purpose(node: Node, run: Running) -> Fire:
 class Accumulator:
     """Reads how many sets will come, then these one by one, and sends them as one."""
 
-    def __init__(self, node: Node, run: Running) -> None:
+    def __init__(self, node: RunningActor, run: Running) -> None:
         self._node, self._run = node, run
         self._missing, self._waiting = 0, list[Token]()
         self._expect(0)
@@ -105,22 +105,22 @@ class Accumulator:
         self._node.rate("sof in", 1 if number else 0)
 
 
-def combine_sets(node: Node, run: Running) -> Fire:
+def combine_sets(node: RunningActor, run: Running) -> Fire:
     """Files whose purposes are in all sets."""
 
     def fire() -> None:
         needed, optional = node.take("sof in"), node.take("sof in opt")
 
-        def combined() -> SetOfFiles:
+        def combine_all() -> SetOfFiles:
             how = run.options.flatten
             return combine([sof_of(token, how) for token in needed], [sof_of(token, how) for token in optional])
 
-        node.send("sof out", Pending(combined))
+        node.send("sof out", Pending(combine_all))
 
     return fire
 
 
-def create_set(node: Node, run: Running) -> Fire:
+def create_set(node: RunningActor, run: Running) -> Fire:
     """The FITS files of folders; none where no folder is named."""
 
     def fire() -> None:
@@ -145,7 +145,7 @@ def _category(path: Path) -> str:
     return str(read_header(path).get("PRO.CATG") or "")
 
 
-def is_empty(node: Node, run: Running) -> Fire:
+def is_empty(node: RunningActor, run: Running) -> Fire:
     """Whether a set is empty, and whether it is not."""
 
     def fire() -> None:
@@ -156,7 +156,7 @@ def is_empty(node: Node, run: Running) -> Fire:
     return fire
 
 
-def create_parameters(node: Node, run: Running) -> Fire:
+def create_parameters(node: RunningActor, run: Running) -> Fire:
     """Recipe parameters from a text."""
 
     def fire() -> None:
@@ -166,7 +166,7 @@ def create_parameters(node: Node, run: Running) -> Fire:
     return fire
 
 
-def show_as_text(node: Node, run: Running) -> Fire:
+def show_as_text(node: RunningActor, run: Running) -> Fire:
     """The files of a set, one a line."""
 
     def fire() -> None:

@@ -11,7 +11,7 @@ from esorex_bridge.fits.header import read_header
 from esorex_bridge.provenance.beside import add_provenance, store_above
 from esorex_bridge.run.delivery import delivery_rule, place_product, record_for_reflex
 from reflex_actors.headless.director import Fire
-from reflex_actors.headless.network import Node
+from reflex_actors.headless.network import RunningActor
 from reflex_actors.headless.running import Firing, Running, pairs
 from reflex_actors.headless.tokens import WorkflowError, first, parameters_of, sof_of, text_of
 from reflex_actors.sof_json import value_text
@@ -20,7 +20,7 @@ _FROM_TABLE = re.compile(r"findColumn\('(?P<column>[^']+)'\).*?\"(?P<recipe>\w+)
 _TABLE_CATEGORY = re.compile(r"== '(\w+)'")
 
 
-def jython_kind(node: Node) -> str:
+def jython_kind(node: RunningActor) -> str:
     """Return which of the known scripts an actor in Jython holds; empty for another one."""
     script = node.text("script")
     if "ProductRenamer" in script and "RenameKeywords" in script:
@@ -36,7 +36,7 @@ def jython_kind(node: Node) -> str:
     return ""
 
 
-def jython(node: Node, run: Running) -> Fire:
+def jython(node: RunningActor, run: Running) -> Fire:
     """Return how a known script in Jython fires."""
     work = {
         "ProductRenamer": _rename,
@@ -48,7 +48,7 @@ def jython(node: Node, run: Running) -> Fire:
     return lambda: work(node, run)
 
 
-def _continue(node: Node, run: Running) -> None:
+def _continue(node: RunningActor, run: Running) -> None:
     """Go on where the user would be asked."""
     token = first(node.take("input"))
     mode = text_of(first(node.take("trigger"))).lower() if "trigger" in node.inputs else "ask"
@@ -57,7 +57,7 @@ def _continue(node: Node, run: Running) -> None:
         node.send("userchoice", True)
 
 
-def _set_initial(node: Node, run: Running) -> None:
+def _set_initial(node: RunningActor, run: Running) -> None:
     """Remember the parameters that the next run begins with."""
     token = first(node.take("sop_in"))
     for each in parameters_of(token).listed:
@@ -69,7 +69,7 @@ def _set_initial(node: Node, run: Running) -> None:
     node.send("sop_out", token)
 
 
-def _rename(node: Node, run: Running) -> None:
+def _rename(node: RunningActor, run: Running) -> None:
     """Give end products their names and their place."""
     sof = sof_of(first(node.take("sof_in")), run.options.flatten)
     number = run.account.begin(Firing(node.path, sof.dataset, sof=pairs(sof)))
@@ -92,14 +92,14 @@ def _rename(node: Node, run: Running) -> None:
     node.send("sof_out", renamed)
 
 
-def _set_purposes(node: Node, run: Running) -> None:
+def _set_purposes(node: RunningActor, run: Running) -> None:
     """Give files the purposes that the first file of another set has."""
     sof, other = (sof_of(first(node.take(port)), run.options.flatten) for port in ("in_sof", "master_purpose"))
     purposes = other.files[0].purposes if other.files else ()
     node.send("out_sof", sof.with_files(replace(file, purposes=purposes) for file in sof.files))
 
 
-def _read_parameters(node: Node, run: Running) -> None:
+def _read_parameters(node: RunningActor, run: Running) -> None:
     """Send the recipe parameters that the first row of a table among the files says, as the script names them."""
     script = node.text("script")
     wanted = _TABLE_CATEGORY.findall(script)

@@ -40,7 +40,7 @@ class InPort:
 
     __slots__ = ("channels", "collects", "name", "owner", "rate")
 
-    def __init__(self, owner: Node, name: str, collects: bool = False) -> None:
+    def __init__(self, owner: RunningActor, name: str, collects: bool = False) -> None:
         self.owner, self.name, self.collects = owner, name, collects
         self.rate = DEFAULT_RATE
         self.channels: list[Channel] = []
@@ -56,7 +56,7 @@ class OutPort:
 
     __slots__ = ("links", "name", "owner")
 
-    def __init__(self, owner: Node, name: str) -> None:
+    def __init__(self, owner: RunningActor, name: str) -> None:
         self.owner, self.name = owner, name
         self.links: list[list[Channel]] = []
 
@@ -71,7 +71,7 @@ class OutPort:
             channel.queue.append(token)
 
 
-class Node:
+class RunningActor:
     """An actor, or a composite with its own director, in a running workflow.
 
     Parameters
@@ -132,11 +132,11 @@ class Network(Struct):
         Outputs of the composite, as seen from inside.
     """
 
-    nodes: list[Node] = field(default_factory=list)
+    nodes: list[RunningActor] = field(default_factory=list)
     entrances: dict[str, OutPort] = field(default_factory=dict)
     exits: dict[str, InPort] = field(default_factory=dict)
 
-    def walk(self) -> Iterator[Node]:
+    def walk(self) -> Iterator[RunningActor]:
         """Yield all actors and composites, outermost first."""
         for node in self.nodes:
             yield node
@@ -246,15 +246,15 @@ class _Builder:
     def __init__(self, texts: Texts) -> None:
         self._texts = texts
 
-    def network(self, place: _Place, shell: Node | None) -> Network:
+    def network(self, place: _Place, shell: RunningActor | None) -> Network:
         network = Network()
         wiring = _Wiring()
         self._fill(network, wiring, place, shell)
         wiring.connect()
         return network
 
-    def _fill(self, network: Network, wiring: _Wiring, place: _Place, shell: Node | None) -> None:
-        nodes: dict[str, Node] = {}
+    def _fill(self, network: Network, wiring: _Wiring, place: _Place, shell: RunningActor | None) -> None:
+        nodes: dict[str, RunningActor] = {}
         for child in place.entity.entities:
             variables = Variables(child, place.variables, self._texts.get(child.cls, ()))
             inside = _Place(child, variables, place.inner_path(child.name), place.channels_to(child))
@@ -269,14 +269,14 @@ class _Builder:
             else:
                 _link_actor(wiring, place, nodes.get(link.ends[0]), link)
 
-    def _node(self, place: _Place) -> Node:
-        node = Node(place.path, place.entity, place.variables)
+    def _node(self, place: _Place) -> RunningActor:
+        node = RunningActor(place.path, place.entity, place.variables)
         if place.entity.is_composite:
             node.inner = self.network(place, node)
         return node
 
 
-def _link_outwards(network: Network, wiring: _Wiring, place: _Place, link: Link, shell: Node | None) -> None:
+def _link_outwards(network: Network, wiring: _Wiring, place: _Place, link: Link, shell: RunningActor | None) -> None:
     """Link a port of the composite itself, as seen from inside."""
     port, relation, width = link.port, place.relation(link.relation), place.width(link.relation)
     if shell is None:
@@ -287,7 +287,7 @@ def _link_outwards(network: Network, wiring: _Wiring, place: _Place, link: Link,
         wiring.source(relation, network.entrances.setdefault(port, OutPort(shell, port)), width)
 
 
-def _link_actor(wiring: _Wiring, place: _Place, node: Node | None, link: Link) -> None:
+def _link_actor(wiring: _Wiring, place: _Place, node: RunningActor | None, link: Link) -> None:
     """Link a port of an actor; one that has no node is a composite without a director."""
     actor, port = link.ends
     relation, width = place.relation(link.relation), place.width(link.relation)
@@ -346,7 +346,7 @@ class _Wiring:
         return lane
 
 
-def feeds_itself(node: Node) -> bool:
+def feeds_itself(node: RunningActor) -> bool:
     """Tell whether what an actor sends comes back to it."""
     seen: set[int] = set()
     waiting = [node]

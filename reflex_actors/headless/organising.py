@@ -8,7 +8,7 @@ from typing import Any
 
 from reflex_actors.dataset_json import ReflexDataset
 from reflex_actors.headless.director import Fire
-from reflex_actors.headless.network import Node
+from reflex_actors.headless.network import RunningActor
 from reflex_actors.headless.running import Running
 from reflex_actors.headless.tokens import (
     Token,
@@ -16,14 +16,14 @@ from reflex_actors.headless.tokens import (
     WorkflowError,
     datasets_in,
     first,
-    settled,
+    settle,
     sof_of,
     text_of,
     whole,
 )
 
 
-def data_organizer(node: Node, run: Running) -> Fire:
+def data_organizer(node: RunningActor, run: Running) -> Fire:
     """Return how DataOrganizer fires: a list of datasets passes, folders are organised."""
 
     def fire() -> None:
@@ -32,10 +32,10 @@ def data_organizer(node: Node, run: Running) -> Fire:
     return fire
 
 
-def _datasets(node: Node, run: Running, token: Token) -> Any:
+def _datasets(node: RunningActor, run: Running, token: Token) -> Any:
     if run.options.datasets is not None:
         return json.loads(run.options.datasets.read_text(encoding="utf-8"))
-    value = settled(token)
+    value = settle(token)
     if isinstance(value, str) and value.strip().startswith("["):
         return json.loads(value)
     return organise(node, run, _folders(value))
@@ -50,7 +50,7 @@ def _folders(value: Value) -> tuple[Path, ...]:
     return found
 
 
-def organise(node: Node, run: Running, folders: tuple[Path, ...]) -> list[dict[str, Any]]:
+def organise(node: RunningActor, run: Running, folders: tuple[Path, ...]) -> list[dict[str, Any]]:
     """Return the datasets in folders, by the rules that the workflow names, or by association trees.
 
     Raises
@@ -76,7 +76,7 @@ def organise(node: Node, run: Running, folders: tuple[Path, ...]) -> list[dict[s
     return datasets_json([best_alternatives(each, data.headers) for each in data.datasets], reflex_checksum)
 
 
-def dataset_chooser(node: Node, run: Running) -> Fire:
+def dataset_chooser(node: RunningActor, run: Running) -> Fire:
     """Return how DataSetChooser fires: the datasets that its mode selects, one token each, and how many."""
 
     def fire() -> None:
@@ -94,11 +94,11 @@ def dataset_chooser(node: Node, run: Running) -> Fire:
     return fire
 
 
-def current_dataset(node: Node, run: Running) -> Fire:
+def current_dataset(node: RunningActor, run: Running) -> Fire:
     """Return how CurrentDataSet fires: the name of a dataset."""
 
     def fire() -> None:
-        token = settled(first(node.take("in")))
+        token = settle(first(node.take("in")))
         name = token.name if isinstance(token, ReflexDataset) else sof_of(token, run.options.flatten).dataset
         node.send("dataset name", name)
 

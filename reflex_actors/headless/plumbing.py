@@ -10,15 +10,15 @@ from itertools import count
 from pathlib import Path
 
 from reflex_actors.headless.director import Fire
-from reflex_actors.headless.network import Node
+from reflex_actors.headless.network import RunningActor
 from reflex_actors.headless.running import Running
-from reflex_actors.headless.tokens import WorkflowError, first, flag_of, number_of, settled, text_of
+from reflex_actors.headless.tokens import WorkflowError, first, flag_of, number_of, settle, text_of
 
 JAVA_TIME = {"yyyy": "%Y", "MM": "%m", "dd": "%d", "HH": "%H", "mm": "%M", "ss": "%S"}
 """Letters of Java's time formats."""
 
 
-def constant(node: Node, run: Running) -> Fire:
+def constant(node: RunningActor, run: Running) -> Fire:
     """A text or a value, sent at each trigger, as often as its limit allows."""
     sent = count(1)
 
@@ -31,11 +31,11 @@ def constant(node: Node, run: Running) -> Fire:
     return fire
 
 
-def set_variable(node: Node, run: Running) -> Fire:
+def set_variable(node: RunningActor, run: Running) -> Fire:
     """A parameter is given the value of a token, now or after this round."""
 
     def fire() -> None:
-        value = settled(first(node.take("input")))
+        value = settle(first(node.take("input")))
         place, name = node.variables.outer, node.text("variableName")
         if place is None:
             raise WorkflowError("it stands in no workflow")
@@ -50,7 +50,7 @@ def set_variable(node: Node, run: Running) -> Fire:
     return fire
 
 
-def counter(node: Node, run: Running) -> Fire:
+def counter(node: RunningActor, run: Running) -> Fire:
     """How many tokens have come."""
     number = 0
 
@@ -62,7 +62,7 @@ def counter(node: Node, run: Running) -> Fire:
     return fire
 
 
-def synchronizer(node: Node, run: Running) -> Fire:
+def synchronizer(node: RunningActor, run: Running) -> Fire:
     """Tokens wait for each other."""
 
     def fire() -> None:
@@ -73,7 +73,7 @@ def synchronizer(node: Node, run: Running) -> Fire:
     return fire
 
 
-def sample_delay(node: Node, run: Running) -> Fire:
+def sample_delay(node: RunningActor, run: Running) -> Fire:
     """Sends its initial tokens before anything runs, then what comes."""
     initial = node.variables.value("initialOutputs") if "initialOutputs" in node.variables else (0,)
     for token in initial if isinstance(initial, tuple) else (initial,):
@@ -85,16 +85,16 @@ def sample_delay(node: Node, run: Running) -> Fire:
     return fire
 
 
-def elements_to_array(node: Node, run: Running) -> Fire:
+def elements_to_array(node: RunningActor, run: Running) -> Fire:
     """One token of each channel, as an array."""
 
     def fire() -> None:
-        node.send("output", tuple(settled(token) for token in node.take("input")))
+        node.send("output", tuple(settle(token) for token in node.take("input")))
 
     return fire
 
 
-def join_texts(node: Node, run: Running) -> Fire:
+def join_texts(node: RunningActor, run: Running) -> Fire:
     """Texts put together."""
 
     def fire() -> None:
@@ -104,7 +104,7 @@ def join_texts(node: Node, run: Running) -> Fire:
     return fire
 
 
-def text_to_integer(node: Node, run: Running) -> Fire:
+def text_to_integer(node: RunningActor, run: Running) -> Fire:
     """A text read as an integer."""
 
     def fire() -> None:
@@ -113,7 +113,7 @@ def text_to_integer(node: Node, run: Running) -> Fire:
     return fire
 
 
-def timestamp(node: Node, run: Running) -> Fire:
+def timestamp(node: RunningActor, run: Running) -> Fire:
     """The time as text; without a trigger once."""
 
     def fire() -> bool:
@@ -140,7 +140,7 @@ def time_text(moment: datetime, java_format: str) -> str:
     return re.sub(r"'([^']*)'|yyyy|MM|dd|HH|mm|SSS|ss", letters, java_format)
 
 
-def given(node: Node, name: str) -> str:
+def value_given(node: RunningActor, name: str) -> str:
     """Return the value of a parameter that is a port as well: the token's, where one has come."""
     tokens = node.take(name)
     return text_of(tokens[0]) if tokens else node.text(name)
@@ -154,11 +154,11 @@ _TEXT_TESTS: dict[str, Callable[[str, str], bool]] = {
 }
 
 
-def compare_texts(node: Node, run: Running) -> Fire:
+def compare_texts(node: RunningActor, run: Running) -> Fire:
     """Whether two texts are equal, or one begins or ends with the other."""
 
     def fire() -> None:
-        one, other = given(node, "firstString"), given(node, "secondString")
+        one, other = value_given(node, "firstString"), value_given(node, "secondString")
         if node.flag("ignoreCase"):
             one, other = one.lower(), other.lower()
         node.send("output", _TEXT_TESTS[node.text("function", "equals")](one, other))
@@ -175,7 +175,7 @@ _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
 }
 
 
-def compare_numbers(node: Node, run: Running) -> Fire:
+def compare_numbers(node: RunningActor, run: Running) -> Fire:
     """Whether one number is greater than another, or what else the comparison says."""
 
     def fire() -> None:
@@ -185,7 +185,7 @@ def compare_numbers(node: Node, run: Running) -> Fire:
     return fire
 
 
-def combine_flags(node: Node, run: Running) -> Fire:
+def combine_flags(node: RunningActor, run: Running) -> Fire:
     """And, or, xor, and their contraries."""
 
     def fire() -> None:
@@ -200,7 +200,7 @@ def _combine(function: str, flags: list[bool]) -> bool:
     return found == (plain == function)
 
 
-def negate(node: Node, run: Running) -> Fire:
+def negate(node: RunningActor, run: Running) -> Fire:
     """True becomes false."""
 
     def fire() -> None:
@@ -210,7 +210,7 @@ def negate(node: Node, run: Running) -> Fire:
     return fire
 
 
-def is_present(node: Node, run: Running) -> Fire:
+def is_present(node: RunningActor, run: Running) -> Fire:
     """Says that a token has come."""
 
     def fire() -> None:
@@ -220,7 +220,7 @@ def is_present(node: Node, run: Running) -> Fire:
     return fire
 
 
-def switch(node: Node, run: Running) -> Fire:
+def switch(node: RunningActor, run: Running) -> Fire:
     """What comes goes one way or the other."""
     way = "falseOutput"
 
@@ -238,7 +238,7 @@ def switch(node: Node, run: Running) -> Fire:
 class Select:
     """Takes a token from one of two inputs, as the control says: first the control, then the token."""
 
-    def __init__(self, node: Node, run: Running) -> None:
+    def __init__(self, node: RunningActor, run: Running) -> None:
         self._node, self._chosen = node, ""
         self._wait_for("control")
 
@@ -258,23 +258,23 @@ class Select:
             self._node.rate(each, 1 if each == port else 0)
 
 
-def make_directory(node: Node, run: Running) -> Fire:
+def make_directory(node: RunningActor, run: Running) -> Fire:
     """A folder is made."""
 
     def fire() -> None:
         node.take("trigger")
-        folder = given(node, "Directory name")
+        folder = value_given(node, "Directory name")
         if folder and not run.options.dry_run:
             Path(folder).mkdir(parents=True, exist_ok=True)
 
     return fire
 
 
-def write_file(node: Node, run: Running) -> Fire:
+def write_file(node: RunningActor, run: Running) -> Fire:
     """A text is written to a file, or to the terminal."""
 
     def fire() -> None:
-        name = given(node, "fileName")
+        name = value_given(node, "fileName")
         for token in node.take("input"):
             if name in ("/dev/stdout", "System.out"):
                 _say(run, text_of(token))
@@ -291,7 +291,7 @@ def _write(path: Path, text: str, append: bool) -> None:
         stream.write(text + "\n")
 
 
-def display(node: Node, run: Running) -> Fire:
+def display(node: RunningActor, run: Running) -> Fire:
     """A text is shown."""
 
     def fire() -> None:
@@ -308,7 +308,7 @@ def _say(run: Running, text: str) -> None:
         sys.stderr.write(text.rstrip() + "\n")
 
 
-def swallow(node: Node, run: Running) -> Fire:
+def swallow(node: RunningActor, run: Running) -> Fire:
     """Takes what comes and does nothing: a window that is not shown."""
 
     def fire() -> None:

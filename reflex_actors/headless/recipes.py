@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from esorex_bridge.errors import BridgeError
 from reflex_actors.headless.files import together
-from reflex_actors.headless.network import Node
+from reflex_actors.headless.network import RunningActor
 from reflex_actors.headless.running import Firing, RecipeRequest, RecipeResult, Running, pairs
 from reflex_actors.headless.tokens import Parameters, WorkflowError, after, first, flag_of, parameters_of
 from reflex_actors.moml.model import recipe_of
@@ -25,7 +25,7 @@ OUTPUTS = ("sof out", "sop out", "rejected inputs", "rejected outputs", "logs", 
 class RecipeExecuter:
     """Runs one recipe."""
 
-    def __init__(self, node: Node, run: Running) -> None:
+    def __init__(self, node: RunningActor, run: Running) -> None:
         self._node, self._run = node, run
         self._recipe = recipe_of(node.entity)
 
@@ -104,7 +104,7 @@ class RecipeExecuter:
                 self._node.send(port, token)
 
 
-def written_parameters(node: Node) -> tuple[tuple[str, str], ...]:
+def written_parameters(node: RunningActor) -> tuple[tuple[str, str], ...]:
     """Return the parameters that the file sets for a recipe, with their values or `PORT`."""
     numbered = [name for name in node.variables.names() if re.fullmatch(r"recipe_param_\d+", name)]
     texts = (node.text(name) for name in sorted(numbered, key=lambda name: int(name.rpartition("_")[2])))
@@ -123,7 +123,7 @@ def by_category(sof: SetOfFiles, categories: str) -> tuple[SetOfFiles, SetOfFile
     return sof.with_files(kept), sof.with_files(file for file in sof.files if wanted and file.category not in wanted)
 
 
-def _firing(node: Node, request: RecipeRequest, outcome: str) -> Firing:
+def _firing(node: RunningActor, request: RecipeRequest, outcome: str) -> Firing:
     return Firing(
         actor=node.path,
         dataset=request.sof.dataset,
@@ -148,7 +148,7 @@ class RecipeLooper:
         "again": ("sof loop", "sop loop"),
     }
 
-    def __init__(self, node: Node, run: Running) -> None:
+    def __init__(self, node: RunningActor, run: Running) -> None:
         self._node = node
         self._wait_for("first")
 

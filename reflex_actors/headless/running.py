@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from reflex_actors.headless.network import Node
+from reflex_actors.headless.network import RunningActor
 from reflex_actors.headless.tokens import Flatten, Value
 from reflex_actors.headless.variables import Variables
 from reflex_actors.sof_json import FitsFile, RecipeParameter, SetOfFiles
@@ -151,7 +151,7 @@ class Account(Struct):
         made = pairs(products) if products else ()
         self.firings[number] = replace(self.firings[number], outcome=outcome, products=made, reason=reason)
 
-    def count(self, node: Node) -> None:
+    def count(self, node: RunningActor) -> None:
         """Count a firing of any actor."""
         self.counts[node.path] = self.counts.get(node.path, 0) + 1
 

@@ -17,7 +17,7 @@ from esorex_bridge.errors import BridgeError
 from reflex_actors.actors import NAMES
 from reflex_actors.actors.erase_folders import empty
 from reflex_actors.headless.director import Fire
-from reflex_actors.headless.network import Node
+from reflex_actors.headless.network import RunningActor
 from reflex_actors.headless.running import Firing, Running
 from reflex_actors.headless.tokens import (
     Token,
@@ -42,7 +42,7 @@ _ERASE = re.compile(
 )
 
 
-def python_actor(node: Node, run: Running) -> Fire:
+def python_actor(node: RunningActor, run: Running) -> Fire:
     """Return how a PythonActor fires: ours here, a window by passing on what came, others as Reflex runs them."""
     own = own_actor(node)
     if not run.options.interactive and has_window(node):
@@ -52,7 +52,7 @@ def python_actor(node: Node, run: Running) -> Fire:
     return lambda: _run_script(node, run)
 
 
-def own_actor(node: Node) -> str:
+def own_actor(node: RunningActor) -> str:
     """Return the name of our actor that a PythonActor runs; empty for another script."""
     script = Path(node.text("Python script"))
     folder = node.variables.owner("BRIDGE_ACTORS")
@@ -60,12 +60,12 @@ def own_actor(node: Node) -> str:
     return script.stem if ours and script.stem in NAMES else ""
 
 
-def has_window(node: Node) -> bool:
+def has_window(node: RunningActor) -> bool:
     """Tell whether a PythonActor shows products and parameters between a recipe and its looper."""
     return {port.name for port in node.entity.ports} >= WINDOW_INPUTS
 
 
-def _pass_through(node: Node, run: Running) -> None:
+def _pass_through(node: RunningActor, run: Running) -> None:
     tokens = {port: first(node.take(port)) for port in node.inputs}
     answer: dict[str, Token] = {
         "out_sof": tokens["in_sof"],
@@ -80,7 +80,7 @@ def _pass_through(node: Node, run: Running) -> None:
         node.send(port, token)
 
 
-def _run_own(node: Node, run: Running, name: str) -> None:
+def _run_own(node: RunningActor, run: Running, name: str) -> None:
     tokens = {port: first(node.take(port)) for port in node.inputs}
     module = importlib.import_module(f"{ACTORS}.{name}")
     face = module.ACTOR
@@ -150,7 +150,7 @@ def _dataset_of(tokens: Any, run: Running) -> str:
     return ""
 
 
-def _answer(node: Node, found: Mapping[str, Any]) -> None:
+def _answer(node: RunningActor, found: Mapping[str, Any]) -> None:
     for port in node.outputs:
         if found.get(port) is not None:
             node.send(port, value_from_json(found[port]))
@@ -158,7 +158,7 @@ def _answer(node: Node, found: Mapping[str, Any]) -> None:
             node.send(port, "")
 
 
-def _run_script(node: Node, run: Running) -> None:
+def _run_script(node: RunningActor, run: Running) -> None:
     """Run a script as Reflex does: inputs and outputs in files, the environment rebuilt."""
     tokens = {port: first(node.take(port)) for port in node.inputs}
     number = run.account.begin(Firing(node.path, _dataset_of(tokens.values(), run)))
@@ -176,7 +176,7 @@ def _run_script(node: Node, run: Running) -> None:
     _answer(node, found)
 
 
-def _start(node: Node, inputs: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+def _start(node: RunningActor, inputs: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     """Return what a script wrote, and what went wrong."""
     from tempfile import TemporaryDirectory
 
@@ -218,7 +218,7 @@ def erases(script: str) -> bool:
     return _ERASE.fullmatch(script) is not None
 
 
-def erase(node: Node, run: Running) -> Fire:
+def erase(node: RunningActor, run: Running) -> Fire:
     """Return how the command that removes what earlier runs left fires; no shell is started."""
     fired = 0
 

@@ -63,7 +63,7 @@ class Pending:
 Token = Value | Pending
 
 
-def settled(token: Token) -> Value:
+def settle(token: Token) -> Value:
     """Return the value of a token, waiting for it where it must."""
     return token.value() if isinstance(token, Pending) else token
 
@@ -75,7 +75,7 @@ def after(future: Future[Any], choose: Callable[[Any], Value]) -> Pending:
 
 def text_of(token: Token) -> str:
     """Return a token as text, as an actor of Ptolemy that takes texts sees it."""
-    value = settled(token)
+    value = settle(token)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, tuple):
@@ -89,7 +89,7 @@ def text_of(token: Token) -> str:
 
 def flag_of(token: Token) -> bool:
     """Return a token as true or false."""
-    value = settled(token)
+    value = settle(token)
     return value if isinstance(value, bool) else text_of(value).strip().lower() == "true"
 
 
@@ -101,7 +101,7 @@ def number_of(token: Token) -> float:
     WorkflowError
         If it is none.
     """
-    value = settled(token)
+    value = settle(token)
     try:
         return value if isinstance(value, (int, float)) else float(text_of(value))
     except ValueError:
@@ -116,15 +116,15 @@ def sof_of(token: Token, flatten: Flatten) -> SetOfFiles:
     WorkflowError
         If it is neither.
     """
-    value = settled(token)
+    value = settle(token)
     if isinstance(value, SetOfFiles):
         return value
     if isinstance(value, ReflexDataset):
-        return flattened(value, flatten)
+        return flatten_dataset(value, flatten)
     try:
         found = json.loads(text_of(value))
         if isinstance(found, dict) and "rawFiles" in found:
-            return flattened(read_datasets(found)[0], flatten)
+            return flatten_dataset(read_datasets(found)[0], flatten)
         return read_sof(found)
     except (EncodingError, ValueError):
         raise WorkflowError(f"a set of files was expected, not {brief(value)}") from None
@@ -138,7 +138,7 @@ def parameters_of(token: Token) -> Parameters:
     WorkflowError
         If it holds none.
     """
-    value = settled(token)
+    value = settle(token)
     if isinstance(value, Parameters):
         return value
     try:
@@ -147,7 +147,7 @@ def parameters_of(token: Token) -> Parameters:
         raise WorkflowError(str(error)) from None
 
 
-def flattened(dataset: ReflexDataset, how: Flatten) -> SetOfFiles:
+def flatten_dataset(dataset: ReflexDataset, how: Flatten) -> SetOfFiles:
     """Return all files of a dataset in one set, its own files first, then those of its actions, depth first."""
     if how == "merge":
         return dataset.sof()
@@ -177,7 +177,7 @@ def _is_parameter(found: object) -> bool:
 
 def json_of(token: Token) -> Any:
     """Return a token as the JSON value that a Python actor is given."""
-    value = settled(token)
+    value = settle(token)
     if isinstance(value, (SetOfFiles, ReflexDataset)):
         return value.document()
     if isinstance(value, Parameters):
@@ -206,7 +206,7 @@ def whole(action: ReflexAction) -> bool:
 
 def brief(token: Token) -> str:
     """Return a token in a few words."""
-    value = settled(token)
+    value = settle(token)
     if isinstance(value, SetOfFiles):
         return f"{len(value.files)} files of {value.dataset or 'no dataset'}"
     if isinstance(value, ReflexDataset):

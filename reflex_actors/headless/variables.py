@@ -121,11 +121,11 @@ class Variables:
         `$$` is a dollar.
         """
 
-        def replaced(found: re.Match[str]) -> str:
+        def replace_name(found: re.Match[str]) -> str:
             name = found.group(2) or found.group(3) or found.group(4)
             return "$" if found.group(1) else text_of(self._refer(name, depth, own))
 
-        return _REFERENCE.sub(replaced, text)
+        return _REFERENCE.sub(replace_name, text)
 
     def expression(self, text: str, depth: int = 0, own: str = "") -> Value:
         """Return the value of an expression, of a parameter or another: a constant, a name, or an array of these.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reflex_actors.headless.catalogue import KINDS, SELECT, TEXTS, unknown, unknown_settings
 from reflex_actors.headless.director import Director, Fire
-from reflex_actors.headless.network import Channel, InPort, Network, Node, OutPort, build, feeds_itself
+from reflex_actors.headless.network import Channel, InPort, Network, OutPort, RunningActor, build, feeds_itself
 from reflex_actors.headless.report import Left, RunReport
 from reflex_actors.headless.running import Recipes, Running, RunOptions
 from reflex_actors.headless.scripts import erases, has_window, own_actor
@@ -82,7 +82,7 @@ def unknown_parts(network: Network, variables: Variables, recipes: Recipes, inte
     yield from (f"{wanted[name]}: {reason}" for name, reason in missing.items() if name in wanted)
 
 
-def _is_erasing(node: Node, network: Network) -> bool:
+def _is_erasing(node: RunningActor, network: Network) -> bool:
     if node.text("command", "sh").strip() not in ("sh", "/bin/sh", "bash"):
         return False
     channels = [id(channel) for channel in node.inputs["input"].channels] if "input" in node.inputs else []
@@ -90,7 +90,7 @@ def _is_erasing(node: Node, network: Network) -> bool:
     return bool(makers) and all(erases(each.text("value")) for each in makers)
 
 
-def _all_channels(node: Node) -> Iterator[Channel]:
+def _all_channels(node: RunningActor) -> Iterator[Channel]:
     inner: Iterable[OutPort] = node.inner.entrances.values() if node.inner else ()
     for port in (*node.outputs.values(), *inner):
         for link in port.links:
@@ -134,7 +134,7 @@ def run_prepared(name: str, network: Network, variables: Variables, recipes: Rec
 def _go(network: Network, run: Running) -> str:
     """Fire until nothing can; return why it ended before that."""
 
-    def counted(node: Node) -> Fire:
+    def count_firings(node: RunningActor) -> Fire:
         fire = KINDS[node.entity.cls].start(node, run)
 
         def fire_and_count() -> bool | None:
@@ -149,7 +149,7 @@ def _go(network: Network, run: Running) -> str:
         run.delayed.clear()
 
     try:
-        Director(network, counted).run(set_delayed)
+        Director(network, count_firings).run(set_delayed)
         for future in run.started:
             future.result()
     except WorkflowError as error:
@@ -170,7 +170,7 @@ def _list_left(network: Network) -> Iterator[Left]:
             yield Left(node.path, has, wait)
 
 
-def _is_passed_over(node: Node, port: InPort) -> bool:
+def _is_passed_over(node: RunningActor, port: InPort) -> bool:
     """Tell whether an input is the one that a select did not choose: what stands there is never taken."""
     return node.entity.cls == SELECT and port.rate == 0
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from reflex_actors.moml.canvas import with_vertices
 from reflex_actors.moml.inventory import ACTORS, IN
-from reflex_actors.moml.model import COMPOSITE, FILE, PARAMETER, STRING, Entity, Link, Port, Property, Relation
+from reflex_actors.moml.model import COMPOSITE, FILE, PARAMETER, STRING, DeclaredPort, Entity, Link, Property, Relation
 from reflex_actors.protocol import Actor
 
 Wire = tuple[str, ...]
@@ -107,15 +107,15 @@ def director(top: bool = False, x: float = 0, y: float = 0) -> Property:
     return Property("DDF Director", "ptolemy.domains.ddf.kernel.DDFDirector", None, settings)
 
 
-def port_in(name: str, multiport: bool = False, rate: int | None = None) -> Port:
+def port_in(name: str, multiport: bool = False, rate: int | None = None) -> DeclaredPort:
     """Return an input."""
     wanted = () if rate is None else (parameter("tokenConsumptionRate", str(rate)),)
-    return Port(name, properties=(INPUT, *((MULTIPORT,) if multiport else ()), *wanted))
+    return DeclaredPort(name, properties=(INPUT, *((MULTIPORT,) if multiport else ()), *wanted))
 
 
-def port_out(name: str, multiport: bool = False) -> Port:
+def port_out(name: str, multiport: bool = False) -> DeclaredPort:
     """Return an output."""
-    return Port(name, properties=(OUTPUT, *((MULTIPORT,) if multiport else ())))
+    return DeclaredPort(name, properties=(OUTPUT, *((MULTIPORT,) if multiport else ())))
 
 
 def actor(name: str, cls: str, properties: Iterable[Property] = (), rates: dict[str, int] | None = None) -> Entity:
@@ -182,7 +182,7 @@ def python_actor(name: str, face: Actor, failure: str = "Stop", script: str = ""
 
 def composite(
     name: str,
-    ports: Iterable[Port],
+    ports: Iterable[DeclaredPort],
     entities: Iterable[Entity],
     wires: Iterable[Wire],
     properties: Iterable[Property] = (),

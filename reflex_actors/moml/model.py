@@ -43,7 +43,7 @@ class Property(Struct, frozen=True):
         return next((each for each in self.properties if each.name == name), None)
 
 
-class Port(Struct, frozen=True):
+class DeclaredPort(Struct, frozen=True):
     """A port as declared in the file; built-in ports of an actor need no declaration."""
 
     name: str
@@ -107,7 +107,7 @@ class Entity(Struct, frozen=True):
     name: str
     cls: str = COMPOSITE
     properties: tuple[Property, ...] = ()
-    ports: tuple[Port, ...] = ()
+    ports: tuple[DeclaredPort, ...] = ()
     entities: tuple[Entity, ...] = ()
     relations: tuple[Relation, ...] = ()
     links: tuple[Link, ...] = ()
@@ -126,7 +126,7 @@ class Entity(Struct, frozen=True):
         """Return an actor in it."""
         return next((each for each in self.entities if each.name == name), None)
 
-    def port(self, name: str) -> Port | None:
+    def port(self, name: str) -> DeclaredPort | None:
         """Return a declared port."""
         return next((each for each in self.ports if each.name == name), None)
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from esorex_bridge.errors import UserError
-from reflex_actors.moml.model import Entity, Link, Port, Property, Relation, parse_place
+from reflex_actors.moml.model import DeclaredPort, Entity, Link, Property, Relation, parse_place
 
 LARGEST_BYTES = 50_000_000
 """Largest document that is read; ESO's largest workflow has 4 MB."""
@@ -170,10 +170,7 @@ def _entity(element: _Element) -> Entity:
         _text(element, "name"),
         _text(element, "class"),
         tuple(map(_property, _find_named(element, "property"))),
-        tuple(
-            Port(_text(each, "name"), _text(each, "class"), tuple(map(_property, _find_named(each, "property"))))
-            for each in _find_named(element, "port")
-        ),
+        tuple(map(_port, _find_named(element, "port"))),
         tuple(map(_entity, _find_named(element, "entity"))),
         tuple(map(_relation, _find_named(element, "relation"))),
         tuple(
@@ -187,6 +184,11 @@ def _entity(element: _Element) -> Entity:
             if each.get("relation1") is not None
         ),
     )
+
+
+def _port(element: _Element) -> DeclaredPort:
+    properties = tuple(map(_property, _find_named(element, "property")))
+    return DeclaredPort(_text(element, "name"), _text(element, "class"), properties)
 
 
 def _property(element: _Element) -> Property:

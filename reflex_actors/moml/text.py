@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from xml.sax.saxutils import escape
 
-from reflex_actors.moml.model import PARAMETER, Entity, Port, Property, Relation
+from reflex_actors.moml.model import PARAMETER, DeclaredPort, Entity, Property, Relation
 
 PUBLIC_ID = "-//UC Berkeley//DTD MoML 1//EN"
 SYSTEM_ID = "http://ptolemy.eecs.berkeley.edu/xml/dtd/MoML_1.dtd"
@@ -61,7 +61,7 @@ def _property(each: Property, indent: str) -> Iterator[str]:
     yield from _close(opening, "property", indent, _each(each.properties, indent + "    "))
 
 
-def _port(port: Port, indent: str) -> Iterator[str]:
+def _port(port: DeclaredPort, indent: str) -> Iterator[str]:
     opening = f"{indent}<port{_attributes(name=port.name, cls=port.cls)}"
     yield from _close(opening, "port", indent, _each(port.properties, indent + "    "))
 

@@ -12,7 +12,7 @@ import pytest
 
 from esorex_bridge.demo.archive.tree_xml import tree_document
 from esorex_bridge.demo.nights.naco import naco_night
-from esorex_bridge.demo.nights.night import FrameFolder, Night
+from esorex_bridge.demo.nights.night import DemoNight, FrameFolder
 from reflex_actors.install import install
 from tests.commands import run_command
 
@@ -63,19 +63,19 @@ def actors_folder(tmp_path_factory: pytest.TempPathFactory, empty_home: Path) ->
 
 
 @pytest.fixture
-def small_night() -> Night:
+def small_night() -> DemoNight:
     """Return a NACO night of 128 pixels."""
     return naco_night(npix=128)
 
 
 @pytest.fixture
-def root(tmp_path: Path, frames_folder: Path, small_night: Night) -> Path:
+def root(tmp_path: Path, frames_folder: Path, small_night: DemoNight) -> Path:
     """Return a data root into which the small night was fetched."""
     put_on_disk(small_night, frames_folder, tmp_path / "root")
     return tmp_path / "root"
 
 
-def put_on_disk(night: Night, frames: Path, root: Path) -> Path:
+def put_on_disk(night: DemoNight, frames: Path, root: Path) -> Path:
     """Put a night's files and trees where a fetch puts them, unpacked, and return the folder."""
     folder = root / "reflex_input" / "data_with_raw_calibs"
     folder.mkdir(parents=True)

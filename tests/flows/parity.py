@@ -29,7 +29,7 @@ from esorex_bridge.datasets.association import Association, AssociationTree, wal
 from esorex_bridge.definitions.steps import StepDefinition
 from esorex_bridge.demo.nights.amber import amber_night
 from esorex_bridge.demo.nights.naco import naco_night
-from esorex_bridge.demo.nights.night import Night
+from esorex_bridge.demo.nights.night import DemoNight
 from esorex_bridge.demo.nights.uves import uves_night
 from esorex_bridge.demo.nights.visir import visir_night
 from reflex_actors.__main__ import start
@@ -69,7 +69,7 @@ class Instrument:
         The definition of another instrument.
     """
 
-    night: Callable[[], Night]
+    night: Callable[[], DemoNight]
     settings: tuple[str, ...] = ()
     choice: str = ""
     own: tuple[str, str, str] = ("", "", "")
@@ -77,7 +77,7 @@ class Instrument:
     stranger: str = "giraf"
 
 
-def uves_arcs() -> Night:
+def uves_arcs() -> DemoNight:
     """Return a night whose product is a table of lines, made with a master bias, orders and static tables."""
     whole = uves_night()
 
@@ -90,7 +90,7 @@ def uves_arcs() -> Night:
     arcs = group("ARC_LAMP_BLUE", biases, group("ORDER_FLAT_BLUE", biases), *statics)
     names = {file.name for node in walk(arcs) for file in node.files}
     files = tuple(file for file in whole.files if file.dp_id in names)
-    return Night(f"{whole.name}-arcs", whole.instrument, files, (AssociationTree(arcs, "Raw2Raw"),))
+    return DemoNight(f"{whole.name}-arcs", whole.instrument, files, (AssociationTree(arcs, "Raw2Raw"),))
 
 
 def _end_names(paths: Iterable[str]) -> tuple[str, ...]:

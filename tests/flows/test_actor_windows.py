@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
-from esorex_bridge.demo.nights.night import Night
+from esorex_bridge.demo.nights.night import DemoNight
 from reflex_actors.actors import review_association
 from reflex_actors.folder import organise_folders
 from tests.browser import answer_in_browser
@@ -120,7 +120,7 @@ def test_a_choice_among_calibrations_is_kept_and_counts(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_real_browser_shows_what_calibrates_what_and_sends_the_choice(
-    scheme: str, tmp_path: Path, frames_folder: Path, small_night: Night
+    scheme: str, tmp_path: Path, frames_folder: Path, small_night: DemoNight
 ) -> None:
     data = organise_folders([put_on_disk(small_night, frames_folder, tmp_path)], tmp_path)
     picked: list[str] = []

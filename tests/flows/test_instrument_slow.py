@@ -22,7 +22,7 @@ from esorex_bridge.demo.nights.vimos_detectors import COLUMNS, CONAD_E_PER_COUNT
 from esorex_bridge.demo.nights.vimos_statics import EXTINCTION_MAG, sky_positions
 from esorex_bridge.errors import RecipeError
 from esorex_bridge.esorex.products import check_outputs, refuse_unusable
-from esorex_bridge.esorex.recipe import Job, Recipe
+from esorex_bridge.esorex.recipe import Recipe, RecipeRun
 from esorex_bridge.plan.sof import of_entries, parse_sof
 from esorex_bridge.session import Session, Settings
 from tests.flows.conftest import Ended
@@ -91,7 +91,7 @@ def assert_a_map_that_cannot_be_read_is_no_success(night: Reduction) -> None:
         assert session.esorex is not None
         recipe = session.esorex.recipes([name])[name]
         assert isinstance(recipe, Recipe)
-        ended = session.esorex.execute(Job(recipe, sof, effective(name, recipe.parameters, ()), folder))
+        ended = session.esorex.execute(RecipeRun(recipe, sof, effective(name, recipe.parameters, ()), folder))
     assert check_outputs(name, ended.outputs)
     with pytest.raises(RecipeError, match=r"MASTER_CONF could not be used: .* Unable to load"):
         refuse_unusable(sof, ("MASTER_CONF",), ended.complaints)

@@ -9,19 +9,19 @@ from pathlib import Path
 import pytest
 
 from esorex_bridge.demo.nights.hawki import hawki_night
-from esorex_bridge.demo.nights.night import Night
+from esorex_bridge.demo.nights.night import DemoNight
 from tests.flows.conftest import Ended, put_on_disk
 
 STATICS = ("PHOTCAL_TAB", "SCHLEGEL_MAP_NORTH", "SCHLEGEL_MAP_SOUTH")
 
 
 @pytest.fixture
-def night() -> Night:
+def night() -> DemoNight:
     return hawki_night(npix=128)
 
 
 @pytest.fixture
-def root(tmp_path: Path, frames_folder: Path, night: Night) -> Path:
+def root(tmp_path: Path, frames_folder: Path, night: DemoNight) -> Path:
     """Return a data root whose static tables lie in the folder of a kit, under the names that a kit gives them."""
     folder = put_on_disk(night, frames_folder, tmp_path / "night")
     (tmp_path / "kit" / "hawki-2.4.11").mkdir(parents=True)

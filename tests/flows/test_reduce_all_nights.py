@@ -14,14 +14,14 @@ import pytest
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 from esorex_bridge.demo.nights.amber import amber_night
 from esorex_bridge.demo.nights.catalogue import NIGHTS, make_night
-from esorex_bridge.demo.nights.night import Night
+from esorex_bridge.demo.nights.night import DemoNight
 from esorex_bridge.demo.nights.visir import visir_night
 from tests.flows.conftest import Ended
 
 PROGRAM = "60.A-9999(A)"
 
 
-def reduce_programme(nights: Iterable[Night], frames: Path, bridge: Callable[..., Ended], root: Path) -> Any:
+def reduce_programme(nights: Iterable[DemoNight], frames: Path, bridge: Callable[..., Ended], root: Path) -> Any:
     """Return what `reduce --program` says of the nights of an archive, with no option but the archive."""
     with EmbeddedArchive(list(nights), frames) as archive:
         words = ("reduce", "--program", PROGRAM, "--archive", archive.url, "--root", root, "--json")
@@ -30,14 +30,14 @@ def reduce_programme(nights: Iterable[Night], frames: Path, bridge: Callable[...
     return ended.json
 
 
-def science_templates(nights: Iterable[Night]) -> list[set[str]]:
+def science_templates(nights: Iterable[DemoNight]) -> list[set[str]]:
     """Return the names of the science frames that calSelector has a tree of, for each tree."""
     trees = [tree for night in nights for tree in night.trees if tree.mode == "Raw2Raw"]
     science = {file.dp_id for night in nights for file in night.files if file.is_science}
     return [names for tree in trees if (names := {file.name for file in tree.root.files} & science)]
 
 
-def assert_all_reduced(document: Any, nights: Iterable[Night]) -> None:
+def assert_all_reduced(document: Any, nights: Iterable[DemoNight]) -> None:
     """Hold every dataset to products of science, or to the reason why there are none, and every step to its end."""
     science = {file.dp_id for night in nights for file in night.files if file.is_science}
     names = {each["dataset"].removesuffix("_tpl") for each in document["datasets"]}

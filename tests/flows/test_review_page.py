@@ -13,7 +13,7 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
-from esorex_bridge.demo.nights.night import Night
+from esorex_bridge.demo.nights.night import DemoNight
 from esorex_bridge.organise.organised_data import Request
 from esorex_bridge.organise.reviewing import open_review
 from esorex_bridge.pages.review import ReviewDesk, serve_review
@@ -26,7 +26,7 @@ NAME = "NACO.2016-03-02T00:30:00.076_tpl"
 SCIENCE = "IMGJITOBJ_SW"
 
 
-def desk_of(root: Path, night: Night, frames: Path) -> ReviewDesk:
+def desk_of(root: Path, night: DemoNight, frames: Path) -> ReviewDesk:
     return ReviewDesk(open_review(Request(root), [put_on_disk(night, frames, root)], NAME))
 
 
@@ -35,7 +35,7 @@ def send(desk: ReviewDesk, do: str, **form: str) -> str:
 
 
 def test_a_choice_is_shown_before_it_is_kept_and_can_be_undone(
-    tmp_path: Path, small_night: Night, frames_folder: Path
+    tmp_path: Path, small_night: DemoNight, frames_folder: Path
 ) -> None:
     desk, kept = desk_of(tmp_path, small_night, frames_folder), tmp_path / "choices.yaml"
     page = desk.reply(Asked("")).text
@@ -55,7 +55,7 @@ def test_a_choice_is_shown_before_it_is_kept_and_can_be_undone(
 
 
 def test_what_the_plan_would_not_do_with_is_said_and_kept_only_all_the_same(
-    tmp_path: Path, small_night: Night, frames_folder: Path
+    tmp_path: Path, small_night: DemoNight, frames_folder: Path
 ) -> None:
     desk = desk_of(tmp_path, small_night, frames_folder)
     flats = set(re.findall(r'name="(drop\.[^"]*T22:4[^"]*)"', desk.reply(Asked("")).text))

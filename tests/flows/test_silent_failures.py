@@ -17,12 +17,12 @@ from esorex_bridge.datasets.association import Association, AssociationTree
 from esorex_bridge.definitions.parameters import effective
 from esorex_bridge.demo.nights.hawki import hawki_night
 from esorex_bridge.demo.nights.naco import naco_night
-from esorex_bridge.demo.nights.night import Night
+from esorex_bridge.demo.nights.night import DemoNight
 from esorex_bridge.demo.nights.uves import uves_night
 from esorex_bridge.demo.nights.visir import visir_night
 from esorex_bridge.errors import RecipeError
 from esorex_bridge.esorex.products import check_outputs
-from esorex_bridge.esorex.recipe import Job, Recipe
+from esorex_bridge.esorex.recipe import Recipe, RecipeRun
 from esorex_bridge.plan.sof import of_entries
 from esorex_bridge.session import Session, Settings
 from tests.flows.conftest import SMALL, Ended, put_on_disk
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("esorex")
 Shape = Callable[[Association], Association]
 
 
-def shaped(night: Night, change: Shape) -> Night:
+def shaped(night: DemoNight, change: Shape) -> DemoNight:
     """Return a night whose (first) tree is changed."""
     tree = night.trees[0]
     return replace(night, trees=(AssociationTree(change(tree.root), tree.mode),))
@@ -48,7 +48,7 @@ def without(*categories: str) -> Shape:
     return change
 
 
-def run(night: Night, frames: Path, root: Path, bridge: Callable[..., Ended], *words: str) -> Ended:
+def run(night: DemoNight, frames: Path, root: Path, bridge: Callable[..., Ended], *words: str) -> Ended:
     put_on_disk(night, frames, root)
     return bridge("run", "--root", root, "--json", *words)
 
@@ -192,7 +192,7 @@ def test_a_tag_that_the_recipe_does_not_know_is_no_success(root: Path) -> None:
         recipe = session.esorex.recipes([name])[name]
         assert isinstance(recipe, Recipe), recipe
         sof = of_entries([(frame(root, "FLAT,SKY"), "NO_SUCH_TAG")])
-        ended = session.esorex.execute(Job(recipe, sof, effective(name, recipe.parameters, ()), folder))
+        ended = session.esorex.execute(RecipeRun(recipe, sof, effective(name, recipe.parameters, ()), folder))
     assert any("reported: uves_utl_remove_crh_single: Found no input frames" in said for said in ended.complaints)
     with pytest.raises(RecipeError, match="ended with 0 and made no product"):
         check_outputs(name, ended.outputs)

@@ -12,7 +12,7 @@ from esorex_bridge.definitions.workflow import parse_workflow
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 from esorex_bridge.demo.nights.hawki import hawki_night
 from esorex_bridge.demo.nights.naco import naco_night
-from esorex_bridge.demo.nights.night import Night
+from esorex_bridge.demo.nights.night import DemoNight
 from tests.flows.conftest import SMALL, Ended
 
 RULES = Path("/usr/share/cpl-plugins")
@@ -25,7 +25,9 @@ def rules_of(pipeline: str) -> Path:
     return found[-1]
 
 
-def reduced_with_draft(bridge: Callable[..., Ended], night: Night, pipeline: str, folder: Path, *words: str) -> Ended:
+def reduced_with_draft(
+    bridge: Callable[..., Ended], night: DemoNight, pipeline: str, folder: Path, *words: str
+) -> Ended:
     draft = bridge("workflows", "import", rules_of(pipeline))
     assert draft.code == 0, draft.err
     definition = folder / f"{pipeline}_draft.yaml"

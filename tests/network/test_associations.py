@@ -22,7 +22,7 @@ from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 from esorex_bridge.demo.archive.faults import Fault
 from esorex_bridge.demo.archive.login import DEMO_PASSWORD, DEMO_USER
 from esorex_bridge.demo.nights.naco import naco_night
-from esorex_bridge.demo.nights.night import Night
+from esorex_bridge.demo.nights.night import DemoNight
 
 
 @pytest.fixture
@@ -188,7 +188,7 @@ def test_protected_metadata_come_with_a_login(small_archive: EmbeddedArchive, sc
     assert small_archive.count("token") == 1
 
 
-def many_templates(night: Night, templates: int, frames: int) -> Night:
+def many_templates(night: DemoNight, templates: int, frames: int) -> DemoNight:
     """Return a night of many science templates that share the calibrations of a small one."""
     (first, *_), tree = night.science, night.trees[0]
     files, trees = [], []

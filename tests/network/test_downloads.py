@@ -23,7 +23,7 @@ from esorex_bridge.archive.transfer import FileStatus
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 from esorex_bridge.demo.archive.faults import Fault
 from esorex_bridge.demo.nights.dummies import dummy_night
-from esorex_bridge.demo.nights.night import ArchiveFile, Night
+from esorex_bridge.demo.nights.night import ArchiveFile, DemoNight
 from esorex_bridge.files import DpId
 from esorex_bridge.fits.verify import verify_fits
 
@@ -253,7 +253,7 @@ def test_bytes_that_were_damaged_on_the_way_are_noticed_by_datasum_and_fetched_a
 ) -> None:
     name = DpId("TESTER.2016-03-02T00:30:00.076")
     frame = ArchiveFile(name, "TEST", (("INSTRUME", "TESTER"),), frame_with_checksum)
-    night = Night("with checksum", "TESTER", (frame,), (), kept=False)
+    night = DemoNight("with checksum", "TESTER", (frame,), (), kept=False)
     with (
         EmbeddedArchive([night], frames_folder) as archive,
         ArchiveClient(Services.at(archive.url), patience=patience) as client,
@@ -269,7 +269,7 @@ def test_a_file_that_comes_twice_with_the_same_wrong_datasum_is_kept_with_a_warn
 ) -> None:
     name = DpId("TESTER.2016-03-02T00:30:00.076")
     frame = ArchiveFile(name, "TEST", (("INSTRUME", "TESTER"),), frame_with_checksum)
-    night = Night("with checksum", "TESTER", (frame,), (), kept=False)
+    night = DemoNight("with checksum", "TESTER", (frame,), (), kept=False)
     with (
         EmbeddedArchive([night], frames_folder) as archive,
         ArchiveClient(Services.at(archive.url), patience=patience) as client,

@@ -26,7 +26,7 @@ from esorex_bridge.demo.archive.exchange import HttpReply, HttpRequest
 from esorex_bridge.demo.archive.faults import Fault
 from esorex_bridge.demo.nights.dummies import dummy_content
 from esorex_bridge.demo.nights.frames import Keywords, mjd, timestamp
-from esorex_bridge.demo.nights.night import ArchiveFile, Night
+from esorex_bridge.demo.nights.night import ArchiveFile, DemoNight
 from esorex_bridge.files import DpId
 from esorex_bridge.workspace.tree_files import read_tree_file
 
@@ -58,7 +58,7 @@ class Ended(Struct, frozen=True):
     said: str
 
 
-def programme(templates: int, frames: int) -> Night:
+def programme(templates: int, frames: int) -> DemoNight:
     """Return templates of some science frames each; those of one night share their calibrations."""
     files: list[ArchiveFile] = []
     trees = []
@@ -74,7 +74,7 @@ def programme(templates: int, frames: int) -> Night:
         dark = Association("DARK", tuple(calibrations), match="calib_plan")
         root = Association("SCI", tuple(file.associated for file in science), associated=(dark,))
         trees.append(AssociationTree(root, "Raw2Raw"))
-    return Night(f"programme-{templates}x{frames}", "NAOS+CONICA", tuple(files), tuple(trees), kept=False)
+    return DemoNight(f"programme-{templates}x{frames}", "NAOS+CONICA", tuple(files), tuple(trees), kept=False)
 
 
 def name_at(start: datetime, number: int) -> DpId:

@@ -22,7 +22,7 @@ from esorex_bridge.esorex.recipe import Recipe
 from esorex_bridge.executors.batch_folder import BatchFolder, PackedResults, batches
 from esorex_bridge.executors.local import LocalExecutor
 from esorex_bridge.executors.slurm import is_quota, standing_of
-from esorex_bridge.executors.slurm_requests import grown
+from esorex_bridge.executors.slurm_requests import grow
 from esorex_bridge.executors.task import read_task, task_of
 from esorex_bridge.executors.worker import Worker
 from esorex_bridge.files import Digest
@@ -42,7 +42,7 @@ from esorex_bridge.run.executor import (
     Ticket,
 )
 from esorex_bridge.run.graph import Graph, Node, NodeState
-from esorex_bridge.run.result import Result, read_result
+from esorex_bridge.run.result import StepResult, read_result
 from esorex_bridge.run.schedule import Schedule, run_to_end
 from esorex_bridge.session import Settings
 
@@ -178,12 +178,12 @@ def test_a_quota_is_told_from_a_refusal(said: str, others: bool, quota: bool) ->
 
 
 def test_a_step_gets_more_of_what_it_lacked_up_to_the_ceiling() -> None:
-    assert [grown(100, times, 250, "memory_mb") for times in (0, 1, 2)] == [100, 200, 250]
-    assert grown(None, 0, None, "minutes") is None
+    assert [grow(100, times, 250, "memory_mb") for times in (0, 1, 2)] == [100, 200, 250]
+    assert grow(None, 0, None, "minutes") is None
     with pytest.raises(EngineError, match=r"250 .* was not enough, and the site file allows no more"):
-        grown(100, 3, 250, "memory_mb")
+        grow(100, 3, 250, "memory_mb")
     with pytest.raises(EngineError, match="give minutes in the site file"):
-        grown(None, 1, None, "minutes")
+        grow(None, 1, None, "minutes")
 
 
 class ScriptedExecutor:
@@ -228,9 +228,9 @@ class Told:
 
     def begun(self, node: Node) -> None: ...
 
-    def made(self, node: Node, result: Result, record: Record) -> None: ...
+    def made(self, node: Node, result: StepResult, record: Record) -> None: ...
 
-    def failed(self, node: Node, result: Result | None) -> None:
+    def failed(self, node: Node, result: StepResult | None) -> None:
         self.failures.append(node.error)
 
     def blocked(self, node: Node) -> None: ...
@@ -306,14 +306,16 @@ def test_a_task_and_a_result_are_read_as_they_were_written() -> None:
     )
     again = read_task(task.document(), "x")
     assert again == task
-    assert again.resolved().parameters[FLAT] == (PARAMETER,)
+    assert again.resolve().parameters[FLAT] == (PARAMETER,)
     assert again.unverified == ("/data/flat.fits",)
     earlier = json.loads(task.document())
     earlier["step"]["inputs"][1] |= {"drop": [], "renamed": [], "optional": False}
     del earlier["how"], earlier["step"]["associations"], earlier["step"]["raw_associations"], earlier["recipe"]["cpl"]
     assert read_task(json.dumps(earlier), "an earlier version's") == replace(task, how="unless_there")
     record = Record(task.key, (Product("/p.fits", "M", Digest("sha256:bb"), 7),), 1.5, "2026", "/s.sof", ("w",))
-    result = Result(task.key, 2, "made", record, "", "node7", 2.5, {"/data/flat.fits": Digest("sha256:cc")}, Path("/f"))
+    result = StepResult(
+        task.key, 2, "made", record, "", "node7", 2.5, {"/data/flat.fits": Digest("sha256:cc")}, Path("/f")
+    )
     assert read_result(result.document()) == result
 
 
@@ -339,12 +341,12 @@ def test_results_are_packed_when_recorded_and_found_by_whoever_looks(tmp_path: P
     record = Record(keys[0], (), 1.5, "2026-01-01T00:00:00Z", "/data/sof")
     looking = PackedResults(folder.packed)
     for key in keys:
-        folder.write_result(Result(key, 1, "made", replace(record, key=key)))
-    folder.write_result(Result(StepKey("f" * 64), 1, "failed", error="exit code 1"))
+        folder.write_result(StepResult(key, 1, "made", replace(record, key=key)))
+    folder.write_result(StepResult(StepKey("f" * 64), 1, "failed", error="exit code 1"))
     assert looking.find(keys[0]) is None
     folder.pack_results(keys[:10])
     assert folder.result(keys[0]) is None
-    assert looking.find(keys[9]) == Result(keys[9], 1, "made", replace(record, key=keys[9]))
+    assert looking.find(keys[9]) == StepResult(keys[9], 1, "made", replace(record, key=keys[9]))
     with folder.packed.open("a") as stream:
         stream.write('{"key":"cut off')
     folder.pack_results([*keys[10:], StepKey("f" * 64)])
@@ -366,7 +368,7 @@ def test_tasks_are_found_by_their_place_and_those_of_version_0_2_by_their_key(tm
     old.parent.mkdir(parents=True)
     old.write_text(tasks[0].document())
     assert folder.task(tasks[0].key, None) == tasks[0]
-    result = Result(tasks[0].key, 1, "failed", error="exit code 1")
+    result = StepResult(tasks[0].key, 1, "failed", error="exit code 1")
     left = folder.path / "results" / result.key[:2] / f"{result.key}.json"
     left.parent.mkdir(parents=True)
     left.write_text(result.document())
@@ -416,7 +418,7 @@ def test_notes_of_many_threads_do_not_mix(tmp_path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(list(folder.noted("events"))) == 200
+    assert len(list(folder.read_notes("events"))) == 200
 
 
 def test_a_worker_refuses_to_run_a_recipe_with_other_libraries(tmp_path: Path, esorex: str) -> None:

@@ -24,7 +24,7 @@ from reflex_actors.headless.plumbing import time_text
 from reflex_actors.headless.report import RunReport
 from reflex_actors.headless.running import RunOptions
 from reflex_actors.headless.scripts import erases
-from reflex_actors.headless.tokens import WorkflowError, flattened
+from reflex_actors.headless.tokens import WorkflowError, flatten_dataset
 from reflex_actors.headless.variables import Variables
 from reflex_actors.headless.workflow_run import UnknownPartsError, run_workflow
 from reflex_actors.moml.blocks import actor, composite, constant, director, parameter, port_in, port_out, text, wiring
@@ -279,7 +279,7 @@ def test_purposes_are_those_of_the_last_action_or_of_all() -> None:
     shared = file("d", "DARK", "DARK/SCI"), file("d", "DARK", "DARK/FLAT/SCI")
     flat = action("FLAT", [file("f", "FLAT", "FLAT/SCI")], action("DARK", [shared[1]]))
     (found,) = read_datasets(dataset("a", [file("a", "OBJECT", "SCI")], action("DARK", [shared[0]]), flat))
-    dark = {how: flattened(found, how).files[1].purposes for how in ("last", "merge")}
+    dark = {how: flatten_dataset(found, how).files[1].purposes for how in ("last", "merge")}
     assert dark == {"last": ("DARK/FLAT/SCI",), "merge": ("DARK/FLAT/SCI", "DARK/SCI")}
 
 

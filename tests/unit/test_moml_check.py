@@ -15,7 +15,7 @@ from esorex_bridge.definitions.folders import read_workflow, workflow_folder
 from reflex_actors.moml.blocks import actor, composite, constant, parameter, port_in, port_out, text
 from reflex_actors.moml.check import check
 from reflex_actors.moml.describe import describe, edges, lines, picture
-from reflex_actors.moml.model import Entity, Link, Port, Property, Relation
+from reflex_actors.moml.model import DeclaredPort, Entity, Link, Property, Relation
 from reflex_actors.moml.read import UnreadableWorkflowError, read, read_file
 from reflex_actors.moml.reduction import reduction
 from reflex_actors.moml.text import write
@@ -138,7 +138,7 @@ def test_directors() -> None:
 
 
 def test_a_rate_on_the_port_of_a_composite() -> None:
-    port = Port("sof_out", properties=(Property("output"), parameter("tokenProductionRate", "1")))
+    port = DeclaredPort("sof_out", properties=(Property("output"), parameter("tokenProductionRate", "1")))
     assert "holds back datasets" in texts(changed(small(), "Step", ports=(port_in("sof_in"), port)))
 
 

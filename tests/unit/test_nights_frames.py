@@ -14,7 +14,7 @@ from esorex_bridge.demo.nights.amber import amber_night
 from esorex_bridge.demo.nights.dummies import dummy_night
 from esorex_bridge.demo.nights.hawki import hawki_night
 from esorex_bridge.demo.nights.naco import naco_night
-from esorex_bridge.demo.nights.night import FrameFolder, Night
+from esorex_bridge.demo.nights.night import DemoNight, FrameFolder
 from esorex_bridge.errors import DataError
 from esorex_bridge.files import is_dp_id
 
@@ -32,7 +32,7 @@ def required_keywords() -> list[str]:
 
 
 @pytest.mark.parametrize("night", NIGHTS, ids=lambda night: night.name)
-def test_a_frame_made_twice_is_the_same_to_the_byte(night: Night) -> None:
+def test_a_frame_made_twice_is_the_same_to_the_byte(night: DemoNight) -> None:
     for file in (night.raws[0], night.science[-1], night.files[-1]):
         assert file.build() == file.build()
 
@@ -53,7 +53,7 @@ def test_nights_of_different_seeds_differ() -> None:
 
 
 @pytest.mark.parametrize("night", NIGHTS, ids=lambda night: night.name)
-def test_raw_headers_are_whole(night: Night) -> None:
+def test_raw_headers_are_whole(night: DemoNight) -> None:
     for file in night.raws:
         keywords = dict(file.keywords)
         assert [name for name in required_keywords() if name not in keywords] == []
@@ -63,7 +63,7 @@ def test_raw_headers_are_whole(night: Night) -> None:
 
 
 @pytest.mark.parametrize("night", NIGHTS, ids=lambda night: night.name)
-def test_files_are_sound_fits_that_say_what_the_night_says(night: Night) -> None:
+def test_files_are_sound_fits_that_say_what_the_night_says(night: DemoNight) -> None:
     for file in (night.raws[0], night.science[0], *(file for file in night.files if file.dp_id.startswith("M."))):
         content = file.build()
         assert len(content) % 2880 == 0
@@ -75,7 +75,7 @@ def test_files_are_sound_fits_that_say_what_the_night_says(night: Night) -> None
 
 
 @pytest.mark.parametrize("night", NIGHTS, ids=lambda night: night.name)
-def test_every_name_is_a_dp_id_of_its_own(night: Night) -> None:
+def test_every_name_is_a_dp_id_of_its_own(night: DemoNight) -> None:
     names = [file.dp_id for file in night.files]
     assert len(set(names)) == len(names)
     assert all(is_dp_id(name) for name in names)

@@ -10,7 +10,7 @@ from esorex_bridge.datasets.association import AssociationTree
 from esorex_bridge.datasets.build import dataset_from_tree
 from esorex_bridge.definitions.folders import own_definitions
 from esorex_bridge.demo.nights.catalogue import NIGHTS, make_night, night_name
-from esorex_bridge.demo.nights.night import ArchiveFile, Night
+from esorex_bridge.demo.nights.night import ArchiveFile, DemoNight
 from esorex_bridge.errors import UserError
 from esorex_bridge.plan.cascade import make_plan
 from esorex_bridge.plan.plan import FileInput, Keywords, Plan
@@ -62,7 +62,7 @@ def test_all_quadrants_of_vimos_go_into_one_run_of_each_recipe() -> None:
             assert taken == sorted((1, 2, 3, 4) * exposures), (step.actor, category)
 
 
-def planned(night: Night, tree: AssociationTree) -> Plan:
+def planned(night: DemoNight, tree: AssociationTree) -> Plan:
     """Return the plan for a tree by the headers of the night's files, none of which is made."""
     paths = {file.dp_id: Path(f"/data/{file.dp_id}.fits") for file in night.files}
     headers = {paths[file.dp_id]: header_of(file) for file in night.files}

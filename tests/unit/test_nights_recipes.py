@@ -14,7 +14,7 @@ from astropy.io import fits
 
 from esorex_bridge.demo.nights.hawki import hawki_night
 from esorex_bridge.demo.nights.naco import FWHM_PIX, injected_stars, naco_night
-from esorex_bridge.demo.nights.night import FrameFolder, Night
+from esorex_bridge.demo.nights.night import DemoNight, FrameFolder
 from esorex_bridge.demo.nights.uves_optics import REDL, REDU
 from esorex_bridge.demo.nights.uves_raw import uves_raw_red_night
 
@@ -33,7 +33,7 @@ def run_recipe(folder: Path, recipe: str, rows: Iterable[tuple[Path, str]], *opt
     return [(here / product["name"], product["category"]) for product in products]
 
 
-def rows_of(folder: FrameFolder, night: Night, category: str, dit_s: float | None = None) -> Rows:
+def rows_of(folder: FrameFolder, night: DemoNight, category: str, dit_s: float | None = None) -> Rows:
     return [
         (folder.fits(night, file), category)
         for file in night.files

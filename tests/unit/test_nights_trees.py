@@ -12,7 +12,7 @@ from esorex_bridge.demo.archive.tree_xml import tree_document
 from esorex_bridge.demo.nights.amber import amber_night
 from esorex_bridge.demo.nights.hawki import hawki_night
 from esorex_bridge.demo.nights.naco import naco_night
-from esorex_bridge.demo.nights.night import Night
+from esorex_bridge.demo.nights.night import DemoNight
 
 NIGHTS = (naco_night(npix=64, templates=2), hawki_night(npix=64), amber_night())
 
@@ -24,7 +24,7 @@ def test_a_real_tree_is_written_byte_for_byte(real: Path) -> None:
 
 
 @pytest.mark.parametrize("night", NIGHTS, ids=lambda night: night.name)
-def test_trees_survive_being_written_and_read(night: Night) -> None:
+def test_trees_survive_being_written_and_read(night: DemoNight) -> None:
     for tree in night.trees:
         assert read_tree(tree_document(tree).encode()) == tree
 
@@ -44,7 +44,7 @@ def test_deep_trees_are_indented_by_half_a_line_at_most() -> None:
 
 
 @pytest.mark.parametrize("night", NIGHTS, ids=lambda night: night.name)
-def test_trees_name_only_files_of_the_night_with_their_tags(night: Night) -> None:
+def test_trees_name_only_files_of_the_night_with_their_tags(night: DemoNight) -> None:
     for tree in night.trees:
         for node in walk(tree.root):
             for file in node.files:

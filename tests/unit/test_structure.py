@@ -162,29 +162,6 @@ LISTENERS = frozenset(
 GRAMMAR = frozenset({"definitions/oca/builder.py compared"})
 """Methods that have the names of a grammar's rules."""
 
-NOT_VERBS_YET = frozenset(
-    """
-    batch/claims.py needed_by_batches
-    batch/dataset_source.py _planned
-    batch/driver.py _planned
-    batch/driver.py _refused
-    batch/ledger.py settled
-    executors/batch_folder.py noted
-    executors/slurm_requests.py grown
-    executors/task.py resolved
-    executors/worker.py _made
-    executors/worker.py _said
-    headless/files.py combined
-    headless/plumbing.py given
-    headless/tokens.py flattened
-    headless/tokens.py settled
-    headless/variables.py replaced
-    headless/workflow_run.py counted
-    run/execution.py executed
-    """.strip().split("\n    ")
-)
-"""Functions that are to be renamed when their modules are next worked on. None comes to this list."""
-
 
 def is_participle(name: str) -> bool:
     """Tell whether a name is a participle alone, or with what it is said of: `_made`, `_held_against`."""
@@ -211,24 +188,11 @@ def test_functions_are_named_by_verbs() -> None:
         and not (function.name in LISTENERS and id(function) in in_classes)
         and not re.search("property|contextmanager", " ".join(map(ast.unparse, function.decorator_list)))
     } - GRAMMAR
-    assert named <= NOT_VERBS_YET, f"name these by verbs: {sorted(named - NOT_VERBS_YET)}"
-    assert named >= NOT_VERBS_YET, f"take these off the list: {sorted(NOT_VERBS_YET - named)}"
+    assert named == set()
 
 
 ON_BOTH_SIDES = "esorex_bridge/edps/child/"
 """What runs behind the fence loads nothing of ours: what it says has the same name on both sides."""
-
-NAMED_TWICE = frozenset(
-    [
-        "Answer",
-        "Job",
-        "Night",
-        "Node",
-        "Port",
-        "Result",
-    ]
-)
-"""Classes of two things that have one name. None comes to this list."""
 
 
 def test_a_class_name_means_one_thing() -> None:
@@ -238,11 +202,7 @@ def test_a_class_name_means_one_thing() -> None:
         for node in tree.body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_") and not file.startswith(ON_BOTH_SIDES):
                 places.setdefault(node.name, set()).add(file)
-    twice = {name for name, files in places.items() if len(files) > 1}
-    assert twice <= NAMED_TWICE, (
-        f"give these names of their own: { {name: places[name] for name in twice - NAMED_TWICE} }"
-    )
-    assert twice >= NAMED_TWICE, f"take these off the list: {sorted(NAMED_TWICE - twice)}"
+    assert {name: files for name, files in places.items() if len(files) > 1} == {}
 
 
 @pytest.mark.parametrize("folder", DECIDING)

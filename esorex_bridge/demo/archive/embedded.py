@@ -32,7 +32,7 @@ from esorex_bridge.demo.archive.selector import answer_associations, answer_brea
 from esorex_bridge.demo.archive.server import LoopbackServer
 from esorex_bridge.demo.archive.tap import TapDatabase, answer_sync
 from esorex_bridge.demo.archive.tap_description import capabilities, tables_document
-from esorex_bridge.demo.nights.night import Night
+from esorex_bridge.demo.nights.night import DemoNight
 
 _KINDS: tuple[tuple[str, Kind], ...] = (
     ("/calselector/", "calselector"),
@@ -97,7 +97,7 @@ class EmbeddedArchive:
 
     def __init__(
         self,
-        nights: Iterable[Night],
+        nights: Iterable[DemoNight],
         folder: Path,
         *,
         port: int = 0,
@@ -213,7 +213,7 @@ class EmbeddedArchive:
 
 
 def serve(
-    nights: Iterable[Night],
+    nights: Iterable[DemoNight],
     folder: Path,
     *,
     port: int = 0,

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from esorex_bridge.datasets.association import AssociationTree, Mode
 from esorex_bridge.demo.archive.products import ServedProduct, products_of
-from esorex_bridge.demo.nights.night import ArchiveFile, FrameFolder, Night
+from esorex_bridge.demo.nights.night import ArchiveFile, DemoNight, FrameFolder
 from esorex_bridge.files import DpId, is_processed
 
 FITS_TYPE = "application/fits"
@@ -54,7 +54,7 @@ class Holdings:
         dp_ids that only a user who logged in may have.
     """
 
-    def __init__(self, nights: Iterable[Night], folder: Path, proprietary: Collection[str] = ()) -> None:
+    def __init__(self, nights: Iterable[DemoNight], folder: Path, proprietary: Collection[str] = ()) -> None:
         self.nights = tuple(nights)
         self.proprietary = frozenset(proprietary)
         self._frames = FrameFolder(folder)
@@ -104,9 +104,9 @@ class Holdings:
             return len(self.deliver(dp_id).content)
         return self.file(dp_id).estimated_bytes
 
-    def _entry(self, dp_id: str) -> tuple[Night, ArchiveFile]:
+    def _entry(self, dp_id: str) -> tuple[DemoNight, ArchiveFile]:
         return self._files[DpId(dp_id)]
 
 
-def _reduce(night: Night) -> tuple[ArchiveFile, ...]:
+def _reduce(night: DemoNight) -> tuple[ArchiveFile, ...]:
     return tuple(product.file for product in products_of(night))

@@ -7,7 +7,7 @@ from functools import partial
 from msgspec import Struct
 
 from esorex_bridge.demo.nights.frames import Keywords, fits_bytes
-from esorex_bridge.demo.nights.night import ArchiveFile, Night
+from esorex_bridge.demo.nights.night import ArchiveFile, DemoNight
 from esorex_bridge.files import DpId
 
 SIDE_PIX = 32
@@ -42,7 +42,7 @@ class ServedProduct(Struct, frozen=True):
         return self.file.dp_id == self.product_id
 
 
-def products_of(night: Night) -> tuple[ServedProduct, ...]:
+def products_of(night: DemoNight) -> tuple[ServedProduct, ...]:
     """Return the files of one product for each science template of a night."""
     firsts = (file for file in night.science if file.keyword("ESO TPL EXPNO") == 1)
     return tuple(product for first in firsts for product in _product(first))

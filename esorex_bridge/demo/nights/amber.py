@@ -17,7 +17,7 @@ from esorex_bridge.demo.nights.amber_beams import CENTRE_NM, CHANNELS, FIRST_ROW
 from esorex_bridge.demo.nights.amber_statics import CALIBRATOR, CALIBRATOR_MAS, calibrators, detector_maps
 from esorex_bridge.demo.nights.amber_tables import Window, raw_extensions
 from esorex_bridge.demo.nights.frames import Exposure, Instrument, Keywords, Template, fits_bytes
-from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
+from esorex_bridge.demo.nights.night import ArchiveFile, DemoNight, group
 from esorex_bridge.demo.nights.series import FrameSeries, frames, noise
 
 AMBER = Instrument("AMBER", "AMBER", "ESO-VLTI-U123", pixel_arcsec=0.0)
@@ -75,7 +75,7 @@ DARK = _kind("obs_dark", "AMBER_DARK_SCIENCE", "SCIENCE", "DARK", ("DARK",), TAR
 STAR = _kind("obs_1row", "AMBER_SCIENCE", "SCIENCE", "OBJECT", ("OBJECT", "OBJECT"), TARGET)
 
 
-def amber_night(seed: int = SEED) -> Night:
+def amber_night(seed: int = SEED) -> DemoNight:
     """Return the night; nothing is computed before a frame is asked for.
 
     Parameters
@@ -90,7 +90,7 @@ def amber_night(seed: int = SEED) -> Night:
 
 def night_with(
     seed: int, maps: tuple[ArchiveFile, ...], detector: tuple[Association, ...], name: str, day: datetime
-) -> Night:
+) -> DemoNight:
     """Return the night that begins with maps of the detector.
 
     Parameters
@@ -118,7 +118,7 @@ def night_with(
     calibrator = group("AMBER_CALIB", (*cal_star, *cal_dark), matrix, *detector, table)
     names = tuple(file.associated for file in (*star, *dark))
     tree = AssociationTree(Association("AMBER_SCIENCE", names, (matrix, calibrator, *detector)), "Raw2Raw")
-    return Night(name, AMBER.name, (*wave, *fringes, *cal_dark, *cal_star, *dark, *star, *maps, *stars), (tree,))
+    return DemoNight(name, AMBER.name, (*wave, *fringes, *cal_dark, *cal_star, *dark, *star, *maps, *stars), (tree,))
 
 
 def _series(kind: AmberKind, start: datetime, seed: int, begun: datetime | None = None) -> tuple[ArchiveFile, ...]:

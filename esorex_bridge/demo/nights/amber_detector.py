@@ -22,7 +22,7 @@ from esorex_bridge.demo.nights.amber_beams import (
 )
 from esorex_bridge.demo.nights.amber_tables import Window, raw_extensions
 from esorex_bridge.demo.nights.frames import Exposure, Keywords, Template, fits_bytes
-from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
+from esorex_bridge.demo.nights.night import ArchiveFile, DemoNight, group
 from esorex_bridge.demo.nights.series import FrameSeries, frames, noise
 
 DAY = datetime(2010, 5, 3)
@@ -37,7 +37,7 @@ STRIPES = ((50, 140), (160, 260), (285, 370), (420, 512))
 """Columns, from 0, of which the pipeline makes the flat field; it takes the sensitivity of all others for 1."""
 
 
-def amber_full_night(seed: int = SEED) -> Night:
+def amber_full_night(seed: int = SEED) -> DemoNight:
     """Return the night with the raws of which its maps of the detector are made.
 
     Parameters

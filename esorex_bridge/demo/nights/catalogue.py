@@ -12,7 +12,7 @@ from esorex_bridge.errors import UserError
 
 if TYPE_CHECKING:
     from esorex_bridge.datasets.association import Mode
-    from esorex_bridge.demo.nights.night import Night
+    from esorex_bridge.demo.nights.night import DemoNight
 
 
 class ListedNight(Struct, frozen=True):
@@ -184,7 +184,7 @@ def night_name(text: str) -> str:
     raise UserError(f"there is no synthetic night '{text}'; there are: {', '.join(NIGHTS)}")
 
 
-def make_night(text: str) -> Night:
+def make_night(text: str) -> DemoNight:
     """Return a night of default size, by any of ESO's spellings of its name.
 
     Raises
@@ -194,5 +194,5 @@ def make_night(text: str) -> Night:
     """
     listed = NIGHTS[night_name(text)]
     module = importlib.import_module(f"esorex_bridge.demo.nights.{listed.module}")
-    night: Night = getattr(module, listed.function)()
+    night: DemoNight = getattr(module, listed.function)()
     return night

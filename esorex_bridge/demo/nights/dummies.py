@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache, partial
 
 from esorex_bridge.demo.nights.frames import Keywords, mjd, timestamp
-from esorex_bridge.demo.nights.night import ArchiveFile, Night
+from esorex_bridge.demo.nights.night import ArchiveFile, DemoNight
 from esorex_bridge.files import DpId
 
 BLOCK = 2880
@@ -15,7 +15,7 @@ PREFIX = "DUMMY"
 START = datetime(2001, 1, 1, 1, 0)
 
 
-def dummy_night(files: int, size_bytes: int) -> Night:
+def dummy_night(files: int, size_bytes: int) -> DemoNight:
     """Return a night of raw frames that nobody can reduce, each a whole FITS file of about a size.
 
     Parameters
@@ -26,7 +26,7 @@ def dummy_night(files: int, size_bytes: int) -> Night:
         Size of each, rounded down to whole FITS blocks; at least two blocks.
     """
     listed = tuple(_dummy(number, size_bytes) for number in range(files))
-    return Night(f"dummies-{files}x{size_bytes}", PREFIX, listed, (), kept=False)
+    return DemoNight(f"dummies-{files}x{size_bytes}", PREFIX, listed, (), kept=False)
 
 
 def _dummy(number: int, size_bytes: int) -> ArchiveFile:

@@ -28,7 +28,7 @@ from esorex_bridge.demo.nights.giraf_fibres import (
     transmission,
 )
 from esorex_bridge.demo.nights.giraf_statics import arc_lines, static_calibrations
-from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
+from esorex_bridge.demo.nights.night import ArchiveFile, DemoNight, group
 from esorex_bridge.demo.nights.series import FrameSeries, frames, noise
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class GirafDetector(Struct, frozen=True):
     seed: int
 
 
-def giraf_night(columns: int = 1024, rows: int = 2100, seed: int = 5) -> Night:
+def giraf_night(columns: int = 1024, rows: int = 2100, seed: int = 5) -> DemoNight:
     """Return the night; nothing is computed before a frame is asked for.
 
     Parameters
@@ -110,7 +110,7 @@ def giraf_night(columns: int = 1024, rows: int = 2100, seed: int = 5) -> Night:
     names = tuple(file.associated for file in science)
     tree = AssociationTree(Association("SCIENCE", names, (bias, dark, flat, arc, grating, slit)), "Raw2Raw")
     files = (*biases, *darks, *flats, *arcs, *science, *statics)
-    return Night(f"giraf-{columns}x{rows}-seed{seed}", GIRAFFE.name, files, (tree,))
+    return DemoNight(f"giraf-{columns}x{rows}-seed{seed}", GIRAFFE.name, files, (tree,))
 
 
 def series(

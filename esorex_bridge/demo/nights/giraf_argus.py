@@ -23,7 +23,7 @@ from esorex_bridge.demo.nights.giraf import (
 )
 from esorex_bridge.demo.nights.giraf_fibres import LENSLETS, FibreSpectrograph, lenslet
 from esorex_bridge.demo.nights.giraf_statics import flux_calibrations, static_calibrations
-from esorex_bridge.demo.nights.night import Night, group
+from esorex_bridge.demo.nights.night import DemoNight, group
 from esorex_bridge.demo.nights.series import FIELD
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ BLUE_NM, RED_NM, LEAST = 624.0, 631.0, 0.5
 """At `BLUE_NM` `LEAST` of the light comes through, at `RED_NM` all."""
 
 
-def giraf_argus_night() -> Night:
+def giraf_argus_night() -> DemoNight:
     """Return the night; nothing is computed before a frame is asked for."""
     detector = GirafDetector(FibreSpectrograph(1024, 2100, slit="Argus"), SEED)
     biases = series(detector, BIAS, datetime(2014, 3, 3, 12, 0), 3, 0.0)
@@ -65,7 +65,7 @@ def giraf_argus_night() -> Night:
     names = tuple(file.associated for file in science)
     tree = AssociationTree(Association("SCIENCE", names, (*basic, standard)), "Raw2Raw")
     files = (*biases, *flats, *arcs, *standards, *science, *statics, *known)
-    return Night(f"giraf-argus-seed{SEED}", GIRAFFE.name, files, (tree,))
+    return DemoNight(f"giraf-argus-seed{SEED}", GIRAFFE.name, files, (tree,))
 
 
 def throughput(wave_nm: Values) -> Values:

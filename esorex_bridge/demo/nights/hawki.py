@@ -39,7 +39,7 @@ from esorex_bridge.demo.nights.hawki_mosaic import (
     image_extension,
 )
 from esorex_bridge.demo.nights.hawki_statics import master_dark, static_calibrations
-from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
+from esorex_bridge.demo.nights.night import ArchiveFile, DemoNight, group
 
 if TYPE_CHECKING:
     from esorex_bridge.demo.nights.frames import Image
@@ -87,7 +87,7 @@ class HawkiLight(Struct, frozen=True):
         return self.offset[0] + self.field[0], self.offset[1] + self.field[1]
 
 
-def hawki_night(npix: int = 256, science_frames: int = 4, seed: int = 42) -> Night:
+def hawki_night(npix: int = 256, science_frames: int = 4, seed: int = 42) -> DemoNight:
     """Return the night; nothing is computed before a frame is asked for.
 
     Parameters
@@ -113,7 +113,7 @@ def hawki_night(npix: int = 256, science_frames: int = 4, seed: int = 42) -> Nig
         AssociationTree(Association("SCI_IMG_JITTER", names, master_cascade), "Raw2Master"),
     )
     name = f"hawki-{npix}pix-{science_frames}-seed{seed}"
-    return Night(name, HAWKI.name, (*darks, *science, dark, *statics), trees)
+    return DemoNight(name, HAWKI.name, (*darks, *science, dark, *statics), trees)
 
 
 def dark_template(detectors: Detectors, start: datetime, dit_s: float = DIT_S) -> tuple[ArchiveFile, ...]:

@@ -18,7 +18,7 @@ from esorex_bridge.demo.nights.hawki import (
 )
 from esorex_bridge.demo.nights.hawki_mosaic import HAWKI, Detectors
 from esorex_bridge.demo.nights.hawki_statics import static_calibrations
-from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
+from esorex_bridge.demo.nights.night import ArchiveFile, DemoNight, group
 
 NPIX = 2048
 """The recipe of standards reads as many, whatever there are; that of the flat reads windows up to 1791."""
@@ -37,7 +37,7 @@ The noise is measured on the difference of two, in which the slope of the flat w
 MADE_FROM_RAWS = ("MASTER_TWILIGHT_FLAT", "MASTER_CONF", "MASTER_READGAIN")
 
 
-def hawki_full_night(science_frames: int = 3, seed: int = 42) -> Night:
+def hawki_full_night(science_frames: int = 3, seed: int = 42) -> DemoNight:
     """Return the night; nothing is computed before a frame is asked for."""
     detectors = Detectors(NPIX, seed, STARS)
     darks = dark_template(detectors, datetime(2019, 6, 8, 18, 0))
@@ -56,7 +56,7 @@ def hawki_full_night(science_frames: int = 3, seed: int = 42) -> Night:
     names = tuple(file.associated for file in science)
     tree = AssociationTree(Association("SCI_IMG_JITTER", names, cascade), "Raw2Raw")
     name = f"hawki-full-{science_frames}-seed{seed}"
-    return Night(name, HAWKI.name, (*darks, *flat_darks, *flats, *science, *standards, *statics), (tree,))
+    return DemoNight(name, HAWKI.name, (*darks, *flat_darks, *flats, *science, *standards, *statics), (tree,))
 
 
 def _flats(detectors: Detectors, start: datetime) -> tuple[ArchiveFile, ...]:

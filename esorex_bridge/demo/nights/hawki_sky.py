@@ -20,7 +20,7 @@ from esorex_bridge.demo.nights.hawki import (
 )
 from esorex_bridge.demo.nights.hawki_mosaic import HAWKI, Detectors
 from esorex_bridge.demo.nights.hawki_statics import static_calibrations
-from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
+from esorex_bridge.demo.nights.night import ArchiveFile, DemoNight, group
 
 NEBULA_COUNTS = 400.0
 SEQUENCE = (SCIENCE, OFFSET_SKY, OFFSET_SKY, SCIENCE, SCIENCE, OFFSET_SKY, OFFSET_SKY, SCIENCE)
@@ -31,7 +31,7 @@ STARS = 12
 """On each detector."""
 
 
-def hawki_sky_night(npix: int = 256, seed: int = 42) -> Night:
+def hawki_sky_night(npix: int = 256, seed: int = 42) -> DemoNight:
     """Return the night; nothing is computed before a frame is asked for.
 
     Parameters
@@ -50,7 +50,7 @@ def hawki_sky_night(npix: int = 256, seed: int = 42) -> Night:
     cascade = (group("DARK", darks), *(group(file.category, (file,), match="N/A") for file in statics))
     names = tuple(file.associated for file in science)
     tree = AssociationTree(Association("SCI_IMG_JITTER", names, cascade), "Raw2Raw")
-    return Night(f"hawki-sky-{npix}pix-seed{seed}", HAWKI.name, (*darks, *science, *statics), (tree,))
+    return DemoNight(f"hawki-sky-{npix}pix-seed{seed}", HAWKI.name, (*darks, *science, *statics), (tree,))
 
 
 def _science(detectors: Detectors, start: datetime) -> tuple[ArchiveFile, ...]:

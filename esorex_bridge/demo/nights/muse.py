@@ -32,7 +32,7 @@ from esorex_bridge.demo.nights.muse_statics import (
     geometry_table,
     wavelength_table,
 )
-from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
+from esorex_bridge.demo.nights.night import ArchiveFile, DemoNight, group
 from esorex_bridge.demo.nights.series import FIELD, FrameSeries, frames, noise
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def bias_level(ifu: int) -> float:
     return 1000.0 + 3.0 * ifu
 
 
-def muse_night(ifus: int = 24, columns: int = 64, rows: int = 64, seed: int = 9) -> Night:
+def muse_night(ifus: int = 24, columns: int = 64, rows: int = 64, seed: int = 9) -> DemoNight:
     """Return a night of biases and darks, whose dataset is the dark; nothing is computed before a frame is asked for.
 
     Parameters
@@ -114,15 +114,15 @@ def muse_night(ifus: int = 24, columns: int = 64, rows: int = 64, seed: int = 9)
     biases, darks = _biases(spectrographs, noon), _darks(spectrographs, noon)
     names = tuple(file.associated for file in darks)
     tree = AssociationTree(Association("DARK", names, (group("BIAS", biases),)), "Raw2Raw")
-    return Night(f"muse-{ifus}x{columns}x{rows}-seed{seed}", MUSE.name, (*biases, *darks), (tree,), kept=False)
+    return DemoNight(f"muse-{ifus}x{columns}x{rows}-seed{seed}", MUSE.name, (*biases, *darks), (tree,), kept=False)
 
 
-def muse_twilight_night() -> Night:
+def muse_twilight_night() -> DemoNight:
     """Return a night whose field is lit unevenly, with flats of the twilight sky that show it."""
     return muse_cube_night(exposures=1, tilt=0.15)
 
 
-def muse_cube_night(exposures: int = 2, rows: int = 192, seed: int = 9, tilt: float = 0.0) -> Night:
+def muse_cube_night(exposures: int = 2, rows: int = 192, seed: int = 9, tilt: float = 0.0) -> DemoNight:
     """Return a night of one IFU with all that takes exposures of a star to a cube in units of flux.
 
     Parameters
@@ -166,7 +166,7 @@ def muse_cube_night(exposures: int = 2, rows: int = 192, seed: int = 9, tilt: fl
     tree = AssociationTree(Association("OBJECT", tuple(file.associated for file in science), cascade), "Raw2Raw")
     files = (*biases, *darks, *flats, *twilights, *standard, *science, *statics, extinction, flux)
     kind = "twilight" if tilt else "cube"
-    return Night(f"muse_{kind}-{exposures}x{rows}-seed{seed}", MUSE.name, files, (tree,), kept=False)
+    return DemoNight(f"muse_{kind}-{exposures}x{rows}-seed{seed}", MUSE.name, files, (tree,), kept=False)
 
 
 def _twilights(spectrographs: Spectrographs, noon: datetime) -> tuple[ArchiveFile, ...]:
@@ -178,7 +178,7 @@ def illumination(tilt: float, number: int) -> float:
     return 1 + tilt * slice_place(1, number)[1] / 24.0
 
 
-def muse_arcs_night(rows: int = FULL_HEIGHT, seed: int = 9) -> Night:
+def muse_arcs_night(rows: int = FULL_HEIGHT, seed: int = 9) -> DemoNight:
     """Return a night of one IFU of full size: what its lamps tell of slices, wavelengths and the width of lines.
 
     Parameters
@@ -200,7 +200,7 @@ def muse_arcs_night(rows: int = FULL_HEIGHT, seed: int = 9) -> Night:
     cascade = (bias, flat, listed, group("ARC", arcs, bias, flat, listed))
     tree = AssociationTree(Association("ARC_LSF", tuple(file.associated for file in profiles), cascade), "Raw2Raw")
     files = (*biases, *flats, *arcs, *profiles, lines)
-    return Night(f"muse_arcs-{rows}-seed{seed}", MUSE.name, files, (tree,), kept=False)
+    return DemoNight(f"muse_arcs-{rows}-seed{seed}", MUSE.name, files, (tree,), kept=False)
 
 
 def slice_centre(columns: int, number: int) -> float:

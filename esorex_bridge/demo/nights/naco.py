@@ -27,7 +27,7 @@ from esorex_bridge.demo.nights.frames import (
     primary_keywords,
     star_image,
 )
-from esorex_bridge.demo.nights.night import ArchiveFile, Night, auxiliary, group
+from esorex_bridge.demo.nights.night import ArchiveFile, DemoNight, auxiliary, group
 from esorex_bridge.demo.nights.tables import catalogue_of_standards
 from esorex_bridge.files import DpId
 
@@ -110,7 +110,7 @@ class NacoLight(Struct, frozen=True):
 
 def naco_night(
     npix: int = 512, science_frames: int = 5, templates: int = 1, seed: int = 7, evening: datetime = EVENING
-) -> Night:
+) -> DemoNight:
     """Return the night; nothing is computed before a frame is asked for.
 
     Parameters
@@ -149,7 +149,7 @@ def naco_night(
         files += [acquisition, *science]
         trees.append(_tree(science, acquisition, calibrations))
     name = f"naco-{npix}pix-{templates}x{science_frames}-seed{seed}"
-    return Night(name, NACO.name, tuple(files), tuple(trees))
+    return DemoNight(name, NACO.name, tuple(files), tuple(trees))
 
 
 def injected_stars(npix: int = 512, seed: int = 7, template: int = 0) -> tuple[Star, ...]:

@@ -21,7 +21,7 @@ from esorex_bridge.demo.nights.naco import (
     detector_pixels,
     naco_night,
 )
-from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
+from esorex_bridge.demo.nights.night import ArchiveFile, DemoNight, group
 from esorex_bridge.demo.nights.tables import describe_processed, inherit_keywords
 from esorex_bridge.files import DpId, is_processed
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Pixels = Callable[["Image", "Mask"], Any]
 
 
-def naco_masters_night(npix: int = 512, science_frames: int = 5, seed: int = 7) -> Night:
+def naco_masters_night(npix: int = 512, science_frames: int = 5, seed: int = 7) -> DemoNight:
     """Return a night like `naco_night`, a week later, with a tree of raws and one of masters.
 
     Parameters
@@ -45,10 +45,10 @@ def naco_masters_night(npix: int = 512, science_frames: int = 5, seed: int = 7) 
     others = (node for node in raw_tree.root.associated if node.kind != "main" or is_processed(node.files[0].name))
     associated = (*(group(file.category, (file,), match="N/A") for file in masters), *others)
     tree = AssociationTree(Association(raw_tree.root.category, raw_tree.root.files, associated), "Raw2Master")
-    return Night(f"{night.name}-masters", night.instrument, (*night.files, *masters), (raw_tree, tree))
+    return DemoNight(f"{night.name}-masters", night.instrument, (*night.files, *masters), (raw_tree, tree))
 
 
-def _masters(detector: NacoDetector, night: Night) -> tuple[ArchiveFile, ...]:
+def _masters(detector: NacoDetector, night: DemoNight) -> tuple[ArchiveFile, ...]:
     """Return what a pipeline has made of the raws of the night before, under the names of its products."""
     firsts = {file.category: file.keywords for file in reversed(night.raws)}
     made: tuple[tuple[str, str, Pixels], ...] = (

@@ -23,7 +23,7 @@ from esorex_bridge.demo.nights.naco import (
     take_darks,
     take_twilight_flats,
 )
-from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
+from esorex_bridge.demo.nights.night import ArchiveFile, DemoNight, group
 
 EVENING = datetime(2016, 3, 20, 16, 0)
 POLARIMETRY = ("SCIENCE", "OBJECT", "POLARIMETRY,WIRE_GRID,JITTER")
@@ -34,7 +34,7 @@ DEGREE, DIRECTION_DEG = 0.3, 25.0
 """How much of the brightest star's light is polarised, and in which direction; the others' is not."""
 
 
-def naco_polarimetry_night(npix: int = 512, seed: int = 7) -> Night:
+def naco_polarimetry_night(npix: int = 512, seed: int = 7) -> DemoNight:
     """Return the night; nothing is computed before a frame is asked for.
 
     Parameters
@@ -53,7 +53,7 @@ def naco_polarimetry_night(npix: int = 512, seed: int = 7) -> Night:
     names = tuple(file.associated for file in science)
     tree = AssociationTree(Association("POL_JITTER_OBJ", names, cascade), "Raw2Raw")
     files = (*darks, *flat_darks, *flats, *science)
-    return Night(f"naco-polarimetry-{npix}pix-seed{seed}", NACO.name, files, (tree,))
+    return DemoNight(f"naco-polarimetry-{npix}pix-seed{seed}", NACO.name, files, (tree,))
 
 
 def grid_name(angle_deg: int) -> str:

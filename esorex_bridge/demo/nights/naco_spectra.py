@@ -15,7 +15,7 @@ from esorex_bridge.datasets.association import Association, AssociationTree
 from esorex_bridge.demo.nights.frames import Exposure, Keywords, Template, counts, fits_bytes
 from esorex_bridge.demo.nights.naco import NACO
 from esorex_bridge.demo.nights.naco_arc import arc_image, arc_statics
-from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
+from esorex_bridge.demo.nights.night import ArchiveFile, DemoNight, group
 from esorex_bridge.demo.nights.series import FIELD, FrameSeries, frames, noise
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class SpectraDetector(Struct, frozen=True):
     seed: int
 
 
-def naco_spectra_night(npix: int = 1024, science_frames: int = 4, seed: int = 17) -> Night:
+def naco_spectra_night(npix: int = 1024, science_frames: int = 4, seed: int = 17) -> DemoNight:
     """Return the night; nothing is computed before a frame is asked for.
 
     Parameters
@@ -104,7 +104,7 @@ def naco_spectra_night(npix: int = 1024, science_frames: int = 4, seed: int = 17
     names = tuple(file.associated for file in science)
     tree = AssociationTree(Association("SPCNODOBJ", names, (group("FLAT_LAMP_SPC", flats), wave)), "Raw2Raw")
     name = f"naco_spectra-{npix}pix-{science_frames}-seed{seed}"
-    return Night(name, NACO.name, (*flats, *arcs, *science, *statics), (tree,))
+    return DemoNight(name, NACO.name, (*flats, *arcs, *science, *statics), (tree,))
 
 
 def _series(detector: SpectraDetector, series: FrameSeries) -> tuple[ArchiveFile, ...]:

@@ -27,7 +27,7 @@ from esorex_bridge.demo.nights.naco import (
     take_darks,
     take_twilight_flats,
 )
-from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
+from esorex_bridge.demo.nights.night import ArchiveFile, DemoNight, group
 from esorex_bridge.demo.nights.tables import describe_processed, table
 from esorex_bridge.files import DpId
 
@@ -44,7 +44,7 @@ PSF_NPIX = 1024
 SKY_COUNTS = 300.0
 
 
-def naco_standards_night(npix: int = 512, science_frames: int = 5, seed: int = 7) -> Night:
+def naco_standards_night(npix: int = 512, science_frames: int = 5, seed: int = 7) -> DemoNight:
     """Return the night; nothing is computed before a frame is asked for.
 
     Parameters
@@ -76,7 +76,7 @@ def naco_standards_night(npix: int = 512, science_frames: int = 5, seed: int = 7
     )
     tree = AssociationTree(Association("IMGJITOBJ_SW", tuple(file.associated for file in science), cascade), "Raw2Raw")
     files = (*darks, *flat_darks, *broad, *narrow, *standards, *psf, *science, catalogue)
-    return Night(f"naco-standards-{npix}pix-{science_frames}-seed{seed}", NACO.name, files, (tree,))
+    return DemoNight(f"naco-standards-{npix}pix-{science_frames}-seed{seed}", NACO.name, files, (tree,))
 
 
 def _standards(detector: NacoDetector, start: datetime) -> tuple[ArchiveFile, ...]:

@@ -53,7 +53,7 @@ class ArchiveFile(Struct, frozen=True):
         return AssociatedFile(self.dp_id, self.category)
 
 
-class Night(Struct, frozen=True):
+class DemoNight(Struct, frozen=True):
     """All that the archive knows of a night with one instrument.
 
     Parameters
@@ -138,11 +138,11 @@ class FrameFolder(Struct, frozen=True):
 
     path: Path
 
-    def fits(self, night: Night, file: ArchiveFile) -> Path:
+    def fits(self, night: DemoNight, file: ArchiveFile) -> Path:
         """Return the path of a file's FITS stream, making it at first use."""
         return _make_once(self.path / night.name / f"{file.dp_id}.fits", file.build)
 
-    def compress_file(self, night: Night, file: ArchiveFile) -> Path:
+    def compress_file(self, night: DemoNight, file: ArchiveFile) -> Path:
         """Return the path of a file under Unix `compress`, as the archive delivers raw frames."""
         return _make_once(self.path / night.name / f"{file.dp_id}.fits.Z", lambda: _lzw(file.build()))
 

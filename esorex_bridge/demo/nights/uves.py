@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from esorex_bridge.datasets.association import Association, AssociationTree
 from esorex_bridge.demo.nights.frames import Exposure, Keywords, Template
-from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
+from esorex_bridge.demo.nights.night import ArchiveFile, DemoNight, group
 from esorex_bridge.demo.nights.series import FrameSeries, frames, noise
 from esorex_bridge.demo.nights.uves_echelle import Echelle, arc, continuum, star
 from esorex_bridge.demo.nights.uves_headers import (
@@ -75,7 +75,7 @@ def cosmic_hits(echelle: Echelle) -> tuple[tuple[int, int], ...]:
     return tuple((order, 300 + 150 * index) for index, order in enumerate(echelle.orders))
 
 
-def uves_night(length: int = 2048, height: int = 256, seed: int = 5) -> Night:
+def uves_night(length: int = 2048, height: int = 256, seed: int = 5) -> DemoNight:
     """Return the night; nothing is computed before a frame is asked for.
 
     Parameters
@@ -97,7 +97,7 @@ def uves_night(length: int = 2048, height: int = 256, seed: int = 5) -> Night:
     statics = line_catalogue((echelle,), seed, 1), line_guess(echelle, seed, 2, setting_keywords(echelle))
     tree = _tree(science, Cascade(biases, darks, definition, flats, lamps, statics))
     files = (*biases, *darks, *definition, *flats, *lamps, *science, *statics)
-    return Night(f"uves-blue-{length}x{height}-seed{seed}", UVES.name, files, (tree,))
+    return DemoNight(f"uves-blue-{length}x{height}-seed{seed}", UVES.name, files, (tree,))
 
 
 def take_frames(

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from esorex_bridge.datasets.association import Association, AssociationTree
 from esorex_bridge.demo.nights.frames import Exposure, Keywords, Template, fits_bytes
-from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
+from esorex_bridge.demo.nights.night import ArchiveFile, DemoNight, group
 from esorex_bridge.demo.nights.series import FIELD, FrameSeries, frames, noise
 from esorex_bridge.demo.nights.tables import describe_processed, table
 from esorex_bridge.demo.nights.uves_echelle import arc, arc_lines, continuum, star
@@ -97,7 +97,7 @@ RED_SETTING = Setting("RED", datetime(2014, 3, 22, 12, 0), (REDU, REDL), (2, 3),
 """The pipeline knows bad rows of the red chips by heart, for some binnings: this is the coarsest of them."""
 
 
-def uves_raw_night(setting: Setting = BLUE_SETTING) -> Night:
+def uves_raw_night(setting: Setting = BLUE_SETTING) -> DemoNight:
     """Return the night of one arm; nothing is computed before a frame is asked for."""
     arm, take = setting.arm, partial(_take, setting)
     biases = take("BIAS", 0.0, 3, 0.0)
@@ -122,10 +122,10 @@ def uves_raw_night(setting: Setting = BLUE_SETTING) -> Night:
     names = tuple(file.associated for file in science)
     tree = AssociationTree(Association(f"SCI_POINT_{arm}", names, cascade), "Raw2Raw")
     taken = (*biases, *darks, *form, *definition, *flats, *lamps, *standard, *science)
-    return Night(f"uves-raw-{arm.lower()}", UVES.name, (*taken, lines, extinction, flux, points), (tree,))
+    return DemoNight(f"uves-raw-{arm.lower()}", UVES.name, (*taken, lines, extinction, flux, points), (tree,))
 
 
-def uves_raw_red_night() -> Night:
+def uves_raw_red_night() -> DemoNight:
     """Return the night of the red arm."""
     return uves_raw_night(RED_SETTING)
 

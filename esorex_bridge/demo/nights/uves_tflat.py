@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from esorex_bridge.datasets.association import Association, AssociationTree
 from esorex_bridge.demo.nights.frames import Keywords, fits_bytes
-from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
+from esorex_bridge.demo.nights.night import ArchiveFile, DemoNight, group
 from esorex_bridge.demo.nights.tables import describe_processed, inherit_keywords
 from esorex_bridge.demo.nights.uves import SLIT_PIX, TFLAT_COUNTS, TFLAT_S, blue_echelle, setting_keywords, take_frames
 from esorex_bridge.demo.nights.uves_echelle import Echelle, continuum
@@ -26,7 +26,7 @@ LOST = 0.2
 OLDER_H = 116 * 24.0
 
 
-def uves_tflat_night(seed: int = 5) -> Night:
+def uves_tflat_night(seed: int = 5) -> DemoNight:
     """Return the night; nothing is computed before a frame is asked for."""
     echelle = blue_echelle()
     take = partial(take_frames, echelle, seed)
@@ -45,7 +45,7 @@ def uves_tflat_night(seed: int = 5) -> Night:
     cascade = (bias, orders, wave, group("REF_TFLAT_BLUE", (older,), match="N/A"))
     tree = AssociationTree(Association("TFLAT_BLUE", names, cascade), "Raw2Raw")
     files = (*biases, *definition, *lamps, *flats, lines, guess, older)
-    return Night(f"uves-tflat-seed{seed}", UVES.name, files, (tree,))
+    return DemoNight(f"uves-tflat-seed{seed}", UVES.name, files, (tree,))
 
 
 def sensitivity_then(echelle: Echelle) -> Image:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from esorex_bridge.datasets.association import Association, AssociationTree
 from esorex_bridge.demo.nights.frames import Exposure, Keywords, Template, fits_bytes
-from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
+from esorex_bridge.demo.nights.night import ArchiveFile, DemoNight, group
 from esorex_bridge.demo.nights.series import FrameSeries, frames, noise
 from esorex_bridge.demo.nights.vimos_detectors import (
     COLUMNS,
@@ -33,7 +33,7 @@ READ_NOISE_COUNTS = 4.0
 DARK_COUNTS_PER_HOUR = 24.0
 
 
-def vimos_night(seed: int = 21) -> Night:
+def vimos_night(seed: int = 21) -> DemoNight:
     """Return the night, whose dataset is the dark; nothing is computed before a frame is asked for.
 
     Parameters
@@ -45,7 +45,7 @@ def vimos_night(seed: int = 21) -> Night:
     darks = _series(seed, "DARK", datetime(2015, 4, 1, 13, 0), 300.0)
     names = tuple(file.associated for file in darks)
     tree = AssociationTree(Association("DARK", names, (group("BIAS", biases),)), "Raw2Raw")
-    return Night(f"vimos-seed{seed}", VIMOS.name, (*biases, *darks), (tree,), kept=False)
+    return DemoNight(f"vimos-seed{seed}", VIMOS.name, (*biases, *darks), (tree,), kept=False)
 
 
 def _series(seed: int, category: str, start: datetime, exposure_s: float) -> tuple[ArchiveFile, ...]:

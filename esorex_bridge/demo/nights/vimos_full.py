@@ -23,7 +23,7 @@ from esorex_bridge.demo.nights.frames import (
     primary_keywords,
     star_image,
 )
-from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
+from esorex_bridge.demo.nights.night import ArchiveFile, DemoNight, group
 from esorex_bridge.demo.nights.series import FrameSeries, noise
 from esorex_bridge.demo.nights.vimos_detectors import (
     CHIPS,
@@ -83,7 +83,7 @@ class VimosLight(Struct, frozen=True):
     stars: bool = False
 
 
-def vimos_full_night(science_exposures: int = 2, seed: int = 31) -> Night:
+def vimos_full_night(science_exposures: int = 2, seed: int = 31) -> DemoNight:
     """Return the night; nothing is computed before a frame is asked for.
 
     Parameters
@@ -112,7 +112,7 @@ def vimos_full_night(science_exposures: int = 2, seed: int = 31) -> Night:
     names = tuple(file.associated for file in science)
     tree = AssociationTree(Association("IMG_SCIENCE", names, cascade), "Raw2Raw")
     files = (*biases, *darks, *flats, *standards, *science, *statics)
-    return Night(f"vimos-full-{science_exposures}-seed{seed}", VIMOS.name, files, (tree,), kept=False)
+    return DemoNight(f"vimos-full-{science_exposures}-seed{seed}", VIMOS.name, files, (tree,), kept=False)
 
 
 @lru_cache(maxsize=4)

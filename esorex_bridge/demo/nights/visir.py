@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from esorex_bridge.datasets.association import Association, AssociationTree
 from esorex_bridge.demo.nights.frames import Exposure, Instrument, Keywords, Star, Template, fits_bytes, star_image
-from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
+from esorex_bridge.demo.nights.night import ArchiveFile, DemoNight, group
 from esorex_bridge.demo.nights.series import FIELD, FrameSeries, frames, noise
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class VisirDetector(Struct, frozen=True):
         return THROW_ARCSEC / VISIR.pixel_arcsec
 
 
-def visir_night(npix: int = 256, science_frames: int = 4, seed: int = 11) -> Night:
+def visir_night(npix: int = 256, science_frames: int = 4, seed: int = 11) -> DemoNight:
     """Return the night; nothing is computed before a frame is asked for.
 
     Parameters
@@ -74,7 +74,7 @@ def visir_night(npix: int = 256, science_frames: int = 4, seed: int = 11) -> Nig
     calibrations = (group("IM_CAL_FLAT", flats), group("IM_CAL_DARK", darks))
     tree = AssociationTree(Association("IM_OBS_CHO_NOD_JIT", names, calibrations), "Raw2Raw")
     name = f"visir-{npix}pix-{science_frames}-seed{seed}"
-    return Night(name, VISIR.name, (*darks, *flats, *science), (tree,))
+    return DemoNight(name, VISIR.name, (*darks, *flats, *science), (tree,))
 
 
 def star_beams(npix: int, nod: str) -> tuple[tuple[float, float], tuple[float, float]]:

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from esorex_bridge.datasets.association import Association, AssociationTree
 from esorex_bridge.demo.nights.frames import Exposure, Instrument, Keywords, Star, Template, fits_bytes, star_image
-from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
+from esorex_bridge.demo.nights.night import ArchiveFile, DemoNight, group
 from esorex_bridge.demo.nights.series import FIELD, FrameSeries, frames, noise
 from esorex_bridge.demo.nights.tables import describe_processed, table
 from esorex_bridge.files import DpId
@@ -58,7 +58,7 @@ class Pixels(Struct, frozen=True):
     seed: int
 
 
-def visir_aquarius_night(npix: int = 360, seed: int = 12) -> Night:
+def visir_aquarius_night(npix: int = 360, seed: int = 12) -> DemoNight:
     """Return the night; nothing is computed before a frame is asked for.
 
     Parameters
@@ -81,16 +81,16 @@ def visir_aquarius_night(npix: int = 360, seed: int = 12) -> Night:
     )
     files = (*darks, *flats, *standards, *science, catalogue)
     tree = _tree("IM_OBS_CHO_NOD_JIT", science, cascade)
-    return Night(f"visir-aquarius-{npix}pix-seed{seed}", VISIR.name, files, (tree,))
+    return DemoNight(f"visir-aquarius-{npix}pix-seed{seed}", VISIR.name, files, (tree,))
 
 
-def visir_masks_night(npix: int = 360, seed: int = 15) -> Night:
+def visir_masks_night(npix: int = 360, seed: int = 15) -> DemoNight:
     """Return a night with a star and a standard behind a mask of many holes; see `visir_aquarius_night`."""
     pixels = Pixels(npix, npix, seed)
     science = _image_star(pixels, "SAM_OBS_CNJ", ("SCIENCE", "OBJECT", "SAM,CHOPNOD,JITTER"), 2, SCIENCE_JY)
     standards = _image_star(pixels, "SAM_CAL_CNJ", ("CALIB", "STD", "SAM,CHOPNOD,JITTER"), 3, STANDARD_JY)
     tree = _tree("SAM_OBS_CNJ", science, (group("SAM_CAL_CNJ", standards),))
-    return Night(f"visir-masks-{npix}pix-seed{seed}", VISIR.name, (*science, *standards), (tree,))
+    return DemoNight(f"visir-masks-{npix}pix-seed{seed}", VISIR.name, (*science, *standards), (tree,))
 
 
 def _tree(category: str, science: tuple[ArchiveFile, ...], cascade: tuple[Association, ...]) -> AssociationTree:

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from esorex_bridge.datasets.association import Association, AssociationTree
 from esorex_bridge.demo.nights.frames import FWHM_PER_SIGMA, Exposure, Keywords, Template, fits_bytes
-from esorex_bridge.demo.nights.night import ArchiveFile, Night, group
+from esorex_bridge.demo.nights.night import ArchiveFile, DemoNight, group
 from esorex_bridge.demo.nights.series import FIELD, FrameSeries, frames, noise
 from esorex_bridge.demo.nights.tables import describe_processed, table
 from esorex_bridge.demo.nights.visir_aquarius import (
@@ -141,7 +141,7 @@ ECHELLE = Spectrograph(
 )
 
 
-def visir_spectra_night(seed: int = 13) -> Night:
+def visir_spectra_night(seed: int = 13) -> DemoNight:
     """Return a night with the prism; nothing is computed before a frame is asked for."""
     pixels = Pixels(SPECTRAL_PIX, PRISM.rows, seed)
     mode = _mode_keywords(PRISM)
@@ -154,7 +154,7 @@ def visir_spectra_night(seed: int = 13) -> Night:
     return _night(PRISM, ("SPEC_OBS_LMR", "SPEC_CAL_PHOT"), "SPECTRUM,CHOPNOD", EVENING, seed, raws, beside)
 
 
-def visir_echelle_night(seed: int = 14) -> Night:
+def visir_echelle_night(seed: int = 14) -> DemoNight:
     """Return a night with the echelle; nothing is computed before a frame is asked for."""
     start = EVENING.replace(day=4)
     return _night(ECHELLE, ("SPEC_OBS_HRG", "SPEC_CAL_PHOT_HRG"), "ECHELLE,CHOPNOD", start, seed)
@@ -168,7 +168,7 @@ def _night(
     seed: int,
     raws: tuple[ArchiveFile, ...] = (),
     beside: tuple[Association, ...] = (),
-) -> Night:
+) -> DemoNight:
     science = _stars(mode, categories[0], ("SCIENCE", "OBJECT", technique), start, seed)
     standards = _stars(mode, categories[1], ("CALIB", "STD", technique), start.replace(hour=3), seed)
     lines, efficiency = sky_statics(2 if mode == PRISM else 5, mode.bands)
@@ -181,7 +181,7 @@ def _night(
     )
     tree = AssociationTree(Association(categories[0], tuple(file.associated for file in science), cascade), "Raw2Raw")
     files = (*raws, *science, *standards, lines, efficiency, catalogue)
-    return Night(f"visir-{mode.name.lower()}-seed{seed}", VISIR.name, files, (tree,))
+    return DemoNight(f"visir-{mode.name.lower()}-seed{seed}", VISIR.name, files, (tree,))
 
 
 def _stars(mode: Spectrograph, category: str, dpr: Dpr, start: datetime, seed: int) -> tuple[ArchiveFile, ...]:
