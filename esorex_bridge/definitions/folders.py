@@ -40,6 +40,7 @@ class Definitions(Struct, frozen=True, eq=False):
     _read: dict[Path, Workflow] = field(default_factory=dict)
     _texts: dict[Path, str] = field(default_factory=dict)
     _paths: dict[str, Path] = field(default_factory=dict)
+    _reading: list[Path] = field(default_factory=list)
 
     @property
     def paths(self) -> dict[str, Path]:
@@ -110,8 +111,14 @@ class Definitions(Struct, frozen=True, eq=False):
         DefinitionError
             It says something that is not allowed.
         """
+        if path in self._reading:
+            raise UserError(f"{path} extends itself, by way of {self._reading[-1]}")
         if path not in self._read:
-            workflow = self._parse(path)
+            self._reading.append(path)
+            try:
+                workflow = self._parse(path)
+            finally:
+                self._reading.pop()
             self._read[path] = workflow if path.parent == workflow_folder() else _match_by_rules(workflow)
         return self._read[path]
 

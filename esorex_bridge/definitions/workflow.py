@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from esorex_bridge.definitions.located import DefinitionError, Located, read_yaml
 from esorex_bridge.definitions.setting import with_default_match
-from esorex_bridge.definitions.steps import Calibration, StepDefinition, changed_step, read_step
+from esorex_bridge.definitions.steps import STEP_FIELDS, Calibration, StepDefinition, changed_step, read_step
 from esorex_bridge.errors import UserError
 
 __all__ = [
@@ -208,6 +208,7 @@ def parse_workflow(text: str, source: str, base: Callable[[str], Workflow] | Non
 
 _LISTS = ("instruments", "versions", "sources", "several_makers")
 _WHOLE = ("instruments", "pipeline", "state", "steps")
+_OF_ONE_STEP = {"main", "products", "group_by"}
 _FIELDS = (
     "workflow",
     "title",
@@ -254,10 +255,15 @@ def _steps(
 ) -> tuple[StepDefinition, ...]:
     steps = list(start.steps) if start else []
     for removed in fields["remove"].sequence("remove") if "remove" in fields else ():
-        del steps[_index(steps, removed, removed.text("an element of remove"))]
+        for place in reversed(_find_steps(steps, removed, removed.text("an element of remove"))):
+            del steps[place]
     for name, change in fields["change"].items("change") if "change" in fields else ():
-        place = _index(steps, change, name)
-        steps[place] = changed_step(steps[place], change)
+        places = _find_steps(steps, change, name)
+        if len(places) > 1 and (own := _OF_ONE_STEP & change.fields(f"the change of {name}", STEP_FIELDS).keys()):
+            names = ", ".join(steps[place].name for place in places)
+            raise change.complain(f"{name} is the recipe of {names}, and {min(own)} is that of one; name one of them")
+        for place in places:
+            steps[place] = changed_step(steps[place], change)
     for element in fields["steps"].sequence("steps") if "steps" in fields else ():
         steps.append(read_step(element, steps))
     if not steps:
@@ -267,14 +273,14 @@ def _steps(
     return with_default_match(steps)
 
 
-def _index(steps: list[StepDefinition], named: Located, name: str) -> int:
-    """Return where a step stands, by its name, or by its recipe where that is enough."""
-    found = [place for place, step in enumerate(steps) if name in (step.name, step.recipe)]
-    if len(found) == 1:
-        return found[0]
-    names = ", ".join(step.name for step in steps)
-    why = "several" if found else "no"
-    raise named.complain(f"there is {why} step '{name}' in the workflow; there are: {names}")
+def _find_steps(steps: list[StepDefinition], named: Located, name: str) -> list[int]:
+    """Return where a step stands, by its name, or all steps of a recipe, by that."""
+    found = [place for place, step in enumerate(steps) if name == step.name]
+    found = found or [place for place, step in enumerate(steps) if name == step.recipe]
+    if not found:
+        names = ", ".join(step.name for step in steps)
+        raise named.complain(f"there is no step '{name}' in the workflow; there are: {names}")
+    return found
 
 
 def _refuse_two_makers(steps: list[StepDefinition], several: tuple[str, ...]) -> None:

@@ -138,3 +138,38 @@ def test_a_missing_base_is_named(folders: tuple[Path, Path]) -> None:
     (folders[0] / "mine.yaml").write_text("workflow: mine\nextends: gone\n")
     with pytest.raises(UserError, match="there is no workflow 'gone'; there are: mine, other, toy"):
         Definitions(folders).find("mine")
+
+
+def test_definitions_that_extend_each_other_are_refused(folders: tuple[Path, Path]) -> None:
+    (folders[0] / "one.yaml").write_text("workflow: one\nextends: two\n")
+    (folders[0] / "two.yaml").write_text("workflow: two\nextends: one\n")
+    with pytest.raises(UserError, match=r"one.yaml extends itself, by way of .*two.yaml"):
+        Definitions(folders).find("one")
+
+
+TWO_FLATS = f"""{BASE}
+  - recipe: toy_flat
+    main: [POL_FLAT]
+    products: [POL_MASTER]
+"""
+
+
+def change_two(text: str) -> Workflow:
+    return parse_workflow(
+        f"workflow: mine\nextends: toy\n{text}", "mine.yaml", lambda _: parse_workflow(TWO_FLATS, "toy")
+    )
+
+
+def test_the_name_of_a_recipe_means_all_its_steps() -> None:
+    changed = change_two("change: {toy_flat: {parameters: {kappa: 9}}}")
+    assert [dict(step.parameters).get("kappa") for step in changed.steps] == [None, 9, 9]
+    changed = change_two("change: {toy_flat_2: {parameters: {kappa: 9}}}")
+    assert [dict(step.parameters).get("kappa") for step in changed.steps] == [None, 3, 9]
+    assert [step.recipe for step in change_two("remove: [toy_flat]").steps] == ["toy_dark"]
+
+
+def test_what_belongs_to_one_step_is_not_changed_in_all_of_a_recipe() -> None:
+    with pytest.raises(
+        DefinitionError, match="toy_flat is the recipe of toy_flat_1, toy_flat_2, and main is that of one"
+    ):
+        change_two("change: {toy_flat: {main: [SKY_FLAT]}}")
