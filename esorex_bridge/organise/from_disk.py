@@ -37,6 +37,7 @@ CACHE_FILE = "headers.jsonl"
 EDPS_CACHE_FILE = "headers_edps.jsonl"
 BREAKPOINTS_FILE = "breakpoints.json"
 _PROBES = 50
+_MEND = "'esorex-bridge fetch' brings a sound one, or remove it"
 
 
 def load(request: Request, places: Iterable[Path], more_keywords: tuple[str, ...] = ()) -> OrganisedData:
@@ -132,7 +133,7 @@ def datasets_on_disk(request: Request, places: tuple[Path, ...]) -> Mapping[str,
         return found
     data = load(request, places)
     for fault in data.faults:
-        _log.warning("%s; 'esorex-bridge fetch' brings a sound one, or remove it", fault.reason)
+        _log.warning("%s; %s", fault.reason, _MEND)
     return {dataset.name: dataset for dataset in data.datasets}
 
 
@@ -169,7 +170,10 @@ def _read_first(path: Path) -> Keywords:
     from esorex_bridge.fits.header import read_header
     from esorex_bridge.organise.tree_datasets import KEYWORDS
 
-    return read_header(path).select(KEYWORDS)
+    try:
+        return read_header(path).select(KEYWORDS)
+    except DataError as error:
+        raise DataError(f"{error}; {_MEND}") from None
 
 
 def _is_of_mode(path: Path, mode: Mode | None) -> bool:

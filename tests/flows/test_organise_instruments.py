@@ -22,6 +22,7 @@ CALIBRATIONS_ALONE = {
     "vimos": "biases and darks; rules make datasets of science",
     "muse_dark": "biases and darks; rules make datasets of science",
     "muse_arcs": "lamps alone; rules make datasets of science",
+    "uves_tflat": "flats through the telescope; rules make datasets of science",
 }
 """Nights of which rules make no dataset, and why."""
 

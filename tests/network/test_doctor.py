@@ -95,6 +95,7 @@ def test_doctor_says_what_is_here(archive: EmbeddedArchive, tmp_path: Path, caps
         "archive",
         "proxy, certificates",
         "login",
+        "settings",
         "disk",
         "browser",
         "Slurm",
