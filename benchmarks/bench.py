@@ -327,7 +327,8 @@ def program_version(program: str) -> str:
     """Return what a program says of its version."""
     if shutil.which(program) is None:
         return NOT_THERE
-    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    with tempfile.TemporaryDirectory() as place:  # EsoRex leaves a log where it is started.
+        said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False, cwd=place)
     number = re.search(r"\d+(\.\d+)+", said.stdout + said.stderr)
     return number[0] if number else "of unknown version"
 
