@@ -75,9 +75,12 @@ def events(root: Path, name: str) -> list[dict[str, Any]]:
 
 
 def executions(root: Path) -> Counter[str]:
-    """Return how often each recipe was started below a root, by the folders that runs leave."""
-    scripts = (root / "reflex_book_keeping" / "naco").glob("*/*/cmdline.sh")
-    return Counter(path.parent.parent.name for path in scripts if not path.parent.is_symlink())
+    """Return how often each recipe was started below a root, by the folders that runs leave.
+
+    The SOF is written before EsoRex begins; `cmdline.sh` only while it runs, so that a kill may come before it.
+    """
+    sofs = (root / "reflex_book_keeping" / "naco").glob("*/*/data.sof")
+    return Counter(path.parent.parent.name for path in sofs if not path.parent.is_symlink())
 
 
 def recorded(root: Path) -> Counter[str]:
@@ -145,7 +148,7 @@ def processes_in(root: Path) -> list[tuple[int, str]]:
     return found
 
 
-def await_that(condition: Callable[[], object], seconds: float = 60.0) -> Any:
+def await_that(condition: Callable[[], object], seconds: float = 120.0) -> Any:
     """Wait until something is true, and return it."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
@@ -175,7 +178,7 @@ def running(
         end(process)
 
 
-def ended(process: subprocess.Popen[str], seconds: float = 90) -> subprocess.CompletedProcess[str]:
+def ended(process: subprocess.Popen[str], seconds: float = 150) -> subprocess.CompletedProcess[str]:
     """Wait for the end of a process, and return what it said."""
     out, err = process.communicate(timeout=seconds)
     return subprocess.CompletedProcess((), process.returncode, out, err)
@@ -185,4 +188,4 @@ def end(process: subprocess.Popen[str]) -> None:
     """End a process that a test started, if it still runs."""
     if process.poll() is None:
         process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=30)
+    process.communicate(timeout=60)

@@ -61,7 +61,7 @@ def test_a_killed_worker_is_replaced_and_a_failed_recipe_is_told_and_all_else_is
         "batch", root / "jobs.yaml", "--root", root, "--name", "b", "--keep-going", "--json", *engine, env=env
     )
     try:
-        await_that(lambda: (tmp_path / "slow").exists(), 60)
+        await_that(lambda: (tmp_path / "slow").exists())
         (worker,) = await_that(lambda: workers_of_slow(root, generations))
         os.kill(worker, signal.SIGKILL)
         out, err = process.communicate(timeout=90)
@@ -101,8 +101,8 @@ def test_a_batch_that_is_cancelled_from_another_shell_leaves_nothing_running(
     env = stand_in(tmp_path / "bin", esorex, 'case "$PWD" in *jitter*) exec sleep 60;; esac')
     process = start("batch", root / "jobs.yaml", "--root", root, "--name", "b", "--json", *engine, env=env)
     try:
-        await_that(lambda: executions(root)["naco_img_jitter_1"], 60)
-        await_that(lambda: [each for each in events(root, "b") if each["event"] == "running"], 10)
+        await_that(lambda: executions(root)["naco_img_jitter_1"])
+        await_that(lambda: [each for each in events(root, "b") if each["event"] == "running"])
         report = report_of(run("batch", "cancel", "b", "--root", root, "--json"))
         process.communicate(timeout=60)
     finally:
@@ -188,7 +188,7 @@ def test_a_batch_in_slurm_outlives_the_bridge_and_is_taken_in_later(
     left = report_of(run(*words, "--detach", "--json", env={**env, "ESO_PASSWORD": "secret", "ESO_USERNAME": "me"}))
     assert left["state"] == "detached"
     folder = root / "reflex_book_keeping" / "batches" / "b"
-    await_that(lambda: len(list(folder.glob("results/*.json"))) == 5, 60)
+    await_that(lambda: len(list(folder.glob("results/*.json"))) == 5)
     seen = report_of(run("batch", "status", "b", "--root", root, "--json"))
     assert seen["outcomes"]["done"] == 3, "another shell sees it without Slurm and without the store"
     assert "secret" not in (tmp_path / "seen").read_text(errors="replace"), "no login reaches the cluster"
@@ -207,7 +207,7 @@ def test_a_job_that_is_cancelled_in_slurm_is_told_and_not_run_again(
     words = ("batch", root / "jobs.yaml", "--root", root, "--name", "b", *on("slurm", tmp_path))
     process = start(*words, "--keep-going", "--json", env=env)
     try:
-        await_that(lambda: (tmp_path / "slow").exists(), 60)
+        await_that(lambda: (tmp_path / "slow").exists())
         slow = next(each["key"] for each in await_that(lambda: _datasets(root)) if "T00:36" in each["dataset"])
         job = next(each["ticket"] for each in events(root, "b") if each["event"] == "submitted" and each["key"] == slow)
         subprocess.run(["scancel", job], check=True, timeout=20)

@@ -56,8 +56,8 @@ def test_a_lost_pilot_is_reported_as_lost_attempts_and_replaced(
     mark = tmp_path / "go"
     env = stand_in(tmp_path / "bin", esorex, WAITING.format(mark=mark))
     with running("batch", root / "jobs.yaml", "--root", root, "--name", "b", "--json", *engine, env=env) as process:
-        await_that(Path(f"{mark}.begun").exists)
-        await_that(lambda: any(each["event"] == "running" for each in events(root, "b")), 10)
+        await_that(lambda: Path(f"{mark}.begun").exists() and Path(f"{mark}.begun").read_text().strip())
+        await_that(lambda: any(each["event"] == "running" for each in events(root, "b")))
         for pilot in pilots(root):
             os.kill(pilot, signal.SIGKILL)
         recipe = Path("/proc", Path(f"{mark}.begun").read_text().strip())
@@ -85,11 +85,11 @@ def test_parsl_works_where_paths_have_blanks_and_ends_with_a_driver_that_was_kil
     env = stand_in(tmp_path / "bin", esorex, WAITING.format(mark=mark))
     words = ("batch", root / "jobs.yaml", "--root", root, "--name", "b", *engine)
     with running(*words, env=env, command=(command, "-m", "esorex_bridge")) as process:
-        await_that(Path(f"{mark}.begun").exists)
+        await_that(lambda: Path(f"{mark}.begun").exists() and Path(f"{mark}.begun").read_text().strip())
         process.kill()
         process.wait()
     recipe = int(Path(f"{mark}.begun").read_text())
-    await_that(lambda: not Path(f"/proc/{recipe}").exists(), 60)
+    await_that(lambda: not Path(f"/proc/{recipe}").exists())
     mark.touch()
     with running(*words, "--resume", "--json", env=env, command=(command, "-m", "esorex_bridge")) as process:
         done = ended(process)

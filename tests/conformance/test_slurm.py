@@ -123,7 +123,7 @@ def test_a_job_that_slurm_will_never_begin_fails_with_the_reason(tmp_path: Path,
         report, err = report_of(done), done.stderr
     assert report["outcomes"]["failed"] == 1, err
     assert "PartitionTimeLimit" in str(report["datasets"])
-    await_that(lambda: not subprocess.run(["squeue", "-h"], capture_output=True, text=True, check=True).stdout, 20)
+    await_that(lambda: not subprocess.run(["squeue", "-h"], capture_output=True, text=True, check=True).stdout)
 
 
 def test_what_waits_for_somebody_to_do_something_is_told(tmp_path: Path, frames_folder: Path) -> None:
@@ -153,7 +153,7 @@ def test_a_job_that_is_cancelled_while_it_waits_for_another_stays_cancelled(
     with running(*batch(root, tmp_path), env=env) as process:
         await_that(lambda: len(tickets(root, "naco_img_jitter")) == 2)
         job = tickets(root, "naco_img_jitter")[0]
-        assert squeue("%T %r", job) == "PENDING Dependency"
+        await_that(lambda: squeue("%T %r", job) == "PENDING Dependency")
         subprocess.run(["scancel", job], check=True)
         await_that(lambda: any(each["event"] == "cancelled" for each in events(root, "b")))
         mark.touch()
@@ -238,10 +238,10 @@ def test_a_step_that_takes_too_much_memory_is_made_with_twice_as_much(
 def test_a_full_queue_ends_nothing_and_stops_nobody_from_cancelling(tmp_path: Path, frames_folder: Path) -> None:
     root = make_root(tmp_path / "root", frames_folder, 3)
     with slurm_cluster(tmp_path / "cluster", most_jobs=4), running(*batch(root, tmp_path)) as process:
-        await_that(lambda: sum(recorded(root).values()) == 3, 40)
+        await_that(lambda: sum(recorded(root).values()) == 3)
         began = time.monotonic()
         report = report_of(run("batch", "cancel", "b", "--root", root, "--json"))
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 60
         err = ended(process).stderr
     assert err.count("takes no more jobs at present") == 1, err
     assert (report["outcomes"]["done"], report["outcomes"]["failed"]) == (1, 0), report
