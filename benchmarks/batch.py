@@ -44,7 +44,8 @@ from esorex_bridge.run.executor import Phase, TaskRequest, TaskStatus, Ticket
 from esorex_bridge.run.expected import Expectations
 from esorex_bridge.run.graph import Graph
 from esorex_bridge.run.result import StepResult
-from esorex_bridge.session import Session, Settings
+from esorex_bridge.session import Session
+from esorex_bridge.settings import Settings
 
 COMMAND = str(Path(sys.executable).with_name("esorex-bridge"))
 RUNS = 24
@@ -254,9 +255,9 @@ def steps(folder: Path) -> None:
     put_darks(folder, 128)
     settings = Settings(root=folder)
     with Session(settings) as session:
-        (dataset,) = session.datasets()
-        ((_, plan),) = session.plans((dataset,))
-        workflow = session.workflow_for(dataset)
+        (dataset,) = session.planning.datasets()
+        ((_, plan),) = session.planning.plans((dataset,))
+        workflow = session.planning.workflow_for(dataset)
     before = None
     for number in (100, 1_000, 10_000):
         planned = tuple(
@@ -308,7 +309,9 @@ def planning(folder: Path) -> None:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         for _ in range(2):
             began = time.perf_counter()
-            supply = Supply(read_jobs("jobs: [{datasets: all}]", "-").jobs, Settings(root=folder), lambda: None, Room())  # type: ignore[arg-type, return-value]
+            jobs = read_jobs("jobs: [{datasets: all}]", "-").jobs
+            planning = Session(Settings(root=folder)).planning
+            supply = Supply(jobs, planning, lambda: None, Room())  # type: ignore[arg-type, return-value]
             plans = (item.plan for item in supply.on_disk() if isinstance(item, Planned))
             inputs = [sum(len(step.inputs) for step in plan.steps) for plan in plans]
             seconds = time.perf_counter() - began

@@ -40,7 +40,7 @@ from esorex_bridge.reuse.record import Product, Record
 from esorex_bridge.run.executor import Phase, TaskRequest, TaskStatus, Ticket
 from esorex_bridge.run.graph import Graph
 from esorex_bridge.run.result import StepResult
-from esorex_bridge.session import Settings
+from esorex_bridge.settings import Settings
 
 COMMAND = str(Path(sys.executable).with_name("esorex-bridge"))
 JOBS = "jobs: [{datasets: all}]\n"

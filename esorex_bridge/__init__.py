@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from esorex_bridge.reuse.decide import Policy
     from esorex_bridge.run.report import DatasetReport, StepReport
     from esorex_bridge.run.reporter import SilentReporter
-    from esorex_bridge.session import Session, Settings
+    from esorex_bridge.session import Session
+    from esorex_bridge.settings import Settings
 
 _HOMES = {
     "Acquisition": "archive.acquisition",
@@ -60,7 +61,7 @@ _HOMES = {
     "Result": "api.results",
     "Services": "archive.services",
     "Session": "session",
-    "Settings": "session",
+    "Settings": "settings",
     "SilentReporter": "run.reporter",
     "StepReport": "run.report",
     "UnknownNameError": "errors",

@@ -150,7 +150,7 @@ def _fetch(missing: Mapping[str, FileEntry], session: Session) -> tuple[dict[str
     keys = {stem(source.file): key for key, source in missing.items() if source.kind != "static"}
     if not keys:
         return {}, {}
-    report = session.client.fetch(tuple(keys), session.data_folder)
+    report = session.client.fetch(tuple(keys), session.planning.destination.asked)
     session.learn_digests(report)
     found: dict[str, Path] = {}
     problems: dict[str, str] = {}

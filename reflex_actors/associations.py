@@ -11,13 +11,13 @@ from msgspec.structs import replace
 from esorex_bridge.errors import BridgeError
 from esorex_bridge.files import stem
 from esorex_bridge.plan.plan import AssociatedInput, FileInput, Plan, Step
-from esorex_bridge.session import Session
+from esorex_bridge.planning import Planning
 
 
-def plan_of_dataset(session: Session, dataset: str) -> Plan | None:
+def plan_of_dataset(planning: Planning, dataset: str) -> Plan | None:
     """Return the plan that the bridge has for a dataset; None where it knows none of that name, or no workflow."""
     with suppress(BridgeError):
-        (planned,) = session.plans(session.datasets((dataset,)))
+        (planned,) = planning.plan_datasets((dataset,))
         return planned[1]
     return None
 

@@ -13,7 +13,7 @@ from reflex_actors.sof_json import SetOfFiles, value_text
 if TYPE_CHECKING:
     from esorex_bridge.definitions.parameters import ParameterSetting
     from esorex_bridge.definitions.workflow import StepDefinition, Workflow
-    from esorex_bridge.session import Session
+    from esorex_bridge.planning import Planning
 
 
 def definitions() -> tuple[Workflow, ...]:
@@ -47,16 +47,16 @@ def definition_named(name: str) -> Workflow:
     return known.read(Path(name))
 
 
-def find_definition(session: Session, recipe: str, sof: SetOfFiles) -> tuple[Workflow | None, StepDefinition | None]:
+def find_definition(planning: Planning, recipe: str, sof: SetOfFiles) -> tuple[Workflow | None, StepDefinition | None]:
     """Return the workflow for the first file, and how it has a recipe: of several steps, that which takes most tags."""
     from esorex_bridge.fits.header import read_header
 
     try:
         header = read_header(Path(sof.files[0].name))
-        if session.named_workflow is not None:
-            workflow = session.workflows[0]
+        if planning.named_workflow is not None:
+            workflow = planning.workflows[0]
         else:
-            workflow = session.definitions.choose(str(header.get("INSTRUME") or "").strip(), header)
+            workflow = planning.definitions.choose(str(header.get("INSTRUME") or "").strip(), header)
     except (UserError, DataError):
         return None, None
     tags = {file.category for file in sof.files}

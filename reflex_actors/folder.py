@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from esorex_bridge.datasets.association import Mode
     from esorex_bridge.datasets.dataset import Dataset
     from esorex_bridge.organise.organised_data import OrganisedData
-    from esorex_bridge.session import ReflexExport
+    from esorex_bridge.reflex_export import ReflexExport
 
 INPUT_FOLDER = "reflex_input"
 
@@ -102,10 +102,12 @@ def reflex_datasets(datasets: Sequence[Dataset], data: OrganisedData, root: Path
     UserError
         If a workflow definition or a folder of static calibrations is wrong.
     """
-    from esorex_bridge.session import Session, Settings
+    from esorex_bridge.reflex_export import export_for_reflex
+    from esorex_bridge.session import Session
+    from esorex_bridge.settings import Settings
 
     with Session(Settings(root, workflow=Path(workflow) if workflow else None)) as session:
-        return session.export_for_reflex(datasets, data.headers)
+        return export_for_reflex(session.planning, datasets, data.headers)
 
 
 def require_datasets(datasets: Sequence[Any], folders: Sequence[Path], warnings: Sequence[str] = ()) -> None:

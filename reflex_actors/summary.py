@@ -67,7 +67,8 @@ def show_report(bookkeeping: Path) -> Path | None:
         The page; None where the folder is of no data root.
     """
     from esorex_bridge.pages.report_file import write_report
-    from esorex_bridge.session import Session, Settings
+    from esorex_bridge.session import Session
+    from esorex_bridge.settings import Settings
     from reflex_actors.page import can_show, open_browser
 
     books = next((each for each in (bookkeeping, *bookkeeping.parents) if each.name == "reflex_book_keeping"), None)

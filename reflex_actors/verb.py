@@ -240,7 +240,8 @@ def _ask(recipes: list[str]) -> dict[str, dict[str, Any] | Exception]:
     from tempfile import TemporaryDirectory
 
     from esorex_bridge.errors import RecipeError
-    from esorex_bridge.session import Session, Settings
+    from esorex_bridge.session import Session
+    from esorex_bridge.settings import Settings
 
     with TemporaryDirectory(prefix="esorex-bridge-") as scratch, Session(Settings(Path(scratch))) as session:
         if session.esorex is None:

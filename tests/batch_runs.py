@@ -19,7 +19,8 @@ from esorex_bridge.demo.nights.naco import naco_night
 from esorex_bridge.executors.batch_folder import BatchFolder
 from esorex_bridge.reuse.key import StepKey
 from esorex_bridge.reuse.record import Record
-from esorex_bridge.session import Session, Settings
+from esorex_bridge.session import Session
+from esorex_bridge.settings import Settings
 from tests.commands import COMMAND, run_command
 from tests.flows.conftest import put_on_disk
 

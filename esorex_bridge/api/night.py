@@ -25,7 +25,8 @@ from esorex_bridge.definitions.parameters import read_setting
 from esorex_bridge.errors import UnknownNameError, UserError
 from esorex_bridge.files import DpId
 from esorex_bridge.plan.plan import Plan
-from esorex_bridge.session import Session, Settings
+from esorex_bridge.session import Session
+from esorex_bridge.settings import Settings
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -146,7 +147,8 @@ class Night(Struct, frozen=True):
         with Session(settings) as session:
             wanted = _name_list(names)
             room = Room(session.room_rule)
-            found = acquire(session.client, wanted, settings.mode, session.destination, _watcher(progress), room)
+            folders = session.planning.destination
+            found = acquire(session.client, wanted, settings.mode, folders, _watcher(progress), room)
             if found.report is not None:
                 session.learn_digests(found.report)
         return found
@@ -190,7 +192,7 @@ class Night(Struct, frozen=True):
         from esorex_bridge.organise.reviewing import open_review, use_file
 
         with Session(self.settings) as session:
-            review = open_review(_request(session), session.places, _name(dataset))
+            review = open_review(_request(session), session.planning.places, _name(dataset))
         return use_file(review, category, str(use), purpose, force)
 
     def reset_choices(self, dataset: Named) -> None:
@@ -198,8 +200,8 @@ class Night(Struct, frozen=True):
         from esorex_bridge.organise.reviewing import reset_choices
 
         with Session(self.settings) as session:
-            package = session.edps.sources.module if session.edps is not None else ""
-        reset_choices(self.root, _name(dataset), package)
+            package = session.planning.edps
+        reset_choices(self.root, _name(dataset), package.sources.module if package is not None else "")
 
     # ----- plans and runs
 
@@ -214,7 +216,7 @@ class Night(Struct, frozen=True):
             Recipe parameters: `{"naco_img_dark.nsamples": 50}`.
         """
         with Session(self._with_parameters(set)) as session:
-            return Plans(plan for _, plan in session.plans(session.datasets(_names(datasets))))
+            return Plans(plan for _, plan in session.planning.plan_datasets(_names(datasets)))
 
     def run(
         self,
@@ -242,7 +244,7 @@ class Night(Struct, frozen=True):
             If there is no dataset.
         """
         with Session(self._with_parameters(set)) as session:
-            planned = session.plans(session.datasets(_names(datasets)))
+            planned = session.planning.plan_datasets(_names(datasets))
             reports = session.run(planned, _reporter(progress, self.root), dry_run=dry_run)
         return Result(reports, self.root)
 
@@ -256,7 +258,7 @@ class Night(Struct, frozen=True):
         from esorex_bridge.organise.from_disk import load
 
         with Session(self.settings) as session:
-            return load(_request(session), session.places)
+            return load(_request(session), session.planning.places)
 
     def _with_parameters(self, given: Mapping[str, object] | None) -> Settings:
         from msgspec.structs import replace
@@ -343,7 +345,7 @@ def _request(session: Session) -> Request:
 
     settings, mode = session.settings, session.settings.mode
     workflow = str(settings.workflow) if settings.workflow is not None else None
-    here = mode if not settings.data and any(folder.is_dir() for folder in session.destination.all) else None
+    here = mode if not settings.data and any(folder.is_dir() for folder in session.planning.destination.all) else None
     return Request(settings.root, settings.by, settings.oca, workflow, settings.breakpoints, settings.edps, here, mode)
 
 

@@ -29,7 +29,7 @@ from esorex_bridge.fits.header import read_header
 from esorex_bridge.fits.identity import STATING
 from esorex_bridge.plan.copies import WHEN
 from esorex_bridge.plan.plan import Keywords, Plan
-from esorex_bridge.session import Session, Settings
+from esorex_bridge.planning import Planning
 
 if TYPE_CHECKING:
     from esorex_bridge.archive.calselector import AssociationReply
@@ -111,8 +111,8 @@ class Supply:
     ----------
     jobs : tuple of Job
         What is asked for.
-    settings : Settings
-        Data root, and parameters that hold for all jobs.
+    planning : Planning
+        Of the data root, with parameters that hold for all jobs.
     client : callable
         Returns the archive's client.
     room : Room
@@ -127,14 +127,14 @@ class Supply:
     """
 
     def __init__(
-        self, jobs: tuple[Job, ...], settings: Settings, client: Callable[[], ArchiveClient], room: Room
+        self, jobs: tuple[Job, ...], planning: Planning, client: Callable[[], ArchiveClient], room: Room
     ) -> None:
         self._jobs = jobs
-        self._settings = settings
+        self._whole = planning
         self._client_of = client
         self._room = room
         self._client: ArchiveClient | None = None
-        self._sessions: dict[tuple[Mode, Path | None], Session] = {}
+        self._plannings: dict[tuple[Mode, Path | None], Planning] = {}
         self._shared: dict[tuple[Mode, str], Shared] = {}
         self._header = lru_cache(_HEADERS_KEPT)(read_header)
         self._awaited: dict[str, list[_Awaited]] = {}
@@ -179,19 +179,19 @@ class Supply:
 
     # ----- what is here
 
-    def _session(self, job: Job) -> Session:
+    def _planning(self, job: Job) -> Planning:
         key = job.mode, job.workflow
-        if key not in self._sessions:
-            workflow = job.workflow or self._settings.workflow
-            self._sessions[key] = Session(replace(self._settings, mode=job.mode, workflow=workflow))
-        return self._sessions[key]
+        if key not in self._plannings:
+            workflow = job.workflow or self._whole.settings.workflow
+            self._plannings[key] = self._whole.with_settings(mode=job.mode, workflow=workflow)
+        return self._plannings[key]
 
     def on_disk(self) -> Iterator[Item]:
         """Yield what needs no archive, each dataset when it is its turn; `take` begins with it."""
         for job in self._jobs:
             if job.datasets:
                 try:
-                    for dataset in self._session(job).each_dataset(() if job.datasets == ("all",) else job.datasets):
+                    for dataset in self._planning(job).each_dataset(() if job.datasets == ("all",) else job.datasets):
                         yield from self._plans(job, dataset)
                 except BridgeError as error:
                     yield Unplanned(job.name, ", ".join(job.datasets), str(error))
@@ -203,19 +203,19 @@ class Supply:
             by_job.setdefault(awaited.job.name, []).append(awaited)
         for group in by_job.values():
             job = group[0].job
-            for dataset in self._session(job).datasets_of(awaited.tree for awaited in group):
+            for dataset in self._planning(job).datasets_of(awaited.tree for awaited in group):
                 yield from self._plans(job, dataset)
 
     def _plans(self, job: Job, asked: Dataset) -> Iterator[Item]:
         if asked.name in job.skip:
             return
-        session = self._session(job)
+        planning = self._planning(job)
         try:
-            workflow = session.workflow_for(asked, self._header)
+            workflow = planning.workflow_for(asked, self._header)
             header = partial(self._select, keywords_for(workflow))
             shared = self._shared.setdefault((job.mode, workflow.name), Shared())
             variants = [
-                (variant, *session.plan(asked, workflow, header, variant.settings, shared))
+                (variant, *planning.plan(asked, workflow, header, variant.settings, shared))
                 for variant in job.variants(asked.name)
             ]
         except BridgeError as error:
@@ -309,8 +309,8 @@ class Supply:
             raise _NothingObservedError(
                 "nothing was observed: the archive has no frame that meets this ('esorex-bridge query' shows more)"
             )
-        folders = self._session(job).destination
-        refresh_breakpoints(client.connection, self._settings.root.absolute())
+        folders = self._planning(job).destination
+        refresh_breakpoints(client.connection, self._whole.settings.root.absolute())
         replies: list[AssociationReply] = []
         files = self._files_of(job, client, rows, folders, replies)
         fetch_files(client, files, folders, lambda: replies, progress=self._hear)
@@ -359,7 +359,7 @@ class Supply:
         rows = {DpId(row["dp_id"]): row for query in job.queries for row in client.query(query)}
         replies = ask(client, tuple(rows), job.mode, rows) if rows else ()
         names = list_files(tuple(rows), replies).names
-        DownloadSizes(client, self._session(job).destination.asked, rows, self._room).take(names)
+        DownloadSizes(client, self._planning(job).destination.asked, rows, self._room).take(names)
         return len(rows), len(names)
 
     def _hear(self, event: Event) -> None:

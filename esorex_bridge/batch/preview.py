@@ -84,7 +84,7 @@ def preview(text: str, asked: BatchRequest) -> Preview:
     refuse_misspelt(jobs, asked.settings)
     with Session(asked.settings) as session:
         found, room = _Found(), Room("ignore", *session.products_expected())
-        supply = Supply(jobs, asked.settings, lambda: session.client, room)
+        supply = Supply(jobs, session.planning, lambda: session.client, room)
         items = supply.on_disk()
         footprint = session.engine.footprint(room) if session.engine else None
         while portion := tuple(islice(items, PORTION)):

@@ -13,8 +13,10 @@ from esorex_bridge.batch.jobs import Job
 from esorex_bridge.definitions.workflow import Workflow
 from esorex_bridge.disk.room import Room
 from esorex_bridge.errors import UserError
+from esorex_bridge.planning import refuse_idle_settings
 from esorex_bridge.reuse.decide import Policy, names_in, refuse_unknown
-from esorex_bridge.session import Session, Settings, refuse_idle_settings
+from esorex_bridge.session import Session
+from esorex_bridge.settings import Settings
 
 
 def refuse_misspelt(jobs: tuple[Job, ...], settings: Settings) -> None:
@@ -31,11 +33,11 @@ def refuse_misspelt(jobs: tuple[Job, ...], settings: Settings) -> None:
     with Session(settings) as session:
         workflows: dict[str, Workflow] = {}
         known: set[str] = set()
-        for item in Supply(jobs, settings, lambda: session.client, Room()).on_disk():
+        for item in Supply(jobs, session.planning, lambda: session.client, Room()).on_disk():
             if isinstance(item, Planned):
                 workflows[item.workflow.name] = item.workflow
                 known |= names_in((item.plan,))
-        awaited = session.workflows if any(job.queries for job in jobs) else ()
+        awaited = session.planning.workflows if any(job.queries for job in jobs) else ()
         refuse_idle_settings(settings.parameters, (*workflows.values(), *awaited))
         if awaited:
             _refuse_unheard(policy, awaited)

@@ -30,7 +30,8 @@ from esorex_bridge.reuse.decide import Policy
 from esorex_bridge.run.capacity import Capacity, Limits, free_memory_mb
 from esorex_bridge.run.executor import Executor
 from esorex_bridge.run.expected import Expectations, Expected, Setup
-from esorex_bridge.session import Session, Settings
+from esorex_bridge.session import Session
+from esorex_bridge.settings import Settings
 from esorex_bridge.values import plain
 from esorex_bridge.workspace.folders import Workspace
 from esorex_bridge.workspace.locks import is_locked, try_lock
@@ -191,7 +192,7 @@ def carry_out(folder: BatchFolder, asked: BatchRequest, watcher: Watcher, retry_
         )
         books = BatchStores(folder, session.store, session.workspace)
         room = Room(session.room_rule, *session.products_expected())
-        supply = Supply(jobs.jobs, asked.settings, lambda: session.client, room)
+        supply = Supply(jobs.jobs, session.planning, lambda: session.client, room)
         expectations = Expectations(session.store)
         executor = _executor(folder, asked, site, watcher.told, expectations.of)
         Driver(books, session.require_engine(), executor, supply, options, watcher, room, expectations).run()

@@ -62,7 +62,7 @@ def _demonstrate(args: argparse.Namespace) -> int:
     from esorex_bridge.cli.run_view import show
     from esorex_bridge.demo.archive.embedded import EmbeddedArchive
     from esorex_bridge.run.report import count_started
-    from esorex_bridge.session import Settings
+    from esorex_bridge.settings import Settings
 
     name = night_name(args.instrument or "naco")
     night, listed = make_night(name), NIGHTS[name]

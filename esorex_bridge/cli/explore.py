@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from esorex_bridge.cli import options, output
 
 if TYPE_CHECKING:
-    from esorex_bridge.session import Settings
+    from esorex_bridge.settings import Settings
 
 EXAMPLE = "esorex-bridge explore --root night"
 

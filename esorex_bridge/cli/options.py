@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from esorex_bridge.disk.room import DiskNeed, Room
     from esorex_bridge.organise.organised_data import Request
     from esorex_bridge.reuse.decide import Policy
-    from esorex_bridge.session import Settings
+    from esorex_bridge.settings import Settings
 
 
 def common(parser: argparse.ArgumentParser) -> None:
@@ -391,7 +391,7 @@ def settings(args: argparse.Namespace) -> Settings:
     from esorex_bridge.cli import output
     from esorex_bridge.definitions.folders import read_text
     from esorex_bridge.definitions.parameters import read_settings
-    from esorex_bridge.session import Settings
+    from esorex_bridge.settings import Settings
 
     file = getattr(args, "parameters", None)
     return Settings(

@@ -165,10 +165,11 @@ def _describe_file(file: DatasetFile) -> DatasetFilePart:
 
 
 def _reflex(args: argparse.Namespace, datasets: tuple[Dataset, ...], data: OrganisedData) -> list[dict[str, Any]]:
+    from esorex_bridge.reflex_export import export_for_reflex
     from esorex_bridge.session import Session
 
     with Session(options.settings(args)) as session:
-        export = session.export_for_reflex(datasets, data.headers)
+        export = export_for_reflex(session.planning, datasets, data.headers)
     for text in export.left_out:
         output.note(f"left out: {text}")
     return export.datasets

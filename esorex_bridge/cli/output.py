@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from esorex_bridge.cli.documents.base import Document
     from esorex_bridge.cli.tables import Column, Role
     from esorex_bridge.disk.room import DiskNeed
-    from esorex_bridge.session import Settings
+    from esorex_bridge.settings import Settings
 
 __all__ = [
     "close",

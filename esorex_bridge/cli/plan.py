@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -13,6 +13,8 @@ from esorex_bridge.cli.tables import NO_BREAK, Column
 
 if TYPE_CHECKING:
     from esorex_bridge.cli.documents.planning import InputPart, PlanDocument, PlannedStepPart, PlanPart, UnusedPart
+    from esorex_bridge.definitions.workflow import Workflow
+    from esorex_bridge.esorex.runner import EsoRex
     from esorex_bridge.plan.plan import Plan, Step, StepInput, UnusedFile
 
 _COLUMNS = (Column("step"), Column("inputs", "text"), Column("after", "text", 2), Column("remarks", "text", 1))
@@ -37,15 +39,16 @@ def run(args: argparse.Namespace) -> int:
     from esorex_bridge.session import Session
 
     with Session(options.settings(args)) as session:
+        planning = session.planning
         if args.check:
-            return _check(session, args.json)
-        plans = [plan for _, plan in session.plans(session.datasets(args.datasets))]
-        left = session.find_left_over() if not args.datasets else ()
+            return _check(planning.workflows, session.esorex, args.json)
+        plans = [plan for _, plan in planning.plan_datasets(args.datasets)]
+        left = planning.find_left_over() if not args.datasets else ()
     if args.json:
         from esorex_bridge.cli.documents.planning import PlanDocument
 
         by_dataset = PlanDocument(datasets=tuple(map(document, plans)))
-        output.emit_json(by_dataset if session.edps is None else _jobs(plans, left))
+        output.emit_json(by_dataset if planning.edps is None else _jobs(plans, left))
     for plan in () if args.json else plans:
         output.say(f"{plan.dataset} (workflow {plan.workflow})")
         rows = map(_row, plan.steps)
@@ -63,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.json:
         _close(plans, args)
     # Jobs of EDPS that lack something are shown as such, and are no failure of planning.
-    return 1 if session.edps is None and any(plan.incomplete for plan in plans) else 0
+    return 1 if planning.edps is None and any(plan.incomplete for plan in plans) else 0
 
 
 def _row(step: Step) -> tuple[str, ...]:
@@ -170,18 +173,18 @@ def _remarks(step: Step) -> str:
     return "; ".join((*(f"cannot run: {gap}" for gap in step.gaps), *step.warnings, *levels)) or "-"
 
 
-def _check(session: Any, as_json: bool) -> int:
+def _check(workflows: Sequence[Workflow], esorex: EsoRex | None, as_json: bool) -> int:
     from esorex_bridge.esorex.check import check_workflow
 
-    findings = [finding for workflow in session.workflows for finding in check_workflow(workflow, session.esorex)]
+    findings = [finding for workflow in workflows for finding in check_workflow(workflow, esorex)]
     if as_json:
         from esorex_bridge.cli.documents.planning import MistakePart, PlanCheckDocument
 
         listed = tuple(MistakePart(each.place, each.problem) for each in findings)
-        output.emit_json(PlanCheckDocument(findings=listed, checked=len(session.workflows)))
+        output.emit_json(PlanCheckDocument(findings=listed, checked=len(workflows)))
     for finding in findings:
         output.note(f"{finding.place}: {finding.problem}")
     if not as_json and not findings:
-        names = ", ".join(workflow.name for workflow in session.workflows)
+        names = ", ".join(workflow.name for workflow in workflows)
         print(f"no findings: {names}")
     return 1 if findings else 0

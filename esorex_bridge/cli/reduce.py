@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from esorex_bridge.progress.steps import FailureMode
     from esorex_bridge.run.report import DatasetReport
     from esorex_bridge.run.sof_files import SofFile
-    from esorex_bridge.session import Settings
+    from esorex_bridge.settings import Settings
 
 EXAMPLE = (
     'esorex-bridge reduce --program "60.A-9999(A)" --night 2016-03-01 --root night\n'
@@ -132,7 +132,8 @@ def go(
 
     with Session(settings) as session:
         room = Room("ignore" if dry_run else session.room_rule, *session.products_expected())
-        acquired = acquire(session.client, wanted, settings.mode, session.destination, FetchProgress(), room, dry_run)
+        planning, watcher = session.planning, FetchProgress()
+        acquired = acquire(session.client, wanted, settings.mode, planning.destination, watcher, room, dry_run)
         if not acquired.rows:
             raise UserError(
                 "the archive has no science frame that meets this; 'esorex-bridge query' shows what there is"
@@ -140,10 +141,10 @@ def go(
         if acquired.report is not None:
             session.learn_digests(acquired.report)
             refresh_breakpoints(session.client.connection, session.workspace.root)
-        datasets = session.datasets_of(reply.tree for reply in acquired.replies if reply.tree is not None)
+        datasets = planning.datasets_of(reply.tree for reply in acquired.replies if reply.tree is not None)
         if dry_run and any(missing_files(dataset) for dataset in datasets):
             return ReductionResult(acquired, (), needs=room.needs)
-        planned, progress = session.plans(datasets), Progress(failure_mode, settings.root)
+        planned, progress = planning.plans(datasets), Progress(failure_mode, settings.root)
         reports = session.run(planned, progress, datetime.now(), dry_run)
         report_rereading(session.store.rereading)
         sofs = () if dry_run or session.esorex else session.write_sofs(planned)

@@ -185,7 +185,8 @@ def _refuse_settings(args: argparse.Namespace, review: Review, given: tuple[Para
     """
     from esorex_bridge.definitions.parameters import effective
     from esorex_bridge.errors import RecipeError
-    from esorex_bridge.session import Session, Settings
+    from esorex_bridge.session import Session
+    from esorex_bridge.settings import Settings
 
     if not given:
         return

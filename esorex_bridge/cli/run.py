@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         return run_grid(args, settings)
     progress = Progress(args.recipe_failure_mode, args.root)
     with Session(settings) as session:
-        planned = session.plans(session.datasets(args.datasets))
+        planned = session.planning.plan_datasets(args.datasets)
         if args.explain:
             return _explain(session.accounts(planned), args.json)
         reports = session.run(planned, progress, datetime.now(), args.dry_run)

@@ -25,7 +25,8 @@ from esorex_bridge.progress.steps import Progress
 from esorex_bridge.provenance.pixels import difference
 from esorex_bridge.reuse.record import Product
 from esorex_bridge.run.report import DatasetReport, count_started
-from esorex_bridge.session import Session, Settings
+from esorex_bridge.session import Session
+from esorex_bridge.settings import Settings
 
 _MOST_QC = 20
 _LOOK_S = 0.02
@@ -103,7 +104,7 @@ def read_grid(words: Iterable[str]) -> tuple[tuple[ParameterSetting, ...], ...]:
 
 def _plan(settings: Settings, chosen: tuple[ParameterSetting, ...], names: Sequence[str]) -> tuple[Session, Any]:
     session = Session(replace(settings, parameters=(*settings.parameters, *chosen)))
-    return session, session.plans(session.datasets(names))
+    return session, session.planning.plan_datasets(names)
 
 
 _latest = datetime.min

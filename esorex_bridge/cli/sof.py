@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
 
     with Session(options.settings(args)) as session:
         folder = args.into.absolute() if args.into else session.workspace.root / "sof"
-        planned = session.plans(session.datasets(args.datasets))
+        planned = session.planning.plan_datasets(args.datasets)
         if args.dry_run:
             sofs = tuple(sof for data, plan in planned for sof in foreseen_sofs(plan, session.made(data, plan), folder))
         else:

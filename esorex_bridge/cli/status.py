@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
         if args.rebuild:
             _rebuild(session)
         store = session.store
-        read = audit(store, session.named_files(), _show_progress) if args.verify else Audit()
+        read = audit(store, session.planning.named_files(), _show_progress) if args.verify else Audit()
         runs, recipes, disk = store.runs(), store.recipes_made(), disk_use(session.workspace)
         adopted = store.list_adopted()
     if args.json:

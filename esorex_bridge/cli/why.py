@@ -70,7 +70,7 @@ def _in_plans(args: argparse.Namespace) -> tuple[Fact, ...]:
     name = stem(Path(args.what).name)
     try:
         with Session(options.settings(args)) as session:
-            plans = [plan for _, plan in session.plans(session.datasets())]
+            plans = [plan for _, plan in session.planning.plan_datasets()]
     except BridgeError:
         return ()  # what cannot be planned has been explained already
     return tuple(fact for plan in plans for fact in explain_file(plan, name))
@@ -82,7 +82,8 @@ def _about_job(args: argparse.Namespace) -> tuple[Fact, ...]:
     from esorex_bridge.session import Session
 
     with Session(options.settings(args)) as session:
-        lines = session.edps.explain(session.data, args.what) if session.edps is not None else ()
+        package, data = session.planning.edps, session.planning.data
+        lines = package.explain(data, args.what) if package is not None else ()
     return tuple(map(Note, lines))
 
 
@@ -93,7 +94,7 @@ def _about_step(args: argparse.Namespace) -> tuple[Fact, ...]:
 
     try:
         with Session(options.settings(args)) as session:
-            accounts = session.accounts(session.plans(session.datasets()))
+            accounts = session.accounts(session.planning.plan_datasets())
     except BridgeError:
         if args.set or args.parameters:
             raise
@@ -139,6 +140,6 @@ def _steps(args: argparse.Namespace) -> tuple[str, ...]:
 
     try:
         with Session(options.settings(args)) as session:
-            return tuple(dict.fromkeys(s.name for _, plan in session.plans(session.datasets()) for s in plan.steps))
+            return tuple(dict.fromkeys(s.name for _, plan in session.planning.plan_datasets() for s in plan.steps))
     except BridgeError:
         return ()

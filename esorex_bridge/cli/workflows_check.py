@@ -35,7 +35,8 @@ def run(args: argparse.Namespace) -> int:
 def _check_packages(args: argparse.Namespace, names: list[str]) -> int:
     from tempfile import TemporaryDirectory
 
-    from esorex_bridge.session import Session, Settings
+    from esorex_bridge.session import Session
+    from esorex_bridge.settings import Settings
 
     packages = edps_workflows.open_packages(names, args)
     with TemporaryDirectory(prefix="esorex-bridge-") as scratch, Session(Settings(Path(scratch))) as here:
@@ -49,7 +50,8 @@ def _check_definitions(args: argparse.Namespace, chosen: tuple[Workflow, ...]) -
     from esorex_bridge.definitions.folders import workflow_folder
     from esorex_bridge.definitions.inspection import inspect, unknown_to_rules
     from esorex_bridge.esorex.check import check_recipes
-    from esorex_bridge.session import Session, Settings
+    from esorex_bridge.session import Session
+    from esorex_bridge.settings import Settings
 
     findings: list[DefinitionFinding] = []
     compared: list[tuple[Workflow, ComparedAssociation]] = []

@@ -90,7 +90,7 @@ class _Collector:
 
     def _datasets(self) -> Iterator[DatasetView]:
         session = self._session
-        planned = session.plans(session.datasets())
+        planned = session.planning.plan_datasets()
         self._files = FileViews(replace(self._limits, steps=sum(len(plan.steps) for _, plan in planned)))
         if session.engine is None:
             for dataset, plan in planned:

@@ -16,7 +16,8 @@ from esorex_bridge.pages.render import render_report
 from esorex_bridge.workspace.folders import Workspace
 
 if TYPE_CHECKING:
-    from esorex_bridge.session import Session, Settings
+    from esorex_bridge.session import Session
+    from esorex_bridge.settings import Settings
 
 NAME = "report.html"
 

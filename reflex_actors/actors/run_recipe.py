@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from esorex_bridge.disk.room import DiskNeed
     from esorex_bridge.plan.plan import Plan
     from esorex_bridge.run.report import StepReport
-    from esorex_bridge.session import Session, Settings
+    from esorex_bridge.session import Session
+    from esorex_bridge.settings import Settings
     from reflex_actors.one_recipe import Done
 
 ACTOR = Actor(
@@ -101,7 +102,7 @@ def _run(inputs: Inputs, taken: SetOfFiles, processing: str) -> dict[str, Any]:
 
 def _settings_of(inputs: Inputs, root: Path) -> Settings:
     from esorex_bridge.reuse.decide import LAZY_MODES, Policy
-    from esorex_bridge.session import Settings
+    from esorex_bridge.settings import Settings
 
     lazy = next(mode for mode in LAZY_MODES if mode == inputs.text("lazy"))
     forced = (inputs.text("recipe"),) if inputs.flag("force") else ()
@@ -124,7 +125,8 @@ def execute(
         If a parameter is wrong.
     """
     from esorex_bridge.organise.choices_file import read_choices_file
-    from esorex_bridge.session import Session, Settings
+    from esorex_bridge.session import Session
+    from esorex_bridge.settings import Settings
     from reflex_actors import one_recipe
     from reflex_actors.associations import plan_of_dataset
 
@@ -134,7 +136,7 @@ def execute(
         chosen = read_choices_file(session.workspace.root).get(sof.dataset)
         given = tuple(_setting(each) for each in sop if each.recipe == recipe)
         plan = plan_of(session, recipe, sof, chosen, given)
-        whole = partial(plan_of_dataset, session, plan.dataset)
+        whole = partial(plan_of_dataset, session.planning, plan.dataset)
         decided = one_recipe.decide(session.engine, plan, whole, chosen.files if chosen else ())
         return one_recipe.execute(session.engine, decided, _Reporter(len(sof.files)))
 
@@ -176,7 +178,7 @@ def plan_of(
     from reflex_actors.definitions import find_definition, with_cases
     from reflex_actors.one_recipe import one_step_plan, planned_inputs
 
-    workflow, definition = find_definition(session, recipe, sof)
+    workflow, definition = find_definition(session.planning, recipe, sof)
     makers = session.store.makers(file.name for file in sof.files)
     inputs = planned_inputs(sof, definition, workflow.steps if workflow else (), makers)
     named = workflow.name if workflow is not None and definition is not None else "reflex"

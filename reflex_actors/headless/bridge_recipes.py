@@ -87,7 +87,7 @@ class BridgeRecipes:
 
     def _plan_of_dataset(self, dataset: str) -> Plan | None:
         if dataset not in self._plans:
-            self._plans[dataset] = plan_of_dataset(self._session, dataset)
+            self._plans[dataset] = plan_of_dataset(self._session.planning, dataset)
         return self._plans[dataset]
 
     def _could_run(self, request: RecipeRequest) -> bool:
@@ -99,7 +99,7 @@ class BridgeRecipes:
             ParameterSetting(request.recipe, each.display_name, value_text(each.value), request.actor)
             for each in request.parameters
         ]
-        workflow, definition = find_definition(self._session, request.recipe, request.sof)
+        workflow, definition = find_definition(self._session.planning, request.recipe, request.sof)
         cases_of = definition if self._by_definition else None
         makers = self._session.store.makers(file.name for file in request.sof.files)
         return one_step_plan(

@@ -94,7 +94,8 @@ def run(args: argparse.Namespace) -> int:
 
 def carry_out(root: Entity, values: dict[str, str], options: RunOptions) -> RunReport:
     """Run a workflow with the recipes that are installed, in the data root that it names."""
-    from esorex_bridge.session import Session, Settings
+    from esorex_bridge.session import Session
+    from esorex_bridge.settings import Settings
     from reflex_actors.headless.bridge_recipes import BridgeRecipes, known_products
     from reflex_actors.headless.workflow_run import prepare, run_prepared
 

@@ -210,14 +210,15 @@ def test_a_package_runs_and_its_second_run_starts_nothing(
 
 def test_an_association_tree_says_which_files_and_the_package_what_is_made(tmp_path: Path, root: Path) -> None:
     from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile
-    from esorex_bridge.session import Session, Settings
+    from esorex_bridge.session import Session
+    from esorex_bridge.settings import Settings
 
     files = [DatasetFile(path.stem, "ANY", path) for path in sorted((root / "reflex_input").rglob("*.fits"))]
     few = [file for file in files if "T16:10" not in file.name and "T16:11" not in file.name]
     asked = Dataset("tree", "NAOS+CONICA", Action("SCIENCE", tuple(few)))
     (root / "breakpoints.json").write_text(json.dumps([BREAKPOINT]))  # calSelector has it too, and chose
     with Session(Settings(root, workflow=Path(camera(tmp_path)))) as session:
-        ((_, plan),) = session.plans((asked,))
+        ((_, plan),) = session.planning.plans((asked,))
     assert [step.name for step in plan.steps] == ["flat_1", "dark_1", "image_1"]
     assert [step.name for step in plan.steps if step.target] == ["image_1"]
     assert [step.gaps for step in plan.steps] == [(), (), ()]

@@ -12,7 +12,8 @@ import pytest
 
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 from esorex_bridge.fits.header import read_header
-from esorex_bridge.session import Session, Settings
+from esorex_bridge.session import Session
+from esorex_bridge.settings import Settings
 from reflex_actors.install import install
 from reflex_actors.purposes import accumulate, split
 from reflex_actors.sof_json import SetOfFiles, read_sof
@@ -102,7 +103,7 @@ def reduced_headless(data: Path, root: Path) -> Path:
     place.parent.mkdir(parents=True)
     place.symlink_to(data)
     with Session(Settings(root)) as session:
-        reports = session.run(session.plans(session.datasets()), Silent(), datetime.now())
+        reports = session.run(session.planning.plan_datasets(), Silent(), datetime.now())
     (end,) = reports[0].end_products
     return end.path
 

@@ -17,7 +17,8 @@ from esorex_bridge.disk.room import Room
 from esorex_bridge.fits.header import Header, read_header
 from esorex_bridge.organise.tree_datasets import TreeFiles, tree_datasets
 from esorex_bridge.plan.plan import Plan
-from esorex_bridge.session import Session, Settings
+from esorex_bridge.session import Session
+from esorex_bridge.settings import Settings
 from esorex_bridge.workspace.scan import scan
 from esorex_bridge.workspace.tree_files import read_tree_file
 from tests.flows.conftest import put_on_disk
@@ -31,13 +32,13 @@ def supply_of(root: Path) -> Supply:
     def refuse() -> None:
         raise AssertionError("nobody asked for the archive")
 
-    return Supply(ALL, Settings(root), refuse, Room())  # type: ignore[arg-type]
+    return Supply(ALL, Session(Settings(root)).planning, refuse, Room())  # type: ignore[arg-type]
 
 
 def test_a_batch_plans_as_run_does(root: Path, frames_folder: Path, tmp_path: Path) -> None:
     put_on_disk(naco_night(npix=128, templates=4), frames_folder, tmp_path / "many")
     with Session(Settings(tmp_path / "many")) as session:
-        alone = [session.plans((dataset,))[0][1] for dataset in session.datasets()]
+        alone = [session.planning.plans((dataset,))[0][1] for dataset in session.planning.datasets()]
     planned = [item.plan for item in supply_of(tmp_path / "many").on_disk() if isinstance(item, Planned)]
     assert planned == alone
     assert len(planned) == 4
@@ -46,7 +47,7 @@ def test_a_batch_plans_as_run_does(root: Path, frames_folder: Path, tmp_path: Pa
 def test_a_batch_takes_no_frame_under_the_name_of_another(root: Path) -> None:
     folder = root / "reflex_input" / "data_with_raw_calibs"
     with Session(Settings(root)) as session:
-        ((_, plan),) = session.plans(session.datasets())
+        ((_, plan),) = session.planning.plan_datasets()
     flat, other = [entry for entry in plan.step("naco_img_twflat_1").inputs if entry.category == "CAL_FLAT_TW"][:2]
     (folder / f"{flat.name}.fits").write_bytes((folder / f"{other.name}.fits").read_bytes())  # type: ignore[union-attr]
     (item,) = supply_of(root).on_disk()
@@ -64,8 +65,8 @@ def test_headers_of_what_datasets_share_are_read_once(frames_folder: Path, tmp_p
 
     shared = Shared()
     with Session(Settings(tmp_path)) as session:
-        for dataset in session.datasets():
-            session.plan(dataset, session.workflow_for(dataset), header, shared=shared)
+        for dataset in session.planning.datasets():
+            session.planning.plan(dataset, session.planning.workflow_for(dataset), header, shared=shared)
     assert set(read.values()) == {1}
     assert len(read) > 30
 
@@ -98,7 +99,7 @@ def test_datasets_are_made_one_by_one_as_all_at_once(frames_folder: Path, tmp_pa
     read = [read_tree_file(Path(path)) for path in sorted(folder.glob("*.xml"))]
     assert list(trees) == read
     with Session(Settings(tmp_path, by="calselector")) as session:
-        each = tuple(session.each_dataset())
+        each = tuple(session.planning.each_dataset())
     alone = [tree_datasets([tree], scan(folder).files, read_header, "Raw2Raw") for tree in read]
     assert each == tuple(dataset for (dataset,) in alone)
     assert each[0].action.actions[0] is each[1].action.actions[0]

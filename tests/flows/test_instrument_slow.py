@@ -24,7 +24,8 @@ from esorex_bridge.errors import RecipeError
 from esorex_bridge.esorex.products import check_outputs, refuse_unusable
 from esorex_bridge.esorex.recipe import Recipe, RecipeRun
 from esorex_bridge.plan.sof import of_entries, parse_sof
-from esorex_bridge.session import Session, Settings
+from esorex_bridge.session import Session
+from esorex_bridge.settings import Settings
 from tests.flows.conftest import Ended
 from tests.flows.instrument_runs import Reduction, assert_told, reduce_twice
 from tests.flows.reflex_runs import assert_same_by_reflex

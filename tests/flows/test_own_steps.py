@@ -11,7 +11,8 @@ from astropy.io import fits
 from esorex_bridge.definitions.parameters import ParameterError, ParameterSetting
 from esorex_bridge.run.report import DatasetReport
 from esorex_bridge.run.reporter import SilentReporter
-from esorex_bridge.session import Session, Settings
+from esorex_bridge.session import Session
+from esorex_bridge.settings import Settings
 from tests.programs import first_lines
 
 PROGRAM = f"""{first_lines()}import sys
@@ -57,7 +58,7 @@ def definition(tmp_path: Path) -> Path:
 
 def reduced(root: Path, definition: Path, *settings: ParameterSetting) -> DatasetReport:
     with Session(Settings(root, workflow=definition, parameters=settings)) as session:
-        (report,) = session.run(session.plans(session.datasets()), SilentReporter(), datetime(2020, 1, 1))
+        (report,) = session.run(session.planning.plan_datasets(), SilentReporter(), datetime(2020, 1, 1))
     return report
 
 

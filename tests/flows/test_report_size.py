@@ -14,7 +14,8 @@ from esorex_bridge.demo.archive.tree_xml import tree_document
 from esorex_bridge.demo.nights.naco import naco_night
 from esorex_bridge.reuse.record import Product, Record
 from esorex_bridge.reuse.resolve import ResolvedPlan
-from esorex_bridge.session import Session, Settings
+from esorex_bridge.session import Session
+from esorex_bridge.settings import Settings
 from tests.flows.conftest import SMALL, Ended, put_on_disk
 from tests.tiny_fits import fits_of
 
@@ -56,7 +57,7 @@ def record_all(root: Path, reduced: Path) -> int:
         rows = session.store.step_rows(session.store.all_keys())
         made = {row.statement.recipe: (row, session.store.products(key)) for key, row in rows.items()}
     with Session(Settings(root)) as session:
-        plans = session.require_engine().resolve(session.plans(session.datasets()))
+        plans = session.require_engine().resolve(session.planning.plan_datasets())
         for plan in plans:
             assert isinstance(plan, ResolvedPlan)
             for step in plan.plan.steps:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from esorex_bridge.esorex.recipe import Recipe, Usage
-from esorex_bridge.session import Session, Settings
+from esorex_bridge.session import Session
+from esorex_bridge.settings import Settings
 from esorex_bridge.store.summaries import RunEnd
 from tests.batch_runs import JOBS, executions, make_root, stand_in
 from tests.flows.conftest import SMALL, Ended

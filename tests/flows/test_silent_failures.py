@@ -24,7 +24,8 @@ from esorex_bridge.errors import RecipeError
 from esorex_bridge.esorex.products import check_outputs
 from esorex_bridge.esorex.recipe import Recipe, RecipeRun
 from esorex_bridge.plan.sof import of_entries
-from esorex_bridge.session import Session, Settings
+from esorex_bridge.session import Session
+from esorex_bridge.settings import Settings
 from tests.flows.conftest import SMALL, Ended, put_on_disk
 from tests.flows.test_run_again import frame
 

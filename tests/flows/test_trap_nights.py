@@ -15,7 +15,8 @@ from msgspec import Struct
 from esorex_bridge.definitions.installed_rules import installed_rules
 from esorex_bridge.organise.organised_data import By
 from esorex_bridge.plan.plan import FileInput, Plan, ProductInput, Step
-from esorex_bridge.session import Session, Settings
+from esorex_bridge.session import Session
+from esorex_bridge.settings import Settings
 from tests.tiny_fits import Value, write_night
 
 pytestmark = pytest.mark.skipif(installed_rules("NAOS+CONICA") is None, reason="the NACO pipeline is not installed")
@@ -317,7 +318,7 @@ def planned(trap: Trap, by: By, root: Path, match: str = "calib_plan", quality: 
     write_night(folder, {name: header for template in trap.templates for name, _, header in template.frames()})
     (folder / "NACO.science.0.xml").write_text(tree_of(trap.templates).replace("calib_plan", match))
     with Session(Settings(root, by=by, quality=quality)) as session:
-        plans = [plan for _, plan in session.plans(session.datasets())]
+        plans = [plan for _, plan in session.planning.plan_datasets()]
     (found,) = (plan for plan in plans if plan.dataset.startswith("NACO.science"))
     return found
 

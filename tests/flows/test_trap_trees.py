@@ -10,7 +10,8 @@ import pytest
 
 from esorex_bridge.errors import DataError, UserError
 from esorex_bridge.plan.plan import FileInput, Plan, ProductInput, Step
-from esorex_bridge.session import Session, Settings
+from esorex_bridge.session import Session
+from esorex_bridge.settings import Settings
 from tests.tiny_fits import Value, write_night
 from tests.unit.test_plan_accounting import assert_all_accounted_for
 
@@ -80,7 +81,7 @@ def plan_trees(root: Path, found: Mapping[str, Mapping[str, Value]], *trees: str
 
 def plan_root(root: Path) -> Plan:
     with Session(Settings(root, by="calselector")) as session:
-        ((dataset, plan),) = session.plans(session.datasets())
+        ((dataset, plan),) = session.planning.plan_datasets()
     assert_all_accounted_for(dataset, plan)
     return plan
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from esorex_bridge.definitions.parameters import ParameterSetting
-from esorex_bridge.session import Session, Settings
+from esorex_bridge.session import Session
+from esorex_bridge.settings import Settings
 from reflex_actors.actors.run_recipe import plan_of
 from reflex_actors.headless.bridge_recipes import BridgeRecipes
 from reflex_actors.headless.running import RecipeRequest

@@ -44,7 +44,7 @@ from esorex_bridge.run.executor import (
 from esorex_bridge.run.graph import Graph, Node, NodeState
 from esorex_bridge.run.result import StepResult, read_result
 from esorex_bridge.run.schedule import Schedule, run_to_end
-from esorex_bridge.session import Settings
+from esorex_bridge.settings import Settings
 
 RECIPE = Recipe("naco_img_dark", Path("/plugins/naco_img_dark.so"), "naco/4.4.11", Digest("sha256:aa"), ())
 PARAMETER = Parameter(ParameterSchema("naco.x.r", "r", "string", "200", ("a",), None, 2.5, "words"), "8 8", "--set")

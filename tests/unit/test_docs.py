@@ -77,7 +77,7 @@ def test_the_site_is_built_strictly(tmp_path: Path) -> None:
     assert [verb for verb in VERBS if f'id="{verb}"' not in reference] == []
     python = (tmp_path / "site" / "reference" / "python.html").read_text(encoding="utf-8")
     assert "Bring science frames" in python
-    settings = python.partition('id="esorex_bridge.session.Settings"')[2]
+    settings = python.partition('id="esorex_bridge.settings.Settings"')[2]
     assert "Raw2Raw" in settings.partition("how many recipes may run")[0]  # defaults of structs are shown
 
 

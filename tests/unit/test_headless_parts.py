@@ -15,7 +15,8 @@ from msgspec.structs import replace
 from esorex_bridge.definitions.workflow import parse_workflow
 from esorex_bridge.errors import UserError
 from esorex_bridge.esorex.runner import EsoRex
-from esorex_bridge.session import Session, Settings
+from esorex_bridge.session import Session
+from esorex_bridge.settings import Settings
 from reflex_actors.dataset_json import read_datasets
 from reflex_actors.headless.bridge_recipes import BridgeRecipes
 from reflex_actors.headless.command import parameters_first

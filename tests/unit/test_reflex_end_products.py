@@ -10,7 +10,8 @@ import pytest
 
 from esorex_bridge.definitions.folders import read_workflow, workflow_folder
 from esorex_bridge.errors import UserError
-from esorex_bridge.session import Session, Settings
+from esorex_bridge.session import Session
+from esorex_bridge.settings import Settings
 from reflex_actors.actors import erase_folders
 from reflex_actors.actors.collect_products import target_steps, work
 from reflex_actors.actors.erase_folders import FOLDERS
@@ -116,7 +117,7 @@ def test_a_folder_with_the_name_of_a_workflow_is_not_taken_for_it(
     (tmp_path / "naco").mkdir()
     monkeypatch.chdir(tmp_path)
     with Session(Settings(tmp_path, workflow=Path("naco"))) as session:
-        assert [each.name for each in session.workflows] == ["naco"]
+        assert [each.name for each in session.planning.workflows] == ["naco"]
 
 
 LOG = """12:00:00 [ INFO  ] esorex: [tid=000] Computing
