@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import pytest
 
 from reflex_actors.page import PageQuestion, Patience, ask
+from tests.commands import PATIENCE_S
 
 Answer = TypeVar("Answer")
 
@@ -65,6 +66,7 @@ def open_page(**options: Any) -> Iterator[tuple[Any, list[str], list[str]]]:
     shared = _shared.get(threading.get_ident())
     with nullcontext(shared) if shared is not None else _start_browser() as browser:
         page = browser.new_page(**options)
+        page.set_default_timeout(1000 * PATIENCE_S)
         complaints: list[str] = []
         requests: list[str] = []
         page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
@@ -82,7 +84,7 @@ def _start_browser() -> Iterator[Any]:
     # Without a sandbox only where the kernel gives root none.
     words = [*_QUIET, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_path(), args=words)
+        browser = playwright.chromium.launch(executable_path=browser_path(), args=words, timeout=1000 * PATIENCE_S)
         try:
             yield browser
         finally:
@@ -119,6 +121,7 @@ def answer_in_browser(
             found.append(page.evaluate(f"{CHECKS}; poorContrast()"))
             found.append(page.evaluate(f"{CHECKS}; withoutName()"))
             fill(page)
+            page.get_by_text("Reflex goes on").wait_for()
             found.append(page.get_by_text("Reflex goes on").count())
             found.append(complaints)
 
@@ -129,7 +132,7 @@ def answer_in_browser(
         threads[0].start()
         return True
 
-    answer = ask(question, show, Patience(30, 60))
+    answer = ask(question, show, Patience(PATIENCE_S, PATIENCE_S))
     threads[0].join()
     assert found == [[], [], 1, []]
     return answer

@@ -19,6 +19,8 @@ from tempfile import TemporaryDirectory
 COMMAND = str(Path(sys.executable).with_name("esorex-bridge"))
 START = "BRIDGE_TESTS_START_COMMANDS"
 """Environment variable; where it is set, every command is started anew."""
+PATIENCE_S = 100.0
+"""How long tests wait for what takes a moment: much more than a loaded machine needs, and less than a test may take."""
 _READ_BY_PYTHON = ("PYTHON", "COVERAGE", "LANG", "LC_", "LD_", "MALLOC", "OMP_", "OPENBLAS")
 """Variables that count when a process starts, or a library is loaded."""
 _forks = multiprocessing.get_context("forkserver")

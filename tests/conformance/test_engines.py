@@ -30,6 +30,7 @@ from tests.batch_runs import (
     stand_in,
     start,
 )
+from tests.commands import PATIENCE_S
 from tests.conformance.conftest import on
 from tests.slurm_cluster import Cluster
 
@@ -64,7 +65,7 @@ def test_a_killed_worker_is_replaced_and_a_failed_recipe_is_told_and_all_else_is
         await_that(lambda: (tmp_path / "slow").exists())
         (worker,) = await_that(lambda: workers_of_slow(root, generations))
         os.kill(worker, signal.SIGKILL)
-        out, err = process.communicate(timeout=90)
+        out, err = process.communicate(timeout=PATIENCE_S)
     finally:
         end(process)
     report = report_of(subprocess.CompletedProcess((), process.returncode, out, err))
@@ -104,7 +105,7 @@ def test_a_batch_that_is_cancelled_from_another_shell_leaves_nothing_running(
         await_that(lambda: executions(root)["naco_img_jitter_1"])
         await_that(lambda: [each for each in events(root, "b") if each["event"] == "running"])
         report = report_of(run("batch", "cancel", "b", "--root", root, "--json"))
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE_S)
     finally:
         end(process)
     assert report["state"] == "cancelled"
@@ -210,8 +211,8 @@ def test_a_job_that_is_cancelled_in_slurm_is_told_and_not_run_again(
         await_that(lambda: (tmp_path / "slow").exists())
         slow = next(each["key"] for each in await_that(lambda: _datasets(root)) if "T00:36" in each["dataset"])
         job = next(each["ticket"] for each in events(root, "b") if each["event"] == "submitted" and each["key"] == slow)
-        subprocess.run(["scancel", job], check=True, timeout=20)
-        out, err = process.communicate(timeout=60)
+        subprocess.run(["scancel", job], check=True, timeout=PATIENCE_S)
+        out, err = process.communicate(timeout=PATIENCE_S)
     finally:
         end(process)
     report = report_of(subprocess.CompletedProcess((), process.returncode, out, err))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,8 @@ import pytest
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 from reflex_actors.actors import NAMES
 from reflex_actors.install import MODULES, install
+from tests.batch_runs import await_that
+from tests.commands import PATIENCE_S
 from tests.flows.reflex_driver import ReflexDriver
 
 SCIENCE = "NACO.2016-03-02T00:30:00.076"
@@ -146,12 +147,9 @@ def test_a_signal_ends_actor_and_command(reflex: ReflexDriver, tmp_path: Path) -
     command = f"sh -c 'touch {mark}; sleep 60'"
     words = ("--in_sof", f"d|{tmp_path}/a.fits;X;", "--command", command, "--products-dir", str(tmp_path))
     process = subprocess.Popen(reflex.command("run_command.py", *words), stderr=subprocess.PIPE)
-    for _ in range(100):
-        if mark.exists():
-            break
-        time.sleep(0.05)
+    await_that(mark.exists)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=10)
+    process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 143
 
 

@@ -24,6 +24,7 @@ from tests.batch_runs import (
     stand_in,
     start,
 )
+from tests.commands import PATIENCE_S
 
 DATASETS = 8
 
@@ -37,8 +38,8 @@ def survive(root: Path, kills: int, seed: int) -> None:
         process = start(*words, "--jobs", 2)
         time.sleep(chance.uniform(0.1, 1.3))
         process.send_signal(chance.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP]))
-        process.communicate(timeout=30)
-        await_that(lambda: not processes_in(root), 5)
+        process.communicate(timeout=PATIENCE_S)
+        await_that(lambda: not processes_in(root))
         assert not before - recorded(root), "a step that was recorded is not recorded any more"
         if (batch_folder(root, "b") / "batch.json").exists():
             words = ("batch", "resume", "b", "--root", root)
@@ -80,7 +81,7 @@ def test_an_interrupt_leaves_nothing_running_and_says_how_to_go_on(
             )
         )
         process.send_signal(number)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=PATIENCE_S)
     finally:
         end(process)
     assert process.returncode == code, err
@@ -139,5 +140,5 @@ def test_two_drivers_of_one_batch_are_refused(tmp_path: Path, frames_folder: Pat
         assert "there is a batch 'b' already" in same.stderr
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE_S)
     assert processes_in(root) == []

@@ -6,16 +6,17 @@ import shlex
 import shutil
 import subprocess
 import sys
-from datetime import datetime
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from astropy.io import fits
 
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
+from esorex_bridge.demo.archive.exchange import HttpReply, HttpRequest
 from esorex_bridge.demo.archive.faults import Fault
 from esorex_bridge.demo.nights.naco import naco_night
-from tests.batch_runs import COMMAND, JOBS, events, executions, make_root, recorded, report_of, run
+from tests.batch_runs import COMMAND, JOBS, await_that, events, executions, make_root, recorded, report_of, run
 
 pytestmark = pytest.mark.usefixtures("esorex")
 SHARED = 2
@@ -67,17 +68,24 @@ def test_a_batch_makes_each_distinct_step_once_and_a_change_reaches_exactly_its_
 
 
 def test_a_dataset_begins_while_files_of_others_are_still_fetched(tmp_path: Path, frames_folder: Path) -> None:
-    root = tmp_path / "root"
-    with EmbeddedArchive([naco_night(npix=128, templates=8)], frames_folder, latency_s=0.1) as archive:
+    root, night = tmp_path / "root", naco_night(npix=128, templates=8)
+    last = night.science[-1].dp_id
+
+    class Holding(EmbeddedArchive):
+        """Gives the last frame away once a recipe has begun."""
+
+        def answer(self, request: HttpRequest) -> HttpReply:
+            if unquote(request.path).endswith(f"/file/{last}"):
+                await_that(lambda: any(event["event"] == "running" for event in events(root, "b")))
+            return super().answer(request)
+
+    with Holding([night], frames_folder) as archive:
         words = ("--archive", archive.url, "--root", root, "--json", "--name", "b",
                  "--set", "naco_img_dark.r=8 8 8 8", "--set", "naco_img_twflat.r=8 8 8 8")  # fmt: skip
         report = report_of(run("batch", "--program", "60.A-9999(A)", *words))
     assert report["outcomes"]["done"] == 8
     assert report["executed"] == 8 + SHARED
-    begun = min(event["at"] for event in events(root, "b") if event["event"] == "running")
-    files = (root / "reflex_input" / "data_with_raw_calibs").glob("NACO*.fits*")
-    last = max(path.stat().st_ctime for path in files)
-    assert datetime.fromisoformat(begun).timestamp() < last - 0.5
+    assert list((root / "reflex_input" / "data_with_raw_calibs").glob(f"{last}.fits*"))
 
 
 def test_what_is_downgraded_is_made_of_the_raw_calibrations_among_which_it_lies(

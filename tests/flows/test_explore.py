@@ -8,7 +8,6 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 
 from esorex_bridge.demo.nights.naco import naco_night
 from tests.batch_runs import await_that, make_root, recorded, running, stand_in
+from tests.commands import PATIENCE_S
 from tests.flows.conftest import SMALL, Ended, put_on_disk
 
 pytestmark = pytest.mark.usefixtures("esorex")
@@ -51,7 +51,7 @@ def served_by(process: subprocess.Popen[str]) -> Path:
 
 
 def read(address: str) -> str:
-    with urllib.request.urlopen(address, timeout=20) as answer:
+    with urllib.request.urlopen(address, timeout=PATIENCE_S) as answer:
         return str(answer.read().decode())
 
 
@@ -71,10 +71,7 @@ def test_the_page_follows_a_run_and_is_private(
     assert "naco_img_jitter_1" in read(address)
     before = read(f"{address}version")
     assert bridge("run", "--root", root, *SMALL, "--set", "naco_img_jitter.oddeven=true").code == 0
-    deadline = time.monotonic() + 30
-    while read(f"{address}version") == before:
-        assert time.monotonic() < deadline, "the page did not follow"
-        time.sleep(0.2)
+    await_that(lambda: read(f"{address}version") != before)
     # What was run with another parameter is not what the plan without it would make; the page shows the plan's.
     assert "naco_img_jitter_1" in read(address)
 
@@ -95,7 +92,7 @@ def test_the_page_follows_a_batch_while_it_runs(tmp_path: Path, frames_folder: P
             assert batch.poll() is None
             assert "COADDED_IMG" not in end_products_in(read(address))
             hold.unlink()
-            assert batch.wait(60) == 0
+            assert batch.wait(PATIENCE_S) == 0
             await_that(lambda: "COADDED_IMG" in end_products_in(read(address)))
 
 
@@ -107,5 +104,5 @@ def end_products_in(page: str) -> str:
 def test_ctrl_c_ends_it_and_takes_the_file_away(explorer: tuple[subprocess.Popen[str], Path]) -> None:
     process, file = explorer
     process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 130
+    assert process.wait(PATIENCE_S) == 130
     assert not file.exists()

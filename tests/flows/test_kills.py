@@ -10,7 +10,6 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -21,11 +20,12 @@ from astropy.io import fits
 
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 from esorex_bridge.demo.nights.naco import naco_night
+from tests.batch_runs import await_that
+from tests.commands import COMMAND, PATIENCE_S
 from tests.flows.conftest import SMALL, Ended, put_on_disk
 
 pytestmark = pytest.mark.usefixtures("esorex")
 Words = tuple[str, ...]
-COMMAND = str(Path(sys.executable).with_name("esorex-bridge"))
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def kill_after(words: Words, root: Path, seconds: float, kind: signal.Signals) -
     )  # fmt: skip
     time.sleep(seconds)
     process.send_signal(kind)
-    process.wait(30)
+    process.wait(PATIENCE_S)
 
 
 def children_of(root: Path) -> list[str]:
@@ -156,7 +156,7 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing_running(pristine: Path, tmp_pat
     while not children_of(root) and process.poll() is None:
         time.sleep(0.005)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     assert "the next run goes on from there" in err
     assert children_of(root) == []
@@ -170,7 +170,7 @@ def test_a_run_that_is_asked_to_stop_ends_in_order(
     shutil.copytree(pristine, root)
     process = start_run(root)
     process.send_signal(number)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == code
     assert f"stopped by {number.name}; what was finished is kept" in err
     assert children_of(root) == []
@@ -196,7 +196,7 @@ def test_a_wrapper_around_esorex_leaves_no_orphan(
     process = start_run(root, wrapped(tmp_path, esorex, WRAPPERS[way]))
     wait_for_sleep(root)
     process.send_signal(number)
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE_S)
     wait_for_end(root)
 
 
@@ -209,7 +209,7 @@ def test_when_the_supervisor_is_killed_the_run_ends_with_a_sentence(
     wait_for_sleep(root)
     (supervisor,) = [int(entry) for entry in below(process.pid) if b"supervise" in command_of(entry)]
     os.kill(supervisor, signal.SIGKILL)
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 1
     assert "the process that starts recipes was killed; run again" in " ".join(out.split())
     wait_for_end(root)
@@ -222,7 +222,7 @@ def test_what_a_recipe_leaves_in_the_background_ends_with_it(
     shutil.copytree(pristine, root)
     env = wrapped(tmp_path, esorex, "sleep 300 & setsid sleep 300 &")
     process = start_run(root, env)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, err
     assert children_of(root) == []
     assert datasums(bridge("run", "--root", root, "--json", *SMALL)) == truth
@@ -237,7 +237,7 @@ def test_a_command_starts_one_supervisor_and_nothing_else_beside_its_recipes(
     (tmp_path / "bin" / "setpriv").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "bin" / "setpriv").chmod(0o755)
     process = start_run(root, env)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, err
     parents = notes.read_text().split()
     assert len(parents) > 1
@@ -255,18 +255,12 @@ def wrapped(folder: Path, esorex: str, script: str) -> dict[str, str]:
 
 def wait_for_sleep(root: Path) -> None:
     """Wait until the wrapper's own programs run."""
-    deadline = time.monotonic() + 20
-    while "sleep" not in commands_of(root) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert "sleep" in commands_of(root)
+    await_that(lambda: "sleep" in commands_of(root))
 
 
 def wait_for_end(root: Path) -> None:
     """Wait until nothing runs below a root; that takes the time of some signals."""
-    deadline = time.monotonic() + 10
-    while children_of(root) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert children_of(root) == []
+    await_that(lambda: not children_of(root))
 
 
 def commands_of(root: Path) -> set[str]:
@@ -316,6 +310,6 @@ def test_a_full_disk_gives_a_clear_error_and_the_next_run_completes(
     command = (
         f"ulimit -f 40; exec {shlex.quote(COMMAND)} run --root {root} --json {' '.join(f'{word!r}' for word in SMALL)}"
     )
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=100)
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=PATIENCE_S)
     assert done.returncode == 1, done.stderr
     assert datasums(bridge("run", "--root", root, "--json", *SMALL)) == truth

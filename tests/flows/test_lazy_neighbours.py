@@ -7,12 +7,14 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from tests.batch_runs import await_that
+from tests.commands import PATIENCE_S
 from tests.flows.lazy_calls import LAZY, Desk, R, assert_same, darks, desk, night_folder, run_call
 
 __all__ = ["darks", "desk", "night_folder"]
@@ -48,13 +50,6 @@ def begin(desk: Desk, place: Path, *words: str, seconds: str = "30") -> subproce
     return STARTED[-1]
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def is_alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
@@ -66,11 +61,11 @@ def is_alive(pid: int) -> bool:
 def test_a_signal_ends_esorex_too(slow: Desk, number: signal.Signals) -> None:
     slow.counting.write_text(slow.counting.read_text().replace("sleep", "exec sleep"))
     process = begin(slow, slow.place("here"), *WORDS)
-    wait_for(lambda: slow.runs == 1)
+    await_that(lambda: slow.runs == 1)
     child = int(slow.counted.read_text())
     process.send_signal(number)
-    assert process.wait(10) == -number
-    wait_for(lambda: not is_alive(child))
+    assert process.wait(PATIENCE_S) == -number
+    await_that(lambda: not is_alive(child))
     assert list((slow.folder / "store").glob("steps/*/*")) == []
 
 
@@ -79,21 +74,21 @@ def test_a_wrapper_around_esorex_leaves_no_orphan(slow: Desk, way: str) -> None:
     slow.counting.write_text(slow.counting.read_text().replace('sleep "${SLOW:-30}"', way))
     place = slow.place("here")
     process = begin(slow, place, *WORDS)
-    wait_for(lambda: any("sleep" in name for name in working_in(place)))
+    await_that(lambda: any("sleep" in name for name in working_in(place)))
     process.kill()
-    process.wait(10)
-    wait_for(lambda: not working_in(place))
+    process.wait(PATIENCE_S)
+    await_that(lambda: not working_in(place))
 
 
 def test_when_the_guard_is_killed_esorex_ends_too(slow: Desk) -> None:
     slow.counting.write_text(slow.counting.read_text().replace("sleep", "exec sleep"))
     place = slow.place("here")
     process = begin(slow, place, *WORDS)
-    wait_for(lambda: slow.runs == 1)
+    await_that(lambda: slow.runs == 1)
     child = int(slow.counted.read_text())
     os.kill(parent_of(child), signal.SIGKILL)
-    assert process.wait(10) == -signal.SIGKILL
-    wait_for(lambda: not working_in(place))
+    assert process.wait(PATIENCE_S) == -signal.SIGKILL
+    await_that(lambda: not working_in(place))
 
 
 def working_in(place: Path) -> list[str]:
@@ -114,24 +109,28 @@ def parent_of(pid: int) -> int:
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
 def test_a_recipe_that_crashed_looks_as_under_esorex(slow: Desk, number: signal.Signals) -> None:
     slow.counting.write_text(slow.counting.read_text().replace("sleep", f"kill -{number:d} $$; sleep"))
-    assert begin(slow, slow.place("here"), *WORDS).wait(10) == -number
+    assert begin(slow, slow.place("here"), *WORDS).wait(PATIENCE_S) == -number
     assert slow.runs == 1
 
 
 def test_of_equal_calls_at_a_time_one_runs(slow: Desk) -> None:
     calls = [begin(slow, slow.place(f"place{number}"), *WORDS, seconds="0.3") for number in range(4)]
-    assert [call.wait(30) for call in calls] == [0] * 4
+    assert [call.wait(PATIENCE_S) for call in calls] == [0] * 4
     assert slow.runs == 1
     for number in range(4):
         assert len(list((slow.folder / f"place{number}" / "here").glob("naco_img_dark_set01*.fits"))) == 4
 
 
 def test_two_runs_in_one_folder_are_not_kept(slow: Desk) -> None:
-    place = slow.place("shared")
-    first = begin(slow, place, "--output-dir=out", *WORDS, seconds="0.8")
-    wait_for(lambda: slow.runs == 1)
+    place, mark = slow.place("shared"), slow.folder / "go"
+    wait = f"while [ $SLOW = 1 ] && ! [ -e {mark} ]; do sleep 0.1; done"
+    slow.counting.write_text(slow.counting.read_text().replace('sleep "${SLOW:-30}"', wait))
+    first = begin(slow, place, "--output-dir=out", *WORDS, seconds="1")
+    await_that(lambda: slow.runs == 1)
     second = begin(slow, place, "--output-dir=log", "naco_img_dark", R, "--nsamples=90", "data.sof", seconds="0")
-    assert (second.wait(30), first.wait(30)) == (0, 0)
+    assert second.wait(PATIENCE_S) == 0
+    mark.touch()
+    assert first.wait(PATIENCE_S) == 0
     assert list((slow.folder / "store").glob("steps/*/*")) == []
 
 
@@ -164,9 +163,9 @@ def survive(desk: Desk, esorex: str, kills: int, seed: int) -> None:
         process = begin(desk, place, *call(variant))
         time.sleep(chance.uniform(0.02, 0.6))
         process.send_signal(chance.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP]))
-        if process.wait(10) == 0:
+        if process.wait(PATIENCE_S) == 0:
             done.add(variant)
-        wait_for(lambda place=place: not working_in(place))  # type: ignore[misc]
+        await_that(lambda place=place: not working_in(place))  # type: ignore[misc]
     for variant in VARIANTS:
         before = desk.runs
         left = desk.lazy(f"last{variant}", call(variant))

@@ -17,6 +17,7 @@ from esorex_bridge.cli import main
 from esorex_bridge.demo.archive.tree_xml import tree_document
 from esorex_bridge.demo.nights.naco import naco_night
 from esorex_bridge.fits.card import Value
+from tests.commands import PATIENCE_S
 from tests.tiny_fits import write_night
 
 FIRST, SECOND = "NACO.2016-03-02T00:30:00.076_tpl", "NACO.2016-03-02T00:36:00.076_tpl"
@@ -434,7 +435,7 @@ def test_an_alternative_is_picked_by_number_on_a_terminal(own: Path) -> None:
             told += os.read(ours, 4096)
         number = next(line.split()[0] for line in told.decode().splitlines() if "16:10:00.076" in line)
         os.write(ours, f"{number}\n".encode())
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=PATIENCE_S)
     os.close(ours)
     assert process.returncode == 0
     assert "Chosen by you: NACO.2016-03-01T16:10:00.076 for DARK" in out

@@ -19,6 +19,7 @@ from esorex_bridge.organise.reviewing import open_review
 from esorex_bridge.pages.review import ReviewDesk, serve_review
 from esorex_bridge.pages.server import Asked
 from tests.browser import CHECKS, open_page
+from tests.commands import PATIENCE_S
 from tests.edps.test_run_package import camera
 from tests.flows.conftest import put_on_disk
 
@@ -95,7 +96,7 @@ def test_a_real_browser_tries_keeps_and_takes_back_a_choice(tmp_path: Path) -> N
             assert not (tmp_path / "choices.yaml").exists()
             click(page, "Done")
             page.get_by_text("can be closed").wait_for()
-            assert desk.done.wait(5) and complaints == []
+            assert desk.done.wait(PATIENCE_S) and complaints == []
             assert all(url.startswith(("data:", served.address)) for url in requests)
     finally:
         served.stop()
@@ -115,7 +116,7 @@ def test_the_command_serves_the_page_until_done(root: Path) -> None:
         redirect = root / "reflex_book_keeping" / "review.html"
         assert stat.S_IMODE(redirect.stat().st_mode) == 0o600
         (address,) = re.findall(r'<a href="([^"]+)"', redirect.read_text())
-        urllib.request.urlopen(address, urllib.parse.urlencode({"do": "done"}).encode(), timeout=20).read()
+        urllib.request.urlopen(address, urllib.parse.urlencode({"do": "done"}).encode(), timeout=PATIENCE_S).read()
         found = json.loads(process.stdout.read())
-        assert process.wait(20) == 0 and found["dataset"] == NAME and found["choices"] == {}
+        assert process.wait(PATIENCE_S) == 0 and found["dataset"] == NAME and found["choices"] == {}
     assert not redirect.exists()

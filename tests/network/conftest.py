@@ -13,6 +13,13 @@ from esorex_bridge.archive.exchange import RetryPolicy
 from esorex_bridge.archive.services import Services
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 from esorex_bridge.demo.archive.login import DEMO_PASSWORD, DEMO_USER
+from tests.batch_runs import await_that
+
+
+def await_quiet(archive: EmbeddedArchive) -> None:
+    """Wait until an archive has answered and logged all that a process asked which is gone."""
+    requests.get(f"{archive.url}/")  # Connections are taken in their order: all earlier ones are open, or were.
+    await_that(lambda: not archive._server._server._open)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from esorex_bridge.cli import main
+from tests.commands import PATIENCE_S
 
 SERVE = "import sys; from esorex_bridge.cli import main; sys.exit(main(sys.argv[1:]))"
 
@@ -31,6 +32,6 @@ def test_the_archive_serves_only_the_instrument_that_was_asked_for(
             )
         finally:
             server.send_signal(signal.SIGINT)
-            server.wait(20)
+            server.wait(PATIENCE_S)
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert {row["instrument"] for row in rows} == {"VISIR"}

@@ -12,6 +12,7 @@ import requests
 
 from esorex_bridge.demo.archive.adql import AdqlError, translate
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
+from tests.commands import PATIENCE_S
 
 # pyvo does not read the reply by which a job is made to its end; the socket is closed when the garbage is collected.
 PYVO_LEAVES_A_SOCKET = pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -110,7 +111,7 @@ def test_a_query_can_run_as_a_job(tap: pyvo.dal.TAPService, web: requests.Sessio
     job = tap.submit_job("SELECT dp_id FROM dbo.raw WHERE dp_cat='SCIENCE'")
     address = job.url
     assert job.phase == "PENDING"
-    job.run().wait(timeout=20)
+    job.run().wait(timeout=PATIENCE_S)
     assert job.phase == "COMPLETED"
     assert len(job.fetch_result()) == 5
     job.delete()
@@ -121,7 +122,7 @@ def test_a_query_can_run_as_a_job(tap: pyvo.dal.TAPService, web: requests.Sessio
 @PYVO_LEAVES_A_SOCKET
 def test_a_job_that_fails_says_so(tap: pyvo.dal.TAPService) -> None:
     job = tap.submit_job("SELECT nothing FROM dbo.raw")
-    job.run().wait(phases=["ERROR", "COMPLETED"], timeout=20)
+    job.run().wait(phases=["ERROR", "COMPLETED"], timeout=PATIENCE_S)
     assert job.phase == "ERROR"
     with pytest.raises(pyvo.dal.DALQueryError):
         job.raise_if_error()

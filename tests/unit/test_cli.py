@@ -69,13 +69,15 @@ SUB_VERBS = [f"{name} {sub}" for name, verb in VERBS.items() for sub in verb.sub
 
 
 ENDING = """
-import atexit, sys, threading, time
+import atexit, sys, threading
 from esorex_bridge.cli import main
 atexit.register(print, "asked to be called")
+over = threading.Event()
 if {late}:
-    threading.Thread(target=lambda: (time.sleep(0.3), print("went on"))).start()
+    threading.Thread(target=lambda: (over.wait(), print("went on"))).start()
 sys.argv = ["esorex-bridge", "--help"]
 main()
+over.set()
 sys.exit("taken apart")
 """
 

@@ -22,6 +22,7 @@ from esorex_bridge.pages.model import Bar, DatasetView, ProductView, ReportView,
 from esorex_bridge.pages.preview import describe, preview
 from esorex_bridge.pages.render import render_report
 from esorex_bridge.pages.server import write_redirect
+from tests.commands import PATIENCE_S
 
 NASTY = "<script>alert(1)</script>\"'&"
 
@@ -138,7 +139,7 @@ def test_what_cannot_be_drawn_is_left_out(content: bytes, tmp_path: Path) -> Non
 
 def get(address: str, **headers: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=10) as answer:
+        with urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=PATIENCE_S) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:

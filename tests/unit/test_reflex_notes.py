@@ -9,6 +9,7 @@ from esorex_bridge.plan.sof import Sof
 from esorex_bridge.reflex.bookkeeping_writer import FinishedRun
 from esorex_bridge.run.reflex_notes import ReflexNotes
 from esorex_bridge.workspace.folders import RunFolders
+from tests.commands import PATIENCE_S
 
 
 def finished_run(root: Path, time: str) -> FinishedRun:
@@ -26,7 +27,7 @@ def test_notes_wait_while_a_step_is_to_begin(tmp_path: Path) -> None:
     notes.note(run)
     assert not is_noted(run)
     notes.go_on(through.set)
-    assert through.wait(10)
+    assert through.wait(PATIENCE_S)
     assert is_noted(run)
 
 

@@ -30,6 +30,7 @@ from reflex_actors.page import (
 )
 from reflex_actors.sof_json import FitsFile, RecipeParameter, SetOfFiles
 from tests.browser import answer_in_browser
+from tests.commands import PATIENCE_S
 
 SOP = (
     RecipeParameter("r", "kappa", (("valmax", 9), ("valmin", 1), ("valtype", "int"), ("value", 3))),
@@ -145,7 +146,7 @@ def test_a_browser_is_started_with_the_file_and_not_with_the_secret(
 @pytest.mark.parametrize("comes", [False, True])
 def test_nobody_waits_for_ever(comes: bool, capsys: pytest.CaptureFixture[str]) -> None:
     browser = Browser() if comes else lambda page: True
-    assert ask(yes_or_no(), browser, Patience(5 if comes else 0.05, 0.05)) is None
+    assert ask(yes_or_no(), browser, Patience(PATIENCE_S if comes else 0.05, 0.05)) is None
     if isinstance(browser, Browser):
         browser.thread.join()
     said = capsys.readouterr().err
