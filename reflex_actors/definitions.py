@@ -12,7 +12,8 @@ from reflex_actors.sof_json import SetOfFiles, value_text
 
 if TYPE_CHECKING:
     from esorex_bridge.definitions.parameters import ParameterSetting
-    from esorex_bridge.definitions.workflow import StepDefinition, Workflow
+    from esorex_bridge.definitions.steps import StepDefinition
+    from esorex_bridge.definitions.workflow import Workflow
     from esorex_bridge.planning import Planning
 
 

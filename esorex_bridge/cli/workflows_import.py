@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     from esorex_bridge.definitions.draft import draft_workflow
     from esorex_bridge.definitions.installed_rules import read_rules
     from esorex_bridge.definitions.spelling import instrument_names
-    from esorex_bridge.definitions.workflow import parse_workflow
+    from esorex_bridge.definitions.workflow_yaml import parse_workflow
     from esorex_bridge.esorex.man_pages import recipes_of_pipeline
 
     if len(args.names) != 1:

@@ -14,7 +14,7 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from esorex_bridge.definitions.spelling import instrument_name, plain_letters
-from esorex_bridge.definitions.workflow import Workflow, choose_workflow, parse_workflow
+from esorex_bridge.definitions.workflow import Workflow, choose_workflow
 from esorex_bridge.disk.digest import digest_of_bytes
 from esorex_bridge.disk.remembered import memory_folder, recall, remember, version_of
 from esorex_bridge.errors import UnknownNameError, UserError
@@ -125,6 +125,8 @@ class Definitions(Struct, frozen=True, eq=False):
     def _parse(self, path: Path) -> Workflow:
         text = read_text(path)
         if EXTENDS in text:
+            from esorex_bridge.definitions.workflow_yaml import parse_workflow
+
             return parse_workflow(text, str(path), _Base(self, path))
         return _parse_whole(text, str(path))
 
@@ -157,6 +159,8 @@ def _parse_whole(text: str, source: str) -> Workflow:
     place = memory_folder("definitions") / f"{digest}.{version_of(Path(__file__).parent.glob('*.py'))}"
     known = recall(place, Workflow)
     if known is None:
+        from esorex_bridge.definitions.workflow_yaml import parse_workflow
+
         known = parse_workflow(text, source)
         remember(place, known)
     return known

@@ -17,7 +17,8 @@ from esorex_bridge.datasets.association import LEVELS
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, Purpose, walk_actions
 from esorex_bridge.datasets.shared import Shared
 from esorex_bridge.definitions.parameters import ParameterSetting
-from esorex_bridge.definitions.workflow import Calibration, StepDefinition, Workflow
+from esorex_bridge.definitions.steps import Calibration, StepDefinition
+from esorex_bridge.definitions.workflow import Workflow
 from esorex_bridge.plan.accounting import Fate, account_for, find_unreduced
 from esorex_bridge.plan.groups import Group, absent, following, split
 from esorex_bridge.plan.matching import Choice, Judged, choose

@@ -15,7 +15,8 @@ from reflex_actors.protocol import Actor, Inputs, Port
 from reflex_actors.sof_json import SetOfFiles, read_sof
 
 if TYPE_CHECKING:
-    from esorex_bridge.definitions.workflow import StepDefinition, Workflow
+    from esorex_bridge.definitions.steps import StepDefinition
+    from esorex_bridge.definitions.workflow import Workflow
 
 NAMING = "HIERARCH.ESO.OBS.NAME,'_',HIERARCH.ESO.PRO.CATG"
 """How ESO's workflows name end products."""

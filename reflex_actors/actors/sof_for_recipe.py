@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from esorex_bridge.definitions.workflow import StepDefinition, Workflow
+from esorex_bridge.definitions.steps import StepDefinition
+from esorex_bridge.definitions.workflow import Workflow
 from esorex_bridge.errors import DataError, UserError
 from reflex_actors.actors.step_inputs import by_header, with_main_files, without_purposes
 from reflex_actors.dataset_json import ReflexAction, ReflexDataset, read_datasets

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from esorex_bridge.definitions.located import Scalar
-from esorex_bridge.definitions.workflow import StepDefinition, Workflow
+from esorex_bridge.definitions.steps import StepDefinition
+from esorex_bridge.definitions.workflow import Workflow
 from reflex_actors.actors import step_inputs
 from reflex_actors.moml import stages
 from reflex_actors.moml.blocks import (

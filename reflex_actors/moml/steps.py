@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from esorex_bridge.definitions.located import Scalar
-from esorex_bridge.definitions.workflow import StepDefinition, Workflow
+from esorex_bridge.definitions.steps import StepDefinition
+from esorex_bridge.definitions.workflow import Workflow
 from esorex_bridge.errors import UserError
 from esorex_bridge.plan.unfold import shared_steps
 from reflex_actors.actors import run_command, tune_recipe

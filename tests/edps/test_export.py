@@ -14,7 +14,8 @@ from esorex_bridge.definitions.edps.as_workflow import workflow_of
 from esorex_bridge.definitions.folders import own_definitions
 from esorex_bridge.definitions.installed_rules import installed_rules
 from esorex_bridge.definitions.oca.classify import Classifier
-from esorex_bridge.definitions.workflow import STATES, Workflow, parse_workflow
+from esorex_bridge.definitions.workflow import STATES, Workflow
+from esorex_bridge.definitions.workflow_yaml import parse_workflow
 from esorex_bridge.demo.nights.naco import naco_night
 from esorex_bridge.demo.nights.night import FrameFolder
 from esorex_bridge.edps.export import export_definition

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from esorex_bridge.cli.demo import PROGRAM
-from esorex_bridge.definitions.workflow import parse_workflow
+from esorex_bridge.definitions.workflow_yaml import parse_workflow
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 from esorex_bridge.demo.nights.hawki import hawki_night
 from esorex_bridge.demo.nights.naco import naco_night

@@ -37,7 +37,7 @@ from esorex_bridge.definitions.edps.parameters import read_parameter_sets
 from esorex_bridge.definitions.located import read_yaml
 from esorex_bridge.definitions.oca.grammar import parse_expression, parse_rules
 from esorex_bridge.definitions.parameters import read_settings
-from esorex_bridge.definitions.workflow import parse_workflow
+from esorex_bridge.definitions.workflow_yaml import parse_workflow
 from esorex_bridge.errors import BridgeError
 from esorex_bridge.esorex.diagnosis import first_error, warnings_in
 from esorex_bridge.esorex.libraries import read_libraries

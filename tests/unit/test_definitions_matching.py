@@ -14,7 +14,8 @@ from esorex_bridge.definitions.located import DefinitionError
 from esorex_bridge.definitions.oca.grammar import parse_rules
 from esorex_bridge.definitions.setting import is_dark, is_exposure, is_template
 from esorex_bridge.definitions.steps import Calibration, Validity
-from esorex_bridge.definitions.workflow import Workflow, parse_workflow
+from esorex_bridge.definitions.workflow import Workflow
+from esorex_bridge.definitions.workflow_yaml import parse_workflow
 
 RULES = parse_rules(
     """

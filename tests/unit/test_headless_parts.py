@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from esorex_bridge.definitions.workflow import parse_workflow
+from esorex_bridge.definitions.workflow_yaml import parse_workflow
 from esorex_bridge.errors import UserError
 from esorex_bridge.esorex.runner import EsoRex
 from esorex_bridge.session import Session

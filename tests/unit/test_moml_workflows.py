@@ -13,7 +13,8 @@ import pytest
 
 from esorex_bridge.cli import main
 from esorex_bridge.definitions.folders import own_definitions, read_workflow, workflow_folder
-from esorex_bridge.definitions.workflow import Workflow, parse_workflow
+from esorex_bridge.definitions.workflow import Workflow
+from esorex_bridge.definitions.workflow_yaml import parse_workflow
 from reflex_actors.moml.canvas import Box, actor_box, boxes, frames, place_of
 from reflex_actors.moml.check import check, ends_of
 from reflex_actors.moml.describe import edges, picture

@@ -23,7 +23,8 @@ from esorex_bridge.datasets.build import dataset_from_tree
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, walk_actions
 from esorex_bridge.datasets.xml import read_tree
 from esorex_bridge.definitions.folders import own_definitions, workflow_folder
-from esorex_bridge.definitions.workflow import Workflow, parse_workflow
+from esorex_bridge.definitions.workflow import Workflow
+from esorex_bridge.definitions.workflow_yaml import parse_workflow
 from esorex_bridge.demo.nights.catalogue import NIGHTS, make_night
 from esorex_bridge.plan.accounting import EXCUSED, explain_file, summarise
 from esorex_bridge.plan.cascade import make_plan

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile
-from esorex_bridge.definitions.workflow import parse_workflow
+from esorex_bridge.definitions.workflow_yaml import parse_workflow
 from esorex_bridge.plan import cascade as planning
 from esorex_bridge.plan.cascade import make_plan
 from esorex_bridge.plan.matching import choose

@@ -4,7 +4,8 @@ import pytest
 
 from esorex_bridge.definitions.folders import read_workflow, workflow_folder
 from esorex_bridge.definitions.located import DefinitionError
-from esorex_bridge.definitions.workflow import choose_workflow, parse_workflow
+from esorex_bridge.definitions.workflow import choose_workflow
+from esorex_bridge.definitions.workflow_yaml import parse_workflow
 
 GOOD = """workflow: toy
 instruments: [TOY]

@@ -8,7 +8,7 @@ import pytest
 
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile
 from esorex_bridge.definitions.located import DefinitionError
-from esorex_bridge.definitions.workflow import parse_workflow
+from esorex_bridge.definitions.workflow_yaml import parse_workflow
 from esorex_bridge.errors import UserError
 from esorex_bridge.organise.static_folders import StaticFolders, read_shelf, static_folders
 from esorex_bridge.plan.cascade import make_plan

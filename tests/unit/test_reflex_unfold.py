@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, purposes
-from esorex_bridge.definitions.workflow import Workflow, parse_workflow
+from esorex_bridge.definitions.workflow import Workflow
+from esorex_bridge.definitions.workflow_yaml import parse_workflow
 from esorex_bridge.plan.cascade import make_plan
 from esorex_bridge.plan.unfold import shared_steps, unfold_plan
 from reflex_actors.purposes import of_step

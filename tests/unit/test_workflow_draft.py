@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from esorex_bridge.definitions.draft import RecipeText, draft_workflow
 from esorex_bridge.definitions.oca.grammar import parse_rules
-from esorex_bridge.definitions.workflow import Workflow, parse_workflow
+from esorex_bridge.definitions.workflow import Workflow
+from esorex_bridge.definitions.workflow_yaml import parse_workflow
 
 RULES = """
 if DPR.TYPE == "DARK" then { DO.CATG = "DARK"; }

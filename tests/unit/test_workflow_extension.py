@@ -8,7 +8,8 @@ import pytest
 
 from esorex_bridge.definitions.folders import Definitions
 from esorex_bridge.definitions.located import DefinitionError
-from esorex_bridge.definitions.workflow import Workflow, choose_workflow, parse_workflow
+from esorex_bridge.definitions.workflow import Workflow, choose_workflow
+from esorex_bridge.definitions.workflow_yaml import parse_workflow
 from esorex_bridge.errors import UserError
 
 BASE = """

@@ -9,7 +9,8 @@ import pytest
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile
 from esorex_bridge.definitions.inspection import inspect
 from esorex_bridge.definitions.located import DefinitionError
-from esorex_bridge.definitions.workflow import Workflow, parse_workflow
+from esorex_bridge.definitions.workflow import Workflow
+from esorex_bridge.definitions.workflow_yaml import parse_workflow
 from esorex_bridge.plan.cascade import make_plan
 from esorex_bridge.plan.plan import FileInput, Keywords, Plan, ProductInput, Step
 
