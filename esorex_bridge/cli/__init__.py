@@ -307,7 +307,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def _run_guarded(module: VerbModule, args: argparse.Namespace) -> int:
-    from esorex_bridge.cli import options, output
+    from esorex_bridge.cli import arguments, output
 
     output.configure(getattr(args, "verbose", 0))
     as_json = bool(getattr(args, "json", False))
@@ -315,7 +315,7 @@ def _run_guarded(module: VerbModule, args: argparse.Namespace) -> int:
         if signal.getsignal(number) is signal.SIG_DFL and current_thread() is main_thread():
             signal.signal(number, _stop)
     try:
-        options.apply_defaults(args)
+        arguments.apply_defaults(args)
         if getattr(args, "root", None) is not None:
             from esorex_bridge.workspace.sharing import share_with_group
 

@@ -55,10 +55,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _edps(args: argparse.Namespace) -> int:
     """List the jobs of EDPS, take what they made into the store, and say what came of each."""
+    from esorex_bridge.cli import arguments
     from esorex_bridge.reflex.adopt_edps import adopt_edps
     from esorex_bridge.session import Session
 
-    with Session(options.settings(args)) as session:
+    with Session(arguments.settings(args)) as session:
         if session.esorex is None:
             raise UserError("jobs can be adopted only where EsoRex and its recipes are installed")
         found = adopt_edps(args.edps.absolute(), session.store, session.esorex, args.dry_run)
@@ -98,11 +99,12 @@ def _describe_job(each: AdoptedRun) -> AdoptedJobPart:
 
 def _history(args: argparse.Namespace) -> int:
     """Take what ESO Reflex made into the store, as far as it can be trusted, and say what came of each execution."""
+    from esorex_bridge.cli import arguments
     from esorex_bridge.cli.documents.archive import AdoptedExecutionPart, AdoptHistoryDocument
     from esorex_bridge.reflex.adopt import adopt_bookkeeping
     from esorex_bridge.session import Session
 
-    with Session(options.settings(args)) as session:
+    with Session(arguments.settings(args)) as session:
         if session.esorex is None:
             raise UserError("a history can be adopted only where EsoRex and its recipes are installed")
         report = adopt_bookkeeping(args.bookkeeping.absolute(), session.store, session.esorex, args.dry_run)

@@ -70,11 +70,12 @@ def run(args: argparse.Namespace) -> int:
 def _preview(args: argparse.Namespace) -> int:
     """Say what a batch would make, fetch and reuse; nothing is changed."""
     from esorex_bridge.batch.preview import preview
+    from esorex_bridge.cli import arguments
 
     source, text = _jobs(args)
     asked = _read_request(args, source)
     found = preview(text, asked)
-    code = 1 if options.lacks_room(asked.settings, found.needs) else 0
+    code = 1 if arguments.lacks_room(asked.settings, found.needs) else 0
     if args.json:
         from esorex_bridge.cli.documents.batch import preview_document
 
@@ -142,12 +143,13 @@ def _query(args: argparse.Namespace) -> dict[str, Any]:
 
 def _read_request(args: argparse.Namespace, source: str) -> BatchRequest:
     from esorex_bridge.batch.start import BatchRequest
+    from esorex_bridge.cli import arguments
     from esorex_bridge.definitions.folders import read_text
 
     if args.detach and args.on != "slurm":
         raise UserError("--detach needs --on slurm: the other engines end with the bridge")
     return BatchRequest(
-        settings=replace(options.settings(args), root=args.root.absolute()),
+        settings=replace(arguments.settings(args), root=args.root.absolute()),
         engine=args.on,
         site=read_text(args.site) if args.site else "",
         source=source,

@@ -41,11 +41,12 @@ def run(args: argparse.Namespace) -> int:
 def _merge_request(args: argparse.Namespace, folder: BatchFolder, retry: bool) -> BatchRequest:
     """Return what a batch was asked to do, with what the command line adds."""
     from esorex_bridge.batch.start import read_request
+    from esorex_bridge.cli import arguments
     from esorex_bridge.reuse.decide import Policy
 
     asked = read_request(folder.about(), args.root.absolute())
     going = asked.keep_going or args.keep_going or retry
-    given = options.policy(args)
+    given = arguments.policy(args)
     policy = given if given != Policy() else asked.settings.policy
     settings = replace(asked.settings, policy=policy, room=args.room or asked.settings.room)
     return replace(asked, settings=settings, processors=args.jobs, keep_going=going, detach=args.detach)

@@ -43,13 +43,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print what may go, and remove it where told to."""
     from esorex_bridge.batch.claims import claims, find_needed_by_batches
+    from esorex_bridge.cli import arguments
     from esorex_bridge.run.cleaning import removable, remove
     from esorex_bridge.run.giving_back import returnable
     from esorex_bridge.session import Session
     from esorex_bridge.workspace.locks import locked_at_once
 
     doing = args.yes and not args.dry_run
-    with Session(options.settings(args)) as session:
+    with Session(arguments.settings(args)) as session:
         session.require_root()
         left = claims(session.workspace)
         with locked_at_once(session.workspace.going_on, _going_on(left)) if doing else nullcontext():

@@ -26,14 +26,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve the page until Ctrl-C."""
+
     import webbrowser
 
+    from esorex_bridge.cli import arguments
     from esorex_bridge.pages.live import serve_report
     from esorex_bridge.pages.report_file import require_books
     from esorex_bridge.pages.server import lead_to
     from esorex_bridge.workspace.folders import Workspace
 
-    settings = options.settings(args)
+    settings = arguments.settings(args)
     workspace = Workspace(settings.root.absolute())
     require_books(workspace)
     page = serve_report(_Report(settings).read, args.port)

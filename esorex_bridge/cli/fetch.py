@@ -104,11 +104,12 @@ def _fetch_listed(
 ) -> _Result | None:
     """Show what is wanted, and fetch it; None where the user does not want to."""
     from esorex_bridge.archive.acquisition import fetch_files
+    from esorex_bridge.cli import arguments
     from esorex_bridge.progress.transfer import watching
 
     if not args.json:
         _show(request, folders)
-    room = options.room(args)
+    room = arguments.room(args)
     room.take_fetched(folders.asked, request.wanted.size_bytes)
     room.refuse()
     if not args.yes and not _agreed():
@@ -129,13 +130,14 @@ def _fetch_while_asking(
     """Fetch the frames while calSelector is asked what calibrates them, and calibrations as it names them."""
     from esorex_bridge.archive.acquisition import FileStream
     from esorex_bridge.archive.sizes import DownloadSizes
+    from esorex_bridge.cli import arguments
     from esorex_bridge.cli.associations import look_up_frames
     from esorex_bridge.progress.steps import FetchProgress
     from esorex_bridge.progress.transfer import watching
 
     known = rows or look_up_frames(client, names)
     output.note(f"{len(names)} science frames; calibrations are fetched as calSelector names them")
-    sizes = DownloadSizes(client, folders.asked, known, options.room(args))
+    sizes = DownloadSizes(client, folders.asked, known, arguments.room(args))
     stream = FileStream(client, names, archive.mode(args), known, folders, FetchProgress(), args.with_night_logs, sizes)
     with watching(len(names)) as progress:
         report = stream.fetch(args.parallel, progress, args.unpack)
@@ -144,10 +146,11 @@ def _fetch_while_asking(
 
 def _teach(args: argparse.Namespace, report: FetchReport) -> None:
     """Let later runs know what was read of the files, so that they need not read them again, nor judge them anew."""
+    from esorex_bridge.cli import arguments
     from esorex_bridge.session import Session
 
     if any(file.here for file in report.files):
-        with Session(options.settings(args)) as session:
+        with Session(arguments.settings(args)) as session:
             session.learn_digests(report)
 
 

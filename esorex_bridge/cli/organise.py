@@ -73,6 +73,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Organise, select, and print a table or a document."""
+    from esorex_bridge.cli import arguments
     from esorex_bridge.cli.dataset_states import dataset_states
     from esorex_bridge.definitions.oca.expressions import keywords_in
     from esorex_bridge.organise import from_disk
@@ -84,12 +85,12 @@ def run(args: argparse.Namespace) -> int:
 
         where = parse_expression(args.where, "--where")
     asked = tuple(keyword.name for keyword in keywords_in(where)) if where is not None else ()
-    data = from_disk.load(options.request(args), args.places, asked)
+    data = from_disk.load(arguments.request(args), args.places, asked)
     states = dataset_states(args.root, data.datasets) if args.select != "all" else {}
     chosen = select(data.datasets, Method(args.select), states, args.name, where, data.headers)
     if args.ask_archive is not None:
         with archive.client(args) as client:
-            chosen = from_disk.fill_gaps(options.request(args), data, chosen, args.ask_archive, client)
+            chosen = from_disk.fill_gaps(arguments.request(args), data, chosen, args.ask_archive, client)
     if args.reflex_json:
         output.emit_json(_reflex(args, chosen, data))
     elif args.json:
@@ -165,10 +166,11 @@ def _describe_file(file: DatasetFile) -> DatasetFilePart:
 
 
 def _reflex(args: argparse.Namespace, datasets: tuple[Dataset, ...], data: OrganisedData) -> list[dict[str, Any]]:
+    from esorex_bridge.cli import arguments
     from esorex_bridge.reflex_export import export_for_reflex
     from esorex_bridge.session import Session
 
-    with Session(options.settings(args)) as session:
+    with Session(arguments.settings(args)) as session:
         export = export_for_reflex(session.planning, datasets, data.headers)
     for text in export.left_out:
         output.note(f"left out: {text}")
@@ -193,6 +195,7 @@ def _print(datasets: tuple[Dataset, ...], data: OrganisedData, args: argparse.Na
 
 def _close(datasets: tuple[Dataset, ...], args: argparse.Namespace) -> None:
     """Print what is not on this machine, how many datasets are complete, and what to do next."""
+    from esorex_bridge.cli import arguments
     from esorex_bridge.organise.why import list_held_up
 
     absent = list_held_up(datasets)
@@ -207,9 +210,9 @@ def _close(datasets: tuple[Dataset, ...], args: argparse.Namespace) -> None:
     elif fetchable := [dataset for dataset in datasets if dataset.mode and dataset.missing]:
         command = f"esorex-bridge fetch {fetchable[0].action.files[0].name} --yes --root {shlex.quote(str(args.root))}"
     elif lacking := next((dataset for dataset in datasets if not dataset.complete), None):
-        command = f"esorex-bridge why {lacking.name} {options.repeat(args)}"
+        command = f"esorex-bridge why {lacking.name} {arguments.repeat(args)}"
     else:
-        command = f"esorex-bridge plan {options.repeat(args)}"
+        command = f"esorex-bridge plan {arguments.repeat(args)}"
     output.close(counts, command)
 
 

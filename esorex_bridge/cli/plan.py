@@ -35,10 +35,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the plans, or what is wrong with the definitions."""
+    from esorex_bridge.cli import arguments
     from esorex_bridge.plan.accounting import summarise
     from esorex_bridge.session import Session
 
-    with Session(options.settings(args)) as session:
+    with Session(arguments.settings(args)) as session:
         planning = session.planning
         if args.check:
             return _check(planning.workflows, session.esorex, args.json)
@@ -78,10 +79,12 @@ def _row(step: Step) -> tuple[str, ...]:
 
 def _close(plans: list[Plan], args: argparse.Namespace) -> None:
     """Print how much is planned, and what to do next."""
+    from esorex_bridge.cli import arguments
+
     steps = f"{len(plans)} dataset{'s' * (len(plans) != 1)}, {sum(len(plan.steps) for plan in plans)} steps"
     lacking = next((plan for plan in plans if plan.incomplete), None)
-    run = f"esorex-bridge run {options.repeat(args, 'mode', 'quality')}"
-    command = f"esorex-bridge why {lacking.dataset} {options.repeat(args)}" if lacking else run
+    run = f"esorex-bridge run {arguments.repeat(args, 'mode', 'quality')}"
+    command = f"esorex-bridge why {lacking.dataset} {arguments.repeat(args)}" if lacking else run
     output.close(steps, command)
 
 

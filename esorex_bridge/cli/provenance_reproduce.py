@@ -44,8 +44,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Reproduce, print the verdict on each product, and exit with 0 where all data are identical."""
+
     from datetime import datetime
 
+    from esorex_bridge.cli import arguments
     from esorex_bridge.progress.steps import Progress
     from esorex_bridge.reproduce import Reproduction, gather_sources, reproduce
     from esorex_bridge.reuse.decide import Policy
@@ -53,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
 
     document, candidates = read(args)
     # What lies in the root shall not be handed out as made again.
-    settings = replace(options.settings(args), policy=Policy(lazy="off"))
+    settings = replace(arguments.settings(args), policy=Policy(lazy="off"))
     with Session(settings) as session:
         sources = gather_sources(document, (*candidates, *args.data), session, not (args.offline or args.dry_run))
         if args.dry_run:

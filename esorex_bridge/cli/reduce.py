@@ -68,6 +68,7 @@ class ReductionResult(Struct, frozen=True):
 
 def run(args: argparse.Namespace) -> int:
     """Go the whole road, and print what came of it."""
+    from esorex_bridge.cli import arguments
     from esorex_bridge.cli.run_view import show
     from esorex_bridge.run.report import count_started
 
@@ -78,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
         _refuse_query(args, folders, given)
         return run_on_disk(args)
     wanted = replace(given, dp_ids=archive.checked_names(args.words))
-    settings = options.settings(args)
+    settings = arguments.settings(args)
     result = go(settings, wanted, args.dry_run, args.recipe_failure_mode)
     if args.json:
         output.emit_json(document(result))
@@ -87,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
         show(result.reports, args, result.needs)
     if not args.dry_run:
         output.leave_report(settings, count_started(result.reports))
-    return 1 if has_failed(result) or (args.dry_run and options.lacks_room(settings, result.needs)) else 0
+    return 1 if has_failed(result) or (args.dry_run and arguments.lacks_room(settings, result.needs)) else 0
 
 
 def _refuse_query(args: argparse.Namespace, folders: list[str], given: Constraints) -> None:

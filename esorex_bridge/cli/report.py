@@ -23,11 +23,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the page, and print its address."""
+    from esorex_bridge.cli import arguments
     from esorex_bridge.pages.files import PageLimits
     from esorex_bridge.pages.report_file import write_report
     from esorex_bridge.session import Session
 
-    with Session(options.settings(args)) as session:
+    with Session(arguments.settings(args)) as session:
         limits = PageLimits(previews=False) if args.no_previews else None
         target, view = write_report(session, args.html, limits)
     if args.json:

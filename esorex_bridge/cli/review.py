@@ -102,12 +102,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Show the alternatives, or keep a choice."""
+    from esorex_bridge.cli import arguments
     from esorex_bridge.datasets.choices import Choices
     from esorex_bridge.organise.reviewing import open_review
 
     if bool(args.use) != bool(args.category):
         raise UserError("--use FILE and --for CATEGORY belong together")
-    review = open_review(options.request(args), args.data, args.dataset, args.reset)
+    review = open_review(arguments.request(args), args.data, args.dataset, args.reset)
     changed = _change(Choices() if args.reset else review.choices, args, review)
     if args.pick:
         changed = _ask_for_number(changed, review)
@@ -155,6 +156,8 @@ def _say_what_changes(review: Review, changed: Choices, force: bool) -> None:
 
 
 def _change(choices: Choices, args: argparse.Namespace, review: Review) -> Choices:
+    from esorex_bridge.cli import arguments
+
     if args.use:
         choices = choices.with_use(review.key_of(args.category, args.purpose), stem(Path(args.use).name))
     for name in args.undrop:
@@ -168,7 +171,7 @@ def _change(choices: Choices, args: argparse.Namespace, review: Review) -> Choic
         if not (category and equals and path):
             raise UserError(f"--replace {text} is not of the form CATEGORY=FILE")
         choices = choices.with_replacement(category, Path(path).absolute())
-    settings = tuple(map(options.setting, args.set))
+    settings = tuple(map(arguments.setting, args.set))
     _refuse_settings(args, review, settings)
     for setting in settings:
         choices = choices.with_parameter(setting.recipe, setting.name, str(setting.value))
@@ -247,7 +250,9 @@ def _cells(row: Alternative) -> dict[str, object]:
 
 def _next(args: argparse.Namespace, rows: Sequence[Alternative]) -> str:
     """Return the command that takes another alternative of what is used; where there is none, the one that runs."""
-    where = options.repeat(args)
+    from esorex_bridge.cli import arguments
+
+    where = arguments.repeat(args)
     chosen = {(row.purpose, row.input or row.category) for row in rows if row.used}
     offered = (row for row in rows if not row.used and (row.purpose, row.input or row.category) in chosen)
     other = next(offered, None)

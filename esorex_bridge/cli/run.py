@@ -39,6 +39,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run what must run and print one line a step."""
+    from esorex_bridge.cli import arguments
+
     if not (args.dry_run or args.explain):
         _prepare(args.root)
     from esorex_bridge.cli.run_view import show
@@ -46,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     from esorex_bridge.run.report import count_started
     from esorex_bridge.session import Session
 
-    settings = options.settings(args)
+    settings = arguments.settings(args)
     if args.grid:
         from esorex_bridge.cli.run_grid import run_grid
 
@@ -66,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         show(reports, args, progress.needs)
     if args.report and not args.dry_run:
         output.leave_report(settings, count_started(reports))
-    refused = args.dry_run and options.lacks_room(settings, progress.needs)
+    refused = args.dry_run and arguments.lacks_room(settings, progress.needs)
     return 1 if refused or any(report.failed or not report.could_run for report in reports) else 0
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from esorex_bridge.cli import options, output
+from esorex_bridge.cli import arguments, output
 from esorex_bridge.cli.documents.running import ComparedProductPart, GridDocument, VariantPart, dataset_report
 from esorex_bridge.cli.run_view import show
 from esorex_bridge.definitions.parameters import ParameterSetting
@@ -94,7 +94,7 @@ def read_grid(words: Iterable[str]) -> tuple[tuple[ParameterSetting, ...], ...]:
     """
     axes = []
     for word in words:
-        given = options.setting(word, "--grid")
+        given = arguments.setting(word, "--grid")
         values = tuple(dict.fromkeys(next(csv.reader([str(given.value)], skipinitialspace=True), ())))
         if len(values) < 2:
             raise UserError(f"--grid {word} names one value; give several, or use --set")

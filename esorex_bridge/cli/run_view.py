@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from esorex_bridge.cli import options, output
+from esorex_bridge.cli import arguments, output
 from esorex_bridge.esorex.diagnosis import WARNED
 from esorex_bridge.reuse.record import TAKEN_OVER
 from esorex_bridge.run.report import DatasetReport, StepReport, summarise_steps
@@ -36,12 +36,12 @@ def next_command(reports: Sequence[DatasetReport], args: argparse.Namespace) -> 
     if failed := next((step for step in steps if step.outcome == "failed"), None):
         return f"esorex-bridge log {failed.step} --root {shlex.quote(str(args.root))}"
     if lacking := next((report for report in reports if report.failed), None):
-        return f"esorex-bridge why {lacking.dataset} {options.repeat(args)}"
+        return f"esorex-bridge why {lacking.dataset} {arguments.repeat(args)}"
     if any(step.outcome == "no_esorex" for step in steps):
         return "esorex-bridge doctor"
     if any(step.outcome == "planned" for step in steps):
-        return f"esorex-bridge run {options.repeat(args, 'mode', 'quality')}"
-    return f"esorex-bridge report {options.repeat(args, 'mode')}"
+        return f"esorex-bridge run {arguments.repeat(args, 'mode', 'quality')}"
+    return f"esorex-bridge report {arguments.repeat(args, 'mode')}"
 
 
 def _show_dataset(report: DatasetReport) -> None:

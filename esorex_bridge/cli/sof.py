@@ -29,10 +29,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the files and print the commands that use them."""
+    from esorex_bridge.cli import arguments
     from esorex_bridge.run.sof_files import foreseen_sofs
     from esorex_bridge.session import Session
 
-    with Session(options.settings(args)) as session:
+    with Session(arguments.settings(args)) as session:
         folder = args.into.absolute() if args.into else session.workspace.root / "sof"
         planned = session.planning.plan_datasets(args.datasets)
         if args.dry_run:

@@ -28,11 +28,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the state of a root."""
+    from esorex_bridge.cli import arguments
     from esorex_bridge.run.cleaning import disk_use
     from esorex_bridge.session import Session
     from esorex_bridge.store.audit import Audit, audit
 
-    with Session(options.settings(args)) as session:
+    with Session(arguments.settings(args)) as session:
         session.require_root()
         if args.rebuild:
             _rebuild(session)

@@ -44,10 +44,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Look everywhere for the name, and print what is known."""
+    from esorex_bridge.cli import arguments
     from esorex_bridge.organise.from_disk import load
     from esorex_bridge.plan.facts import lines_of
 
-    data = load(options.request(args), args.data)
+    data = load(arguments.request(args), args.data)
     facts = _about_job(args) or (*explain(data, args.what), *_in_plans(args)) or _about_step(args)
     facts = facts or _about_product(args)
     if not facts:
@@ -64,12 +65,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _in_plans(args: argparse.Namespace) -> tuple[Fact, ...]:
     """Return which steps take a file, or why none does; nothing where no plan knows it."""
+    from esorex_bridge.cli import arguments
     from esorex_bridge.plan.accounting import explain_file
     from esorex_bridge.session import Session
 
     name = stem(Path(args.what).name)
     try:
-        with Session(options.settings(args)) as session:
+        with Session(arguments.settings(args)) as session:
             plans = [plan for _, plan in session.planning.plan_datasets()]
     except BridgeError:
         return ()  # what cannot be planned has been explained already
@@ -78,10 +80,11 @@ def _in_plans(args: argparse.Namespace) -> tuple[Fact, ...]:
 
 def _about_job(args: argparse.Namespace) -> tuple[Fact, ...]:
     """Return what a workflow package of EDPS makes of a file, dataset or task; nothing where none is used."""
+    from esorex_bridge.cli import arguments
     from esorex_bridge.plan.facts import Note
     from esorex_bridge.session import Session
 
-    with Session(options.settings(args)) as session:
+    with Session(arguments.settings(args)) as session:
         package, data = session.planning.edps, session.planning.data
         lines = package.explain(data, args.what) if package is not None else ()
     return tuple(map(Note, lines))
@@ -89,11 +92,12 @@ def _about_job(args: argparse.Namespace) -> tuple[Fact, ...]:
 
 def _about_step(args: argparse.Namespace) -> tuple[Fact, ...]:
     """Return what is known of the steps of a name, or of a recipe; nothing where there are none."""
+    from esorex_bridge.cli import arguments
     from esorex_bridge.run.explanation import StepFact, render
     from esorex_bridge.session import Session
 
     try:
-        with Session(options.settings(args)) as session:
+        with Session(arguments.settings(args)) as session:
             accounts = session.accounts(session.planning.plan_datasets())
     except BridgeError:
         if args.set or args.parameters:
@@ -136,10 +140,11 @@ def explain(data: OrganisedData, what: str) -> tuple[Fact, ...]:
 
 def _steps(args: argparse.Namespace) -> tuple[str, ...]:
     """Return the names of all steps, to propose the nearest; none where nothing can be planned."""
+    from esorex_bridge.cli import arguments
     from esorex_bridge.session import Session
 
     try:
-        with Session(options.settings(args)) as session:
+        with Session(arguments.settings(args)) as session:
             return tuple(dict.fromkeys(s.name for _, plan in session.planning.plan_datasets() for s in plan.steps))
     except BridgeError:
         return ()
