@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from esorex_bridge.archive.download import existing
+from esorex_bridge.archive.file_fetcher import existing
 from esorex_bridge.archive.manifest import Manifest
 from esorex_bridge.disk.stamp import stamp_of
 from esorex_bridge.files import DpId

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from msgspec import Struct
 
-from esorex_bridge.archive.download import existing
+from esorex_bridge.archive.file_fetcher import existing
 from esorex_bridge.archive.manifest import Manifest
 from esorex_bridge.archive.services import is_archive_name
 from esorex_bridge.archive.trees import SavedTree, saved_trees

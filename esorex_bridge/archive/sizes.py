@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from esorex_bridge.archive.download import existing
+from esorex_bridge.archive.file_fetcher import existing
 from esorex_bridge.archive.query import Constraints
 from esorex_bridge.disk.room import Room
 from esorex_bridge.errors import ArchiveError

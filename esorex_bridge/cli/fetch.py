@@ -226,7 +226,7 @@ def _request(
 
 def _present(replies: tuple[AssociationReply, ...], folders: Folders) -> frozenset[str]:
     """Return the files that are here: of downgraded datasets also those in their own folder."""
-    from esorex_bridge.archive.download import existing
+    from esorex_bridge.archive.file_fetcher import existing
 
     used = dict.fromkeys((folders.asked, *map(folders.of, replies)))
     return frozenset(name for folder in used if folder.is_dir() for name in existing(folder))

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from esorex_bridge.archive.client import ArchiveClient
-from esorex_bridge.archive.download import existing
 from esorex_bridge.archive.exchange import RetryPolicy
+from esorex_bridge.archive.file_fetcher import existing
 from esorex_bridge.archive.report import FetchReport, FileReport, FolderError, Received
 from esorex_bridge.archive.services import Services
 from esorex_bridge.archive.transfer import FileStatus

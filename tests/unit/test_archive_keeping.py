@@ -16,7 +16,7 @@ from keyring.errors import PasswordDeleteError
 
 from esorex_bridge.archive.auth import Credentials, forget_password, store_password, stored_password
 from esorex_bridge.archive.calselector import Outcome, without_tree
-from esorex_bridge.archive.download import existing
+from esorex_bridge.archive.file_fetcher import existing
 from esorex_bridge.archive.nightlog import read_night_log
 from esorex_bridge.archive.package import check, read_package
 from esorex_bridge.archive.refresh import change, due
