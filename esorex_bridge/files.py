@@ -38,6 +38,11 @@ def is_processed(name: str) -> bool:
     return name.startswith("M.")
 
 
+def is_raw_name(name: str) -> bool:
+    """Tell whether a name is that of a raw frame in the archive, and not of a product (`M.…`, `ADP.…`)."""
+    return is_dp_id(name) and not is_processed(name) and not name.startswith("ADP.")
+
+
 def stem(name: str) -> DpId:
     """Return a file's name without its FITS ending: the dp_id where the archive named it.
 

@@ -11,7 +11,7 @@ from esorex_bridge.archive.exchange import is_page, what_came
 from esorex_bridge.archive.transfer import is_fits_name
 from esorex_bridge.disk.digest import digest_of_stream
 from esorex_bridge.errors import DataError
-from esorex_bridge.files import Digest, is_dp_id, is_processed
+from esorex_bridge.files import Digest, is_raw_name
 from esorex_bridge.fits.header import read_header
 from esorex_bridge.fits.identity import other_frame
 from esorex_bridge.fits.stream import MAGIC_BYTES, no_fits, packing_of
@@ -129,7 +129,7 @@ def refuse_other_frame(name: str, path: Path) -> str:
     DataError
         If its header names another frame; one that names none passes.
     """
-    if not is_dp_id(name) or is_processed(name) or name.startswith("ADP."):
+    if not is_raw_name(name):
         return ""
     header = read_header(path)
     if said := other_frame(name, header):

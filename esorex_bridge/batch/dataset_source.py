@@ -26,7 +26,7 @@ from esorex_bridge.disk.digest import Reading
 from esorex_bridge.errors import ArchiveError, BridgeError, UserError
 from esorex_bridge.files import DpId
 from esorex_bridge.fits.header import read_header
-from esorex_bridge.fits.identity import STATING
+from esorex_bridge.fits.identity import IDENTIFYING, STATING
 from esorex_bridge.plan.copies import WHEN
 from esorex_bridge.plan.plan import Keywords, Plan
 from esorex_bridge.planning import Planning
@@ -379,5 +379,5 @@ def keywords_for(workflow: Workflow) -> tuple[str, ...]:
         listed += calibration.match
         listed += (key for validity in calibration.validity for key in validity.match or ())
     listed += [key for step in workflow.steps for case in step.cases for key, _ in case.when]
-    looked_at = (*WHEN, *STATING, "PRO.CATG", *(key for key, _ in workflow.applies), *listed)
+    looked_at = (*WHEN, *STATING, *IDENTIFYING, *(key for key, _ in workflow.applies), *listed)
     return tuple(dict.fromkeys(looked_at))

@@ -40,6 +40,11 @@ KNOWN_INSTRUMENTS = (
 """Values of INSTRUME; others are asked for too."""
 
 
+def canonical_instrument(instrument: str) -> str:
+    """Return INSTRUME in capitals, without a version behind a slash."""
+    return instrument.strip().upper().partition("/")[0]
+
+
 def plain_letters(name: str) -> str:
     """Return a name without what is no letter or digit, in capitals: how names are written differs in just that."""
     return "".join(letter for letter in name.upper() if letter.isalnum())

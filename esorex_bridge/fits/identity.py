@@ -1,14 +1,17 @@
-"""Whether a raw frame is the one that its name says."""
+"""Whether a file is a raw frame, and the one that its name says."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from esorex_bridge.files import is_dp_id, is_processed, stem
+from esorex_bridge.files import is_dp_id, is_raw_name, stem
 from esorex_bridge.fits.card import Value
 
 STATING = ("ARCFILE", "DP.ID")
 """Keywords in which a raw frame states its archive name."""
+
+IDENTIFYING = ("INSTRUME", "DPR.CATG", "PRO.CATG")
+"""Keywords that tell whose file it is, and whether it is a raw frame or a product."""
 
 
 def other_frame(name: str, header: Mapping[str, Value]) -> str:
@@ -23,7 +26,7 @@ def other_frame(name: str, header: Mapping[str, Value]) -> str:
         The primary header's keywords.
     """
     told = [(keyword, said) for keyword in STATING if (said := header.get(keyword)) and said != f"{name}.fits"]
-    if not told or not is_dp_id(name) or is_processed(name) or name.startswith("ADP."):
+    if not told or not is_raw_name(name):
         return ""
     if header.get("PRO.CATG") is not None:
         return ""
@@ -32,3 +35,18 @@ def other_frame(name: str, header: Mapping[str, Value]) -> str:
         if is_dp_id(stated) and stated.replace("_", ":") != name.replace("_", ":"):
             return f"{keyword} in its header is {stated}"
     return ""
+
+
+def is_raw(name: str, header: Mapping[str, Value]) -> bool:
+    """Tell whether a file is a raw frame: no product by header and name, and a frame by one of them.
+
+    Parameters
+    ----------
+    name : str
+        Archive name, or a name without ending.
+    header : mapping
+        The primary header's keywords; empty where it is not known.
+    """
+    if header.get("PRO.CATG") is not None:
+        return False
+    return is_raw_name(name) or (header.get("DPR.CATG") is not None and not name.startswith(("M.", "ADP.")))

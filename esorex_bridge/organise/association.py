@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from esorex_bridge.datasets.dataset import Action, DatasetFile
 from esorex_bridge.definitions.oca.evaluate import holds
 from esorex_bridge.definitions.oca.rules import Selection
+from esorex_bridge.fits.identity import is_raw
 from esorex_bridge.organise.breakpoints import Breakpoint, separating
 from esorex_bridge.organise.frames import Frame
 from esorex_bridge.organise.grouping import Candidate, FrameGroup, Pool
@@ -54,12 +55,15 @@ class Associator(Struct):
         All files and products to come.
     breakpoints : tuple of Breakpoint
         Dates that calibrations must not cross.
+    made : frozenset of str
+        Categories that recipes make: a raw frame that is called so is none of them.
     warnings : dict
         What is missing or too much, in Reflex's words; a dictionary for its order.
     """
 
     pool: Pool
     breakpoints: tuple[Breakpoint, ...] = ()
+    made: frozenset[str] = frozenset()
     warnings: dict[str, None] = field(default_factory=dict)
     _known: dict[FrameGroup, Action] = field(default_factory=dict)
 
@@ -126,10 +130,15 @@ class Associator(Struct):
         for candidate in self.pool.nearest(selection.condition, trigger.time):
             if id(candidate.frame) in own or (candidate.maker is not None and selection.source != "calibFiles"):
                 continue
-            if separating(self.breakpoints, candidate.frame, trigger) is not None:
+            if separating(self.breakpoints, candidate.frame, trigger) is not None or self.is_unmade(candidate):
                 continue
             if holds(selection.condition, candidate.frame.keywords, trigger.keywords):
                 yield candidate
+
+    def is_unmade(self, candidate: Candidate) -> bool:
+        """Tell whether a candidate is a raw frame that is called as what recipes make of such."""
+        frame = candidate.frame
+        return candidate.maker is None and frame.category in self.made and is_raw(frame.name, frame.keywords)
 
     def _build(self, group: FrameGroup, chosen: list[Chosen], above: tuple[FrameGroup, ...]) -> Action:
         messages: dict[str, None] = {}

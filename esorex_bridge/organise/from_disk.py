@@ -213,7 +213,7 @@ def _workflows(request: Request) -> tuple[tuple[Workflow, ...], tuple[str, ...]]
 
 def _instruments(folders: Iterable[Path]) -> tuple[str, ...]:
     """Return the instruments whose files lie in folders: of one file for each beginning of a name."""
-    from esorex_bridge.definitions.oca.library import canonical_instrument
+    from esorex_bridge.definitions.spelling import canonical_instrument
     from esorex_bridge.fits.scan import probe
 
     headers = probe(folders, ("INSTRUME",), _PROBES, lambda name: re.split(r"[.\d]", name.removeprefix("M."))[0])
@@ -232,7 +232,7 @@ def _organise(
     headers: Mapping[Path, Keywords], rules: Mapping[str, Rules], breakpoints: tuple[Breakpoint, ...]
 ) -> Iterator[Organised]:
     """Organise each instrument's files; files without INSTRUME, such as statics, are offered to all."""
-    from esorex_bridge.definitions.oca.library import canonical_instrument
+    from esorex_bridge.definitions.spelling import canonical_instrument
     from esorex_bridge.organise.organiser import organise
 
     for instrument, known in rules.items():

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from esorex_bridge.datasets.dataset import Dataset
 from esorex_bridge.definitions.oca.classify import Classifier
 from esorex_bridge.definitions.oca.evaluate import Keywords, render_value
-from esorex_bridge.definitions.oca.rules import Rules
+from esorex_bridge.definitions.oca.rules import Rules, categories_made
 from esorex_bridge.organise.association import Associator
 from esorex_bridge.organise.breakpoints import Breakpoint, concerning
 from esorex_bridge.organise.frames import Frame, frames_of
@@ -62,7 +62,7 @@ class Organised(Struct, frozen=True):
     @property
     def associator(self) -> Associator:
         """What builds the action of any of the groups."""
-        return Associator(self.pool, self.breakpoints)
+        return Associator(self.pool, self.breakpoints, categories_made(self.rules))
 
     def target(self, dataset: str) -> FrameGroup | None:
         """Return the group of a dataset's science files, by the dataset's name."""
@@ -94,7 +94,7 @@ def organise(headers: Mapping[Path, Keywords], rules: Rules, breakpoints: tuple[
     pool = Pool([*(Candidate(frame) for frame in frames), *products])
     targets = _targets(groups, rules)
     breakpoints = concerning(breakpoints, frames)
-    associator = Associator(pool, breakpoints)
+    associator = Associator(pool, breakpoints, categories_made(rules))
     datasets = tuple(_dataset(group, associator, rules) for group in targets)
     warnings = (*rules.remarks, *_general_warnings(frames, groups, targets, rules), *associator.warnings)
     return Organised(_distinctly_named(datasets), frames, groups, targets, rules, pool, breakpoints, warnings)

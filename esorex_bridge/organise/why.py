@@ -160,6 +160,8 @@ def _objections(organised: Organised, group: FrameGroup, selection: Selection, c
         return tuple(refused)
     if (found := separating(organised.breakpoints, candidate.frame, group.trigger)) is not None:
         return (f"a change of the instrument (breakpoint MJD {found.mjd:g}) lies between them",)
+    if organised.associator.is_unmade(candidate):
+        return (f"it is a raw frame, and recipes make the product {candidate.frame.category}",)
     if selection.most == 0:
         return ("the rule asks for none (maxRet 0)",)
     chosen = organised.associator.survey(group, selection)

@@ -22,6 +22,7 @@ from esorex_bridge.definitions.workflow import Workflow
 from esorex_bridge.plan.accounting import Fate, account_for, find_unreduced
 from esorex_bridge.plan.groups import Group, absent, following, split
 from esorex_bridge.plan.matching import Choice, Judged, choose
+from esorex_bridge.plan.misplaced import find_foreign, leave_out_foreign, makers_of, object_to_raw
 from esorex_bridge.plan.offers import Offer, distinct, offers_for
 from esorex_bridge.plan.plan import (
     AssociatedInput,
@@ -64,18 +65,21 @@ def make_plan(
         What was worked out for other datasets by the same workflow, headers and quality.
     """
     reviewed = tuple(ParameterSetting(recipe, name, value, "review") for recipe, name, value in dataset.parameters)
-    planner = _Planner(workflow, headers, (*reviewed, *settings), quality, dataset, shared or Shared())
-    planner.plan_targets(dataset.action)
+    shared = shared or Shared()
+    foreign = find_foreign(dataset, workflow, headers, shared)
+    own = leave_out_foreign(dataset, foreign)
+    planner = _Planner(workflow, headers, (*reviewed, *settings), quality, own, shared)
+    planner.plan_targets(own.action)
     used = {step.recipe for step in planner.steps}
     told = dict.fromkeys(text for action, _ in walk_actions(dataset.action) for text in action.messages)
     idle = (f"no step runs {each.recipe}, whose {each.name} was chosen" for each in reviewed if each.recipe not in used)
     steps = tuple(planner.steps)
-    not_used = account_for(dataset, workflow, steps, planner.refusals(dataset.action))
+    not_used = account_for(dataset, workflow, steps, {**planner.refusals(own.action), **foreign})
     return Plan(
         dataset.name,
         workflow.name,
         steps,
-        unused=tuple(planner.find_unused(dataset.action)),
+        unused=tuple(planner.find_unused(own.action)),
         messages=(*told, *idle),
         not_used=not_used,
         incomplete=find_unreduced(dataset, steps, not_used),
@@ -107,6 +111,7 @@ class _Planner:
         self._groups: dict[Action, tuple[Group, ...]] = {}
         self._taken: set[Action] = set()
         self._refused: dict[tuple[str, str], Fate] = {}
+        self._makers = makers_of(workflow.steps)
 
     def plan_targets(self, action: Action) -> None:
         """Plan what the dataset is for: first what takes most of its files, then what takes those that are left."""
@@ -271,8 +276,14 @@ class _Planner:
         return choice
 
     def _hold_offers_against(self, calibration: Calibration, group: Group) -> Choice[Offer]:
-        offers = distinct(offers_for(calibration, group, self.headers, self._groups_of, self.dataset.final))
+        found = distinct(offers_for(calibration, group, self.headers, self._groups_of, self.dataset.final))
+        offers = map(self._object, found)
         return choose(offers, group.keywords(self.headers), calibration, self._siblings(group), self.quality)
+
+    def _object(self, offer: Offer) -> Offer:
+        """Return an offer with what is to be said against it, where it is a file that is no product."""
+        objection = object_to_raw(offer.file, offer.keywords, self._makers) if offer.file else None
+        return replace(offer, objection=objection) if objection else offer
 
     def _siblings(self, group: Group) -> tuple[Keywords, ...]:
         """Return the keywords of the other groups that a step makes of the same action."""

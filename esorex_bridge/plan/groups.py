@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from esorex_bridge.datasets.dataset import Action, DatasetFile, Purpose
 from esorex_bridge.definitions.steps import StepDefinition
+from esorex_bridge.fits.identity import is_raw
 from esorex_bridge.plan.matching import setting_of
 from esorex_bridge.plan.plan import HeadersByPath, Keywords
 
@@ -75,9 +76,11 @@ def split(definition: StepDefinition, action: Action, purpose: Purpose, headers:
     """Yield the groups of an action's files that a step processes, each of one setting, in the order of settings.
 
     Files that the recipe takes beside them, such as exposures of the sky, may be a group of their own below the action:
-    they go with those of their setting.
+    they go with those of their setting. Of a category that the step itself makes, raw frames are processed alone.
     """
-    main = [file for file in action.files if file.category in definition.main]
+    main = [file for file in action.files if _is_processed_by(definition, file, headers)]
+    if not main:
+        return
     missing = absent(main)
     found: dict[tuple[tuple[str, str], ...], list[DatasetFile]] = {}
     for file in main:
@@ -93,6 +96,12 @@ def split(definition: StepDefinition, action: Action, purpose: Purpose, headers:
         shortage = "" if missing else _shortage(definition, taken)
         for run in [(file,) for file in taken] if definition.each and taken else [tuple(taken)]:
             yield Group(definition, action, purpose, run, setup, missing, shortage, surplus)
+
+
+def _is_processed_by(definition: StepDefinition, file: DatasetFile, headers: HeadersByPath) -> bool:
+    if file.category not in definition.main:
+        return False
+    return file.category not in definition.products or is_raw(file.name, keywords_of(file, headers))
 
 
 def _find_companions(definition: StepDefinition, action: Action) -> Iterator[DatasetFile]:

@@ -40,6 +40,10 @@ class Offered(Protocol):
     def shortage(self) -> str:
         """Why it cannot be made, where its raws are too few."""
 
+    @property
+    def objection(self) -> tuple[Reason, str] | None:
+        """Why it is not what it is called, whoever put it there."""
+
 
 Offer = TypeVar("Offer", bound=Offered)
 
@@ -119,7 +123,7 @@ def choose(
         return Choice((), reason="the dataset has none")
     judged = [judge(offer, wanted, calibration) for offer in offered]
     others = tuple(siblings)
-    apart = any(each.offer.bound and each.fits(calibration) for each in judged)
+    apart = any(each.offer.bound and not each.offer.objection and each.fits(calibration) for each in judged)
     refused = []
     open_to: list[Judged[Offer]] = []
     for each in judged:
@@ -162,6 +166,8 @@ def _refusal(
     told_apart: bool,
 ) -> Refused[Offer] | None:
     offer = judged.offer
+    if offer.objection:
+        return Refused(offer, *offer.objection)
     if offer.shortage:
         return Refused(offer, "group too small", offer.shortage)
     outside = not judged.differences and not judged.fits(calibration)

@@ -10,7 +10,7 @@ from esorex_bridge.datasets.association import Match
 from esorex_bridge.datasets.dataset import Action, DatasetFile, Purpose
 from esorex_bridge.definitions.steps import Calibration
 from esorex_bridge.plan.groups import Group, keywords_of
-from esorex_bridge.plan.plan import HeadersByPath, Keywords
+from esorex_bridge.plan.plan import HeadersByPath, Keywords, Reason
 
 GroupsOf = Callable[[Action, Purpose], tuple[Group, ...]]
 """Returns the groups that the files of an action make."""
@@ -41,6 +41,8 @@ class Offer(Struct, frozen=True):
         What calSelector says of it.
     certified : bool
         Whether ESO certified the association.
+    objection : (Reason, str) or None
+        Why it is no product of its category, where it is a raw frame and a recipe makes those.
     """
 
     label: str
@@ -53,6 +55,7 @@ class Offer(Struct, frozen=True):
     bound: bool = False
     match: Match | None = None
     certified: bool = True
+    objection: tuple[Reason, str] | None = None
 
     @property
     def shortage(self) -> str:

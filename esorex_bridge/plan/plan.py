@@ -35,6 +35,8 @@ Reason = Literal[
     "unsupported",
     "auxiliary",
     "not on this machine",
+    "not a product",
+    "another instrument",
 ]
 """Why a file is in no step; there is no reason but these.
 

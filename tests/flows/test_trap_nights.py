@@ -126,6 +126,7 @@ WIDE: dict[str, Value] = {"INS.OPTI1.ID": "Slit_86"}
 WINDOW: dict[str, Value] = {"DET.WIN.NX": 512, "DET.WIN.NY": 512}
 CAMERA, SENSITIVE = {"INS.OPTI7.NAME": "S13"}, {"DET.MODE.NAME": "HighSensitivity"}
 UNKNOWN: dict[str, Value] = {"DET.NCORRS.NAME": None}
+HAWKI: dict[str, Value] = {"INSTRUME": "HAWKI"}
 
 TRAPS = {
     "two filters": Trap(
@@ -291,6 +292,25 @@ TRAPS = {
             Template("dark", "dark", (UNKNOWN,), days=0.1),
         ),
         (jitter("flat", "dark"),),
+    ),
+    "a dark of another instrument": Trap(
+        (
+            Template("science", "science"),
+            Template("flat", "flat", days=-0.3),
+            Template("foreign", "dark", (HAWKI,), days=0.1),
+        ),
+        (jitter("flat"),),
+        {"foreign": ("another instrument", "INSTRUME HAWKI, not NAOS+CONICA")},
+    ),
+    "a dark of another instrument nearer than its own": Trap(
+        (
+            Template("science", "science"),
+            Template("flat", "flat", days=-0.3),
+            Template("foreign", "dark", (HAWKI,), days=0.01),
+            Template("dark", "dark", days=0.3),
+        ),
+        (jitter("flat", "dark"),),
+        {"foreign": ("another instrument", "INSTRUME HAWKI, not NAOS+CONICA")},
     ),
 }
 

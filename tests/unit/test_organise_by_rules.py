@@ -62,6 +62,17 @@ def test_the_nearest_in_time_is_taken() -> None:
     assert cascade(by_name(moved)["SCI.J.0_tpl"])["BIAS/SCI"] == {"BIAS.1.0", "BIAS.1.1", "BIAS.1.2"}
 
 
+def test_a_raw_that_is_called_as_a_product_is_none_however_near() -> None:
+    files = night()
+    near = {**files["BIAS.0.0"], "DPR.TYPE": "CONTAM", "MJD-OBS": files["SCI.J.0"]["MJD-OBS"]}
+    called = RULES + 'if DPR.TYPE == "CONTAM" then { REFLEX.CATG = "MASTER_BIAS"; }'
+    found = organised({**files, "CONTAM.0": near}, called)
+    assert "CONTAM.0" not in {file.name for dataset in found.datasets for file in files_of(dataset)}
+    assert cascade(found.datasets[0])["BIAS/SCI"] == {"BIAS.0.0", "BIAS.0.1", "BIAS.0.2"}
+    (said,) = (text for text in lines_of(why_file(found, "CONTAM.0")) if "for SCI.J.0" in text)
+    assert "it is a raw frame, and recipes make the product MASTER_BIAS" in said
+
+
 def test_as_many_as_max_ret_are_taken() -> None:
     twice = RULES.replace("minRet = 1; maxRet = 1;", "minRet = 1; maxRet = 2;")
     taken = [action.name for action in by_name(night(), twice)["SCI.J.0_tpl"].action.actions]

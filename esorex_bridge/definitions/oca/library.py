@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from esorex_bridge.definitions.spelling import canonical_instrument
+
 PATTERNS = (
     "esopipes/*/reflex/*.oca",
     "reflex/workflows/*/*.oca",
@@ -56,11 +58,6 @@ def rule_file(instrument: str, files: Iterable[Path]) -> Path | None:
             if path.stem.lower().removesuffix("_wkf") == word or _pipeline(path) == word:
                 return path
     return None
-
-
-def canonical_instrument(instrument: str) -> str:
-    """Return INSTRUME in capitals, without a version behind a slash."""
-    return instrument.strip().upper().partition("/")[0]
 
 
 def archive_prefix(instrument: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from esorex_bridge.definitions.oca.expressions import Expression, Keyword, keywords_in
+from esorex_bridge.definitions.oca.expressions import Constant, Expression, Keyword, keywords_in
 
 Source = Literal["inputFiles", "rawFiles", "calibFiles"]
 """Where a rule looks: raw and input files, or calibrations with the products to come."""
@@ -161,6 +161,13 @@ class RuleProduct:
     name: str
     assignments: tuple[Assignment, ...]
 
+    @property
+    def category(self) -> str:
+        """PRO.CATG as it is stated, or else its name."""
+        values = (assigned.value for assigned in self.assignments if assigned.name == "PRO.CATG")
+        stated = (each.value for each in values if isinstance(each, Constant) and isinstance(each.value, str))
+        return next(stated, self.name)
+
     def __str__(self) -> str:
         inner = " ".join(map(str, self.assignments))
         return f"  product {self.name} {{ {inner} }}"
@@ -259,6 +266,12 @@ class Rules:
     def assigns(self, keyword: str) -> bool:
         """Tell whether a classification gives files this keyword."""
         return any(assigned.name == keyword for rule in self.classifications for assigned in rule.assignments)
+
+
+def categories_made(rules: Rules) -> frozenset[str]:
+    """Return the categories of the products that recipes of the actions make."""
+    actions = (each for action in rules.actions for each in (action, *(variant for _, variant in action.of_category)))
+    return frozenset(product.category for action in actions for product in action.products)
 
 
 def keywords_of(rules: Rules) -> tuple[str, ...]:

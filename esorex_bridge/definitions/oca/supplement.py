@@ -237,7 +237,7 @@ def _supplement_action(
     action: ActionRule, known: tuple[RecipeFacts, ...], facts: tuple[RecipeFacts, ...]
 ) -> ActionRule:
     chain = (*known, *_following(known, facts))
-    stated = {_stated_category(product) for product in action.products}
+    stated = {product.category for product in action.products}
     products = dict.fromkeys(category for fact in chain for category in fact.products if category not in stated)
     needs = tuple(_needs(known, chain))
     mentioned = {selection.category for selection in action.selections}
@@ -299,13 +299,6 @@ def _in_time(need: Need) -> Iterator[Expression]:
         low, high = (Constant(min(max(bound, -_EVER), _EVER)) for bound in need.days)
         start = Keyword("MJD-OBS", of_input=True)
         yield Between(Keyword("MJD-OBS"), Calculated(start, "+", low), Calculated(start, "+", high), lenient=True)
-
-
-def _stated_category(product: RuleProduct) -> str:
-    values = (assigned.value for assigned in product.assignments if assigned.name == "PRO.CATG")
-    return next(
-        (value.value for value in values if isinstance(value, Constant) and isinstance(value.value, str)), product.name
-    )
 
 
 def _product(category: str) -> RuleProduct:
