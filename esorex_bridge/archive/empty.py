@@ -7,6 +7,7 @@ import re
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from esorex_bridge.archive.query import Constraints
@@ -51,8 +52,23 @@ _OPTIONS = {
 }
 
 
-def likely_reason(client: ArchiveClient, wanted: Constraints) -> str:
-    """Return why nothing was found, in words; empty where no single constraint is the reason.
+class LikelyReason(Struct, frozen=True):
+    """Why nothing was found.
+
+    Parameters
+    ----------
+    said : str
+        In words; empty where no single constraint is the reason.
+    changes : dict of str to str, float or None
+        What to ask for instead, by the fields of the constraints; None where one is to be left out.
+    """
+
+    said: str
+    changes: dict[str, str | float | None] = {}
+
+
+def likely_reason(client: ArchiveClient, wanted: Constraints) -> LikelyReason:
+    """Return why nothing was found, and what would find something.
 
     Raises
     ------
@@ -63,52 +79,58 @@ def likely_reason(client: ArchiveClient, wanted: Constraints) -> str:
         known = (*INSTRUMENTS, *KNOWN_INSTRUMENTS)
         near = difflib.get_close_matches(wanted.instrument.upper(), known, 1, 0.6)
         said = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted({*known} - _PREFIXES))}"
-        return f"nothing is known of an instrument '{wanted.instrument}'; {said}"
-    if said := _night_beside(client, wanted):
-        return said
+        instead = near[0].lower() if near else None
+        return LikelyReason(f"nothing is known of an instrument '{wanted.instrument}'; {said}", {"instrument": instead})
+    if beside := _night_beside(client, wanted):
+        return beside
     for field, option in _OPTIONS.items():
         given = getattr(wanted, field)
         if given and (found := _without(client, wanted, field)):
-            return _in_words(option, str(given), found)
+            return LikelyReason(_in_words(option, str(given), found), {field: "any" if field == "category" else None})
     return _nothing_like_it(client, wanted)
 
 
-def _night_beside(client: ArchiveClient, wanted: Constraints) -> str:
+def _night_beside(client: ArchiveClient, wanted: Constraints) -> LikelyReason | None:
     """Return that a night is named by its evening, where that of the day before has what is wanted."""
     if wanted.night is None:
-        return ""
+        return None
     before = f"{date.fromisoformat(wanted.night) - timedelta(days=1)}"
     if _first(client, replace(wanted, night=before)) is None:
-        return ""
-    return f"no frame of the night of {wanted.night}, but of --night {before}: a night is named by its date at dusk"
+        return None
+    said = f"no frame of the night of {wanted.night}, but of --night {before}: a night is named by its date at dusk"
+    return LikelyReason(said, {"night": before})
 
 
-def _nothing_like_it(client: ArchiveClient, wanted: Constraints) -> str:
+def _nothing_like_it(client: ArchiveClient, wanted: Constraints) -> LikelyReason:
     """Return what there is beside what was asked for, where that was one thing alone."""
     if wanted.program:
         programme = wanted.program.partition("(")[0]
         other = _first(client, Constraints(program=programme, category=None)) if "(" in wanted.program else None
         if other is not None:
-            return f"no frame of run {wanted.program}, but of {other['prog_id']}; --program {programme} finds all"
-        return (
+            said = f"no frame of run {wanted.program}, but of {other['prog_id']}; --program {programme} finds all"
+            return LikelyReason(said, {"program": programme})
+        return LikelyReason(
             f"the archive lists no frame of {wanted.program}; programmes look like 098.C-0739 or 110.23XY, runs like "
             "098.C-0739(C); protected ones are listed to those who may see them (--login)"
         )
     placed = client.locate(wanted)
     if placed.target:
-        return f"no name service knows '{wanted.target}', and no header names it so; give --ra, --dec and --radius"
+        said = f"no name service knows '{wanted.target}', and no header names it so; give --ra, --dec and --radius"
+        return LikelyReason(said)
     if placed.radius is not None:
         for radius in (placed.radius * 5, placed.radius * 25):
             if radius <= 90 and (found := _first(client, replace(placed, radius=radius))):
-                return f"no frame within {placed.radius:g} degrees; within {radius:g} there is {found['dp_id']}"
-        return f"no frame within {placed.radius:g} degrees, nor about it"
+                said = f"no frame within {placed.radius:g} degrees; within {radius:g} there is {found['dp_id']}"
+                return LikelyReason(said, {"radius": radius})
+        return LikelyReason(f"no frame within {placed.radius:g} degrees, nor about it")
     if wanted.where:
         names = ",".join(dict.fromkeys(_names_in(wanted.where)))
         command = f"esorex-bridge query --columns {names} --max 20"
-        return f"no frame meets --where {wanted.where}; '{command}' shows what stands there"
+        said = f"no frame meets --where {wanted.where}; '{command}' shows what stands there"
+        return LikelyReason(said, {"where": None, "columns": names, "limit": 20})
     alone = ((option, getattr(wanted, field)) for field, option in _OPTIONS.items() if field != "category")
     said = " ".join(f"{option} {given}" for option, given in alone if given)
-    return f"the archive lists no frame of {said}" if said else ""
+    return LikelyReason(f"the archive lists no frame of {said}" if said else "")
 
 
 def hint_of_columns(client: ArchiveClient, condition: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from sys import intern
 from typing import Any
 
@@ -70,6 +70,14 @@ class RecipeTime(Struct, frozen=True):
     memory_bytes: int = 0
 
 
+class Advice(Struct, frozen=True):
+    """A command to type now, without its options: why, its verb, and the words behind that."""
+
+    why: str
+    verb: str
+    words: tuple[str, ...] = ()
+
+
 class BatchReport(Struct, frozen=True):
     """How a batch stands.
 
@@ -95,7 +103,7 @@ class BatchReport(Struct, frozen=True):
         What products of the last run hold.
     unfetched : tuple of (str, str)
         Files that could not be fetched, with the reason.
-    next : tuple of str
+    next : tuple of Advice
         What to do now.
     """
 
@@ -110,7 +118,7 @@ class BatchReport(Struct, frozen=True):
     lost: int
     disk_bytes: int
     unfetched: tuple[tuple[str, str], ...]
-    next: tuple[str, ...]
+    next: tuple[Advice, ...]
 
     @property
     def failed(self) -> bool:
@@ -320,19 +328,24 @@ def _disk(folder: BatchFolder, keys: Iterable[str]) -> int:
     return sum(sizes.values())
 
 
-def _advice(name: str, told: _Told, datasets: Iterable[DatasetOutcome]) -> Iterable[str]:
+def _advice(name: str, told: _Told, datasets: Sequence[DatasetOutcome]) -> Iterator[Advice]:
     outcomes = Counter(dataset.outcome for dataset in datasets)
     if told.state == "running":
-        yield f"wait, or end it: esorex-bridge batch cancel {name}"
+        yield Advice("to end it instead of waiting", "batch cancel", (name,))
     if told.state == "detached":
-        yield f"when the cluster is through, take the results in: esorex-bridge batch resume {name}"
+        yield Advice("when the jobs have finished, collect the results", "batch resume", (name,))
     if told.state in ("interrupted", "cancelled"):
-        yield f"go on from here: esorex-bridge batch resume {name}"
+        yield Advice("to go on from here", "batch resume", (name,))
     if outcomes["failed"] and told.state != "running":
-        yield f"look at the logs that the reasons name, mend, then: esorex-bridge batch retry {name}"
+        yield Advice("look at the logs that the reasons name, fix what is wrong, and try again", "batch retry", (name,))
     if outcomes["blocked"] and told.state == "done":
-        yield f"make what was not begun: esorex-bridge batch retry {name} --keep-going"
+        yield Advice("to make what was not begun", "batch retry", (name, "--keep-going"))
     if outcomes["unreachable"] and told.state != "running":
-        yield f"when the archive answers again (esorex-bridge doctor): esorex-bridge batch resume {name}"
+        yield Advice("when the archive answers again", "batch resume", (name,))
     if outcomes["incomplete"]:
-        yield "find what is missing: esorex-bridge why DATASET, and esorex-bridge refresh for young associations"
+        lacking = (each.dataset.partition("@")[0] for each in datasets if each.outcome == "incomplete")
+        if named := next((name for name in lacking if name != "all" and " " not in name), None):
+            yield Advice("to find what is missing", "why", (named,))
+        yield Advice("to ask again about recent associations", "refresh")
+    if outcomes and outcomes.keys() <= {"done", "reused"}:
+        yield Advice("all that was asked for is there", "report")

@@ -175,7 +175,9 @@ def _run_words(argv: Sequence[str]) -> int:
     if second is not None and second in verb.sub:
         words.remove(second)
         name, verb = f"{name} {second}", verb.sub[second]
-    return _run_guarded(_module_of(verb), parser_of(name, verb).read(words))
+    args = parser_of(name, verb).read(words)
+    args.typed = tuple(argv)
+    return _run_guarded(_module_of(verb), args)
 
 
 def _module_of(verb: Verb) -> VerbModule:

@@ -1,10 +1,9 @@
-"""What a command line says, as settings, requests and policies; and as the options of the command to type next."""
+"""What a command line says, as settings, requests and policies."""
 
 from __future__ import annotations
 
 import argparse
 import os
-import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
     from esorex_bridge.reuse.decide import Policy
     from esorex_bridge.settings import Settings
 
-_OF_PACKAGES = ("target_tasks", "meta_target", "parameter_set", "workflow_parameter", "association_preference")
-_DEFAULTS = ("auto", "raw", "raw_per_quality_level")
-
 
 def apply_defaults(args: argparse.Namespace) -> None:
     """Fill in the data root and the archive from the environment and the settings, where no option names them."""
@@ -31,8 +27,9 @@ def apply_defaults(args: argparse.Namespace) -> None:
         args.root = default_root(os.environ) if args.root is None else args.root
         refuse_odd_root(args.root)
     fill_environment(os.environ, args.root if "root" in args else default_root(os.environ))
-    if "archive" in args and args.archive is None:
-        args.archive = default_archive(os.environ, args.root)
+    if "archive" in args:
+        args.given_archive = args.archive
+        args.archive = args.archive or default_archive(os.environ, args.root)
 
 
 def refuse_odd_root(root: Path) -> None:
@@ -181,25 +178,3 @@ def lacks_room(settings: Settings, needs: Iterable[DiskNeed]) -> bool:
     from esorex_bridge.session import Session
 
     return not all(need.enough for need in needs) and Session(settings).room_rule == "check"
-
-
-def repeat(args: argparse.Namespace, *names: str) -> str:
-    """Return the options that say which data, and which workflow, a command works on, for the command to type next.
-
-    Parameters
-    ----------
-    args : argparse.Namespace
-        The command line.
-    names : str
-        More of its options that the next command takes, such as `mode`.
-    """
-    from esorex_bridge.definitions.edps.options import PREFIX
-
-    package = str(getattr(args, "workflow", None) or "").startswith(PREFIX)
-    words = ["--root", str(args.root)]
-    for name in ("by", "oca", "workflow", "breakpoints", "data", *(_OF_PACKAGES if package else ()), *names):
-        given = getattr(args, name, None) or (getattr(args, "places", None) if name == "data" else None)
-        if given and given not in _DEFAULTS:
-            option = f"--{name.replace('_', '-').removesuffix('s')}"
-            words += [word for each in (given if isinstance(given, list) else [given]) for word in (option, str(each))]
-    return shlex.join(words)

@@ -71,6 +71,7 @@ def _preview(args: argparse.Namespace) -> int:
     """Say what a batch would make, fetch and reuse; nothing is changed."""
     from esorex_bridge.batch.preview import preview
     from esorex_bridge.cli import arguments
+    from esorex_bridge.cli.next_command import type_again
 
     source, text = _jobs(args)
     asked = _read_request(args, source)
@@ -84,12 +85,14 @@ def _preview(args: argparse.Namespace) -> int:
     times = {recipe: f"~{seconds:.1f}" for recipe, seconds in found.expected_seconds.items()}
     rows = [(recipe, runs, times.get(recipe, "")) for recipe, runs in sorted(found.recipes.items())]
     output.table(("recipe", "would run", "seconds"), rows)
-    print(f"{found.datasets} datasets here: {sum(found.recipes.values())} steps to make, {found.reused} to reuse")
     for line in found.problems:
-        print(f"not reduced: {line}")
+        output.say(f"not reduced: {line}")
     if found.frames:
-        print(f"from the archive: {found.frames} science frames, {found.files} files as far as they are not here")
+        output.say(f"from the archive: {found.frames} science frames, {found.files} files; existing ones are skipped")
     output.show_needs(found.needs)
+    made = f"{sum(found.recipes.values())} steps to make, {found.reused} to reuse"
+    datasets = f"{found.datasets} dataset{'s' * (found.datasets != 1)} here"
+    output.close(f"{datasets}: {made}", type_again(args, "--dry-run"))
     return code
 
 
@@ -175,17 +178,18 @@ def carry_on(args: argparse.Namespace, folder: BatchFolder, asked: BatchRequest,
     output.note(f"batch {folder.name}: {folder.path}")
     with watching(Workspace(asked.settings.root).bookkeeping) as watcher:
         report = carry_out(folder, asked, watcher, retry)
-    _print(report, args)
+    _print(report, asked, args)
     output.leave_report(asked.settings, report.steps.get("made", 0))
     return 1 if report.failed and report.state != "detached" else 0
 
 
-def _print(report: BatchReport, args: argparse.Namespace) -> None:
-    from esorex_bridge.cli.batch_view import show
+def _print(report: BatchReport, asked: BatchRequest, args: argparse.Namespace) -> None:
+    from esorex_bridge.cli.batch_view import next_commands, show
 
+    commands = next_commands(report, asked, args)
     if args.json:
         from esorex_bridge.cli.documents.batch import batch_document
 
-        output.emit_json(batch_document(report))
+        output.emit_json(batch_document(report, commands))
     else:
-        show(report)
+        show(report, commands)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from esorex_bridge.batch.dataset_source import Fetching
     from esorex_bridge.batch.driver import Watcher
     from esorex_bridge.batch.report import BatchReport, RecipeTime
+    from esorex_bridge.batch.start import BatchRequest
     from esorex_bridge.progress.live import RunningStep
     from esorex_bridge.run.graph import Graph
 
@@ -146,9 +148,9 @@ def watching(bookkeeping: Path) -> Iterator[Watcher]:
         yield LiveView(live, bookkeeping)
 
 
-def show(report: BatchReport, whole: bool = True) -> None:
+def show(report: BatchReport, commands: Sequence[str], whole: bool = True) -> None:
     """Print a report: a line a dataset that is not simply done, recipes, sums, and what to do next."""
-    print(f"batch {report.name}: {report.state} (run {report.run}, begun {report.began[:19]} UT)")
+    output.say(f"batch {report.name}: {report.state} (run {report.run}, begun {report.began[:19]} UT)")
     if whole:
         rows = [(each.dataset, each.outcome, each.made, each.reused, _why(each.reasons)) for each in report.datasets]
         output.table(_COLUMNS, rows)
@@ -165,8 +167,27 @@ def show(report: BatchReport, whole: bool = True) -> None:
     steps = ", ".join(f"{number} {state}" for state, number in sorted(report.steps.items()) if number)
     lost = f"; {report.lost} attempts lost" if report.lost else ""
     output.say(f"steps: {steps or 'none'}{lost}; products of this run: {report.disk_bytes / 1e6:.1f} MB")
-    for line in report.next:
-        output.say(f"next: {line}")
+    for advice, command in zip(report.next, commands, strict=True):
+        output.close(advice.why, command)
+
+
+def next_commands(report: BatchReport, asked: BatchRequest, args: argparse.Namespace) -> tuple[str, ...]:
+    """Return the commands to type now, about the data and the workflow that the batch was begun with."""
+    from esorex_bridge.cli.next_command import OF_DATASETS, follow
+
+    settings = asked.settings
+    about = argparse.Namespace(
+        root=args.root,
+        given_archive=args.given_archive,
+        by=settings.by,
+        oca=settings.oca,
+        workflow=settings.workflow,
+        breakpoints=settings.breakpoints,
+        data=list(settings.data),
+        mode="master" if settings.mode == "Raw2Master" else "raw",
+    )
+    over = {"why": OF_DATASETS, "report": (*OF_DATASETS, "mode")}
+    return tuple(follow(about, each.verb, *each.words, over=over.get(each.verb, ())) for each in report.next)
 
 
 def _took(each: RecipeTime) -> tuple[str, str]:

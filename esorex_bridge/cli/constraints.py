@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import shlex
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -18,6 +18,9 @@ _OPTIONS = {
                  "where", "max")
 }  # fmt: skip
 """The options that say which frames are meant, and where their values are kept."""
+
+_FIELDS = {"cat": "category", "max": "limit"}
+"""What constraints call a value, where the command line calls it otherwise."""
 
 
 def configure(parser: argparse.ArgumentParser, dp_ids: bool = True) -> None:
@@ -83,11 +86,14 @@ def read_constraints(args: argparse.Namespace, columns: tuple[str, ...] | None =
     )
 
 
-def words(args: argparse.Namespace) -> str:
-    """Return the options of a query as they are typed, those that say something."""
-    found = [
-        f"--{option}{'=' if str(value).startswith('-') else ' '}{shlex.quote(str(value))}"
-        for option, name in _OPTIONS.items()
-        if (value := getattr(args, name, None)) is not None and (option, value) != ("cat", "SCIENCE")
-    ]
-    return " ".join((*found, *map(shlex.quote, getattr(args, "dp_id", ()))))
+def words(args: argparse.Namespace, changes: Mapping[str, object] | None = None) -> tuple[str, ...]:
+    """Return the options of a query as they are typed, those that say something.
+
+    `changes` are other values, by the fields of the constraints; None leaves one out.
+    """
+    found: list[str] = []
+    for option, name in _OPTIONS.items():
+        value = (changes or {}).get(_FIELDS.get(name, name), getattr(args, name, None))
+        if value is not None and (option, value) != ("cat", "SCIENCE"):
+            found += (f"--{option}={value}",) if str(value).startswith("-") else (f"--{option}", str(value))
+    return tuple(found)

@@ -69,6 +69,8 @@ def _demonstrate(args: argparse.Namespace) -> int:
     words, fields = _ask_words(night)
     runs: list[tuple[str, verb.ReductionResult]] = []
     failed = False
+    args.mode, args.set = "master" if listed.mode == "Raw2Master" else "raw", list(listed.settings)
+    args.dry_run = False
     with EmbeddedArchive([night], _frames(args.root)) as archive:
         settings = Settings(
             root=args.root,

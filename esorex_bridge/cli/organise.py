@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -190,12 +189,15 @@ def _print(datasets: tuple[Dataset, ...], data: OrganisedData, args: argparse.Na
         )
     for warning in data.warnings:
         output.note(warning)
-    _close(datasets, args)
+    _close(datasets, args, unclassified[0].name if unclassified else "")
 
 
-def _close(datasets: tuple[Dataset, ...], args: argparse.Namespace) -> None:
-    """Print what is not on this machine, how many datasets are complete, and what to do next."""
-    from esorex_bridge.cli import arguments
+def _close(datasets: tuple[Dataset, ...], args: argparse.Namespace, odd: str) -> None:
+    """Print what is not on this machine, how many datasets are complete, and what to do next.
+
+    `odd` is a file without a category, if there is one.
+    """
+    from esorex_bridge.cli.next_command import OF_DATASETS, follow
     from esorex_bridge.organise.why import list_held_up
 
     absent = list_held_up(datasets)
@@ -206,13 +208,14 @@ def _close(datasets: tuple[Dataset, ...], args: argparse.Namespace) -> None:
     whole = sum(dataset.complete and not dataset.missing for dataset in datasets)
     counts = f"{len(datasets)} dataset{'s' * (len(datasets) != 1)}, {whole} complete"
     if not datasets:
-        command = "esorex-bridge fetch --help, or esorex-bridge why FILE for a file that should be in a dataset"
+        command = follow(args, "why", odd, over=OF_DATASETS) if odd else "esorex-bridge fetch --help"
     elif fetchable := [dataset for dataset in datasets if dataset.mode and dataset.missing]:
-        command = f"esorex-bridge fetch {fetchable[0].action.files[0].name} --yes --root {shlex.quote(str(args.root))}"
-    elif lacking := next((dataset for dataset in datasets if not dataset.complete), None):
-        command = f"esorex-bridge why {lacking.name} {arguments.repeat(args)}"
+        frame, mode = fetchable[0].action.files[0].name, fetchable[0].requested or fetchable[0].mode
+        command = follow(args, "fetch", frame, "--yes", *(("--mode", "master") if mode == "Raw2Master" else ()))
+    elif lacking := next((each for each in datasets if not (each.complete or each.secondary)), None):
+        command = follow(args, "why", lacking.name, over=OF_DATASETS)
     else:
-        command = f"esorex-bridge plan {arguments.repeat(args)}"
+        command = follow(args, "plan", over=OF_DATASETS)
     output.close(counts, command)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -105,10 +106,13 @@ def close(said: str, command: str) -> None:
 
 
 def _lines_of_command(command: str, room: int) -> list[str]:
-    """Return a command on lines between whose words a backslash fits."""
-    from esorex_bridge.cli.tables import wrap_words
+    """Return a command on lines between whose words a backslash fits; what is quoted is never broken."""
+    if len(command) <= room:
+        return [command]
+    from esorex_bridge.cli.tables import NO_BREAK, wrap_words
 
-    return wrap_words(command, room - 6) if len(command) > room else [command]
+    whole = re.sub(r"'[^']*'|\"[^\"]*\"", lambda found: found.group().replace(" ", NO_BREAK), command)
+    return wrap_words(whole, room - 6)
 
 
 def width() -> int:

@@ -79,12 +79,14 @@ def _row(step: Step) -> tuple[str, ...]:
 
 def _close(plans: list[Plan], args: argparse.Namespace) -> None:
     """Print how much is planned, and what to do next."""
-    from esorex_bridge.cli import arguments
+    from esorex_bridge.cli.next_command import OF_DATASETS, OF_PLANS, follow
 
     steps = f"{len(plans)} dataset{'s' * (len(plans) != 1)}, {sum(len(plan.steps) for plan in plans)} steps"
     lacking = next((plan for plan in plans if plan.incomplete), None)
-    run = f"esorex-bridge run {arguments.repeat(args, 'mode', 'quality')}"
-    command = f"esorex-bridge why {lacking.dataset} {arguments.repeat(args)}" if lacking else run
+    if lacking is not None:
+        command = follow(args, "why", lacking.dataset, over=OF_DATASETS)
+    else:
+        command = follow(args, "run", *args.datasets, over=OF_PLANS)
     output.close(steps, command)
 
 

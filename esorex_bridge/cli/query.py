@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import csv
-import shlex
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from esorex_bridge.cli import archive, constraints, options, output
@@ -78,11 +76,10 @@ def run(args: argparse.Namespace) -> int:
             _write_table(_table(client, placed, args), args.format)
             return 0
         rows = client.products(placed) if args.products else _ask(client, placed, args.job)
-        if not rows and not args.products:
-            _say_why(client, wanted)
+        instead = _say_why(client, wanted) if not rows and not args.products else {}
     if args.max and len(rows) == args.max:
         output.note(f"stopped at --max {args.max}; there may be more")
-    _print(rows, wanted.columns, write(placed), args)
+    _print(rows, wanted.columns, write(placed), args, instead)
     return 0
 
 
@@ -115,16 +112,17 @@ def _tell_phase(phase: str) -> None:
     output.note(f"job: {phase.lower()}")
 
 
-def _say_why(client: ArchiveClient, wanted: Constraints) -> None:
-    """Say which constraint it is that nothing meets, where one alone is."""
+def _say_why(client: ArchiveClient, wanted: Constraints) -> Mapping[str, object]:
+    """Say which constraint it is that nothing meets, where one alone is, and return what to ask for instead."""
     from esorex_bridge.archive.empty import likely_reason
 
     try:
         reason = likely_reason(client, wanted)
     except BridgeError:
-        return
-    if reason:
-        output.note(reason)
+        return {}
+    if reason.said:
+        output.note(reason.said)
+    return reason.changes
 
 
 def _write_table(table: Table, form: str) -> None:
@@ -133,7 +131,9 @@ def _write_table(table: Table, form: str) -> None:
     sys.stdout.flush()
 
 
-def _print(rows: Sequence[Row], asked: Sequence[str], text: str, args: argparse.Namespace) -> None:
+def _print(
+    rows: Sequence[Row], asked: Sequence[str], text: str, args: argparse.Namespace, instead: Mapping[str, object]
+) -> None:
     names = list(rows[0]) if rows else [] if args.products or asked == ("*",) else list(asked)
     if args.json:
         from esorex_bridge.cli.documents.archive import QueryDocument
@@ -144,21 +144,36 @@ def _print(rows: Sequence[Row], asked: Sequence[str], text: str, args: argparse.
         writer.writerow(names)
         writer.writerows([_cell(row[name]) for name in names] for row in rows)
     else:
-        _print_table(rows, names if args.columns else [name for name in _SHOWN if name in names], args)
+        _print_table(rows, names if args.columns else [name for name in _SHOWN if name in names])
+        kind = "product" if args.products else "frame"
+        output.close(f"{len(rows)} {kind}{'s' * (len(rows) != 1)}", _next(rows, args, instead))
 
 
-def _print_table(rows: Sequence[Row], names: Sequence[str], args: argparse.Namespace) -> None:
+def _print_table(rows: Sequence[Row], names: Sequence[str]) -> None:
     if rows:
         columns = [Column(name, "number" if name == "exposure" else "name", keep=_SHOWN.get(name, 0)) for name in names]
         output.table(columns, ([_cell(row[name]) for name in names] for row in rows))
-    where = "" if args.root == Path() else f" --root {shlex.quote(str(args.root))}"
-    command = "esorex-bridge query with fewer constraints"
-    if rows and args.products:
-        command = f"esorex-bridge ancillary {rows[0].get('dp_id', 'ADP_ID')} --fetch --into products"
-    elif rows:
-        command = f"esorex-bridge reduce {constraints.words(args)}{where}"
-    kind = "product" if args.products else "frame"
-    output.close(f"{len(rows)} {kind}{'s' * (len(rows) != 1)}", command)
+
+
+def _next(rows: Sequence[Row], args: argparse.Namespace, instead: Mapping[str, object]) -> str:
+    """Return the command to type now: what brings or reduces the rows; where there are none, what may find some."""
+    from esorex_bridge.cli.next_command import follow
+
+    more = ("--products",) if args.products else ()
+    if rows and not args.products:
+        named, asked = tuple(args.dp_id), constraints.words(args)
+        if args.cat == "SCIENCE":
+            return follow(args, "reduce", *named, *asked)
+        return follow(args, "fetch", *(named or ("--from-query", *asked)), "--no-calibrations")
+    if rows and (dp_id := rows[0].get("dp_id")):
+        return follow(args, "ancillary", dp_id, "--fetch", "--into", "products")
+    if rows:
+        return follow(args, "query", *more, *constraints.words(args), "--columns", "dp_id")
+    wider = (*(word for name in args.dp_id for word in ("--dp-id", name)), *constraints.words(args, instead))
+    if instead and wider:
+        columns = ("--columns", instead["columns"]) if "columns" in instead else ()
+        return follow(args, "query", *wider, *columns)
+    return "esorex-bridge query --help"
 
 
 def _cell(value: Any) -> Any:

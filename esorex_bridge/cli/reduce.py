@@ -93,15 +93,16 @@ def run(args: argparse.Namespace) -> int:
 
 def _refuse_query(args: argparse.Namespace, folders: list[str], given: Constraints) -> None:
     """Refuse to ask the archive for what is to be taken from folders."""
+    from shlex import join
+
     from esorex_bridge.archive.query import Constraints
 
     other = next((word for word in args.words if word not in folders), None)
     if other is not None:
         raise UserError(f"'{other}' is not a folder; name folders of raws, or science frames, not both")
     if given != Constraints():
-        raise UserError(
-            f"with a folder of raws nothing is asked of the archive; leave out {constraints.words(args)}, or the folder"
-        )
+        query = join(constraints.words(args))
+        raise UserError(f"with a folder of raws nothing is asked of the archive; leave out {query}, or the folder")
 
 
 def run_on_disk(args: argparse.Namespace) -> int:

@@ -5,9 +5,9 @@ parameters.
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +46,7 @@ _COLUMNS_OF_PACKAGES = (
     Column("match", "text", 2),
 )
 _LOOK_S = 0.2
+_TRIED = 3
 EXAMPLE = (
     "esorex-bridge review NACO.2016-03-02T00:30:00.076_tpl --root night\n"
     "  esorex-bridge review NACO.2016-03-02T00:30:00.076_tpl --use NACO.2016-03-03T16:00:00.000 --for CAL_DARK\n"
@@ -239,7 +240,7 @@ def _show(args: argparse.Namespace, review: Review, choices: Choices) -> None:
     for message in review.messages(choices):
         if message.startswith(MARK) or columns is _COLUMNS_OF_PACKAGES:
             output.say(message)
-    output.close(f"{len(rows)} alternatives", _next(args, rows))
+    output.close(f"{len(rows)} alternatives", _next(args, review, choices, rows))
 
 
 def _cells(row: Alternative) -> dict[str, object]:
@@ -248,19 +249,23 @@ def _cells(row: Alternative) -> dict[str, object]:
     return {**asdict(row), "used": used, "days": _days(row.days), "level": level}
 
 
-def _next(args: argparse.Namespace, rows: Sequence[Alternative]) -> str:
-    """Return the command that takes another alternative of what is used; where there is none, the one that runs."""
-    from esorex_bridge.cli import arguments
+def _next(args: argparse.Namespace, review: Review, choices: Choices, rows: Sequence[Alternative]) -> str:
+    """Return the command that takes another alternative of what is used; where the plan takes none, the one that runs.
 
-    where = arguments.repeat(args)
+    Only the first alternatives are tried, because each is a plan.
+    """
+    from esorex_bridge.cli.next_command import OF_DATASETS, follow
+
     chosen = {(row.purpose, row.input or row.category) for row in rows if row.used}
     offered = (row for row in rows if not row.used and (row.purpose, row.input or row.category) in chosen)
-    other = next(offered, None)
+    likely = (
+        row for row in islice(offered, _TRIED) if not review.effect_of(choices.with_use(row.key, row.file)).problem
+    )
+    other = next(likely, None)
     if other is None:
-        return f"esorex-bridge run {args.dataset} {where}"
-    what = shlex.quote(other.input or other.category)
-    words = f"--use {other.file} --for {what} --purpose {shlex.quote(other.purpose)}"
-    return f"esorex-bridge review {args.dataset} {words} {where}"
+        return follow(args, "run", args.dataset, over=OF_DATASETS)
+    what = ("--use", other.file, "--for", other.input or other.category, "--purpose", other.purpose)
+    return follow(args, "review", args.dataset, *what, over=OF_DATASETS)
 
 
 def _days(days: float | None) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from esorex_bridge.cli import arguments, output
+from esorex_bridge.cli import output
 from esorex_bridge.esorex.diagnosis import WARNED
 from esorex_bridge.reuse.record import TAKEN_OVER
 from esorex_bridge.run.report import DatasetReport, StepReport, summarise_steps
@@ -25,23 +24,25 @@ def show(reports: Sequence[DatasetReport], args: argparse.Namespace, needs: Sequ
     for report in reports:
         _show_dataset(report)
     _show_places(reports)
-    if getattr(args, "dry_run", False):
+    if args.dry_run:
         output.show_needs(needs)
     output.close(summarise_steps(reports) + _sum_expected(reports), next_command(reports, args))
 
 
 def next_command(reports: Sequence[DatasetReport], args: argparse.Namespace) -> str:
     """Return the command to type now: what explains the first failure, or what shows the products."""
+    from esorex_bridge.cli.next_command import OF_DATASETS, OF_PLANS, follow, type_again
+
     steps = [step for report in reports for step in report.steps]
     if failed := next((step for step in steps if step.outcome == "failed"), None):
-        return f"esorex-bridge log {failed.step} --root {shlex.quote(str(args.root))}"
+        return follow(args, "log", failed.step)
     if lacking := next((report for report in reports if report.failed), None):
-        return f"esorex-bridge why {lacking.dataset} {arguments.repeat(args)}"
+        return follow(args, "why", lacking.dataset, over=OF_DATASETS)
     if any(step.outcome == "no_esorex" for step in steps):
-        return "esorex-bridge doctor"
-    if any(step.outcome == "planned" for step in steps):
-        return f"esorex-bridge run {arguments.repeat(args, 'mode', 'quality')}"
-    return f"esorex-bridge report {arguments.repeat(args, 'mode')}"
+        return follow(args, "doctor")
+    if args.dry_run and (not reports or any(step.outcome == "planned" for step in steps)):
+        return type_again(args, "--dry-run")
+    return follow(args, "report", over=OF_PLANS)
 
 
 def _show_dataset(report: DatasetReport) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from typing import TYPE_CHECKING
 
 from esorex_bridge.cli import options, output
@@ -81,8 +80,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _next(args: argparse.Namespace) -> str:
     """Return the command that reads all files again; after it, the one that gives room back."""
-    where = f"--root {shlex.quote(str(args.root))}"
-    return f"esorex-bridge clean {where}" if args.verify else f"esorex-bridge status --verify {where}"
+    from esorex_bridge.cli.next_command import follow
+
+    return follow(args, "clean") if args.verify else follow(args, "status", "--verify")
 
 
 def _rebuild(session: Session) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import requests
+from msgspec.structs import replace
 from requests.adapters import HTTPAdapter
 
 from esorex_bridge.archive.client import ArchiveClient
@@ -122,7 +123,11 @@ def test_a_name_service_that_fails_leaves_the_name(
 def test_an_empty_result_has_a_likely_reason(client: ArchiveClient, constraints: Constraints, reason: str) -> None:
     assert not client.query(constraints)
     found = likely_reason(client, constraints)
-    assert reason in found and bool(found) is bool(reason)
+    assert reason in found.said and bool(found.said) is bool(reason)
+    if found.changes:
+        instead = {"columns": tuple(str(found.changes.get("columns") or "dp_id").split(","))}
+        changes = {**found.changes, **instead} | ({"category": None} if "category" in found.changes else {})
+        assert not found.changes.get("instrument", "?") or client.query(replace(constraints, **changes))
 
 
 @pytest.mark.parametrize(

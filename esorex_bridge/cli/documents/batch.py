@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from esorex_bridge.batch.report import OUTCOMES, BatchReport, DatasetOutcome, RecipeTime
@@ -45,8 +46,8 @@ class BatchPreviewDocument(Document, frozen=True, kw_only=True):
     disk: tuple[DiskPart, ...]
 
 
-def batch_document(report: BatchReport) -> BatchDocument:
-    """Return how a batch stands."""
+def batch_document(report: BatchReport, commands: Iterable[str]) -> BatchDocument:
+    """Return how a batch stands, and the commands to type next."""
     counts = Counter(dataset.outcome for dataset in report.datasets)
     return BatchDocument(
         name=report.name,
@@ -60,7 +61,7 @@ def batch_document(report: BatchReport) -> BatchDocument:
         lost=report.lost,
         disk_bytes=report.disk_bytes,
         unfetched=tuple(FaultPart(file=name, reason=reason) for name, reason in report.unfetched),
-        next=report.next,
+        next=tuple(commands),
         verdict=report.verdict,
         executed=sum(recipe.runs for recipe in report.recipes),
         outcomes={outcome: counts[outcome] for outcome in OUTCOMES},
