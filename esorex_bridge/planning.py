@@ -18,6 +18,7 @@ from esorex_bridge.definitions.folders import Definitions, definition_folders
 from esorex_bridge.definitions.parameters import ParameterSetting
 from esorex_bridge.definitions.workflow import RULES_ALONE, Workflow
 from esorex_bridge.errors import DataError, UnknownNameError, UserError
+from esorex_bridge.fits.hdus import read_keywords
 from esorex_bridge.fits.header import read_header
 from esorex_bridge.organise.places import DATA_FOLDERS, data_places, destination
 from esorex_bridge.plan.cascade import make_plan
@@ -322,7 +323,7 @@ class Planning:
         if self.edps is not None:
             package = self.edps
             return tuple(self._plan_by_package(package, dataset, ()) for dataset in datasets)
-        header = cache(read_header)
+        header = cache(read_keywords)
         listed = tuple((dataset, self.workflow_for(dataset)) for dataset in datasets)
         refuse_idle_settings(self.settings.parameters, (workflow for _, workflow in listed))
         return tuple(self.plan(dataset, workflow, header) for dataset, workflow in listed)

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from esorex_bridge.datasets.dataset import Dataset
 from esorex_bridge.errors import UserError
-from esorex_bridge.fits.header import read_header
+from esorex_bridge.fits.hdus import read_keywords
 from esorex_bridge.organise.alternatives import best_alternatives
 from esorex_bridge.plan.plan import Keywords, Plan
 from esorex_bridge.plan.unfold import shared_steps, unfold_plan
@@ -48,7 +48,7 @@ def export_for_reflex(
     the same. Otherwise the tree is that of the dataset, with the best of several alternatives. Where a workflow is
     named, datasets of other instruments are left out.
     """
-    header = cache(read_header)
+    header = cache(read_keywords)
     named = planning.named_workflow is not None
     found: list[Dataset] = []
     left_out: list[str] = []

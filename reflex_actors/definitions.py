@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esorex_bridge.definitions.edps.options import PREFIX
 from esorex_bridge.errors import DataError, UserError
-from reflex_actors.sof_json import SetOfFiles, value_text
 
 if TYPE_CHECKING:
-    from esorex_bridge.definitions.parameters import ParameterSetting
     from esorex_bridge.definitions.steps import StepDefinition
     from esorex_bridge.definitions.workflow import Workflow
     from esorex_bridge.planning import Planning
+    from reflex_actors.sof_json import SetOfFiles
 
 
 def definitions() -> tuple[Workflow, ...]:
@@ -63,26 +61,3 @@ def find_definition(planning: Planning, recipe: str, sof: SetOfFiles) -> tuple[W
     tags = {file.category for file in sof.files}
     steps = [step for step in workflow.steps if step.recipe == recipe]
     return workflow, max(steps, key=lambda step: len(tags.intersection(map(step.tag, step.main))), default=None)
-
-
-def with_cases(
-    definition: StepDefinition | None, sof: SetOfFiles, given: Iterable[ParameterSetting], origin: str
-) -> tuple[ParameterSetting, ...]:
-    """Return the parameters that are given, with those that a definition has for files as these.
-
-    A workflow file says what holds for all files; where it says just that, a case goes before it.
-    """
-    from esorex_bridge.definitions.parameters import ParameterSetting
-    from esorex_bridge.fits.header import read_header
-
-    main = set(map(definition.tag, definition.main)) if definition is not None and definition.cases else set()
-    first = next((file for file in sof.files if file.category in main), None)
-    if definition is None or first is None:
-        return tuple(given)
-    keywords = read_header(Path(first.name))
-    cases = dict(pair for case in definition.cases if case.fits(keywords) for pair in case.parameters)
-    general = {name: value_text(value) for name, value in (*definition.tune, *definition.parameters)}
-    return (
-        *(ParameterSetting(definition.recipe, name, value, origin) for name, value in cases.items()),
-        *(each for each in given if each.name not in cases or general.get(each.name) != each.value),
-    )

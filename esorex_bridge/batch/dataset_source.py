@@ -25,7 +25,7 @@ from esorex_bridge.definitions.workflow import Workflow
 from esorex_bridge.disk.digest import Reading
 from esorex_bridge.errors import ArchiveError, BridgeError, UserError
 from esorex_bridge.files import DpId
-from esorex_bridge.fits.header import read_header
+from esorex_bridge.fits.hdus import read_keywords
 from esorex_bridge.fits.identity import IDENTIFYING, STATING
 from esorex_bridge.plan.copies import WHEN
 from esorex_bridge.plan.plan import Keywords, Plan
@@ -136,7 +136,7 @@ class Supply:
         self._client: ArchiveClient | None = None
         self._plannings: dict[tuple[Mode, Path | None], Planning] = {}
         self._shared: dict[tuple[Mode, str], Shared] = {}
-        self._header = lru_cache(_HEADERS_KEPT)(read_header)
+        self._header = lru_cache(_HEADERS_KEPT)(read_keywords)
         self._awaited: dict[str, list[_Awaited]] = {}
         self._heard: SimpleQueue[FileReport | _Awaited | _Fetched | Unplanned] = SimpleQueue()
         self._names: dict[str, int] = {}
@@ -378,6 +378,6 @@ def keywords_for(workflow: Workflow) -> tuple[str, ...]:
     for calibration in (calibration for step in workflow.steps for calibration in step.calibrations):
         listed += calibration.match
         listed += (key for validity in calibration.validity for key in validity.match or ())
-    listed += [key for step in workflow.steps for case in step.cases for key, _ in case.when]
+    listed += [each.keyword for step in workflow.steps for case in step.cases for each in case.when]
     looked_at = (*WHEN, *STATING, *IDENTIFYING, *(key for key, _ in workflow.applies), *listed)
     return tuple(dict.fromkeys(looked_at))

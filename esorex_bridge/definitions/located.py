@@ -123,6 +123,11 @@ class Located(Struct, frozen=True):
         """Whether it is a single value."""
         return _kind(self.node) == "scalar"
 
+    @property
+    def is_mapping(self) -> bool:
+        """Whether it is a mapping."""
+        return _kind(self.node) == "mapping"
+
     def number(self, what: str) -> float:
         """Return a number; `.inf` counts as one."""
         value = self.scalar(what)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from math import inf
 from typing import Literal
 
@@ -182,7 +182,7 @@ class StepDefinition(Struct, frozen=True, cache_hash=True):
     parameters : tuple of (str, value)
         Recipe parameters that differ from the recipe's own defaults.
     cases : tuple of Case
-        Parameters that differ for files whose header says so; where several cases fit, the later wins.
+        Parameters that differ for some files or inputs; where several cases fit, the later wins.
     tune : tuple of (str, value)
         Parameters that are worth changing once the products were seen, with the recipe's own defaults.
     always : bool
@@ -227,11 +227,11 @@ class StepDefinition(Struct, frozen=True, cache_hash=True):
         """Return the name in the SOF of a main file's category."""
         return dict(self.tags).get(category, category)
 
-    def parameters_for(self, keywords: Mapping[str, object]) -> Parameters:
-        """Return the parameters for files with these keywords."""
+    def parameters_for(self, keywords: Mapping[str, object], tags: Collection[str]) -> Parameters:
+        """Return the parameters for files with these keywords, where the recipe gets inputs of these tags."""
         found = dict(self.parameters)
         for case in self.cases:
-            if case.fits(keywords):
+            if case.fits(keywords, tags):
                 found.update(case.parameters)
         return tuple(found.items())
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache, partial
 from io import BufferedReader
+from itertools import islice
 from pathlib import Path
 
 from esorex_bridge.errors import DataError
 from esorex_bridge.fits.card import CARD_BYTES
-from esorex_bridge.fits.header import BLOCK_BYTES, Header
+from esorex_bridge.fits.header import BLOCK_BYTES, Header, read_header
 from esorex_bridge.fits.stream import ByteStream, open_fits
 from esorex_bridge.fits.walker import describe
 
@@ -41,6 +43,23 @@ def read_hdu_headers(path: Path, unpack: bool = True) -> Iterator[tuple[Header, 
                 return
             _skip(stream, describe(header, str(path), number).padded_bytes)
             number += 1
+
+
+def read_keywords(path: Path) -> Header:
+    """Read the primary header of a file; those of extensions are read where one of their keywords is asked for.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, or is no FITS.
+    """
+    return read_header(path).with_extensions(cache(partial(_read_extension, path)))
+
+
+def _read_extension(path: Path, number: int) -> Header:
+    """Return the header of an extension (from 1); an empty one where the file has fewer."""
+    found = next(islice(read_hdu_headers(path), number, None), None)
+    return Header(b"") if found is None else found[0]
 
 
 def read_datasums(path: Path) -> tuple[str, ...]:

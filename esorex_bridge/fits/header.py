@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
+from functools import lru_cache
 from pathlib import Path
 
 from esorex_bridge.errors import DataError
@@ -41,13 +42,15 @@ class Header(Mapping[str, Value]):
     """The cards of a header by their dotted names (`DET.DIT`, `MJD-OBS`), the first of each name.
 
     A name may also be asked for as `ESO.DET.DIT` or `HIERARCH.ESO.DET.DIT`. A one-level name of ESO's domain
-    (`HIERARCH ESO MOLECULE`) is found as `MOLECULE` too, where no primary keyword has that name.
+    (`HIERARCH ESO MOLECULE`) is found as `MOLECULE` too, where no primary keyword has that name. `DET.CHIP.NY[1]` is
+    a keyword of the first extension, where the header knows how to read that (`hdus.read_keywords`).
     """
 
-    __slots__ = ("_all", "_plain", "_raw", "_seen")
+    __slots__ = ("_all", "_extension", "_plain", "_raw", "_seen")
 
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
+        self._extension: Callable[[int], Header] | None = None
         self._seen: dict[str, Value | _Missing] = {}
         self._all: dict[str, Value] | None = None
         self._plain: bool | None = None
@@ -77,12 +80,18 @@ class Header(Mapping[str, Value]):
     def __repr__(self) -> str:
         return f"Header({dict(self)!r})"
 
+    def with_extensions(self, read: Callable[[int], Header]) -> Header:
+        """Return the header with what reads that of an extension by its number (from 1), when it is asked for."""
+        self._extension = read
+        return self
+
     def select(self, keys: tuple[str, ...]) -> dict[str, Value]:
         """Return the values of the keywords that are there, of those asked for: all searched in one pass."""
-        if self._all is None and (found := selector(keys).search(self._raw)) is not None:
-            return found
-        pairs = ((key, self._lookup(key)) for key in keys)
-        return {key: value for key, value in pairs if value is not _ABSENT}
+        here, elsewhere = _by_place(keys)
+        found = selector(here).search(self._raw) if self._all is None else None
+        pairs = ((key, self._lookup(key)) for key in (elsewhere if found is not None else keys))
+        more = {key: value for key, value in pairs if value is not _ABSENT}
+        return {**found, **more} if found else more
 
     def group(self, prefix: str) -> dict[str, Value]:
         """Return the values of the keywords of one group of ESO's domain (`QC`), without parsing the others."""
@@ -94,7 +103,9 @@ class Header(Mapping[str, Value]):
         try:
             return self._seen[key]
         except KeyError:
-            found = self._seen[key] = self._search(canonical(key))
+            name, number = _split(key)
+            place = self if not number else self._extension(number) if self._extension else None
+            found = self._seen[key] = _ABSENT if place is None else place._search(canonical(name))
             return found
 
     def _search(self, key: str) -> Value | _Missing:
@@ -145,6 +156,20 @@ class Header(Mapping[str, Value]):
         return self._all
 
 
+@lru_cache(maxsize=256)
+def _by_place(keys: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the keywords of the primary header, and those of extensions."""
+    elsewhere = tuple(key for key in keys if key.endswith("]"))
+    return (tuple(key for key in keys if key not in elsewhere), elsewhere) if elsewhere else (keys, ())
+
+
+def _split(key: str) -> tuple[str, int]:
+    """Return name and number of the extension of `NAME[NUMBER]`; the number is 0 where there is none."""
+    found = _OF_EXTENSION.fullmatch(key) if key.endswith("]") else None
+    return (key, 0) if found is None else (found[1], int(found[2]))
+
+
+_OF_EXTENSION = re.compile(r"(.+)\[(\d+)\]")
 _UNUSUAL = re.compile(rb"HIERARCH (?!ESO [A-Z0-9 _-]+=)")
 
 

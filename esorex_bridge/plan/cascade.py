@@ -8,7 +8,7 @@ parameters) are one step, however often the tree repeats them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import partial
 
 from msgspec.structs import replace
@@ -215,7 +215,7 @@ class _Planner:
             actor=group.definition.name,
             recipe=group.definition.recipe,
             inputs=tuple(dict.fromkeys(inputs)),
-            settings=self._settings(group),
+            settings=self._settings(group, {entry.category for entry in inputs}),
             products=group.definition.products,
             purpose=group.purpose,
             setup=group.setup,
@@ -257,9 +257,9 @@ class _Planner:
             self.steps.append(replace(draft, name=self._names[identity]))
         return self._names[identity]
 
-    def _settings(self, group: Group) -> tuple[ParameterSetting, ...]:
+    def _settings(self, group: Group, tags: Collection[str]) -> tuple[ParameterSetting, ...]:
         recipe, origin = group.definition.recipe, f"workflow {self.workflow.name}"
-        parameters = group.definition.parameters_for(group.keywords(self.headers))
+        parameters = group.definition.parameters_for(group.keywords(self.headers), tags)
         defined = (ParameterSetting(recipe, name, value, origin) for name, value in parameters)
         return (*defined, *(setting for setting in self.settings if setting.recipe == recipe))
 

@@ -9,6 +9,7 @@ NAMES = (
     "review_association",
     "sof_for_recipe",
     "step_inputs",
+    "step_parameters",
     "run_recipe",
     "run_command",
     "tune_recipe",

@@ -175,22 +175,23 @@ def plan_of(
     round. Parameters that were chosen for the dataset in a review count, unless `given` has others.
     """
     from esorex_bridge.definitions.parameters import ParameterSetting
-    from reflex_actors.definitions import find_definition, with_cases
+    from reflex_actors.actors.step_parameters import choose
+    from reflex_actors.definitions import find_definition
     from reflex_actors.one_recipe import one_step_plan, planned_inputs
 
     workflow, definition = find_definition(session.planning, recipe, sof)
     makers = session.store.makers(file.name for file in sof.files)
     inputs = planned_inputs(sof, definition, workflow.steps if workflow else (), makers)
     named = workflow.name if workflow is not None and definition is not None else "reflex"
-    own = definition.parameters if definition is not None and definition.command else ()
-    defined = (ParameterSetting(recipe, name, value, f"workflow {named}") for name, value in own)
+    own = choose(definition, sof) if definition is not None else ()
+    defined = (ParameterSetting(recipe, each.display_name, each.value, f"workflow {named}") for each in own)
     reviewed = (
         ParameterSetting(recipe, name, value, "review")
         for of, name, value in (chosen.parameters if chosen else ())
         if of == recipe
     )
     actor = definition.name if definition is not None else ""
-    settings = with_cases(definition, sof, (*defined, *reviewed, *given), f"workflow {named}")
+    settings = (*defined, *reviewed, *given)
     return one_step_plan(sof, recipe, inputs, settings, named, actor, definition=definition)
 
 

@@ -12,7 +12,7 @@ from esorex_bridge.plan.plan import Plan
 from esorex_bridge.run.reporter import SilentReporter
 from esorex_bridge.session import Session
 from reflex_actors.associations import plan_of_dataset
-from reflex_actors.definitions import find_definition, with_cases
+from reflex_actors.definitions import find_definition
 from reflex_actors.headless.running import RecipeRequest, RecipeResult
 from reflex_actors.one_recipe import decide, execute, one_step_plan, planned_inputs
 from reflex_actors.sof_json import FitsFile, value_text
@@ -34,8 +34,6 @@ class BridgeRecipes:
         Run nothing.
     products : mapping of str to tuple of str
         Categories that recipes make, as far as that is known.
-    by_definition : bool
-        Whether the workflow was made from a definition, which may have parameters for some files that no file can say.
     """
 
     def __init__(
@@ -44,12 +42,10 @@ class BridgeRecipes:
         workflow: str,
         dry_run: bool = False,
         products: Mapping[str, tuple[str, ...]] | None = None,
-        by_definition: bool = False,
     ) -> None:
         self._session, self._workflow, self._dry_run = session, workflow, dry_run
         self._products = products or {}
         self._absent: dict[str, str] = {}
-        self._by_definition = by_definition
         self._plans: dict[str, Plan | None] = {}
 
     def missing(self, recipes: tuple[str, ...]) -> dict[str, str]:
@@ -95,18 +91,17 @@ class BridgeRecipes:
 
     def plan_request(self, request: RecipeRequest) -> Plan:
         """Return the plan of one step that a request means."""
-        given = [
+        settings = [
             ParameterSetting(request.recipe, each.display_name, value_text(each.value), request.actor)
             for each in request.parameters
         ]
         workflow, definition = find_definition(self._session.planning, request.recipe, request.sof)
-        cases_of = definition if self._by_definition else None
         makers = self._session.store.makers(file.name for file in request.sof.files)
         return one_step_plan(
             request.sof,
             request.recipe,
             planned_inputs(request.sof, definition, workflow.steps if workflow else (), makers),
-            with_cases(cases_of, request.sof, given, f"workflow {self._workflow}"),
+            settings,
             self._workflow,
             request.actor,
             self._products.get(request.recipe, ()),

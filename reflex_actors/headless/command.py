@@ -103,6 +103,5 @@ def carry_out(root: Entity, values: dict[str, str], options: RunOptions) -> RunR
     folder = Path(variables.text("ROOT_DATA_DIR") or ".").expanduser().absolute()
     place = Path(variables.text("TMP_PRODUCTS_DIR") or root.name)
     with Session(Settings(folder, jobs=options.jobs)) as session:
-        ours = "BRIDGE_ACTORS" in variables
-        recipes = BridgeRecipes(session, place.name, options.dry_run, known_products(root.name), ours)
+        recipes = BridgeRecipes(session, place.name, options.dry_run, known_products(root.name))
         return run_prepared(root.name, network, variables, recipes, options)

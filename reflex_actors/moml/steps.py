@@ -11,7 +11,7 @@ from esorex_bridge.definitions.steps import StepDefinition
 from esorex_bridge.definitions.workflow import Workflow
 from esorex_bridge.errors import UserError
 from esorex_bridge.plan.unfold import shared_steps
-from reflex_actors.actors import run_command, tune_recipe
+from reflex_actors.actors import run_command, step_parameters, tune_recipe
 from reflex_actors.moml.blocks import (
     GRID,
     Wire,
@@ -31,6 +31,9 @@ from reflex_actors.moml.blocks import (
 from reflex_actors.moml.canvas import LINE
 from reflex_actors.moml.model import Entity, Property
 from reflex_actors.protocol import Actor
+
+CHOOSER = "Step Parameters"
+"""Actor that chooses the parameters of a group by its files, in a step with cases."""
 
 ENABLE, INITIAL = "EnableInteractivity", "InitialParameters"
 """Parameters of a step with a window: whether to open it, and the parameters that a recipe begins with."""
@@ -97,6 +100,11 @@ class StepPlace:
         return ",".join(need.category for need in self.step.calibrations if need.required)
 
     @property
+    def by_case(self) -> tuple[str, ...]:
+        """Parameters that its recipe is told for each group, because its definition has cases for them."""
+        return tuple(dict.fromkeys(name for case in self.step.cases for name, _ in case.parameters))
+
+    @property
     def guarded(self) -> bool:
         """Whether what comes together for it has to be looked through."""
         return bool(self.direct or self.makers or self.rivals or self.names or self.shared)
@@ -108,13 +116,14 @@ def places(workflow: Workflow) -> tuple[StepPlace, ...]:
     Raises
     ------
     UnsupportedError
-        A renamed product serves under two tags of one step.
+        A renamed product serves under two tags of one step, or cases cannot be told.
     """
     ports = _ports(workflow.steps)
     shared = shared_steps(workflow)
     found = []
     for step in _order(workflow.steps):
         _refuse_ambiguous(step)
+        _refuse_unsaid(step)
         main = [(each, True) for each in makers_of(step.main, step, workflow.steps)]
         needs = [(need, makers_of(need.accepted, step, workflow.steps)) for need in step.calibrations]
         taken = [*main, *((each, need.required and len(makers) == 1) for need, makers in needs for each in makers)]
@@ -158,6 +167,15 @@ def _refuse_ambiguous(step: StepDefinition) -> None:
                 )
 
 
+def _refuse_unsaid(step: StepDefinition) -> None:
+    """Refuse cases that leave open what holds otherwise: a RecipeExecuter wants a value each time."""
+    if step.cases and step.command:
+        raise UnsupportedError(f"{step.recipe}: a command cannot have cases in a Reflex workflow; run it by a recipe")
+    said = {name for name, _ in (*step.parameters, *step.tune)}
+    for name in (name for case in step.cases for name, _ in case.parameters if name not in said):
+        raise UnsupportedError(f"{step.recipe}: write into 'parameters' what {name} is where no case holds")
+
+
 def _ports(steps: Iterable[StepDefinition]) -> dict[str, str]:
     """Return a short name for each step: its recipe without what all recipes begin with."""
     listed = tuple(steps)
@@ -190,9 +208,9 @@ def _order(steps: tuple[StepDefinition, ...]) -> Iterator[StepDefinition]:
 
 
 def executer(place: StepPlace, ports: Iterable[str] = ()) -> Entity:
-    """Return the RecipeExecuter of a step; parameters in `ports` come from its `sop in`."""
+    """Return the RecipeExecuter of a step; parameters in `ports`, and those of its cases, come from its `sop in`."""
     step = place.step
-    from_port = tuple(ports)
+    from_port = tuple(dict.fromkeys((*ports, *place.by_case)))
     values = [(name, value) for name, value in step.parameters if name not in from_port]
     listed = [*(f"{name}={_value(value)}" for name, value in values), *(f"{name}=PORT" for name in from_port)]
     settings: list[Property] = [
@@ -230,15 +248,39 @@ def run_step(place: StepPlace) -> Entity:
     if place.step.command:
         return command_step(place)
     recipe = place.step.name
-    entities = (*_around(), place_actor(executer(place), 2, 1))
+    entities = (*_around(), place_actor(executer(place), 2, 1), *_choosing_actors(place))
     wires = (
         ("sof_in", "SofSplitter.sof in"),
-        ("SofSplitter.sof out", f"{recipe}.sof in"),
+        ("SofSplitter.sof out", f"{recipe}.sof in", *_choosing_triggers(place)),
+        *_choosing_wires(place, f"{recipe}.sop in"),
         ("SofSplitter.#groups", "SofAccumulator.#groups"),
         (f"{recipe}.sof out", "SofAccumulator.sof in"),
         ("SofAccumulator.sof out", "sof_out"),
     )
     return composite(place.name, (port_in("sof_in"), port_out("sof_out")), entities, wires)
+
+
+def _choosing_actors(place: StepPlace) -> tuple[Entity, ...]:
+    """Return what chooses the parameters of a group; nothing for a step without cases."""
+    if not place.by_case:
+        return ()
+    told = step_parameters.text_for(place.step).replace("$", "$$")
+    return (
+        place_actor(python_actor(CHOOSER, step_parameters.ACTOR), 2, 2),
+        place_actor(constant("Cases", told), 1, 2),
+    )
+
+
+def _choosing_triggers(place: StepPlace) -> tuple[str, ...]:
+    """Return what a group triggers, for each group anew."""
+    return (f"{CHOOSER}.in_sof", "Cases.trigger") if place.by_case else ()
+
+
+def _choosing_wires(place: StepPlace, sink: str) -> tuple[Wire, ...]:
+    """Return how what chooses parameters is linked, up to where they go."""
+    if not place.by_case:
+        return ()
+    return ("Cases.output", f"{CHOOSER}.step"), (f"{CHOOSER}.out_sop", sink)
 
 
 def tuned_step(place: StepPlace, initial: Iterable[tuple[str, Scalar]], script: str = "") -> Entity:
@@ -254,14 +296,16 @@ def tuned_step(place: StepPlace, initial: Iterable[tuple[str, Scalar]], script: 
         A script of an ESO kit that has a window of its own, instead of our page.
     """
     values = tuple(initial)
-    first = "\n".join(f"{place.step.recipe}:{name}={_value(value)}" for name, value in values)
+    # What is said here goes before what the cases say, so that stands here only where a user has said it.
+    said = ((name, value) for name, value in values if name not in place.by_case)
+    first = "\n".join(f"{place.step.recipe}:{name}={_value(value)}" for name, value in said)
     below = 6 * GRID[1]
     remembered = (
         show_parameter(text(ENABLE, "$GlobalPlotInteractivity"), GRID[0], below),
         show_parameter(text(INITIAL, first.replace("$", "$$")), GRID[0], below + LINE),
     )
     entities = _tuned_entities(place, [name for name, _ in values], script)
-    wires = _tuned_wires(place.step.name, own_page=not script)
+    wires = _tuned_wires(place, own_page=not script)
     return composite(place.name, (port_in("sof_in"), port_out("sof_out")), entities, wires, remembered)
 
 
@@ -285,17 +329,20 @@ def _tuned_entities(place: StepPlace, names: Iterable[str], script: str) -> tupl
         place_actor(setter("Remember Windows", ENABLE), 5, 3),
         *(() if script else (place_actor(setter("Remember Parameters", INITIAL), 5, 4),)),
         place_actor(delay, 2, 4),
+        *_choosing_actors(place),
     )
 
 
-def _tuned_wires(recipe: str, own_page: bool) -> tuple[Wire, ...]:
+def _tuned_wires(place: StepPlace, own_page: bool) -> tuple[Wire, ...]:
     """Return how the actors of a step with a window are linked; our own page says which parameters to begin with."""
+    recipe = place.step.name
     return (
         ("sof_in", "SofSplitter.sof in"),
-        ("SofSplitter.sof out", "RecipeLooper.sof in", "Initial Parameters.trigger"),
+        ("SofSplitter.sof out", "RecipeLooper.sof in", "Initial Parameters.trigger", *_choosing_triggers(place)),
         ("SofSplitter.#groups", "SofAccumulator.#groups"),
         ("Initial Parameters.output", "SopCreator.param in"),
-        ("SopCreator.sop out", "RecipeLooper.sop in"),
+        ("SopCreator.sop out", f"{CHOOSER}.in_sop" if place.by_case else "RecipeLooper.sop in"),
+        *_choosing_wires(place, "RecipeLooper.sop in"),
         ("RecipeLooper.sof out", f"{recipe}.sof in", "Tune.in_sof_rec_orig", "Enable.trigger"),
         ("RecipeLooper.sop out", f"{recipe}.sop in"),
         (f"{recipe}.sof out", "Tune.in_sof"),

@@ -1,55 +1,69 @@
-"""The actor `run_recipe` and `reflex run` give files what the cases of a definition have for them, as `run` does."""
+"""The parameters that a definition has for some files, as the actors `step_parameters` and `run_recipe` give them."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from esorex_bridge.definitions.folders import read_workflow, workflow_folder
 from esorex_bridge.definitions.parameters import ParameterSetting
+from esorex_bridge.definitions.steps import StepDefinition
 from esorex_bridge.session import Session
 from esorex_bridge.settings import Settings
 from reflex_actors.actors.run_recipe import plan_of
-from reflex_actors.headless.bridge_recipes import BridgeRecipes
-from reflex_actors.headless.running import RecipeRequest
-from reflex_actors.sof_json import FitsFile, SetOfFiles, parameter
-from tests.tiny_fits import fits_of
+from reflex_actors.actors.step_parameters import text_for, work
+from reflex_actors.protocol import Inputs
+from reflex_actors.sof_json import FitsFile, RecipeParameter, SetOfFiles, parameter
+from tests.tiny_fits import fits_of, header_bytes
 
-GENERAL = {"nifu": "-1"}
-"""What the workflow file has for all files, as MUSE's does."""
+EXTENSION = ("XTENSION= 'IMAGE   '", "BITPIX  =                    8", "NAXIS   =                    0")
 
 
-def bias(folder: Path, block: str) -> SetOfFiles:
-    """Return a bias of MUSE that was taken in an observation block."""
+def step(name: str) -> StepDefinition:
+    (found,) = (each for each in read_workflow(workflow_folder() / "muse.yaml").steps if each.name == name)
+    return found
+
+
+def bias(folder: Path, ifus: int) -> SetOfFiles:
+    """Return a bias of the first so many IFUs of MUSE."""
     raw = folder / "MUSE.2020-01-01T00:00:00.000.fits"
-    raw.write_bytes(fits_of({"INSTRUME": "MUSE", "OBS.NAME": block, "MJD-OBS": 58849.0}))
+    channels = (header_bytes([*EXTENSION, f"EXTNAME = 'CHAN{number:02d}'"]) for number in range(1, ifus + 1))
+    raw.write_bytes(fits_of({"INSTRUME": "MUSE", "MJD-OBS": 58849.0}) + b"".join(channels))
     return SetOfFiles("bias", (FitsFile(str(raw), "BIAS"),))
 
 
-def parameters(folder: Path, block: str, **given: str) -> dict[str, object]:
-    """Return what a bias of MUSE is reduced with."""
-    sof = bias(folder, block)
-    chosen = tuple(ParameterSetting("muse_bias", *pair, "in_sop") for pair in {**GENERAL, **given}.items())
+def by_actor(name: str, sof: SetOfFiles, by_hand: tuple[RecipeParameter, ...] = ()) -> dict[str, Any]:
+    sop = work(Inputs({"in_sof": sof, "in_sop": by_hand, "step": text_for(step(name))}))["out_sop"]
+    return {each.display_name: each.value for each in sop}
+
+
+def by_run_recipe(folder: Path, sof: SetOfFiles, **given: str) -> dict[str, Any]:
+    chosen = tuple(ParameterSetting("muse_bias", *pair, "in_sop") for pair in given.items())
     with Session(Settings(root=folder)) as session:
-        (step,) = plan_of(session, "muse_bias", sof, None, chosen).steps
-    return {each.name: each.value for each in step.settings}
+        (made,) = plan_of(session, "muse_bias", sof, None, chosen).steps
+    return {each.name: each.value for each in made.settings}
 
 
-@pytest.mark.parametrize(("block", "nifu"), [("MUSE_ONE_IFU", 1), ("ANY", "-1")])
-def test_a_case_goes_before_what_the_workflow_file_has_for_all_files(tmp_path: Path, block: str, nifu: object) -> None:
-    assert parameters(tmp_path, block) == {"nifu": nifu}
+@pytest.mark.parametrize(("ifus", "nifu"), [(1, 1), (24, -1)])
+def test_a_file_of_one_ifu_is_told_from_one_of_all(tmp_path: Path, ifus: int, nifu: int) -> None:
+    assert by_actor("muse_bias_1", bias(tmp_path, ifus)) == {"nifu": nifu}
+    assert by_run_recipe(tmp_path, bias(tmp_path, ifus)) == {"nifu": nifu}
 
 
-def test_what_a_user_chose_goes_before_a_case(tmp_path: Path) -> None:
-    assert parameters(tmp_path, "MUSE_ONE_IFU", nifu="7", ksigma="3") == {"nifu": "7", "ksigma": "3"}
+def test_what_a_user_set_goes_before_a_case(tmp_path: Path) -> None:
+    by_hand = (parameter("muse_bias", "nifu", "7"), parameter("muse_bias", "ksigma", "3"))
+    assert by_actor("muse_bias_1", bias(tmp_path, 1), by_hand) == {"nifu": "7", "ksigma": "3"}
+    assert by_run_recipe(tmp_path, bias(tmp_path, 1), nifu="-1", ksigma="3") == {"nifu": "-1", "ksigma": "3"}
 
 
-@pytest.mark.parametrize(("ours", "nifu"), [(True, 1), (False, "-1")])
-def test_a_workflow_file_that_is_run_has_the_cases_of_its_definition_where_it_was_made_from_one(
-    tmp_path: Path, ours: bool, nifu: object
-) -> None:
-    set_there = (parameter("muse_bias", "nifu", "-1"),)
-    request = RecipeRequest("muse_bias_1", "muse_bias", bias(tmp_path, "MUSE_ONE_IFU"), set_there)
-    with Session(Settings(root=tmp_path)) as session:
-        (step,) = BridgeRecipes(session, "muse", by_definition=ours).plan_request(request).steps
-    assert {each.name: each.value for each in step.settings} == {"nifu": nifu}
+def test_a_case_counts_where_a_calibration_is_lacking() -> None:
+    tables = SetOfFiles("cube", (FitsFile("/not/there.fits", "PIXTABLE_OBJECT"), FitsFile("/s.fits", "SKY_LINES")))
+    profile = FitsFile("/p.fits", "LSF_PROFILE")
+    assert by_actor("muse_scipost_1", tables) == {"skymethod": "simple"}
+    assert by_actor("muse_scipost_1", tables.with_files((*tables.files, profile))) == {"skymethod": "model"}
+
+
+def test_a_group_without_files_gets_what_holds_for_all() -> None:
+    assert by_actor("muse_bias_1", SetOfFiles("none")) == {"nifu": -1}

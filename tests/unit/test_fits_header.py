@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from esorex_bridge.errors import DataError
 from esorex_bridge.fits.card import Value
+from esorex_bridge.fits.hdus import read_keywords
 from esorex_bridge.fits.header import Header, read_header
 from tests.tiny_fits import fits_of, header_bytes
 
@@ -239,3 +240,20 @@ def test_a_group_of_keywords_is_all_of_it_and_nothing_else(odd: list[str]) -> No
         "QC.MED": 3.5,
         "QC.LONG": "a text that goes on in the next card, so it is longer than one",
     }
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_keyword_of_an_extension_is_read_when_it_is_asked_for(tmp_path: Path, packed: bool) -> None:
+    image = ["XTENSION= 'IMAGE   '", "BITPIX  =                   16", "NAXIS   =                    2"]
+    sizes = ["NAXIS1  =                   40", "NAXIS2  =                   50"]
+    one = header_bytes([*image, *sizes, "EXTNAME = 'CHAN01  '", "HIERARCH ESO DET CHIP NY = 50"]) + bytes(5760)
+    two = header_bytes([*image[:2], FIXED[2], "EXTNAME = 'CHAN02  '"])
+    stream = fits_of({"INSTRUME": "MUSE", "OBS.NAME": "X"}) + one + two
+    path = tmp_path / "x.fits"
+    path.write_bytes(gzip.compress(stream) if packed else stream)
+    header = read_keywords(path)
+    wanted = ("INSTRUME", "EXTNAME[1]", "EXTNAME[2]", "EXTNAME[3]", "DET.CHIP.NY[1]", "DET.CHIP.NY")
+    found = {"INSTRUME": "MUSE", "EXTNAME[1]": "CHAN01", "EXTNAME[2]": "CHAN02", "DET.CHIP.NY[1]": 50}
+    assert header.select(wanted) == found
+    assert header["EXTNAME[2]"] == "CHAN02" and "EXTNAME[3]" not in header
+    assert read_header(path).select(wanted) == {"INSTRUME": "MUSE"}

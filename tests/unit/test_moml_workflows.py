@@ -121,7 +121,8 @@ def test_the_steps_that_the_definition_names_have_a_window_with_their_parameters
     assert windows.keys() == {step.name for step in workflow.steps if step.tune}
     for step in (step for step in workflow.steps if step.tune):
         names = [line.partition("=")[0] for line in windows[step.name]]
-        assert names == [f"{step.recipe}:{name}" for name, _ in step.tune]
+        by_case = {name for case in step.cases for name, _ in case.parameters}
+        assert names == [f"{step.recipe}:{name}" for name, _ in step.tune if name not in by_case]
 
 
 def test_a_window_begins_with_what_the_definition_sets() -> None:
@@ -132,6 +133,31 @@ def test_a_window_begins_with_what_the_definition_sets() -> None:
     assert initial == "w_one:kappa=5\nw_one:method=mean"
     (recipe,) = [each for _, each in root.walk() if each.cls == "org.eso.RecipeExecuter"]
     assert recipe.value("recipe_param_1") == "save=all"
+
+
+def test_a_step_with_cases_is_told_the_parameters_of_each_group() -> None:
+    case = ", parameters: {kappa: 5, save: all}, cases: [{when: {MODE: [SLOW]}, parameters: {kappa: 9}}]"
+    for tune in ("", ", tune: {kappa: 3, method: mean}"):
+        root = reduction(definition(STEP % ("w_one", "RAW", "P", case + tune)))
+        assert check(root) == ()
+        actors = {each.name: each for _, each in root.walk()}
+        written = [actors["w_one_1"].value(f"recipe_param_{number}") for number in (1, 2, 3)]
+        assert written == ["save=all", *(["kappa=PORT", "method=PORT"] if tune else ["kappa=PORT", None])]
+        assert actors["Step Parameters"].cls == "org.eso.PythonActor"
+        assert '"kappa": 5' in str(actors["Cases"].value("value"))
+        if tune:
+            assert [each.value("InitialParameters") for each in actors.values()].count("w_one:method=mean") == 1
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [("", "write into 'parameters' what kappa is"), (", command: [./x.py], name: own", "a command cannot have cases")],
+)
+def test_cases_that_a_workflow_file_cannot_tell_are_refused(step: str, said: str) -> None:
+    case = ", cases: [{when: {MODE: [SLOW]}, parameters: {kappa: 9}}]"
+    text = STEP % ("w_one", "RAW", "P", case + step)
+    with pytest.raises(UnsupportedError, match=said):
+        reduction(definition(text.replace("recipe: w_one, ", "") if step else text))
 
 
 def test_every_verified_science_step_with_parameters_has_a_window() -> None:

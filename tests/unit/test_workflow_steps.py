@@ -143,7 +143,8 @@ def test_a_step_for_single_files_says_what_is_missing_where_there_is_none() -> N
 
 
 CASES = (
-    "cases: [{when: {INS.MODE: [SLOW, SLOWER]}, parameters: {kappa: 9}}, {when: {DET.NX: ['64']}, parameters: {r: 2}}]"
+    "cases: [{when: {INS.MODE: [SLOW, SLOWER]}, parameters: {kappa: 9}}, {when: {DET.NX: ['64']}, parameters: {r: 2}}, "
+    "{when: {DET.NY: {below: 100}, 'EXTNAME[2]': null}, parameters: {s: 1}}]"
 )
 
 
@@ -154,6 +155,10 @@ CASES = (
         ({"INS.MODE": "FAST"}, {"kappa": 5}),
         ({"INS.MODE": "SLOW "}, {"kappa": 9}),
         ({"INS.MODE": "SLOWER", "DET.NX": 64}, {"kappa": 9, "r": 2}),
+        ({"DET.NY": 99.5}, {"kappa": 5, "s": 1}),
+        ({"DET.NY": 99, "EXTNAME[2]": "CHAN02"}, {"kappa": 5}),
+        ({"DET.NY": 100}, {"kappa": 5}),
+        ({"DET.NY": "few"}, {"kappa": 5}),
     ],
 )
 def test_a_case_has_parameters_for_files_whose_header_says_so(
@@ -178,10 +183,21 @@ def test_a_case_is_decided_by_the_raws_that_a_product_is_made_of() -> None:
     assert [[(each.name, each.value) for each in step.settings] for step in steps] == [[], [("kappa", 9)]]
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_case_is_decided_by_the_calibrations_that_the_recipe_gets(there: bool) -> None:
+    lacking = "calibrations: {SKY: {}}, cases: [{without: [SKY], parameters: {method: simple}}]"
+    definition = workflow(f"recipe: toy_cube, main: [OBJECT], products: [CUBE], {lacking}")
+    sky = Action("SKY", files("SKY", 1))
+    (step,) = plan(definition, Action("OBJECT", files("OBJECT", 1), actions=(sky,) if there else ())).steps
+    assert {each.name: each.value for each in step.settings} == ({} if there else {"method": "simple"})
+
+
 @pytest.mark.parametrize(
     ("cases", "said"),
     [
-        ("[{when: {}, parameters: {a: 1}}]", "a case without keywords is for all files"),
+        ("[{when: {}, parameters: {a: 1}}]", "a case without conditions is for all files"),
+        ("[{when: {NAXIS2: {above: 3}}, parameters: {a: 1}}]", "has no 'above'; allowed: below"),
+        ("[{without: [], parameters: {a: 1}}]", "a case without conditions"),
         ("[{when: {INS.MODE: [A]}}]", "parameters"),
         ("[{where: {INS.MODE: [A]}, parameters: {a: 1}}]", "where"),
     ],

@@ -225,9 +225,7 @@ def _series(
     count: int,
     dit_s: float,
 ) -> tuple[ArchiveFile, ...]:
-    # The definition has parameters for frames of one IFU, and knows them by this name.
-    block = "MUSE_ONE_IFU" if spectrographs.ifus == 1 else "MUSE_SYNTH"
-    template = Template(TEMPLATES[category], start, count, 200700001, block)
+    template = Template(TEMPLATES[category], start, count, 200700001, "MUSE_SYNTH")
     target = "SYNTH-STAR" if dpr[0] == "SCIENCE" else ""
     series = FrameSeries(MUSE, template, category, dpr, dit_s, target, dit_s + 60)
     size = spectrographs.ifus * 8 * spectrographs.columns * spectrographs.rows
