@@ -91,7 +91,7 @@ class Planning:
         if quality is not None:
             limit = ("quality_threshold", str(quality))
             options = replace(options, workflow_parameters=(*options.workflow_parameters, limit))
-        package = EdpsWorkflow(given, options, as_events(known_breakpoints(self._request)))
+        package = EdpsWorkflow(given, options, as_events(known_breakpoints(self.request)))
         return package.with_choices(read_choices_file(self._workspace.root, package.sources.module))
 
     @cached_property
@@ -260,26 +260,25 @@ class Planning:
 
         if self.edps is not None:
             return {name: dataset for name, (dataset, _) in self._packaged.items()}
-        return datasets_on_disk(self._request, self.places)
+        return datasets_on_disk(self.request, self.places)
 
     def _notes(self) -> Iterator[str]:
         """Yield what organising by rules says of these places."""
         from esorex_bridge.organise.from_disk import load
 
         if self.settings.by != "calselector":
-            for text in load(self._request, self.places).warnings[:_FEW]:
+            for text in load(self.request, self.places).warnings[:_FEW]:
                 yield f"; {text.rstrip('.')}"
 
     @property
-    def _request(self) -> Request:
+    def request(self) -> Request:
         """What to organise by."""
         from esorex_bridge.organise.organised_data import Request
 
         settings, mode = self.settings, self.settings.mode
         workflow = str(settings.workflow) if settings.workflow is not None else None
-        return Request(
-            self._workspace.root, settings.by, settings.oca, workflow, settings.breakpoints, mode=mode, requested=mode
-        )
+        rules = settings.oca, workflow, settings.breakpoints, settings.edps
+        return Request(self._workspace.root, settings.by, *rules, mode, mode)
 
     def named_files(self) -> dict[str, Path | None]:
         """Return the files that the datasets of this root name, in both modes, and where they are."""

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from esorex_bridge.archive.acquisition import Acquisition, FetchWatcher
     from esorex_bridge.datasets.association import Mode
-    from esorex_bridge.organise.organised_data import By, OrganisedData, Request
+    from esorex_bridge.organise.organised_data import By, OrganisedData
     from esorex_bridge.provenance.lineage import Lineage
     from esorex_bridge.run.reporter import Reporter
 
@@ -192,7 +192,7 @@ class Night(Struct, frozen=True):
         from esorex_bridge.organise.reviewing import open_review, use_file
 
         with Session(self.settings) as session:
-            review = open_review(_request(session), session.planning.places, _name(dataset))
+            review = open_review(session.planning.request, session.planning.places, _name(dataset))
         return use_file(review, category, str(use), purpose, force)
 
     def reset_choices(self, dataset: Named) -> None:
@@ -258,7 +258,7 @@ class Night(Struct, frozen=True):
         from esorex_bridge.organise.from_disk import load
 
         with Session(self.settings) as session:
-            return load(_request(session), session.planning.places)
+            return load(session.planning.request, session.planning.places)
 
     def _with_parameters(self, given: Mapping[str, object] | None) -> Settings:
         from msgspec.structs import replace
@@ -338,15 +338,6 @@ def mode_of(word: str) -> Mode:
     if word not in _MODES:
         raise UnknownNameError("mode", word, _MODES)
     return _MODES[word]
-
-
-def _request(session: Session) -> Request:
-    from esorex_bridge.organise.organised_data import Request
-
-    settings, mode = session.settings, session.settings.mode
-    workflow = str(settings.workflow) if settings.workflow is not None else None
-    here = mode if not settings.data and any(folder.is_dir() for folder in session.planning.destination.all) else None
-    return Request(settings.root, settings.by, settings.oca, workflow, settings.breakpoints, settings.edps, here, mode)
 
 
 def _name_list(names: Sequence[DpId]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -52,6 +53,18 @@ def night(tmp_path_factory: pytest.TempPathFactory, frames_folder: Path) -> Iter
     root = tmp_path_factory.mktemp("python") / "night"
     put_on_disk(naco_night(npix=128), frames_folder, root)
     yield eb.open(root)
+
+
+def test_datasets_are_shown_as_they_are_planned(night: eb.Night, tmp_path: Path) -> None:
+    """A tree of the other mode among the data counts for neither."""
+    data = shutil.copytree(night.root / "reflex_input" / "data_with_raw_calibs", tmp_path / "data")
+    (tree,) = data.glob("*_raw2raw.xml")
+    tree.rename(data / tree.name.replace("raw2raw", "raw2master"))
+    other = eb.open(tmp_path / "night", data=data)
+    (shown,) = other.datasets
+    with eb.Session(other.settings) as session:
+        ((planned, _),) = session.planning.plan_datasets()
+    assert (shown.mode, planned.mode) == (None, None)
 
 
 @pytest.fixture(scope="module")
