@@ -7,6 +7,7 @@ frames and the flats, so its sub-tree repeats, and the acquisition image comes a
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from math import hypot
@@ -180,21 +181,14 @@ def _tree(
 def take_darks(detector: NacoDetector, start: datetime, dit_s: float, frames: int) -> tuple[ArchiveFile, ...]:
     """Return darks of one DIT."""
     template = Template("NACO_all_cal_Darks", start, frames, 200154001, "Calibration")
-    return tuple(
-        raw_frame(detector, exposure_of(template, number, begin, dit_s, DARK, "DARK"), "CAL_DARK", NacoLight())
-        for number, begin in numbered_times(template)
-    )
+    return take_template(detector, template, "CAL_DARK", dit_s, DARK, "DARK", lambda _: NacoLight())
 
 
 def _lamp_flats(detector: NacoDetector, start: datetime) -> tuple[ArchiveFile, ...]:
     template = Template("NACO_img_cal_LampFlats", start, 4, 200154001, "Calibration")
     lights = tuple(NacoLight(5030.0 if lamp else 30.0, lamp=lamp, filter_name="J") for lamp in (True, False) * 2)
-    return tuple(
-        raw_frame(
-            detector, exposure_of(template, number, begin, FLAT_DIT_S, FLAT_LAMP, "FLAT,LAMP"), "CAL_FLAT_LAMP", light
-        )
-        for (number, begin), light in zip(numbered_times(template), lights, strict=True)
-    )
+    kind = "CAL_FLAT_LAMP", FLAT_DIT_S, FLAT_LAMP, "FLAT,LAMP"
+    return take_template(detector, template, *kind, lambda number: lights[number - 1])
 
 
 def take_twilight_flats(
@@ -202,15 +196,12 @@ def take_twilight_flats(
 ) -> tuple[ArchiveFile, ...]:
     """Return flats of an evening sky that grows dark, through a filter."""
     template = Template("NACO_img_cal_SkyFlats", start, TWILIGHT_FLATS, 200154002, "Twilight")
-    return tuple(
-        raw_frame(
-            detector,
-            exposure_of(template, number, begin, FLAT_DIT_S, FLAT_TWILIGHT, "SKY,FLAT"),
-            "CAL_FLAT_TW",
-            NacoLight(9400.0 - 1400.0 * number, filter_name=filter_name, narrow=narrow),
-        )
-        for number, begin in numbered_times(template)
-    )
+    kind = "CAL_FLAT_TW", FLAT_DIT_S, FLAT_TWILIGHT, "SKY,FLAT"
+
+    def evening(number: int) -> NacoLight:
+        return NacoLight(9400.0 - 1400.0 * number, filter_name=filter_name, narrow=narrow)
+
+    return take_template(detector, template, *kind, evening)
 
 
 def _science_template(
@@ -224,20 +215,10 @@ def _science_template(
     pointing = Template("NACO_img_acq_MoveToPixel", start - timedelta(seconds=100), 1, *block, number=1)
     template = Template("NACO_img_obs_AutoJitter", start, frames, *block, number=2)
     stars = injected_stars(detector.npix, detector.seed, index)
-    (only,) = numbered_times(pointing)
-    acquisition = raw_frame(
-        detector, exposure_of(pointing, *only, FLAT_DIT_S, ACQUISITION, target), "ACQ_IMAGE", NacoLight(300.0, stars)
-    )
-    science = tuple(
-        raw_frame(
-            detector,
-            exposure_of(template, number, begin, SCIENCE_DIT_S, SCIENCE, target),
-            "IM_JITTER_OBJ",
-            jitter_light(detector, stars, number),
-        )
-        for number, begin in numbered_times(template)
-    )
-    return acquisition, science
+    kind = "ACQ_IMAGE", FLAT_DIT_S, ACQUISITION, target
+    (acquisition,) = take_template(detector, pointing, *kind, lambda _: NacoLight(300.0, stars))
+    kind = "IM_JITTER_OBJ", SCIENCE_DIT_S, SCIENCE, target
+    return acquisition, take_template(detector, template, *kind, partial(jitter_light, detector, stars))
 
 
 def jitter_light(detector: NacoDetector, stars: tuple[Star, ...], number: int) -> NacoLight:
@@ -248,19 +229,31 @@ def jitter_light(detector: NacoDetector, stars: tuple[Star, ...], number: int) -
     return NacoLight(1480.0 + 20.0 * number, moved, (dx, dy))
 
 
-def numbered_times(template: Template) -> tuple[tuple[int, datetime], ...]:
-    """Return the numbers of a template's exposures, from 1, and when they begin."""
-    return tuple(enumerate(exposure_times(template.start, template.exposures, EXPOSURE_SPACING_S), start=1))
+def take_template(
+    detector: NacoDetector,
+    template: Template,
+    category: str,
+    dit_s: float,
+    dpr: tuple[str, str, str],
+    target: str,
+    light: Callable[[int], NacoLight],
+) -> tuple[ArchiveFile, ...]:
+    """Return the raw frames of a template; `light` says what falls onto the detector in each, by its number from 1."""
+    times = exposure_times(template.start, template.exposures, EXPOSURE_SPACING_S)
+    return tuple(
+        _raw_frame(detector, _exposure_of(template, number, begin, dit_s, dpr, target), category, light(number))
+        for number, begin in enumerate(times, start=1)
+    )
 
 
-def exposure_of(
+def _exposure_of(
     template: Template, number: int, start: datetime, dit_s: float, dpr: tuple[str, str, str], target: str
 ) -> Exposure:
     """Return an exposure of a template."""
     return Exposure(NACO, template, number, start, dit_s, dpr, target, *FIELD)
 
 
-def raw_frame(detector: NacoDetector, exposure: Exposure, category: str, light: NacoLight) -> ArchiveFile:
+def _raw_frame(detector: NacoDetector, exposure: Exposure, category: str, light: NacoLight) -> ArchiveFile:
     """Return the frame that light makes of an exposure."""
     keywords = primary_keywords(exposure, _naco_keywords(detector.npix, exposure.dit_s, light))
     build = partial(_frame, detector, keywords, exposure, light)

@@ -15,12 +15,10 @@ from esorex_bridge.demo.nights.naco import (
     TWILIGHT_FLATS,
     NacoDetector,
     NacoLight,
-    exposure_of,
     injected_stars,
     jitter_light,
-    numbered_times,
-    raw_frame,
     take_darks,
+    take_template,
     take_twilight_flats,
 )
 from esorex_bridge.demo.nights.night import ArchiveFile, DemoNight, group
@@ -68,15 +66,12 @@ def let_through(angle_deg: int) -> float:
 
 def _science(detector: NacoDetector, start: datetime) -> tuple[ArchiveFile, ...]:
     template = Template("NACO_img_obs_Polarimetry", start, FRAMES * len(ANGLES_DEG), 200200041, "SYNTH-041")
-    return tuple(
-        raw_frame(
-            detector,
-            exposure_of(template, number, begin, SCIENCE_DIT_S, POLARIMETRY, "SYNTH-FIELD-41"),
-            "POL_JITTER_OBJ",
-            _light(detector, ANGLES_DEG[(number - 1) // FRAMES], (number - 1) % FRAMES + 1),
-        )
-        for number, begin in numbered_times(template)
-    )
+    kind = "POL_JITTER_OBJ", SCIENCE_DIT_S, POLARIMETRY, "SYNTH-FIELD-41"
+
+    def light(number: int) -> NacoLight:
+        return _light(detector, ANGLES_DEG[(number - 1) // FRAMES], (number - 1) % FRAMES + 1)
+
+    return take_template(detector, template, *kind, light)
 
 
 def _light(detector: NacoDetector, angle_deg: int, number: int) -> NacoLight:

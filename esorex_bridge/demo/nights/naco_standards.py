@@ -19,12 +19,10 @@ from esorex_bridge.demo.nights.naco import (
     TWILIGHT_FLATS,
     NacoDetector,
     NacoLight,
-    exposure_of,
     injected_stars,
     jitter_light,
-    numbered_times,
-    raw_frame,
     take_darks,
+    take_template,
     take_twilight_flats,
 )
 from esorex_bridge.demo.nights.night import ArchiveFile, DemoNight, group
@@ -81,28 +79,15 @@ def naco_standards_night(npix: int = 512, science_frames: int = 5, seed: int = 7
 
 def _standards(detector: NacoDetector, start: datetime) -> tuple[ArchiveFile, ...]:
     template = Template("NACO_img_cal_StandardStar", start, len(STANDARD_OFFSETS_PIX), 200154003, "Calibration")
-    return tuple(
-        raw_frame(
-            detector,
-            exposure_of(template, number, begin, FLAT_DIT_S, STANDARD, "STD"),
-            "CAL_STD_JITTER",
-            _one_star(detector, STANDARD_OFFSETS_PIX[number - 1]),
-        )
-        for number, begin in numbered_times(template)
-    )
+    kind = "CAL_STD_JITTER", FLAT_DIT_S, STANDARD, "STD"
+    offsets = STANDARD_OFFSETS_PIX
+    return take_template(detector, template, *kind, lambda number: _one_star(detector, offsets[number - 1]))
 
 
 def _psf_star(detector: NacoDetector, start: datetime) -> tuple[ArchiveFile, ...]:
     template = Template("NACO_img_cal_Strehl", start, 2, 200154004, "Calibration")
-    return tuple(
-        raw_frame(
-            detector,
-            exposure_of(template, number, begin, FLAT_DIT_S, PSF_STAR, "PSF"),
-            "CAL_PSF",
-            _one_star(detector, (60 * (number - 1), 60 * (number - 1))),
-        )
-        for number, begin in numbered_times(template)
-    )
+    kind = "CAL_PSF", FLAT_DIT_S, PSF_STAR, "PSF"
+    return take_template(detector, template, *kind, lambda number: _one_star(detector, (60 * (number - 1),) * 2))
 
 
 def _one_star(detector: NacoDetector, offset: tuple[int, int]) -> NacoLight:
@@ -113,16 +98,13 @@ def _one_star(detector: NacoDetector, offset: tuple[int, int]) -> NacoLight:
 def _science(detector: NacoDetector, start: datetime, frames: int) -> tuple[ArchiveFile, ...]:
     template = Template("NACO_img_obs_AutoJitter", start, frames, 200200031, "SYNTH-031", number=2)
     stars = injected_stars(detector.npix, detector.seed)
-    lights = (jitter_light(detector, stars, number) for number in range(1, frames + 1))
-    return tuple(
-        raw_frame(
-            detector,
-            exposure_of(template, number, begin, SCIENCE_DIT_S, SCIENCE, "SYNTH-FIELD-31"),
-            "IM_JITTER_OBJ",
-            NacoLight(light.level, light.stars, light.offset, NARROW, narrow=True),
-        )
-        for (number, begin), light in zip(numbered_times(template), lights, strict=True)
-    )
+    kind = "IM_JITTER_OBJ", SCIENCE_DIT_S, SCIENCE, "SYNTH-FIELD-31"
+
+    def narrow_light(number: int) -> NacoLight:
+        light = jitter_light(detector, stars, number)
+        return NacoLight(light.level, light.stars, light.offset, NARROW, narrow=True)
+
+    return take_template(detector, template, *kind, narrow_light)
 
 
 def _catalogue() -> ArchiveFile:
