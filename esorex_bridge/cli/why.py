@@ -12,7 +12,8 @@ from esorex_bridge.files import stem
 
 if TYPE_CHECKING:
     from esorex_bridge.organise.organised_data import OrganisedData
-    from esorex_bridge.plan.facts import Fact
+    from esorex_bridge.plan.facts import KnownFact
+    from esorex_bridge.run.explanation import StepFact
 
 EXAMPLE = (
     "esorex-bridge why NACO.2016-03-02T00:30:00.076_tpl --root night\n"
@@ -57,13 +58,13 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         from esorex_bridge.cli.documents.datasets import WhyDocument
 
-        output.emit_json(WhyDocument(about=args.what, reasons=facts, lines=lines_of(facts)))  # type: ignore[arg-type]
+        output.emit_json(WhyDocument(about=args.what, reasons=facts, lines=lines_of(facts)))
     else:
         print("\n".join(lines_of(facts)))
     return 0
 
 
-def _in_plans(args: argparse.Namespace) -> tuple[Fact, ...]:
+def _in_plans(args: argparse.Namespace) -> tuple[KnownFact, ...]:
     """Return which steps take a file, or why none does; nothing where no plan knows it."""
     from esorex_bridge.cli import arguments
     from esorex_bridge.plan.accounting import explain_file
@@ -78,7 +79,7 @@ def _in_plans(args: argparse.Namespace) -> tuple[Fact, ...]:
     return tuple(fact for plan in plans for fact in explain_file(plan, name))
 
 
-def _about_job(args: argparse.Namespace) -> tuple[Fact, ...]:
+def _about_job(args: argparse.Namespace) -> tuple[KnownFact, ...]:
     """Return what a workflow package of EDPS makes of a file, dataset or task; nothing where none is used."""
     from esorex_bridge.cli import arguments
     from esorex_bridge.plan.facts import Note
@@ -90,7 +91,7 @@ def _about_job(args: argparse.Namespace) -> tuple[Fact, ...]:
     return tuple(map(Note, lines))
 
 
-def _about_step(args: argparse.Namespace) -> tuple[Fact, ...]:
+def _about_step(args: argparse.Namespace) -> tuple[StepFact, ...]:
     """Return what is known of the steps of a name, or of a recipe; nothing where there are none."""
     from esorex_bridge.cli import arguments
     from esorex_bridge.run.explanation import StepFact, render
@@ -107,7 +108,7 @@ def _about_step(args: argparse.Namespace) -> tuple[Fact, ...]:
     return tuple(StepFact("\n".join(render(each)), each) for each in named)
 
 
-def _about_product(args: argparse.Namespace) -> tuple[Fact, ...]:
+def _about_product(args: argparse.Namespace) -> tuple[KnownFact, ...]:
     """Return where a product of this root comes from, as `provenance` tells it; nothing where it made none such."""
     from esorex_bridge.plan.facts import Note
     from esorex_bridge.provenance.side import lineage_in
@@ -119,12 +120,12 @@ def _about_product(args: argparse.Namespace) -> tuple[Fact, ...]:
         return ()
 
 
-def explain(data: OrganisedData, what: str) -> tuple[Fact, ...]:
+def explain(data: OrganisedData, what: str) -> tuple[KnownFact, ...]:
     """Return what is known of a dataset, file or category; nothing where there is none of that name."""
     from esorex_bridge.organise import why
     from esorex_bridge.plan.facts import Note
 
-    facts: list[Fact] = []
+    facts: list[KnownFact] = []
     dataset = data.dataset(what)
     if dataset is not None:
         facts += why.why_tree(dataset) if dataset.mode else ()

@@ -22,9 +22,9 @@ from esorex_bridge.plan.facts import (
     AbsentFiles,
     AssociationFound,
     DatasetState,
-    Fact,
     FileClassified,
     FilesOfCategory,
+    KnownFact,
     Message,
     Note,
     RuleVerdict,
@@ -35,12 +35,12 @@ from esorex_bridge.plan.facts import (
 _NEAR_MISSES = 5
 
 
-def why_file(organised: Organised, name: str) -> tuple[Fact, ...]:
+def why_file(organised: Organised, name: str) -> tuple[KnownFact, ...]:
     """Tell which rule classified a file, where it is used, and why it is not used elsewhere; nothing if unknown."""
     return tuple(fact for frame in organised.frames if frame.name == name for fact in _file_facts(organised, frame))
 
 
-def _file_facts(organised: Organised, frame: Frame) -> Iterator[Fact]:
+def _file_facts(organised: Organised, frame: Frame) -> Iterator[KnownFact]:
     yield from classification(organised, frame)
     uses = [
         (dataset.name, file.category, str(purpose))
@@ -58,7 +58,7 @@ def _file_facts(organised: Organised, frame: Frame) -> Iterator[Fact]:
     yield from dict.fromkeys(_refusals(organised, frame))
 
 
-def classification(organised: Organised, frame: Frame) -> Iterator[Fact]:
+def classification(organised: Organised, frame: Frame) -> Iterator[KnownFact]:
     """Tell which rule gave a file its category, and which earlier ones it overrode."""
     winner = frame.classified.winner
     if winner is None or not frame.category:
@@ -78,7 +78,7 @@ def classification(organised: Organised, frame: Frame) -> Iterator[Fact]:
             yield Note(f"  line {rule.line} matched as well ({given}); the last match wins.")
 
 
-def _refusals(organised: Organised, frame: Frame) -> Iterator[Fact]:
+def _refusals(organised: Organised, frame: Frame) -> Iterator[KnownFact]:
     """Tell for each group that asks for such a file, or for what it is made into, why it was not taken."""
     makers = [group for group in organised.groups if frame in group.frames]
     candidates = [
@@ -171,18 +171,18 @@ def _objections(organised: Organised, group: FrameGroup, selection: Selection, c
     return (f"it would do, but is {days:.1f} days away and {nearer} is nearer (at most {selection.most})",)
 
 
-def why_category(organised: Organised, category: str) -> tuple[Fact, ...]:
+def why_category(organised: Organised, category: str) -> tuple[KnownFact, ...]:
     """Tell which files have a category, who asks for it, and what was found; nothing if nobody knows it."""
     frames = [frame for frame in organised.frames if frame.category == category]
     said = f"{category}: {len(frames)} files on disk" + (f", first {frames[0].name}." if frames else ".")
-    facts: list[Fact] = [FilesOfCategory(said, category, len(frames))]
+    facts: list[KnownFact] = [FilesOfCategory(said, category, len(frames))]
     asked = [(group, selection) for group, selection in _asking(organised) if selection.category == category]
     for group, selection in asked:
         facts += _selection_facts(organised, group, organised.associator.choose(group, selection))
     return tuple(facts) if frames or asked else ()
 
 
-def why_dataset(organised: Organised, dataset: Dataset) -> tuple[Fact, ...]:
+def why_dataset(organised: Organised, dataset: Dataset) -> tuple[KnownFact, ...]:
     """Tell why a dataset is incomplete and what would complete it; what it was made of where it is complete."""
     group = organised.target(dataset.name)
     if group is None:
@@ -192,14 +192,14 @@ def why_dataset(organised: Organised, dataset: Dataset) -> tuple[Fact, ...]:
         f"{dataset.name} is {'complete' if dataset.complete else 'incomplete'}: {group.execution.action} on "
         f"{len(group.frames)} files of {', '.join(sorted({frame.category for frame in group.frames}))} ({rule})."
     )
-    facts: list[Fact] = [DatasetState(said, dataset.name, rule, dataset.complete, dataset.secondary)]
+    facts: list[KnownFact] = [DatasetState(said, dataset.name, rule, dataset.complete, dataset.secondary)]
     facts += _group_facts(organised, group, organised.associator, ())
     return tuple(dict.fromkeys(facts))
 
 
 def _group_facts(
     organised: Organised, group: FrameGroup, associator: Associator, above: tuple[FrameGroup, ...]
-) -> Iterator[Fact]:
+) -> Iterator[KnownFact]:
     for selection in group.action.selections:
         chosen = associator.choose(group, selection, above)
         yield from _selection_facts(organised, group, chosen)
@@ -208,7 +208,7 @@ def _group_facts(
                 yield from _group_facts(organised, candidate.maker, associator, (*above, group))
 
 
-def _selection_facts(organised: Organised, group: FrameGroup, chosen: Chosen) -> Iterator[Fact]:
+def _selection_facts(organised: Organised, group: FrameGroup, chosen: Chosen) -> Iterator[KnownFact]:
     selection = chosen.selection
     found = ", ".join(_describe_taken(candidate, group) for candidate in chosen.taken) or "none"
     needed = "" if chosen.is_enough else f", needed {selection.least}: this makes it incomplete"
@@ -249,12 +249,12 @@ def _describe_taken(candidate: Candidate, group: FrameGroup) -> str:
     )
 
 
-def why_tree(dataset: Dataset) -> tuple[Fact, ...]:
+def why_tree(dataset: Dataset) -> tuple[KnownFact, ...]:
     """Tell what calSelector says of a dataset, and which of its files are not on this machine."""
     return tuple(_tree_facts(dataset))
 
 
-def _tree_facts(dataset: Dataset) -> Iterator[Fact]:
+def _tree_facts(dataset: Dataset) -> Iterator[KnownFact]:
     state = "complete" if dataset.complete else "incomplete"
     if dataset.secondary:
         state = "incomplete in nothing that a recipe needs"
@@ -266,7 +266,7 @@ def _tree_facts(dataset: Dataset) -> Iterator[Fact]:
         yield from _absent_files(action, purpose)
 
 
-def _absent_files(action: Action, purpose: str) -> Iterator[Fact]:
+def _absent_files(action: Action, purpose: str) -> Iterator[KnownFact]:
     absent = [file.name for file in (*action.files, *action.statics) if file.path is None]
     if absent:
         said = f"  {purpose}: {len(absent)} files are not on this machine: {', '.join(absent)}"

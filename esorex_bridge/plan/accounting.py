@@ -12,7 +12,7 @@ from esorex_bridge.definitions.workflow import Workflow
 from esorex_bridge.plan.plan import FileInput, Plan, Reason, Step, StepName, UnusedFile
 
 if TYPE_CHECKING:
-    from esorex_bridge.plan.facts import Fact
+    from esorex_bridge.plan.facts import KnownFact
 
 Fate = tuple[Reason, str]
 """A reason and its particulars."""
@@ -150,7 +150,7 @@ def summarise(not_used: Iterable[UnusedFile]) -> Iterator[str]:
         yield f"{number} {category} ({purpose}): {say(reason, detail)}"
 
 
-def explain_file(plan: Plan, name: str) -> Iterator[Fact]:
+def explain_file(plan: Plan, name: str) -> Iterator[KnownFact]:
     """Yield what a plan does with a file: the steps that take it, or why none does."""
     from esorex_bridge.plan.facts import NotUsed, TakenByStep
 

@@ -159,6 +159,23 @@ class NotUsed(Fact, frozen=True, tag="not_used"):
     detail: str
 
 
+KnownFact = (
+    DatasetState
+    | Message
+    | AbsentFiles
+    | FileClassified
+    | UsedByDataset
+    | UsedByNone
+    | RuleVerdict
+    | AssociationFound
+    | FilesOfCategory
+    | TakenByStep
+    | NotUsed
+    | Note
+)
+"""What data and plans tell; `kind` tells them apart."""
+
+
 def lines_of(facts: Iterable[Fact]) -> tuple[str, ...]:
     """Return what facts say, line by line, each line once."""
     return tuple(dict.fromkeys(line for fact in facts for line in fact.text.split("\n")))

@@ -7,7 +7,7 @@ from typing import Any
 from esorex_bridge.cli.documents.base import Document, FaultPart, Part
 from esorex_bridge.datasets.association import Match, Mode
 from esorex_bridge.organise.review import Alternative
-from esorex_bridge.plan import facts
+from esorex_bridge.plan.facts import KnownFact
 from esorex_bridge.run.explanation import StepFact
 
 
@@ -64,21 +64,7 @@ class OrganiseDocument(Document, frozen=True, kw_only=True):
     warnings: tuple[str, ...]
 
 
-WhyReason = (
-    facts.DatasetState
-    | facts.Message
-    | facts.AbsentFiles
-    | facts.FileClassified
-    | facts.UsedByDataset
-    | facts.UsedByNone
-    | facts.RuleVerdict
-    | facts.AssociationFound
-    | facts.FilesOfCategory
-    | facts.TakenByStep
-    | facts.NotUsed
-    | StepFact
-    | facts.Note
-)
+WhyReason = KnownFact | StepFact
 """What `why` knows; `kind` tells them apart."""
 
 
