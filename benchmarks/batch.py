@@ -20,10 +20,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from instant import InstantExecutor, SilentWatcher
 from msgspec.structs import replace
 from scale import put_datasets
 
@@ -40,9 +41,8 @@ from esorex_bridge.demo.nights.night import FrameFolder, group
 from esorex_bridge.disk.room import Room
 from esorex_bridge.executors.batch_folder import BatchFolder
 from esorex_bridge.reuse.record import Record
-from esorex_bridge.run.executor import Phase, TaskRequest, TaskStatus, Ticket
+from esorex_bridge.run.executor import TaskRequest, Ticket
 from esorex_bridge.run.expected import Expectations
-from esorex_bridge.run.graph import Graph
 from esorex_bridge.run.result import StepResult
 from esorex_bridge.session import Session
 from esorex_bridge.settings import Settings
@@ -178,41 +178,25 @@ def by_xargs(folder: Path, sof: str, jobs: int) -> float:
 # ----- what a step costs
 
 
-class NothingEngine:
-    """An engine whose steps are made at once, of nothing; it writes results as workers do."""
-
-    keeps_order = False
-    room = 1_000_000
+class NothingExecutor(InstantExecutor):
+    """Makes steps of nothing."""
 
     def __init__(self, folder: BatchFolder, product: Record) -> None:
-        self._folder = folder
+        super().__init__(folder)
         self._product = product
-        self._changes: dict[Ticket, TaskStatus] = {}
         self.spent = 0.0
 
     def submit(self, order: TaskRequest, after: Sequence[Ticket] = ()) -> Ticket:
         """Make it, as a worker would: its time is not the driver's."""
         began = time.thread_time()
-        self._folder.task(order.key, order.place)
-        self._folder.write_result(StepResult(order.key, 1, "made", replace(self._product, key=order.key)))
-        ticket = Ticket(order.key)
-        self._changes[ticket] = TaskStatus(Phase.ENDED)
+        ticket = super().submit(order, after)
         self.spent += time.thread_time() - began
         return ticket
 
-    def adopt(self, ticket: Ticket, order: TaskRequest) -> None:
-        """Know nothing of it."""
-
-    def states(self, patience_s: float) -> Mapping[Ticket, TaskStatus]:
-        """Tell that all ended."""
-        changes, self._changes = self._changes, {}
-        return changes
-
-    def cancel(self, tickets: Sequence[Ticket]) -> None:
-        """Have nothing to cancel."""
-
-    def close(self) -> None:
-        """Have nothing to end."""
+    def make(self, order: TaskRequest) -> StepResult:
+        """Read what is to be done, and do nothing."""
+        self._folder.task(order.key, order.place)
+        return StepResult(order.key, 1, "made", replace(self._product, key=order.key))
 
 
 class ReadySupply(Supply):
@@ -237,19 +221,6 @@ class ReadySupply(Supply):
         """Have nothing to stop."""
 
 
-class Silent:
-    """Watches and says nothing."""
-
-    def told(self, line: str) -> None:
-        """Pass over it."""
-
-    def begun(self, what: str, expected_seconds: float | None) -> None:
-        """Pass over it."""
-
-    def looked(self, graph: Graph, datasets: int, fetching: Fetching) -> None:
-        """Pass over it."""
-
-
 def steps(folder: Path) -> None:
     """Print what a step costs the driver, for more and more steps."""
     put_darks(folder, 128)
@@ -271,7 +242,7 @@ def steps(folder: Path) -> None:
         with Session(settings) as session:
             assert session.esorex is not None
             nothing = Record(plan.dataset, (), 0.0, "2026-01-01T00:00:00Z", str(folder / "data.sof"))  # type: ignore[arg-type]
-            engine = NothingEngine(batch, nothing)
+            engine = NothingExecutor(batch, nothing)
             books = BatchStores(batch, session.store, session.workspace)
             driver = Driver(
                 books,
@@ -279,7 +250,7 @@ def steps(folder: Path) -> None:
                 engine,
                 ReadySupply(planned),
                 BatchOptions("esorex"),
-                Silent(),
+                SilentWatcher(),
                 Room(),
                 Expectations(session.store),
             )

@@ -43,17 +43,25 @@ mkdir dark flat jitter
 
 def main() -> int:
     """Prepare both, run them in turn, print the ratios."""
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # An installed package has its bytecode written.
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--npix", type=int, default=512, help="size of the frames")
-    parser.add_argument("--rounds", type=int, default=7)
-    args = parser.parse_args()
-    if shutil.which("esorex") is None:
-        print("esorex is not installed: nothing to compare with")
+    args = read_arguments(__doc__.splitlines()[0])
+    if args is None:
         return 1
     with tempfile.TemporaryDirectory(prefix="cascade-") as made:
         compare(Path(made), args.npix, args.rounds)
     return 0
+
+
+def read_arguments(description: str) -> argparse.Namespace | None:
+    """Return how large the frames are to be and how often all is run; None without EsoRex, which is said."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # An installed package has its bytecode written.
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--npix", type=int, default=512, help="size of the frames")
+    parser.add_argument("--rounds", type=int, default=7)
+    args = parser.parse_args()
+    if shutil.which("esorex") is None:
+        print("esorex is not installed: nothing to run")
+        return None
+    return args
 
 
 def compare(folder: Path, npix: int, rounds: int) -> None:

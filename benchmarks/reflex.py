@@ -10,8 +10,6 @@ Prints seconds, processor seconds and ratios, round by round, and the median of 
 
 from __future__ import annotations
 
-import argparse
-import os
 import resource
 import shutil
 import statistics
@@ -26,13 +24,8 @@ WORKFLOW = Path(__file__).resolve().parent.parent / "workflows" / "naco.xml"
 
 def main() -> int:
     """Prepare the night, run both in turn, print the ratios."""
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # An installed package has its bytecode written.
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--npix", type=int, default=512, help="size of the frames")
-    parser.add_argument("--rounds", type=int, default=7)
-    args = parser.parse_args()
-    if shutil.which("esorex") is None:
-        print("esorex is not installed: nothing to run")
+    args = cascade.read_arguments(__doc__.splitlines()[0])
+    if args is None:
         return 1
     with tempfile.TemporaryDirectory(prefix="reflex-") as made:
         data = cascade.prepare(Path(made), args.npix)

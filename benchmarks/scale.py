@@ -20,10 +20,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
+from instant import InstantExecutor, SilentWatcher
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -37,8 +39,7 @@ from esorex_bridge.executors.batch_folder import BatchFolder
 from esorex_bridge.files import DpId
 from esorex_bridge.fits.verify import read_fits
 from esorex_bridge.reuse.record import Product, Record
-from esorex_bridge.run.executor import Phase, TaskRequest, TaskStatus, Ticket
-from esorex_bridge.run.graph import Graph
+from esorex_bridge.run.executor import TaskRequest
 from esorex_bridge.run.result import StepResult
 from esorex_bridge.settings import Settings
 
@@ -102,7 +103,7 @@ def measure(place: Path, numbers: Sequence[int], rounds: int) -> Iterator[str]:
             yield f"{number:,} datasets: {files:,} files built in {(time.perf_counter() - began) / 60:.1f} minutes"
         folder = root / "reflex_book_keeping" / "batches" / "first"
         if not folder.exists():
-            first = in_child(lambda root=root: make_all(root))  # type: ignore[misc]
+            first = in_child(partial(make_all, root))
             steps = number + 3
             left = sum(path.is_file() for path in folder.rglob("*"))
             each = 1e3 * first.seconds / steps
@@ -113,14 +114,14 @@ def measure(place: Path, numbers: Sequence[int], rounds: int) -> Iterator[str]:
         before = found
 
 
-def in_child(work: object) -> Spent:
+def in_child(work: Callable[[], None]) -> Spent:
     """Return what a piece of work takes in a process of its own."""
     began = time.perf_counter()
     pid = os.fork()
     if pid == 0:
         code = 1
         try:
-            work()  # type: ignore[operator]
+            work()
             code = 0
         finally:
             os._exit(code)
@@ -163,62 +164,28 @@ def make_all(root: Path) -> None:
     """Make all steps of all datasets by an engine that starts no recipe."""
     asked = start.BatchRequest(Settings(root), keep_going=True)
     folder = start.new_batch(root, "first", JOBS, asked)
-    start._executor = lambda folder, *_: SmallProducts(folder)  # type: ignore[assignment]
-    report = start.carry_out(folder, asked, Silent())
+    report = start.carry_out(folder, asked, SilentWatcher(), open_executor=lambda folder, *_: SmallProducts(folder))
     assert report.state == "done" and not report.failed, report.datasets[:3]
 
 
-class SmallProducts:
-    """An engine that makes one small product a step, at once, and writes results as workers do."""
-
-    keeps_order = False
-    room = 1_000_000
+class SmallProducts(InstantExecutor):
+    """Makes one small product a step."""
 
     def __init__(self, folder: BatchFolder) -> None:
-        self._folder = folder
+        super().__init__(folder)
         self._products = folder.root / "reflex_tmp_products"
-        self._changes: dict[Ticket, TaskStatus] = {}
         self._frame = blank_frame()
         self._sof = str(folder.root / "data.sof")
         (folder.root / "data.sof").touch()
 
-    def submit(self, order: TaskRequest, after: Sequence[Ticket] = ()) -> Ticket:
-        """Make it."""
+    def make(self, order: TaskRequest) -> StepResult:
+        """Write the product."""
         file = self._products / order.key[:3] / f"{order.key}.fits"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(self._frame)
         product = Product(str(file), "COADDED_IMG", read_fits(file, False)[0].digest, len(self._frame), stamp_of(file))
         record = Record(order.key, (product,), 0.0, "2026-01-01T00:00:00Z", self._sof)
-        self._folder.write_result(StepResult(order.key, order.attempt, "made", record))
-        self._changes[ticket := Ticket(order.key)] = TaskStatus(Phase.ENDED)
-        return ticket
-
-    def adopt(self, ticket: Ticket, order: TaskRequest) -> None:
-        """Know nothing of it."""
-
-    def states(self, patience_s: float) -> Mapping[Ticket, TaskStatus]:
-        """Tell that all ended."""
-        changes, self._changes = self._changes, {}
-        return changes
-
-    def cancel(self, tickets: Sequence[Ticket]) -> None:
-        """Have nothing to cancel."""
-
-    def close(self) -> None:
-        """Have nothing to end."""
-
-
-class Silent:
-    """Watches and says nothing."""
-
-    def told(self, line: str) -> None:
-        """Pass over it."""
-
-    def begun(self, what: str, expected_seconds: float | None) -> None:
-        """Pass over it."""
-
-    def looked(self, graph: Graph, datasets: int, fetching: object) -> None:
-        """Pass over it."""
+        return StepResult(order.key, order.attempt, "made", record)
 
 
 # ----- what it is measured on

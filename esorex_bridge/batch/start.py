@@ -163,8 +163,68 @@ def latest_from(root: Path, source: str) -> BatchFolder | None:
     return next((folder for folder in reversed(listed) if folder.about()["source"] == source), None)
 
 
-def carry_out(folder: BatchFolder, asked: BatchRequest, watcher: Watcher, retry_failed: bool = False) -> BatchReport:
+def open_executor(
+    folder: BatchFolder,
+    asked: BatchRequest,
+    site: Site,
+    say: Callable[[str], None],
+    expect: Callable[[Setup], Expected | None],
+) -> Executor:
+    """Return what has the steps of a batch made, as it was asked for.
+
+    Parameters
+    ----------
+    folder : BatchFolder
+        The batch.
+    asked : BatchRequest
+        What it was asked to do.
+    site : Site
+        Of a cluster.
+    say : callable
+        Is told what a person should know.
+    expect : callable
+        Returns what a step is expected to need.
+    """
+    if asked.engine == "slurm":
+        from esorex_bridge.executors.slurm import SlurmExecutor
+
+        return SlurmExecutor(folder.path, site, say, expect)
+    if asked.engine == "parsl":
+        from esorex_bridge.executors.parsl import ParslExecutor
+
+        return ParslExecutor(folder.path, site)
+    from esorex_bridge.executors.local import LocalExecutor
+
+    memory = free_memory_mb() if asked.memory_mb is None else asked.memory_mb or None
+    return LocalExecutor(folder.path, Capacity(Limits(max(1, asked.processors), memory), expect), say)
+
+
+OpenExecutor = Callable[
+    [BatchFolder, BatchRequest, Site, Callable[[str], None], Callable[[Setup], Expected | None]], Executor
+]
+
+
+def carry_out(
+    folder: BatchFolder,
+    asked: BatchRequest,
+    watcher: Watcher,
+    retry_failed: bool = False,
+    open_executor: OpenExecutor = open_executor,
+) -> BatchReport:
     """Run a batch, or go on with it.
+
+    Parameters
+    ----------
+    folder : BatchFolder
+        The batch.
+    asked : BatchRequest
+        What it was asked to do.
+    watcher : Watcher
+        Is told what goes on.
+    retry_failed : bool
+        Whether steps that failed earlier are run again.
+    open_executor : callable
+        As the function of that name; another one for measurements.
 
     Raises
     ------
@@ -194,7 +254,7 @@ def carry_out(folder: BatchFolder, asked: BatchRequest, watcher: Watcher, retry_
         room = Room(session.room_rule, *session.products_expected())
         supply = Supply(jobs.jobs, session.planning, lambda: session.client, room)
         expectations = Expectations(session.store)
-        executor = _executor(folder, asked, site, watcher.told, expectations.of)
+        executor = open_executor(folder, asked, site, watcher.told, expectations.of)
         Driver(books, session.require_engine(), executor, supply, options, watcher, room, expectations).run()
     return read_report(folder)
 
@@ -217,7 +277,7 @@ def cancel(folder: BatchFolder) -> BatchReport:
     in_flight = earlier_runs(folder).in_flight
     now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
     if in_flight and asked.engine == "slurm":
-        executor = _executor(folder, asked, _site(asked), lambda _: None, lambda _: None)
+        executor = open_executor(folder, asked, _site(asked), lambda _: None, lambda _: None)
         executor.cancel([ticket for ticket, _ in in_flight.values()])
         lines = [{"at": now, "event": "cancelled", "key": key, "error": "cancelled"} for key in in_flight]
         folder.note("events", *lines, {"at": now, "event": "cancelled"})
@@ -244,27 +304,6 @@ def sole_driver(folder: BatchFolder) -> Iterator[None]:
             tries += 1
             time.sleep(_LOCK_PAUSE_S)
         yield
-
-
-def _executor(
-    folder: BatchFolder,
-    asked: BatchRequest,
-    site: Site,
-    say: Callable[[str], None],
-    expect: Callable[[Setup], Expected | None],
-) -> Executor:
-    if asked.engine == "slurm":
-        from esorex_bridge.executors.slurm import SlurmExecutor
-
-        return SlurmExecutor(folder.path, site, say, expect)
-    if asked.engine == "parsl":
-        from esorex_bridge.executors.parsl import ParslExecutor
-
-        return ParslExecutor(folder.path, site)
-    from esorex_bridge.executors.local import LocalExecutor
-
-    memory = free_memory_mb() if asked.memory_mb is None else asked.memory_mb or None
-    return LocalExecutor(folder.path, Capacity(Limits(max(1, asked.processors), memory), expect), say)
 
 
 def _site(asked: BatchRequest) -> Site:
