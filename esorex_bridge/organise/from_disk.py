@@ -81,8 +81,8 @@ def load(request: Request, places: Iterable[Path], more_keywords: tuple[str, ...
         del headers[path]
     breakpoints = known_breakpoints(request)
     organised = tuple(_organise(headers, rules, breakpoints))
-    trees, odd = ((), ()) if request.by == "oca" else _trees(found.others, request.mode)
-    found_by_trees = tree_datasets(trees, by_archive_name(headers), headers.__getitem__, request.requested)
+    sources, trees, odd = ((), (), ()) if request.by == "oca" else _trees(found.others, request.mode)
+    found_by_trees = tree_datasets(trees, by_archive_name(headers), headers.__getitem__, request.requested, sources)
     described = tuple(
         with_breakpoint_messages(_describe(dataset, headers), headers, breakpoints) for dataset in found_by_trees
     )
@@ -157,9 +157,10 @@ def _datasets_of_trees(request: Request, places: tuple[Path, ...]) -> Mapping[st
 
     if request.by in ("auto", "calselector") and not (request.root / CHOICES_FILE).exists():
         found = scan(*places)
-        trees = TreeFiles([path for path in found.trees if _is_of_mode(Path(path), request.mode)])
+        sources = [path for path in found.trees if _is_of_mode(Path(path), request.mode)]
+        trees = TreeFiles(sources)
         changes = Changes(request.breakpoints or request.root / BREAKPOINTS_FILE)
-        datasets = TreeDatasets(trees, found.files, _read_first, request.requested, changes.describe)
+        datasets = TreeDatasets(trees, found.files, _read_first, request.requested, changes.describe, sources)
         if request.by == "calselector" or (trees and datasets.name_all_files):
             return datasets
     return None
@@ -254,12 +255,13 @@ def known_breakpoints(request: Request) -> tuple[Breakpoint, ...]:
     return read_breakpoints(_text(path), str(path))
 
 
-def _trees(others: Iterable[Path], mode: Mode | None) -> tuple[tuple[AssociationTree, ...], tuple[str, ...]]:
-    """Return the association trees among files, and what is wrong with those that cannot be used."""
+def _trees(
+    others: Iterable[Path], mode: Mode | None
+) -> tuple[tuple[str, ...], tuple[AssociationTree, ...], tuple[str, ...]]:
+    """Return the files of association trees among others, the trees, and what is wrong with those not to be used."""
     from esorex_bridge.workspace.tree_files import read_tree_file
 
-    trees = []
-    odd = []
+    sources, trees, odd = [], [], []
     for path in others:
         if path.suffix != ".xml" or not _is_of_mode(path, mode):
             continue
@@ -269,10 +271,11 @@ def _trees(others: Iterable[Path], mode: Mode | None) -> tuple[tuple[Association
             odd.append(f"Not used: {error}")
             continue
         if tree.root.files:
+            sources.append(str(path))
             trees.append(tree)
         else:
             odd.append(f"Not used: {path}: the association tree names no science file")
-    return tuple(trees), tuple(odd)
+    return tuple(sources), tuple(trees), tuple(odd)
 
 
 def _describe(dataset: Dataset, headers: Mapping[Path, Keywords]) -> Dataset:

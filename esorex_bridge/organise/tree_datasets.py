@@ -43,7 +43,7 @@ class TreeDatasets(Mapping[str, Dataset]):
     Parameters
     ----------
     trees : sequence of AssociationTree
-        Of several of one dataset the first counts.
+        Of several of one dataset the first counts, and its dataset says so.
     paths : mapping of str to Path
         Where the files lie, by dp_id.
     header : callable
@@ -52,6 +52,8 @@ class TreeDatasets(Mapping[str, Dataset]):
         The mode that was asked for.
     describe : callable, optional
         Returns a dataset with what else is to be said of it.
+    sources : sequence of str, optional
+        The files of the trees, to say which of two is not used.
     """
 
     def __init__(
@@ -61,13 +63,15 @@ class TreeDatasets(Mapping[str, Dataset]):
         header: Callable[[Path], Keywords],
         requested: Mode | None = None,
         describe: Callable[[Dataset], Dataset] | None = None,
+        sources: Sequence[str] = (),
     ) -> None:
         self._trees, self._paths, self._requested = trees, paths, requested
         self._header = lru_cache(_HEADERS_KEPT)(header)
         self._shared, self._masters = Shared(), cache(_frames_for_masters)
         self._part = lru_cache(_KEPT)(self._make_part)
         self._unnamed = set(paths)
-        self._describe = describe
+        self._describe, self._sources = describe, sources
+        self._not_used: dict[int, list[int]] = {}
         self._parts = self._put_together()
         self._unnamed &= self._unnamed  # An emptied set keeps its room.
 
@@ -77,7 +81,7 @@ class TreeDatasets(Mapping[str, Dataset]):
         return not self._unnamed
 
     def __getitem__(self, name: str) -> Dataset:
-        dataset = merge([self._part(number) for number in self._parts[name]])
+        dataset = merge([self._with_not_used(number) for number in self._parts[name]])
         return self._describe(dataset) if self._describe else dataset
 
     def __iter__(self) -> Iterator[str]:
@@ -87,18 +91,34 @@ class TreeDatasets(Mapping[str, Dataset]):
         return len(self._parts)
 
     def _put_together(self) -> dict[str, tuple[int, ...]]:
-        """Return the numbers of the trees that make each dataset."""
-        seen: set[str] = set()
+        """Return the numbers of the trees that make each dataset; note those that give another of the same name."""
+        seen: dict[str, int] = {}
         together: dict[tuple[object, ...], list[tuple[str, int]]] = {}
         for number in range(len(self._trees)):
             dataset = self._part(number)
-            if dataset.name not in seen:
-                seen.add(dataset.name)
+            if (first := seen.setdefault(dataset.name, number)) != number:
+                if dataset != self._part(first):
+                    self._not_used.setdefault(first, []).append(number)
+            else:
                 together.setdefault(self._template(dataset), []).append((dataset.name, number))
         return {
             merged_name([name for name, _ in parts]): tuple(number for _, number in parts)
             for parts in together.values()
         }
+
+    def _with_not_used(self, number: int) -> Dataset:
+        """Return the dataset that one tree means, with what is said of other trees that give another of its name."""
+        dataset, others = self._part(number), self._not_used.get(number)
+        if others is None:
+            return dataset
+        said = f"not used: {', '.join(map(self._source, others))}, which says otherwise than {self._source(number)}"
+        message = f"{said}; remove the one that is out of date"
+        return replace(dataset, action=replace(dataset.action, messages=(*dataset.action.messages, message)))
+
+    def _source(self, number: int) -> str:
+        """Return how a tree is called: by its file and the folder of it, where they are known."""
+        path = Path(self._sources[number]) if self._sources else None
+        return "another association tree" if path is None else f"{path.parent.name}/{path.name}"
 
     def _template(self, dataset: Dataset) -> tuple[object, ...]:
         path = _first_files(dataset)[0]
@@ -124,9 +144,10 @@ def tree_datasets(
     paths: Mapping[DpId, Path],
     header: Callable[[Path], Keywords],
     requested: Mode | None = None,
+    sources: Sequence[str] = (),
 ) -> tuple[Dataset, ...]:
     """Return the datasets that association trees mean, one a name; parameters as `TreeDatasets`."""
-    return tuple(TreeDatasets(trees, paths, header, requested).values())
+    return tuple(TreeDatasets(trees, paths, header, requested, sources=sources).values())
 
 
 class TreeFiles(Sequence[AssociationTree]):

@@ -81,6 +81,15 @@ def _two_of_one_name(root: Path) -> None:
 
 def _two_trees(root: Path) -> None:
     (tree,) = root.rglob("*.xml")
+    other = root / "reflex_input" / "other" / tree.name
+    other.parent.mkdir()
+    other.write_text(
+        re.sub(r"<message>.*?</message>", "", tree.read_text()).replace('complete="true"', 'complete="false"')
+    )
+
+
+def _copy_of_tree(root: Path) -> None:
+    (tree,) = root.rglob("*.xml")
     (root / "reflex_input" / "other").mkdir()
     shutil.copy(tree, root / "reflex_input" / "other" / tree.name)
 
@@ -158,7 +167,14 @@ MISTAKES = [
             "--room ignore", lambda root: (root / "reflex_tmp_products").mkdir(), within=SMALL_DISK),
     Mistake("a SOF that is missing", "naco_img_dark {empty}/none.sof", 9, "none.sof", "sof",
             within=str(BRIDGE.with_name("esorex-lazy"))),
-    Mistake("two datasets of one name", "organise --root {root}", 0, "1 dataset", "next: ", _two_trees),
+    Mistake("two datasets of one name", "organise --root {root}", 0,
+            "not used: other/NACO.*xml, which says otherwise", "remove the one that is out of date", _two_trees),
+    Mistake("two datasets of one name in a plan", "plan --json --root {root}", 0, "not used: other/NACO",
+            "remove the one that is out of date", _two_trees),
+    Mistake("two datasets of one name by both", "organise --by both --json --root {root}", 0, "not used: other/NACO",
+            "remove the one that is out of date", _two_trees),
+    Mistake("a copy of an association tree", "organise --root {root}", 0, "1 dataset, 1 complete", "next: ",
+            _copy_of_tree),
     Mistake("jobs file with a wrong key", "batch {root}/jobs.yaml --root {root}", 1, "jobs.yaml:1.*'job'",
             "allowed: batch",             _write("jobs.yaml", "job: []\n")),
     Mistake("jobs file that is not there", "batch {root}/none.yaml --root {root}", 1, "none.yaml", "No such file"),
