@@ -45,7 +45,7 @@ def follow(args: argparse.Namespace, verb: str, *words: object, over: Iterable[s
     said = ["esorex-bridge", *verb.split(), *map(str, words), "--root", str(args.root)]
     for name in ("given_archive", *taken):
         given = getattr(args, name, None) or (getattr(args, "places", None) if name == "data" else None)
-        if given is None or given in _DEFAULTS:
+        if given is None or given is False or given in _DEFAULTS:
             continue
         option = _SPELT.get(name, f"--{name.removeprefix('given_').replace('_', '-')}")
         said += [word for each in (given if isinstance(given, list) else [given]) for word in _spell(option, each)]

@@ -82,13 +82,11 @@ def _in_plans(args: argparse.Namespace) -> tuple[KnownFact, ...]:
 def _about_job(args: argparse.Namespace) -> tuple[KnownFact, ...]:
     """Return what a workflow package of EDPS makes of a file, dataset or task; nothing where none is used."""
     from esorex_bridge.cli import arguments
-    from esorex_bridge.plan.facts import Note
     from esorex_bridge.session import Session
 
     with Session(arguments.settings(args)) as session:
         package, data = session.planning.edps, session.planning.data
-        lines = package.explain(data, args.what) if package is not None else ()
-    return tuple(map(Note, lines))
+        return package.explain(data, args.what) if package is not None else ()
 
 
 def _about_step(args: argparse.Namespace) -> tuple[StepFact, ...]:
@@ -110,12 +108,11 @@ def _about_step(args: argparse.Namespace) -> tuple[StepFact, ...]:
 
 def _about_product(args: argparse.Namespace) -> tuple[KnownFact, ...]:
     """Return where a product of this root comes from, as `provenance` tells it; nothing where it made none such."""
-    from esorex_bridge.plan.facts import Note
     from esorex_bridge.provenance.side import lineage_in
-    from esorex_bridge.provenance.text import render
+    from esorex_bridge.provenance.text import explain_products
 
     try:
-        return tuple(map(Note, render(lineage_in(args.what, args.root))))
+        return tuple(explain_products(lineage_in(args.what, args.root)))
     except BridgeError:
         return ()
 
@@ -123,7 +120,7 @@ def _about_product(args: argparse.Namespace) -> tuple[KnownFact, ...]:
 def explain(data: OrganisedData, what: str) -> tuple[KnownFact, ...]:
     """Return what is known of a dataset, file or category; nothing where there is none of that name."""
     from esorex_bridge.organise import why
-    from esorex_bridge.plan.facts import Note
+    from esorex_bridge.plan.facts import FileUnusable
 
     facts: list[KnownFact] = []
     dataset = data.dataset(what)
@@ -132,7 +129,7 @@ def explain(data: OrganisedData, what: str) -> tuple[KnownFact, ...]:
         known = data.of(what)
         facts += why.why_dataset(known, dataset) if known else ()
     name = stem(Path(what).name)
-    facts += [Note(fault.reason) for fault in data.faults if stem(fault.path.name) == name]
+    facts += [FileUnusable(fault.reason, name) for fault in data.faults if stem(fault.path.name) == name]
     for known in data.organised:
         facts += why.why_file(known, name) if dataset is None else ()
         facts += why.why_category(known, what)

@@ -28,6 +28,7 @@ from esorex_bridge.edps.sources import Sources, gather_sources
 from esorex_bridge.edps.why import explain
 from esorex_bridge.errors import UserError
 from esorex_bridge.fits.header import read_header
+from esorex_bridge.plan.facts import KnownFact
 from esorex_bridge.plan.plan import Plan, UnusedFile
 from esorex_bridge.workspace.scan import archive_name
 
@@ -143,7 +144,7 @@ class EdpsWorkflow:
         """Return the files that are in no job which the targets need, with the reason; errors as `plans`."""
         return self._planner(self.join(headers), headers, ()).not_used()
 
-    def explain(self, headers: Headers, what: str) -> tuple[str, ...]:
+    def explain(self, headers: Headers, what: str) -> tuple[KnownFact, ...]:
         """Return why a file, dataset, job or task is what it is; nothing where it is none; errors as `joined`."""
         return explain(self.join(headers), what)
 

@@ -41,7 +41,7 @@ class DatasetState(Fact, frozen=True, tag="dataset"):
 
 
 class Message(Fact, frozen=True, tag="message"):
-    """What calSelector says of a group."""
+    """What calSelector says of a group; of a job of a package, what is missing or odd, with its task as purpose."""
 
     purpose: str
     message: str
@@ -159,6 +159,138 @@ class NotUsed(Fact, frozen=True, tag="not_used"):
     detail: str
 
 
+class FileUnusable(Fact, frozen=True, tag="unusable"):
+    """A file that cannot be read or is not what its name says."""
+
+    file: str
+
+
+class ChoiceMade(Fact, frozen=True, tag="choice"):
+    """What a user chose for a dataset in a review."""
+
+    dataset: str
+
+
+class JobState(Fact, frozen=True, tag="job"):
+    """A job of a workflow package.
+
+    Parameters
+    ----------
+    task : str
+        What it is a job of.
+    trigger : str
+        The file that tells it from other jobs of its task.
+    recipe : str or None
+        What it runs.
+    files : int
+        How many main files it has.
+    complete : bool
+        Whether nothing is missing.
+    missing, warnings : tuple of str
+        What is missing, and what is odd.
+    """
+
+    task: str
+    trigger: str
+    recipe: str | None
+    files: int
+    complete: bool
+    missing: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class JobInputTaken(Fact, frozen=True, tag="job_input"):
+    """What an input of a job takes.
+
+    Parameters
+    ----------
+    task, trigger : str
+        Of the job.
+    input : str
+        The task or the data source that it names; `main` of jobs whose products are its main files.
+    files : tuple of str
+        Files that it takes.
+    jobs : tuple of str
+        Jobs whose products it takes, as task and trigger.
+    level : int or None
+        Of the rule by which it was taken.
+    days : float or None
+        From the trigger to it.
+    chosen : bool
+        Whether a user chose it.
+    """
+
+    task: str
+    trigger: str
+    input: str
+    files: tuple[str, ...]
+    jobs: tuple[str, ...]
+    level: int | None = None
+    days: float | None = None
+    chosen: bool = False
+
+
+class JobCondition(Fact, frozen=True, tag="job_condition"):
+    """Whether a condition of the package holds for a job."""
+
+    task: str
+    trigger: str
+    condition: str
+    holds: bool
+
+
+class JobParameter(Fact, frozen=True, tag="job_parameter"):
+    """A parameter of a job that a function of the package gave."""
+
+    task: str
+    trigger: str
+    parameter: str
+    value: str
+
+
+class FileInSource(Fact, frozen=True, tag="in_data_source"):
+    """A data source of a package that a file is in, with the tag that it has there; null where it is in none."""
+
+    file: str
+    source: str | None
+    tag: str | None
+
+
+class UsedByJobs(Fact, frozen=True, tag="used_by_jobs"):
+    """The jobs that take a file, as task and trigger; none where no target needs it."""
+
+    file: str
+    jobs: tuple[str, ...]
+
+
+class ProductMade(Fact, frozen=True, tag="product"):
+    """Where a product of this data root comes from.
+
+    Parameters
+    ----------
+    file, category, sha256 : str
+        The product.
+    dataset, step, recipe : str or None
+        What made it; null where that is not recorded any more.
+    raws : tuple of str
+        The raw frames that it was made from.
+    """
+
+    file: str
+    category: str
+    sha256: str
+    dataset: str | None
+    step: str | None
+    recipe: str | None
+    raws: tuple[str, ...]
+
+
+class StepForgotten(Fact, frozen=True, tag="not_recorded"):
+    """A step on the way to a product that is not recorded any more."""
+
+    key: str
+
+
 KnownFact = (
     DatasetState
     | Message
@@ -171,6 +303,16 @@ KnownFact = (
     | FilesOfCategory
     | TakenByStep
     | NotUsed
+    | FileUnusable
+    | ChoiceMade
+    | JobState
+    | JobInputTaken
+    | JobCondition
+    | JobParameter
+    | FileInSource
+    | UsedByJobs
+    | ProductMade
+    | StepForgotten
     | Note
 )
 """What data and plans tell; `kind` tells them apart."""

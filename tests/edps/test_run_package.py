@@ -91,7 +91,7 @@ def test_the_command_to_type_next_names_the_package_and_the_data(
     for words, following in (
         (["organise", data], f"plan {where}"),
         (["plan", "--data", data, "--target", "image"], f"run {where} --target-task image"),
-        (["run", "--data", data, "--dry-run"], f"run {where}"),
+        (["run", "--data", data, "--dry-run"], f"run --data {data} --root {tmp_path}/new --workflow {given}"),
         (["review", "NACO.2016-03-02T00:30:00.076", "--data", data], f"--for DARKS --purpose flat/image {where}"),
     ):
         assert main([*words, "--root", str(tmp_path / "new"), "--workflow", given]) == 0
@@ -420,6 +420,21 @@ def test_why_tells_of_files_and_tasks(tmp_path: Path, root: Path, capsys: pytest
     ]
     other = call(capsys, *words, "NACO.2016-03-02T00:28:20.076")["lines"]
     assert other[0].endswith("no rule of the workflow's data sources or masters fits it")
+
+
+def test_why_gives_reasons_of_jobs_with_their_facts(
+    tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("why", "--root", str(root), "--workflow", camera(tmp_path))
+    job, *inputs = call(capsys, *words, "image")["reasons"]
+    assert (job["kind"], job["task"], job["recipe"], job["complete"]) == ("job", "image", "naco_img_jitter", True)
+    dark = next(each for each in inputs if each["kind"] == "job_input" and each["input"] == "dark")
+    assert (dark["jobs"], dark["level"], dark["files"]) == (["dark of NACO.2016-03-01T16:00:00.076"], 0, [])
+    source, used = call(capsys, *words, "NACO.2016-03-01T22:40:40.213")["reasons"]
+    assert (source["kind"], source["source"], source["tag"]) == ("in_data_source", "TWILIGHT", "CAL_FLAT_TW")
+    assert (used["kind"], used["jobs"]) == ("used_by_jobs", ["flat of NACO.2016-03-01T22:40:00.076"])
+    kinds = {each["kind"] for each in call(capsys, *words, "NACO.2016-03-02T00:28:20.076")["reasons"]}
+    assert kinds == {"in_data_source", "used_by_jobs"}
 
 
 BREAKPOINT = {

@@ -232,6 +232,9 @@ def test_why_leads_from_a_product_to_its_provenance(reduced: Path, bridge: Calla
     product = end_product(reduced)
     told = bridge("provenance", product, "--root", reduced).out
     assert bridge("why", product, "--root", reduced).out == told
+    (fact,) = bridge("why", product, "--root", reduced, "--json").json["reasons"]
+    assert (fact["kind"], fact["category"], fact["recipe"]) == ("product", "COADDED_IMG", "naco_img_jitter")
+    assert "NACO.2016-03-02T00:30:00.076" in fact["raws"] and "NACO.2016-03-01T16:00:00.076" in fact["raws"]
     assert bridge("why", "nothing.fits", "--root", reduced).code == 1
 
 
