@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from esorex_bridge.run.executor import TaskRequest, Ticket
 if TYPE_CHECKING:
     from esorex_bridge.run.expected import Expected, Setup
 
-_GROUPS = Path("/sys/fs/cgroup")
+_PROC, _GROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 _NO_LIMIT = 1 << 60
 
 
@@ -119,41 +120,65 @@ def limits_of(jobs: int, memory_mb: int | None) -> Limits:
     return Limits(processors, None if jobs == 1 or memory_mb == 0 else memory_mb or free_memory_mb())
 
 
-def free_memory_mb() -> int | None:
-    """Return how much memory this machine, or the control groups that we are in, give at present; None if unknown."""
+def free_memory_mb(proc: Path = _PROC, groups: Path = _GROUPS) -> int | None:
+    """Return how much memory this machine, or the control groups that we are in, give at present; None if unknown.
+
+    Parameters
+    ----------
+    proc, groups : Path
+        Where the kernel tells of processes and of control groups.
+    """
     try:
-        text = Path("/proc/meminfo").read_text(encoding="ascii")
+        text = (proc / "meminfo").read_text(encoding="ascii")
         sizes = dict(line.split(":", 1) for line in text.splitlines())
-        return min(int(sizes["MemAvailable"].split()[0]) << 10, *_rest_of_groups(), _NO_LIMIT) >> 20
+        rests = _rest_of_groups((proc / "self/cgroup").read_text(encoding="utf-8"), groups)
+        return max(0, min(int(sizes["MemAvailable"].split()[0]) << 10, *rests, _NO_LIMIT)) >> 20
     except (OSError, KeyError, ValueError):
         return None
 
 
-def _rest_of_groups() -> Iterator[int]:
+def _rest_of_groups(ours: str, groups: Path) -> Iterator[int]:
     """Yield how many bytes each control group that limits us may still take; what it can drop counts as free.
 
     In a container the path of the group may be that on its host: what is not there is passed over.
     """
-    for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
+    for line in ours.splitlines():
         _, kinds, place = line.split(":", 2)
         if not kinds:
-            yield from _rest_below(_GROUPS, place, ("memory.max", "memory.current", "inactive_file"))
+            yield from _rest_below(groups, place, _VERSION_2)
         elif "memory" in kinds.split(","):
-            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-            yield from _rest_below(_GROUPS / "memory", place, names)
+            yield from _rest_below(groups / "memory", place, _VERSION_1)
 
 
-def _rest_below(top: Path, place: str, names: tuple[str, str, str]) -> Iterator[int]:
-    limit, usage, droppable = names
+class _Names(Struct, frozen=True):
+    """The files of a control group, and the line of its statistics with what it can drop."""
+
+    limits: tuple[str, ...]
+    usage: str
+    droppable: str
+
+
+_VERSION_1 = _Names(("memory.limit_in_bytes",), "memory.usage_in_bytes", "total_inactive_file")
+_VERSION_2 = _Names(("memory.max", "memory.high"), "memory.current", "inactive_file")
+"""Above `high` the kernel slows a group down, above `max` it kills."""
+
+
+def _rest_below(top: Path, place: str, names: _Names) -> Iterator[int]:
     folder = top / place.lstrip("/")
     for group in (folder, *folder.parents):
         if not group.is_relative_to(top):
             return
-        try:
-            most = (group / limit).read_text().strip()
-            if most == "max" or int(most) >= _NO_LIMIT:
-                continue
-            told = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-            yield int(most) - int((group / usage).read_text()) + int(told.get(droppable, 0))
-        except OSError:
-            continue
+        with suppress(OSError):
+            limits = [most for name in names.limits if (most := _read_limit(group / name)) < _NO_LIMIT]
+            if limits:
+                told = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+                yield min(limits) - int((group / names.usage).read_text()) + int(told.get(names.droppable, 0))
+
+
+def _read_limit(file: Path) -> int:
+    """Return a limit in bytes; the group at the top has no such file."""
+    try:
+        text = file.read_text().strip()
+    except OSError:
+        return _NO_LIMIT
+    return _NO_LIMIT if text == "max" else int(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -80,6 +81,55 @@ def test_what_was_killed_has_the_machine_for_itself() -> None:
     assert room.fits(order("b", killed=1))
     room.take(Ticket("2"), order("b", killed=1))
     assert not room.fits(order("a"))
+
+
+def tell_of_groups(folder: Path, ours: str, groups: dict[str, dict[str, str]]) -> int | None:
+    """Return the free memory of a machine of 8 GiB whose kernel tells so of our control group and of all groups."""
+    proc, top = folder / "proc", folder / "groups"
+    (proc / "self").mkdir(parents=True)
+    (proc / "meminfo").write_text(f"MemTotal:  {16 << 20} kB\nMemFree:  1024 kB\nMemAvailable:  {8 << 20} kB\n")
+    (proc / "self/cgroup").write_text(ours)
+    for place, files in groups.items():
+        for name, text in files.items():
+            (top / place).mkdir(parents=True, exist_ok=True)
+            (top / place / name).write_text(f"{text}\n")
+    return free_memory_mb(proc, top)
+
+
+def group(limit: str, used_mb: int, droppable_mb: int = 0, high: str = "max") -> dict[str, str]:
+    """Return the files of a group of version 2."""
+    stat = f"anon 4096\nfile {droppable_mb << 21}\ninactive_file {droppable_mb << 20}\nactive_file 4096"
+    return {"memory.max": limit, "memory.high": high, "memory.current": str(used_mb << 20), "memory.stat": stat}
+
+
+JOB = "system.slice/slurmstepd.scope/job_7/step_batch"
+NESTED = f"0::/{JOB}\n"
+
+
+@pytest.mark.parametrize(
+    ("ours", "groups", "free_mb"),
+    [
+        (NESTED, {JOB: group("max", 100)}, 8192),
+        (NESTED, {JOB: group(str(1 << 30), 300)}, 724),
+        (NESTED, {JOB: group(str(1 << 30), 300, droppable_mb=200)}, 924),
+        (NESTED, {JOB: group(str(1 << 30), 300, high=str(512 << 20))}, 212),
+        (NESTED, {JOB: group("max", 300, high=str(512 << 20))}, 212),
+        (NESTED, {JOB: group("max", 300), str(Path(JOB).parent): group(str(2 << 30), 1000)}, 1048),
+        (NESTED, {JOB: group(str(64 << 30), 300)}, 8192),
+        (NESTED, {JOB: group(str(1 << 30), 1025)}, 0),
+        ("0::/\n", {"": group(str(1 << 30), 24)}, 1000),  # in a container with a view of its own
+        (NESTED, {"": group(str(1 << 30), 24)}, 1000),  # in one that names its group as the host does
+        ("0::/\n", {"": {"cgroup.controllers": "cpu memory"}}, 8192),  # the top of a machine has no limit
+        ("1:name=systemd:/\n0::/init.scope\n", {}, 8192),
+        ("0::/../outside\n", {"": group(str(1 << 30), 24)}, 1000),
+        (f"4:memory:/box\n{NESTED}", {"memory/box": {"memory.limit_in_bytes": str(1 << 30), "memory.stat":
+          f"inactive_file 0\ntotal_inactive_file {1 << 20}", "memory.usage_in_bytes": str(101 << 20)}}, 924),
+    ],
+)  # fmt: skip
+def test_memory_is_free_as_the_control_groups_of_the_kernel_tell(
+    tmp_path: Path, ours: str, groups: dict[str, dict[str, str]], free_mb: int
+) -> None:
+    assert tell_of_groups(tmp_path, ours, groups) == free_mb
 
 
 def test_free_memory_is_that_of_the_machine_or_of_the_control_group() -> None:
