@@ -156,10 +156,13 @@ class FileDigests(Database):
 
     def learn_verified(self, digests: Mapping[str, Digest]) -> None:
         """Remember that files were held against their own checksums elsewhere, where they are the files known here."""
-        if digests:
-            rows = [(self._relative(file), digest) for file, digest in digests.items()]
-            self._write_waiting()
-            self._remember("UPDATE digests SET verified = 1 WHERE path = ? AND digest = ?", rows)
+        rows = [(self._relative(file), digest) for file, digest in digests.items()]
+        if rows and self.writable:
+            with self._lock:
+                for path, digest in rows:
+                    if path in self._fresh and self._fresh[path].digest == digest:
+                        self._fresh[path] = self._fresh[path]._replace(verified=True)
+                self._remember("UPDATE digests SET verified = 1 WHERE path = ? AND digest = ?", rows)
 
     # ----- doubt
 

@@ -77,6 +77,14 @@ CREATE TABLE usages (
 );
 CREATE INDEX usages_of_recipe ON usages (recipe, pipeline);
 """,
+    # What is asked for with every end product must not be looked for among all files and products.
+    """
+CREATE INDEX digests_by_content ON digests (digest);
+CREATE INDEX products_by_content ON products (digest);
+CREATE INDEX products_by_path ON products (path);
+CREATE INDEX end_products_by_key ON end_products (key, dataset);
+CREATE INDEX end_products_by_path ON end_products (path);
+""",
 )
 """The commands that lead from each format to the next, the first from an empty file."""
 

@@ -432,6 +432,21 @@ def test_what_was_read_is_written_with_the_next_record(tmp_path: Path) -> None:
         assert seen == ["COMMIT"] and not other.find_unverified((file,))
 
 
+def test_what_was_verified_elsewhere_is_written_with_the_next_record(tmp_path: Path) -> None:
+    first, second = frame(tmp_path / "a.fits"), frame(tmp_path / "b.fits")
+    with closing(SqliteStore(tmp_path / "a.db", tmp_path)) as store:
+        digests = store.digests((first, second))
+        seen = commits(store)
+        for file, digest in digests.items():
+            assert not isinstance(digest, DataError)
+            store.learn_verified({file: digest})
+        store.learn_verified({first: Digest("sha256:0")})
+        assert store.find_unverified((first, second)) == frozenset()
+        assert not seen
+        store.forget(())
+        assert seen == ["COMMIT"] and store.find_unverified((first, second)) == frozenset()
+
+
 def test_what_was_read_is_written_at_the_end_and_for_who_asks(tmp_path: Path) -> None:
     first, second = frame(tmp_path / "a.fits"), frame(tmp_path / "b.fits")
     with closing(SqliteStore(tmp_path / "a.db", tmp_path)) as store:
