@@ -30,6 +30,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esorex_bridge.batch import start
+from esorex_bridge.batch.report import read_report
 from esorex_bridge.datasets.association import AssociatedFile, Association, AssociationTree, distinct_files
 from esorex_bridge.demo.archive.tree_xml import tree_document
 from esorex_bridge.demo.nights.frames import mjd, timestamp
@@ -101,17 +102,22 @@ def measure(place: Path, numbers: Sequence[int], rounds: int) -> Iterator[str]:
             began = time.perf_counter()
             files = put_datasets(root, number)
             yield f"{number:,} datasets: {files:,} files built in {(time.perf_counter() - began) / 60:.1f} minutes"
-        folder = root / "reflex_book_keeping" / "batches" / "first"
-        if not folder.exists():
+        folder = BatchFolder(root / "reflex_book_keeping" / "batches" / "first")
+        if not is_done(folder):
             first = in_child(partial(make_all, root))
             steps = number + 3
-            left = sum(path.is_file() for path in folder.rglob("*"))
+            left = sum(path.is_file() for path in folder.path.rglob("*"))
             each = 1e3 * first.seconds / steps
             yield f"{number:,} datasets: made for the first time in {first}, {each:.2f} ms a step; {left} files in all"
         found = sorted((find_all(root) for _ in range(rounds)), key=lambda spent: spent.seconds)[rounds // 2]
         growth = f", {found.seconds / before.seconds:.1f} times as long" if before else ""
         yield f"{number:,} datasets: found made and reported in {found}{growth}"
         before = found
+
+
+def is_done(folder: BatchFolder) -> bool:
+    """Tell whether a batch was begun and is through."""
+    return folder.path.exists() and read_report(folder).state == "done"
 
 
 def in_child(work: Callable[[], None]) -> Spent:
@@ -161,9 +167,11 @@ def find_all(root: Path) -> Spent:
 
 
 def make_all(root: Path) -> None:
-    """Make all steps of all datasets by an engine that starts no recipe."""
+    """Make all steps of all datasets by an engine that starts no recipe, or go on with that."""
     asked = start.BatchRequest(Settings(root), keep_going=True)
-    folder = start.new_batch(root, "first", JOBS, asked)
+    folder = start.find_batch(root, "first")
+    if not folder.path.exists():
+        folder = start.new_batch(root, "first", JOBS, asked)
     report = start.carry_out(folder, asked, SilentWatcher(), open_executor=lambda folder, *_: SmallProducts(folder))
     assert report.state == "done" and not report.failed, report.datasets[:3]
 
@@ -174,7 +182,6 @@ class SmallProducts(InstantExecutor):
     def __init__(self, folder: BatchFolder) -> None:
         super().__init__(folder)
         self._products = folder.root / "reflex_tmp_products"
-        self._frame = blank_frame()
         self._sof = str(folder.root / "data.sof")
         (folder.root / "data.sof").touch()
 
@@ -182,8 +189,8 @@ class SmallProducts(InstantExecutor):
         """Write the product."""
         file = self._products / order.key[:3] / f"{order.key}.fits"
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(self._frame)
-        product = Product(str(file), "COADDED_IMG", read_fits(file, False)[0].digest, len(self._frame), stamp_of(file))
+        size_bytes = file.write_bytes(blank_frame(order.key))
+        product = Product(str(file), "COADDED_IMG", read_fits(file, False)[0].digest, size_bytes, stamp_of(file))
         record = Record(order.key, (product,), 0.0, "2026-01-01T00:00:00Z", self._sof)
         return StepResult(order.key, order.attempt, "made", record)
 
@@ -275,12 +282,13 @@ def header_of(frame: bytes) -> bytes:
     return text.ljust(-(-len(text) // BLOCK) * BLOCK)
 
 
-def blank_frame() -> bytes:
-    """Return a product without pixels."""
+def blank_frame(key: str) -> bytes:
+    """Return a product without pixels, like no other."""
     cards = (
         "SIMPLE  =                    T",
         "BITPIX  =                    8",
         "NAXIS   =                    0",
+        f"COMMENT {key}",
         "END",
     )
     return "".join(card.ljust(CARD) for card in cards).ljust(BLOCK).encode()

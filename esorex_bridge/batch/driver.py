@@ -209,6 +209,9 @@ class Driver:
         now = time.monotonic()
         if not self._supply.ready and now - self._looked < _LOOK_FOR_DATASETS_S:
             return
+        if self._ledger.is_behind:  # What waits for its delivery is kept in memory.
+            self._ledger.catch_up(_LOOK_FOR_DATASETS_S)
+            return
         self._looked = now
         items = self._supply.take()
         for item in items:

@@ -6,8 +6,9 @@ that was killed loses nothing: the next ledger takes in what lies there.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,12 +21,20 @@ from esorex_bridge.executors.batch_folder import BatchFolder
 from esorex_bridge.reuse.key import Statement, StepKey
 from esorex_bridge.reuse.record import Product, Record
 from esorex_bridge.reuse.resolve import ResolvedPlan
-from esorex_bridge.run.delivery import deliver
+from esorex_bridge.run.delivery import EndProducts, deliver_all
 from esorex_bridge.run.executor import Ticket
 from esorex_bridge.run.graph import Node, NodeState
 from esorex_bridge.run.result import StepResult
 from esorex_bridge.store.step_store import SqliteStore
 from esorex_bridge.workspace.folders import Workspace
+
+_DELIVERED_AT_ONCE = 100
+"""So many datasets are delivered in one transaction; until it is written, their locks are held."""
+
+_DELIVERIES_WAITING = 10
+"""Where more transactions wait than these, deliveries are behind."""
+
+_Deliveries = tuple[tuple[Product, ...] | BridgeError | OSError, ...]
 
 
 class BatchStores(Struct, frozen=True):
@@ -99,7 +108,8 @@ class Ledger:
         self._packable: list[StepKey] = []
         self._pending: dict[str, _Pending] = {}
         self._awaiting: dict[StepKey, list[str]] = {}
-        self._delivering: list[tuple[str, Future[tuple[Product, ...]]]] = []
+        self._deliverable: list[EndProducts] = []
+        self._delivering: deque[tuple[list[EndProducts], Future[_Deliveries]]] = deque()
         self._clerk = ThreadPoolExecutor(1, "clerk")
 
     def note(self, event: str, **facts: Any) -> None:
@@ -152,6 +162,7 @@ class Ledger:
         if self._finished:
             self._books.store.record_all(self._finished)
             self._finished = []
+        self._hand_on_deliveries()
         self._note_deliveries()
         self.write_notes()
         if self._packable:
@@ -160,6 +171,7 @@ class Ledger:
 
     def close(self) -> None:
         """Wait for deliveries, and write the last notes."""
+        self._hand_on_deliveries()
         self._clerk.shutdown(wait=True)
         self.write()
 
@@ -171,11 +183,17 @@ class Ledger:
         """Deliver a dataset's end products as soon as all these steps are settled."""
         name = ahead.plan.dataset
         targets = [ahead.keys[step.name] for step in ahead.plan.steps if step.target]
-        self._pending[name] = _Pending(ahead.plan.workflow, open_keys, {key: there.get(key) for key in targets})
+        records = {key: there.get(key) or self._find_kept(key) for key in targets}
+        self._pending[name] = _Pending(ahead.plan.workflow, open_keys, records)
         for key in open_keys:
             self._awaiting.setdefault(key, []).append(name)
         if not open_keys:
             self._deliver(name)
+
+    def _find_kept(self, key: StepKey) -> Record | None:
+        """Return what this run made for an earlier dataset."""
+        found = self._books.store.find(key) if key in self._kept else None
+        return found if isinstance(found, Record) else None
 
     def settle(self, node: Node) -> None:
         """Take note that nothing more will come of a step."""
@@ -184,27 +202,52 @@ class Ledger:
             pending.keys -= {node.key}
             if not pending.keys:
                 self._deliver(name)
+        self._records.pop(node.key, None)
 
     def _deliver(self, name: str) -> None:
-        """Bring end products to their place; in a thread, because products may be large."""
-        books, pending = self._books, self._pending.pop(name)
+        """Have end products brought to their place, with the next `write`."""
+        pending = self._pending.pop(name)
         for key, there in pending.targets.items():
             record = self._records.get(key) or there
             if record is not None:
-                to = (pending.workflow, record, books.store, books.workspace, self._started)
-                self._delivering.append((name, self._clerk.submit(deliver, name, *to)))
+                self._deliverable.append(EndProducts(name, pending.workflow, record))
+
+    def _hand_on_deliveries(self) -> None:
+        """Bring end products to their place; in a thread, because products may be large."""
+        books, wanted = self._books, self._deliverable
+        for begin in range(0, len(wanted), _DELIVERED_AT_ONCE):
+            part = wanted[begin : begin + _DELIVERED_AT_ONCE]
+            work = self._clerk.submit(deliver_all, part, books.store, books.workspace, self._started)
+            self._delivering.append((part, work))
+        self._deliverable = []
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether so many deliveries wait that no more datasets are to be taken in."""
+        return len(self._delivering) > _DELIVERIES_WAITING
+
+    def catch_up(self, patience_s: float) -> None:
+        """Wait so long for the next deliveries to end."""
+        if self._delivering:
+            wait((self._delivering[0][1],), patience_s)
+        self._note_deliveries()
 
     def _note_deliveries(self) -> None:
-        left = []
-        for name, work in self._delivering:
-            if not work.done():
-                left.append((name, work))
-                continue
-            try:
-                self.note("delivered", dataset=name, paths=[str(product.path) for product in work.result()])
-            except (BridgeError, OSError) as error:
-                self.note("not delivered", dataset=name, error=str(error))
-        self._delivering = left
+        while self._delivering and self._delivering[0][1].done():
+            wanted, work = self._delivering.popleft()
+            for each, found in zip(wanted, _outcomes(work, len(wanted)), strict=True):
+                if isinstance(found, Exception):
+                    self.note("not delivered", dataset=each.dataset, error=str(found))
+                else:
+                    self.note("delivered", dataset=each.dataset, paths=[product.file for product in found])
+
+
+def _outcomes(work: Future[_Deliveries], number: int) -> _Deliveries:
+    """Return what came of deliveries; where none could be recorded, the reason for each."""
+    try:
+        return work.result()
+    except (BridgeError, OSError) as error:
+        return (error,) * number
 
 
 def _note_in_database(folder: Path) -> None:

@@ -12,11 +12,11 @@ from msgspec.structs import replace
 from esorex_bridge.disk.atomic import write_whole
 from esorex_bridge.errors import DataError
 from esorex_bridge.files import Digest
-from esorex_bridge.provenance.document import FILE_NAME, FileEntry, ProvenanceDocument, document_of, encode
+from esorex_bridge.provenance.document import FILE_NAME, FileEntry, ProvenanceDocument, StepEntry, document_of, encode
 from esorex_bridge.provenance.header import document_of_header
 from esorex_bridge.provenance.lineage import Lineage
 from esorex_bridge.provenance.side import root_above
-from esorex_bridge.provenance.trace import trace
+from esorex_bridge.provenance.trace import Tracer
 from esorex_bridge.provenance.verify_crate import read_document
 from esorex_bridge.reuse.record import Product
 from esorex_bridge.store.step_store import open_store
@@ -26,7 +26,32 @@ if TYPE_CHECKING:
     from esorex_bridge.store.step_store import SqliteStore
 
 
-def add_provenance(place: Path, delivered: Mapping[Path, Digest], store: SqliteStore | None) -> ProvenanceDocument:
+class Describer:
+    """Says where products come from; what several of them were made from is looked up and described once.
+
+    Parameters
+    ----------
+    store : SqliteStore or None
+        Knows how they were made; None where nothing but their headers is at hand.
+    """
+
+    def __init__(self, store: SqliteStore | None) -> None:
+        self._store = store
+        self._tracer = Tracer(store) if store is not None else None
+        self._described: dict[str, StepEntry] = {}
+
+    def describe(self, path: Path, digest: Digest) -> ProvenanceDocument:
+        """Return where a product comes from, by the store where that made it, else by its header."""
+        keys = self._store.keys_by_content(digest)[:1] if self._store is not None else ()
+        if self._store is None or self._tracer is None or not keys:
+            with suppress(DataError):
+                return document_of_header(path)
+            return document_of(Lineage((Product(str(path), "", digest, 0),), ()))
+        made = next(product for product in self._store.products(keys[0]) if product.digest == digest)
+        return document_of(self._tracer.trace((replace(made, file=str(path)),), keys), self._described)
+
+
+def add_provenance(place: Path, delivered: Mapping[Path, Digest], describer: Describer) -> ProvenanceDocument:
     """Write where the end products in a folder come from, beside those that were told of before.
 
     Parameters
@@ -35,15 +60,15 @@ def add_provenance(place: Path, delivered: Mapping[Path, Digest], store: SqliteS
         The folder.
     delivered : mapping of Path to Digest
         New end products, with their content.
-    store : SqliteStore or None
-        Knows how they were made; None where nothing but their headers is at hand.
+    describer : Describer
+        Says how they were made.
 
     Raises
     ------
     WriteError
         If the folder cannot be written.
     """
-    told = [describe(path, digest, store) for path, digest in delivered.items()]
+    told = [describer.describe(path, digest) for path, digest in delivered.items()]
     document = merge((*_read_earlier(place, delivered), *told))
     write_whole(place / FILE_NAME, encode(document).decode())
     return document
@@ -55,17 +80,6 @@ def store_above(product: Path) -> AbstractContextManager[SqliteStore | None]:
     if root is None:
         return nullcontext()
     return open_store(Workspace(root).store, root)
-
-
-def describe(path: Path, digest: Digest, store: SqliteStore | None) -> ProvenanceDocument:
-    """Return where a product comes from, by the store where that made it, else by its header."""
-    keys = store.keys_by_content(digest)[:1] if store is not None else ()
-    if store is None or not keys:
-        with suppress(DataError):
-            return document_of_header(path)
-        return document_of(Lineage((Product(str(path), "", digest, 0),), ()))
-    made = next(product for product in store.products(keys[0]) if product.digest == digest)
-    return document_of(trace((replace(made, file=str(path)),), keys, store))
 
 
 def merge(documents: Iterable[ProvenanceDocument]) -> ProvenanceDocument:

@@ -185,11 +185,23 @@ class ProvenanceDocument(Struct, frozen=True):
     schema: int = field(default=SCHEMA)
 
 
-def document_of(lineage: Lineage) -> ProvenanceDocument:
-    """Return the document of a lineage."""
+def document_of(lineage: Lineage, described: dict[str, StepEntry] | None = None) -> ProvenanceDocument:
+    """Return the document of a lineage.
+
+    Parameters
+    ----------
+    lineage : Lineage
+        What is described.
+    described : dict of str to StepEntry, optional
+        Steps that were described before, by key; what is new is added to them.
+    """
+    known = {} if described is None else described
+    for activity in lineage.activities:
+        if activity.key not in known:
+            known[activity.key] = _step_entry(activity)
     return ProvenanceDocument(
         products=tuple(map(_product_entry, lineage.targets)),
-        steps=tuple(map(_step_entry, lineage.activities)),
+        steps=tuple(known[activity.key] for activity in lineage.activities),
         sources=tuple(map(_source_entry, lineage.sources)),
         lost=tuple(lineage.lost),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -27,6 +28,62 @@ _STEP = "step:"
 _ASSIGNMENT = re.compile(r'^([A-Za-z0-9_.-]+)="(.*)"$')
 
 
+class Tracer:
+    """Traces products back; what several of them were made from is looked up once.
+
+    Parameters
+    ----------
+    store : SqliteStore
+        Of the data root.
+    """
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+        self._known: dict[StepKey, Activity] = {}
+
+    def trace(self, targets: Iterable[Product], keys: Iterable[StepKey]) -> Lineage:
+        """Return the lineage of products that steps of these keys made."""
+        wanted = deque(dict.fromkeys(keys))
+        self._look_up(wanted)
+        found: dict[StepKey, Activity] = {}
+        lost: dict[StepKey, None] = {}
+        while wanted:
+            key = wanted.popleft()
+            if key not in self._known:
+                lost[key] = None
+            elif key not in found:
+                found[key] = self._known[key]
+                wanted.extend(entry.key for entry in found[key].inputs if entry.key is not None)
+        return Lineage(tuple(targets), in_order(found.values()), tuple(lost))
+
+    def _look_up(self, keys: Iterable[StepKey]) -> None:
+        """Look up the recorded steps from these backwards that are not known yet."""
+        rows, makers = self._collect(key for key in keys if key not in self._known)
+        places = self._store.paths_by_content(digest for row in rows.values() for digest in _contents(row))
+        for key, row in rows.items():
+            self._known[key] = _activity(row, self._store.products(key), places, makers)
+
+    def _collect(self, keys: Iterable[StepKey]) -> tuple[dict[StepKey, StepRow], Makers]:
+        """Return the recorded steps from these backwards, and who made files among their inputs.
+
+        An input that is stated by its content may be a product all the same: Reflex hands files on, not steps.
+        """
+        found: dict[StepKey, StepRow] = {}
+        makers: Makers = {}
+        seen: set[StepKey] = set()
+        wanted = tuple(dict.fromkeys(keys))
+        while wanted:
+            seen.update(wanted)
+            rows = self._store.step_rows(wanted)
+            found |= rows
+            made = self._store.makers_by_content(digest for row in rows.values() for digest in _contents(row))
+            makers |= made
+            needs = [need for row in rows.values() for need in needs_of(row.statement)]
+            needs += [key for key, _ in made.values()]
+            wanted = tuple(dict.fromkeys(need for need in needs if need not in seen and need not in self._known))
+        return found, makers
+
+
 def trace(targets: Iterable[Product], keys: Iterable[StepKey], store: SqliteStore) -> Lineage:
     """Return the lineage of products.
 
@@ -39,31 +96,7 @@ def trace(targets: Iterable[Product], keys: Iterable[StepKey], store: SqliteStor
     store : SqliteStore
         Of the data root.
     """
-    rows, makers, lost = _collect(keys, store)
-    places = store.paths_by_content(digest for row in rows.values() for digest in _contents(row))
-    activities = (_activity(row, store.products(key), places, makers) for key, row in rows.items())
-    return Lineage(tuple(targets), in_order(activities), lost)
-
-
-def _collect(keys: Iterable[StepKey], store: SqliteStore) -> tuple[dict[StepKey, StepRow], Makers, tuple[StepKey, ...]]:
-    """Return the recorded steps from these backwards, who made files among their inputs, and keys not recorded.
-
-    An input that is stated by its content may be a product all the same: Reflex hands files on, not steps.
-    """
-    found: dict[StepKey, StepRow] = {}
-    makers: Makers = {}
-    lost: list[StepKey] = []
-    wanted = tuple(dict.fromkeys(keys))
-    while wanted:
-        rows = store.step_rows(wanted)
-        lost += [key for key in wanted if key not in rows]
-        found |= rows
-        made = store.makers_by_content(digest for row in rows.values() for digest in _contents(row))
-        makers |= made
-        needs = [need for row in rows.values() for need in needs_of(row.statement)]
-        needs += [key for key, _ in made.values()]
-        wanted = tuple(dict.fromkeys(need for need in needs if need not in found and need not in lost))
-    return found, makers, tuple(lost)
+    return Tracer(store).trace(targets, keys)
 
 
 def _contents(row: StepRow) -> Iterator[Digest]:

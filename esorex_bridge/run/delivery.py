@@ -8,26 +8,30 @@ delivered before and still holds that content is not delivered again; what was e
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from itertools import count
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from esorex_bridge.disk.atomic import WriteError, copy_whole
 from esorex_bridge.disk.digest import Reading
-from esorex_bridge.errors import DataError, UserError
+from esorex_bridge.errors import BridgeError, DataError, UserError
 from esorex_bridge.files import Digest
 from esorex_bridge.fits.header import read_header
 from esorex_bridge.fits.verify import read_fits, verify_fits
+from esorex_bridge.reuse.key import StepKey
 from esorex_bridge.reuse.record import Product, Record
 from esorex_bridge.store.step_store import SqliteStore
 from esorex_bridge.workspace.folders import Workspace, safe_name
 from esorex_bridge.workspace.locks import locked
+
+if TYPE_CHECKING:
+    from esorex_bridge.provenance.beside import Describer
 
 REFLEX_PATTERN = "HIERARCH.ESO.OBS.NAME,'_',HIERARCH.ESO.PRO.CATG"
 """How Reflex names end products: keywords, and texts in quotes, by commas."""
@@ -82,17 +86,21 @@ def delivery_rule(pattern: str, copy: str, exists: str) -> DeliveryRule:
     return DeliveryRule(pattern, found, known)
 
 
-def deliver(
-    dataset: str, workflow: str, record: Record, store: SqliteStore, workspace: Workspace, started: datetime
-) -> tuple[Product, ...]:
+class EndProducts(Struct, frozen=True):
+    """What a dataset is for: products of a step, and the workflow in whose bookkeeping their delivery is recorded."""
+
+    dataset: str
+    workflow: str
+    record: Record
+
+
+def deliver(wanted: EndProducts, store: SqliteStore, workspace: Workspace, started: datetime) -> tuple[Product, ...]:
     """Return the end products of a dataset, brought into place where they are not there yet.
 
     Parameters
     ----------
-    dataset, workflow : str
-        Names the folder; and in whose bookkeeping they are recorded.
-    record : Record
-        Of the step whose products are delivered.
+    wanted : EndProducts
+        Which.
     store : SqliteStore
         Remembers what was delivered.
     workspace : Workspace
@@ -107,22 +115,70 @@ def deliver(
     WriteError
         If the folder cannot be written.
     """
-    earlier = find_delivered(dataset, record, store)
-    if earlier:  # Nothing is to be written, so nobody needs the right to do that.
-        return earlier
-    with locked(workspace.locks / f"end_{record.key}"):
-        earlier = find_delivered(dataset, record, store)
-        if earlier:
-            return earlier
-        place = workspace.end_products / f"{started:%Y-%m-%dT%H:%M:%S}" / safe_name(dataset)
-        contents = {product.path: product.digest for product in record.products}
-        delivered = place_products(contents, place, dataset, store=store, names=names_apart(list(contents)))
-        store.record_end_products(dataset, record.key, {each.target: each.reading for each in delivered})
-        record_for_reflex(workspace.reflex_database(workflow), dataset, delivered, started)
-        return tuple(
-            replace(product, file=str(each.target), stamp="")
-            for product, each in zip(record.products, delivered, strict=True)
-        )
+    (found,) = deliver_all((wanted,), store, workspace, started)
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def deliver_all(
+    wanted: Sequence[EndProducts], store: SqliteStore, workspace: Workspace, started: datetime
+) -> tuple[tuple[Product, ...] | BridgeError | OSError, ...]:
+    """Return end products as `deliver`, in the order of what is wanted, or the error where some cannot be delivered.
+
+    They are recorded in one transaction, before any of them is told to be there.
+    """
+    found: dict[int, tuple[Product, ...] | BridgeError | OSError] = {
+        number: earlier
+        for number, each in enumerate(wanted)
+        if (earlier := find_delivered(each.dataset, each.record, store))
+    }
+    missing = {number: each for number, each in enumerate(wanted) if number not in found}
+    if missing:  # Else nothing is to be written, and nobody needs the right to do that.
+        with _locked_all({each.record.key for each in missing.values()}, workspace):
+            found |= _place_all(missing, store, workspace, started)
+    return tuple(found[number] for number in range(len(wanted)))
+
+
+@contextmanager
+def _locked_all(keys: Collection[StepKey], workspace: Workspace) -> Iterator[None]:
+    """Hold the locks of the end products of steps; all take them in one order, so that nobody waits in a circle."""
+    with ExitStack() as held:
+        for key in sorted(keys):
+            held.enter_context(locked(workspace.locks / f"end_{key}"))
+        yield
+
+
+def _place_all(
+    wanted: Mapping[int, EndProducts], store: SqliteStore, workspace: Workspace, started: datetime
+) -> dict[int, tuple[Product, ...] | BridgeError | OSError]:
+    """Bring end products into place that no other process delivered meanwhile, and record them."""
+    from esorex_bridge.provenance.beside import Describer  # An up-to-date run delivers nothing, and does not load this.
+
+    describer = Describer(store)
+    found: dict[int, tuple[Product, ...] | BridgeError | OSError] = {}
+    placed: dict[int, tuple[Delivered, ...]] = {}
+    for number, each in wanted.items():
+        if earlier := find_delivered(each.dataset, each.record, store):
+            found[number] = earlier
+            continue
+        place = workspace.end_products / f"{started:%Y-%m-%dT%H:%M:%S}" / safe_name(each.dataset)
+        contents = {product.path: product.digest for product in each.record.products}
+        try:
+            names = names_apart(list(contents))
+            placed[number] = place_products(contents, place, each.dataset, describer=describer, names=names)
+        except (BridgeError, OSError) as error:
+            found[number] = error
+    store.record_end_products(
+        (wanted[number].dataset, wanted[number].record.key, {each.target: each.reading for each in delivered})
+        for number, delivered in placed.items()
+    )
+    for number, delivered in placed.items():
+        each = wanted[number]
+        record_for_reflex(workspace.reflex_database(each.workflow), each.dataset, delivered, started)
+        pairs = zip(each.record.products, delivered, strict=True)
+        found[number] = tuple(replace(product, file=str(end.target), stamp="") for product, end in pairs)
+    return found
 
 
 def place_products(
@@ -130,7 +186,7 @@ def place_products(
     place: Path,
     dataset: str,
     rule: DeliveryRule = _RULE,
-    store: SqliteStore | None = None,
+    describer: Describer | None = None,
     names: Mapping[Path, str] | None = None,
 ) -> tuple[Delivered, ...]:
     """Bring products into a dataset's folder of end products, with README and provenance beside them.
@@ -145,8 +201,8 @@ def place_products(
         Its name, for the README.
     rule : DeliveryRule
         Names and places them.
-    store : SqliteStore, optional
-        Knows how they were made; without it their headers tell, as far as they do.
+    describer : Describer, optional
+        Says how they were made; without it their headers tell, as far as they do.
     names : mapping of Path to str, optional
         What each is called, without ending; by the rule's pattern where that is not given.
 
@@ -161,10 +217,9 @@ def place_products(
     delivered = tuple(
         place_product(source, digest, place, rule, called.get(source)) for source, digest in contents.items()
     )
-    # An up-to-date run delivers nothing, and does not load this.
-    from esorex_bridge.provenance.beside import add_provenance
+    from esorex_bridge.provenance.beside import Describer, add_provenance
 
-    add_provenance(place, {each.target: each.reading.digest for each in delivered}, store)
+    add_provenance(place, {each.target: each.reading.digest for each in delivered}, describer or Describer(None))
     _add_to_readme(place, dataset, (each.target for each in delivered))
     return delivered
 

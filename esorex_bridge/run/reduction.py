@@ -117,7 +117,7 @@ def _report(
 
 def deliver_targets(decided: DecidedPlan, executed: Executed, engine: Engine, started: datetime) -> tuple[Product, ...]:
     """Bring the products that a dataset is for into its folder of end products, and return them."""
-    from esorex_bridge.run.delivery import deliver
+    from esorex_bridge.run.delivery import EndProducts, deliver
 
     plan, keys = decided.resolved.plan, decided.resolved.keys
     records = (executed.records.get(keys[step.name]) for step in plan.steps if step.target)
@@ -125,7 +125,9 @@ def deliver_targets(decided: DecidedPlan, executed: Executed, engine: Engine, st
         product
         for record in records
         if record is not None
-        for product in deliver(plan.dataset, plan.workflow, record, engine.store, engine.workspace, started)
+        for product in deliver(
+            EndProducts(plan.dataset, plan.workflow, record), engine.store, engine.workspace, started
+        )
     )
 
 

@@ -144,6 +144,6 @@ def _deliver_again(
             whole = {entry[0]: entry[1] for entry in held if entry is not None}
             if len(whole) == len(held):
                 dataset = folder if folder in datasets else run.dataset
-                store.record_end_products(dataset, run.record.key, whole)
+                store.record_end_products(((dataset, run.record.key, whole),))
                 count += len(whole)
     return count

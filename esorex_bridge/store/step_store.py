@@ -224,15 +224,20 @@ class SqliteStore(FileDigests, History, Lookup):
         )
         return tuple(Path(self._at(path)) for (path,) in rows)
 
-    def record_end_products(self, dataset: str, key: StepKey, ends: Mapping[Path, Reading]) -> None:
-        """Remember the end products that a dataset got of a key, in the order of the key's products."""
-        self.learn({str(path): reading for path, reading in ends.items()}, verified=False)
+    def record_end_products(self, ends: Iterable[tuple[str, StepKey, Mapping[Path, Reading]]]) -> None:
+        """Remember the end products that datasets got of keys, each in the order of the key's products."""
+        listed = tuple(ends)
+        self.learn({str(path): reading for _, _, each in listed for path, reading in each.items()}, verified=False)
+        rows = [
+            (dataset, key, position, self._relative(str(path)))
+            for dataset, key, each in listed
+            for position, path in enumerate(each)
+        ]
         with self._write():
-            self._db.execute("DELETE FROM end_products WHERE dataset = ? AND key = ?", (dataset, key))
             self._db.executemany(
-                "INSERT INTO end_products VALUES (?, ?, ?, ?)",
-                [(dataset, key, position, self._relative(str(path))) for position, path in enumerate(ends)],
+                "DELETE FROM end_products WHERE dataset = ? AND key = ?", [each[:2] for each in listed]
             )
+            self._db.executemany("INSERT INTO end_products VALUES (?, ?, ?, ?)", rows)
 
     # ----- all of it
 

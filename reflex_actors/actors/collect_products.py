@@ -49,7 +49,7 @@ ACTOR = Actor(
 
 def work(inputs: Inputs) -> dict[str, Any]:
     """Name, place, and write README and provenance, by the delivery that the command line has."""
-    from esorex_bridge.provenance.beside import store_above
+    from esorex_bridge.provenance.beside import Describer, store_above
     from esorex_bridge.run.delivery import delivery_rule, names_apart, place_products, readme_entry, record_for_reflex
 
     sof, idle = _select_wanted(inputs, inputs.sof("in_sof"))
@@ -64,7 +64,7 @@ def work(inputs: Inputs) -> dict[str, Any]:
     paths = [Path(file.name) for file in sof.files]
     with store_above(paths[0]) as store:
         names = names_apart(paths, rule.pattern)
-        delivered = place_products(dict.fromkeys(paths), place, sof.dataset, rule, store, names)
+        delivered = place_products(dict.fromkeys(paths), place, sof.dataset, rule, Describer(store), names)
     targets = {str(each.source): str(each.target) for each in delivered}
     files = [replace(file, name=targets[file.name], checksum=None) for file in sof.files]
     given = inputs.text("bookkeeping_db")

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from esorex_bridge.fits.header import read_header
-from esorex_bridge.provenance.beside import add_provenance, store_above
+from esorex_bridge.provenance.beside import Describer, add_provenance, store_above
 from esorex_bridge.run.delivery import delivery_rule, place_product, record_for_reflex
 from reflex_actors.headless.director import Fire
 from reflex_actors.headless.network import RunningActor
@@ -82,7 +82,7 @@ def _rename(node: RunningActor, run: Running) -> None:
     delivered = [place_product(Path(file.name), None, place, rule) for file in sof.files]
     if delivered:
         with store_above(delivered[0].source) as store:
-            add_provenance(place, {each.target: each.reading.digest for each in delivered}, store)
+            add_provenance(place, {each.target: each.reading.digest for each in delivered}, Describer(store))
     if delivered and (database := node.text("BookkeepingDB")):
         record_for_reflex(Path(database), sof.dataset, delivered, datetime.now())
     targets = {str(each.source): str(each.target) for each in delivered}

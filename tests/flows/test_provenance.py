@@ -215,16 +215,16 @@ def test_beside_an_end_product_lies_the_document_that_provenance_prints(
 
 def test_a_second_delivery_is_told_beside_the_first(tmp_path: Path, reduced: Path) -> None:
     """Two steps of a dataset deliver into one folder, and a file that went away is told of no more."""
-    from esorex_bridge.provenance.beside import add_provenance, store_above
+    from esorex_bridge.provenance.beside import Describer, add_provenance, store_above
 
     products = sorted((reduced / "reflex_tmp_products").rglob("*.fits"))[:3]
     copies = {path: shutil.copyfile(path, tmp_path / path.name) for path in products}
     with store_above(products[0]) as store:
         for path, copy in copies.items():
-            document = add_provenance(tmp_path, {copy: verify_fits(path).digest}, store)
+            document = add_provenance(tmp_path, {copy: verify_fits(path).digest}, Describer(store))
         assert {entry.file for entry in document.products} == {path.name for path in products}
         copies[products[0]].unlink()
-        document = add_provenance(tmp_path, {copies[products[1]]: verify_fits(products[1]).digest}, store)
+        document = add_provenance(tmp_path, {copies[products[1]]: verify_fits(products[1]).digest}, Describer(store))
     assert {entry.file for entry in document.products} == {path.name for path in products[1:]}
 
 
