@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -27,6 +27,9 @@ from esorex_bridge.run.graph import Node, NodeState
 from esorex_bridge.run.result import StepResult
 from esorex_bridge.store.step_store import SqliteStore
 from esorex_bridge.workspace.folders import Workspace
+
+if TYPE_CHECKING:
+    from esorex_bridge.reflex.bookkeeping_records import NotedExecution
 
 _DELIVERED_AT_ONCE = 100
 """So many datasets are delivered in one transaction; until it is written, their locks are held."""
@@ -108,6 +111,7 @@ class Ledger:
         self._packable: list[StepKey] = []
         self._pending: dict[str, _Pending] = {}
         self._awaiting: dict[StepKey, list[str]] = {}
+        self._for_reflex: list[Path] = []
         self._deliverable: list[EndProducts] = []
         self._delivering: deque[tuple[list[EndProducts], Future[_Deliveries]]] = deque()
         self._clerk = ThreadPoolExecutor(1, "clerk")
@@ -139,7 +143,7 @@ class Ledger:
     def note_run(self, result: StepResult) -> None:
         """Bring a run, well ended or not, into Reflex's bookkeeping; what the batch makes does not depend on it."""
         if result.folder is not None:
-            self._clerk.submit(_note_in_database, result.folder)
+            self._for_reflex.append(result.folder)
 
     def take_in(self, booked: frozenset[StepKey] = frozenset()) -> None:
         """Take in results that no driver has heard of: one was killed, or left while an engine went on."""
@@ -162,7 +166,7 @@ class Ledger:
         if self._finished:
             self._books.store.record_all(self._finished)
             self._finished = []
-        self._hand_on_deliveries()
+        self._hand_on()
         self._note_deliveries()
         self.write_notes()
         if self._packable:
@@ -171,7 +175,7 @@ class Ledger:
 
     def close(self) -> None:
         """Wait for deliveries, and write the last notes."""
-        self._hand_on_deliveries()
+        self._hand_on()
         self._clerk.shutdown(wait=True)
         self.write()
 
@@ -212,8 +216,11 @@ class Ledger:
             if record is not None:
                 self._deliverable.append(EndProducts(name, pending.workflow, record))
 
-    def _hand_on_deliveries(self) -> None:
-        """Bring end products to their place; in a thread, because products may be large."""
+    def _hand_on(self) -> None:
+        """Note runs for Reflex, and bring end products to their place; in a thread, because products may be large."""
+        if self._for_reflex:
+            self._clerk.submit(_note_in_databases, tuple(self._for_reflex))
+            self._for_reflex = []
         books, wanted = self._books, self._deliverable
         for begin in range(0, len(wanted), _DELIVERED_AT_ONCE):
             part = wanted[begin : begin + _DELIVERED_AT_ONCE]
@@ -250,14 +257,19 @@ def _outcomes(work: Future[_Deliveries], number: int) -> _Deliveries:
         return (error,) * number
 
 
-def _note_in_database(folder: Path) -> None:
+def _note_in_databases(folders: Iterable[Path]) -> None:
+    """Note runs of recipes in Reflex's bookkeeping, those of a workflow in one transaction."""
     from esorex_bridge.reflex.bookkeeping_db import DATABASE_NAME, add_execution
     from esorex_bridge.reflex.execution_folders import read_folder
 
-    execution = read_folder(folder)
-    if execution is not None:
+    together: dict[Path, list[NotedExecution]] = {}
+    for folder in folders:
+        with suppress(DataError, OSError):
+            if (execution := read_folder(folder)) is not None:
+                together.setdefault(folder.parent.parent / DATABASE_NAME, []).append(execution)
+    for database, executions in together.items():
         with suppress(DataError):
-            add_execution(folder.parent.parent / DATABASE_NAME, execution)
+            add_execution(database, *executions)
 
 
 def earlier_runs(folder: BatchFolder) -> EarlierRuns:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,8 +69,8 @@ class FinalProduct(Struct, frozen=True):
     name: str
 
 
-def add_execution(database: Path, execution: NotedExecution) -> None:
-    """Add an execution with its parameters and files; a database that is missing is made.
+def add_execution(database: Path, *executions: NotedExecution) -> None:
+    """Add executions with their parameters and files, in one transaction; a database that is missing is made.
 
     Raises
     ------
@@ -78,21 +78,26 @@ def add_execution(database: Path, execution: NotedExecution) -> None:
         It is locked for too long, cannot be written, or is none of Reflex's.
     """
     with _adding(database) as db:
-        number = db.execute(
-            "INSERT INTO executions (actor_name, type, date, command_line, bookkeeping_dir, exit_code, script_checksum)"
-            " VALUES (?, ?, ?, ?, ?, ?, 0)",
-            (execution.actor, execution.kind, _milliseconds(execution.made), execution.command_line,
-             str(execution.folder), execution.exit_code),
-        ).lastrowid  # fmt: skip
+        for execution in executions:
+            _add_execution(db, execution)
+
+
+def _add_execution(db: sqlite3.Connection, execution: NotedExecution) -> None:
+    number = db.execute(
+        "INSERT INTO executions (actor_name, type, date, command_line, bookkeeping_dir, exit_code, script_checksum)"
+        " VALUES (?, ?, ?, ?, ?, ?, 0)",
+        (execution.actor, execution.kind, _milliseconds(execution.made), execution.command_line,
+         str(execution.folder), execution.exit_code),
+    ).lastrowid  # fmt: skip
+    db.executemany(
+        "INSERT INTO execution_parameters (execution_id, parameter_id, value) VALUES (?, ?, ?)",
+        [(number, _parameter(db, parameter), parameter.value) for parameter in execution.parameters],
+    )
+    for table, files in (("input", execution.inputs), ("output", execution.outputs)):
         db.executemany(
-            "INSERT INTO execution_parameters (execution_id, parameter_id, value) VALUES (?, ?, ?)",
-            [(number, _parameter(db, parameter), parameter.value) for parameter in execution.parameters],
+            f"INSERT INTO execution_{table}_files (execution_id, file_id) VALUES (?, ?)",
+            [(number, _file(db, file)) for file in files],
         )
-        for table, files in (("input", execution.inputs), ("output", execution.outputs)):
-            db.executemany(
-                f"INSERT INTO execution_{table}_files (execution_id, file_id) VALUES (?, ?)",
-                [(number, _file(db, file)) for file in files],
-            )
 
 
 def add_dataset(database: Path, name: str, keywords: str, now: datetime) -> None:
@@ -109,11 +114,11 @@ def add_dataset(database: Path, name: str, keywords: str, now: datetime) -> None
         As `add_execution`.
     """
     with _adding(database) as db:
-        _dataset(db, name, keywords, now)
+        _datasets(db, (name,), keywords, now)
 
 
-def add_final_products(database: Path, dataset: str, renamed: Mapping[Path, Path], now: datetime) -> None:
-    """Add the end products of a dataset: each under its new path, with the product that it is a copy of.
+def add_final_products(database: Path, renamed: Mapping[str, Mapping[Path, Path]], now: datetime) -> None:
+    """Add the end products of datasets: each under its new path, with the product that it is a copy of.
 
     Raises
     ------
@@ -121,10 +126,14 @@ def add_final_products(database: Path, dataset: str, renamed: Mapping[Path, Path
         As `add_execution`.
     """
     with _adding(database) as db:
-        number = _dataset(db, dataset, "[]", now)
+        numbers = _datasets(db, renamed, "[]", now)
         db.executemany(
             "INSERT INTO final_products (dataset_id, alias, name) VALUES (?, ?, ?)",
-            [(number, str(alias), str(product)) for alias, product in renamed.items()],
+            [
+                (numbers[dataset], str(alias), str(product))
+                for dataset, ends in renamed.items()
+                for alias, product in ends.items()
+            ],
         )
 
 
@@ -220,12 +229,23 @@ def _file(db: sqlite3.Connection, file: NotedFile) -> int:
     return _find_or_add(db, "files", "name, category, checksum", (str(file.path), file.category, file.checksum))
 
 
-def _dataset(db: sqlite3.Connection, name: str, keywords: str, now: datetime) -> int:
-    row = db.execute("SELECT id FROM datasets WHERE name = ? ORDER BY id DESC LIMIT 1", (name,)).fetchone()
-    if row is not None:
-        return int(row[0])
-    values = (name, _milliseconds(now), keywords)
-    return _number(db.execute("INSERT INTO datasets (name, date, keywords) VALUES (?, ?, ?)", values))
+def _datasets(db: sqlite3.Connection, names: Iterable[str], keywords: str, now: datetime) -> dict[str, int]:
+    """Return the numbers of datasets; those that are not there by that name are added.
+
+    Reflex has no index of their names: all are looked for at once.
+    """
+    wanted = tuple(names)
+    there = db.execute(f"SELECT name, max(id) FROM datasets WHERE name IN ({_marks(wanted)}) GROUP BY name", wanted)
+    numbers = {str(name): int(number) for name, number in there}
+    insert = "INSERT INTO datasets (name, date, keywords) VALUES (?, ?, ?)"
+    for name in wanted:
+        if name not in numbers:
+            numbers[name] = _number(db.execute(insert, (name, _milliseconds(now), keywords)))
+    return numbers
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def _find_or_add(db: sqlite3.Connection, table: str, columns: str, values: tuple[str | None, ...]) -> int:
@@ -233,8 +253,7 @@ def _find_or_add(db: sqlite3.Connection, table: str, columns: str, values: tuple
     row = db.execute(f"SELECT id FROM {table} WHERE {same} LIMIT 1", values).fetchone()
     if row is not None:
         return int(row[0])
-    marks = ", ".join("?" * len(values))
-    return _number(db.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", values))
+    return _number(db.execute(f"INSERT INTO {table} ({columns}) VALUES ({_marks(values)})", values))
 
 
 def _number(cursor: sqlite3.Cursor) -> int:

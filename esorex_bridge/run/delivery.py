@@ -173,11 +173,15 @@ def _place_all(
         (wanted[number].dataset, wanted[number].record.key, {each.target: each.reading for each in delivered})
         for number, delivered in placed.items()
     )
+    by_workflow: dict[str, dict[str, tuple[Delivered, ...]]] = {}
     for number, delivered in placed.items():
         each = wanted[number]
-        record_for_reflex(workspace.reflex_database(each.workflow), each.dataset, delivered, started)
+        ends = by_workflow.setdefault(each.workflow, {})
+        ends[each.dataset] = (*ends.get(each.dataset, ()), *delivered)
         pairs = zip(each.record.products, delivered, strict=True)
         found[number] = tuple(replace(product, file=str(end.target), stamp="") for product, end in pairs)
+    for workflow, ends in by_workflow.items():
+        record_for_reflex(workspace.reflex_database(workflow), ends, started)
     return found
 
 
@@ -230,14 +234,14 @@ def readme_entry(place: Path, dataset: str, names: Iterable[str]) -> str:
     return f"{dataset}\n  Dataset has been reduced and saved in {place} with files:\n{listed}"
 
 
-def record_for_reflex(database: Path, dataset: str, delivered: Sequence[Delivered], now: datetime) -> None:
-    """Record end products in Reflex's bookkeeping, where there is one; what they are does not depend on it."""
+def record_for_reflex(database: Path, delivered: Mapping[str, Sequence[Delivered]], now: datetime) -> None:
+    """Record end products in Reflex's bookkeeping, by dataset, where there is one; they do not depend on it."""
     from esorex_bridge.reflex.bookkeeping_db import add_final_products
 
     if database.exists():
-        renamed = {each.target: each.source for each in delivered}
+        renamed = {dataset: {each.target: each.source for each in ends} for dataset, ends in delivered.items()}
         with suppress(DataError):
-            add_final_products(database, dataset, renamed, now.astimezone())
+            add_final_products(database, renamed, now.astimezone())
 
 
 def end_name(product: Path, pattern: str = REFLEX_PATTERN) -> str:

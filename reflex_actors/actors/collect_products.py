@@ -70,7 +70,7 @@ def work(inputs: Inputs) -> dict[str, Any]:
     given = inputs.text("bookkeeping_db")
     database = Path(given) if given else _database_of_product(Path(sof.files[0].name))
     if database is not None:
-        record_for_reflex(database, sof.dataset, delivered, datetime.now())
+        record_for_reflex(database, {sof.dataset: delivered}, datetime.now())
     message = readme_entry(place, sof.dataset, (each.target.name for each in delivered)) + notes
     readme = _append(place.parent / "README", notes)
     return {"out_sof": sof.with_files(files), "end_dir": str(place), "message": message + _end_of_run(inputs, readme)}

@@ -84,7 +84,7 @@ def _rename(node: RunningActor, run: Running) -> None:
         with store_above(delivered[0].source) as store:
             add_provenance(place, {each.target: each.reading.digest for each in delivered}, Describer(store))
     if delivered and (database := node.text("BookkeepingDB")):
-        record_for_reflex(Path(database), sof.dataset, delivered, datetime.now())
+        record_for_reflex(Path(database), {sof.dataset: delivered}, datetime.now())
     targets = {str(each.source): str(each.target) for each in delivered}
     renamed = sof.with_files(replace(file, name=targets[file.name], checksum=None) for file in sof.files)
     run.account.end_products.setdefault(sof.dataset, []).extend(pairs(renamed))

@@ -123,6 +123,18 @@ def test_files_and_parameters_stand_there_once(tmp_path: Path) -> None:
     assert [each.actor for each in read_database(database, "vmbias_2")] == ["vmbias_2"]
 
 
+def test_what_comes_together_is_written_together(tmp_path: Path) -> None:
+    database = tmp_path / "bookkeeping.db"
+    add_execution(database, an_execution(), replace(an_execution(), actor="vmbias_2"))
+    assert [each.actor for each in read_database(database)] == ["vmbias_1", "vmbias_2"]
+    ends = {name: {Path(f"/end/{name}.fits"): Path("/tmp/y.fits")} for name in ("D", "E")}
+    for _ in range(2):
+        add_final_products(database, ends, MOMENT)
+    query = "SELECT datasets.name, alias FROM final_products JOIN datasets ON datasets.id = dataset_id"
+    assert rows(database, query) == [("D", "/end/D.fits"), ("E", "/end/E.fits")] * 2
+    assert rows(database, "SELECT COUNT(*) FROM datasets") == [(2,)]
+
+
 def test_what_others_wrote_is_left_alone(tmp_path: Path) -> None:
     database = tmp_path / "bookkeeping.db"
     add_execution(database, an_execution())
@@ -133,7 +145,7 @@ def test_what_others_wrote_is_left_alone(tmp_path: Path) -> None:
         before = list(db.iterdump())
     add_execution(database, replace(an_execution(), exit_code=1, outputs=()))
     add_dataset(database, "D", "[]", MOMENT)
-    add_final_products(database, "D", {Path("/end/x.fits"): Path("/tmp/y.fits")}, MOMENT)
+    add_final_products(database, {"D": {Path("/end/x.fits"): Path("/tmp/y.fits")}}, MOMENT)
     with closing(sqlite3.connect(database)) as db:
         after = list(db.iterdump())
     assert [line for line in before if line not in after] == []

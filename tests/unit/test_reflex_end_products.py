@@ -89,7 +89,7 @@ def test_end_products_are_noted_in_reflex_own_database(tmp_path: Path) -> None:
     from esorex_bridge.reflex.bookkeeping_db import add_final_products
 
     database = tmp_path / "bookkeeping.db"
-    add_final_products(database, "earlier", {}, datetime.now(UTC))
+    add_final_products(database, {"earlier": {}}, datetime.now(UTC))
     (file,) = made(tmp_path, "visir_old_img_combine_1", "IMAGE")
     inputs = {"in_sof": SetOfFiles("night", (file,)), "bookkeeping_db": str(database), "timestamp": "t"}
     modes = {"copy_mode": "copy", "exists_mode": "append_version", "name": "HIERARCH.ESO.PRO.CATG"}
