@@ -75,6 +75,13 @@ class Job(Struct, frozen=True):
     overrides: tuple[tuple[str, tuple[ParameterSetting, ...]], ...] = ()
     skip: tuple[str, ...] = ()
 
+    @property
+    def given_settings(self) -> Iterator[ParameterSetting]:
+        """All parameters that it gives, for whichever dataset."""
+        yield from self.settings
+        for settings in (*self.sweep, *(own for _, own in self.overrides)):
+            yield from settings
+
     def variants(self, dataset: str) -> Iterator[Variant]:
         """Yield the ways in which a dataset is reduced: one for each combination of the sweep."""
         own = dict(self.overrides).get(dataset, ())

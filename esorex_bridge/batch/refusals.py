@@ -1,4 +1,5 @@
-"""What a batch refuses before it begins: a `--set`, `--lazy`, `--force` or `--from-step` that names nothing it has.
+"""What a batch refuses before it begins: a `--set`, `--lazy`, `--force` or `--from-step` that names nothing it has, and
+a parameter that its recipe does not have or allow.
 
 Of datasets that lie in the data root all is known, as in `run`. Of those that a query will find nothing is known yet:
 there a name counts where any workflow definition has it.
@@ -10,9 +11,11 @@ from collections.abc import Iterable
 
 from esorex_bridge.batch.dataset_source import Planned, Supply
 from esorex_bridge.batch.jobs import Job
+from esorex_bridge.definitions.parameters import effective
 from esorex_bridge.definitions.workflow import Workflow
 from esorex_bridge.disk.room import Room
 from esorex_bridge.errors import UserError
+from esorex_bridge.esorex.recipe import Recipe
 from esorex_bridge.planning import refuse_idle_settings
 from esorex_bridge.reuse.decide import Policy, names_in, refuse_unknown
 from esorex_bridge.session import Session
@@ -26,7 +29,10 @@ def refuse_misspelt(jobs: tuple[Job, ...], settings: Settings) -> None:
     ------
     UserError
         With the names there are.
+    ParameterError
+        As `refuse_wrong_parameters`.
     """
+    refuse_wrong_parameters(jobs, settings)
     policy = settings.policy
     if policy == Policy() and not any(setting.origin == "--set" for setting in settings.parameters):
         return
@@ -43,6 +49,27 @@ def refuse_misspelt(jobs: tuple[Job, ...], settings: Settings) -> None:
             _refuse_unheard(policy, awaited)
         else:
             refuse_unknown(policy, known)
+
+
+def refuse_wrong_parameters(jobs: Iterable[Job], settings: Settings) -> None:
+    """Refuse parameters that the installed recipes do not have or do not allow, whichever dataset they are for.
+
+    Plans are looked at portion by portion, so that a wrong parameter would be told after steps have begun.
+
+    Raises
+    ------
+    ParameterError
+        With where the parameter was given.
+    """
+    given = (*settings.parameters, *(each for job in jobs for each in job.given_settings))
+    with Session(settings) as session:
+        if not given or session.esorex is None:
+            return
+        recipes = session.esorex.recipes(dict.fromkeys(each.recipe for each in given))
+    for each in given:
+        recipe = recipes.get(each.recipe)
+        if isinstance(recipe, Recipe):
+            effective(each.recipe, recipe.parameters, (each,))
 
 
 def _refuse_unheard(policy: Policy, workflows: Iterable[Workflow]) -> None:

@@ -98,13 +98,14 @@ def _preview(args: argparse.Namespace) -> int:
 
 def _begin(args: argparse.Namespace) -> tuple[BatchFolder, BatchRequest]:
     from esorex_bridge.batch.jobs import read_jobs
+    from esorex_bridge.batch.refusals import refuse_wrong_parameters
     from esorex_bridge.batch.start import latest_from, new_batch
 
     source, text = _jobs(args)
     asked = _read_request(args, source)
     earlier = latest_from(args.root, source) if args.resume else None
     if earlier is not None:
-        read_jobs(text, source)
+        refuse_wrong_parameters(read_jobs(text, source).jobs, asked.settings)
         earlier.jobs.write_text(text, encoding="utf-8")
         return earlier, asked
     own = args.name or read_jobs(text, source).name

@@ -15,15 +15,18 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esorex_bridge.cli import arguments, output
+from esorex_bridge.cli.documents.base import disk_part
 from esorex_bridge.cli.documents.running import ComparedProductPart, GridDocument, VariantPart, dataset_report
 from esorex_bridge.cli.run_view import show
 from esorex_bridge.definitions.parameters import ParameterSetting
+from esorex_bridge.disk.room import DiskNeed
 from esorex_bridge.errors import DataError, UserError
 from esorex_bridge.fits.hdus import read_datasums
 from esorex_bridge.fits.header import read_header
 from esorex_bridge.progress.steps import Progress
 from esorex_bridge.provenance.pixels import difference
 from esorex_bridge.reuse.record import Product
+from esorex_bridge.run.engine import resolvable
 from esorex_bridge.run.report import DatasetReport, count_started
 from esorex_bridge.session import Session
 from esorex_bridge.settings import Settings
@@ -58,10 +61,7 @@ def run_grid(args: argparse.Namespace, settings: Settings) -> int:
     if args.explain:
         raise UserError("--explain tells of one run, not of a grid; give the value with --set")
     grid = read_grid(args.grid)
-    planned = [_plan(settings, chosen, args.datasets) for chosen in grid]
-    for session, pairs in planned:
-        with session:  # A wrong value of the last variant is refused before the first one runs.
-            session.require_engine().resolve(pairs)
+    needs = _count_needs(args, settings, grid)
     variants: list[GridVariant] = []
     for chosen in grid:
         output.note(f"variant {len(variants) + 1} of {len(grid)}: {GridVariant(chosen, ()).label}")
@@ -71,17 +71,46 @@ def run_grid(args: argparse.Namespace, settings: Settings) -> int:
         variants.append(GridVariant(chosen, reports))
     comparisons = [tuple(_compare(variants[0], each)) for each in variants]
     if args.json:
-        output.emit_json(GridDocument(variants=tuple(map(_describe, variants, comparisons))))
+        described = tuple(map(_describe, variants, comparisons))
+        output.emit_json(GridDocument(variants=described, disk=tuple(map(disk_part, needs))))
     elif args.dry_run:
         for each in variants:
             print(each.label)
             show(each.reports, args)
+        output.say("all of them:")
+        output.show_needs(needs)
     else:
         _show(variants, comparisons)
     if args.report and not args.dry_run:
         last = replace(settings, parameters=(*settings.parameters, *grid[-1]))
         output.leave_report(last, sum(count_started(each.reports) for each in variants))
-    return 1 if any(report.failed for each in variants for report in each.reports) else 0
+    refused = args.dry_run and arguments.lacks_room(settings, needs)
+    return 1 if refused or any(report.failed for each in variants for report in each.reports) else 0
+
+
+def _count_needs(
+    args: argparse.Namespace, settings: Settings, grid: Iterable[tuple[ParameterSetting, ...]]
+) -> tuple[DiskNeed, ...]:
+    """Return what all variants will make, each step once; nothing begins with a wrong value or without room for all.
+
+    Raises
+    ------
+    ParameterError
+        If a value of any variant is wrong.
+    UserError
+        If the disks have no room for what the variants make together.
+    """
+    with Session(settings) as session:
+        engine = session.require_engine()
+        decided = [
+            plan
+            for chosen in grid
+            for plan in engine.decide(resolvable(engine.resolve(_plan(settings, chosen, args.datasets)[1])))
+        ]
+        room = engine.count_products(decided)
+        if not args.dry_run:
+            room.refuse()
+        return room.needs
 
 
 def read_grid(words: Iterable[str]) -> tuple[tuple[ParameterSetting, ...], ...]:

@@ -178,6 +178,13 @@ MISTAKES = [
     Mistake("jobs file with a wrong key", "batch {root}/jobs.yaml --root {root}", 1, "jobs.yaml:1.*'job'",
             "allowed: batch",             _write("jobs.yaml", "job: []\n")),
     Mistake("jobs file that is not there", "batch {root}/none.yaml --root {root}", 1, "none.yaml", "No such file"),
+    Mistake("a wrong value for a dataset of a jobs file", f"batch {{root}}/jobs.yaml --root {{root}} {SMALL}", 1,
+            "'many'; it must be a whole number", "jobs.yaml:3",
+            _write("jobs.yaml", "jobs:\n- {datasets: all, overrides: {other: {naco_img_dark: {\n"
+                                "   nsamples: many}}}}\n")),
+    Mistake("a wrong value in a sweep", "batch {root}/jobs.yaml --root {root} --dry-run", 1,
+            "nsamples of naco_img_dark is 'b'", "whole number",
+            _write("jobs.yaml", "jobs: [{datasets: all, sweep: {naco_img_dark: {nsamples: [5, b]}}}]\n")),
     Mistake("YAML indentation", "batch {root}/jobs.yaml --root {root}", 1, "jobs.yaml:3.*not YAML", "indentation",
             _write("jobs.yaml", "jobs:\n - datasets: all\n  mode: raw\n")),
     Mistake("unknown engine", "batch {root}/jobs.yaml --root {root} --on slrum", 2, "--on is none of local",

@@ -13,6 +13,7 @@ import pytest
 
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 from esorex_bridge.demo.nights.naco import naco_night
+from tests.commands import run_command
 from tests.flows.conftest import SMALL, Ended, put_on_disk
 
 COMMAND = str(Path(sys.executable).with_name("esorex-bridge"))
@@ -66,6 +67,25 @@ def test_products_that_do_not_fit_are_not_begun(verb: str, frames: Path, tmp_pat
     assert said.code == 1 and "not enough" in " ".join(said.out.split())
     begun = on_disk(size, place, data_in(place, frames), *words, "--room", "ignore")
     assert "are needed on the disk" not in begun.err and "data.sof" in begun.err
+
+
+@pytest.mark.usefixtures("esorex")
+def test_a_grid_needs_room_for_all_its_variants(frames: Path, tmp_path: Path) -> None:
+    def needed(*words: object) -> int:
+        told = run_command("run", "--root", tmp_path / "large", "--data", frames, *SMALL, *words, "--dry-run", "--json")
+        (disk,) = json.loads(told.stdout)["disk"]
+        assert disk["enough"] is True and told.returncode == 0
+        return int(disk["needed_bytes"])
+
+    grid = ("--grid", "naco_img_jitter.rej=1 1,0 0,2 2,3 3,4 4,5 5,6 6,7 7")
+    one, all_of_them = needed(), needed(*grid)
+    assert one < all_of_them < 8 * one, "what the variants share is counted once"
+    place = tmp_path / "small"
+    used = sum(path.stat().st_size for path in frames.rglob("*") if path.is_file())
+    words = ["run", "--root", place, *SMALL, *grid]
+    refused = on_disk(f"{(used + (one + all_of_them) // 2) // 1024}k", place, data_in(place, frames), *words)
+    assert refused.code == 1 and f"are needed on the disk of {place}" in refused.err
+    assert "data.sof" not in refused.err, "a recipe was started"
 
 
 @pytest.mark.usefixtures("esorex")

@@ -103,9 +103,10 @@ class VariantPart(Part, frozen=True):
 
 
 class GridDocument(Document, frozen=True, kw_only=True):
-    """`run --grid`: every choice of values."""
+    """`run --grid`: every choice of values; `disk` is what all of them were estimated to make before they began."""
 
     variants: tuple[VariantPart, ...]
+    disk: tuple[DiskPart, ...]
 
 
 class NamedFilePart(Part, frozen=True):
