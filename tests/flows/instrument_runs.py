@@ -79,7 +79,7 @@ class Reduction:
         return (self.name, NIGHTS[self.name].shows, " → ".join(self.recipes), frames, f"{seconds:.1f}", products)
 
 
-def reduce_twice(name: str, root: Path, bridge: Callable[..., Ended], seconds: float = 200) -> Reduction:
+def reduce_twice(name: str, root: Path, bridge: Callable[..., Ended], seconds: float = 1000) -> Reduction:
     """Run the demonstration of an instrument, which goes the whole road twice."""
     done = bridge("demo", "--instrument", name, "--root", root, "--json", seconds=seconds)
     assert done.code in (0, 1), done.out + done.err

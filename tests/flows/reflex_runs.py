@@ -36,14 +36,14 @@ def contents(products: Iterable[tuple[str, str]]) -> Contents:
 
 
 def assert_same_by_reflex(
-    night: Reduction, workflow: str, bridge: Callable[..., Ended], root: Path, seconds: float = 300
+    night: Reduction, workflow: str, bridge: Callable[..., Ended], root: Path, seconds: float = 1000
 ) -> None:
     """Run the workflow file of a definition on a night, and hold its products against those of `run`."""
     assert_outcomes(_run_file(night, workflow, bridge, root, night.root / DATA, seconds), night, {"ran"})
 
 
 def assert_found_by_reflex(
-    night: Reduction, workflow: str, bridge: Callable[..., Ended], root: Path, seconds: float = 300
+    night: Reduction, workflow: str, bridge: Callable[..., Ended], root: Path, seconds: float = 1000
 ) -> None:
     """Run the workflow file of a definition where `run` has made all: each recipe finds that, so it gets the same.
 

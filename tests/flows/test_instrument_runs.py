@@ -48,6 +48,8 @@ from tests.flows.instrument_runs import Reduction, assert_told, reduce_twice, ru
 from tests.flows.reflex_runs import assert_found_by_reflex, assert_same_by_reflex
 from tests.unit.test_nights_recipes import run_recipe
 
+pytestmark = pytest.mark.timeout(1800)
+
 SMALL = (
     "naco",
     "naco_standards",
