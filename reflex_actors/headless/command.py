@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from reflex_actors.headless.running import RunOptions
     from reflex_actors.moml.model import Entity
 
-PARAMETER = re.compile(r"-([A-Za-z_]\w+)")
+PARAMETER = re.compile(r"-([A-Za-z_]\w+)(?:=(.*))?", re.DOTALL)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -40,9 +40,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="list the recipes with their SOFs; run nothing")
     parser.add_argument("--json", action="store_true", help="print one JSON document on stdout, and nothing else there")
     parser.add_argument("-v", "--verbose", action="count", default=0, help="say more on stderr")
-    parser.add_argument(
+    values = parser.add_argument(
         "values", nargs=argparse.REMAINDER, metavar="-PARAM VALUE", help="global parameters, as esoreflex takes them"
     )
+    values.required = False
 
 
 def parameters_first(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
@@ -61,7 +62,7 @@ def parameters_first(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
         if found is None:
             rest.append(word)
             continue
-        value = next(waiting, None)
+        value = next(waiting, None) if found.group(2) is None else found.group(2)
         if value is None:
             raise UserError(f"parameter {word} has no value")
         values[found.group(1)] = value
@@ -87,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
 
         output.emit_json(ReflexRunDocument(**asdict(report)))
     else:
-        for line in lines(report):
+        for line in lines(report, whole=args.verbose > 0):
             print(line)
     return 0 if report.done else 1
 

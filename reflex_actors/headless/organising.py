@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,11 @@ def dataset_chooser(node: RunningActor, run: Running) -> Fire:
         chosen = [each for each in offered if whole(each.action)]
         for each in offered:
             if each not in chosen:
-                run.account.said.append(f"{each.name} is incomplete, so it is left out: {'; '.join(each.messages())}")
+                text = f"{each.name} is incomplete, so it is left out: {'; '.join(each.messages())}"
+                run.account.said.append(text)
+                sys.stderr.write(f"{text}\n")
+        if offered and not chosen:
+            raise WorkflowError(f"no dataset is complete; esorex-bridge why says more of {offered[0].name}")
         for each in chosen:
             run.account.datasets.append(each.name)
             node.send("dataset out", each)

@@ -98,15 +98,15 @@ class RunReport(Struct, frozen=True):
         return not (self.problem or self.left or self.unknown or self.failed)
 
 
-def lines(report: RunReport) -> Iterator[str]:
-    """Yield the report as text."""
-    for firing in report.firings:
+def lines(report: RunReport, whole: bool = False) -> Iterator[str]:
+    """Yield the report as text; where it is not to be whole, without what did nothing: empty steps, scripts."""
+    for firing in report.firings if whole else filter(_is_worth_telling, report.firings):
         what = f"{firing.recipe} on {len(firing.sof)} files" if firing.recipe else "script"
         yield f"{firing.outcome:<14} {firing.actor}: {what}" + (f" of {firing.dataset}" if firing.dataset else "")
         if firing.reason:
             yield f"               {firing.reason}"
     for dataset, products in report.end_products.items():
-        yield f"{dataset}: {len(products)} end products"
+        yield f"{dataset}: {len(products)} end product{'' if len(products) == 1 else 's'}"
         yield from (f"    {path}" for path, _ in products)
     yield from (f"cannot be run: {part}" for part in report.unknown)
     for left in report.left:
@@ -114,3 +114,7 @@ def lines(report: RunReport) -> Iterator[str]:
         yield f"stood still: {left.actor} holds {', '.join(left.holds)}{waits}"
     if report.problem:
         yield f"ended early: {report.problem}"
+
+
+def _is_worth_telling(firing: Firing) -> bool:
+    return bool(firing.recipe and firing.outcome != "empty") or firing.outcome not in FINISHED

@@ -91,6 +91,8 @@ def _run_own(node: RunningActor, run: Running, name: str) -> None:
         given = {port.name: port.default for port in face.inputs if port.default is not None}
         values = {port: value_of(known[port], value) for port, value in {**given, **plain}.items()}
         if run.options.dry_run:
+            if name in EFFECTS:
+                run.account.end(number, "foreseen")
             # What is only foreseen has no files that could be looked at.
             answer = _foreseen(name, values) if name in EFFECTS else _work(run, module, Inputs(values))
             found = {port.name: _convert(port, answer.get(port.name)) for port in face.outputs}

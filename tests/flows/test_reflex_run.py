@@ -96,6 +96,8 @@ def test_a_dry_run_lists_every_recipe_with_its_files_and_runs_none(
     assert {each["outcome"] for each in firings.values()} == {"foreseen"}
     assert {each["dataset"] for each in firings.values()} == {"NACO.2016-03-02T00:30:00.076_tpl"}
     assert done.json["unknown"] == []
+    passed_over = {each["actor"]: each.get("outcome") for each in done.json["firings"] if "Fetch" in each["actor"]}
+    assert passed_over == {"Get Data.Fetch": "foreseen"}
     assert not (root / "reflex_tmp_products").exists()
     assert "has been reduced" not in done.err
     assert not (root / "reflex_end_products").exists()

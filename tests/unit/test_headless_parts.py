@@ -22,8 +22,8 @@ from reflex_actors.headless.bridge_recipes import BridgeRecipes
 from reflex_actors.headless.command import parameters_first
 from reflex_actors.headless.network import build
 from reflex_actors.headless.plumbing import time_text
-from reflex_actors.headless.report import RunReport
-from reflex_actors.headless.running import RunOptions
+from reflex_actors.headless.report import RunReport, lines
+from reflex_actors.headless.running import Firing, RunOptions
 from reflex_actors.headless.scripts import erases
 from reflex_actors.headless.tokens import WorkflowError, flatten_dataset
 from reflex_actors.headless.variables import Variables
@@ -212,11 +212,30 @@ def test_a_recipe_that_fails_stops_the_workflow_or_lets_it_go_on(tmp_path: Path)
     assert not report.done
 
 
-def test_an_incomplete_dataset_is_left_out_and_said(tmp_path: Path) -> None:
+def test_an_incomplete_dataset_is_left_out_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     night = [{**NIGHT[0], "complete": False, "messages": ["Missing DARK"]}, NIGHT[1]]
     report = run(reduction(), StandInRecipes(tmp_path / "made"), night, tmp_path)
     assert report.datasets == ("b",)
     assert any("Missing DARK" in line for line in report.said)
+    assert "a is incomplete, so it is left out: Missing DARK" in capsys.readouterr().err
+    none = run(reduction(), StandInRecipes(tmp_path / "made"), night[:1], tmp_path)
+    assert "no dataset is complete" in none.problem and not none.done
+
+
+def test_a_report_leaves_out_what_did_nothing_unless_all_is_asked_for() -> None:
+    firings = (
+        Firing("Get Data.Fetch"),
+        Firing("dark_1", "a", "empty", "dark"),
+        Firing("flat_1", "a", "failed", "flat", reason="too few"),
+        Firing("science_1", "a", "ran", "science"),
+        Firing("Close.Collect", "a", "failed", reason="disk full"),
+    )
+    ends = {"a": [("/e/x.fits", "X")]}
+    report = RunReport(1, "w", ("a",), firings, {}, ends, (), (), "", ())
+    told = list(lines(report))
+    assert [line.split()[0] for line in told] == ["failed", "too", "ran", "failed", "disk", "a:", "/e/x.fits"]
+    assert "a: 1 end product" in told
+    assert len(list(lines(report, whole=True))) == len(told) + 2
 
 
 def test_a_workflow_that_stands_still_says_where(tmp_path: Path) -> None:
@@ -290,6 +309,7 @@ def test_parameters_are_taken_as_esoreflex_takes_them() -> None:
         ["--json", "--jobs", "2"],
         {"ROOT_DATA_DIR": "/data", "RecipeFailureMode": "Continue"},
     )
+    assert parameters_first(["-ROOT_DATA_DIR=/a=b", "-v"]) == (["-v"], {"ROOT_DATA_DIR": "/a=b"})
     with pytest.raises(UserError, match="RAW_DATA_DIR has no value"):
         parameters_first(["-RAW_DATA_DIR"])
 
