@@ -89,7 +89,7 @@ def table(readme: str) -> str:
         return ""
     width = max(len(name) for name, _, _ in rows)
     lines = (f"{name:<{width}}  end products: {count:>3}  {said}".rstrip() for name, count, said in rows)
-    return "\n".join((f"{len(rows)} datasets", *lines)) + "\n"
+    return "\n".join((f"{len(rows)} dataset" + ("" if len(rows) == 1 else "s"), *lines)) + "\n"
 
 
 def _rows(lines: Iterable[str]) -> Iterator[tuple[str, int, str]]:

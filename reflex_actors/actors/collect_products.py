@@ -155,7 +155,7 @@ def _end_of_run(inputs: Inputs, readme: str) -> str:
     from reflex_actors.summary import show_report, table
 
     text, wanted = table(readme), inputs.text("selected")
-    if not wanted.isdigit() or not text.startswith(f"{wanted} datasets"):
+    if not wanted.isdigit() or not text.startswith(f"{wanted} dataset"):
         return ""
     given = inputs.text("bookkeeping_db")
     wants_page = inputs.text("show_report").strip().lower() == "true" and given
