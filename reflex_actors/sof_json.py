@@ -159,11 +159,6 @@ def value_text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def sop_text(parameters: Iterable[RecipeParameter]) -> str:
-    """Return the text form of a SoP, tokens separated by commas."""
-    return ",".join(each.text() for each in parameters)
-
-
 def sop_document(parameters: Iterable[RecipeParameter]) -> list[dict[str, Any]]:
     """Return the JSON list of a SoP."""
     return [each.document() for each in parameters]

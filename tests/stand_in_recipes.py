@@ -8,7 +8,10 @@ from pathlib import Path
 
 from esorex_bridge.errors import RecipeError
 from esorex_bridge.plan.plan import Plan
-from reflex_actors.headless.running import RecipeRequest, RecipeResult
+from reflex_actors.headless.report import RunReport
+from reflex_actors.headless.running import RecipeRequest, RecipeResult, Recipes, RunOptions
+from reflex_actors.headless.workflow_run import prepare, run_prepared
+from reflex_actors.moml.model import Entity
 from reflex_actors.sof_json import FitsFile
 from tests.tiny_fits import fits_of
 
@@ -45,3 +48,9 @@ class StandInRecipes:
 def product(category: str) -> bytes:
     """Return an empty FITS file of a category."""
     return fits_of({"OBS.NAME": "Test", "PRO.CATG": category})
+
+
+def run_workflow(root: Entity, values: Mapping[str, str], recipes: Recipes, options: RunOptions) -> RunReport:
+    """Run a workflow file to its end, as `reflex run` does."""
+    network, variables = prepare(root, values, options.interactive)
+    return run_prepared(root.name, network, variables, recipes, options)

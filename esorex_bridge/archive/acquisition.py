@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from esorex_bridge.archive.report import Event, Progress
     from esorex_bridge.archive.unpack import Unpacking
 
-Told = Callable[[tuple[AssociationReply, ...]], None]
-"""Told calSelector's answers as they come."""
-
 
 class AssociationWatcher(Protocol):
     """Is told how association goes on."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 64 * 1024 * 1024
 """A table of 100,000 links has about 60 MB."""
 
-THIS, CALIBRATION, AUXILIARY = "#this", "#calibration", "#auxiliary"
+THIS, CALIBRATION = "#this", "#calibration"
 SIBLING = "http://archive.eso.org/rdf/datalink/eso#sibling_raw"
 NIGHT_LOG = "http://archive.eso.org/rdf/datalink/eso#night_log"
 

@@ -37,7 +37,6 @@ from esorex_bridge.workspace.folders import Workspace
 from esorex_bridge.workspace.locks import is_locked, try_lock
 
 Engine = Literal["local", "parsl", "slurm"]
-ENGINES: tuple[Engine, ...] = ("local", "parsl", "slurm")
 
 _LOCK_TRIES = 10
 _LOCK_PAUSE_S = 0.1

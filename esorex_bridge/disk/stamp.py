@@ -56,11 +56,6 @@ def size_in(stamp: str) -> int:
     return int(stamp.partition(":")[0] or -1)
 
 
-def differs_by_ctime_alone(one: str, other: str) -> bool:
-    """Tell whether two stamps are those of a file that was renamed, linked, or given other rights."""
-    return one != other and one.rpartition(":")[0] == other.rpartition(":")[0] != ""
-
-
 def stamp_before(stream: IO[bytes]) -> str:
     """Return the stamp of an open file, to be held against `stamp_after` when it was read."""
     return stamp_of_status(os.fstat(stream.fileno()))

@@ -44,8 +44,6 @@ class Hdu(Struct, frozen=True):
         Size of the data with heap and groups, without padding.
     checksum : {'verified', 'absent', 'unchecked'}
         State of its DATASUM.
-    sums : tuple of str
-        Values of CHECKSUM and of DATASUM or DATAMD5, as far as the header has them: what Reflex knows a file by.
     """
 
     kind: str
@@ -53,7 +51,6 @@ class Hdu(Struct, frozen=True):
     naxis: tuple[int, ...]
     data_bytes: int
     checksum: ChecksumState = "absent"
-    sums: tuple[str, ...] = ()
 
     @property
     def padded_bytes(self) -> int:
@@ -296,9 +293,4 @@ def describe(header: Header, name: str, number: int) -> Hdu:
     if kind == "PRIMARY" and not groups:
         extra, repeats = 0, 1
     size = abs(bitpix) // 8 * repeats * (extra + prod(counted)) if counted else 0
-    return Hdu(str(kind), bitpix, naxis, size, sums=_sums(header))
-
-
-def _sums(header: Header) -> tuple[str, ...]:
-    data = header.get("DATASUM", header.get("DATAMD5"))
-    return tuple(str(value) for value in (header.get("CHECKSUM"), data) if value is not None)
+    return Hdu(str(kind), bitpix, naxis, size)

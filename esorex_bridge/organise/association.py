@@ -215,11 +215,3 @@ def days_between(one: Frame, other: Frame) -> float:
     """Return the days between two observations; infinite where a time is not known."""
     distance = abs(one.time - other.time)
     return inf if isnan(distance) else distance
-
-
-def incomplete_actions(action: Action) -> Iterable[Action]:
-    """Yield the actions at or below one that miss something themselves, parents first."""
-    if action.messages and not action.complete:
-        yield action
-    for child in action.actions:
-        yield from incomplete_actions(child)

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from esorex_bridge.store.file_digests import Rereading
 
 FailureMode = Literal["Continue", "Stop", "Ask"]
-FAILURE_MODES: tuple[FailureMode, ...] = ("Continue", "Stop", "Ask")
 """Reflex's words for what to do after a recipe failed."""
 
 

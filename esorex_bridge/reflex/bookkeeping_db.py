@@ -54,11 +54,6 @@ _INDEXES = {
     "ex_type_index": "executions(type)",
 }
 _PARAMETER_COLUMNS = "recipe, name, display_name, description, valtype, partype, valmin, valmax, valenum"
-_SAFE_IN_DUMPS = {
-    sqlite3.SQLITE_CREATE_TABLE, sqlite3.SQLITE_CREATE_INDEX, sqlite3.SQLITE_INSERT, sqlite3.SQLITE_SELECT,
-    sqlite3.SQLITE_READ, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_REINDEX,
-    sqlite3.SQLITE_FUNCTION,
-}  # fmt: skip
 
 
 class FinalProduct(Struct, frozen=True):
@@ -98,23 +93,6 @@ def _add_execution(db: sqlite3.Connection, execution: NotedExecution) -> None:
             f"INSERT INTO execution_{table}_files (execution_id, file_id) VALUES (?, ?)",
             [(number, _file(db, file)) for file in files],
         )
-
-
-def add_dataset(database: Path, name: str, keywords: str, now: datetime) -> None:
-    """Add a dataset where it is not there by that name yet.
-
-    Parameters
-    ----------
-    keywords : str
-        JSON list of objects of one keyword each, as Reflex's data organizer shows them: `[{"OBS.TARG.NAME": "…"}]`.
-
-    Raises
-    ------
-    DataError
-        As `add_execution`.
-    """
-    with _adding(database) as db:
-        _datasets(db, (name,), keywords, now)
 
 
 def add_final_products(database: Path, renamed: Mapping[str, Mapping[Path, Path]], now: datetime) -> None:
@@ -167,25 +145,6 @@ def read_final_products(database: Path) -> tuple[FinalProduct, ...]:
     except sqlite3.Error as error:
         raise DataError(f"{database} cannot be read as Reflex's bookkeeping: {error}") from None
     return tuple(FinalProduct(*map(str, row)) for row in rows)
-
-
-def read_dump(text: str) -> tuple[NotedExecution, ...]:
-    """Return the executions in a dump of a database (`sqlite3 bookkeeping.db .dump`).
-
-    The commands are carried out in memory, with all that could reach outside forbidden.
-
-    Raises
-    ------
-    DataError
-        It is no dump of Reflex's bookkeeping.
-    """
-    with closing(sqlite3.connect(":memory:")) as db:
-        db.set_authorizer(lambda action, *_: sqlite3.SQLITE_OK if action in _SAFE_IN_DUMPS else sqlite3.SQLITE_DENY)
-        try:
-            db.executescript(text)
-            return tuple(_executions(db, None))
-        except (sqlite3.Error, ValueError) as error:
-            raise DataError(f"this is no dump of Reflex's bookkeeping: {error}") from None
 
 
 @contextmanager

@@ -17,9 +17,6 @@ _PLAIN_CLASSES = ("StringAttribute",)
 _VALUED = ("Parameter", *_PLAIN_CLASSES)
 _DEEPEST = 40
 
-SYSTEM = ("HOME", "CWD", "TMPDIR")
-"""Names that every workflow knows."""
-
 
 class Variables:
     """The parameters of a composite or an actor, with those of what it stands in behind them.

@@ -97,15 +97,17 @@ def _all_channels(node: RunningActor) -> Iterator[Channel]:
             yield from link
 
 
-def run_workflow(root: Entity, values: Mapping[str, str], recipes: Recipes, options: RunOptions) -> RunReport:
+def run_prepared(name: str, network: Network, variables: Variables, recipes: Recipes, options: RunOptions) -> RunReport:
     """Run a workflow to its end.
 
     Parameters
     ----------
-    root : Entity
-        The workflow.
-    values : mapping of str to str
-        Global parameters.
+    name : str
+        Of the workflow.
+    network : Network
+        Its actors, as `prepare` returns them.
+    variables : Variables
+        Its parameters, as `prepare` returns them.
     recipes : Recipes
         What runs recipes.
     options : RunOptions
@@ -116,12 +118,6 @@ def run_workflow(root: Entity, values: Mapping[str, str], recipes: Recipes, opti
     UnknownPartsError
         If it holds what cannot be run; nothing has been started then.
     """
-    network, variables = prepare(root, values, options.interactive)
-    return run_prepared(root.name, network, variables, recipes, options)
-
-
-def run_prepared(name: str, network: Network, variables: Variables, recipes: Recipes, options: RunOptions) -> RunReport:
-    """Run a workflow of a name, which was prepared, to its end; parameters and errors as `run_workflow`."""
     parts = tuple(unknown_parts(network, variables, recipes, options.interactive))
     if parts and not options.dry_run:
         raise UnknownPartsError(parts)

@@ -31,7 +31,6 @@ from esorex_bridge.demo.nights import (
     visir,
 )
 from esorex_bridge.demo.nights.amber_array import BASELINES, uniform_disc
-from esorex_bridge.demo.nights.amber_detector import STRIPES
 from esorex_bridge.demo.nights.amber_statics import CALIBRATOR_MAS, good_pixels
 from esorex_bridge.demo.nights.giraf_fibres import LENSLETS, FibreSpectrograph, transmission
 from esorex_bridge.demo.nights.hawki import NEBULA_CHIPS
@@ -62,6 +61,8 @@ SMALL = (
     "vimos",
     "amber",
 )
+STRIPES = ((50, 140), (160, 260), (285, 370), (420, 512))
+"""Columns of AMBER, from 0, of which the pipeline makes the flat field; all others count as of sensitivity 1."""
 LARGE = ("hawki_sky", "uves", "uves_red", "muse", "amber_full", "giraf_argus", "naco_polarimetry", "uves_tflat")
 """Nights that take longer than a minute on two processors; each has a smaller one of its pipeline above."""
 

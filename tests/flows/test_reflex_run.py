@@ -13,12 +13,11 @@ from astropy.io import fits
 from esorex_bridge.definitions.folders import workflow_folder
 from reflex_actors.headless.catalogue import unknown
 from reflex_actors.headless.running import RunOptions
-from reflex_actors.headless.workflow_run import run_workflow
 from reflex_actors.moml.check import check
 from reflex_actors.moml.read import read, read_file
 from tests.flows.conftest import Ended, put_on_disk
 from tests.flows.provenance_facts import facts_beside
-from tests.stand_in_recipes import StandInRecipes, product
+from tests.stand_in_recipes import StandInRecipes, product, run_workflow
 
 NACO = workflow_folder() / "naco.xml"
 DATA = "reflex_input/data_with_raw_calibs"

@@ -52,7 +52,7 @@ from esorex_bridge.lazy.lazy_store import LazyStore
 from esorex_bridge.lazy.replay import DamagedError, read_manifest
 from esorex_bridge.organise.breakpoints import read_breakpoints
 from esorex_bridge.plan.sof import SofError, parse_sof
-from esorex_bridge.reflex.bookkeeping_db import read_database, read_dump
+from esorex_bridge.reflex.bookkeeping_db import read_database
 from esorex_bridge.reflex.execution_folders import read_folder
 from esorex_bridge.run.result import read_result
 from esorex_bridge.store.rebuild import read_statement_file
@@ -200,9 +200,6 @@ TARGETS = {
     ),
     "messages of EsoRex": Target(text(lambda given: (first_error(given), warnings_in(given))), LOG),
     "Reflex's database": Target(file("bookkeeping.db", read_database), b"SQLite format 3\0" + b"\x10\0\1\1" * 300),
-    "Reflex's dump": Target(
-        text(read_dump), b"BEGIN;\nCREATE TABLE executions(id, actor_name);\nINSERT INTO executions VALUES(1,'a');\nCOMMIT;\n"
-    ),
     "Reflex's folder": Target(
         file("run/parameters.json", lambda path: read_folder(path.parent)), b'[{"name": "a", "value": 1, "valtype": "int"}]'
     ),

@@ -124,12 +124,6 @@ def test_random_groups_are_walked(tmp_path: Path) -> None:
     assert found.hdus[0].data_bytes == 4 * 5 * (1 + 3 * 2)
 
 
-def test_what_reflex_knows_a_file_by_is_collected_on_the_way(content: bytes, tmp_path: Path) -> None:
-    found = checked(content, tmp_path)
-    header = fits.getheader(io.BytesIO(content))
-    assert found.hdus[0].sums == (header["CHECKSUM"], header["DATASUM"])
-
-
 def test_a_reader_that_goes_away_early_leaves_no_decompressor_behind(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "x.fits.Z"
     path.write_bytes(ncompress.compress(content * 50))

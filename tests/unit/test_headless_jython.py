@@ -11,11 +11,11 @@ import pytest
 from astropy.io import fits
 
 from reflex_actors.headless.running import RunOptions
-from reflex_actors.headless.workflow_run import UnknownPartsError, run_workflow
+from reflex_actors.headless.workflow_run import UnknownPartsError
 from reflex_actors.moml.blocks import actor, constant, director, port_in, port_out, wiring
 from reflex_actors.moml.model import COMPOSITE, Entity, Property
 from reflex_actors.sof_json import FitsFile, SetOfFiles
-from tests.stand_in_recipes import StandInRecipes, product
+from tests.stand_in_recipes import StandInRecipes, product, run_workflow
 
 SET_PURPOSE = """
 class Main:

@@ -27,13 +27,13 @@ from reflex_actors.headless.running import Firing, RunOptions
 from reflex_actors.headless.scripts import erases
 from reflex_actors.headless.tokens import WorkflowError, flatten_dataset
 from reflex_actors.headless.variables import Variables
-from reflex_actors.headless.workflow_run import UnknownPartsError, run_workflow
+from reflex_actors.headless.workflow_run import UnknownPartsError
 from reflex_actors.moml.blocks import actor, composite, constant, director, parameter, port_in, port_out, text, wiring
 from reflex_actors.moml.model import COMPOSITE, Entity, Property, Relation
 from reflex_actors.moml.steps import places, tuned_step
 from reflex_actors.sof_json import FitsFile
 from tests.programs import first_lines
-from tests.stand_in_recipes import StandInRecipes, product
+from tests.stand_in_recipes import StandInRecipes, product, run_workflow
 
 
 def entity(*properties: Property) -> Entity:

@@ -33,8 +33,6 @@ DARK_COUNTS_PER_S = 20.0
 FLAT_COUNTS_PER_S = 9000.0
 MASKED_COLUMNS = 32
 """So many do not see the flat's light."""
-STRIPES = ((50, 140), (160, 260), (285, 370), (420, 512))
-"""Columns, from 0, of which the pipeline makes the flat field; it takes the sensitivity of all others for 1."""
 
 
 def amber_full_night(seed: int = SEED) -> DemoNight:
