@@ -203,9 +203,9 @@ class Planning:
         Raises
         ------
         UserError
-            There is no dataset of a name.
+            If there is no dataset of a name.
         DataError
-            There is no dataset at all.
+            If there is no dataset at all.
         """
         return tuple(self.each_dataset(names))
 
@@ -377,7 +377,7 @@ def refuse_idle_settings(settings: Iterable[ParameterSetting], workflows: Iterab
     Raises
     ------
     UserError
-        With the recipes there are.
+        If there is one; the message names the recipes there are.
     """
     by_name = {workflow.name: workflow for workflow in workflows}
     recipes = dict.fromkeys(step.recipe for workflow in by_name.values() for step in workflow.steps)

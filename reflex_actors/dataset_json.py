@@ -106,7 +106,7 @@ def read_datasets(value: Any) -> tuple[ReflexDataset, ...]:
     Raises
     ------
     EncodingError
-        It is none.
+        If it is none.
     """
     listed = [value] if isinstance(value, dict) else value
     if not isinstance(listed, list):

@@ -28,7 +28,7 @@ def definition_named(name: str) -> Workflow:
     Raises
     ------
     UserError
-        There is none.
+        If there is none.
     DataError
         If the package failed or was ended.
     """

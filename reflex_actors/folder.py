@@ -23,7 +23,7 @@ def existing_folder(text: str, port: str) -> Path:
     Raises
     ------
     UserError
-        It is not there.
+        If it is not there.
     """
     if not text:
         raise UserError(f"no value for {port}: give the folder of the data")
@@ -51,7 +51,7 @@ def mode_of(text: str) -> Mode:
     Raises
     ------
     UserError
-        It is neither.
+        If it is neither.
     """
     word = text.lower()
     if word in ("raw", "raw2raw", ""):
@@ -82,7 +82,7 @@ def organise_folders(
     Raises
     ------
     UserError
-        A rule file, a workflow definition or a choice is wrong.
+        If a rule file, a workflow definition or a choice is wrong.
     """
     from esorex_bridge.organise.from_disk import load, load_quickly
     from esorex_bridge.organise.organised_data import WAYS, Request
@@ -116,7 +116,7 @@ def require_datasets(datasets: Sequence[Any], folders: Sequence[Path], warnings:
     Raises
     ------
     DataError
-        There is none; the message says what is odd.
+        If there is none; the message says what is odd.
     """
     if not datasets:
         said = f" ({'; '.join(warnings)})" if warnings else ""

@@ -85,7 +85,7 @@ def install(folder: Path, interpreter: str = sys.executable) -> Installed:
     Raises
     ------
     UserError
-        The folder cannot be written, or its path cannot pass through Reflex.
+        If the folder cannot be written, or its path cannot pass through Reflex.
     """
     from reflex_actors.sof_json import EncodingError, refuse_separators
 

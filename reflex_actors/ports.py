@@ -122,7 +122,7 @@ def value_of(port: Port, value: Any) -> Any:
     Raises
     ------
     ActorError
-        It is of another type, or a path in it cannot pass through Reflex.
+        If it is of another type, or a path in it cannot pass through Reflex.
     """
     try:
         if port.kind == "sof":
@@ -166,7 +166,7 @@ def document(actor: Actor, answer: Mapping[str, Any]) -> dict[str, Any]:
     Raises
     ------
     ActorError
-        An output was not declared, or a set of files names one that Reflex would refuse.
+        If an output was not declared, or a set of files names one that Reflex would refuse.
     """
     ports = {port.name: port for port in actor.outputs}
     for name in answer:

@@ -76,7 +76,7 @@ def accumulate(sofs: Iterable[SetOfFiles], same_dataset: bool = True) -> SetOfFi
     Raises
     ------
     EncodingError
-        They are not of one dataset, and `same_dataset` wants them to be.
+        If they are not of one dataset, and `same_dataset` wants them to be.
     """
     listed = tuple(sofs)
     names = tuple(dict.fromkeys(sof.dataset for sof in listed))
@@ -150,7 +150,7 @@ def route(sof: SetOfFiles, routes: Iterable[Route]) -> tuple[dict[str, SetOfFile
     Raises
     ------
     EncodingError
-        A port gets fewer files than its minimum.
+        If a port gets fewer files than its minimum.
     """
     listed = tuple(routes)
     ports = {}

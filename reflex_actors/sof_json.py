@@ -95,7 +95,7 @@ class SetOfFiles:
         Raises
         ------
         EncodingError
-            A part holds a separator.
+            If a part holds a separator.
         """
         if "|" in self.dataset:
             raise EncodingError(f"the dataset's name {self.dataset!r} holds '|', which separates it from its files")
@@ -138,7 +138,7 @@ class RecipeParameter:
         Raises
         ------
         EncodingError
-            The value would be taken for something else when it is read again.
+            If the value would be taken for something else when it is read again.
         """
         text = f"{self.recipe}:{self.display_name}={value_text(self.value)}"
         if _BETWEEN_TOKENS.search(text) or not _TOKEN.fullmatch(text):
@@ -170,7 +170,7 @@ def read_sof(value: Any) -> SetOfFiles:
     Raises
     ------
     EncodingError
-        It is none.
+        If it is none.
     """
     if isinstance(value, str):
         return _read_sof_text(value)
@@ -199,7 +199,7 @@ def read_sop(value: Any) -> tuple[RecipeParameter, ...]:
     Raises
     ------
     EncodingError
-        It is none.
+        If it is none.
     """
     if isinstance(value, str):
         text = value.strip()
@@ -263,7 +263,7 @@ def refuse_separators(path: str) -> None:
     Raises
     ------
     EncodingError
-        With advice.
+        If it holds a separator; the message says what to do.
     """
     found = " and ".join(f"'{char}'" for char in SEPARATORS if char in path)
     if found:

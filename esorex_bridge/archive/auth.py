@@ -115,7 +115,7 @@ def store_password(credentials: Credentials) -> None:
     Raises
     ------
     UserError
-        Where this machine has no keyring that works; the message names the other way.
+        If this machine has no keyring that works; the message names the other way.
     """
     import keyring
     from keyring.errors import KeyringError
@@ -181,11 +181,11 @@ class Login:
         Raises
         ------
         LoginError
-            Where ESO refuses user and password.
+            If ESO refuses user and password.
         NoLoginServiceError
-            Where the login service answers what cannot be read.
+            If the login service answers what cannot be read.
         ServiceError
-            Where it fails.
+            If it fails.
         """
         with self._lock:
             now = self._clock()

@@ -104,9 +104,9 @@ class ArchiveClient:
         Raises
         ------
         AccessDeniedError
-            Where there are no credentials.
+            If there are no credentials.
         LoginError
-            Where they are not accepted.
+            If they are not accepted.
         """
         self.connection.login().token()
         for url in (self.services.tap, self.services.calselector, self.services.datalink):
@@ -118,9 +118,9 @@ class ArchiveClient:
         Raises
         ------
         UserError
-            Where a constraint is malformed, or the service does not understand the query.
+            If a constraint is malformed, or the service does not understand the query.
         ArchiveError
-            Where the service fails, or cut the table off without a limit.
+            If the service fails, or cut the table off without a limit.
         """
         found: list[Row] = []
         for part in _parts(self.locate(constraints)):
@@ -211,7 +211,7 @@ class ArchiveClient:
         Raises
         ------
         AccessDeniedError
-            Where the archive has no such file, or the user no access: the service does not tell which.
+            If the archive has no such file, or the user no access: the service does not tell which.
         """
         answer = self.connection.get(self.services.datalink, (("ID", f"ivo://eso.org/ID?{dp_id}"),), no_page=True)
         if answer.status in (401, 403):
@@ -235,9 +235,9 @@ class ArchiveClient:
         Raises
         ------
         UserError
-            Where there is none.
+            If there is none.
         AccessDeniedError
-            Where it needs a login.
+            If it needs a login.
         """
         answer = self.connection.get(self.services.file_url(f"{dp_id}.NL"))
         if answer.status in (401, 403):
@@ -255,9 +255,9 @@ class ArchiveClient:
         Raises
         ------
         AccessDeniedError
-            Where there are no credentials.
+            If there are no credentials.
         LoginError
-            Where they are not accepted.
+            If they are not accepted.
         """
         login = self.connection.login()
         return login.credentials.user, login.token().expires_at

@@ -163,7 +163,7 @@ class Connection:
         Raises
         ------
         AccessDeniedError
-            Where there are no credentials.
+            If there are no credentials.
         """
         login = self._login()
         if login is None:
@@ -218,7 +218,7 @@ class Connection:
         Raises
         ------
         StoppedError
-            Then.
+            If it was.
         """
         if self._stopped.is_set():
             raise StoppedError("stopped before the end")

@@ -74,7 +74,7 @@ class Manifest:
         Raises
         ------
         OSError
-            Where the folder cannot be written.
+            If the folder cannot be written.
         """
         if not stamp:
             return

@@ -97,7 +97,7 @@ def read_package(folder: Path) -> RequestPackage:
     Raises
     ------
     UserError
-        Where the folder does not exist, or nothing in it is of the archive.
+        If the folder does not exist, or nothing in it is of the archive.
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder")
@@ -118,7 +118,7 @@ def check(folder: PackageFolder) -> tuple[Checked, ...]:
     Raises
     ------
     UserError
-        Where the folder cannot be written.
+        If the folder cannot be written.
     """
     manifest = Manifest(folder.path)
     try:

@@ -119,7 +119,7 @@ def adql(constraints: Constraints) -> str:
     Raises
     ------
     UserError
-        Where a constraint is malformed, or there is none at all (the whole archive is not a query).
+        If a constraint is malformed, or there is none at all (the whole archive is not a query).
     """
     conditions = [*_names(constraints), *_times(constraints), *_cone(constraints)]
     if constraints.where:
@@ -143,7 +143,7 @@ def products_adql(constraints: Constraints) -> str:
     Raises
     ------
     UserError
-        Where a constraint is malformed or means nothing for products, or there is none.
+        If a constraint is malformed or means nothing for products, or there is none.
     """
     if constraints.type or constraints.tech:
         raise UserError("--type and --tech are of raw frames; products have --where \"dataproduct_type = 'image'\"")
@@ -191,7 +191,7 @@ def product_files_adql(
     Raises
     ------
     UserError
-        Where neither a product, a collection nor a place is named.
+        If neither a product, a collection nor a place is named.
     """
     there = _place(place) if place is not None else []
     if not product and not collection and not there:
@@ -219,7 +219,7 @@ def quote_text(value: str) -> str:
     Raises
     ------
     UserError
-        Where it holds control characters, which no name in the archive has.
+        If it holds control characters, which no name in the archive has.
     """
     if any(ord(character) < 32 for character in value):
         raise UserError(f"{value!r} holds control characters; archive names have none")

@@ -45,7 +45,7 @@ class Services(Struct, frozen=True):
         Raises
         ------
         UserError
-            Where the address is no http or https URL.
+            If the address is no http or https URL.
         """
         parts = urlsplit(base)
         if parts.scheme not in ("http", "https") or not parts.hostname:

@@ -18,7 +18,7 @@ def read_ra(text: str) -> float:
     Raises
     ------
     UserError
-        Where it is neither.
+        If it is neither.
     """
     hours = _read(text, 24)
     value = _degrees(text) if hours is None else hours * 15
@@ -33,7 +33,7 @@ def read_dec(text: str) -> float:
     Raises
     ------
     UserError
-        Where it is neither.
+        If it is neither.
     """
     value = _read(text, 90)
     value = _degrees(text) if value is None else value

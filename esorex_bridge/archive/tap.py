@@ -140,11 +140,11 @@ def ask(
     Raises
     ------
     UserError
-        Where the service does not understand the query; with what it said.
+        If the service does not understand the query; with what it said.
     TruncatedError
-        Where the service cut the table off, and no limit was given.
+        If the service cut the table off, and no limit was given.
     ServiceError
-        Where the service failed.
+        If the service failed.
     """
     from pyvo.dal import TAPService
 

@@ -114,7 +114,7 @@ def save_trees(replies: Iterable[AssociationReply], folder: Path, now: datetime)
     Raises
     ------
     DataError
-        Where the folder cannot be written.
+        If the folder cannot be written.
     """
     try:
         return tuple(_save(reply, folder, now) for reply in replies if reply.document and reply.file_name)

@@ -36,7 +36,7 @@ def unpack_if_due(path: Path, digest: Digest, unpacking: Unpacking) -> tuple[Pat
     Raises
     ------
     DataError
-        Where the file is damaged.
+        If the file is damaged.
     """
     if unpacking == "never":
         return None

@@ -155,7 +155,7 @@ def read_links(document: bytes) -> Links:
     Raises
     ------
     UnreadableTableError
-        Where the document is no VOTable, has a DTD, or is too long.
+        If the document is no VOTable, has a DTD, or is too long.
     """
     root = _parse(document)
     status, message = "OK", ""

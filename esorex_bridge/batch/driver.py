@@ -140,9 +140,9 @@ class Driver:
         Raises
         ------
         ParameterError
-            A recipe parameter is wrong.
+            If a recipe parameter is wrong.
         EngineError
-            The engine refuses.
+            If the engine refuses.
         """
         self._engine.refuse_unwritable(())
         run = self._earlier.runs + 1

@@ -111,7 +111,7 @@ def read_jobs(text: str, source: str) -> Jobs:
     Raises
     ------
     DefinitionError
-        With file, line, and what is allowed.
+        If it says something that is not allowed; the message has file, line, and what is allowed.
     """
     fields = read_yaml(text, source).fields("a jobs file", _BATCH, required=("jobs",))
     common = _common(Job(""), {name: value for name, value in fields.items() if name in _COMMON})

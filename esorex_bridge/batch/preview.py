@@ -72,13 +72,13 @@ def preview(text: str, asked: BatchRequest) -> Preview:
     Raises
     ------
     DefinitionError
-        The jobs say something that is not allowed.
+        If the jobs say something that is not allowed.
     ParameterError
         If a recipe parameter is wrong.
     UserError
         If the settings name recipes or steps that no workflow of the batch has.
     ArchiveError
-        A service failed.
+        If a service failed.
     """
     jobs = read_jobs(text, asked.source).jobs
     refuse_misspelt(jobs, asked.settings)

@@ -28,7 +28,7 @@ def refuse_misspelt(jobs: tuple[Job, ...], settings: Settings) -> None:
     Raises
     ------
     UserError
-        With the names there are.
+        If one does; the message names those there are.
     ParameterError
         As `refuse_wrong_parameters`.
     """

@@ -166,7 +166,7 @@ def read_report(folder: BatchFolder) -> BatchReport:
     Raises
     ------
     UserError
-        There is no such batch.
+        If there is no such batch.
     """
     folder.about()
     told = _events(folder)

@@ -120,7 +120,7 @@ def new_batch(root: Path, name: str, jobs: str, asked: BatchRequest, numbered: b
     Raises
     ------
     DefinitionError
-        The jobs or the site file say something that is not allowed.
+        If the jobs or the site file say something that is not allowed.
     UserError
         If there is a batch of that name that gets no number, or the settings name recipes or steps that no workflow
         of it has.
@@ -228,9 +228,9 @@ def carry_out(
     Raises
     ------
     UserError
-        It is being run already; the jobs are wrong; the engine refuses; a recipe parameter is wrong.
+        If it is being run already; the jobs are wrong; the engine refuses; a recipe parameter is wrong.
     RecipeError
-        EsoRex is not installed.
+        If EsoRex is not installed.
     """
     jobs = read_jobs(folder.jobs.read_text("utf-8"), asked.source or str(folder.jobs))
     with sole_driver(folder), Session(asked.settings) as session:
@@ -264,7 +264,7 @@ def cancel(folder: BatchFolder) -> BatchReport:
     Raises
     ------
     UserError
-        There is no such batch, or its driver does not react.
+        If there is no such batch, or its driver does not react.
     """
     asked = read_request(folder.about(), folder.root)
     folder.stop.touch()
@@ -290,7 +290,7 @@ def sole_driver(folder: BatchFolder) -> Iterator[None]:
     Raises
     ------
     UserError
-        There is one already.
+        If there is one already.
     """
     folder.about()
     with folder.lock.open("wb") as stream:

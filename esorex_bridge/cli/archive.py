@@ -68,7 +68,7 @@ def checked_names(names: list[str]) -> tuple[DpId, ...]:
     Raises
     ------
     UserError
-        One is no archive name.
+        If one is no archive name.
     """
     from esorex_bridge.archive.services import is_archive_name
     from esorex_bridge.files import DpId, is_dp_id, stem

@@ -38,7 +38,7 @@ def refuse_odd_root(root: Path) -> None:
     Raises
     ------
     UserError
-        With what to give instead.
+        If it is one; the message says what to give instead.
     """
     from esorex_bridge.organise.places import INPUT_FOLDER
 
@@ -56,7 +56,7 @@ def settings(args: argparse.Namespace) -> Settings:
     Raises
     ------
     UserError
-        A `--set` or `--lazy` is not of its form, or the file of parameters cannot be read.
+        If a `--set` or `--lazy` is not of its form, or the file of parameters cannot be read.
     """
     from esorex_bridge.cli import output
     from esorex_bridge.definitions.folders import read_text
@@ -118,7 +118,7 @@ def setting(text: str, origin: str = "--set") -> ParameterSetting:
     Raises
     ------
     UserError
-        It is not of its form.
+        If it is not of its form.
     """
     from esorex_bridge.definitions.parameters import read_setting
 

@@ -121,9 +121,9 @@ def go(
     Raises
     ------
     UserError
-        No science frame meets the constraints.
+        If no science frame meets the constraints.
     ArchiveError
-        A service failed.
+        If a service failed.
     """
     from esorex_bridge.archive.acquisition import acquire
     from esorex_bridge.archive.breakpoints import refresh_breakpoints

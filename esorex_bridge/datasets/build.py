@@ -45,7 +45,7 @@ def dataset_from_tree(
     Raises
     ------
     DataError
-        The tree names no science file.
+        If the tree names no science file.
     """
     if not tree.root.files:
         raise DataError(f"the association tree '{tree.root.category}' names no science file; ask calSelector again")

@@ -114,7 +114,7 @@ def read_choices(document: Any, source: str, package: str = "") -> dict[str, Cho
     Raises
     ------
     UserError
-        When it is not of the form above.
+        If it is not of the form above.
     """
     if document is None:
         return {}

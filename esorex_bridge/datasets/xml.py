@@ -51,7 +51,7 @@ def read_tree(document: bytes, interned: dict[AssociatedFile, AssociatedFile] | 
     Raises
     ------
     UnreadableTreeError
-        Where it is not XML, has a DTD, is too large or too deep, or is something else than an association.
+        If it is not XML, has a DTD, is too large or too deep, or is something else than an association.
     """
     return _read_root(_parse(document), {} if interned is None else interned)
 

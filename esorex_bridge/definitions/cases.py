@@ -68,7 +68,7 @@ def read_cases(listed: Located) -> tuple[Case, ...]:
     Raises
     ------
     DefinitionError
-        With file, line, and what is allowed.
+        If it says something that is not allowed; the message has file, line, and what is allowed.
     """
     return tuple(map(_read_case, listed.sequence("cases")))
 

@@ -61,7 +61,7 @@ class Definitions(Struct, frozen=True, eq=False):
         Raises
         ------
         UserError
-            There is none, or the instrument has several.
+            If there is none, or the instrument has several.
         """
         stems = self.stems_of(name)
         if len(stems) > 1:
@@ -94,9 +94,9 @@ class Definitions(Struct, frozen=True, eq=False):
         Raises
         ------
         UserError
-            None is for it.
+            If none is for it.
         DefinitionError
-            A definition for it says something that is not allowed.
+            If a definition for it says something that is not allowed.
         """
         naming = [path for path in self.paths.values() if self._may_serve(path, instrument)]
         return choose_workflow(map(self.read, naming) if naming else self.all(), instrument, keywords)
@@ -107,9 +107,9 @@ class Definitions(Struct, frozen=True, eq=False):
         Raises
         ------
         UserError
-            It cannot be read, or extends one that is not there.
+            If it cannot be read, or extends one that is not there.
         DefinitionError
-            It says something that is not allowed.
+            If it says something that is not allowed.
         """
         if path in self._reading:
             raise UserError(f"{path} extends itself, by way of {self._reading[-1]}")
@@ -199,7 +199,7 @@ def read_text(path: Path) -> str:
     Raises
     ------
     UserError
-        It cannot be read.
+        If it cannot be read.
     """
     try:
         return path.read_text(encoding="utf-8")

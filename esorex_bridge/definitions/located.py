@@ -154,7 +154,7 @@ def read_yaml(text: str, source: str) -> Located:
     Raises
     ------
     DefinitionError
-        The text is not YAML, or empty.
+        If the text is not YAML, or empty.
     """
     import yaml
 

@@ -127,7 +127,7 @@ def read_settings(text: str, source: str) -> tuple[ParameterSetting, ...]:
     Raises
     ------
     DefinitionError
-        With file, line, and what is allowed.
+        If it says something that is not allowed; the message has file, line, and what is allowed.
     """
     from esorex_bridge.definitions.located import read_yaml
 
@@ -146,7 +146,7 @@ def effective(
     Raises
     ------
     ParameterError
-        A setting names a parameter that the recipe does not have, or a value outside type, enumeration or range.
+        If a setting names a parameter that the recipe does not have, or a value outside type, enumeration or range.
     """
     known = tuple(schemas)
     chosen: dict[str, ParameterSetting] = {}
@@ -167,7 +167,7 @@ def check_value(schema: ParameterSchema, setting: ParameterSetting) -> Value:
     Raises
     ------
     ParameterError
-        It is of another type, not in the enumeration, or outside the range.
+        If it is of another type, not in the enumeration, or outside the range.
     """
     value = _convert(schema, setting)
     if schema.choices and value not in schema.choices:

@@ -38,7 +38,7 @@ def read_step(element: Located, earlier: Iterable[StepDefinition]) -> StepDefini
     Raises
     ------
     DefinitionError
-        With file, line, and what is allowed.
+        If it says something that is not allowed; the message has file, line, and what is allowed.
     """
     fields = element.fields("a step", ("recipe", "command", "name", *STEP_FIELDS), required=("main", "products"))
     if ("recipe" in fields) == ("command" in fields):
@@ -58,7 +58,7 @@ def changed_step(step: StepDefinition, element: Located) -> StepDefinition:
     Raises
     ------
     DefinitionError
-        With file, line, and what is allowed.
+        If it says something that is not allowed; the message has file, line, and what is allowed.
     """
     return _fill(step, element.fields(f"the change of {step.name}", STEP_FIELDS), element)
 

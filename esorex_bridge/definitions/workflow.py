@@ -132,7 +132,7 @@ def choose_workflow(
     Raises
     ------
     UserError
-        No workflow is for it.
+        If no workflow is for it.
     """
     known = tuple(workflows)
     found = {} if keywords is None else keywords  # to ask a header whether it is empty parses all of it

@@ -26,9 +26,9 @@ def parse_workflow(text: str, source: str, base: Callable[[str], Workflow] | Non
     Raises
     ------
     DefinitionError
-        With file, line, and what is allowed.
+        If it says something that is not allowed; the message has file, line, and what is allowed.
     UserError
-        It extends a workflow that is not there.
+        If it extends a workflow that is not there.
     """
     top = read_yaml(text, source)
     fields = top.fields("a workflow", _FIELDS, required=("workflow",))

@@ -167,7 +167,7 @@ def refuse_idle(reviewed: Iterable[ReviewedJobs], choices: Mapping[str, Choices]
     Raises
     ------
     UserError
-        With the first of them.
+        If there is one; the message names the first.
     """
     for each in reviewed:
         name = each.dataset

@@ -28,7 +28,7 @@ def recipes_of_pipeline(pipeline: str) -> Mapping[str, RecipeText]:
     Raises
     ------
     RecipeError
-        EsoRex or the pipeline is not installed.
+        If EsoRex or the pipeline is not installed.
     """
     plugins = {
         name: path

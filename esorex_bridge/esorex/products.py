@@ -42,7 +42,7 @@ def check_outputs(recipe: str, outputs: Iterable[Output], expected: Collection[s
     Raises
     ------
     RecipeError
-        There is none, or one is missing, damaged, without `PRO CATG`, or a header without data and measurements
+        If there is none, or one is missing, damaged, without `PRO CATG`, or a header without data and measurements
         (some recipes write dummies and end with 0), or was never signed (the recipe died while writing).
     """
     checked = tuple(_check(recipe, output, expected) for output in outputs)
@@ -62,7 +62,7 @@ def find_unlisted_inputs(
     Raises
     ------
     RecipeError
-        An input whose tag the recipe must have was not used.
+        If an input whose tag the recipe must have was not used.
     """
     lists = [entry.inputs for entry in checked]
     if None in lists:
@@ -83,7 +83,7 @@ def refuse_other_cpl(recipe: Recipe, checked: Iterable[CheckedOutput]) -> None:
     Raises
     ------
     RecipeError
-        With both.
+        If one names another; the message names both.
     """
     for entry in checked:
         if said := other_cpl(recipe.cpl, entry.cpl):
@@ -98,7 +98,7 @@ def refuse_unusable(sof: Sof, required: Iterable[str], complaints: Iterable[str]
     Raises
     ------
     RecipeError
-        With what the recipe reported.
+        If it did; the message repeats what the recipe reported.
     """
     errors = [said for said in complaints if REPORTED in said]
     for entry in sof.entries if errors else ():

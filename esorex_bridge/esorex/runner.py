@@ -298,7 +298,7 @@ def recipe_config(parameters: Sequence[Parameter]) -> str:
     Raises
     ------
     RecipeError
-        A value holds a quote or a line break, which the format cannot express.
+        If a value holds a quote or a line break, which the format cannot express.
     """
     lines = []
     for parameter in parameters:

@@ -99,7 +99,7 @@ class BatchFolder(Struct, frozen=True):
         Raises
         ------
         UserError
-            There is no such batch, or it is one of a later version.
+            If there is no such batch, or it is one of a later version.
         """
         try:
             found: dict[str, Any] = json.loads((self.path / "batch.json").read_text("utf-8"))

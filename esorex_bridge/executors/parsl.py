@@ -49,7 +49,7 @@ class ParslExecutor:
     Raises
     ------
     EngineError
-        Parsl is not installed, or does not take the provider's options.
+        If Parsl is not installed, or does not take the provider's options.
     """
 
     keeps_order = False

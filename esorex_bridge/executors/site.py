@@ -86,7 +86,7 @@ def read_site(text: str, source: str) -> Site:
     Raises
     ------
     DefinitionError
-        With file, line, and what is allowed.
+        If it says something that is not allowed; the message has file, line, and what is allowed.
     """
     fields = read_yaml(text, source).fields("a site file", ("environment", "most_threads", "slurm", "parsl"))
     return Site(

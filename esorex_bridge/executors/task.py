@@ -224,7 +224,7 @@ def read_task(text: str, source: str) -> Task:
     Raises
     ------
     DataError
-        It is no task, or one of a later version.
+        If it is no task, or one of a later version.
     """
     try:
         version = decode(text, type=_Versioned).version

@@ -81,7 +81,7 @@ class WorkerStore:
         Raises
         ------
         DataError
-            The data of a file differ from its DATASUM.
+            If the data of a file differ from its DATASUM.
         """
         for file in self._unverified.intersection(files):
             self.verified[file] = self._read(file)

@@ -215,7 +215,7 @@ def read_header(path: Path) -> Header:
     Raises
     ------
     DataError
-        When the file cannot be read, is no FITS, or its header has no end.
+        If the file cannot be read, is no FITS, or its header has no end.
     """
     try:
         with io.FileIO(path) as stream:

@@ -23,7 +23,7 @@ def altered_headers(path: Path) -> tuple[int, ...]:
     Raises
     ------
     DataError
-        When the file cannot be read, or is no FITS.
+        If the file cannot be read, or is no FITS.
     """
     headers = enumerate(read_hdu_headers(path, unpack=False))
     return tuple(number for number, (header, raw) in headers if not _holds(header, raw))

@@ -53,7 +53,7 @@ def open_fits(path: Path) -> Iterator[ByteStream]:
     Raises
     ------
     DataError
-        When the file cannot be read, is no FITS, or its packing is damaged (then from `read`).
+        If the file cannot be read, is no FITS, or its packing is damaged (then from `read`).
     """
     with open_raw(path) as raw, unpack(raw, path) as stream:
         yield stream

@@ -34,7 +34,7 @@ def verify_fits(path: Path, checksums: bool = True, tolerant: bool = False) -> F
     Raises
     ------
     DataError
-        When the file is cut off, is no FITS, has a header that makes no sense, or data that differ from DATASUM.
+        If the file is cut off, is no FITS, has a header that makes no sense, or data that differ from DATASUM.
     """
     return read_fits(path, checksums, tolerant)[0]
 
@@ -47,7 +47,7 @@ def read_fits(path: Path, checksums: bool = True, tolerant: bool = False) -> tup
     Raises
     ------
     DataError
-        Also if the file is changed each time it is read.
+        If the file is changed each time it is read, and as `verify_fits`.
     """
     for _ in range(_TRIES):
         walker = FitsWalker(str(path), checksums, tolerant)

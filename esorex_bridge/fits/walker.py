@@ -147,7 +147,7 @@ class FitsWalker:
         Raises
         ------
         DataError
-            When it ended too early.
+            If it ended too early.
         """
         if self._part is _Part.DATA and self._lacks_padding_alone():
             self._refuse_or_note(f"lacks {self._left} bytes of padding behind HDU {len(self._hdus) - 1}")
@@ -269,7 +269,7 @@ def describe(header: Header, name: str, number: int) -> Hdu:
     Raises
     ------
     DataError
-        When it makes no sense.
+        If it makes no sense.
     """
     place = f"in the header of HDU {number}"
 

@@ -48,7 +48,7 @@ def take_apart(words: Sequence[str]) -> Call:
     Raises
     ------
     DoubtError
-        It has an option of one dash, an option behind the sets of files, or no set of files.
+        If it has an option of one dash, an option behind the sets of files, or no set of files.
     """
     at = next((index for index, word in enumerate(words) if not word.startswith("-")), len(words))
     recipe, rest = words[at : at + 1], words[at + 1 :]

@@ -41,7 +41,7 @@ def frames_of(sofs: Iterable[str]) -> list[SofFrame]:
     Raises
     ------
     DoubtError
-        A set of files cannot be read, holds nothing, or something that EsoRex reads in a way of its own.
+        If a set of files cannot be read, holds nothing, or something that EsoRex reads in a way of its own.
     """
     found = [frame for path in sofs for frame in _frames(path)]
     if not found:
@@ -55,7 +55,7 @@ def inputs_of(frames: Iterable[SofFrame], shelf: LazyStore) -> list[FrameContent
     Raises
     ------
     DoubtError
-        A file is not there.
+        If a file is not there.
     """
     listed = list(frames)
     digests = shelf.digests_of([frame.path for frame in listed])

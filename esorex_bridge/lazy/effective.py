@@ -66,7 +66,7 @@ def settings_of(call: Call, real: str, shelf: LazyStore) -> Settings:
     Raises
     ------
     DoubtError
-        EsoRex does not accept them, an option is abbreviated or has an odd value, or a setting is one whose effects
+        If EsoRex does not accept them, an option is abbreviated or has an odd value, or a setting is one whose effects
         are not reproduced.
     """
     given = call.option("config")
@@ -98,7 +98,7 @@ def parameters_of(call: Call, settings: Settings, plugin: Plugin, real: str, she
     Raises
     ------
     DoubtError
-        EsoRex does not accept them, or one is given that it does not list.
+        If EsoRex does not accept them, or one is given that it does not list.
     """
     home = os.environ["HOME"]
     question = {
@@ -127,7 +127,7 @@ def plugin_of(recipe: str, settings: Settings, real: str, shelf: LazyStore) -> P
     Raises
     ------
     DoubtError
-        There is none, or several, of which EsoRex takes its own choice.
+        If there is none, or several, of which EsoRex takes its own choice.
     """
     if not re.fullmatch(r"\w+", recipe):
         raise DoubtError("an odd name of a recipe")

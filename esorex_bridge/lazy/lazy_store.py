@@ -30,7 +30,7 @@ def stamp(path: str) -> str:
     Raises
     ------
     DoubtError
-        There is no such file, or it is none.
+        If there is no such file, or it is none.
     """
     if not os.path.isfile(path):
         raise DoubtError(f"{path} is no file, or is not there")
@@ -43,7 +43,7 @@ def default_place(variables: Mapping[str, str]) -> str:
     Raises
     ------
     DoubtError
-        There is no home folder to hold it.
+        If there is no home folder to hold it.
     """
     if chosen := variables.get("ESOREX_LAZY_STORE"):
         return os.path.abspath(chosen)
@@ -79,7 +79,7 @@ class LazyStore:
         Raises
         ------
         DoubtError
-            One is not there, or cannot be read.
+            If one is not there, or cannot be read.
         """
         found: dict[str, str] = {}
         for path in paths:

@@ -61,7 +61,7 @@ def listed_products(path: str) -> list[ListedProduct]:
     Raises
     ------
     DoubtError
-        It is not there or empty.
+        If it is not there or empty.
     """
     try:
         with open(path, "rb") as stream:
@@ -104,7 +104,7 @@ def record(
     Raises
     ------
     DoubtError
-        Something about the run is odd, so that it must not be reused.
+        If something about the run is odd, so that it must not be reused.
     """
     if ended.out is None or ended.err is None:
         raise DoubtError("it said too much to be kept")

@@ -31,7 +31,7 @@ def read_manifest(shelf: LazyStore, key: str) -> dict[str, Any] | None:
     Raises
     ------
     DamagedError
-        It cannot be read.
+        If it cannot be read.
     """
     try:
         with open(f"{shelf.step(key)}/manifest.json", encoding="utf-8") as stream:
@@ -51,9 +51,9 @@ def leave(call: Call, settings: Settings, shelf: LazyStore, manifest: dict[str, 
     Raises
     ------
     DamagedError
-        A product in the store is not what was put there; nothing was left then.
+        If a product in the store is not what was put there; nothing was left then.
     DoubtError
-        A folder is not there, or cannot be written: EsoRex shall say so.
+        If a folder is not there, or cannot be written: EsoRex shall say so.
     """
     folder = shelf.step(manifest["key"])
     places = places_of([product["name"] for product in manifest["products"]], settings)
@@ -147,9 +147,9 @@ def copy_and_digest(source: str, target: str) -> str:
     Raises
     ------
     DamagedError
-        The source is not there.
+        If the source is not there.
     OSError
-        The target cannot be written.
+        If the target cannot be written.
     """
     seen = hashlib.sha256()
     try:

@@ -21,7 +21,7 @@ def read_choices_file(root: Path, package: str = "") -> dict[str, Choices]:
     Raises
     ------
     UserError
-        The file is damaged.
+        If the file is damaged.
     """
     from esorex_bridge.datasets.choices import read_choices
 

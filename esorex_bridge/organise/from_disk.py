@@ -46,9 +46,9 @@ def load(request: Request, places: Iterable[Path], more_keywords: tuple[str, ...
     Raises
     ------
     UserError
-        A rule file, workflow definition or choice is wrong.
+        If a rule file, workflow definition or choice is wrong.
     DataError
-        The breakpoints cannot be read.
+        If the breakpoints cannot be read.
     """
     from esorex_bridge.fits.cache import HeaderCache
     from esorex_bridge.fits.copies import find_copies
@@ -320,7 +320,7 @@ def fill_gaps(
     Raises
     ------
     ArchiveError
-        The archive does not answer.
+        If the archive does not answer.
     """
     from esorex_bridge.archive.tap import rows
     from esorex_bridge.organise.gaps import fill_from_archive, gaps_of

@@ -18,7 +18,7 @@ def with_choices(data: OrganisedData, dataset: Dataset, choices: Choices | None)
     Raises
     ------
     UserError
-        A choice names what is not there.
+        If a choice names what is not there.
     """
     from esorex_bridge.datasets.choices import apply_choices
 

@@ -32,9 +32,9 @@ def static_folders(root: Path) -> StaticFolders:
     Raises
     ------
     DefinitionError
-        The file says something that is not allowed.
+        If the file says something that is not allowed.
     UserError
-        It cannot be read.
+        If it cannot be read.
     """
     places = (root / STATICS_FILE, user_workflow_folder().parent / STATICS_FILE)
     path = next((place for place in places if place.is_file()), None)

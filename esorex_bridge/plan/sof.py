@@ -51,7 +51,7 @@ class Sof(Struct, frozen=True):
         Raises
         ------
         SofError
-            A path or tag cannot be written; use `readable` first.
+            If a path or tag cannot be written; use `readable` first.
         """
         for entry in self.entries:
             problem = _problem(entry)
@@ -78,7 +78,7 @@ def readable(sof: Sof, folder: Path, seen_as: Path | None = None) -> tuple[Sof, 
     Raises
     ------
     SofError
-        A tag cannot be written, a path is relative, or even the link's path is too long.
+        If a tag cannot be written, a path is relative, or even the link's path is too long.
     """
     entries, links = [], []
     for number, entry in enumerate(sof.entries):
@@ -101,7 +101,7 @@ def parse_sof(text: str) -> Sof:
     Raises
     ------
     SofError
-        A line has no tag, or its path starts with `$` (EsoRex would execute `$(…)` in it).
+        If a line has no tag, or its path starts with `$` (EsoRex would execute `$(…)` in it).
     """
     entries = []
     for number, line in enumerate(text.split("\n"), start=1):

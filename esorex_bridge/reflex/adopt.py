@@ -99,9 +99,9 @@ def adopt_bookkeeping(place: Path, store: AdoptionStore, runner: RecipeRunner, d
     Raises
     ------
     UserError
-        There is no bookkeeping.
+        If there is no bookkeeping.
     DataError
-        A database cannot be read.
+        If a database cannot be read.
     """
     histories = read_history(place)
     executions = [execution for history in histories for execution in history.executions]

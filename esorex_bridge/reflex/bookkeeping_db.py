@@ -70,7 +70,7 @@ def add_execution(database: Path, *executions: NotedExecution) -> None:
     Raises
     ------
     DataError
-        It is locked for too long, cannot be written, or is none of Reflex's.
+        If it is locked for too long, cannot be written, or is none of Reflex's.
     """
     with _adding(database) as db:
         for execution in executions:
@@ -121,7 +121,7 @@ def read_database(database: Path, actor: str | None = None) -> tuple[NotedExecut
     Raises
     ------
     DataError
-        It cannot be read, or is none of Reflex's.
+        If it cannot be read, or is none of Reflex's.
     """
     try:
         with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, timeout=_WAIT_SECONDS)) as db:
@@ -136,7 +136,7 @@ def read_final_products(database: Path) -> tuple[FinalProduct, ...]:
     Raises
     ------
     DataError
-        It cannot be read, or is none of Reflex's.
+        If it cannot be read, or is none of Reflex's.
     """
     query = "SELECT datasets.name, alias, final_products.name FROM final_products JOIN datasets ON datasets.id = "
     try:

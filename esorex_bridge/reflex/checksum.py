@@ -33,7 +33,7 @@ def reflex_checksum(path: Path) -> str:
     Raises
     ------
     DataError
-        It cannot be read.
+        If it cannot be read.
     """
     try:
         state = path.stat()

@@ -43,9 +43,9 @@ def read_history(place: Path) -> tuple[WorkflowHistory, ...]:
     Raises
     ------
     UserError
-        There is none.
+        If there is none.
     DataError
-        A database cannot be read.
+        If a database cannot be read.
     """
     folders = [place.parent] if place.is_file() else list(_workflow_folders(place))
     if not folders:

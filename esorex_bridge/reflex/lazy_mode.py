@@ -35,7 +35,7 @@ def ask_reflex(database: Path, actor: str, recipe: str, parameters: Iterable[Par
     Raises
     ------
     DataError
-        The database or an input cannot be read.
+        If the database or an input cannot be read.
     """
     if not database.exists():
         return ReflexAnswer(None, f"{actor} was never executed to its end")
@@ -59,7 +59,7 @@ def record_of(key: StepKey, answer: ReflexAnswer) -> Record | None:
     Raises
     ------
     DataError
-        A product cannot be read.
+        If a product cannot be read.
     """
     execution = answer.execution
     if execution is None:

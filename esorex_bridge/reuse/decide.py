@@ -148,7 +148,7 @@ def refuse_unknown(policy: Policy, known: Collection[str]) -> None:
     Raises
     ------
     UnknownNameError
-        With the names there are.
+        If one does; the message names those there are.
     """
     for name in (*policy.by_recipe, *policy.forced, *policy.start):
         if name not in known:

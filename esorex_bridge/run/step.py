@@ -98,9 +98,9 @@ class StepRunner(Struct, frozen=True):
         Raises
         ------
         RecipeError
-            The recipe failed, or made something that is no product.
+            If the recipe failed, or made something that is no product.
         DataError, SofError
-            The step's folder or its SOF cannot be written.
+            If the step's folder or its SOF cannot be written.
         """
         key = resolved.keys[step.name]
         with shared(self.workspace.going_on), locked(self.workspace.locks / key):
@@ -298,7 +298,7 @@ def sof_of(resolved: ResolvedPlan, step: Step, made: Mapping[StepKey, Record]) -
     Raises
     ------
     RecipeError
-        An earlier step did not make what the step cannot do without.
+        If an earlier step did not make what the step cannot do without.
     """
     entries: list[tuple[Path, str]] = []
     lacking: list[str] = []

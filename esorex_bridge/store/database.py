@@ -56,7 +56,7 @@ class Database:
     Raises
     ------
     StoreError
-        The file is no store, or one of a later version of the bridge.
+        If the file is no store, or one of a later version of the bridge.
     """
 
     def __init__(self, path: Path, root: Path, trust_ctime: bool = True) -> None:

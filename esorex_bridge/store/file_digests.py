@@ -124,7 +124,7 @@ class FileDigests(Database):
         Raises
         ------
         DataError
-            The data of a file differ from its DATASUM.
+            If the data of a file differ from its DATASUM.
         """
         self.learn({file: _reading_of(file) for file in self.find_unverified(files)})
 

@@ -66,7 +66,7 @@ def locked_at_once(path: Path, refusal: str) -> Iterator[None]:
     Raises
     ------
     LockError
-        With the refusal, if another process holds or shares it; else as `locked`.
+        If another process holds or shares it, with the refusal; else as `locked`.
     """
     with _open(path) as stream:
         try:

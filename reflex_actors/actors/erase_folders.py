@@ -39,7 +39,7 @@ def empty(folders: Iterable[Path], root: Path) -> None:
     Raises
     ------
     UserError
-        A folder is not below the data root, holds input data, or something cannot be removed.
+        If a folder is not below the data root, holds input data, or something cannot be removed.
     """
     top = root.expanduser().absolute()
     wanted = [Path(folder).expanduser().absolute() for folder in folders]

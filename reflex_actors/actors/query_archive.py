@@ -59,7 +59,7 @@ def names_in(text: str) -> tuple[DpId, ...]:
     Raises
     ------
     UserError
-        A word is no archive name.
+        If a word is no archive name.
     """
     if not text.strip():
         return ()

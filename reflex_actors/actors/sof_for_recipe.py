@@ -175,7 +175,7 @@ def step_of(recipe: str, workflow: str) -> tuple[Workflow, StepDefinition]:
     Raises
     ------
     UserError
-        No workflow has the recipe.
+        If no workflow has the recipe.
     """
     from reflex_actors.definitions import definition_named, definitions
 

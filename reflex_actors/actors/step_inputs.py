@@ -105,7 +105,7 @@ def names_in(text: str) -> dict[str, str]:
     Raises
     ------
     UserError
-        A word is not of the form OLD=NEW.
+        If a word is not of the form OLD=NEW.
     """
     found = {}
     for word in text.replace(",", " ").split():

@@ -105,7 +105,7 @@ def read_file(path: Path) -> Read:
     Raises
     ------
     UnreadableWorkflowError
-        It is none.
+        If it is none.
     """
     try:
         content = _from_kar(path) if path.suffix == ".kar" else path.read_bytes()
@@ -120,7 +120,7 @@ def read(content: bytes, source: str) -> Read:
     Raises
     ------
     UnreadableWorkflowError
-        It is no XML, too large, or its root is no entity.
+        If it is no XML, too large, or its root is no entity.
     """
     if len(content) > LARGEST_BYTES:
         raise UnreadableWorkflowError(f"{source} is larger than {LARGEST_BYTES} bytes, which no workflow is")

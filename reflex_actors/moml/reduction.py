@@ -86,7 +86,7 @@ def reduction(
     Raises
     ------
     UnsupportedError
-        The definition says something that a Reflex workflow cannot do.
+        If the definition says something that a Reflex workflow cannot do.
     """
     _refuse_names(workflow)
     steps = places(workflow)

@@ -116,7 +116,7 @@ def places(workflow: Workflow) -> tuple[StepPlace, ...]:
     Raises
     ------
     UnsupportedError
-        A renamed product serves under two tags of one step, or cases cannot be told.
+        If a renamed product serves under two tags of one step, or cases cannot be told.
     """
     ports = _ports(workflow.steps)
     shared = shared_steps(workflow)

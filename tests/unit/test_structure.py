@@ -279,3 +279,22 @@ def test_a_file_has_one_name_from_the_query_to_the_sof(file: str) -> None:
     fields = [node for node in ast.walk(tree) if isinstance(node, ast.AnnAssign)]
     named = [ast.unparse(node.annotation) for node in fields if ast.unparse(node.target) == NAMES[file]]
     assert any("DpId" in annotation for annotation in named), named
+
+
+def raises_entries() -> Iterator[tuple[str, str]]:
+    """Yield what each docstring says of an error, with its file."""
+    for path, tree in trees().values():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                _, _, raises = (ast.get_docstring(node) or "").partition("\nRaises\n------\n")
+                section = raises.partition("\n\n")[0].splitlines()
+                yield from (
+                    (str(path.relative_to(ROOT)), line.strip())
+                    for before, line in zip(section, section[1:], strict=False)
+                    if line.startswith(" ") and not before.startswith(" ")
+                )
+
+
+def test_docstrings_say_of_each_error_when_it_is_raised() -> None:
+    assert [entry for entry in raises_entries() if not entry[1].startswith(("If ", "As "))] == []
+    assert len(list(raises_entries())) > 300

@@ -171,7 +171,7 @@ def parse_rules(text: str, source: str) -> ru.Rules:
     Raises
     ------
     OcaError
-        With file, line, column, and what was expected.
+        If it breaks the grammar; the message has file, line, column, and what was expected.
     """
     parts = _parse(text, source, "start")
     return ru.Rules(
@@ -197,7 +197,7 @@ def parse_expression(text: str, source: str = "expression") -> ex.Expression:
     Raises
     ------
     OcaError
-        With the column, and what was expected.
+        If it breaks the grammar; the message has the column, and what was expected.
     """
     found: ex.Expression = _parse(text, source, "expression")
     return found

@@ -53,7 +53,7 @@ def translate(text: str, tables: Mapping[str, tuple[str, ...]]) -> Query:
     Raises
     ------
     AdqlError
-        The query cannot be read, or names what there is not.
+        If the query cannot be read, or names what there is not.
     """
     return _Parser(_tokens(text), tables).query()
 

@@ -128,7 +128,7 @@ def fault_named(name: str) -> Fault:
     Raises
     ------
     UserError
-        There is no such fault.
+        If there is no such fault.
     """
     try:
         return Fault(name.lower())

@@ -72,7 +72,7 @@ class TapDatabase:
         Raises
         ------
         AdqlError
-            The query cannot be answered.
+            If the query cannot be answered.
         """
         query = translate(adql, {name: _names(table.columns) for name, table in self.tables.items()})
         limit = maxrec if query.top is None else min(maxrec, query.top)

@@ -97,7 +97,7 @@ class DemoNight(Struct, frozen=True):
         Raises
         ------
         DataError
-            The night has no such file.
+            If the night has no such file.
         """
         for file in self.files:
             if file.dp_id == dp_id:
