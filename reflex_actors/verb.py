@@ -60,7 +60,7 @@ def _configure_workflow(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="RECIPE",
-        help="show this recipe's products and all its parameters after each run; may be given again",
+        help="show this recipe's products and all its parameters after each run; may be repeated",
     )
     parser.add_argument(
         "--interactive",

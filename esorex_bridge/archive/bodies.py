@@ -8,9 +8,7 @@ import requests
 from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
-from esorex_bridge.archive.exchange import (
-    is_page,
-)
+from esorex_bridge.archive.exchange import is_page
 
 _EXCERPT = 8192
 

@@ -1,4 +1,4 @@
-"""Causes: why a request came to nothing, in words that say what to look at: the host, the proxy, the certificates."""
+"""Causes: why a request failed, in words that say what to look at: the host, the proxy, the certificates."""
 
 from __future__ import annotations
 

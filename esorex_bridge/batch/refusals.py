@@ -59,7 +59,7 @@ def refuse_wrong_parameters(jobs: Iterable[Job], settings: Settings) -> None:
     Raises
     ------
     ParameterError
-        With where the parameter was given.
+        If one is; the message says where it was given.
     """
     given = (*settings.parameters, *(each for job in jobs for each in job.given_settings))
     with Session(settings) as session:

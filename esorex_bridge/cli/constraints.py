@@ -35,7 +35,7 @@ def configure(parser: argparse.ArgumentParser, dp_ids: bool = True) -> None:
     group.add_argument("--from", dest="begin", metavar="DATE", help="not before this date or time (UT)")
     group.add_argument("--to", dest="end", metavar="DATE", help="not after; a date includes that day")
     if dp_ids:
-        group.add_argument("--dp-id", action="append", default=[], metavar="ID", help="this frame; may be given again")
+        group.add_argument("--dp-id", action="append", default=[], metavar="ID", help="this frame; may be repeated")
     group.add_argument("--type", metavar="T", help="dp_type, such as OBJECT or 'OBJECT,%%'")
     group.add_argument("--tech", metavar="T", help="dp_tech, such as IMAGE,JITTER")
     group.add_argument("--cat", default="SCIENCE", metavar="C", help="dp_cat (default: SCIENCE); 'any' for all")

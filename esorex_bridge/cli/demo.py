@@ -48,7 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Go the road twice, or serve."""
+    """Reduce the night twice, or serve the archive."""
     if args.fault == ["list"]:
         return _list_faults(args.json)
     if args.serve:

@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _ask(question: str) -> str:
     if not sys.stdin.isatty():
-        raise UserError("nobody is there to be asked; set ESO_USERNAME and ESO_PASSWORD")
+        raise UserError("cannot prompt: not a terminal; set ESO_USERNAME and ESO_PASSWORD")
     print(question, end="", file=sys.stderr, flush=True)
     answer = sys.stdin.readline().strip()
     if not answer:
@@ -57,7 +57,7 @@ def _ask(question: str) -> str:
 
 def _asked_secretly(user: str) -> str:
     if not sys.stdin.isatty():
-        raise UserError("nobody is there to be asked for the password; set ESO_USERNAME and ESO_PASSWORD")
+        raise UserError("cannot prompt for the password: not a terminal; set ESO_USERNAME and ESO_PASSWORD")
     from getpass import getpass
 
     password = getpass(f"password of '{user}': ", stream=sys.stderr)

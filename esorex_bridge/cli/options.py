@@ -166,7 +166,7 @@ def parameters(group: argparse._ActionsContainer) -> None:
         action="append",
         default=[],
         metavar="RECIPE.PARAM=VALUE",
-        help="a recipe parameter, such as naco_img_twflat.prop=true; may be given again",
+        help="a recipe parameter, such as naco_img_twflat.prop=true; may be repeated",
     )
     group.add_argument(
         "--parameters", type=Path, metavar="FILE", help="a YAML file of recipe parameters: 'recipe: {parameter: value}'"

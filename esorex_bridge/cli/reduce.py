@@ -160,7 +160,7 @@ def say_what_is_missing(result: ReductionResult) -> None:
             said = f" ({'; '.join(reply.messages)})" if reply.messages else ""
             output.say(f"not reduced: {reply.asked}: {reply.outcome.value.replace('_', ' ')}{said}")
     if result.acquired.report is None:
-        output.say(f"would fetch {len(result.acquired.files)} files, as far as they are not here")
+        output.say(f"would fetch {len(result.acquired.files)} files; existing files are skipped")
     else:
         for file in result.acquired.report.files:
             if not file.here:
@@ -180,7 +180,7 @@ def has_failed(result: ReductionResult) -> bool:
 
 
 def document(result: ReductionResult) -> ReduceDocument:
-    """Return all that came of the road."""
+    """Return all that came of a reduction."""
     from esorex_bridge.cli.documents import running
     from esorex_bridge.cli.documents.base import disk_part
     from esorex_bridge.run.report import count, count_started

@@ -65,7 +65,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=[],
         metavar="DIR",
-        help="folder of the data; may be given again (default: reflex_input/ of the data root)",
+        help="folder of the data; may be repeated (default: reflex_input/ of the data root)",
     )
     told = f"kept in {CHOICES_FILE} of the data root; every later run applies them"
     group = parser.add_argument_group("choices", told)

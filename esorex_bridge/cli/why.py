@@ -36,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=[],
         metavar="DIR",
-        help="folder of the data; may be given again (default: reflex_input/ of the data root)",
+        help="folder of the data; may be repeated (default: reflex_input/ of the data root)",
     )
     options.organising(parser)
     options.parameters(parser.add_argument_group("what a step would run with"))

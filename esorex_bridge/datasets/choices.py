@@ -122,10 +122,10 @@ def read_choices(document: Any, source: str, package: str = "") -> dict[str, Cho
         raise UserError(f"{source} is not a version-{VERSION} choices file; fix or delete it")
     packages = document.get("packages") or {}
     if not isinstance(packages, dict):
-        raise UserError(f"{source}: 'packages' must be names of packages with datasets; mend it or remove it")
+        raise UserError(f"{source}: 'packages' must be names of packages with datasets; correct it or delete it")
     datasets = (packages.get(package) if package else document.get("datasets")) or {}
     if not isinstance(datasets, dict):
-        raise UserError(f"{source}: 'datasets' must be names with choices; mend it or remove it")
+        raise UserError(f"{source}: 'datasets' must be names with choices; correct it or delete it")
     return {str(name): _choices(entry, f"{source}: {name}") for name, entry in datasets.items()}
 
 
@@ -137,7 +137,7 @@ def _choices(entry: Any, place: str) -> Choices:
     if unknown or not (isinstance(use, dict) and isinstance(drop, list) and isinstance(own, dict) and _is_set(given)):
         raise UserError(
             f"{place}: allowed are use (category: file), drop (a list of files), replace (category: path) "
-            "and parameters (recipe: {parameter: value}); mend it or remove it"
+            "and parameters (recipe: {parameter: value}); correct it or delete it"
         )
     used = tuple((str(category), str(name)) for category, name in use.items())
     replaced = tuple((str(key), Path(str(path))) for key, path in own.items())

@@ -46,7 +46,7 @@ _ESOREX_CODES = {
 WARNED = " warned: "
 """What stands between a recipe and its words, where a warning is the recipe's own."""
 
-REPORTED = " ended with 0, but reported: "
+REPORTED = " exited with status 0, but reported: "
 """What stands between a recipe and its words, where they are an error."""
 
 _MOST_WARNINGS = 5

@@ -47,7 +47,7 @@ def check_outputs(recipe: str, outputs: Iterable[Output], expected: Collection[s
     """
     checked = tuple(_check(recipe, output, expected) for output in outputs)
     if not checked:
-        raise RecipeError(f"{recipe} ended with 0 and made no product")
+        raise RecipeError(f"{recipe} exited with status 0 and made no product")
     return checked
 
 
@@ -73,7 +73,9 @@ def find_unlisted_inputs(
     ]
     refused = [f"{entry.category} ({entry.path.name})" for entry in unused if entry.category in frozenset(required)]
     if refused:
-        raise RecipeError(f"{recipe} ended with 0 and did not use {', '.join(refused)}: its products do not name them")
+        raise RecipeError(
+            f"{recipe} exited with status 0 and did not use {', '.join(refused)}: its products do not name them"
+        )
     return tuple(f"{recipe} did not use {entry.category} ({entry.path.name})" for entry in unused)
 
 
@@ -109,7 +111,7 @@ def refuse_unusable(sof: Sof, required: Iterable[str], complaints: Iterable[str]
 
 
 def _check(recipe: str, output: Output, expected: Collection[str]) -> CheckedOutput:
-    place = f"{recipe} ended with 0, but its product {output.path.name} ({output.category})"
+    place = f"{recipe} exited with status 0, but its product {output.path.name} ({output.category})"
     try:
         content = verify_fits(output.path, checksums=False)
         header = read_header(output.path)

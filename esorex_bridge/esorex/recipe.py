@@ -145,7 +145,7 @@ class Execution(Struct, frozen=True):
     log : Path or None
         EsoRex's log.
     complaints : tuple of str
-        Errors that the recipe reported though it ended with 0.
+        Errors that the recipe reported though it exited with status 0.
     usage : Usage or None
         What it took; None where that was not measured.
     """

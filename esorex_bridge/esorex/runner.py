@@ -321,7 +321,9 @@ def _outputs(job: RecipeRun) -> tuple[Output, ...]:
     listed = job.folder / "products_sof.json"
     if not listed.exists():
         # Seen with exit code 0: a bad value in a settings file or variable, and the recipe never ran.
-        raise RecipeError(f"EsoRex ended with 0, but recipe {job.recipe.name} did not run{where_to_look(job.folder)}")
+        raise RecipeError(
+            f"EsoRex exited with status 0, but recipe {job.recipe.name} did not run{where_to_look(job.folder)}"
+        )
     entries = json.loads(listed.read_text(encoding="utf-8", errors="replace"))
     return tuple(Output(job.folder / entry["name"], entry["category"]) for entry in entries)
 
@@ -348,7 +350,7 @@ def where_to_look(folder: Path) -> str:
 
 
 def _complaints(job: RecipeRun) -> tuple[str, ...]:
-    """Return what a recipe reported though it ended with 0: its errors, and its warnings."""
+    """Return what a recipe reported though it exited with status 0: its errors, and its warnings."""
     written = [(job.folder / name).read_text(errors="replace") for name in (_STDERR, _STDOUT)]
     if not any("[WARNING]" in text or "ERROR" in text for text in written):
         return ()

@@ -37,9 +37,9 @@ def _read_document(root: Path) -> Any:
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except RecursionError:
-        raise UserError(f"{path} is nested too deeply; mend it or remove it") from None
+        raise UserError(f"{path} is nested too deeply; correct it or delete it") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}; mend it or remove it") from None
+        raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}; correct it or delete it") from None
 
 
 def write_choices_file(root: Path, choices: Mapping[str, Choices], package: str = "") -> None:

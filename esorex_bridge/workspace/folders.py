@@ -90,7 +90,7 @@ class Workspace(Struct, frozen=True):
                 now += timedelta(milliseconds=1)
                 continue
             return RunFolders(self.bookkeeping / place, self.tmp_products / place, self.logs / place)
-        raise DataError(f"no free folder for a run of {actor} in {self.bookkeeping / workflow}; is its clock standing?")
+        raise DataError(f"no free folder for a run of {actor} in {self.bookkeeping / workflow}; check the system clock")
 
 
 class RunFolders(Struct, frozen=True):

@@ -139,7 +139,7 @@ def test_vimos_makes_no_flat_of_overexposed_frames(
     ended = bridge("run", "--root", root, "--json", seconds=300)
     flat, science = ended.step("vimos_ima_twilight_flat"), ended.step("vimos_ima_science")
     assert (flat["outcome"], science["outcome"]) == ("failed", "blocked")
-    assert "ended with 0" in flat["error"]
+    assert "exited with status 0" in flat["error"]
     assert "is a dummy: it holds headers and no data" in flat["error"]
 
 

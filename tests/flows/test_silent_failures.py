@@ -195,7 +195,7 @@ def test_a_tag_that_the_recipe_does_not_know_is_no_success(root: Path) -> None:
         sof = of_entries([(frame(root, "FLAT,SKY"), "NO_SUCH_TAG")])
         ended = session.esorex.execute(RecipeRun(recipe, sof, effective(name, recipe.parameters, ()), folder))
     assert any("reported: uves_utl_remove_crh_single: Found no input frames" in said for said in ended.complaints)
-    with pytest.raises(RecipeError, match="ended with 0 and made no product"):
+    with pytest.raises(RecipeError, match="exited with status 0 and made no product"):
         check_outputs(name, ended.outputs)
 
 

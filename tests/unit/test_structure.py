@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -290,7 +291,7 @@ def raises_entries() -> Iterator[tuple[str, str]]:
                 section = raises.partition("\n\n")[0].splitlines()
                 yield from (
                     (str(path.relative_to(ROOT)), line.strip())
-                    for before, line in zip(section, section[1:], strict=False)
+                    for before, line in pairwise(section)
                     if line.startswith(" ") and not before.startswith(" ")
                 )
 
