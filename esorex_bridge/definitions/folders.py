@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
 from msgspec import Struct, field
+from msgspec.msgpack import encode
 
 from esorex_bridge.definitions.spelling import instrument_name, plain_letters
 from esorex_bridge.definitions.workflow import Workflow, choose_workflow
@@ -22,6 +23,7 @@ from esorex_bridge.errors import UnknownNameError, UserError
 SUFFIX = ".yaml"
 EXTENDS = "extends"
 """What a definition says that takes over another."""
+_EXTENDED = re.compile(rf"^{EXTENDS}:[ \t]*([\w-]+)[ \t]*(?:#.*)?$", re.MULTILINE)
 WORKFLOWS_VARIABLE = "ESOREX_BRIDGE_WORKFLOWS"
 """Folders of definitions, separated by colons, that go before the user's own."""
 
@@ -124,10 +126,14 @@ class Definitions(Struct, frozen=True, eq=False):
 
     def _parse(self, path: Path) -> Workflow:
         text = read_text(path)
+        base = _Base(self, path)
+        named = _EXTENDED.search(text)
+        if named is not None:
+            return _parse_extending(text, str(path), base, base(named[1]))
         if EXTENDS in text:
             from esorex_bridge.definitions.workflow_yaml import parse_workflow
 
-            return parse_workflow(text, str(path), _Base(self, path))
+            return parse_workflow(text, str(path), base)
         return _parse_whole(text, str(path))
 
     def _may_serve(self, path: Path, instrument: str) -> bool:
@@ -155,15 +161,31 @@ class Definitions(Struct, frozen=True, eq=False):
 @lru_cache(maxsize=256)
 def _parse_whole(text: str, source: str) -> Workflow:
     """Return a definition that extends no other; the same text says the same, so it is read once for a user."""
-    digest = digest_of_bytes(f"{source}\0{text}".encode()).partition(":")[2]
-    place = memory_folder("definitions") / f"{digest}.{version_of(Path(__file__).parent.glob('*.py'))}"
+    return _recall_or_parse(f"{source}\0{text}".encode(), text, source)
+
+
+def _parse_extending(text: str, source: str, base: Callable[[str], Workflow], start: Workflow) -> Workflow:
+    """Return a definition that extends another: the same text says the same of the same workflow."""
+    return _recall_or_parse(f"{source}\0{text}\0".encode() + encode(start), text, source, base)
+
+
+def _recall_or_parse(content: bytes, text: str, source: str, base: Callable[[str], Workflow] | None = None) -> Workflow:
+    """Return a definition, which is remembered under all from which it is read."""
+    digest = digest_of_bytes(content).partition(":")[2]
+    place = memory_folder("definitions") / f"{digest}.{_version_of_readers()}"
     known = recall(place, Workflow)
     if known is None:
         from esorex_bridge.definitions.workflow_yaml import parse_workflow
 
-        known = parse_workflow(text, source)
+        known = parse_workflow(text, source, base)
         remember(place, known)
     return known
+
+
+@lru_cache(maxsize=1)
+def _version_of_readers() -> str:
+    """Return what tells the version of the code that reads definitions."""
+    return version_of(Path(__file__).parent.glob("*.py"))
 
 
 def _match_by_rules(workflow: Workflow) -> Workflow:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,28 @@ def test_what_extends_another_follows_it(memory: Path, tmp_path: Path) -> None:
     title = read(own).title
     base.write_text(TEXT.replace(title, "another title"))
     assert read(own).title == "another title"
+
+
+@pytest.mark.parametrize("name", ["harps", "harps_fp", "NIRPS"])
+def test_no_definition_that_was_read_once_loads_yaml_again(name: str, memory: Path) -> None:
+    """Those that extend others neither: the choice for an instrument reads all that may serve it."""
+    program = (
+        "import sys\nfrom esorex_bridge.definitions.folders import own_definitions\n"
+        "known = own_definitions()\n"
+        f"known.find({name!r}), known.choose({name.partition('_')[0].upper()!r}, {{}})\nprint('yaml' in sys.modules)"
+    )
+    first, again = (subprocess.run([sys.executable, "-c", program], capture_output=True, text=True) for _ in range(2))
+    assert (first.stdout.strip(), again.stdout.strip()) == ("True", "False"), again.stderr
+
+
+def test_what_extends_another_is_recalled_as_it_was_read(memory: Path, tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text(TEXT)
+    own = tmp_path / "own.yaml"
+    own.write_text("workflow: own\nextends: base  # and no more\n")
+    first = read(own)
+    kept = set(memory.iterdir())
+    assert repr(read(own)) == repr(first)
+    assert set(memory.iterdir()) == kept and len(kept) == 2
 
 
 def test_what_is_wrong_is_told_each_time(memory: Path, tmp_path: Path) -> None:
