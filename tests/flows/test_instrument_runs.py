@@ -63,7 +63,18 @@ SMALL = (
 )
 STRIPES = ((50, 140), (160, 260), (285, 370), (420, 512))
 """Columns of AMBER, from 0, of which the pipeline makes the flat field; all others count as of sensitivity 1."""
-LARGE = ("hawki_sky", "uves", "uves_red", "muse", "amber_full", "giraf_argus", "naco_polarimetry", "uves_tflat")
+LARGE = (
+    "hawki_sky",
+    "uves",
+    "uves_red",
+    "muse",
+    "amber_full",
+    "amber_h",
+    "amber_j",
+    "giraf_argus",
+    "naco_polarimetry",
+    "uves_tflat",
+)
 """Nights that take longer than a minute on two processors; each has a smaller one of its pipeline above."""
 
 SLOWLY = tuple(pytest.param(name, marks=pytest.mark.slow) for name in LARGE)
@@ -106,6 +117,10 @@ UVES_FROM_RAWS = {
 }
 CASCADES = {
     "amber": {f"amber_{name}" for name in ("spectral_calibration", "p2vm", "SciCal", "trf", "calibrate")},
+    **{
+        name: {f"amber_{each}" for each in ("spectral_calibration", "p2vm", "SciCal", "trf", "calibrate")}
+        for name in ("amber_h", "amber_j")
+    },
     "amber_full": {
         f"amber_{name}" for name in ("detector", "spectral_calibration", "p2vm", "SciCal", "trf", "calibrate")
     },
@@ -666,17 +681,29 @@ def test_amber_finds_where_the_spectra_of_its_channels_fall(run: Callable[[str],
     assert np.abs(waves[:, None] * 1e9 - amber_beams.wavelengths_nm()).min(axis=1).max() < 0.01
 
 
-@pytest.mark.parametrize("name", ["amber", pytest.param("amber_full", marks=pytest.mark.slow)])
-def test_amber_finds_visibilities_and_closure_phase_of_the_star(name: str, run: Callable[[str], Reduction]) -> None:
+@pytest.mark.parametrize(
+    ("name", "band"),
+    [
+        ("amber", amber.K_BAND),
+        pytest.param("amber_full", amber.K_BAND, marks=pytest.mark.slow),
+        pytest.param("amber_h", amber.H_BAND, marks=pytest.mark.slow),
+        pytest.param("amber_j", amber.J_BAND, marks=pytest.mark.slow),
+    ],
+)
+def test_amber_finds_visibilities_and_closure_phase_of_the_star(
+    name: str, band: amber.Band, run: Callable[[str], Reduction]
+) -> None:
     night = run(name)
+    waves = fits.getdata(night.products("SCIENCE_CALIBRATED")[0], "OI_WAVELENGTH")["EFF_WAVE"] * 1e9
+    assert np.abs(waves[:, None] - amber_beams.wavelengths_nm(band.centre_nm)).min(axis=1).max() < 0.01
     contrast, star = np.array(amber_beams.CONTRAST), np.array(amber.VISIBILITY)
-    disc = np.array([uniform_disc(CALIBRATOR_MAS, pair, amber_beams.CENTRE_NM) for pair in BASELINES])
+    disc = np.array([uniform_disc(CALIBRATOR_MAS, pair, band.centre_nm) for pair in BASELINES])
     # The pipeline takes the second and the third baseline for each other when it corrects for the calibrator's disc.
     taken = disc[[0, 2, 1]]
     first, second, third = amber.PHASE_RAD
     expected = {
         "CALIB_REDUCED": (contrast * disc, 0.0),
-        "AMBER_TRF_K": (contrast * disc / taken, 0.0),
+        f"AMBER_TRF_{band.letter}": (contrast * disc / taken, 0.0),
         "SCIENCE_REDUCED": (contrast * star, first + second - third),
         "SCIENCE_CALIBRATED": (star * taken / disc, first + second - third),
     }

@@ -79,6 +79,8 @@ class Beams(Struct, frozen=True):
         The baseline whose fringes a plate displaces by a quarter.
     piston_nm : float
         Spread of the path differences from frame to frame.
+    centre_nm : float
+        Wavelength of the window's middle row.
     """
 
     telescopes: tuple[int, ...]
@@ -87,13 +89,14 @@ class Beams(Struct, frozen=True):
     phase_rad: tuple[float, float, float] = (0.0, 0.0, 0.0)
     quadrature: tuple[int, ...] = ()
     piston_nm: float = 0.0
+    centre_nm: float = CENTRE_NM
 
 
-def wavelengths_nm() -> Any:
-    """Return the wavelength of each row of the detector."""
+def wavelengths_nm(centre_nm: float = CENTRE_NM) -> Any:
+    """Return the wavelength of each row of the detector; `centre_nm` is that of the window's middle row."""
     import numpy as np
 
-    return CENTRE_NM + STEP_NM * (np.arange(1, NPIX + 1) - FIRST_ROW - ROWS / 2)
+    return centre_nm + STEP_NM * (np.arange(1, NPIX + 1) - FIRST_ROW - ROWS / 2)
 
 
 def windows(beams: Beams, frames: int, seed: int, rng: np.random.Generator) -> list[Any]:
@@ -146,10 +149,10 @@ def _fringes(index: int, beams: Beams, pistons: Any, across: Any) -> Any:
     import numpy as np
 
     one, other = BASELINES[index]
-    wave = wavelengths_nm()[FIRST_ROW - 1 : FIRST_ROW - 1 + ROWS, None]
+    wave = wavelengths_nm(beams.centre_nm)[FIRST_ROW - 1 : FIRST_ROW - 1 + ROWS, None]
     path = (pistons[:, one - 1] - pistons[:, other - 1])[:, None, None]
     quarter = pi / 2 if beams.quadrature == BASELINES[index] else 0.0
-    phase = 2 * pi * (FRINGES[index] * across * CENTRE_NM + path) / wave + beams.phase_rad[index] + quarter
+    phase = 2 * pi * (FRINGES[index] * across * beams.centre_nm + path) / wave + beams.phase_rad[index] + quarter
     flux = 2 * np.sqrt(beams.counts[one - 1] * beams.counts[other - 1])
     return flux * CONTRAST[index] * beams.visibility[index] * np.cos(phase)
 

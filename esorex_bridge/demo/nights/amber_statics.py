@@ -25,9 +25,9 @@ def detector_maps(seed: int) -> tuple[ArchiveFile, ArchiveFile]:
     )
 
 
-def calibrators() -> ArchiveFile:
-    """Return the table of calibrators with their diameters, as a static calibration."""
-    return _static(3, "CALIB_DATABASE_K", _calibrators_bytes)
+def calibrators(band: str) -> ArchiveFile:
+    """Return the table of calibrators with their diameters in a band (J, H, K), as a static calibration."""
+    return _static({"K": 3, "H": 4, "J": 5}[band], f"CALIB_DATABASE_{band}", _calibrators_bytes)
 
 
 def good_pixels(seed: int = SEED) -> Any:

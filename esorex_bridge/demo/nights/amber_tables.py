@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from esorex_bridge.demo.nights.amber_array import STATIONS, array_geometry
-from esorex_bridge.demo.nights.amber_beams import GAIN_E_PER_COUNT, NPIX, STEP_NM, wavelengths_nm
+from esorex_bridge.demo.nights.amber_beams import CENTRE_NM, GAIN_E_PER_COUNT, NPIX, STEP_NM, wavelengths_nm
 from esorex_bridge.demo.nights.frames import Exposure, Keywords, fill_header, mjd, timestamp
 from esorex_bridge.demo.nights.tables import table
 
@@ -34,7 +34,9 @@ class Window(Struct, frozen=True):
     telescopes: tuple[int, ...]
 
 
-def raw_extensions(exposure: Exposure, windows: Sequence[Window], pixels: Sequence[Any]) -> tuple[Any, ...]:
+def raw_extensions(
+    exposure: Exposure, windows: Sequence[Window], pixels: Sequence[Any], centre_nm: float = CENTRE_NM
+) -> tuple[Any, ...]:
     """Return all tables of a raw file.
 
     Parameters
@@ -45,6 +47,8 @@ def raw_extensions(exposure: Exposure, windows: Sequence[Window], pixels: Sequen
         What was read.
     pixels : sequence of arrays
         Of each window: frames, rows, columns.
+    centre_nm : float
+        Wavelength of the window's middle row.
     """
     about: Keywords = (
         ("ORIGIN", "ESO-PARANAL"),
@@ -59,7 +63,7 @@ def raw_extensions(exposure: Exposure, windows: Sequence[Window], pixels: Sequen
     fill_header(detector.header, (*about, *_name_part("DET"), ("NDETECT", 1), ("NUM_DIM", 2), ("MAX_COEF", 0)))
     data = _imaging_data(exposure, pixels)
     fill_header(data.header, (*about, *_name_part("DET"), ("MAXINS", len(STATIONS)), ("MAXSTEP", 1)))
-    waves = _wave_data()
+    waves = _wave_data(centre_nm)
     offsets = tuple((f"ESO DET1 P{number} OFFSETY", 0.0) for number in range(1, len(STATIONS) + 1))
     fill_header(waves.header, (*about, *_name_part("INS"), ("NWAVE", NPIX), *offsets))
     return array_geometry(), detector, data, waves
@@ -117,6 +121,6 @@ def _imaging_data(exposure: Exposure, pixels: Sequence[Any]) -> Any:
     return fits.BinTableHDU.from_columns(columns, name="IMAGING_DATA")
 
 
-def _wave_data() -> Any:
-    columns = {"EFF_WAVE": ("1E", wavelengths_nm()), "EFF_BAND": ("1E", [abs(STEP_NM)] * NPIX)}
+def _wave_data(centre_nm: float) -> Any:
+    columns = {"EFF_WAVE": ("1E", wavelengths_nm(centre_nm)), "EFF_BAND": ("1E", [abs(STEP_NM)] * NPIX)}
     return table(columns, "AMBER_WAVEDATA")

@@ -141,6 +141,8 @@ NIGHTS = {
     "amber": ListedNight(
         "amber", "amber_night", "three telescopes: fringes of the lamp, calibrator, star to visibilities"
     ),
+    "amber_h": ListedNight("amber", "amber_h_night", "as amber, in the H band"),
+    "amber_j": ListedNight("amber", "amber_j_night", "as amber, in the J band"),
     "amber_full": ListedNight(
         "amber_detector", "amber_full_night", "all from raws: bad pixels and flat field of the detector, then as amber"
     ),
