@@ -132,6 +132,11 @@ NIGHTS = {
         "muse_twilight_night",
         "one IFU lit unevenly: flats of the twilight sky, standard star, one exposure to a cube",
     ),
+    "muse_sky": ListedNight(
+        "muse",
+        "muse_sky_night",
+        "one IFU, a nebula that fills it: lines and continuum of the sky from an exposure beside it, to a cube",
+    ),
     "muse_arcs": ListedNight(
         "muse",
         "muse_arcs_night",

@@ -25,6 +25,7 @@ from esorex_bridge.demo.nights.muse_field import (
     star_counts,
     wavelengths_angstrom,
 )
+from esorex_bridge.demo.nights.muse_sky import line_table, nebula_per_s, profile_cube, sky_per_s
 from esorex_bridge.demo.nights.muse_statics import (
     MODE,
     extinction_table,
@@ -55,6 +56,7 @@ TEMPLATES = {
     "SKYFLAT": "MUSE_wfm_cal_skyflat",
     "STD": "MUSE_wfm_cal_specphot",
     "OBJECT": "MUSE_wfm-noao_obs_genericoffset",
+    "SKY": "MUSE_wfm-noao_obs_genericoffset",
 }
 """Names of the templates, by the category of the frames: rules tell flats apart by them."""
 FLAT_COUNTS = 20000.0
@@ -83,6 +85,8 @@ class Spectrographs(Struct, frozen=True):
         Of noise.
     tilt : float
         How much more light the last slice gets than that in the middle, of the sky and not of lamps.
+    nebula : bool
+        Whether the object fills the field, before a sky with lines.
     """
 
     ifus: int
@@ -90,6 +94,7 @@ class Spectrographs(Struct, frozen=True):
     rows: int
     seed: int
     tilt: float = 0.0
+    nebula: bool = False
 
 
 def bias_level(ifu: int) -> float:
@@ -167,6 +172,38 @@ def muse_cube_night(exposures: int = 2, rows: int = 192, seed: int = 9, tilt: fl
     files = (*biases, *darks, *flats, *twilights, *standard, *science, *statics, extinction, flux)
     kind = "twilight" if tilt else "cube"
     return DemoNight(f"muse_{kind}-{exposures}x{rows}-seed{seed}", MUSE.name, files, (tree,), kept=False)
+
+
+def muse_sky_night(rows: int = 192, seed: int = 9) -> DemoNight:
+    """Return a night of one IFU whose object fills the field, with the sky beside it; see `muse_cube_night`."""
+    spectrographs = Spectrographs(1, FULL_WIDTH, rows, seed, nebula=True)
+    noon = datetime(2018, 3, 17, 12, 0)
+    biases = _biases(spectrographs, noon)
+    flats = _series(spectrographs, "FLAT", ("CALIB", "FLAT,LAMP", "IFU"), noon + timedelta(hours=3), 3, 3.0)
+    standard = _series(spectrographs, "STD", ("CALIB", "STD", "IFU"), noon + timedelta(hours=13), 1, STANDARD_S)
+    science = _series(spectrographs, "OBJECT", ("SCIENCE", "OBJECT", "IFU"), noon + timedelta(hours=15), 1, SCIENCE_S)
+    skies = _series(spectrographs, "SKY", ("SCIENCE", "SKY", "IFU"), noon + timedelta(hours=16), 1, SCIENCE_S)
+    first, *_, last = wavelengths_angstrom(2 * rows).tolist()
+    statics = (
+        geometry_table(1, SLICES, 4, slice_place),
+        wavelength_table(1, SLICES, 2 * rows, first, last),
+    )
+    extinction, flux = extinction_table(), flux_table(*FIELD, STANDARD_FLUX)
+    lines, profile = line_table(), profile_cube(1)
+    air, known, listed, spread = (
+        group(file.category, (file,), match="N/A") for file in (extinction, flux, lines, profile)
+    )
+    bias = group("BIAS", biases)
+    basic = (bias, group("FLAT", flats, bias), *(group(file.category, (file,), match="N/A") for file in statics))
+    star = group("STD", standard, *basic, air, known)
+    cascade = (*basic, air, star, listed, spread)
+    of_sky = Association("SKY", tuple(file.associated for file in skies), cascade)
+    of_object = Association(
+        "OBJECT", tuple(file.associated for file in science), (*cascade, group("SKY", skies, *cascade))
+    )
+    trees = (AssociationTree(of_object, "Raw2Raw"), AssociationTree(of_sky, "Raw2Raw"))
+    files = (*biases, *flats, *standard, *science, *skies, *statics, extinction, flux, lines, profile)
+    return DemoNight(f"muse_sky-{rows}-seed{seed}", MUSE.name, files, trees, kept=False)
 
 
 def _twilights(spectrographs: Spectrographs, noon: datetime) -> tuple[ArchiveFile, ...]:
@@ -286,6 +323,10 @@ def _light(spectrographs: Spectrographs, exposure: Exposure, ifu: int) -> Any:
         light += FLAT_COUNTS * _slices(spectrographs.columns)
     if kind.startswith("WAVE"):
         light += arc_counts(len(light))[:, None] * _slices(spectrographs.columns)
+    if spectrographs.nebula and kind in ("OBJECT", "SKY"):
+        waves = wavelengths_angstrom(len(light))
+        per_s = sky_per_s(waves) + (nebula_per_s(waves) if kind == "OBJECT" else 0.0)
+        return light + exposure.dit_s * per_s[:, None] * _slices(spectrographs.columns)
     level = {"OBJECT": SKY_COUNTS, "STD": STANDARD_SKY_COUNTS, "FLAT,SKY": TWILIGHT_COUNTS}.get(kind, 0.0)
     falling = _falling(spectrographs)
     if level:
