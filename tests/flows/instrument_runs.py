@@ -37,8 +37,12 @@ class Reduction:
 
     @property
     def steps(self) -> list[dict[str, Any]]:
-        """The steps of the first run that have a recipe and were needed."""
-        return [step for dataset in self.runs[0]["datasets"] for step in dataset["steps"] if step["products"]]
+        """The steps of the first run that have a recipe and were needed, those that datasets share once."""
+        steps = (step for dataset in self.runs[0]["datasets"] for step in dataset["steps"] if step["products"])
+        found: dict[str, dict[str, Any]] = {}
+        for step in steps:
+            found.setdefault(step["sof"], step)
+        return list(found.values())
 
     @property
     def recipes(self) -> list[str]:
@@ -88,20 +92,34 @@ def reduce_twice(name: str, root: Path, bridge: Callable[..., Ended], seconds: f
 
 def run_without(night: Reduction, recipe: str, category: str, folder: Path) -> dict[str, Path]:
     """Run a recipe again by itself, with the parameters that it had but without the files of a category."""
-    step = next(step for step in night.steps if step["recipe"] == recipe)
+    done = _run_again_without(night, recipe, category, folder)
+    assert done.returncode == 0, done.stdout
+    products = json.loads((folder / "products.json").read_text())
+    return {product["category"]: folder / product["name"] for product in products}
+
+
+def refusal_without(night: Reduction, recipe: str, category: str, folder: Path) -> str:
+    """Return what a recipe says that cannot do without the files of a category."""
+    done = _run_again_without(night, recipe, category, folder)
+    assert done.returncode != 0 and not list(folder.glob("*.fits"))
+    return done.stdout.decode(errors="replace")
+
+
+def _run_again_without(
+    night: Reduction, recipe: str, category: str, folder: Path
+) -> subprocess.CompletedProcess[bytes]:
+    steps = (step for step in night.steps if step["recipe"] == recipe)
+    step = next(step for step in steps if f" {category}\n" in Path(step["sof"]).read_text())
     place = Path(step["sof"]).parent
     rows = [line.rsplit(" ", 1) for line in Path(step["sof"]).read_text().splitlines()]
     kept = [f"{place / path} {tag}\n" for path, tag in rows if tag != category]
     assert 0 < len(kept) < len(rows)
     (folder / "run.sof").write_text("".join(kept))
-    options = (f"--recipe-config={place / recipe}.rc", "--products-sof=products.json", "--msg-level=off")
+    options = (f"--recipe-config={place / recipe}.rc", "--products-sof=products.json", "--msg-level=error")
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder)}
-    done = subprocess.run(
+    return subprocess.run(
         ["esorex", *options, recipe, "run.sof"], cwd=folder, env=environment, capture_output=True, check=False
     )
-    assert done.returncode == 0, done.stdout
-    products = json.loads((folder / "products.json").read_text())
-    return {product["category"]: folder / product["name"] for product in products}
 
 
 def table_rows(text: str) -> dict[str, tuple[str, ...]]:

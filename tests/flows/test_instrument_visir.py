@@ -11,7 +11,7 @@ from astropy.io import fits
 
 from esorex_bridge.demo.nights import visir_aquarius, visir_spectra
 from tests.flows.conftest import Ended
-from tests.flows.instrument_runs import Reduction, assert_told, reduce_twice
+from tests.flows.instrument_runs import Reduction, assert_told, reduce_twice, run_without
 
 Runs = dict[str, Reduction]
 
@@ -69,6 +69,12 @@ def test_the_star_has_the_flux_that_the_standard_gives_it(run: Callable[[str], R
     assert counts_a_jansky == pytest.approx(per_second, rel=0.03)
     found = star_flux(fits.getdata(night.product("IMG_OBJ_COMBINED"))) / counts_a_jansky
     assert found == pytest.approx(visir_aquarius.SCIENCE_JY, rel=0.03)
+
+
+@pytest.mark.slow
+def test_without_the_fluxes_of_standards_nothing_is_in_jansky(run: Callable[[str], Reduction], tmp_path: Path) -> None:
+    products = run_without(run("visir_aquarius"), "visir_img_reduce", "IMG_STD_CATALOG", tmp_path)
+    assert [fits.getheader(path).get("ESO QC CONVER") for path in products.values()] == [None] * len(products)
 
 
 def test_behind_a_mask_chopping_and_nodding_leave_the_star_and_no_sky(run: Callable[[str], Reduction]) -> None:
