@@ -9,7 +9,7 @@ import sys
 import threading
 
 _OBJECTS = 50_000
-"""So many new objects before Python looks for circles among them: to load a verb makes thousands, and no circles."""
+"""So many new objects before Python looks for reference cycles among them; a verb makes thousands, and no cycles."""
 
 
 def begin() -> None:

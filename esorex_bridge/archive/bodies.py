@@ -14,7 +14,7 @@ _EXCERPT = 8192
 
 
 def leave_unread(response: requests.Response) -> requests.Response:
-    """Return a response as it came: who asked reads its body."""
+    """Return a response as it came: the caller reads its body."""
     return response
 
 

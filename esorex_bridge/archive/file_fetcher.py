@@ -69,7 +69,7 @@ def existing(folder: Path) -> dict[DpId, Path]:
     return found
 
 
-class _Again(Struct, frozen=True):
+class _Retry(Struct, frozen=True):
     """A failed attempt and its reason.
 
     Parameters
@@ -189,12 +189,12 @@ class FileFetcher(Struct, frozen=True):
             retries.warning("%s: %s; try %d", file.name, result.reason, failures + 1)
             self.connection.rest(failures)
 
-    def _try(self, file: WantedFile, part: PartialFile, odd: Digest | None) -> FileReport | _Again:
+    def _try(self, file: WantedFile, part: PartialFile, odd: Digest | None) -> FileReport | _Retry:
         name = file.name
         partial = part.partial()
         arriving = Arriving(name)
         try:
-            begin: Begin | FileReport | _Again
+            begin: Begin | FileReport | _Retry
             if (finished := part.find_finished()) is not None:
                 # An earlier run was stopped between the last byte and the new name.
                 begin = finished
@@ -211,15 +211,15 @@ class FileFetcher(Struct, frozen=True):
         except PageError as error:
             part.forget()
             if file.access == "public":
-                return _Again(str(error))
+                return _Retry(str(error))
             return FileReport(name, FileStatus.FAILED, f"{error}; try again, with a login if the data are proprietary")
         except DataError as error:
             part.forget()
-            return _Again(str(error))
+            return _Retry(str(error))
 
     def _finish(
         self, name: DpId, part: PartialFile, begin: Begin, arriving: Arriving, odd: Digest | None
-    ) -> FileReport | _Again:
+    ) -> FileReport | _Retry:
         """Verify a part that came whole, and give it its name.
 
         A fault that a file may have by itself is believed when the same content comes twice.
@@ -228,7 +228,7 @@ class FileFetcher(Struct, frozen=True):
         found = arriving.close(part.path, is_fits_name(target.name) or target.suffix == Path(name).suffix)
         if found.oddities and found.digest != odd:
             part.forget()
-            return _Again(f"{name} {found.oddities[0]}", found.digest)
+            return _Retry(f"{name} {found.oddities[0]}", found.digest)
         version = refuse_other_frame(name, part.path) if is_fits_name(target.name) else ""
         said = [f"warning: it came twice like this: {found.oddities[0]}"] if found.oddities else []
         if (before := self.manifest.header_version(target)) and version != before:
@@ -240,7 +240,7 @@ class FileFetcher(Struct, frozen=True):
 
     def _receive(
         self, file: WantedFile, part: PartialFile, partial: Partial | None, arriving: Arriving
-    ) -> Begin | FileReport | _Again:
+    ) -> Begin | FileReport | _Retry:
         """Let the bytes come into the part; return how they began, where all came."""
         public = file.access == "public"
         response = self.connection.open(
@@ -258,14 +258,14 @@ class FileFetcher(Struct, frozen=True):
                 if begin.status is not None:
                     return FileReport(file.name, begin.status, begin.reason)
                 part.forget()
-                return _Again(begin.reason)
+                return _Retry(begin.reason)
             part.begin(begin)
             part.read_into(arriving.feed)
             return self._take(file.name, part, begin, response, arriving) or begin
 
     def _take(
         self, name: DpId, part: PartialFile, begin: Begin, response: requests.Response, arriving: Arriving
-    ) -> _Again | None:
+    ) -> _Retry | None:
         size = begin.offset
         watch = self.connection.watch_speed()
         try:
@@ -276,13 +276,13 @@ class FileFetcher(Struct, frozen=True):
                 self.connection.check_stopped()
                 self.progress(Received(name, size, begin.total_bytes))
                 if watch.is_too_slow(size - begin.offset):
-                    return _Again(watch.reason, hopeless=True)
+                    return _Retry(watch.reason, hopeless=True)
         except (HTTPError, requests.RequestException):
             self.connection.check_stopped()
-            return _Again(f"the connection broke off after {size} of {begin.total_bytes or 'unknown'} bytes")
+            return _Retry(f"the connection broke off after {size} of {begin.total_bytes or 'unknown'} bytes")
         if begin.total_bytes is not None and size != begin.total_bytes:
             self.connection.check_stopped()
-            return _Again(f"{size} of {begin.total_bytes} bytes came")
+            return _Retry(f"{size} of {begin.total_bytes} bytes came")
         return None
 
     def _unpack(self, report: FileReport) -> FileReport:

@@ -116,7 +116,7 @@ Progress = Callable[[Event], None]
 
 
 class FolderError(UserError):
-    """The folder cannot be written: the disk is full or read-only, or it is somebody else's.
+    """The folder cannot be written: the disk is full or read-only, or the folder belongs to another user.
 
     Parameters
     ----------

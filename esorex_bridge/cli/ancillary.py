@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     from esorex_bridge.archive.query import product_files_adql
     from esorex_bridge.archive.tap import rows
     from esorex_bridge.cli.documents.archive import AncillaryDocument
-    from esorex_bridge.cli.fetch import describe_file, fetch_watched, is_done, summary
+    from esorex_bridge.cli.fetch import describe_file, fetch_watched, is_done, print_summary
 
     product = archive.checked_names([args.product])[0] if args.product else None
     category = args.category or ("ANCILLARY.%" if args.collection and not product else None)
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         output.table(table.colnames, (["" if value is None else value for value in row.values()] for row in found))
         if report:
-            summary(report)
+            print_summary(report)
         else:
             print(f"{len(found)} files")
     return 0 if report is None or is_done(report) else 1

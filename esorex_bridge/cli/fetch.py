@@ -84,13 +84,13 @@ def run(args: argparse.Namespace) -> int:
         if not args.into and not args.no_calibrations:
             _keep_breakpoints(client, args.root)
     if not args.into:
-        _teach(args, result.report)
+        _remember_digests(args, result.report)
     if args.json:
         output.emit_json(_document(result, folders))
     else:
         if at_once:
             _show_distances(result.replies)
-        summary(result.report)
+        print_summary(result.report)
     return 0 if is_done(result.report) and all_answered(result.replies) else 1
 
 
@@ -144,8 +144,8 @@ def _fetch_while_asking(
     return _Result(stream.replies, report)
 
 
-def _teach(args: argparse.Namespace, report: FetchReport) -> None:
-    """Let later runs know what was read of the files, so that they need not read them again, nor judge them anew."""
+def _remember_digests(args: argparse.Namespace, report: FetchReport) -> None:
+    """Remember the digests of files that were read, so that later runs need not read and verify them again."""
     from esorex_bridge.cli import arguments
     from esorex_bridge.session import Session
 
@@ -185,7 +185,7 @@ def is_done(report: FetchReport) -> bool:
     )
 
 
-def summary(report: FetchReport) -> None:
+def print_summary(report: FetchReport) -> None:
     """Print the files that are not there with their reasons, then how many ended how."""
     from esorex_bridge.archive.transfer import FileStatus
 

@@ -154,7 +154,7 @@ def _refuse_cycles(steps: list[StepDefinition]) -> None:
     def visit(step: StepDefinition, path: tuple[str, ...]) -> None:
         if step.name in path:
             circle = " → ".join((*path, step.name))
-            raise DefinitionError(step.source, step.line, f"the steps need each other in a circle: {circle}")
+            raise DefinitionError(step.source, step.line, f"circular dependency of the steps: {circle}")
         if step.name in settled:
             return
         accepted = (category for calibration in step.calibrations for category in calibration.accepted)

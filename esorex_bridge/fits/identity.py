@@ -21,7 +21,7 @@ def other_frame(name: str, header: Mapping[str, Value]) -> str:
     ----------
     name : str
         Archive name, or a name without ending. Only those of raw frames say anything: a product carries the ARCFILE of
-        its first raw, and who renames a file means it.
+        its first raw, and other names were given by somebody on purpose.
     header : mapping
         The primary header's keywords.
     """

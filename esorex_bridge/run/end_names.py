@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from esorex_bridge.workspace.folders import safe_name
 
 TELLING = ("EXTNAME", "OCS.CON.QUAD", "DET.CHIP1.ID", "DET.CHIP1.NAME", "PIPEFILE", "ARCFILE")
-"""Keywords by which products of one kind differ, the first that tells all of them apart counts."""
+"""Keywords by which products of one kind differ; the first that tells all of them apart counts."""
 
 Header = Mapping[str, object]
 

@@ -67,7 +67,7 @@ def test_steps_that_need_each_other_are_refused() -> None:
     circle = GOOD.replace(
         "    products: [MASTER_DARK]", "    calibrations: {MASTER_FLAT: {}}\n    products: [MASTER_DARK]"
     )
-    with pytest.raises(DefinitionError, match="in a circle"):
+    with pytest.raises(DefinitionError, match="circular dependency"):
         parse_workflow(circle, "toy.yaml")
 
 
