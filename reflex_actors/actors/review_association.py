@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -45,7 +46,9 @@ def work(inputs: Inputs) -> dict[str, Any]:
     from reflex_actors.page import ask, can_show
 
     if not can_show(os.environ):
-        return answer
+        said = "no display answers, so nobody is asked about calibrations"
+        sys.stderr.write(f"{said}\n")
+        return {**answer, "messages": said}
     root = root_of(folder, inputs.text("root_dir"))
     data = organise_folders([folder], root)
     require_datasets(data.datasets, [folder], data.warnings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -65,8 +66,10 @@ def work(inputs: Inputs) -> dict[str, Any]:
     products, parameters = inputs.sof("in_sof"), inputs.sop("in_sop")
     enabled, original = inputs.flag("enable"), inputs.sof("in_sof_rec_orig")
     # A dataset that does not need the step has no input for it.
-    wanted = enabled and original.files and can_show(os.environ)
-    verdict = ask(question(products, parameters)) if wanted else None
+    wanted, shown = enabled and bool(original.files), can_show(os.environ)
+    if wanted and not shown:
+        sys.stderr.write(f"{original.dataset}: no display answers, so products are passed on without a page\n")
+    verdict = ask(question(products, parameters)) if wanted and shown else None
     if verdict is None:
         verdict = Verdict(False, parameters, enabled)
     return outputs(verdict, products, parameters, original)

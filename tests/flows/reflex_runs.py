@@ -21,8 +21,8 @@ from tests.flows.instrument_runs import Reduction
 
 DATA = "reflex_input/data_with_raw_calibs"
 Contents = list[tuple[str, tuple[str, ...]]]
-VARYING = {"PIXTABLE_REDUCED", "PIXTABLE_COMBINED", "DATACUBE_FINAL", "IMAGE_FOV"}
-"""Categories whose pixels differ from one run of muse_scipost to the next on the same files."""
+VARYING = {"PIXTABLE_REDUCED", "PIXTABLE_COMBINED", "DATACUBE_FINAL", "IMAGE_FOV", "IMG_PHOT_COMBINED"}
+"""Categories whose pixels differ from one run to the next on the same files: of muse_scipost and visir_img_reduce."""
 
 
 def contents(products: Iterable[tuple[str, str]]) -> Contents:

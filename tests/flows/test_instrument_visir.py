@@ -12,6 +12,7 @@ from astropy.io import fits
 from esorex_bridge.demo.nights import visir_aquarius, visir_spectra
 from tests.flows.conftest import Ended
 from tests.flows.instrument_runs import Reduction, assert_told, reduce_twice, run_without
+from tests.flows.reflex_runs import assert_found_by_reflex, assert_same_by_reflex
 
 Runs = dict[str, Reduction]
 
@@ -57,6 +58,21 @@ def test_the_first_run_goes_the_whole_cascade_and_the_second_runs_nothing(
     assert set(night.recipes) == CASCADES[name]
     assert (night.decisions(0), night.decisions(1)) == ({"execute"}, {"reuse"})
     assert (night.runs[0]["executed"], night.runs[1]["executed"]) == (len(night.steps), 0)
+
+
+@pytest.mark.parametrize("name", NIGHTS)
+def test_the_recipes_of_the_workflow_file_find_what_run_made(
+    name: str, run: Callable[[str], Reduction], bridge: Callable[..., Ended], tmp_path: Path
+) -> None:
+    assert_found_by_reflex(run(name), "visir_aquarius", bridge, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["visir_aquarius", "visir_spectra"])
+def test_the_workflow_file_run_without_kepler_gives_the_same_products(
+    name: str, run: Callable[[str], Reduction], bridge: Callable[..., Ended], tmp_path: Path
+) -> None:
+    assert_same_by_reflex(run(name), "visir_aquarius", bridge, tmp_path)
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from reflex_actors.actors.tune_recipe import Verdict, outputs, question
+from reflex_actors.actors.tune_recipe import Verdict, outputs, question, work
 from reflex_actors.page import (
     Form,
     InvalidFormError,
@@ -28,6 +28,7 @@ from reflex_actors.page import (
     can_show,
     open_browser,
 )
+from reflex_actors.protocol import Inputs
 from reflex_actors.sof_json import FitsFile, RecipeParameter, SetOfFiles
 from tests.browser import answer_in_browser
 from tests.commands import PATIENCE_S
@@ -208,6 +209,20 @@ def test_what_goes_to_the_looper_and_what_goes_on(product: SetOfFiles) -> None:
     on = outputs(Verdict(False, SOP, show_more=False), product, SOP, original)
     assert (on["iteration_complete"], on["out_sof"], on["out_sop"], on["set_enable"]) == ("true", product, SOP, False)
     assert "out_sof_loop" not in on
+
+
+@pytest.mark.parametrize("display", ["", ":4711"])
+def test_a_page_that_cannot_be_shown_is_left_out_and_said(
+    product: SetOfFiles, display: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DISPLAY", display)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    given = {"in_sof": product, "in_sop": SOP, "enable": True}
+    unneeded = work(Inputs({**given, "in_sof_rec_orig": SetOfFiles("night")}))
+    assert unneeded["out_sof"] == product and capsys.readouterr().err == ""
+    raw = SetOfFiles("night", (FitsFile("/raw.fits", "RAW"),))
+    assert work(Inputs({**given, "in_sof_rec_orig": raw}))["out_sof"] == product
+    assert "night: no display answers" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
