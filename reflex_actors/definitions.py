@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,17 +49,30 @@ def definition_named(name: str) -> Workflow:
 
 
 def find_definition(planning: Planning, recipe: str, sof: SetOfFiles) -> tuple[Workflow | None, StepDefinition | None]:
-    """Return the workflow for the first file, and how it has a recipe: of several steps, that which takes most tags."""
+    """Return the workflow for a set of files, and how it has a recipe: of several steps, that which takes most tags.
+
+    The first file whose header leads to a workflow that takes the set counts: a table may tell an instrument and not
+    which of its detectors.
+    """
+    tags = {file.category for file in sof.files}
+    first: Workflow | None = None
+    for workflow in _find_workflows(planning, sof):
+        steps = [step for step in workflow.steps if step.recipe == recipe]
+        taken = [step for step in steps if tags.intersection(map(step.tag, step.main))]
+        if taken:
+            return workflow, max(taken, key=lambda step: len(tags.intersection(map(step.tag, step.main))))
+        first = first or workflow
+    return first, next((step for step in first.steps if step.recipe == recipe), None) if first else None
+
+
+def _find_workflows(planning: Planning, sof: SetOfFiles) -> Iterator[Workflow]:
+    """Yield the workflows that the headers of files lead to."""
     from esorex_bridge.fits.header import read_header
 
-    try:
-        header = read_header(Path(sof.files[0].name))
-        if planning.named_workflow is not None:
-            workflow = planning.workflows[0]
-        else:
-            workflow = planning.definitions.choose(str(header.get("INSTRUME") or "").strip(), header)
-    except (UserError, DataError):
-        return None, None
-    tags = {file.category for file in sof.files}
-    steps = [step for step in workflow.steps if step.recipe == recipe]
-    return workflow, max(steps, key=lambda step: len(tags.intersection(map(step.tag, step.main))), default=None)
+    if planning.named_workflow is not None:
+        yield planning.workflows[0]
+        return
+    for file in sof.files:
+        with suppress(UserError, DataError):
+            header = read_header(Path(file.name))
+            yield planning.definitions.choose(str(header.get("INSTRUME") or "").strip(), header)

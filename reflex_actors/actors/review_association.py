@@ -46,9 +46,9 @@ def work(inputs: Inputs) -> dict[str, Any]:
     from reflex_actors.page import ask, can_show
 
     if not can_show(os.environ):
-        said = "no display answers, so nobody is asked about calibrations"
-        sys.stderr.write(f"{said}\n")
-        return {**answer, "messages": said}
+        unasked = "no display answers, so nobody is asked about calibrations"
+        sys.stderr.write(f"{unasked}\n")
+        return {**answer, "messages": unasked}
     root = root_of(folder, inputs.text("root_dir"))
     data = organise_folders([folder], root)
     require_datasets(data.datasets, [folder], data.warnings)

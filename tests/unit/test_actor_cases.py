@@ -14,6 +14,7 @@ from esorex_bridge.session import Session
 from esorex_bridge.settings import Settings
 from reflex_actors.actors.run_recipe import plan_of
 from reflex_actors.actors.step_parameters import text_for, work
+from reflex_actors.definitions import find_definition
 from reflex_actors.protocol import Inputs
 from reflex_actors.sof_json import FitsFile, RecipeParameter, SetOfFiles, parameter
 from tests.tiny_fits import fits_of, header_bytes
@@ -67,3 +68,14 @@ def test_a_case_counts_where_a_calibration_is_lacking() -> None:
 
 def test_a_group_without_files_gets_what_holds_for_all() -> None:
     assert by_actor("muse_bias_1", SetOfFiles("none")) == {"nifu": -1}
+
+
+def test_a_table_that_any_detector_could_have_does_not_hide_whose_frames_these_are(tmp_path: Path) -> None:
+    table, raw = tmp_path / "M.VISIR.2016-01-01T00:00:02.202.fits", tmp_path / "VISIR.2016-05-03T02:00:00.076.fits"
+    table.write_bytes(fits_of({"INSTRUME": "VISIR", "PRO.CATG": "SPEC_CAL_LINES"}))
+    raw.write_bytes(fits_of({"INSTRUME": "VISIR", "MJD-OBS": 57511.1}))
+    sof = SetOfFiles("night", (FitsFile(str(table), "SPEC_CAL_LINES"), FitsFile(str(raw), "SPEC_CAL_PHOT")))
+    with Session(Settings(root=tmp_path)) as session:
+        workflow, found = find_definition(session.planning, "visir_spc_reduce", sof)
+    assert workflow is not None and workflow.name == "visir_aquarius"
+    assert found is not None and found.main == ("SPEC_CAL_PHOT",)
