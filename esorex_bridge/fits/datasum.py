@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-_WORTH_NUMPY_BYTES = 50_000_000
+_WORTH_NUMPY_BYTES = 150_000_000
+_PIECE_BYTES = 1 << 14
 
 
 class DataSum:
@@ -51,14 +52,20 @@ class Summed:
 def sum_of_words(data: memoryview) -> int:
     """Return the sum of 32-bit words, up to multiples of 2^32 - 1, by the way that costs less.
 
-    Folding a long integer takes 2 ms a MB; numpy takes a twentieth of that, but 0.1 s to be imported.
+    Long integers take 0.8 ms a MB; numpy takes an eighth of that, but 0.1 s to be imported.
     """
     Summed.size_bytes += len(data)
     if "numpy" in sys.modules or Summed.size_bytes > _WORTH_NUMPY_BYTES:
         import numpy as np
 
         return int(np.frombuffer(data, dtype=">u4").sum(dtype=np.uint64))
-    number = int.from_bytes(data, "big")
+    return sum_without_numpy(data)
+
+
+def sum_without_numpy(data: memoryview) -> int:
+    """Return the sum of 32-bit words, up to multiples of 2^32 - 1, by long integers that fit a processor's cache."""
+    starts = range(0, len(data), _PIECE_BYTES)
+    number = sum(int.from_bytes(data[start : start + _PIECE_BYTES], "big") for start in starts)
     while (bits := number.bit_length()) > 64:
         half = -(-bits // 64) * 32  # 2^half is 1 modulo 2^32 - 1, because half is a multiple of 32
         number = (number >> half) + (number & ((1 << half) - 1))

@@ -10,6 +10,7 @@ import pytest
 from astropy.io import fits
 
 from esorex_bridge.errors import DataError
+from esorex_bridge.fits.datasum import sum_of_words, sum_without_numpy
 from esorex_bridge.fits.signature import altered_headers
 from esorex_bridge.fits.verify import verify_fits
 
@@ -63,3 +64,9 @@ def test_what_is_no_fits_is_refused(tmp_path: Path) -> None:
     path.write_text("<html>")
     with pytest.raises(DataError, match="page"):
         altered_headers(path)
+
+
+@pytest.mark.parametrize("words", [0, 1, 4_095, 4_096, 4_097, 100_003])
+def test_words_sum_up_to_the_same_with_and_without_numpy(words: int) -> None:
+    data = memoryview(np.random.default_rng(words).bytes(4 * words))
+    assert sum_without_numpy(data) % 0xFFFFFFFF == sum_of_words(data) % 0xFFFFFFFF
