@@ -23,6 +23,8 @@ _HEADER_LIMIT = 10_000 * BLOCK_BYTES
 
 
 _END = b"END     "
+_STRUCTURE = ("XTENSION", "BITPIX", "NAXIS", "GROUPS", "PCOUNT", "GCOUNT")
+"""Searched in one pass: most headers lack some of them, and are read to their end for each that is not there."""
 
 
 ChecksumState = Literal["verified", "absent", "unchecked"]
@@ -272,14 +274,15 @@ def describe(header: Header, name: str, number: int) -> Hdu:
         If it makes no sense.
     """
     place = f"in the header of HDU {number}"
+    known = header.select(_STRUCTURE)
 
     def integer(key: str, default: int | None) -> int:
-        value = header.get(key, default)
+        value = known.get(key, default) if key in _STRUCTURE else header.get(key, default)
         if not isinstance(value, int) or isinstance(value, bool) or (default is not None and value < 0):
             raise DataError(f"{name} has no sensible {key} {place} ({value!r})")
         return value
 
-    kind = header.get("XTENSION", "PRIMARY")
+    kind = known.get("XTENSION", "PRIMARY")
     bitpix = integer("BITPIX", None)
     axes = integer("NAXIS", None)
     if bitpix not in (8, 16, 32, 64, -32, -64) or not 0 <= axes <= 999:
@@ -287,7 +290,7 @@ def describe(header: Header, name: str, number: int) -> Hdu:
     naxis = tuple(integer(f"NAXIS{axis}", None) for axis in range(1, axes + 1))
     if any(length < 0 for length in naxis):
         raise DataError(f"{name} has a negative axis in HDU {number}: {naxis}")
-    groups = header.get("GROUPS") is True and naxis[:1] == (0,)
+    groups = known.get("GROUPS") is True and naxis[:1] == (0,)
     counted = naxis[1:] if groups else naxis
     extra, repeats = integer("PCOUNT", 0), integer("GCOUNT", 1)
     if kind == "PRIMARY" and not groups:
