@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import re
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -214,11 +213,15 @@ def _with_signs(words: Sequence[str]) -> list[str]:
     joined: list[str] = []
     for word in words:
         before = joined[-1] if joined else ""
-        if re.fullmatch(r"-\.?[0-9].*", word) and before.startswith("--") and "=" not in before and before != "--":
+        if _is_negative(word) and before.startswith("--") and "=" not in before and before != "--":
             joined[-1] = f"{before}={word}"
         else:
             joined.append(word)
     return joined
+
+
+def _is_negative(word: str) -> bool:
+    return word.startswith("-") and word[1:].removeprefix(".")[:1].isdecimal()
 
 
 def _verb_in(words: Sequence[str]) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from threading import Lock
@@ -124,7 +124,7 @@ class Room:
             place = _place(folder)
             disk = place.stat().st_dev
             if disk not in self._disks:
-                self._disks[disk] = place, shutil.disk_usage(place).free
+                self._disks[disk] = place, _free_bytes(place)
             self._disk_by_folder[folder] = disk
         return self._disk_by_folder[folder]
 
@@ -151,3 +151,8 @@ def describe_bytes(size_bytes: int) -> str:
 def _place(folder: Path) -> Path:
     """Return a folder, or what is there above it."""
     return next((path for path in (folder, *folder.parents) if path.is_dir()), Path("/"))
+
+
+def _free_bytes(folder: Path) -> int:
+    state = os.statvfs(folder)
+    return state.f_bavail * state.f_frsize

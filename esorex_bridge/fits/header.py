@@ -22,11 +22,11 @@ BLOCK_BYTES = 2880
 _FIRST_READ = 20 * BLOCK_BYTES
 _END = b"END     "
 _FULL_END = _END.ljust(CARD_BYTES)
-_STRUCTURE = re.compile(
+_STRUCTURE = (
     r"(XTENSION|PCOUNT|GCOUNT|THEAP|TFIELDS|EXTNAME|CHECKSUM|DATASUM|NAXIS\d*|BITPIX"
     r"|T(TYPE|FORM|UNIT|NULL|ZERO|SCAL|DISP|DIM)\d+|Z[A-Z]+\d*)"
 )
-_PACKED_IMAGE = re.compile(r"Z(BITPIX|NAXIS\d*)")
+_PACKED_IMAGE = r"Z(BITPIX|NAXIS\d*)"
 
 
 class _Missing(Enum):
@@ -264,8 +264,8 @@ def _end_card(data: bytes, start: int) -> int:
 
 
 def _with_extension(primary: Header, extension: Header) -> Header:
-    described = {name: value for name, value in extension.items() if not _STRUCTURE.fullmatch(name)}
+    described = {name: value for name, value in extension.items() if not re.fullmatch(_STRUCTURE, name)}
     if extension.get("ZIMAGE") is not True:
         return Header.of({**described, **primary})
-    image = {name[1:]: value for name, value in extension.items() if _PACKED_IMAGE.fullmatch(name)}
+    image = {name[1:]: value for name, value in extension.items() if re.fullmatch(_PACKED_IMAGE, name)}
     return Header.of({**described, **primary, **image})

@@ -13,7 +13,7 @@ from esorex_bridge.fits.card import CARD_BYTES
 _BLOCK_BYTES = 2880
 _MARK = b"hotfly"
 _END = b"END".ljust(CARD_BYTES)
-_VOLATILE = re.compile(rb"COMMENT .*hotfly|HISTORY .*hotfly|HDRVER  =|CHECKSUM=", re.IGNORECASE)
+_VOLATILE = rb"(?i:COMMENT .*hotfly|HISTORY .*hotfly|HDRVER  =|CHECKSUM=)"
 
 
 def stable(header: bytes) -> bytes:
@@ -27,6 +27,6 @@ def stable(header: bytes) -> bytes:
     if _MARK not in header.lower():
         return header
     cards = [header[at : at + CARD_BYTES] for at in range(0, len(header), CARD_BYTES)]
-    kept = [card for card in cards[: cards.index(_END)] if not _VOLATILE.match(card)] if _END in cards else cards
+    kept = [card for card in cards[: cards.index(_END)] if not re.match(_VOLATILE, card)] if _END in cards else cards
     text = b"".join((*kept, _END)) if _END in cards else header
     return text + b" " * (-len(text) % _BLOCK_BYTES)

@@ -7,7 +7,6 @@ import io
 import json
 import os
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -451,8 +450,7 @@ def test_what_does_not_fit_on_the_disk_is_refused_when_calibrations_become_known
     monkeypatch.setattr("esorex_bridge.cli.fetch.MANY", 0 if road == "many" else 100)
     _, found = bridge.json("query", "--instrument", "naco")
     science = 1024 * sum(row["access_estsize"] for row in found["rows"])
-    usage = type(shutil.disk_usage("/"))(10**12, 0, science + 50_000)
-    monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
+    monkeypatch.setattr("esorex_bridge.disk.room._free_bytes", lambda folder: science + 50_000)
     code, out, said = bridge(*ROADS["fetch --from-query" if road == "many" else road])
     told = " ".join((out + said).split())
     assert code == 1 and "to be fetched" in told and re.search(r"which has [\d.]+ [kMG]B free", told)
