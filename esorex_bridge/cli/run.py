@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esorex_bridge.cli import options, output
+from esorex_bridge.process import load_later
 
 if TYPE_CHECKING:
     from esorex_bridge.run.explanation import ExplainedStep
@@ -43,9 +44,7 @@ def run(args: argparse.Namespace) -> int:
 
     if not (args.dry_run or args.explain):
         _prepare(args.root)
-    from esorex_bridge.cli.run_view import show
     from esorex_bridge.progress.steps import Progress, report_rereading
-    from esorex_bridge.run.report import count_started
     from esorex_bridge.session import Session
 
     settings = arguments.settings(args)
@@ -53,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
         from esorex_bridge.cli.run_grid import run_grid
 
         return run_grid(args, settings)
+    load_later("esorex_bridge.cli.documents.running" if args.json else "esorex_bridge.cli.run_view")
     progress = Progress(args.recipe_failure_mode, args.root)
     with Session(settings) as session:
         planned = session.planning.plan_datasets(args.datasets)
@@ -65,8 +65,12 @@ def run(args: argparse.Namespace) -> int:
 
         output.emit_json(run_document(reports, progress.needs))
     else:
+        from esorex_bridge.cli.run_view import show
+
         show(reports, args, progress.needs)
     if args.report and not args.dry_run:
+        from esorex_bridge.run.report import count_started
+
         output.leave_report(settings, count_started(reports))
     refused = args.dry_run and arguments.lacks_room(settings, progress.needs)
     return 1 if refused or any(report.failed or not report.could_run for report in reports) else 0

@@ -64,6 +64,12 @@ def note_run(run: FinishedRun) -> tuple[str, ...]:
     return tuple(problems)
 
 
+def read_ahead(sof: Sof, folder: Path) -> None:
+    """Read what Reflex knows files by while a recipe runs on them in a folder: the note of the run wants it."""
+    for entry in sof.entries:
+        _file(_real(entry.path, folder), entry.category, (), [])
+
+
 def note_in_folder(run: FinishedRun) -> tuple[NotedExecution, list[str]]:
     """Note a run in its own folder alone; return what was noted, and what could not be, in words.
 

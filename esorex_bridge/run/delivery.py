@@ -26,6 +26,7 @@ from esorex_bridge.fits.header import read_header
 from esorex_bridge.fits.verify import read_fits, verify_fits
 from esorex_bridge.reuse.key import StepKey
 from esorex_bridge.reuse.record import Product, Record
+from esorex_bridge.run.background import BackgroundCall
 from esorex_bridge.store.step_store import SqliteStore
 from esorex_bridge.workspace.folders import Workspace, safe_name
 from esorex_bridge.workspace.locks import locked
@@ -169,10 +170,6 @@ def _place_all(
             placed[number] = place_products(contents, place, each.dataset, describer=describer, names=names)
         except (BridgeError, OSError) as error:
             found[number] = error
-    store.record_end_products(
-        (wanted[number].dataset, wanted[number].record.key, {each.target: each.reading for each in delivered})
-        for number, delivered in placed.items()
-    )
     by_workflow: dict[str, dict[str, tuple[Delivered, ...]]] = {}
     for number, delivered in placed.items():
         each = wanted[number]
@@ -180,9 +177,20 @@ def _place_all(
         ends[each.dataset] = (*ends.get(each.dataset, ()), *delivered)
         pairs = zip(each.record.products, delivered, strict=True)
         found[number] = tuple(replace(product, file=str(end.target), stamp="") for product, end in pairs)
+    noting = BackgroundCall(lambda: _note_all(by_workflow, workspace, started))  # both wait for the disk
+    store.record_end_products(
+        (wanted[number].dataset, wanted[number].record.key, {each.target: each.reading for each in delivered})
+        for number, delivered in placed.items()
+    )
+    noting.result()
+    return found
+
+
+def _note_all(
+    by_workflow: Mapping[str, Mapping[str, tuple[Delivered, ...]]], workspace: Workspace, started: datetime
+) -> None:
     for workflow, ends in by_workflow.items():
         record_for_reflex(workspace.reflex_database(workflow), ends, started)
-    return found
 
 
 def place_products(

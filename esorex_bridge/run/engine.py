@@ -12,7 +12,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -27,6 +27,7 @@ from esorex_bridge.reuse.decide import Decision, Execute, Policy, Reuse, decide,
 from esorex_bridge.reuse.key import Fingerprint, Statement, StepKey
 from esorex_bridge.reuse.record import Absent, Record
 from esorex_bridge.reuse.resolve import ParameterisedPlan, ResolvedPlan, Unresolvable, input_files, set_parameters
+from esorex_bridge.run.background import BackgroundCall
 from esorex_bridge.run.decided import DecidedPlan, Executed, require_records
 from esorex_bridge.store.step_store import SqliteStore
 
@@ -42,7 +43,6 @@ _RECALLED_S = 0.02
 Pairs = Iterable[tuple[Dataset, Plan]]
 Nearest = Callable[[Statement], Statement | None]
 Recipes = Mapping[str, Recipe | RecipeError]
-Answer = TypeVar("Answer")
 
 
 class Engine(Struct, frozen=True):
@@ -283,31 +283,6 @@ def digest_of_named(value: str) -> Digest | None:
     """Return the digest of a file that a parameter names by its absolute path; None where it names none."""
     path = Path(value)
     return read_digest(path).digest if path.is_absolute() and path.is_file() else None
-
-
-class BackgroundCall(Thread, Generic[Answer]):
-    """A call that is made in a thread of its own; lighter to load than an executor, in an up-to-date run."""
-
-    def __init__(self, call: Callable[[], Answer]) -> None:
-        super().__init__(daemon=True)
-        self._call = call
-        self._answer: Answer
-        self._error: BaseException | None = None
-        self.start()
-
-    def run(self) -> None:
-        """Make the call."""
-        try:
-            self._answer = self._call()
-        except BaseException as error:
-            self._error = error
-
-    def result(self) -> Answer:
-        """Wait for the call, and return its result or raise its error."""
-        self.join()
-        if self._error is not None:
-            raise self._error
-        return self._answer
 
 
 def _load_while_waiting(asking: Thread) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from msgspec.structs import replace
 
 from esorex_bridge.esorex.recipe import RecipeRunner
 from esorex_bridge.esorex.supervisor import supervisor
+from esorex_bridge.plan.sof import Sof
+from esorex_bridge.process import load_rest
 from esorex_bridge.reuse.key import StepKey
 from esorex_bridge.reuse.record import Record
 from esorex_bridge.run.capacity import Capacity, limits_of
@@ -88,9 +91,9 @@ class _Execution:
         """Tell whether steps are still to be handed in."""
         return any(node.state is NodeState.WAITING for node in tuple(self.nodes.values()))
 
-    def _use_the_wait(self) -> None:
-        """Do what can wait while a recipe runs, and load what is wanted after the last ones."""
-        self._for_reflex.go_on(None if self._are_steps_left() else _load_for_the_end)
+    def _use_the_wait(self, sof: Sof, folder: Path) -> None:
+        """Do what can wait while a recipe runs, and of the last ones what is wanted after them."""
+        self._for_reflex.go_on(None if self._are_steps_left() else partial(_prepare_the_end, sof, folder))
 
     def finish(self) -> None:
         """Wait for the notes, and add to the records what was told of runs since they ended."""
@@ -155,10 +158,14 @@ class _Execution:
         self._reporter.finished(report_executed(node.resolved, node.decision, self.report()))
 
 
-def _load_for_the_end() -> None:
-    """Load what is wanted after the recipes while they run."""
+def _prepare_the_end(sof: Sof, folder: Path) -> None:
+    """Load what is wanted after the recipes while they run, and read what the note of one wants."""
     for module in ("run.delivery", "run.end_names", "provenance.beside", "reflex.bookkeeping_writer"):
         import_module(f"esorex_bridge.{module}")
+    load_rest()
+    from esorex_bridge.reflex.bookkeeping_writer import read_ahead
+
+    read_ahead(sof, folder)
 
 
 def _runner_for(runner: RecipeRunner, decided: Sequence[DecidedPlan]) -> RecipeRunner:

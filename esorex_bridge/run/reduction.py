@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from esorex_bridge.reuse.record import Product
 from esorex_bridge.reuse.resolve import Unresolvable
 from esorex_bridge.run.dataset_report import report_dataset, report_unstarted
@@ -67,12 +69,18 @@ def reduce_datasets(
     reports = tuple(
         report_unstarted(ahead.dataset, ahead.plan, "blocked", ahead.reason)
         if isinstance(ahead, Unresolvable)
-        else _report(by_name[ahead.plan.dataset], executed, engine, started, dry_run)
+        else report_dataset(by_name[ahead.plan.dataset], executed)
         for ahead in resolved
     )
-    if not dry_run:
-        engine.store.log_run(_summary(reports, started))
-    return reports
+    if dry_run:
+        return reports
+    engine.store.log_run(_summary(reports, started))  # first, so that it is written with what is delivered
+    return tuple(
+        replace(report, end_products=deliver_targets(by_name[report.dataset], executed, engine, started))
+        if report.dataset in by_name
+        else report
+        for report in reports
+    )
 
 
 def without_esorex(pairs: Pairs) -> tuple[DatasetReport, ...]:
@@ -107,12 +115,6 @@ def foresee(decided: Sequence[DecidedPlan], store: SqliteStore) -> dict[StepKey,
         if not decision.step.gaps
     }
     return {key: expected for key, setup in steps.items() if (expected := expectations.of(setup)) is not None}
-
-
-def _report(
-    decided: DecidedPlan, executed: Executed, engine: Engine, started: datetime, dry_run: bool
-) -> DatasetReport:
-    return report_dataset(decided, executed, () if dry_run else deliver_targets(decided, executed, engine, started))
 
 
 def deliver_targets(decided: DecidedPlan, executed: Executed, engine: Engine, started: datetime) -> tuple[Product, ...]:

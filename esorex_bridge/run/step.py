@@ -21,8 +21,14 @@ from esorex_bridge.definitions.parameters import Parameter
 from esorex_bridge.disk.digest import read_digest
 from esorex_bridge.disk.stamp import settled_stamp
 from esorex_bridge.errors import DataError, RecipeError
-from esorex_bridge.esorex.products import check_outputs, find_unlisted_inputs, refuse_other_cpl, refuse_unusable
-from esorex_bridge.esorex.recipe import Execution, RecipeRun, RecipeRunner, pass_over
+from esorex_bridge.esorex.products import (
+    CheckedOutput,
+    check_outputs,
+    find_unlisted_inputs,
+    refuse_other_cpl,
+    refuse_unusable,
+)
+from esorex_bridge.esorex.recipe import Execution, RecipeRun, RecipeRunner
 from esorex_bridge.esorex.runner import EXIT_CODE, where_to_look
 from esorex_bridge.files import Digest
 from esorex_bridge.fits.signature import altered_headers
@@ -33,7 +39,7 @@ from esorex_bridge.reuse.record import Absent, How, Product, Record
 from esorex_bridge.reuse.resolve import ResolvedPlan
 from esorex_bridge.store.rebuild import VERSION as STATEMENT_FORMAT
 from esorex_bridge.store.rebuild import RunStatement, write_statement
-from esorex_bridge.workspace.folders import RunFolders, Workspace, make_links
+from esorex_bridge.workspace.folders import RunFolders, Workspace, bring_to_disk, make_links, round_times
 from esorex_bridge.workspace.locks import locked, shared
 
 if TYPE_CHECKING:
@@ -69,15 +75,15 @@ class StepRunner(Struct, frozen=True):
         Where things lie.
     note : callable or None
         Notes a finished run as Reflex does, and returns what went wrong; None for Reflex's folder and database.
-    begun : callable
-        Called when a recipe runs.
+    begun : callable or None
+        Called when a recipe runs, with its SOF and its folder.
     """
 
     runner: RecipeRunner
     store: StepStore
     workspace: Workspace
     note: Callable[[FinishedRun], tuple[str, ...]] | None = None
-    begun: Callable[[], None] = pass_over
+    begun: Callable[[Sof, Path], None] | None = None
 
     def make(
         self, resolved: ResolvedPlan, step: Step, made: Mapping[StepKey, Record], how: How = "unless_there"
@@ -133,13 +139,19 @@ class StepRunner(Struct, frozen=True):
 
                 def use_the_wait() -> None:
                     verified.append(pool.submit(self._verify, step))
-                    self.begun()
+                    if self.begun is not None:
+                        self.begun(sof, folders.work)
 
                 execution = self.runner.execute(job, use_the_wait)
+                made_here = tuple(output.path for output in execution.outputs)
+                round_times(made_here)  # before they are read: what changes meanwhile is read again
+                settling = pool.submit(bring_to_disk, made_here)
                 of_files = verified[0].result() if verified else self._verify(step)
                 warnings = (*step.warnings, *lacking, *of_files)
                 self._refuse_changed(step, statement, job.parameters, made)
-                record = self._publish(resolved, step, sof, folders, execution, warnings)
+                checked, unused = self._check_products(resolved, step, sof, folders, execution)
+                settling.result()
+                record = self._publish(resolved.keys[step.name], folders, execution, checked, (*warnings, *unused))
             except (RecipeError, DataError):
                 self._record_for_reflex(step, job, folders, ())
                 raise
@@ -198,15 +210,16 @@ class StepRunner(Struct, frozen=True):
         run = FinishedRun(step.actor, step.recipe, step.purpose, job.parameters, job.sof, folders, products, code)
         return (self.note or note_run)(run)
 
-    def _publish(
-        self,
-        resolved: ResolvedPlan,
-        step: Step,
-        sof: Sof,
-        folders: RunFolders,
-        execution: Execution,
-        warnings: tuple[str, ...],
-    ) -> Record:
+    def _check_products(
+        self, resolved: ResolvedPlan, step: Step, sof: Sof, folders: RunFolders, execution: Execution
+    ) -> tuple[tuple[CheckedOutput, ...], tuple[str, ...]]:
+        """Return what a recipe made, read whole, and a warning for each input that it did not use.
+
+        Raises
+        ------
+        RecipeError
+            If something is no product; with all that the recipe complained of.
+        """
         try:
             checked = check_outputs(step.recipe, execution.outputs, step.products)
             unused = find_unlisted_inputs(step.recipe, sof, checked, step.required, step.unnoted)
@@ -215,18 +228,28 @@ class StepRunner(Struct, frozen=True):
         except RecipeError as error:
             others = (said for said in execution.complaints if said not in str(error))
             raise RecipeError("; ".join((str(error), *others)) + where_to_look(folders.work)) from None
+        return checked, unused
+
+    def _publish(
+        self,
+        key: StepKey,
+        folders: RunFolders,
+        execution: Execution,
+        checked: tuple[CheckedOutput, ...],
+        warnings: tuple[str, ...],
+    ) -> Record:
         places = folders.publish(tuple(entry.output.path for entry in checked), execution.log)
         products = tuple(
             Product(str(place), entry.output.category, entry.digest, entry.size_bytes, settled_stamp(place))
             for place, entry in zip(places, checked, strict=True)
         )
         return Record(
-            key=resolved.keys[step.name],
+            key=key,
             products=products,
             seconds=execution.seconds,
             made=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
             sof_file=str(folders.work / "data.sof"),
-            warnings=(*warnings, *unused, *execution.complaints),
+            warnings=(*warnings, *execution.complaints),
             usage=execution.usage,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -106,7 +107,7 @@ class RunFolders(Struct, frozen=True):
         return self.work / LOCK_NAME
 
     def publish(self, files: tuple[Path, ...], log: Path | None) -> tuple[Path, ...]:
-        """Move products to their place, all at once, and return where they are.
+        """Move products that are on the disk (`bring_to_disk`) to their place, all at once, and return where they are.
 
         They are gathered in a folder beside the final one, which is then renamed: a run that is killed here leaves
         nothing that could be taken for whole.
@@ -116,9 +117,8 @@ class RunFolders(Struct, frozen=True):
         waiting = self.products.with_name(f"{self.products.name}.part")
         waiting.mkdir(parents=True)
         for file in files:
-            _whole_second(file)
             file.rename(waiting / file.name)
-        _settle(waiting)
+        bring_to_disk((waiting,))
         waiting.rename(self.products)
         if log is not None:
             self.logs.mkdir(parents=True, exist_ok=True)
@@ -142,17 +142,20 @@ def safe_name(text: str) -> str:
     return _UNSAFE.sub("_", text.strip()).lstrip(".") or "_UNKNOWN_"
 
 
-def _whole_second(path: Path) -> None:
-    """Give a file a time of whole seconds: Reflex's checksum holds the time, and older Javas see whole seconds only."""
-    seconds = int(path.stat().st_mtime)
-    os.utime(path, (seconds, seconds))
+def round_times(files: tuple[Path, ...]) -> None:
+    """Give files times of whole seconds: Reflex's checksum holds the time, and older Javas see whole seconds only."""
+    for file in files:
+        with suppress(FileNotFoundError):
+            seconds = int(file.stat().st_mtime)
+            os.utime(file, (seconds, seconds))
 
 
-def _settle(folder: Path) -> None:
-    """Bring a folder's files to the disk before anything says that they are there."""
-    for path in (*folder.iterdir(), folder):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def bring_to_disk(files: tuple[Path, ...]) -> None:
+    """Bring files to the disk before anything says that they are there, as far as they are."""
+    for file in files:
+        with suppress(FileNotFoundError):
+            descriptor = os.open(file, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
