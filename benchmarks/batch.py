@@ -40,6 +40,7 @@ from esorex_bridge.demo.nights.naco import naco_night
 from esorex_bridge.demo.nights.night import FrameFolder, group
 from esorex_bridge.disk.room import Room
 from esorex_bridge.executors.batch_folder import BatchFolder
+from esorex_bridge.process import begin
 from esorex_bridge.reuse.record import Record
 from esorex_bridge.run.executor import TaskRequest, Ticket
 from esorex_bridge.run.expected import Expectations
@@ -277,6 +278,7 @@ def planning(folder: Path) -> None:
     put_datasets(folder, 1000)
     pid = os.fork()
     if pid == 0:
+        begin()  # as every command
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         for _ in range(2):
             began = time.perf_counter()

@@ -41,6 +41,7 @@ class Definitions(Struct, frozen=True, eq=False):
     folders: tuple[Path, ...]
     _read: dict[Path, Workflow] = field(default_factory=dict)
     _texts: dict[Path, str] = field(default_factory=dict)
+    _naming: dict[str, list[Path]] = field(default_factory=dict)
     _paths: dict[str, Path] = field(default_factory=dict)
     _reading: list[Path] = field(default_factory=list)
 
@@ -100,7 +101,9 @@ class Definitions(Struct, frozen=True, eq=False):
         DefinitionError
             If a definition for it says something that is not allowed.
         """
-        naming = [path for path in self.paths.values() if self._may_serve(path, instrument)]
+        if instrument not in self._naming:
+            self._naming[instrument] = [path for path in self.paths.values() if self._may_serve(path, instrument)]
+        naming = self._naming[instrument]
         return choose_workflow(map(self.read, naming) if naming else self.all(), instrument, keywords)
 
     def read(self, path: Path) -> Workflow:

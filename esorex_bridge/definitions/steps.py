@@ -225,7 +225,7 @@ class StepDefinition(Struct, frozen=True, cache_hash=True):
 
     def tag(self, category: str) -> str:
         """Return the name in the SOF of a main file's category."""
-        return dict(self.tags).get(category, category)
+        return dict(self.tags).get(category, category) if self.tags else category
 
     def parameters_for(self, keywords: Mapping[str, object], tags: Collection[str]) -> Parameters:
         """Return the parameters for files with these keywords, where the recipe gets inputs of these tags."""

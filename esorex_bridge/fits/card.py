@@ -9,6 +9,7 @@ a doubled quote meets a slash); what is no value of the standard, such as a comp
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TypeAlias
 
 Value: TypeAlias = str | int | float | bool | None
@@ -17,8 +18,8 @@ Value: TypeAlias = str | int | float | bool | None
 CARD_BYTES = 80
 
 _COMMENTARY = (b"COMMENT", b"HISTORY", b"CONTINUE", b"END", b"")
-_STRING = re.compile(rb"'((?:[^']|'')*)'\s*(?:/|$)")
-_LOOSE_STRING = re.compile(rb"'(.*?)'(?=/|\s|$)")
+_STRING = rb"'((?:[^']|'')*)'\s*(?:/|$)"
+_LOOSE_STRING = rb"'(.*?)'(?=/|\s|$)"
 _INTEGER = re.compile(r"[+-]?\d+")
 _REAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[EeDd][+-]?\d+)?|[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
 _D_EXPONENT = str.maketrans("Dd", "Ee")
@@ -59,6 +60,7 @@ def canonical(key: str) -> str:
     return key[4:] if key.startswith("ESO.") and key.count(".") > 1 else key
 
 
+@lru_cache(maxsize=1 << 12)  # of a season's frames most say the same
 def value_of(field: bytes) -> Value:
     """Return the value that stands in the bytes after the equals sign, a comment left out."""
     field = field.strip()
@@ -98,6 +100,9 @@ def join_continued(field: bytes, following: list[bytes]) -> str:
 
 
 def _text(field: bytes) -> str:
-    found = _STRING.match(field) or _LOOSE_STRING.match(field)
+    end = field.find(b"'", 1)
+    if end > 0 and field[end + 1 :].lstrip()[:1] in (b"", b"/"):
+        return field[1:end].decode("latin-1")
+    found = re.match(_STRING, field) or re.match(_LOOSE_STRING, field)
     inner = found.group(1) if found else field.lstrip(b"'")
     return inner.replace(b"''", b"'").decode("latin-1")

@@ -77,8 +77,9 @@ def _walk(
 ) -> Iterator[tuple[DatasetFile, Action, Purpose, bool]]:
     here, auxiliary = (action.name, *path), above or action.auxiliary
     marked = action if auxiliary == action.auxiliary else _as_auxiliary(action)
+    purpose = Purpose("/".join(here))
     for file in (*action.files, *action.statics):
-        yield file, marked, Purpose("/".join(here)), auxiliary
+        yield file, marked, purpose, auxiliary
     for child in action.actions:
         yield from _walk(child, auxiliary, here)
 

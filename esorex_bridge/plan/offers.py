@@ -79,9 +79,10 @@ def offers_for(
     user replaced what would be made, that alone. Of associations that are `final` what lies directly below.
     """
     action, purpose = group.action, group.purpose
-    accepted = [file for file in (*action.statics, *action.files) if file.category in calibration.accepted]
-    own = [file for file in accepted if file.category in action.replaced]
-    for file in own or accepted:
+    accepted = calibration.accepted
+    here = [file for file in (*action.statics, *action.files) if file.category in accepted]
+    own = [file for file in here if file.category in action.replaced]
+    for file in own or here:
         if file.category not in group.definition.main:
             yield _of_file(file, headers, bound=final or bool(own) or file.match is not None)
     if own:
@@ -115,8 +116,9 @@ def _of_action(
     depth: int,
     bound: bool,
 ) -> Iterator[Offer]:
+    accepted = calibration.accepted
     for file in child.files:
-        if file.category in calibration.accepted:
+        if file.category in accepted:
             yield _of_file(file, headers, bound, child, depth)
     for group in groups_of(child, purpose):
         yield from _of_products(calibration, group, headers, depth, bound)
@@ -141,9 +143,9 @@ def _of_file(
 def _of_products(
     calibration: Calibration, group: Group, headers: HeadersByPath, depth: int, bound: bool = False
 ) -> Iterator[Offer]:
-    action = group.action
+    action, accepted = group.action, calibration.accepted
     for product in group.definition.products:
-        if product in calibration.accepted:
+        if product in accepted:
             yield Offer(
                 group.label,
                 product,
