@@ -55,7 +55,7 @@ def naco_polarimetry_night(npix: int = 512, seed: int = 7) -> DemoNight:
 
 
 def grid_name(angle_deg: int) -> str:
-    """Return the name of a wire grid in the wheel of `INS OPTI3`."""
+    """Return the name of a wire grid in the wheel of `INS OPTI3`; no public source was found for real ones."""
     return f"Pol_{angle_deg:02d}"
 
 
