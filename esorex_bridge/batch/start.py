@@ -232,6 +232,14 @@ def carry_out(
     RecipeError
         If EsoRex is not installed.
     """
+    _drive(folder, asked, watcher, retry_failed, open_executor)
+    return read_report(folder)
+
+
+def _drive(
+    folder: BatchFolder, asked: BatchRequest, watcher: Watcher, retry_failed: bool, open_executor: OpenExecutor
+) -> None:
+    """Run a batch; what that kept in memory is let go before the report is read."""
     jobs = read_jobs(folder.jobs.read_text("utf-8"), asked.source or str(folder.jobs))
     with sole_driver(folder), Session(asked.settings) as session:
         folder.stop.unlink(missing_ok=True)
@@ -255,7 +263,6 @@ def carry_out(
         expectations = Expectations(session.store)
         executor = open_executor(folder, asked, site, watcher.told, expectations.of)
         Driver(books, session.require_engine(), executor, supply, options, watcher, room, expectations).run()
-    return read_report(folder)
 
 
 def cancel(folder: BatchFolder) -> BatchReport:

@@ -26,6 +26,9 @@ EXAMPLE = (
     "  esorex-bridge batch status --root survey"
 )
 
+_MOST_ON_PAGE = 1000
+"""So many datasets of a batch are shown on a page without being asked."""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
@@ -180,8 +183,17 @@ def carry_on(args: argparse.Namespace, folder: BatchFolder, asked: BatchRequest,
     with watching(Workspace(asked.settings.root).bookkeeping) as watcher:
         report = carry_out(folder, asked, watcher, retry)
     _print(report, asked, args)
-    output.leave_report(asked.settings, report.steps.get("made", 0))
+    _leave_page(report, asked)
     return 1 if report.failed and report.state != "detached" else 0
+
+
+def _leave_page(report: BatchReport, asked: BatchRequest) -> None:
+    """Leave the page of a batch, which holds all plans of the root at once, unless there are too many to look at."""
+    made = report.steps.get("made", 0)
+    if len(report.datasets) <= _MOST_ON_PAGE:
+        output.leave_report(asked.settings, made)
+    elif made:
+        output.note(f"no page is left of more than {_MOST_ON_PAGE:,} datasets; esorex-bridge report would make it")
 
 
 def _print(report: BatchReport, asked: BatchRequest, args: argparse.Namespace) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from codecs import iterdecode
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,9 @@ __all__ = [
 ]
 
 _NEXT = "next: "
+_WRITTEN_AT_ONCE = 1 << 20
+"""So many bytes of a document, which may be long, are made text at a time."""
+
 _PIPE_WIDTH, _LEAST_WIDTH = 120, 40
 _TEXTS = frozenset(("why", "details", "meaning", "remarks", "inputs", "takes", "makes", "with (? if there is one)"))
 _NUMBERS = frozenset(("files", "seconds", "longest", "runs", "made", "reused", "MB", "bytes", "would run"))
@@ -65,7 +69,11 @@ def emit_json(document: Document | list[dict[str, Any]]) -> None:
     """Print the one JSON document of a command; a list is one of Reflex's own."""
     from msgspec.json import encode, format
 
-    sys.stdout.write(f"{format(encode(document, enc_hook=str), indent=2).decode()}\n")
+    data = format(encode(document, enc_hook=str), indent=2)
+    parts = (data[at : at + _WRITTEN_AT_ONCE] for at in range(0, len(data), _WRITTEN_AT_ONCE))
+    for text in iterdecode(parts, "utf-8"):
+        sys.stdout.write(text)
+    sys.stdout.write("\n")
 
 
 def table(

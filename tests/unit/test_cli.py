@@ -9,9 +9,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from esorex_bridge import __version__
-from esorex_bridge.cli import VERBS, main
+from esorex_bridge.batch.report import BatchReport, DatasetOutcome
+from esorex_bridge.batch.start import BatchRequest
+from esorex_bridge.cli import VERBS, main, output
+from esorex_bridge.cli.batch import _leave_page
+from esorex_bridge.settings import Settings
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -176,3 +181,22 @@ def test_the_settings_name_root_archive_workflows_and_cache(tmp_path: Path, monk
     words = [sys.executable, "-m", "esorex_bridge", "workflows", "show", "toy"]
     told = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert f"{tmp_path / 'mine' / 'toy.yaml'}:2" in told.stderr, "a definition of that folder was not read"
+
+
+def test_a_long_document_is_written_in_parts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"name": "α Centauri – ü", "number": number} for number in range(20)]
+    monkeypatch.setattr(output, "_WRITTEN_AT_ONCE", 7)
+    output.emit_json(rows)
+    assert capsys.readouterr().out == json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
+
+
+def test_a_batch_of_very_many_datasets_leaves_no_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = BatchRequest(Settings(tmp_path / "nothing"))
+    datasets = tuple(DatasetOutcome(f"D{number}", "job 1", "done") for number in range(1001))
+    report = BatchReport("b", "done", 1, "", "", datasets, (), {"made": 3}, 0, 0, (), ())
+    _leave_page(report, asked)
+    assert "no page is left of more than 1,000 datasets" in capsys.readouterr().err
+    _leave_page(replace(report, datasets=datasets[:1000], steps={}), asked)
+    assert capsys.readouterr().err == ""
