@@ -20,7 +20,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from esorex_bridge.executors.interchange import MODULE
-from esorex_bridge.executors.site import Site
+from esorex_bridge.executors.site import ParslSite, Site
 from esorex_bridge.executors.worker import BEGUN, mark_of, work_on
 from esorex_bridge.run.executor import EngineError, Phase, TaskRequest, TaskStatus, Ticket
 
@@ -180,6 +180,18 @@ class _Place:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
 
+def workers_of(site: ParslSite) -> dict[str, int | float]:
+    """Return how many steps at a time Parsl has made on a node, by what each may take of it.
+
+    Parsl's executor takes that of all steps alike: of a single one it takes a priority and refuses all else.
+    """
+    pool: dict[str, int | float] = {
+        "max_workers_per_node": site.workers_per_node,
+        "cores_per_worker": site.cores_per_worker,
+    }
+    return pool if site.memory_per_worker_mb is None else pool | {"mem_per_worker": site.memory_per_worker_mb / 1024}
+
+
 def _start(folder: Path, site: Site) -> tuple[Any, Any]:
     logging.getLogger("parsl").propagate = False  # What counts of what it says comes back with a step.
     logging.getLogger("parsl").addHandler(logging.NullHandler())
@@ -204,7 +216,7 @@ def _start(folder: Path, site: Site) -> tuple[Any, Any]:
         executor = HighThroughputExecutor(
             label="esorex_bridge",
             provider=provider,
-            max_workers_per_node=site.parsl.workers_per_node,
+            **workers_of(site.parsl),
             # Not by their names: the kernel starts no script whose interpreter lies at a path with blanks.
             launch_cmd=DEFAULT_LAUNCH_CMD.replace("process_worker_pool.py", _POOL, 1),
             interchange_launch_cmd=(sys.executable, "-P", "-m", MODULE),

@@ -7,6 +7,7 @@ from msgspec import Struct
 from esorex_bridge.definitions.located import Located, Scalar, read_yaml
 
 _SLURM_COUNTS = ("memory_mb", "minutes", "most_memory_mb", "most_minutes", "most_queued")
+_PARSL_COUNTS = ("workers_per_node", "cores_per_worker", "memory_per_worker_mb")
 
 
 class SlurmSite(Struct, frozen=True):
@@ -48,7 +49,11 @@ class ParslSite(Struct, frozen=True):
     options : tuple of (str, value)
         What it is made with, as Parsl documents it.
     workers_per_node : int
-        Steps at a time on one node.
+        Steps at a time on one node, at most.
+    cores_per_worker : int
+        Processors that a node must have for each of them.
+    memory_per_worker_mb : int or None
+        Memory that a node must have for each of them; None where that does not matter.
     address : str
         Of this machine, as the nodes reach it; empty for Parsl to find out.
     """
@@ -56,6 +61,8 @@ class ParslSite(Struct, frozen=True):
     provider: str = "LocalProvider"
     options: tuple[tuple[str, Scalar], ...] = ()
     workers_per_node: int = 1
+    cores_per_worker: int = 1
+    memory_per_worker_mb: int | None = None
     address: str = ""
 
 
@@ -120,11 +127,14 @@ def _seconds(given: Located) -> float:
 
 
 def _parsl(given: Located) -> ParslSite:
-    fields = given.fields("parsl", ("provider", "options", "workers_per_node", "address"))
+    fields = given.fields("parsl", ("provider", "options", *_PARSL_COUNTS, "address"))
+    counts = {name: fields[name].count(name) for name in _PARSL_COUNTS if name in fields}
     options = fields["options"].items("options") if "options" in fields else ()
     return ParslSite(
         provider=fields["provider"].text("provider") if "provider" in fields else ParslSite().provider,
         options=tuple((name, value.scalar(f"option {name}")) for name, value in options),
-        workers_per_node=fields["workers_per_node"].count("workers_per_node") if "workers_per_node" in fields else 1,
+        workers_per_node=counts.get("workers_per_node", 1),
+        cores_per_worker=counts.get("cores_per_worker", 1),
+        memory_per_worker_mb=counts.get("memory_per_worker_mb"),
         address=fields["address"].text("address") if "address" in fields else "",
     )

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from esorex_bridge.executors.parsl import workers_of
+from esorex_bridge.executors.site import read_site
 from tests.batch_runs import (
     assert_accounted,
     await_that,
@@ -97,3 +99,24 @@ def test_parsl_works_where_paths_have_blanks_and_ends_with_a_driver_that_was_kil
     assert sum(recorded(root).values()) == 3
     assert_accounted(root)
     assert not (batch_folder(root, "b") / "parsl" / "000").is_symlink()
+
+
+def test_parsl_begins_as_many_workers_as_a_node_has_room_for() -> None:
+    from parsl.executors import HighThroughputExecutor
+    from parsl.providers import LocalProvider
+
+    site = read_site("parsl: {workers_per_node: 8, cores_per_worker: 2, memory_per_worker_mb: 3072}\n", "site").parsl
+    for processors, memory_gb, workers in ((16, 64, 8), (8, 64, 4), (16, 10, 3)):
+        provider = LocalProvider()
+        provider.cores_per_node, provider.mem_per_node = processors, memory_gb
+        executor = HighThroughputExecutor(provider=provider, address="127.0.0.1", **workers_of(site))
+        assert executor.workers_per_node == workers
+
+
+def test_parsl_takes_no_resources_of_a_single_step() -> None:
+    """When it does, they are to be passed: what is expected of a step is known."""
+    from parsl.executors import HighThroughputExecutor
+    from parsl.executors.errors import InvalidResourceSpecification
+
+    with pytest.raises(InvalidResourceSpecification):
+        HighThroughputExecutor(address="127.0.0.1").validate_resource_spec({"cores": 2, "memory": 2048, "disk": 0})
