@@ -1,10 +1,11 @@
 """All benchmarks beside other tools, in one table: `make bench`.
 
-    python benchmarks/bench.py [--rounds 9] [--only cascade reflex help noop lazy fetch organise workers alone]
+    python benchmarks/bench.py [--rounds 9] [--only cascade reflex help noop lazy fetch organise workers scale alone]
 
 Each round runs ours and theirs in turn; what counts is the median of the ratios of the rounds, because ratios travel
 between machines and seconds do not. Writes `benchmarks/RESULTS.md`; ends with 1 where a goal is missed or a tool is not
-there. Let the machine do nothing else meanwhile: it takes about ten minutes on two cores.
+there. Let the machine do nothing else meanwhile: it takes about a quarter of an hour on two cores, and with `--datasets
+1000 10000 100000` an hour and 30 GB more.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
@@ -33,6 +34,7 @@ import lazy
 import lazy_esorex
 import organise
 import reflex
+import scale
 
 from esorex_bridge.cli import VERBS
 from esorex_bridge.definitions.oca.library import PATTERNS, rule_file
@@ -42,6 +44,7 @@ RESULTS = Path(__file__).with_name("RESULTS.md")
 COMMAND = str(Path(sys.executable).with_name("esorex-bridge"))
 FILES, FILE_BYTES, LATENCY_S = 200, 2_000_000, 0.03
 HEADERS, COMPARED = 2_000, 200
+SCALE_ROUNDS = 3
 NEXT, NOT_THERE = " · ", "not installed"
 
 
@@ -69,6 +72,7 @@ class Row(NamedTuple):
     goal: Goal | None = None
     turned: bool = False
     """Whether the ratio is theirs to ours: how many times as fast."""
+    unit: str = "s"
 
     @property
     def ratios(self) -> tuple[float, ...]:
@@ -89,14 +93,15 @@ class Row(NamedTuple):
         """Return the row of the table."""
         ratios = self.ratios
         found = f"{statistics.median(ratios):.3g} ({min(ratios):.3g}–{max(ratios):.3g})" if self.theirs else ""
-        theirs = shown(self.theirs) if self.theirs else ""
-        goal = f"{self.goal}{'' if self.theirs else ' s'}" if self.goal else ""
-        return f"| {self.work} | {shown(self.ours)} | {self.peer} | {theirs} | {found} | {goal} | {self.verdict} |"
+        theirs = shown(self.theirs, self.unit) if self.theirs else ""
+        goal = f"{self.goal}{'' if self.theirs else f' {self.unit}'}" if self.goal else ""
+        cells = (self.work, shown(self.ours, self.unit), self.peer, theirs, found, goal, self.verdict)
+        return f"| {' | '.join(cells)} |"
 
 
-def shown(seconds: tuple[float, ...]) -> str:
-    """Return the median of some seconds, with the least and the greatest."""
-    return f"{statistics.median(seconds):.3g} s ({min(seconds):.3g}–{max(seconds):.3g})"
+def shown(found: tuple[float, ...], unit: str) -> str:
+    """Return the median of what was found, with the least and the greatest."""
+    return f"{statistics.median(found):.3g} {unit} ({min(found):.3g}–{max(found):.3g})"
 
 
 # ----- what is measured
@@ -239,6 +244,26 @@ def run_workers(folder: Path, rounds: int) -> Iterator[Row]:
     yield Row(what, tuple(twos), "xargs -P2 over bare esorex", tuple(by_xargs), Goal(1.0, at_least=True), turned=True)
 
 
+def rows_of_scale(measured: Sequence[scale.Measured]) -> Iterator[Row]:
+    """Very many datasets that are all made: time for a thousand and growth from there, memory, and files left."""
+    before: scale.Measured | None = None
+    for each in measured:
+        what = f"batch of {each.datasets:,} datasets of 100 files, all made: planned, found made, reported"
+        seconds = tuple(spent.seconds for spent in each.found)
+        if before is None:
+            yield Row(what, seconds, goal=Goal(2 * each.datasets / 1000))
+        else:
+            earlier = tuple(spent.seconds for spent in before.found)
+            most = Goal(12 if each.datasets == 10 * before.datasets else 1.2 * each.datasets / before.datasets)
+            yield Row(what, seconds, f"{before.datasets:,} of them", earlier, most)
+        before = each
+    if before is not None:
+        most_taken = (before.first.megabytes, *(spent.megabytes for spent in before.found))
+        yield Row(f"memory of {before.datasets:,} datasets", most_taken, goal=Goal(600), unit="MB")
+        left = 1000 * before.left / max(1000, before.steps)
+        yield Row("files that a batch leaves in its folder, for 1,000 steps", (left,), goal=Goal(20), unit="files")
+
+
 BENCHMARKS: dict[str, Callable[[Path, int], Iterator[Row]]] = {
     "cascade": run_cascades,
     "reflex": run_workflow_file,
@@ -249,6 +274,16 @@ BENCHMARKS: dict[str, Callable[[Path, int], Iterator[Row]]] = {
     "organise": run_organise,
     "workers": run_workers,
 }
+
+
+APART = ("scale", "alone")
+"""What else is measured, and has tables or lines of its own."""
+
+
+def run_scale(numbers: Sequence[int]) -> tuple[scale.Measured, ...]:
+    """Return what very many datasets take."""
+    with tempfile.TemporaryDirectory(prefix="scale-") as place:
+        return scale.measure(Path(place), numbers, SCALE_ROUNDS)
 
 
 def run_alone() -> str:
@@ -265,7 +300,7 @@ def run_alone() -> str:
 # ----- the table
 
 
-def report(rows: Iterable[Row], alone: str, rounds: int) -> str:
+def report(rows: Iterable[Row], alone: str, measured: Sequence[scale.Measured], rounds: int) -> str:
     """Return the document."""
     listed = tuple(rows)
     missed = "".join(f"- {row.work}: {row.peer or 'alone'}\n" for row in listed if "missed" in row.verdict)
@@ -285,6 +320,7 @@ def report(rows: Iterable[Row], alone: str, rounds: int) -> str:
             "|---|---|---|---|---|---|---|",
             *(row.line() for row in listed),
             "",
+            *(["Very many datasets:", "", *scale.table(measured), ""] if measured else []),
             *(["Without a peer:", "", *(f"- {line}" for line in alone.splitlines()), ""] if alone else []),
             *([f"Not measured, because not installed: {lacking}", ""] if lacking else []),
             f"Goals missed:\n\n{missed}" if missed else "All goals are met.\n",
@@ -359,7 +395,8 @@ def main() -> int:
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--only", nargs="+", choices=(*BENCHMARKS, "alone"), default=[*BENCHMARKS, "alone"])
+    parser.add_argument("--only", nargs="+", choices=(*BENCHMARKS, *APART), default=[*BENCHMARKS, *APART])
+    parser.add_argument("--datasets", type=int, nargs="+", default=[1000, 10_000], help="of `scale`")
     parser.add_argument("--into", type=Path, default=RESULTS, help="the file that is written")
     args = parser.parse_args()
     if shutil.which("esorex") is None:
@@ -373,7 +410,9 @@ def main() -> int:
                 rows.append(row)
                 print(row.line(), flush=True)
         print(f"({name}: {time.monotonic() - began:.0f} s)", file=sys.stderr)
-    written = report(rows, run_alone() if "alone" in args.only else "", args.rounds)
+    measured = run_scale(args.datasets) if "scale" in args.only else ()
+    rows += rows_of_scale(measured)
+    written = report(rows, run_alone() if "alone" in args.only else "", measured, args.rounds)
     args.into.write_text(written, encoding="utf-8")
     print(written.rpartition("|\n")[2].strip())
     return int(any("missed" in row.verdict for row in rows) or NOT_THERE in versions().values())

@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -27,10 +28,10 @@ from pathlib import Path
 
 from instant import InstantExecutor, SilentWatcher
 from msgspec import Struct
+from msgspec.json import decode, encode
 from msgspec.structs import replace
 
 from esorex_bridge.batch import start
-from esorex_bridge.batch.report import read_report
 from esorex_bridge.datasets.association import AssociatedFile, Association, AssociationTree, distinct_files
 from esorex_bridge.demo.archive.tree_xml import tree_document
 from esorex_bridge.demo.nights.frames import mjd, timestamp
@@ -73,7 +74,42 @@ class Spent(Struct, frozen=True):
     megabytes: float
 
     def __str__(self) -> str:
-        return f"{self.seconds:.1f} s ({self.processor:.1f} s of the processor), {self.megabytes:.0f} MB"
+        return f"{self.seconds:.1f} s | {self.processor:.1f} s | {self.megabytes:.0f} MB"
+
+
+class Measured(Struct, frozen=True):
+    """What so many datasets took.
+
+    Parameters
+    ----------
+    datasets, files : int
+        How many there are.
+    built : Spent
+        To put them on the disk, which is none of the bridge's work.
+    first : Spent
+        To see them for the first time, and to have all made by an engine that does so at once.
+    left : int
+        Files in the folder of that batch.
+    found : tuple of Spent
+        To find all made and to report it, each time.
+    """
+
+    datasets: int
+    files: int
+    built: Spent
+    first: Spent
+    left: int
+    found: tuple[Spent, ...] = ()
+
+    @property
+    def steps(self) -> int:
+        """How many there are: one for each dataset, and those of the calibrations."""
+        return self.datasets + len(SHARED)
+
+    @property
+    def median(self) -> Spent:
+        """The run in the middle of those that found all made."""
+        return sorted(self.found, key=lambda spent: spent.seconds)[len(self.found) // 2]
 
 
 def main() -> int:
@@ -88,40 +124,77 @@ def main() -> int:
         print("esorex is not installed: nothing says what a recipe is")
         return 1
     with tempfile.TemporaryDirectory(prefix="scale-") as made:
-        for line in measure(args.place or Path(made), args.datasets, args.rounds):
-            print(line, flush=True)
+        print("\n".join(table(measure(args.place or Path(made), args.datasets, args.rounds))))
     return 0
 
 
-def measure(place: Path, numbers: Sequence[int], rounds: int) -> Iterator[str]:
-    """Yield a line for what was built, for the first run, and for the second one, of each number of datasets."""
-    before: Spent | None = None
-    for number in numbers:
-        root = place / f"{number}"
-        if not root.exists():
-            began = time.perf_counter()
-            files = put_datasets(root, number)
-            yield f"{number:,} datasets: {files:,} files built in {(time.perf_counter() - began) / 60:.1f} minutes"
-        folder = BatchFolder(root / "reflex_book_keeping" / "batches" / "first")
-        if not is_done(folder):
-            first = in_child(partial(make_all, root))
-            steps = number + 3
-            left = sum(path.is_file() for path in folder.path.rglob("*"))
-            each = 1e3 * first.seconds / steps
-            yield f"{number:,} datasets: made for the first time in {first}, {each:.2f} ms a step; {left} files in all"
-        found = sorted((find_all(root) for _ in range(rounds)), key=lambda spent: spent.seconds)[rounds // 2]
-        growth = f", {found.seconds / before.seconds:.1f} times as long" if before else ""
-        yield f"{number:,} datasets: found made and reported in {found}{growth}"
-        before = found
+def measure(place: Path, numbers: Sequence[int], rounds: int) -> tuple[Measured, ...]:
+    """Return what each number of datasets takes; all are found made in turn."""
+    ready = [prepare(place / f"{number}", number) for number in numbers]
+    found: dict[int, list[Spent]] = {number: [] for number in numbers}
+    for _ in range(rounds):
+        for number in numbers:
+            found[number].append(find_all(place / f"{number}"))
+            tell(f"{number:,} datasets found made: {found[number][-1]}")
+    return tuple(replace(each, found=tuple(found[each.datasets])) for each in ready)
 
 
-def is_done(folder: BatchFolder) -> bool:
-    """Tell whether a batch was begun and is through."""
-    return folder.path.exists() and read_report(folder).state == "done"
+def prepare(root: Path, number: int) -> Measured:
+    """Return what datasets take that are built and made for the first time, as far as they are not there already."""
+    built, made = root / "built.json", root / "made.json"
+    if not built.exists():
+        spent = in_child(partial(put_datasets, root, number))
+        built.write_bytes(encode(spent))
+        tell(f"{number:,} datasets built: {spent}")
+    folder = root / "reflex_book_keeping" / "batches" / "first"
+    if not made.exists():
+        if folder.exists():
+            tell(f"{number:,} datasets: the first run was broken off; the rest of it alone is measured")
+        first = in_child(partial(make_all, root))
+        made.write_bytes(encode(first))
+        tell(f"{number:,} datasets made for the first time: {first}")
+    left = sum(path.is_file() for path in folder.rglob("*"))
+    files = sum(1 for _ in os.scandir(root / "reflex_input" / "data_with_raw_calibs"))
+    return Measured(number, files, decode(built.read_bytes(), type=Spent), decode(made.read_bytes(), type=Spent), left)
 
 
-def in_child(work: Callable[[], None]) -> Spent:
-    """Return what a piece of work takes in a process of its own."""
+def table(measured: Sequence[Measured]) -> Iterator[str]:
+    """Yield the lines of a table, and what ten times the most datasets would take by it."""
+    yield (
+        "| datasets of 100 files | files built in | made for the first time | processor | memory | a step | files left "
+        "| found made and reported | processor | memory | times as long |"
+    )
+    yield f"|{'---|' * 11}"
+    before: Measured | None = None
+    for each in measured:
+        growth = f"{each.median.processor / before.median.processor:.1f}" if before else ""
+        yield (
+            f"| {each.datasets:,} | {each.files:,} in {each.built.seconds / 60:.1f} min | {each.first} "
+            f"| {1e3 * each.first.processor / each.steps:.1f} ms | {each.left} | {each.median} | {growth} |"
+        )
+        before = each
+    if before is not None:
+        yield ""
+        yield f"By that, {10 * before.datasets:,} would take {ten_times(before)}."
+
+
+def ten_times(measured: Measured) -> str:
+    """Return what ten times as many datasets take, where all grows as they do."""
+    first, found = (10 * each.processor / 3600 for each in (measured.first, measured.median))
+    most = 10 * max(measured.first.megabytes, measured.median.megabytes) / 1e3
+    return (
+        f"{first:.1f} h of a processor to be made beside their recipes, {found:.1f} h to be found made, "
+        f"{most:.1f} GB of memory at most, and {10 * measured.files / 1e6:.1f} million files"
+    )
+
+
+def tell(text: str) -> None:
+    """Say how far it is."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def in_child(work: Callable[[], object]) -> Spent:
+    """Return what a piece of work takes in a process of its own; this one stays small, as its children begin as it."""
     began = time.perf_counter()
     pid = os.fork()
     if pid == 0:
@@ -149,13 +222,13 @@ def find_all(root: Path) -> Spent:
     name = f"again-{time.monotonic_ns()}"
     with Path(os.devnull).open("w") as silent:
         began = time.perf_counter()
-        child = subprocess.Popen(
-            [COMMAND, "batch", str(root / "jobs.yaml"), "--root", str(root), "--name", name], stdout=silent
-        )
+        words = [COMMAND, "batch", str(root / "jobs.yaml"), "--root", str(root), "--name", name]
+        child = subprocess.Popen(words, stdout=silent, stderr=silent)
         spent = spent_by(child.pid, began)
         child.returncode = 0
     folder = root / "reflex_book_keeping" / "batches" / name
-    assert json.loads((folder / "events.jsonl").read_text().splitlines()[-1])["event"] == "done"
+    with (folder / "events.jsonl").open() as events:
+        assert json.loads(deque(events, 1)[0])["event"] == "done"
     decided = {
         step["decision"]
         for line in folder.joinpath("datasets.jsonl").open()
@@ -198,10 +271,10 @@ class SmallProducts(InstantExecutor):
 # ----- what it is measured on
 
 
-def put_datasets(root: Path, number: int) -> int:
-    """Put frames and trees of so many datasets into a root, and return how many files that are."""
+def put_datasets(root: Path, number: int) -> None:
+    """Put frames and trees of so many datasets into a root."""
     place = root / "reflex_input" / "data_with_raw_calibs"
-    place.mkdir(parents=True)
+    place.mkdir(parents=True, exist_ok=True)
     (root / "jobs.yaml").write_text(JOBS)
     night = naco_night(64, science_frames=3)
     headers = {file.dp_id: header_of(file.build()) for file in night.files}
@@ -221,7 +294,6 @@ def put_datasets(root: Path, number: int) -> int:
         files = tuple(AssociatedFile(name, first.files[0].category) for name in names)
         tree = AssociationTree(replace(first, files=files, associated=groups), "Raw2Raw")
         (place / f"{names[0]}_raw2raw.xml").write_text(tree_document(tree))
-    return shared + (OWN + 1) * number
 
 
 def put_group(node: Association, number: int, headers: Mapping[DpId, bytes], place: Path) -> Association:
