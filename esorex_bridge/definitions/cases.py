@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from esorex_bridge.definitions.located import Located, Scalar
 
@@ -60,6 +61,12 @@ class Case(Struct, frozen=True):
         """Tell whether files with these keywords, and what a recipe gets with them, by its tags, are of this case."""
         lacking = not self.without or any(tag not in tags for tag in self.without)
         return lacking and all(each.holds(keywords) for each in self.when)
+
+
+def without_parameters(cases: Iterable[Case], names: Collection[str]) -> tuple[Case, ...]:
+    """Return cases without what they say of some parameters."""
+    kept = ((each, tuple(pair for pair in each.parameters if pair[0] not in names)) for each in cases)
+    return tuple(replace(each, parameters=parameters) for each, parameters in kept if parameters)
 
 
 def read_cases(listed: Located) -> tuple[Case, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from esorex_bridge.definitions.cases import read_cases, read_parameters
+from esorex_bridge.definitions.cases import read_cases, read_parameters, without_parameters
 from esorex_bridge.definitions.located import Located
 from esorex_bridge.definitions.steps import Calibration, StepDefinition, Validity
 
@@ -83,7 +83,10 @@ def _fill(step: StepDefinition, fields: dict[str, Located], element: Located) ->
     if "tags" in fields:
         found["tags"] = _tags(fields["tags"])
     if "parameters" in fields:
-        found["parameters"] = tuple({**dict(step.parameters), **dict(read_parameters(fields["parameters"]))}.items())
+        said = dict(read_parameters(fields["parameters"]))
+        found["parameters"] = tuple({**dict(step.parameters), **said}.items())
+        # Whoever changes a parameter means it for all files.
+        found["cases"] = without_parameters(step.cases, said)
     if "cases" in fields:
         found["cases"] = read_cases(fields["cases"])
     if "tune" in fields:

@@ -49,6 +49,20 @@ def test_parameters_are_merged() -> None:
     assert dict(step.parameters) == {"kappa": 5, "method": "median", "niter": 2}
 
 
+def test_a_parameter_that_is_changed_goes_before_the_cases_that_were_there() -> None:
+    cases = "    cases: [{when: {MODE: [SLOW]}, parameters: {kappa: 9, method: mean}}]\n"
+    base = parse_workflow(BASE + cases, "toy")
+
+    def chosen(change: str) -> dict[str, object]:
+        text = f"workflow: mine\nextends: toy\nchange: {{toy_flat: {{{change}}}}}"
+        return dict(parse_workflow(text, "mine.yaml", lambda _: base).steps[1].parameters_for({"MODE": "SLOW"}, ()))
+
+    assert chosen("minimum: 2") == {"kappa": 9, "method": "mean"}
+    assert chosen("parameters: {kappa: 5}") == {"kappa": 5, "method": "mean"}
+    new = "cases: [{when: {MODE: [SLOW]}, parameters: {kappa: 7}}]"
+    assert chosen(f"parameters: {{kappa: 5}}, {new}") == {"kappa": 7, "method": "median"}
+
+
 def test_a_calibration_is_merged_added_and_taken_away() -> None:
     step = extended(
         "change: {toy_flat: {calibrations: {MASTER_DARK: {limit: 2}, MASK: null, CATALOGUE: {required: true}}}}"
