@@ -95,7 +95,7 @@ def test_an_own_command_is_found_beside_its_definition() -> None:
         ("steps: [{command: [x], main: [A], products: [B]}]", 3, "a step with a command needs a 'name'"),
         ("steps: [{main: [A], products: [B]}]", 3, "a step has either a 'recipe' or a 'command'"),
         ("steps: [{recipe: other, main: [A], products: [MASTER_DARK]}]", 3, "made by both toy_dark and other"),
-        ("steps: [{recipe: other, main: [MASTER_FLAT], products: [MASK]}]", 11, "circle"),
+        ("steps: [{recipe: other, main: [MASTER_FLAT], products: [MASK]}]", 11, "circular dependency"),
     ],
 )
 def test_a_mistake_is_told_with_its_line(text: str, line: int, problem: str) -> None:
