@@ -37,6 +37,10 @@ DIFFERENCES = {
     ),
     "muse": ("the rules want no dark (maxRet = 0)", {"MASTER_DARK"}),
     "muse_twilight": ("the rules want no dark (maxRet = 0)", {"MASTER_DARK"}),
+    "muse_sky": (
+        "the rules start no recipe for an exposure of the sky",
+        {"SKY_CONTINUUM", "SKY_LINES"},
+    ),
     "giraf": ("the rules want a dark for flats of fibres; the tree has none below the flat", {"MASTER_DARK"}),
 }
 """Nights whose plans differ: why, and the calibrations or steps concerned."""
