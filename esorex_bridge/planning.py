@@ -211,7 +211,9 @@ class Planning:
 
     def each_dataset(self, names: Sequence[str] = ()) -> Iterator[Dataset]:
         """Return the datasets one by one, each made when it is asked for; parameters and errors as `datasets`."""
-        places = ", ".join(map(str, self.places))
+        places, root = ", ".join(map(str, self.places)), self.settings.root
+        if not self.settings.data and not root.exists():
+            raise DataError(f"{root} does not exist; name the data root with --root, or fetch data into it first")
         found = self._organise()
         if not found and self.edps is not None:
             told = "".join(f"; {text}" for text in self.edps.jobs(self.data).messages[:_FEW])

@@ -100,7 +100,7 @@ def read_package(folder: Path) -> RequestPackage:
         If the folder does not exist, or nothing in it is of the archive.
     """
     if not folder.is_dir():
-        raise UserError(f"{folder} is no folder")
+        raise UserError(f"{folder} is not a folder; name that of a download, of Reflex or of EDPS")
     places = (folder, *(folder / name for name in FOLDERS))
     folders = tuple(found for place in places if place.is_dir() and ((found := _read(place)).files or found.trees))
     listed = _list_folder(folder)

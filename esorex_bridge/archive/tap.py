@@ -62,7 +62,9 @@ class QueryError(UserError):
 
     def __init__(self, said: str, adql: str) -> None:
         self.said, self.adql = said, adql
-        super().__init__(f"the archive does not understand the query: {said}\n{adql}")
+        super().__init__(
+            f"the archive does not understand the query: {said}; look at --where and --columns (--adql prints it)"
+        )
 
 
 class TruncatedError(ArchiveError):

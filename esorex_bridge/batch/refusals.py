@@ -11,10 +11,11 @@ from collections.abc import Iterable
 
 from esorex_bridge.batch.dataset_source import Planned, Supply
 from esorex_bridge.batch.jobs import Job
+from esorex_bridge.definitions.edps.options import PREFIX
 from esorex_bridge.definitions.parameters import effective
 from esorex_bridge.definitions.workflow import Workflow
 from esorex_bridge.disk.room import Room
-from esorex_bridge.errors import UserError
+from esorex_bridge.errors import UnknownNameError, UserError, nearest_name
 from esorex_bridge.esorex.recipe import Recipe
 from esorex_bridge.planning import refuse_idle_settings
 from esorex_bridge.reuse.decide import Policy, names_in, refuse_unknown
@@ -61,15 +62,24 @@ def refuse_wrong_parameters(jobs: Iterable[Job], settings: Settings) -> None:
     ParameterError
         If one is; the message says where it was given.
     """
-    given = (*settings.parameters, *(each for job in jobs for each in job.given_settings))
+    listed = tuple(jobs)
+    given = (*settings.parameters, *(each for job in listed for each in job.given_settings))
     with Session(settings) as session:
         if not given or session.esorex is None:
             return
         recipes = session.esorex.recipes(dict.fromkeys(each.recipe for each in given))
+        workflows = (settings.workflow, *(job.workflow for job in listed))
+        by_packages = any(str(each).startswith(PREFIX) for each in workflows)
+        known = () if by_packages else session.planning.definitions.all()
+    names = {step.recipe for workflow in known for step in workflow.steps}
     for each in given:
         recipe = recipes.get(each.recipe)
         if isinstance(recipe, Recipe):
             effective(each.recipe, recipe.parameters, (each,))
+        elif known and each.recipe not in names and nearest_name(each.recipe, names):
+            raise UnknownNameError(
+                "recipe", each.recipe, sorted(names), f"{each.origin}: the list of workflow definitions"
+            )
 
 
 def _refuse_unheard(policy: Policy, workflows: Iterable[Workflow]) -> None:

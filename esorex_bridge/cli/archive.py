@@ -71,11 +71,14 @@ def checked_names(names: list[str]) -> tuple[DpId, ...]:
         If one is no archive name.
     """
     from esorex_bridge.archive.services import is_archive_name
+    from esorex_bridge.datasets.build import TEMPLATE
     from esorex_bridge.files import DpId, is_dp_id, stem
 
     found = []
     for name in names:
         plain = stem(name)
+        if plain.endswith(TEMPLATE) and is_dp_id(plain.removesuffix(TEMPLATE)):
+            raise UserError(f"'{name}' is a dataset, not a frame; if it is here: 'esorex-bridge run {name}'")
         if not is_dp_id(plain) or not is_archive_name(plain):
             raise UserError(f"'{name}' is no archive name; they look like NACO.2016-03-02T02:00:00.000")
         head, _, time = plain.rpartition("T")

@@ -26,10 +26,21 @@ def apply_defaults(args: argparse.Namespace) -> None:
     if "root" in args:
         args.root = default_root(os.environ) if args.root is None else args.root
         refuse_odd_root(args.root)
+    _refuse_absent(args)
     fill_environment(os.environ, args.root if "root" in args else default_root(os.environ))
     if "archive" in args:
         args.given_archive = args.archive
         args.archive = args.archive or default_archive(os.environ, args.root)
+
+
+def _refuse_absent(args: argparse.Namespace) -> None:
+    """Refuse folders and files of the user's that are not there: nothing would be found in them."""
+    for name in ("data", "places", "oca", "breakpoints"):
+        given = getattr(args, name, None) or ()
+        for path in given if isinstance(given, list) else (given,):
+            if isinstance(path, Path) and not path.exists():
+                option = "" if name == "places" else f"--{name} "
+                raise UserError(f"{option}{path} does not exist; name one that does")
 
 
 def refuse_odd_root(root: Path) -> None:

@@ -90,6 +90,8 @@ def _preview(args: argparse.Namespace) -> int:
     output.table(("recipe", "would run", "seconds"), rows)
     for line in found.problems:
         output.say(f"not reduced: {line}")
+    if _query(args) and not found.frames:
+        output.say("from the archive: no science frame meets this; 'esorex-bridge query' says why")
     if found.frames:
         output.say(f"from the archive: {found.frames} science frames, {found.files} files; existing ones are skipped")
     output.show_needs(found.needs)
@@ -125,6 +127,7 @@ def _jobs(args: argparse.Namespace) -> tuple[str, str]:
         raise UserError(f"give either {args.words}, or a query by options")
     if args.words:
         path = Path(args.words).absolute()
+        _refuse_odd_file(args.words)
         return str(path), read_text(path)
     if not query and not args.data:
         raise UserError("give a jobs file, folders of raws (--data DIR), or a query (--program, --night, --target …)")
@@ -134,6 +137,18 @@ def _jobs(args: argparse.Namespace) -> tuple[str, str]:
 
     text: str = yaml.safe_dump({"jobs": [query or {"datasets": "all"}]}, sort_keys=True, allow_unicode=True)
     return f"the {'query' if query else 'data'} {text.strip()}", text
+
+
+def _refuse_odd_file(word: str) -> None:
+    """Refuse what is no jobs file: a verb misspelt, or a folder of raws."""
+    from esorex_bridge.cli import VERBS
+    from esorex_bridge.errors import nearest_name
+
+    if Path(word).is_dir():
+        raise UserError(f"{word} is a folder; give --data {word} to reduce the raws in it, or a jobs file")
+    near = nearest_name(word, VERBS["batch"].sub)
+    if near and not Path(word).exists():
+        raise UserError(f"there is no jobs file '{word}'; did you mean 'esorex-bridge batch {near}'?")
 
 
 def _query(args: argparse.Namespace) -> dict[str, Any]:
@@ -151,14 +166,13 @@ def _query(args: argparse.Namespace) -> dict[str, Any]:
 def _read_request(args: argparse.Namespace, source: str) -> BatchRequest:
     from esorex_bridge.batch.start import BatchRequest
     from esorex_bridge.cli import arguments
-    from esorex_bridge.definitions.folders import read_text
 
     if args.detach and args.on != "slurm":
         raise UserError("--detach needs --on slurm: the other engines end with the bridge")
     return BatchRequest(
         settings=replace(arguments.settings(args), root=args.root.absolute()),
         engine=args.on,
-        site=read_text(args.site) if args.site else "",
+        site=_read_site(args.site) if args.site else "",
         source=source,
         processors=args.jobs,
         memory_mb=args.memory,
@@ -166,6 +180,16 @@ def _read_request(args: argparse.Namespace, source: str) -> BatchRequest:
         detach=args.detach,
         retries=args.retries,
     )
+
+
+def _read_site(path: Path) -> str:
+    """Return the text of a site file that says nothing wrong."""
+    from esorex_bridge.definitions.folders import read_text
+    from esorex_bridge.executors.site import read_site
+
+    text = read_text(path)
+    read_site(text, str(path))
+    return text
 
 
 def _fresh_name(stem: str) -> str:

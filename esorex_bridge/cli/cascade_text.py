@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 def cascade_lines(reply: AssociationReply) -> Iterator[str]:
     """Yield the lines of an answer: groups with counts, match, and messages, indented by their place."""
     state = (
-        f"{reply.outcome.value}, {reply.executed or 'nothing'} carried out, "
+        f"{reply.outcome.value.replace('_', ' ')}, {reply.executed or 'nothing'} carried out, "
         f"{'certified' if reply.certified else 'not certified'}"
     )
     files = len({file.name for file in reply.listed})
-    yield f"{reply.asked}: {len(reply.covers)} science files, {files} files in all; {state}"
+    science = f"{len(reply.covers)} science file{'s' * (len(reply.covers) != 1)}"
+    yield f"{reply.asked}: {science}, {files} file{'s' * (files != 1)} in all; {state}"
     for line in remarks(reply):
         yield f"  warning: {line.partition(': ')[2]}"
     if reply.tree is not None:

@@ -17,7 +17,7 @@ SHELLS = ("bash", "zsh", "fish", "tcsh")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("what", choices=(*SHELLS, "man"), help="a shell, or the manual page")
+    parser.add_argument("what", metavar="SHELL|man", choices=(*SHELLS, "man"), help="a shell, or the manual page")
     parser.add_argument("--json", action="store_true", help="print one JSON document on stdout, and nothing else there")
 
 

@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     group = parser.add_argument_group("serving the embedded archive to a client, instead of the demonstration")
     group.add_argument("--serve", action="store_true", help="serve on 127.0.0.1 until Ctrl-C")
-    group.add_argument("--port", type=int, default=0, help="port to serve on (default: any free one)")
+    group.add_argument("--port", type=options.port, default=0, help="port to serve on (default: any free one)")
     group.add_argument(
         "--fault", action="append", default=[], metavar="NAME", help="switch a fault on; 'list' lists them"
     )
@@ -51,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
     """Reduce the night twice, or serve the archive."""
     if args.fault == ["list"]:
         return _list_faults(args.json)
+    if (args.fault or args.protect or args.port) and not args.serve:
+        raise UserError("--fault, --protect and --port are of the archive that is served; give --serve with them")
     if args.serve:
         return _serve(args)
     return _demonstrate(args)

@@ -292,7 +292,8 @@ def _show(request: _Request, folders: Folders) -> None:
         for role in ("science", "calibration", "night log")
         if (number := sum(file.role == role for file in wanted.files))
     )
-    print(f"{len(wanted.files)} files ({roles}) for {folders.asked}")
+    files = "1 file" if len(wanted.files) == 1 else f"{len(wanted.files)} files"
+    output.say(f"{files} ({roles}) for {folders.asked}")
     if apart := sum(file.downgraded for file in wanted.files):
         print(f"{apart} of them, of datasets with raw calibrations, for {folders.downgraded or folders.asked}")
     unknown = f", and {wanted.unknown_sizes} of unknown size" if wanted.unknown_sizes else ""

@@ -6,6 +6,8 @@ import argparse
 import os
 from pathlib import Path
 
+_LAST_PORT = 65535
+
 
 def common(parser: argparse.ArgumentParser) -> None:
     """Add `--root`, `--archive`, `--json` and `-v`."""
@@ -55,8 +57,15 @@ def definitions(parser: argparse.ArgumentParser, verbose: str = "say more on std
 
 def page(parser: argparse._ActionsContainer) -> None:
     """Add how a page is served: `--port`, `--no-browser`."""
-    parser.add_argument("--port", type=int, default=0, metavar="N", help="port on 127.0.0.1 (default: a free one)")
+    parser.add_argument("--port", type=port, default=0, metavar="N", help="port on 127.0.0.1 (default: a free one)")
     parser.add_argument("--no-browser", action="store_true", help="name the address, and open no browser")
+
+
+def port(text: str) -> int:
+    """Return the number of a port; argparse says which option where it is none."""
+    if not text.isdigit() or int(text) > _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a port; give 0 (any free one) to {_LAST_PORT}")
+    return int(text)
 
 
 def dry_run(parser: argparse.ArgumentParser) -> None:

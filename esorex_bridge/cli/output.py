@@ -59,7 +59,7 @@ def configure(verbose: int) -> None:
 
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(LogLines("%(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(LogLines(whole=verbose > 0))
     logging.basicConfig(level=logging.ERROR, handlers=[handler], force=True)
     for name in ("esorex_bridge", "reflex_actors"):
         logging.getLogger(name).setLevel(level)

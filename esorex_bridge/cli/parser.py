@@ -12,6 +12,7 @@ from esorex_bridge.errors import nearest_name
 USAGE = 2
 _UNKNOWN = r"(?s)unrecognized arguments: (.*)"
 _CHOICE = r"(?s)argument (?P<of>\S+): invalid choice: '(?P<word>[^']*)' \(choose from (?P<known>.*)\)"
+_KIND = r"(?s)argument (?P<of>\S+): invalid (?P<kind>\w+) value: '(?P<word>.*)'"
 _WIDTH = 80
 
 
@@ -57,7 +58,10 @@ class VerbParser(argparse.ArgumentParser):
             near = nearest_name(found["word"], known)
             said = f", did you mean '{near}'?" if near else ""
             return f"{found['of']} is none of {', '.join(known)}: '{found['word']}'{said}"
-        return message.removeprefix("argument ")
+        if found := re.fullmatch(_KIND, message):
+            kind = {"int": "a whole number", "float": "a number"}.get(found["kind"], found["kind"])
+            return f"{found['of']} is '{found['word']}'; it must be {kind}"
+        return message.removeprefix("argument ").replace("the following arguments are required:", "missing:")
 
     def _unknown(self, word: str) -> str:
         if not word.startswith("-"):

@@ -76,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
             _write_table(_table(client, placed, args), args.format)
             return 0
         rows = client.products(placed) if args.products else _ask(client, placed, args.job)
+        _refuse_columns(client, args)
         instead = _say_why(client, wanted) if not rows and not args.products else {}
     if args.max and len(rows) == args.max:
         output.note(f"stopped at --max {args.max}; there may be more")
@@ -98,6 +99,16 @@ def _ask(client: ArchiveClient, wanted: Constraints, job: bool) -> tuple[Row, ..
         if hint:
             raise UserError(f"--where {wanted.where}: {hint}") from error
         raise
+
+
+def _refuse_columns(client: ArchiveClient, args: argparse.Namespace) -> None:
+    """Refuse columns that a user named and that the archive does not have; of its own the bridge can do without."""
+    from esorex_bridge.archive.empty import hint_of_columns
+
+    if args.columns and (unknown := tuple(client.unknown_columns)):
+        hint = "" if args.products else hint_of_columns(client, " ".join(unknown))
+        said = hint or f"the archive has no column {', '.join(unknown)}"
+        raise UserError(f"--columns {args.columns}: {said}; '--columns *' shows all")
 
 
 def _table(client: ArchiveClient, wanted: Constraints, args: argparse.Namespace) -> Table:

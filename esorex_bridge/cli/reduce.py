@@ -75,6 +75,8 @@ def run(args: argparse.Namespace) -> int:
     given = constraints.read_constraints(args)
     folders = [word for word in args.words if Path(word).is_dir()]
     args.data += map(Path, folders)
+    if named := next((word for word in args.words if Path(word).is_file()), None):
+        raise UserError(f"{named} is a file; name its folder: 'esorex-bridge reduce {Path(named).parent}'")
     if args.data:
         _refuse_query(args, folders, given)
         return run_on_disk(args)

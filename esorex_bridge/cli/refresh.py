@@ -52,10 +52,11 @@ def run(args: argparse.Namespace) -> int:
         print(f"{item.saved.path}: {item.reason}")
     for changed in changes:
         _show(changed)
-    print(
-        f"{len(found)} trees {'would be asked for again' if args.dry_run else 'were asked for again'}, "
-        f"{sum(bool(item.added or item.removed or item.remarks) for item in changes)} changed"
-    )
+    trees = "1 tree" if len(found) == 1 else f"{len(found)} trees"
+    differ = sum(bool(item.added or item.removed or item.remarks) for item in changes)
+    output.say(f"{trees} {'to be asked for again' if args.dry_run else 'asked for again'}, {differ} changed")
+    if not found:
+        output.say("none is here that is recent or incomplete; 'esorex-bridge fetch' brings trees with their frames")
     if any(item.added for item in changes):
         print("'esorex-bridge fetch' with the same frames brings the files that were added")
     return 0

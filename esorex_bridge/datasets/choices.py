@@ -266,7 +266,8 @@ def apply_choices(
             action = _using_for(action, category, chosen, purpose, takes, dataset.name)
     for name in choices.drop:
         if name not in known:
-            raise UserError(f"{dataset.name} does not use {name}, so it cannot be dropped; see 'review {dataset.name}'")
+            see = f"see 'esorex-bridge review {dataset.name}'"
+            raise UserError(f"{dataset.name} does not use {name}, so it cannot be dropped; {see}")
         action = _without(action, name)
     for category, path in choices.replace:
         action = _replacing(action, category, path, makes, dataset.name)

@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 from esorex_bridge.values import visible
 
+_LEAST_WIDTH = 40
+_NO_BREAK = "\u00a0"
+_COMMAND = re.compile(r"'esorex-bridge [^']*'")
+
 
 def note(text: str) -> None:
     """Tell the user something beside the result (stderr)."""
-    sys.stderr.write(f"{escape_line(text)}\n")  # one write, because threads tell of their progress too
+    sys.stderr.write(f"{fit_line(escape_line(text))}\n")  # one write, because threads tell of their progress too
+
+
+def fit_line(text: str) -> str:
+    """Return a text on lines that fit the terminal, where stderr is one; names and commands are never broken."""
+    if not sys.stderr.isatty():
+        return text
+    from shutil import get_terminal_size
+    from textwrap import wrap
+
+    width = max(get_terminal_size().columns, _LEAST_WIDTH)
+    lines: list[str] = []
+    for line in text.split("\n"):
+        whole = _COMMAND.sub(lambda found: found.group().replace(" ", _NO_BREAK), line)
+        fitting = wrap(whole, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+        lines += [each.replace(_NO_BREAK, " ") for each in fitting] if len(line) > width else [line]
+    return "\n".join(lines)
 
 
 def escape_line(text: str) -> str:
