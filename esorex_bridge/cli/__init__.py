@@ -85,9 +85,7 @@ STAGES: dict[str, dict[str, Verb]] = {
             {
                 "list": Verb("workflows", "list definitions, and packages of EDPS that were found"),
                 "show": Verb("workflows_show", "show the steps of definitions, or the tasks of packages"),
-                "check": Verb(
-                    "workflows_check", "check definitions against recipes and rules; what of a package is unclear"
-                ),
+                "check": Verb("workflows_check", "check definitions against recipes, rules and packages"),
                 "compare": Verb("workflows_compare", "show where two definitions differ"),
                 "import": Verb("workflows_import", "print a draft of a definition, from the rules of a pipeline"),
                 "export": Verb("workflows_export", "write definitions as workflow packages of EDPS"),
@@ -192,7 +190,7 @@ def parser_of(name: str, verb: Verb) -> VerbParser:
     parser = VerbParser(
         prog=f"esorex-bridge {name}",
         description=verb.summary[0].upper() + verb.summary[1:] + ".",
-        epilog=f"{_sub_verbs(name, verb)}example:\n  {module.EXAMPLE}".replace("{verb}", name),
+        epilog=f"{_sub_verbs(name, verb)}example:\n{_fold_examples(module.EXAMPLE.replace('{verb}', name))}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -200,6 +198,21 @@ def parser_of(name: str, verb: Verb) -> VerbParser:
     parser.set_defaults(verb=name)
     module.configure(parser)
     return parser
+
+
+def _fold_examples(text: str) -> str:
+    """Return examples on lines of 80 columns, those that are longer with a backslash between words."""
+    lines = [f"  {line.strip()}" for line in text.splitlines()]
+    return "\n".join(" \\\n".join(_fold_example(line)) if len(line) > _COLUMNS else line for line in lines)
+
+
+def _fold_example(line: str) -> list[str]:
+    import textwrap
+
+    wrapper = textwrap.TextWrapper(
+        _COLUMNS - len(" \\"), "  ", "      ", break_long_words=False, break_on_hyphens=False
+    )
+    return wrapper.wrap(line.strip())
 
 
 def _sub_verbs(name: str, verb: Verb) -> str:

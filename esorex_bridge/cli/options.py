@@ -134,7 +134,8 @@ def edps(parser: argparse.ArgumentParser, objects: bool = False) -> None:
         "--association-preference",
         choices=PREFERENCES,
         default=PREFERENCES[0],
-        help=f"whether raws or masters are tried first (default: {PREFERENCES[0]})",
+        metavar="ORDER",
+        help=f"whether raws or masters are tried first: {', '.join(PREFERENCES)} (default: {PREFERENCES[0]})",
     )
     group.add_argument(
         "--trust-package",

@@ -100,10 +100,14 @@ def test_a_command_does_not_end_what_goes_on_in_the_process() -> None:
 
 
 @pytest.mark.parametrize("verb", [*sorted(VERBS), *SUB_VERBS])
-def test_every_verb_has_help_with_an_example(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_verb_has_help_with_an_example_that_fits(
+    verb: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     code, out, _ = run(capsys, *verb.split(), "--help")
     assert code == 0
     assert f"example:\n  esorex-bridge {verb}" in out
+    assert [line for line in out.splitlines() if len(line) > 80] == []
 
 
 def test_help_of_a_sub_verb_is_its_own(capsys: pytest.CaptureFixture[str]) -> None:
