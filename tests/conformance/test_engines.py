@@ -48,7 +48,7 @@ esac"""
     [
         pytest.param("local", 2, id="local"),
         pytest.param("local", 1, id="supervisor"),
-        pytest.param("slurm", 2, id="slurm"),
+        pytest.param("slurm", 2, id="slurm", marks=pytest.mark.slow),
         pytest.param("parsl on slurm", 2, id="parsl on slurm", marks=pytest.mark.slow),
     ],
     indirect=["engine"],

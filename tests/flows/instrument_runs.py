@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from esorex_bridge.definitions.folders import workflow_folder
 from esorex_bridge.definitions.ran_here import FILE_NAME, StepRun, read_runs
@@ -83,11 +84,34 @@ class Reduction:
         return (self.name, NIGHTS[self.name].shows, " → ".join(self.recipes), frames, f"{seconds:.1f}", products)
 
 
+Runs = dict[str, Reduction]
+
+
 def reduce_twice(name: str, root: Path, bridge: Callable[..., Ended], seconds: float = 1000) -> Reduction:
     """Run the demonstration of an instrument, which goes the whole road twice."""
     done = bridge("demo", "--instrument", name, "--root", root, "--json", seconds=seconds)
     assert done.code in (0, 1), done.out + done.err
     return Reduction(name, done.code, tuple(done.json["runs"]), root)
+
+
+@pytest.fixture(scope="module")
+def done() -> Runs:
+    """What was reduced so far, by night."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def run(
+    tmp_path_factory: pytest.TempPathFactory, bridge: Callable[..., Ended], esorex: str, done: Runs
+) -> Callable[[str], Reduction]:
+    """Return a function that reduces a night, once for all tests."""
+
+    def of(name: str) -> Reduction:
+        if name not in done:
+            done[name] = reduce_twice(name, tmp_path_factory.mktemp(name), bridge)
+        return done[name]
+
+    return of
 
 
 def run_without(night: Reduction, recipe: str, category: str, folder: Path) -> dict[str, Path]:

@@ -64,6 +64,7 @@ def reduce_with_actors(reflex: ReflexDriver, archive: str, data: Path) -> dict[s
     return {"query": frames, "fetch": fetched, "datasets": listed, "ends": ends, "runs": runs}
 
 
+@pytest.mark.slow
 def test_a_workflow_of_actors_makes_what_reduce_makes_and_a_second_pass_is_lazy(
     reflex: ReflexDriver, naco_archive: EmbeddedArchive, data: Path, tmp_path: Path, esorex: str
 ) -> None:

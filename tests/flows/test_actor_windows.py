@@ -118,7 +118,7 @@ def test_a_choice_among_calibrations_is_kept_and_counts(
     assert "Chosen by you" in reflex.ok("organise_datasets.py", data_dir=str(data))["messages"]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_a_real_browser_shows_what_calibrates_what_and_sends_the_choice(
     scheme: str, tmp_path: Path, frames_folder: Path, small_night: DemoNight
 ) -> None:

@@ -135,6 +135,7 @@ def test_a_dry_run_writes_nothing(reduced: Path, tmp_path: Path, bridge: Callabl
     assert (ended.code, list(tmp_path.iterdir())) == (0, [])
 
 
+@pytest.mark.slow
 def test_the_public_validator_finds_nothing_that_is_required(crate: Path) -> None:
     if not VALIDATOR.exists():
         pytest.skip("the validator of RO-Crates is not installed beside the tests (make test-tools)")

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
+from msgspec.structs import replace
 
+from esorex_bridge.datasets.association import AssociationTree
 from esorex_bridge.demo.nights import (
     amber,
     amber_beams,
@@ -32,32 +34,34 @@ from esorex_bridge.demo.nights import (
 )
 from esorex_bridge.demo.nights.amber_array import BASELINES, uniform_disc
 from esorex_bridge.demo.nights.amber_statics import CALIBRATOR_MAS, good_pixels
+from esorex_bridge.demo.nights.catalogue import make_night
 from esorex_bridge.demo.nights.giraf_fibres import LENSLETS, FibreSpectrograph, transmission
 from esorex_bridge.demo.nights.hawki import NEBULA_CHIPS
 from esorex_bridge.demo.nights.hawki_mosaic import CHIPS, Detectors, chip_stars
 from esorex_bridge.demo.nights.hawki_statics import sky_positions
 from esorex_bridge.demo.nights.naco_spectra import nod_offset
+from esorex_bridge.demo.nights.night import group
 from esorex_bridge.demo.nights.uves_echelle import LINE_SIGMA_PIX, Echelle, Format, continuum
 from esorex_bridge.demo.nights.uves_headers import BIAS_COUNTS as UVES_BIAS_COUNTS
 from esorex_bridge.demo.nights.uves_optics import BLUE, REDL, REDU, ChipFormat
 from esorex_bridge.files import DpId
 from tests.browser import browser_path, check_whole_page, open_page, products_by_clicks, share_browser
-from tests.flows.conftest import Ended
-from tests.flows.instrument_runs import Reduction, assert_told, reduce_twice, run_without
+from tests.flows.conftest import Ended, put_on_disk
+from tests.flows.instrument_runs import Reduction, Runs, assert_told, done, run, run_without
 from tests.flows.reflex_runs import assert_found_by_reflex, assert_same_by_reflex
 from tests.unit.test_nights_recipes import run_recipe
+
+__all__ = ["done", "run"]
 
 pytestmark = pytest.mark.timeout(1800)
 
 SMALL = (
     "naco",
-    "naco_standards",
     "hawki",
     "visir",
     "naco_spectra",
     "uves_guess",
     "muse_dark",
-    "giraf",
     "vimos",
     "amber",
 )
@@ -71,35 +75,15 @@ LARGE = (
     "amber_full",
     "amber_h",
     "amber_j",
+    "giraf",
     "giraf_argus",
     "naco_polarimetry",
+    "naco_standards",
     "uves_tflat",
 )
-"""Nights that take longer than a minute on two processors; each has a smaller one of its pipeline above."""
+"""Nights that take long; each has a smaller one of its pipeline above, or as `giraf_darks`."""
 
 SLOWLY = tuple(pytest.param(name, marks=pytest.mark.slow) for name in LARGE)
-
-Runs = dict[str, Reduction]
-
-
-@pytest.fixture(scope="module")
-def done() -> Runs:
-    """What was reduced so far, by night."""
-    return {}
-
-
-@pytest.fixture(scope="module")
-def run(
-    tmp_path_factory: pytest.TempPathFactory, bridge: Callable[..., Ended], esorex: str, done: Runs
-) -> Callable[[str], Reduction]:
-    """Return a function that reduces a night, once for all tests."""
-
-    def of(name: str) -> Reduction:
-        if name not in done:
-            done[name] = reduce_twice(name, tmp_path_factory.mktemp(name), bridge)
-        return done[name]
-
-    return of
 
 
 UVES_FROM_RAWS = {
@@ -178,25 +162,32 @@ def test_hawki_takes_the_statics_of_the_archive_and_makes_an_image_of_all_detect
     assert len(statics) >= 7
 
 
+@pytest.mark.slow
 def test_its_page_shows_every_product_of_hawki_after_two_clicks_and_names_the_raws(
     run: Callable[[str], Reduction],
 ) -> None:
     night = run("hawki")
     (dataset,) = night.runs[0]["datasets"]
-    page = night.root / "reflex_book_keeping" / "report.html"
-    assert page.stat().st_size < 1_000_000
-    browser_path()
+    page = page_of(night)
     made = {Path(product["path"]).name for step in dataset["steps"] for product in step["products"]}
     assert len(made) > 15
     with share_browser():
         assert products_by_clicks(page, dataset["dataset"]) == made
         for scheme in ("light", "dark"):
             check_whole_page(page, scheme)
-        assert_its_page_can_be_used(page)
 
 
-def assert_its_page_can_be_used(page: Path) -> None:
+def page_of(night: Reduction) -> Path:
+    """Return the page of a night, or skip where no browser shows it."""
+    page = night.root / "reflex_book_keeping" / "report.html"
+    assert page.stat().st_size < 1_000_000
+    browser_path()
+    return page
+
+
+def test_its_page_can_be_used(run: Callable[[str], Reduction]) -> None:
     """Click on a step, look at a picture, and filter, as a user does."""
+    page = page_of(run("hawki"))
     with open_page() as (window, complaints, _):
         window.goto(page.as_uri())
         window.get_by_label("hawki_science_process_1: ran").click()
@@ -281,6 +272,7 @@ def model_um(npix: int, y: np.ndarray) -> np.ndarray:
     return np.asarray(np.polynomial.legendre.legval(away, naco_arc.MODEL_UM))
 
 
+@pytest.mark.slow
 def test_naco_finds_the_zero_point_of_the_standard_and_the_strehl_ratio_of_the_psf_star(
     run: Callable[[str], Reduction],
 ) -> None:
@@ -296,6 +288,7 @@ def test_naco_finds_the_zero_point_of_the_standard_and_the_strehl_ratio_of_the_p
     assert strehl == pytest.approx(seen / ideal, rel=0.12)
 
 
+@pytest.mark.slow
 def test_naco_divides_by_the_flat_of_the_filter_that_the_science_was_taken_through(
     run: Callable[[str], Reduction], tmp_path: Path
 ) -> None:
@@ -567,13 +560,33 @@ def line_centre(spectrum: Spectrum) -> float:
     return float((above * spectrum.waves[near]).sum() / above.sum())
 
 
-def test_giraffe_finds_bias_level_and_dark_current(run: Callable[[str], Reduction]) -> None:
-    night = run("giraf")
+@pytest.fixture(scope="module")
+def giraf_darks(
+    tmp_path_factory: pytest.TempPathFactory, frames_folder: Path, bridge: Callable[..., Ended], esorex: str
+) -> Reduction:
+    """Reduce the darks of GIRAFFE and their biases, twice; flats and spectra take ten times as long."""
+    root, night = tmp_path_factory.mktemp("giraf_darks"), make_night("giraf")
+    biases, darks = (tuple(file for file in night.files if file.category == category) for category in ("BIAS", "DARK"))
+    tree = AssociationTree(group("DARK", darks, group("BIAS", biases)), "Raw2Raw")
+    put_on_disk(replace(night, files=(*biases, *darks), trees=(tree,)), frames_folder, root)
+    runs = [bridge("run", "--root", root, "--json") for _ in range(2)]
+    assert [ended.code for ended in runs] == [0, 0], runs
+    return Reduction("giraf", 0, tuple(ended.json for ended in runs), root)
+
+
+def test_giraffe_makes_what_its_darks_need_and_the_second_run_nothing(giraf_darks: Reduction) -> None:
+    assert giraf_darks.recipes == ["gimasterbias", "gimasterdark"]
+    assert (giraf_darks.decisions(0), giraf_darks.decisions(1)) == ({"execute"}, {"reuse"})
+
+
+def test_giraffe_finds_bias_level_and_dark_current(giraf_darks: Reduction) -> None:
+    night = giraf_darks
     assert np.median(fits.getdata(night.product("MASTER_BIAS"))) == pytest.approx(giraf.BIAS_COUNTS, abs=1)
     per_second = giraf.DARK_COUNTS_PER_HOUR / 3600
     assert np.mean(fits.getdata(night.product("MASTER_DARK"))) == pytest.approx(per_second, rel=0.1)
 
 
+@pytest.mark.slow
 def test_giraffe_follows_every_fibre_and_measures_what_it_lets_through(run: Callable[[str], Reduction]) -> None:
     night = run("giraf")
     traces = fits.getdata(night.product("FF_LOCCENTROID"))
@@ -586,6 +599,7 @@ def test_giraffe_follows_every_fibre_and_measures_what_it_lets_through(run: Call
     assert measured / measured.mean() == pytest.approx(true / true.mean(), rel=0.005)
 
 
+@pytest.mark.slow
 def test_giraffe_gives_every_fibre_its_wavelengths(run: Callable[[str], Reduction]) -> None:
     night = run("giraf")
     assert fits.getval(night.product("DISPERSION_SOLUTION"), "ESO PRO WSOL RMS") < 0.05
@@ -750,7 +764,7 @@ def flux(image: np.ndarray, column: int, row: int, reach: int = 8) -> float:
     ("name", "workflow"),
     [
         ("naco", "naco"),
-        ("naco_spectra", "naco"),
+        pytest.param("naco_spectra", "naco", marks=pytest.mark.slow),
         ("visir", "visir"),
         ("amber", "amber"),
         pytest.param("hawki", "hawki", marks=pytest.mark.slow),
@@ -778,7 +792,7 @@ def test_a_workflow_file_run_without_kepler_gives_the_same_products(
         ("amber", "amber"),
         ("hawki", "hawki"),
         ("uves_guess", "uves"),
-        ("giraf", "giraf"),
+        pytest.param("giraf", "giraf", marks=pytest.mark.slow),
         ("vimos", "vimos_spectra"),
         ("muse_dark", "muse"),
     ],

@@ -11,10 +11,10 @@ from astropy.io import fits
 
 from esorex_bridge.demo.nights import visir_aquarius, visir_spectra
 from tests.flows.conftest import Ended
-from tests.flows.instrument_runs import Reduction, assert_told, reduce_twice, run_without
+from tests.flows.instrument_runs import Reduction, Runs, assert_told, done, run, run_without
 from tests.flows.reflex_runs import assert_found_by_reflex, assert_same_by_reflex
 
-Runs = dict[str, Reduction]
+__all__ = ["done", "run"]
 
 CASCADES = {
     "visir_aquarius": {"visir_img_dark", "visir_img_ff", "visir_img_reduce"},
@@ -27,26 +27,6 @@ NIGHTS = (
     "visir_masks",
     *(pytest.param(name, marks=pytest.mark.slow) for name in ("visir_aquarius", "visir_echelle")),
 )
-
-
-@pytest.fixture(scope="module")
-def done() -> Runs:
-    """What was reduced so far, by night."""
-    return {}
-
-
-@pytest.fixture(scope="module")
-def run(
-    tmp_path_factory: pytest.TempPathFactory, bridge: Callable[..., Ended], esorex: str, done: Runs
-) -> Callable[[str], Reduction]:
-    """Return a function that reduces a night, once for all tests."""
-
-    def of(name: str) -> Reduction:
-        if name not in done:
-            done[name] = reduce_twice(name, tmp_path_factory.mktemp(name), bridge)
-        return done[name]
-
-    return of
 
 
 @pytest.mark.parametrize("name", NIGHTS)

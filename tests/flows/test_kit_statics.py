@@ -39,6 +39,7 @@ def edit_unseen(path: Path) -> None:
     os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
 
 
+@pytest.mark.slow
 def test_the_tables_of_a_kit_take_the_place_of_those_of_the_archive_where_the_user_says_so(
     bridge: Callable[..., Ended], root: Path, esorex: str
 ) -> None:

@@ -75,9 +75,12 @@ def test_a_run_and_its_reuse_leave_what_esorex_leaves(desk: Desk, esorex: str, w
 
 @pytest.mark.parametrize("words", PASSED_ON.values(), ids=PASSED_ON.keys())
 def test_what_is_no_plain_run_is_left_to_esorex(desk: Desk, esorex: str, words: tuple[str, ...]) -> None:
-    real = run_call(esorex, desk.place("real"), words)
+    # To load the plugins of all pipelines takes ten times as long.
+    (plugins,) = Path("/usr/lib").glob("*/cpl/plugins/naco-*")
+    env = {"ESOREX_PLUGIN_DIR": str(plugins)}
+    real = run_call(esorex, desk.place("real"), words, env)
     for name in ("first", "second"):
-        assert_same(desk.lazy(name, words), real)
+        assert_same(desk.lazy(name, words, **env), real)
 
 
 def test_variables_of_esorex_count(desk: Desk, esorex: str) -> None:
@@ -227,8 +230,9 @@ def test_products_of_measurements_alone_or_of_another_category_than_listed_are_k
     root = desk.folder / "root"
     put_on_disk(amber_night(), frames_folder, root)
     made = bridge("run", "--root", root, "--json").json["datasets"][0]["steps"]
-    steps = {step["recipe"]: Path(step["sof"]) for step in made if step["sof"]}
-    assert steps.keys() >= {"amber_p2vm", "amber_spectral_calibration", "amber_trf"}
+    wanted = {"amber_p2vm", "amber_spectral_calibration", "amber_trf"}
+    steps = {step["recipe"]: Path(step["sof"]) for step in made if step["sof"] and step["recipe"] in wanted}
+    assert steps.keys() == wanted
     for number, (recipe, sof) in enumerate(steps.items(), start=1):
         words = ("--suppress-prefix=TRUE", f"--recipe-config={sof.with_name(recipe)}.rc", recipe, str(sof))
         real = run_call(esorex, desk.place(f"{recipe}_real"), words)

@@ -268,36 +268,56 @@ def test_a_batch_refuses_a_misspelt_recipe(root: Path, bridge: Bridge) -> None:
     assert "workflow naco has no recipe 'naco_img_drak'" in ended.err
 
 
-def test_a_batch_forces_a_step(root: Path, bridge: Bridge) -> None:
+@pytest.fixture(scope="module")
+def batched_once(tmp_path_factory: pytest.TempPathFactory, frames_folder: Path, bridge: Bridge) -> Path:
+    """Return a root in which a batch has made all."""
+    root = tmp_path_factory.mktemp("batched") / "root"
+    put_on_disk(naco_night(npix=128), frames_folder, root)
     assert batch(root, bridge, "--name", "first").code == 0
-    ended = batch(root, bridge, "--name", "second", "--force", "naco_img_dark")
+    return root
+
+
+@pytest.fixture
+def batched(batched_once: Path, tmp_path: Path) -> Path:
+    """Return a copy of that root, to go on with."""
+    return shutil.copytree(batched_once, tmp_path / "root", symlinks=True)
+
+
+def test_a_batch_forces_a_step(batched: Path, bridge: Bridge) -> None:
+    ended = batch(batched, bridge, "--name", "second", "--force", "naco_img_dark")
     assert ended.code == 0, ended.err
     assert ended.json["executed"] == 1
 
 
-def test_a_batch_runs_everything_where_lazy_mode_is_off(root: Path, bridge: Bridge) -> None:
-    assert batch(root, bridge, "--name", "first").code == 0
-    ended = batch(root, bridge, "--name", "second", "--lazy", "off")
+def test_a_batch_runs_everything_where_lazy_mode_is_off(batched: Path, bridge: Bridge) -> None:
+    ended = batch(batched, bridge, "--name", "second", "--lazy", "off")
     assert ended.code == 0, ended.err
     assert ended.json["executed"] == 3
 
 
-def test_a_batch_starts_from_a_step(root: Path, bridge: Bridge) -> None:
-    assert batch(root, bridge, "--name", "first").code == 0
-    ended = batch(root, bridge, "--name", "second", "--from-step", "naco_img_twflat")
+def test_a_batch_starts_from_a_step(batched: Path, bridge: Bridge) -> None:
+    ended = batch(batched, bridge, "--name", "second", "--from-step", "naco_img_twflat")
     assert ended.code == 0, ended.err
     assert ended.json["executed"] == 2
 
 
-@pytest.fixture
-def adopting(root: Path, tmp_path: Path, frames_folder: Path, bridge: Bridge) -> Path:
+@pytest.fixture(scope="module")
+def adopted(tmp_path_factory: pytest.TempPathFactory, frames_folder: Path, bridge: Bridge) -> Path:
     """Return a root that adopted the history of another one, in which everything was made."""
+    folder = tmp_path_factory.mktemp("adopted")
+    root, second = folder / "root", folder / "second"
+    put_on_disk(naco_night(npix=128), frames_folder, root)
     assert bridge("run", "--root", root, *SMALL).code == 0
-    second = tmp_path / "second"
     put_on_disk(naco_night(npix=128), frames_folder, second)
-    adopted = bridge("adopt", "--bookkeeping", root / "reflex_book_keeping", "--root", second)
-    assert adopted.code == 0, adopted.err
+    ended = bridge("adopt", "--bookkeeping", root / "reflex_book_keeping", "--root", second)
+    assert ended.code == 0, ended.err
     return second
+
+
+@pytest.fixture
+def adopting(adopted: Path, tmp_path: Path) -> Path:
+    """Return a copy of that root, to go on with."""
+    return shutil.copytree(adopted, tmp_path / "second", symlinks=True)
 
 
 def test_run_reuses_an_adopted_history(adopting: Path, bridge: Bridge) -> None:

@@ -46,7 +46,7 @@ def test_naco_takes_the_masters_of_the_archive_and_finds_the_stars(
 @pytest.mark.parametrize(
     ("name", "recipes"),
     [
-        ("naco", ["naco_img_jitter"]),
+        pytest.param("naco", ["naco_img_jitter"], marks=pytest.mark.slow),
         ("visir", ["visir_old_img_combine"]),
         pytest.param("uves_guess", ["uves_obs_scired"], marks=pytest.mark.slow),
         pytest.param("muse", ["muse_scibasic", "muse_scipost", "muse_exp_combine"], marks=pytest.mark.slow),

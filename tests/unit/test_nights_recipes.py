@@ -85,6 +85,7 @@ def test_the_lamp_flats_make_a_flat(tmp_path: Path, frames_folder: Path, esorex:
     assert [category for _, category in products] == ["MASTER_LAMP_FLAT"]
 
 
+@pytest.mark.slow
 def test_hawki_reaches_the_injected_astrometry(tmp_path: Path, frames_folder: Path, esorex: str) -> None:
     night, frames = hawki_night(npix=128), FrameFolder(frames_folder)
     darks = run_recipe(tmp_path, "hawki_dark_combine", rows_of(frames, night, "DARK"))
