@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from msgspec.structs import replace
@@ -11,7 +13,7 @@ from msgspec.structs import replace
 from esorex_bridge.esorex.libraries import Libraries
 from esorex_bridge.esorex.runner import pipeline_of
 from esorex_bridge.files import Digest
-from esorex_bridge.lazy import runs_recipe
+from esorex_bridge.lazy import guard, runs_recipe
 from esorex_bridge.lazy.command import DoubtError, take_apart
 from esorex_bridge.lazy.content import FrameContent, frames_of
 from esorex_bridge.lazy.effective import Plugin
@@ -130,6 +132,24 @@ def test_the_real_esorex_is_the_first_on_the_path_that_is_not_this(tmp_path: Pat
     assert find_real({"PATH": path}, str(own)) == str(tmp_path / "third" / "esorex")
     assert find_real({"PATH": path, "ESOREX_LAZY_ESOREX": "/opt/esorex"}, str(own)) == "/opt/esorex"
     assert find_real({"PATH": str(tmp_path / "first")}, str(own)) is None
+
+
+def test_no_program_begins_of_which_a_guard_that_was_killed_has_told_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, held, own = tmp_path / "begun", os.pipe(), os.getpid()
+
+    def begin() -> NoReturn:
+        begun.touch()
+        os._exit(0)
+
+    monkeypatch.setattr(guard.signal, "signal", lambda *_: os.getpid() != own and os.kill(os.getpid(), signal.SIGKILL))
+    with pytest.raises(OSError, match="no process could be started"):
+        guard.Guarded(begin, ())
+    os.close(held[1])
+    assert os.read(held[0], 1) == b"", "whoever was begun has ended"
+    os.close(held[0])
+    assert not begun.exists()
 
 
 def test_a_file_that_was_just_written_is_read_again(tmp_path: Path) -> None:
