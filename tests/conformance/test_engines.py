@@ -200,6 +200,7 @@ def test_a_batch_in_slurm_outlives_the_bridge_and_is_taken_in_later(
     assert len(list((root / "reflex_end_products").glob("*/*/*.fits"))) == 3
 
 
+@pytest.mark.slow
 def test_a_job_that_is_cancelled_in_slurm_is_told_and_not_run_again(
     slurm: Cluster, tmp_path: Path, frames_folder: Path, esorex: str
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from msgspec.structs import replace
 
-from esorex_bridge.datasets.association import AssociationTree
+from esorex_bridge.datasets.association import Association, AssociationTree
 from esorex_bridge.demo.nights import (
     amber,
     amber_beams,
@@ -59,10 +60,8 @@ SMALL = (
     "naco",
     "hawki",
     "visir",
-    "naco_spectra",
     "uves_guess",
     "muse_dark",
-    "vimos",
     "amber",
 )
 STRIPES = ((50, 140), (160, 260), (285, 370), (420, 512))
@@ -78,10 +77,12 @@ LARGE = (
     "giraf",
     "giraf_argus",
     "naco_polarimetry",
+    "naco_spectra",
     "naco_standards",
     "uves_tflat",
+    "vimos",
 )
-"""Nights that take long; each has a smaller one of its pipeline above, or as `giraf_darks`."""
+"""Nights that take long; each has a smaller one of its pipeline above, or as `first_steps`."""
 
 SLOWLY = tuple(pytest.param(name, marks=pytest.mark.slow) for name in LARGE)
 
@@ -240,6 +241,7 @@ def test_hawki_finds_the_stars_at_their_places_in_the_image_of_all_detectors(run
     assert np.median(ratios) == pytest.approx(1, rel=0.03)
 
 
+@pytest.mark.slow
 def test_naco_finds_the_slope_of_the_flat_and_the_star_of_both_nodding_positions(
     run: Callable[[str], Reduction],
 ) -> None:
@@ -255,6 +257,7 @@ def test_naco_finds_the_slope_of_the_flat_and_the_star_of_both_nodding_positions
     assert profile[star] > 0.9 * naco_spectra.STAR_COUNTS
 
 
+@pytest.mark.slow
 def test_naco_gives_every_pixel_the_wavelength_of_the_lamp(run: Callable[[str], Reduction]) -> None:
     night = run("naco_spectra")
     found = fits.getdata(night.product("ARC_MAP"))
@@ -561,26 +564,41 @@ def line_centre(spectrum: Spectrum) -> float:
 
 
 @pytest.fixture(scope="module")
-def giraf_darks(
+def first_steps(
     tmp_path_factory: pytest.TempPathFactory, frames_folder: Path, bridge: Callable[..., Ended], esorex: str
-) -> Reduction:
-    """Reduce the darks of GIRAFFE and their biases, twice; flats and spectra take ten times as long."""
-    root, night = tmp_path_factory.mktemp("giraf_darks"), make_night("giraf")
-    biases, darks = (tuple(file for file in night.files if file.category == category) for category in ("BIAS", "DARK"))
-    tree = AssociationTree(group("DARK", darks, group("BIAS", biases)), "Raw2Raw")
-    put_on_disk(replace(night, files=(*biases, *darks), trees=(tree,)), frames_folder, root)
-    runs = [bridge("run", "--root", root, "--json") for _ in range(2)]
-    assert [ended.code for ended in runs] == [0, 0], runs
-    return Reduction("giraf", 0, tuple(ended.json for ended in runs), root)
+) -> Callable[..., Reduction]:
+    """Return a function that reduces darks, biases or both, twice; what else is in a night takes ten times as long."""
+
+    @cache
+    def of(name: str, *categories: str) -> Reduction:
+        root, night = tmp_path_factory.mktemp(f"{name}_first"), make_night(name)
+        files = tuple(file for file in night.files if file.category in categories)
+        needed: tuple[Association, ...] = ()
+        for category in categories:
+            needed = (group(category, tuple(file for file in files if file.category == category), *needed),)
+        tree = AssociationTree(needed[0], "Raw2Raw")
+        put_on_disk(replace(night, files=files, trees=(tree,)), frames_folder, root)
+        runs = [bridge("run", "--root", root, "--json") for _ in range(2)]
+        assert [ended.code for ended in runs] == [0, 0], runs
+        return Reduction(name, 0, tuple(ended.json for ended in runs), root)
+
+    return of
 
 
-def test_giraffe_makes_what_its_darks_need_and_the_second_run_nothing(giraf_darks: Reduction) -> None:
-    assert giraf_darks.recipes == ["gimasterbias", "gimasterdark"]
-    assert (giraf_darks.decisions(0), giraf_darks.decisions(1)) == ({"execute"}, {"reuse"})
+@pytest.mark.parametrize(
+    ("name", "categories", "recipes"),
+    [("giraf", ("BIAS", "DARK"), ["gimasterbias", "gimasterdark"]), ("vimos", ("BIAS",), ["vmbias"])],
+)
+def test_the_first_run_makes_the_first_steps_and_the_second_nothing(
+    name: str, categories: tuple[str, ...], recipes: list[str], first_steps: Callable[..., Reduction]
+) -> None:
+    night = first_steps(name, *categories)
+    assert night.recipes == recipes
+    assert (night.decisions(0), night.decisions(1)) == ({"execute"}, {"reuse"})
 
 
-def test_giraffe_finds_bias_level_and_dark_current(giraf_darks: Reduction) -> None:
-    night = giraf_darks
+def test_giraffe_finds_bias_level_and_dark_current(first_steps: Callable[..., Reduction]) -> None:
+    night = first_steps("giraf", "BIAS", "DARK")
     assert np.median(fits.getdata(night.product("MASTER_BIAS"))) == pytest.approx(giraf.BIAS_COUNTS, abs=1)
     per_second = giraf.DARK_COUNTS_PER_HOUR / 3600
     assert np.mean(fits.getdata(night.product("MASTER_DARK"))) == pytest.approx(per_second, rel=0.1)
@@ -665,6 +683,7 @@ def test_giraffe_puts_the_lenses_of_argus_together_to_a_cube(run: Callable[[str]
         assert (depth * waves[near]).sum() / depth.sum() == pytest.approx(line, abs=0.001)
 
 
+@pytest.mark.slow
 def test_vimos_finds_the_dark_current_above_its_bias(run: Callable[[str], Reduction]) -> None:
     night = run("vimos")
     assert np.median(fits.getdata(night.product("MASTER_BIAS"))) == pytest.approx(0, abs=1)
@@ -790,11 +809,11 @@ def test_a_workflow_file_run_without_kepler_gives_the_same_products(
         ("naco", "naco"),
         ("visir", "visir"),
         ("amber", "amber"),
-        ("hawki", "hawki"),
+        pytest.param("hawki", "hawki", marks=pytest.mark.slow),
         ("uves_guess", "uves"),
         pytest.param("giraf", "giraf", marks=pytest.mark.slow),
-        ("vimos", "vimos_spectra"),
-        ("muse_dark", "muse"),
+        pytest.param("vimos", "vimos_spectra", marks=pytest.mark.slow),
+        pytest.param("muse_dark", "muse", marks=pytest.mark.slow),
     ],
 )
 def test_the_recipes_of_a_workflow_file_find_what_run_made(

@@ -24,8 +24,7 @@ CASCADES = {
 }
 NIGHTS = (
     "visir_spectra",
-    "visir_masks",
-    *(pytest.param(name, marks=pytest.mark.slow) for name in ("visir_aquarius", "visir_echelle")),
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("visir_masks", "visir_aquarius", "visir_echelle")),
 )
 
 
@@ -73,6 +72,7 @@ def test_without_the_fluxes_of_standards_nothing_is_in_jansky(run: Callable[[str
     assert [fits.getheader(path).get("ESO QC CONVER") for path in products.values()] == [None] * len(products)
 
 
+@pytest.mark.slow
 def test_behind_a_mask_chopping_and_nodding_leave_the_star_and_no_sky(run: Callable[[str], Reduction]) -> None:
     night = run("visir_masks")
     true = visir_aquarius.COUNTS_A_JANSKY * visir_aquarius.SCIENCE_JY / visir_aquarius.DIT_S

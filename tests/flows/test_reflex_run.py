@@ -55,6 +55,7 @@ def night(tmp_path: Path, frames_folder: Path) -> Callable[[str], Path]:
     return made
 
 
+@pytest.mark.slow
 def test_a_workflow_file_gives_what_run_gives(
     bridge: Callable[..., Ended], night: Callable[[str], Path], esorex: str
 ) -> None:

@@ -20,6 +20,7 @@ from tests.slurm_cluster import control_group
 
 pytestmark = pytest.mark.usefixtures("esorex")
 
+SLOW = pytest.mark.slow
 MEASURE = """\
 import os, resource, subprocess, sys
 subprocess.run(["sh", sys.argv[1]], check=True, stdout=subprocess.DEVNULL)
@@ -139,11 +140,14 @@ def test_a_recipe_that_the_kernel_kills_for_memory_is_run_again(
     assert 40 << 20 < killed[2].memory_bytes < 90 << 20, "what it got, with pages that others share"
 
 
-@pytest.mark.parametrize(("verb", "memory", "at_once"), [("run", 400, 1), ("run", 0, 2), ("batch", 400, 1)])
+@pytest.mark.parametrize(
+    ("verb", "memory", "at_once"),
+    [("run", 400, 1), ("run", 0, 2), pytest.param("batch", 400, 1, marks=SLOW)],
+)
 def test_recipes_wait_for_the_memory_that_earlier_runs_took(
     verb: str, memory: int, at_once: int, tmp_path: Path, frames_folder: Path, esorex: str, bridge: Callable[..., Ended]
 ) -> None:
-    root = make_root(tmp_path / "root", frames_folder, 3)
+    root = make_root(tmp_path / "root", frames_folder, 2)
     log = tmp_path / "log"
     greedy = f"{sys.executable} -c 'import time; taken = bytearray(250 << 20); time.sleep(0.4)'"
     # Where two may run, the first waits for the second.

@@ -225,7 +225,8 @@ def test_a_page_that_cannot_be_shown_is_left_out_and_said(
     assert "night: no display answers" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_real_browser_shows_the_page_names_its_fields_and_sends_the_answer(product: SetOfFiles, scheme: str) -> None:
     def fill(page: Any) -> None:
         page.get_by_label("kappa").fill("5")
