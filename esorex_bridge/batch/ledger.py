@@ -201,18 +201,19 @@ class Ledger:
 
     def settle(self, node: Node) -> None:
         """Take note that nothing more will come of a step."""
+        record = self._records.pop(node.key, None)
         for name in self._awaiting.pop(node.key, ()):
             pending = self._pending[name]
+            if record is not None and node.key in pending.targets:
+                pending.targets[node.key] = record
             pending.keys -= {node.key}
             if not pending.keys:
                 self._deliver(name)
-        self._records.pop(node.key, None)
 
     def _deliver(self, name: str) -> None:
         """Have end products brought to their place, with the next `write`."""
         pending = self._pending.pop(name)
-        for key, there in pending.targets.items():
-            record = self._records.get(key) or there
+        for record in pending.targets.values():
             if record is not None:
                 self._deliverable.append(EndProducts(name, pending.workflow, record))
 
