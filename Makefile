@@ -42,7 +42,7 @@ tables: export WRITE_INSTRUMENT_TABLE := 1
 tables: setup test-tools
 	$(BIN)/python -m tests.pipeline_table
 	$(PYTEST) tests/flows/test_instrument_runs.py tests/flows/test_instrument_slow.py \
-		tests/flows/test_instrument_visir.py tests/flows/test_instrument_muse.py \
+		tests/flows/test_instrument_visir.py tests/flows/test_instrument_muse.py tests/flows/test_instrument_vimos.py \
 		tests/flows/test_reduce_masters.py
 
 # Subprocesses count too: most tests start the commands as a user does.

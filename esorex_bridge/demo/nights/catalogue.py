@@ -162,6 +162,16 @@ NIGHTS = {
         "field of neighbouring lenses: bias, fibre flat, arc, standard star to response, science to a cube",
     ),
     "vimos": ListedNight("vimos", "vimos_night", "bias, dark of one quadrant at full size"),
+    "vimos_masks": ListedNight(
+        "vimos_masks",
+        "vimos_masks_night",
+        "a mask with fourteen slits: bias, flat and arc, standard star, stars in units of flux",
+    ),
+    "vimos_fibres": ListedNight(
+        "vimos_fibres",
+        "vimos_fibres_night",
+        "integral field of one quadrant: bias, flat and arc, standard star, star in units of flux, cube",
+    ),
     "vimos_full": ListedNight(
         "vimos_full",
         "vimos_full_night",
