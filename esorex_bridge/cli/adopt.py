@@ -154,9 +154,12 @@ def _package(args: argparse.Namespace) -> int:
     else:
         for folder in package.folders:
             print(f"{folder.path}: {len(folder.files)} files, {len(folder.trees)} association trees")
-        if linked:
-            print(f"{linked} files and trees are linked into {args.root.absolute() / 'reflex_input'}")
         _complain(damaged, package.missing)
+        if linked:
+            from esorex_bridge.cli.next_command import follow
+
+            said = f"{linked} files and trees are linked into {args.root.absolute() / 'reflex_input'}"
+            output.close(said, follow(args, "organise"))
     return 1 if damaged or package.missing else 0
 
 

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         output.emit_json(AssociationsDocument(associations=answers, trees=tuple(map(str, paths))))
     else:
         for reply in replies:
-            print(output.escape_line("\n".join(cascade_lines(reply))))
+            output.say_lines(cascade_lines(reply))
         for path in paths:
             print(path)
     return 0 if all_answered(replies) else 1

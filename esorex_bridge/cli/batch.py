@@ -87,7 +87,8 @@ def _preview(args: argparse.Namespace) -> int:
         return code
     times = {recipe: f"~{seconds:.1f}" for recipe, seconds in found.expected_seconds.items()}
     rows = [(recipe, runs, times.get(recipe, "")) for recipe, runs in sorted(found.recipes.items())]
-    output.table(("recipe", "would run", "seconds"), rows)
+    if rows:
+        output.table(("recipe", "would run", "seconds"), rows)
     for line in found.problems:
         output.say(f"not reduced: {line}")
     if _query(args) and not found.frames:

@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
         output.emit_json(document)
         return 0
     for removal in removals:
-        print(f"{removal.path}  {removal.size_bytes / 1e6:.1f} MB  {removal.reason}")
+        output.say_lines([f"{removal.path}  {removal.size_bytes / 1e6:.1f} MB  {removal.reason}"])
     for claim in left:
         print(
             f"left alone: what the batch {claim.batch} ({claim.state}) made; 'esorex-bridge batch status {claim.batch}'"

@@ -28,6 +28,7 @@ __all__ = [
     "report_crash",
     "report_failure",
     "say",
+    "say_lines",
     "show_needs",
     "table",
     "width",
@@ -95,6 +96,16 @@ def say(text: str, indent: int = 0, more: int = 2) -> None:
 
     for line in fold(text, width(), indent, more):
         print(line)
+
+
+def say_lines(lines: Iterable[str]) -> None:
+    """Print lines, each as far in as it is; on a terminal what does not fit stands below it."""
+    for line in lines:
+        text = line.lstrip(" ")
+        if sys.stdout.isatty():
+            say(text, len(line) - len(text))
+        else:
+            print(escape_line(line))
 
 
 def show_needs(needs: Iterable[DiskNeed]) -> None:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from esorex_bridge.cli import options
+from esorex_bridge.cli import options, output
 from esorex_bridge.errors import UserError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(encode(document).decode(), end="")
     else:
-        print("\n".join(lines))
+        output.say_lines(lines)
     return 0
 
 

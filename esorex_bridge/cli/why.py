@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
 
         output.emit_json(WhyDocument(about=args.what, reasons=facts, lines=lines_of(facts)))
     else:
-        print("\n".join(lines_of(facts)))
+        output.say_lines(lines_of(facts))
     return 0
 
 

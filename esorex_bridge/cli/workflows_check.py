@@ -93,16 +93,7 @@ def _summary_table(chosen: tuple[Workflow, ...], compared: list[tuple[Workflow, 
         loose = sum(bool(each.calibration.loose) for each in mine)
         looser = sum(bool(each.looser) for each in mine)
         rows.append((workflow.name, len(mine), origins["rules"], origins["group_by"], origins[""], loose, looser))
-    columns = (
-        "workflow",
-        "associations",
-        "by rules",
-        "by grouping",
-        "by neither",
-        "loose, and why",
-        "loose in silence",
-    )
-    output.table(columns, rows)
+    output.table(("workflow", "associations", "by rules", "grouped", "neither", "loose", "unsaid"), rows)
 
 
 def _compared_table(compared: list[tuple[Workflow, ComparedAssociation]]) -> None:
