@@ -8,9 +8,6 @@ import importlib
 import os
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import ModuleType
 
 _OBJECTS = 50_000
 """So many new objects before Python looks for reference cycles among them; a verb makes thousands, and no cycles."""
@@ -26,32 +23,14 @@ def begin() -> None:
 
 
 def load_msgspec() -> None:
-    """Load what our values are made of; it asks typing_extensions for no more than Python's own typing has by now.
-
-    And it loads uuid, which asks platform for no more than the name of the system.
-    """
-    with _in_place("typing_extensions", None), _in_place("platform", _Platform("platform")):
-        import msgspec  # noqa: F401
-
-
-class _Platform(ModuleType):
-    @staticmethod
-    def system() -> str:
-        """Return the name of the system, as `platform.system`."""
-        return os.uname().sysname
-
-
-@contextmanager
-def _in_place(name: str, module: ModuleType | None) -> Iterator[None]:
-    """Let something stand in the place of a module for a while, unless it is loaded already; None as if it were not."""
-    if name in sys.modules:
-        yield
+    """Load what our values are made of; it asks typing_extensions for no more than Python's own typing has by now."""
+    if "typing_extensions" in sys.modules:
         return
-    sys.modules[name] = module  # type: ignore[assignment]
+    sys.modules["typing_extensions"] = None  # type: ignore[assignment]  # as if it were not installed
     try:
-        yield
+        import msgspec  # noqa: F401
     finally:
-        del sys.modules[name]
+        del sys.modules["typing_extensions"]
 
 
 def load_later(module: str) -> None:
