@@ -186,7 +186,7 @@ class Ledger:
     ) -> None:
         """Deliver a dataset's end products as soon as all these steps are settled."""
         name = ahead.plan.dataset
-        targets = [ahead.keys[step.name] for step in ahead.plan.steps if step.target]
+        targets = [ahead.keys[step.name] for step in ahead.plan.steps if step.makes_end_products]
         records = {key: there.get(key) or self._find_kept(key) for key in targets}
         self._pending[name] = _Pending(ahead.plan.workflow, open_keys, records)
         for key in open_keys:

@@ -27,6 +27,7 @@ STEP_FIELDS = (
     "cases",
     "tune",
     "always",
+    "delivered",
     "threads",
     "memory_mb",
 )
@@ -78,7 +79,7 @@ def _fill(step: StepDefinition, fields: dict[str, Located], element: Located) ->
             found.update(_minimum(value))
         elif name in ("maximum", "threads", "memory_mb"):
             found[name] = value.count(name)
-        elif name in ("each", "always"):
+        elif name in ("each", "always", "delivered"):
             found[name] = value.flag(name)
     if "tags" in fields:
         found["tags"] = _tags(fields["tags"])

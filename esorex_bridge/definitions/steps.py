@@ -187,6 +187,8 @@ class StepDefinition(Struct, frozen=True, cache_hash=True):
         Parameters that are worth changing once the products were seen, with the recipe's own defaults.
     always : bool
         Whether it runs wherever its main files are, though no other step takes its products: standards, checks.
+    delivered : bool
+        Whether what it makes because it always runs is an end product; what tells of the instrument alone is none.
     threads : int
         Processors that one run keeps busy.
     memory_mb : int or None
@@ -216,6 +218,7 @@ class StepDefinition(Struct, frozen=True, cache_hash=True):
     cases: tuple[Case, ...] = ()
     tune: Parameters = ()
     always: bool = False
+    delivered: bool = True
     threads: int = 1
     memory_mb: int | None = None
     command: tuple[str, ...] = ()

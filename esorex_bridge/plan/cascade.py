@@ -119,14 +119,14 @@ class _Planner:
         groups = self._groups_of(action, Purpose(action.name))
         for group in groups:
             if first is not None and group.comes_from(first) and not group.shortage:
-                self._step(group, target=True)
+                self._target(group)
         for group in groups:
             if group.source is None and not group.shortage and not self._is_placed(group):
-                self._step(group, target=True)
+                self._target(group)
         for other, purpose in walk_actions(action):
             for group in () if other.auxiliary else self._groups_of(other, purpose):
                 if group.definition.always and not group.shortage:
-                    self._step(group, target=True)
+                    self._target(group, group.definition.delivered)
 
     def _is_placed(self, group: Group) -> bool:
         """Tell whether every file of a group is in a step already."""
@@ -180,15 +180,20 @@ class _Planner:
 
     # ----- steps
 
-    def _step(self, group: Group, target: bool = False) -> StepName:
+    def _target(self, group: Group, delivered: bool = True) -> None:
+        """Plan a step that the dataset is for; what was delivered for another reason stays so."""
+        name = self._step(group)
+        self.steps = [
+            replace(step, target=True, delivered=delivered or step.makes_end_products) if step.name == name else step
+            for step in self.steps
+        ]
+
+    def _step(self, group: Group) -> StepName:
         """Plan a group's step with all that it needs, once: a cascade meets a group by each way that leads to it."""
         number = id(group)  # `_groups` holds it for as long as we live
         if number not in self._planned:
             self._planned[number] = self._name(self._draft(group))
-        name = self._planned[number]
-        if target:
-            self.steps = [replace(step, target=True) if step.name == name else step for step in self.steps]
-        return name
+        return self._planned[number]
 
     def _draft(self, group: Group) -> Step:
         self._taken.add(group.action)

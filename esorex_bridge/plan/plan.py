@@ -194,6 +194,8 @@ class Step(Struct, frozen=True, gc=False):
         What a reader of the products should know: made without an optional calibration, for example.
     target : bool
         Whether its products are what the dataset is for.
+    delivered : bool
+        Whether the products of a target are end products; those of a check that always runs may be none.
     required : tuple of str
         Tags that the recipe must have, and must have used.
     unnoted : tuple of str
@@ -223,6 +225,7 @@ class Step(Struct, frozen=True, gc=False):
     gaps: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     target: bool = False
+    delivered: bool = True
     required: tuple[str, ...] = ()
     unnoted: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
@@ -235,6 +238,11 @@ class Step(Struct, frozen=True, gc=False):
     def __repr__(self) -> str:
         """Return its name and inputs."""
         return f"<Step {self.name}: {', '.join(input_counts(self))}>"
+
+    @property
+    def makes_end_products(self) -> bool:
+        """Whether its products go to the end products."""
+        return self.target and self.delivered
 
     @property
     def needs(self) -> tuple[StepName, ...]:

@@ -64,7 +64,7 @@ class Footprint:
             made = self._estimate(step, plan, {need: sizes for need, sizes in needs.items() if sizes is not None})
             size_bytes = int(sum(made.values()))
             self.room.take_made(self._workspace.tmp_products, size_bytes)
-            if step.target:
+            if step.makes_end_products:
                 self.room.take_made(self._workspace.end_products, size_bytes)
             self._made[key] = _NOTHING if step.target else made
 

@@ -48,6 +48,7 @@ def returnable(
         else:
             surplus.update(ahead.keys.values())
             ends.update(found)
+            needed.update(ahead.keys[step.name] for step in ahead.plan.steps if step.target and not step.delivered)
     kept = set(claimed)
     return tuple(
         Removal(path, folder_size(path), _REASON, key, ends.get(key, ()))
@@ -60,7 +61,7 @@ def returnable(
 
 def _end_products(ahead: ResolvedPlan, store: SqliteStore) -> Mapping[StepKey, tuple[Path, ...]] | None:
     """Return the end products of a dataset by the step that made them; None where it is not finished."""
-    targets = [ahead.keys[step.name] for step in ahead.plan.steps if step.target]
+    targets = [ahead.keys[step.name] for step in ahead.plan.steps if step.makes_end_products]
     found: dict[StepKey, tuple[Path, ...]] = {}
     for key, record in store.find_all(targets).items():
         if not isinstance(record, Record):

@@ -122,7 +122,7 @@ def deliver_targets(decided: DecidedPlan, executed: Executed, engine: Engine, st
     from esorex_bridge.run.delivery import EndProducts, deliver
 
     plan, keys = decided.resolved.plan, decided.resolved.keys
-    records = (executed.records.get(keys[step.name]) for step in plan.steps if step.target)
+    records = (executed.records.get(keys[step.name]) for step in plan.steps if step.makes_end_products)
     return tuple(
         product
         for record in records

@@ -110,8 +110,9 @@ def _dataset(inputs: Inputs) -> SetOfFiles:
 
 
 def target_steps(workflow: Workflow, dataset: SetOfFiles) -> tuple[StepDefinition, ...]:
-    """Return the steps whose products a dataset is for: that of its own files, those that follow, those always made.
+    """Return the steps whose products a dataset is for: that of its own files, those that follow, what is always made.
 
+    A step that always runs, and is not `delivered`, is none of them.
     Its own files have purposes of one name: `SCIENCE`, or `SCIENCE/SCIENCE` where one step follows another.
     """
     own = [file.category for file in dataset.files if any(map(_is_own, file.purposes))]
@@ -120,7 +121,7 @@ def target_steps(workflow: Workflow, dataset: SetOfFiles) -> tuple[StepDefinitio
     for step in found:
         made = set(step.products)
         found += [each for each in workflow.steps if each not in found and made.intersection(each.main)]
-    return (*found, *(step for step in workflow.steps if step.always and step not in found))
+    return (*found, *(step for step in workflow.steps if step.always and step.delivered and step not in found))
 
 
 def _is_own(purpose: str) -> bool:

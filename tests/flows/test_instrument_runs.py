@@ -152,6 +152,13 @@ def test_visir_finds_every_bad_pixel_and_the_star_in_both_beams(run: Callable[[s
     assert flux(image, *bright) == pytest.approx(-flux(image, *dark), rel=0.03)
 
 
+def test_visir_delivers_the_science_alone_and_keeps_what_its_darks_tell(run: Callable[[str], Reduction]) -> None:
+    night = run("visir")
+    (dataset,) = night.runs[0]["datasets"]
+    assert [product["category"] for product in dataset["end_products"]] == ["IMG_OBS_COMBINED_CNJ"]
+    assert night.product("IMG_DARK_AVG").is_file()
+
+
 def test_hawki_takes_the_statics_of_the_archive_and_makes_an_image_of_all_detectors(
     run: Callable[[str], Reduction],
 ) -> None:

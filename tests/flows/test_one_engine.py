@@ -265,7 +265,7 @@ def batch(root: Path, bridge: Bridge, *words: object) -> Ended:
 def test_a_batch_refuses_a_misspelt_recipe(root: Path, bridge: Bridge) -> None:
     ended = batch(root, bridge, "--set", "naco_img_drak.nsamples=50")
     assert ended.code == 1
-    assert "workflow naco has no recipe 'naco_img_drak'" in ended.err
+    assert "has no recipe 'naco_img_drak', did you mean 'naco_img_dark'?" in ended.err
 
 
 @pytest.fixture(scope="module")

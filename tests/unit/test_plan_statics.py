@@ -141,5 +141,5 @@ def test_a_mistake_in_the_file_is_told_with_its_line(text: str, problem: str, tm
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "statics.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="is not a text in UTF-8"):
         static_folders(tmp_path)

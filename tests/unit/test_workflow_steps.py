@@ -67,6 +67,19 @@ def test_a_step_that_always_runs_is_a_target_though_nothing_takes_its_products()
     assert {step.recipe: step.target for step in made.steps} == {"toy_science": True, "toy_std": True}
 
 
+@pytest.mark.parametrize(("said", "delivered"), [("", True), (", delivered: false", False)])
+def test_what_always_runs_makes_end_products_unless_the_definition_says_no(said: str, delivered: bool) -> None:
+    definition = workflow(SCIENCE, f"recipe: toy_dark, main: [DARK], always: true{said}, products: [MASTER_DARK]")
+    dark = Action("DARK", files("DARK", 1))
+    below = plan(definition, Action("OBJECT", files("OBJECT", 1), actions=(dark,)))
+    assert {step.recipe: step.makes_end_products for step in below.steps} == {
+        "toy_science": True,
+        "toy_dark": delivered,
+    }
+    (own,) = plan(definition, dark).steps
+    assert own.makes_end_products
+
+
 def test_two_recipes_on_the_same_raws_run_when_their_products_are_asked_for() -> None:
     definition = workflow(
         "recipe: toy_flat, main: [FLAT], products: [MASTER_FLAT]",

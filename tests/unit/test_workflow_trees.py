@@ -60,7 +60,8 @@ class Archive:
             below: dict[str, Association] = {}
             for calibration in (each for other in (*kin, *after) for each in other.calibrations):
                 origin = next((self.origins[each] for each in calibration.accepted if each in self.origins), None)
-                if origin is None or origin.name in above:
+                # What a recipe makes anew, it takes a first of from its pipeline.
+                if origin is None or origin.name in above or calibration in origin.calibrations:
                     static = (self.file(calibration.category, processed=True),)
                     below[calibration.category] = Association(calibration.category, static, match="N/A")
                 elif origin not in (*kin, *after):

@@ -13,7 +13,18 @@ from esorex_bridge.errors import UserError
 
 EXTRAS_FILE = "esorex_bridge.json"
 
-STEP_EXTRAS = ("products", "minima", "maximum", "each", "always", "threads", "memory_mb", "cases", "tune")
+STEP_EXTRAS = (
+    "products",
+    "minima",
+    "maximum",
+    "each",
+    "always",
+    "delivered",
+    "threads",
+    "memory_mb",
+    "cases",
+    "tune",
+)
 """Fields of a step that a package cannot say, or not all of."""
 
 CALIBRATION_EXTRAS = ("sources", "noted", "instead", "strict", "loose", "match_from")
