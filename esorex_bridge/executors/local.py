@@ -56,11 +56,6 @@ class LocalExecutor:
         self._selector = selectors.DefaultSelector()
         self._passed = 0
 
-    @property
-    def processes(self) -> tuple[int, ...]:
-        """The worker processes that are there."""
-        return tuple(worker.process.pid for worker in (*self._idle, *self._busy.values()))
-
     def submit(self, order: TaskRequest, after: Sequence[Ticket] = ()) -> Ticket:
         """Put an order into the queue; `after` must have ended already."""
         ticket = Ticket(f"{order.key[:16]}.{order.attempt}")
