@@ -126,7 +126,7 @@ def refusal_without(night: Reduction, recipe: str, category: str, folder: Path) 
     """Return what a recipe says that cannot do without the files of a category."""
     done = _run_again_without(night, recipe, category, folder)
     assert done.returncode != 0 and not list(folder.glob("*.fits"))
-    return done.stdout.decode(errors="replace")
+    return (done.stdout + done.stderr).decode(errors="replace")  # errors go to stderr
 
 
 def _run_again_without(
