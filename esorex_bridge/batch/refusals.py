@@ -24,7 +24,7 @@ from esorex_bridge.settings import Settings
 
 
 def refuse_misspelt(jobs: tuple[Job, ...], settings: Settings) -> None:
-    """Refuse settings that name a recipe or a step that no workflow of a batch has.
+    """Refuse settings that name a recipe or a step that no workflow of a batch has, or a dataset that is not there.
 
     Raises
     ------
@@ -32,8 +32,11 @@ def refuse_misspelt(jobs: tuple[Job, ...], settings: Settings) -> None:
         If one does; the message names those there are.
     ParameterError
         As `refuse_wrong_parameters`.
+    UnknownNameError
+        As `refuse_unknown_datasets`.
     """
     refuse_wrong_parameters(jobs, settings)
+    refuse_unknown_datasets(jobs, settings)
     policy = settings.policy
     if policy == Policy() and not any(setting.origin == "--set" for setting in settings.parameters):
         return
@@ -80,6 +83,28 @@ def refuse_wrong_parameters(jobs: Iterable[Job], settings: Settings) -> None:
             raise UnknownNameError(
                 "recipe", each.recipe, sorted(names), f"{each.origin}: the list of workflow definitions"
             )
+
+
+def refuse_unknown_datasets(jobs: Iterable[Job], settings: Settings) -> None:
+    """Refuse a `skip` or an override of a dataset that is none of its job's; of what queries will find none is known.
+
+    Raises
+    ------
+    UnknownNameError
+        If one is; the message names those there are.
+    """
+    for job in jobs:
+        named = (*job.skip, *(dataset for dataset, _ in job.overrides))
+        if not named or job.queries:
+            continue
+        known = job.datasets
+        if known == ("all",):
+            with Session(settings) as session:
+                planning = session.planning.with_settings(mode=job.mode, workflow=job.workflow or settings.workflow)
+                known = tuple(dataset.name for dataset in planning.each_dataset())
+        for name in named:
+            if name not in known:
+                raise UnknownNameError("dataset", name, known, f"{job.name} (its skip or overrides)")
 
 
 def _refuse_unheard(policy: Policy, workflows: Iterable[Workflow]) -> None:

@@ -268,6 +268,18 @@ def test_a_batch_refuses_a_misspelt_recipe(root: Path, bridge: Bridge) -> None:
     assert "has no recipe 'naco_img_drak', did you mean 'naco_img_dark'?" in ended.err
 
 
+@pytest.mark.parametrize(
+    "said", ["skip: [NACO.2016-03-02T00:30:00.076_tp]", "overrides: {NACO.2016-03-02T00:30:00.076_tp: {}}"]
+)
+def test_a_batch_refuses_a_dataset_that_its_job_does_not_have(root: Path, bridge: Bridge, said: str) -> None:
+    jobs = root / "jobs.yaml"
+    jobs.write_text(f"jobs:\n  - datasets: all\n    {said}\n")
+    ended = bridge("batch", jobs, "--root", root, "--json")
+    assert ended.code == 1
+    assert "did you mean 'NACO.2016-03-02T00:30:00.076_tpl'?" in ended.err
+    assert not (root / "reflex_book_keeping" / "batches").exists()
+
+
 @pytest.fixture(scope="module")
 def batched_once(tmp_path_factory: pytest.TempPathFactory, frames_folder: Path, bridge: Bridge) -> Path:
     """Return a root in which a batch has made all."""
