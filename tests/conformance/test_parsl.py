@@ -60,6 +60,7 @@ def test_a_lost_pilot_is_reported_as_lost_attempts_and_replaced(
     with running("batch", root / "jobs.yaml", "--root", root, "--name", "b", "--json", *engine, env=env) as process:
         await_that(lambda: Path(f"{mark}.begun").exists() and Path(f"{mark}.begun").read_text().strip())
         await_that(lambda: any(each["event"] == "running" for each in events(root, "b")))
+        await_that(lambda: recorded(root)["naco_img_twflat"])  # what runs beside it would be lost too
         for pilot in pilots(root):
             os.kill(pilot, signal.SIGKILL)
         recipe = Path("/proc", Path(f"{mark}.begun").read_text().strip())
