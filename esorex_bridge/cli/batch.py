@@ -79,7 +79,7 @@ def _preview(args: argparse.Namespace) -> int:
     source, text = _jobs(args)
     asked = _read_request(args, source)
     found = preview(text, asked)
-    code = 1 if arguments.lacks_room(asked.settings, found.needs) else 0
+    code = 1 if arguments.lacks_room(asked.settings, found.needs) or found.problems else 0
     if args.json:
         from esorex_bridge.cli.documents.batch import preview_document
 

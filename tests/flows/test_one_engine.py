@@ -280,6 +280,14 @@ def test_a_batch_refuses_a_dataset_that_its_job_does_not_have(root: Path, bridge
     assert not (root / "reflex_book_keeping" / "batches").exists()
 
 
+def test_a_batch_that_would_not_reduce_all_says_so_by_its_status(root: Path, bridge: Bridge) -> None:
+    jobs = root / "jobs.yaml"
+    jobs.write_text("jobs:\n  - datasets: [NACO.2016-03-02T00:30:00.076_tp]\n")
+    ended = bridge("batch", jobs, "--root", root, "--dry-run")
+    assert ended.code == 1
+    assert "not reduced: NACO.2016-03-02T00:30:00.076_tp" in ended.out
+
+
 @pytest.fixture(scope="module")
 def batched_once(tmp_path_factory: pytest.TempPathFactory, frames_folder: Path, bridge: Bridge) -> Path:
     """Return a root in which a batch has made all."""
