@@ -607,6 +607,25 @@ def test_the_first_run_makes_the_first_steps_and_the_second_nothing(
     assert (night.decisions(0), night.decisions(1)) == ({"execute"}, {"reuse"})
 
 
+@pytest.mark.parametrize(
+    ("name", "categories", "workflow"),
+    [
+        ("giraf", ("BIAS", "DARK"), "giraf"),
+        ("vimos", ("BIAS",), "vimos_spectra"),
+        ("hawki", ("DARK",), "hawki"),
+    ],
+)
+def test_a_workflow_file_makes_the_same_first_steps_without_kepler(
+    name: str,
+    categories: tuple[str, ...],
+    workflow: str,
+    first_steps: Callable[..., Reduction],
+    bridge: Callable[..., Ended],
+    tmp_path: Path,
+) -> None:
+    assert_same_by_reflex(first_steps(name, *categories), workflow, bridge, tmp_path)
+
+
 def test_giraffe_finds_bias_level_and_dark_current(first_steps: Callable[..., Reduction]) -> None:
     night = first_steps("giraf", "BIAS", "DARK")
     assert np.median(fits.getdata(night.product("MASTER_BIAS"))) == pytest.approx(giraf.BIAS_COUNTS, abs=1)
