@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from esorex_bridge.executors.batch_folder import BatchFolder
 from esorex_bridge.run.executor import Phase, TaskRequest, TaskStatus, Ticket
@@ -11,22 +11,27 @@ from esorex_bridge.run.result import StepResult
 
 
 class InstantExecutor:
-    """Makes each step when it is handed in, and writes results as workers do."""
+    """Makes each step when it is handed in, and writes results as workers do.
+
+    Parameters
+    ----------
+    folder : BatchFolder
+        Of the batch.
+    make : callable
+        Makes a step.
+    """
 
     keeps_order = False
     room = 1_000_000
 
-    def __init__(self, folder: BatchFolder) -> None:
+    def __init__(self, folder: BatchFolder, make: Callable[[TaskRequest], StepResult]) -> None:
         self._folder = folder
+        self._make = make
         self._changes: dict[Ticket, TaskStatus] = {}
-
-    def make(self, order: TaskRequest) -> StepResult:
-        """Make a step."""
-        raise NotImplementedError
 
     def submit(self, order: TaskRequest, after: Sequence[Ticket] = ()) -> Ticket:
         """Make it."""
-        self._folder.write_result(self.make(order))
+        self._folder.write_result(self._make(order))
         ticket = Ticket(order.key)
         self._changes[ticket] = TaskStatus(Phase.ENDED)
         return ticket

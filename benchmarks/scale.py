@@ -16,20 +16,19 @@ import argparse
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 
 from instant import InstantExecutor, SilentWatcher
 from msgspec import Struct
 from msgspec.json import decode, encode
 from msgspec.structs import replace
+from spent import Spent, measure_command
 
 from esorex_bridge.batch import start
 from esorex_bridge.datasets.association import AssociatedFile, Association, AssociationTree, distinct_files
@@ -56,25 +55,6 @@ APART = timedelta(seconds=0.5)
 
 CARD = 80
 BLOCK = 2880
-
-
-class Spent(Struct, frozen=True):
-    """What a process took.
-
-    Parameters
-    ----------
-    seconds, processor : float
-        By the clock, and of the processor.
-    megabytes : float
-        Most that was resident.
-    """
-
-    seconds: float
-    processor: float
-    megabytes: float
-
-    def __str__(self) -> str:
-        return f"{self.seconds:.1f} s | {self.processor:.1f} s | {self.megabytes:.0f} MB"
 
 
 class Measured(Struct, frozen=True):
@@ -119,7 +99,14 @@ def main() -> int:
     parser.add_argument("--datasets", type=int, nargs="+", default=[1000, 10_000])
     parser.add_argument("--rounds", type=int, default=3, help="of the second run")
     parser.add_argument("--place", type=Path, help="where to build; nothing is built or made that is there already")
+    parser.add_argument("--part", choices=("build", "make"), help="only that, in the place")
     args = parser.parse_args()
+    if args.part == "build":
+        put_datasets(args.place, *args.datasets)
+        return 0
+    if args.part == "make":
+        make_all(args.place)
+        return 0
     if shutil.which("esorex") is None:
         print("esorex is not installed: nothing says what a recipe is")
         return 1
@@ -143,14 +130,14 @@ def prepare(root: Path, number: int) -> Measured:
     """Return what datasets take that are built and made for the first time, as far as they are not there already."""
     built, made = root / "built.json", root / "made.json"
     if not built.exists():
-        spent = in_child(partial(put_datasets, root, number))
+        spent = measure_part("build", root, number)
         built.write_bytes(encode(spent))
         tell(f"{number:,} datasets built: {spent}")
     folder = root / "reflex_book_keeping" / "batches" / "first"
     if not made.exists():
         if folder.exists():
             tell(f"{number:,} datasets: the first run was broken off; the rest of it alone is measured")
-        first = in_child(partial(make_all, root))
+        first = measure_part("make", root, number)
         made.write_bytes(encode(first))
         tell(f"{number:,} datasets made for the first time: {first}")
     left = sum(path.is_file() for path in folder.rglob("*"))
@@ -159,7 +146,7 @@ def prepare(root: Path, number: int) -> Measured:
 
 
 def table(measured: Sequence[Measured]) -> Iterator[str]:
-    """Yield the lines of a table, and what ten times the most datasets would take by it."""
+    """Yield the lines of a table, and what ten times the most datasets would take where growth tells that."""
     yield (
         "| datasets of 100 files | files built in | made for the first time | processor | memory | a step | files left "
         "| found made and reported | processor | memory | times as long |"
@@ -173,18 +160,23 @@ def table(measured: Sequence[Measured]) -> Iterator[str]:
             f"| {1e3 * each.first.processor / each.steps:.1f} ms | {each.left} | {each.median} | {growth} |"
         )
         before = each
-    if before is not None:
+    if len(measured) > 1:
         yield ""
-        yield f"By that, {10 * before.datasets:,} would take {ten_times(before)}."
+        yield f"By that, {10 * measured[-1].datasets:,} would take {ten_times(*measured[-2:])}."
 
 
-def ten_times(measured: Measured) -> str:
-    """Return what ten times as many datasets take, where all grows as they do."""
-    first, found = (10 * each.processor / 3600 for each in (measured.first, measured.median))
-    most = 10 * max(measured.first.megabytes, measured.median.megabytes) / 1e3
+def ten_times(some: Measured, more: Measured) -> str:
+    """Return what ten times `more` take, where all goes on to grow as from `some` to `more`."""
+
+    def at_that(each: Callable[[Measured], float]) -> float:
+        growth = (each(more) - each(some)) / (more.datasets - some.datasets)
+        return each(more) + 9 * more.datasets * growth
+
+    first, found = at_that(lambda each: each.first.processor), at_that(lambda each: each.median.processor)
+    most = max(at_that(lambda each: each.first.megabytes), at_that(lambda each: each.median.megabytes))
     return (
-        f"{first:.1f} h of a processor to be made beside their recipes, {found:.1f} h to be found made, "
-        f"{most:.1f} GB of memory at most, and {10 * measured.files / 1e6:.1f} million files"
+        f"{first / 60:.1f} min of a processor to be made beside their recipes, {found / 60:.1f} min to be found made, "
+        f"{most / 1e3:.1f} GB of memory at most, and {at_that(lambda each: each.files) / 1e6:.1f} million files"
     )
 
 
@@ -193,39 +185,18 @@ def tell(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def in_child(work: Callable[[], object]) -> Spent:
-    """Return what a piece of work takes in a process of its own; this one stays small, as its children begin as it."""
-    began = time.perf_counter()
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            work()
-            code = 0
-        finally:
-            os._exit(code)
-    return spent_by(pid, began)
-
-
-def spent_by(pid: int, began: float) -> Spent:
-    """Wait for a child, and return what it took."""
-    _, status, used = os.wait4(pid, 0)
-    assert status == 0, status
-    return Spent(time.perf_counter() - began, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
-
-
 # ----- what is measured
+
+
+def measure_part(part: str, root: Path, number: int) -> Spent:
+    """Return what a part of this program takes in a process of its own."""
+    return measure_command([sys.executable, __file__, "--datasets", f"{number}", "--place", str(root), "--part", part])
 
 
 def find_all(root: Path) -> Spent:
     """Return what it takes to find all made, and to report that."""
     name = f"again-{time.monotonic_ns()}"
-    with Path(os.devnull).open("w") as silent:
-        began = time.perf_counter()
-        words = [COMMAND, "batch", str(root / "jobs.yaml"), "--root", str(root), "--name", name]
-        child = subprocess.Popen(words, stdout=silent, stderr=silent)
-        spent = spent_by(child.pid, began)
-        child.returncode = 0
+    spent = measure_command([COMMAND, "batch", str(root / "jobs.yaml"), "--root", str(root), "--name", name])
     folder = root / "reflex_book_keeping" / "batches" / name
     with (folder / "events.jsonl").open() as events:
         assert json.loads(deque(events, 1)[0])["event"] == "done"
@@ -245,15 +216,19 @@ def make_all(root: Path) -> None:
     folder = start.find_batch(root, "first")
     if not folder.path.exists():
         folder = start.new_batch(root, "first", JOBS, asked)
-    report = start.carry_out(folder, asked, SilentWatcher(), open_executor=lambda folder, *_: SmallProducts(folder))
+    report = start.carry_out(folder, asked, SilentWatcher(), open_executor=make_at_once)
     assert report.state == "done" and not report.failed, report.datasets[:3]
 
 
-class SmallProducts(InstantExecutor):
+def make_at_once(folder: BatchFolder, *_: object) -> InstantExecutor:
+    """Return an engine that makes small products."""
+    return InstantExecutor(folder, SmallProducts(folder).make)
+
+
+class SmallProducts:
     """Makes one small product a step."""
 
     def __init__(self, folder: BatchFolder) -> None:
-        super().__init__(folder)
         self._products = folder.root / "reflex_tmp_products"
         self._sof = str(folder.root / "data.sof")
         (folder.root / "data.sof").touch()
