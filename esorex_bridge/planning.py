@@ -14,7 +14,7 @@ from esorex_bridge.datasets.association import AssociationTree
 from esorex_bridge.datasets.dataset import Dataset, files_of
 from esorex_bridge.datasets.shared import Shared
 from esorex_bridge.definitions.edps.options import PREFIX
-from esorex_bridge.definitions.folders import Definitions, definition_folders
+from esorex_bridge.definitions.folders import Definitions, own_definitions
 from esorex_bridge.definitions.parameters import ParameterSetting
 from esorex_bridge.definitions.workflow import RULES_ALONE, Workflow
 from esorex_bridge.errors import DataError, UnknownNameError, UserError
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from esorex_bridge.edps.plan import DataFolder
     from esorex_bridge.edps.workflow import EdpsWorkflow
     from esorex_bridge.organise.organised_data import Request
+    from esorex_bridge.organise.review import Planner
 
 _FEW = 3
 """How many messages of a package an error tells."""
@@ -74,7 +75,7 @@ class Planning:
     @cached_property
     def definitions(self) -> Definitions:
         """The workflow definitions of the user and those that come with the bridge."""
-        return Definitions(definition_folders())
+        return own_definitions()
 
     @cached_property
     def edps(self) -> EdpsWorkflow | None:
@@ -363,6 +364,19 @@ class Planning:
         settings = (*self.settings.parameters, *more)
         plan = make_plan(dataset, workflow, headers, settings, self.settings.quality, known)
         return dataset, replace(plan, not_used=(*plan.not_used, *copies)) if copies else plan
+
+    def planner(self) -> Planner:
+        """Return what makes the plan of a dataset that is tried out, as `plan` does, and reads each header once."""
+        header, shared = cache(read_keywords), Shared()
+
+        def plan(dataset: Dataset) -> tuple[Workflow, Plan] | None:
+            try:
+                workflow = self.workflow_for(dataset, header)
+            except UserError:
+                return None
+            return workflow, self.plan(dataset, workflow, header, shared=shared)[1]
+
+        return plan
 
     def _without_copies(self, dataset: Dataset, files: Iterable[Path]) -> tuple[Dataset, tuple[UnusedFile, ...]]:
         """Return a dataset in whose groups each content is once; only files with equal times are read for that."""

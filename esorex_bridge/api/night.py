@@ -192,8 +192,9 @@ class Night(Struct, frozen=True):
         from esorex_bridge.organise.reviewing import open_review, use_file
 
         with Session(self.settings) as session:
-            review = open_review(session.planning.request, session.planning.places, _name(dataset))
-        return use_file(review, category, str(use), purpose, force)
+            planning = session.planning
+            review = open_review(planning.request, planning.places, _name(dataset), planning.planner())
+            return use_file(review, category, str(use), purpose, force)
 
     def reset_choices(self, dataset: Named) -> None:
         """Take back all choices for a dataset."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from esorex_bridge.datasets.choices import Choices
     from esorex_bridge.definitions.parameters import ParameterSetting
     from esorex_bridge.organise.review import Alternative, Review
+    from esorex_bridge.session import Session
 
 _COLUMNS = (
     Column("category"),
@@ -79,7 +80,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--undrop", action="append", default=[], metavar="FILE", help="use a dropped file again")
     group.add_argument(
-        "--force", action="store_true", help="keep a choice although the plan does not take what it names"
+        "--force",
+        dest="all_the_same",
+        action="store_true",
+        help="keep a choice although the plan does not take what it names",
     )
     group.add_argument("--drop", action="append", default=[], metavar="FILE", help="do not use this file")
     group.add_argument(
@@ -90,7 +94,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="use an own file in place of what would be made",
     )
     group.add_argument(
-        "--set", action="append", default=[], metavar="RECIPE.PARAM=VALUE", help="a recipe parameter for this dataset"
+        "--set",
+        dest="chosen",
+        action="append",
+        default=[],
+        metavar="RECIPE.PARAM=VALUE",
+        help="a recipe parameter for this dataset",
     )
     group.add_argument("--reset", action="store_true", help="take back all choices for this dataset")
     group.add_argument("--pick", action="store_true", help="choose by number on the terminal")
@@ -104,17 +113,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Show the alternatives, or keep a choice."""
     from esorex_bridge.cli import arguments
-    from esorex_bridge.datasets.choices import Choices
-    from esorex_bridge.organise.reviewing import open_review
+    from esorex_bridge.session import Session
 
     if bool(args.use) != bool(args.category):
         raise UserError("--use FILE and --for CATEGORY belong together")
-    review = open_review(arguments.request(args), args.data, args.dataset, args.reset)
-    changed = _change(Choices() if args.reset else review.choices, args, review)
+    with Session(arguments.settings(args)) as session:
+        return _review(args, session)
+
+
+def _review(args: argparse.Namespace, session: Session) -> int:
+    from esorex_bridge.cli import arguments
+    from esorex_bridge.datasets.choices import Choices
+    from esorex_bridge.organise.reviewing import open_review
+
+    planner = session.planning.planner()
+    review = open_review(arguments.request(args), args.data, args.dataset, planner, args.reset)
+    changed = _change(Choices() if args.reset else review.choices, args, review, session)
     if args.pick:
         changed = _ask_for_number(changed, review)
     if changed != review.choices:
-        _say_what_changes(review, changed, args.force)
+        _say_what_changes(review, changed, args.all_the_same)
         review.keep(changed)
         review.choices = changed
     if args.web:
@@ -156,7 +174,7 @@ def _say_what_changes(review: Review, changed: Choices, force: bool) -> None:
         raise UserError(f"the plan would not do with this choice: {effect.problem}; --force keeps it all the same")
 
 
-def _change(choices: Choices, args: argparse.Namespace, review: Review) -> Choices:
+def _change(choices: Choices, args: argparse.Namespace, review: Review, session: Session) -> Choices:
     from esorex_bridge.cli import arguments
 
     if args.use:
@@ -172,14 +190,14 @@ def _change(choices: Choices, args: argparse.Namespace, review: Review) -> Choic
         if not (category and equals and path):
             raise UserError(f"--replace {text} is not of the form CATEGORY=FILE")
         choices = choices.with_replacement(category, Path(path).absolute())
-    settings = tuple(map(arguments.setting, args.set))
-    _refuse_settings(args, review, settings)
+    settings = tuple(map(arguments.setting, args.chosen))
+    _refuse_settings(review, settings, session)
     for setting in settings:
         choices = choices.with_parameter(setting.recipe, setting.name, str(setting.value))
     return choices
 
 
-def _refuse_settings(args: argparse.Namespace, review: Review, given: tuple[ParameterSetting, ...]) -> None:
+def _refuse_settings(review: Review, given: tuple[ParameterSetting, ...], session: Session) -> None:
     """Refuse parameters that the installed recipes do not have or do not allow, as `run` does.
 
     Raises
@@ -189,14 +207,11 @@ def _refuse_settings(args: argparse.Namespace, review: Review, given: tuple[Para
     """
     from esorex_bridge.definitions.parameters import effective
     from esorex_bridge.errors import RecipeError
-    from esorex_bridge.session import Session
-    from esorex_bridge.settings import Settings
 
-    if not given:
-        return
     settings = [replace(each, recipe=review.recipe_of(each.recipe)) for each in given]
-    with Session(Settings(args.root)) as session:
-        found = session.esorex.recipes({each.recipe: None for each in settings}) if session.esorex else {}
+    if not settings or session.esorex is None:
+        return
+    found = session.esorex.recipes({each.recipe: None for each in settings})
     for recipe in dict.fromkeys(each.recipe for each in settings):
         known = found.get(recipe)
         if known is not None and not isinstance(known, RecipeError):

@@ -18,11 +18,13 @@ from esorex_bridge.cli import arguments, output
 from esorex_bridge.cli.documents.base import disk_part
 from esorex_bridge.cli.documents.running import ComparedProductPart, GridDocument, VariantPart, dataset_report
 from esorex_bridge.cli.run_view import show
+from esorex_bridge.datasets.dataset import Dataset
 from esorex_bridge.definitions.parameters import ParameterSetting
 from esorex_bridge.disk.room import DiskNeed
 from esorex_bridge.errors import DataError, UserError
 from esorex_bridge.fits.hdus import read_datasums
 from esorex_bridge.fits.header import read_header
+from esorex_bridge.plan.plan import Plan
 from esorex_bridge.progress.steps import Progress
 from esorex_bridge.provenance.pixels import difference
 from esorex_bridge.reuse.record import Product
@@ -61,14 +63,14 @@ def run_grid(args: argparse.Namespace, settings: Settings) -> int:
     if args.explain:
         raise UserError("--explain tells of one run, not of a grid; give the value with --set")
     grid = read_grid(args.grid)
-    needs = _count_needs(args, settings, grid)
-    variants: list[GridVariant] = []
-    for chosen in grid:
-        output.note(f"variant {len(variants) + 1} of {len(grid)}: {GridVariant(chosen, ()).label}")
-        session, pairs = _plan(settings, chosen, args.datasets)
-        with session:
+    with Session(settings) as session:
+        needs = _count_needs(args, session, grid)
+        variants: list[GridVariant] = []
+        for chosen in grid:
+            output.note(f"variant {len(variants) + 1} of {len(grid)}: {GridVariant(chosen, ()).label}")
+            pairs = _plan(session, chosen, args.datasets)
             reports = session.run(pairs, Progress(args.recipe_failure_mode), _next_second(), args.dry_run)
-        variants.append(GridVariant(chosen, reports))
+            variants.append(GridVariant(chosen, reports))
     comparisons = [tuple(_compare(variants[0], each)) for each in variants]
     if args.json:
         described = tuple(map(_describe, variants, comparisons))
@@ -89,7 +91,7 @@ def run_grid(args: argparse.Namespace, settings: Settings) -> int:
 
 
 def _count_needs(
-    args: argparse.Namespace, settings: Settings, grid: Iterable[tuple[ParameterSetting, ...]]
+    args: argparse.Namespace, session: Session, grid: Iterable[tuple[ParameterSetting, ...]]
 ) -> tuple[DiskNeed, ...]:
     """Return what all variants will make, each step once; nothing begins with a wrong value or without room for all.
 
@@ -100,17 +102,16 @@ def _count_needs(
     UserError
         If the disks have no room for what the variants make together.
     """
-    with Session(settings) as session:
-        engine = session.require_engine()
-        decided = [
-            plan
-            for chosen in grid
-            for plan in engine.decide(resolvable(engine.resolve(_plan(settings, chosen, args.datasets)[1])))
-        ]
-        room = engine.count_products(decided)
-        if not args.dry_run:
-            room.refuse()
-        return room.needs
+    engine = session.require_engine()
+    decided = [
+        plan
+        for chosen in grid
+        for plan in engine.decide(resolvable(engine.resolve(_plan(session, chosen, args.datasets))))
+    ]
+    room = engine.count_products(decided)
+    if not args.dry_run:
+        room.refuse()
+    return room.needs
 
 
 def read_grid(words: Iterable[str]) -> tuple[tuple[ParameterSetting, ...], ...]:
@@ -131,9 +132,11 @@ def read_grid(words: Iterable[str]) -> tuple[tuple[ParameterSetting, ...], ...]:
     return tuple(product(*axes))
 
 
-def _plan(settings: Settings, chosen: tuple[ParameterSetting, ...], names: Sequence[str]) -> tuple[Session, Any]:
-    session = Session(replace(settings, parameters=(*settings.parameters, *chosen)))
-    return session, session.planning.plan_datasets(names)
+def _plan(
+    session: Session, chosen: tuple[ParameterSetting, ...], names: Sequence[str]
+) -> tuple[tuple[Dataset, Plan], ...]:
+    given = (*session.settings.parameters, *chosen)
+    return session.planning.with_settings(parameters=given).plan_datasets(names)
 
 
 _latest = datetime.min

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from esorex_bridge.errors import UnknownNameError, UserError
+from esorex_bridge.errors import UnknownNameError
 from esorex_bridge.files import DpId
 from esorex_bridge.organise.review import Alternative, Effect
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from esorex_bridge.organise.grouping import Candidate, FrameGroup
     from esorex_bridge.organise.organised_data import OrganisedData
     from esorex_bridge.organise.organiser import Organised
-    from esorex_bridge.plan.plan import Plan, Step, StepName
+    from esorex_bridge.organise.review import Planner
+    from esorex_bridge.plan.plan import Step, StepName
 
 
 class DatasetReview:
@@ -36,10 +37,12 @@ class DatasetReview:
         As organised, without choices.
     choices : Choices
         Those that are kept.
+    plan : Planner
+        Makes the plans that are compared.
     """
 
-    def __init__(self, root: Path, data: OrganisedData, dataset: Dataset, choices: Choices) -> None:
-        self._root, self._data, self._dataset = root, data, dataset
+    def __init__(self, root: Path, data: OrganisedData, dataset: Dataset, choices: Choices, plan: Planner) -> None:
+        self._root, self._data, self._dataset, self._plan = root, data, dataset, plan
         self.name, self.choices = dataset.name, choices
 
     def key_of(self, category: str, purpose: str | None) -> str:
@@ -57,12 +60,12 @@ class DatasetReview:
 
     def effect_of(self, choices: Choices) -> Effect:
         """Return what choices change in the plan that there is with those that are kept."""
-        return _find_effect(self._data, self._with(self.choices), self._with(choices))
+        return _find_effect(self._plan, self._with(self.choices), self._with(choices))
 
     def alternatives(self, choices: Choices) -> tuple[Alternative, ...]:
         """Return what could be used, and what the plan with choices uses."""
         reviewed = self._with(choices)
-        taken = _find_taken_files(self._data, reviewed)
+        taken = _find_taken_files(self._plan, reviewed)
         return tuple(dict.fromkeys(_mark(_offer(self._data, self._dataset), reviewed, taken)))
 
     def messages(self, choices: Choices) -> tuple[str, ...]:
@@ -99,16 +102,17 @@ Taken = dict[tuple[str, str], int | None]
 """By file and the purpose that it is used for: the level of the association, None where it has none."""
 
 
-def _find_taken_files(data: OrganisedData, dataset: Dataset) -> Taken | None:
+def _find_taken_files(planner: Planner, dataset: Dataset) -> Taken | None:
     """Return which files the plan of a dataset uses, and for what; None where nothing is known of its recipes.
 
     A file is used for what it is processed with, and for what takes the products that are made of it.
     """
     from esorex_bridge.datasets.dataset import walk_actions
 
-    plan = _plan(data, dataset)
-    if plan is None:
+    planned = planner(dataset)
+    if planned is None:
         return None
+    _, plan = planned
     raws = {step.name: _main_files(step) for step in plan.steps}
     found: Taken = {}
     for action, purpose in walk_actions(dataset.action):
@@ -138,23 +142,7 @@ def _main_files(step: Step) -> set[str]:
     return {entry.name for entry in files if association_of(step, entry) is None}
 
 
-def _plan(data: OrganisedData, dataset: Dataset) -> Plan | None:
-    """Return the plan of a dataset; None where nothing is known of its recipes."""
-    from esorex_bridge.datasets.dataset import files_of
-    from esorex_bridge.definitions.workflow import choose_workflow
-    from esorex_bridge.fits.header import read_header
-    from esorex_bridge.organise.selection import science_header
-    from esorex_bridge.plan.cascade import make_plan
-
-    try:
-        workflow = choose_workflow(data.workflows, dataset.instrument, science_header(dataset, data.headers))
-    except UserError:
-        return None
-    paths = {file.path for file in files_of(dataset) if file.path is not None}
-    return make_plan(dataset, workflow, {path: read_header(path) for path in paths})
-
-
-def _find_effect(data: OrganisedData, before: Dataset, after: Dataset) -> Effect:
+def _find_effect(planner: Planner, before: Dataset, after: Dataset) -> Effect:
     """Return what a choice changes in the plan of a dataset.
 
     Raises
@@ -164,10 +152,10 @@ def _find_effect(data: OrganisedData, before: Dataset, after: Dataset) -> Effect
     """
     from esorex_bridge.plan.accounting import compare_plans, say
 
-    old, new = _plan(data, before), _plan(data, after)
-    if old is None or new is None:
+    planned, planned_after = planner(before), planner(after)
+    if planned is None or planned_after is None:
         return Effect()
-    workflow = next(each for each in data.workflows if each.name == new.workflow)
+    (_, old), (workflow, new) = planned, planned_after
     _refuse_unknown_recipes(after, workflow)
     chosen = set(after.chosen) - set(before.chosen)
     refused = (

@@ -192,21 +192,22 @@ def _is_of_mode(path: Path, mode: Mode | None) -> bool:
 
 def _workflows(request: Request) -> tuple[tuple[Workflow, ...], tuple[str, ...]]:
     """Return the workflow definitions, and what is wrong with those that cannot be read and were not asked for."""
-    from esorex_bridge.definitions.folders import read_workflow, workflow_folder
+    from esorex_bridge.definitions.folders import own_definitions
     from esorex_bridge.definitions.workflow import RULES_ALONE
 
-    known = {path.stem: path for path in sorted(workflow_folder().glob("*.yaml"))}
+    definitions = own_definitions()
+    known = definitions.paths
     if request.workflow == RULES_ALONE:
         return (), ()
     if request.workflow is not None:
         path = known.get(request.workflow, Path(request.workflow))
         if not path.suffix and len(path.parts) == 1 and not path.exists():
             raise UnknownNameError("workflow", request.workflow, known, lister="esorex-bridge workflows")
-        return (read_workflow(path),), ()
+        return (definitions.read(path),), ()
     found, unreadable = [], []
     for path in known.values():
         try:
-            found.append(read_workflow(path))
+            found.append(definitions.read(path))
         except UserError as error:
             unreadable.append(f"Not used: {error}")
     return tuple(found), tuple(unreadable)

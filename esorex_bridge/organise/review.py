@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from msgspec import Struct
 
 from esorex_bridge.datasets.choices import Choices
+from esorex_bridge.datasets.dataset import Dataset
+from esorex_bridge.definitions.workflow import Workflow
+from esorex_bridge.plan.plan import Plan
+
+Planner: TypeAlias = Callable[[Dataset], tuple[Workflow, Plan] | None]
+"""Returns the plan of a dataset as `run` makes it, with its workflow; None where nothing is known of its recipes."""
 
 
 class Alternative(Struct, frozen=True):

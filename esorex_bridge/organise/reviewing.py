@@ -13,10 +13,10 @@ from esorex_bridge.organise.choices_file import read_choices_file, write_choices
 
 if TYPE_CHECKING:
     from esorex_bridge.organise.organised_data import Request
-    from esorex_bridge.organise.review import Review
+    from esorex_bridge.organise.review import Planner, Review
 
 
-def open_review(request: Request, places: Iterable[Path], name: str, reset: bool = False) -> Review:
+def open_review(request: Request, places: Iterable[Path], name: str, planner: Planner, reset: bool = False) -> Review:
     """Return a dataset under review.
 
     Parameters
@@ -27,6 +27,8 @@ def open_review(request: Request, places: Iterable[Path], name: str, reset: bool
         Where the data lie.
     name : str
         The dataset.
+    planner : Planner
+        Makes the plans of a dataset of trees or rules; a package makes its own.
     reset : bool
         Take its choices back first, since one of them may be what stands in the way.
 
@@ -49,7 +51,7 @@ def open_review(request: Request, places: Iterable[Path], name: str, reset: bool
     dataset = data.before.get(name)
     if dataset is None:
         raise UnknownNameError("dataset", name, data.before)
-    return DatasetReview(request.root, data, dataset, data.choices.get(name, Choices()))
+    return DatasetReview(request.root, data, dataset, data.choices.get(name, Choices()), planner)
 
 
 def reset_choices(root: Path, name: str, package: str = "") -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from esorex_bridge.datasets.dataset import Dataset
     from esorex_bridge.organise.organised_data import OrganisedData
     from esorex_bridge.organise.review import Alternative
+    from esorex_bridge.planning import Planning
     from reflex_actors.page import Form, PageQuestion
 
 ACTOR = Actor(
@@ -43,6 +44,8 @@ def work(inputs: Inputs) -> dict[str, Any]:
     answer = {"out_data_dir": str(folder)}
     if not inputs.flag("enable"):
         return answer
+    from esorex_bridge.session import Session
+    from esorex_bridge.settings import Settings
     from reflex_actors.page import ask, can_show
 
     if not can_show(os.environ):
@@ -52,7 +55,9 @@ def work(inputs: Inputs) -> dict[str, Any]:
     root = root_of(folder, inputs.text("root_dir"))
     data = organise_folders([folder], root)
     require_datasets(data.datasets, [folder], data.warnings)
-    chosen = ask(question(data, root)) or ()
+    with Session(Settings(root)) as session:
+        asked = question(data, root, session.planning)
+    chosen = ask(asked) or ()
     keep(data, root, chosen)
     said = [f"{dataset}: {file} for {key}" for dataset, key, file in chosen]
     return {**answer, "messages": "\n".join((*said, *data.warnings))}
@@ -71,14 +76,15 @@ def keep(data: OrganisedData, root: Path, chosen: Chosen) -> None:
     write_choices_file(root, kept)
 
 
-def question(data: OrganisedData, root: Path) -> PageQuestion[Chosen]:
+def question(data: OrganisedData, root: Path, planning: Planning) -> PageQuestion[Chosen]:
     """Return the page for what was organised."""
     from esorex_bridge.datasets.choices import Choices
     from esorex_bridge.organise.choosing import DatasetReview
     from reflex_actors.page import PageQuestion
 
     reviews = [
-        DatasetReview(root, data, before, data.choices.get(name, Choices())) for name, before in data.before.items()
+        DatasetReview(root, data, before, data.choices.get(name, Choices()), planning.planner())
+        for name, before in data.before.items()
     ]
     offered = {review.name: review.alternatives(review.choices) for review in reviews}
     parts = "".join(_dataset(dataset, offered[dataset.name]) for dataset in data.datasets)

@@ -11,6 +11,8 @@ import pytest
 
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 from esorex_bridge.demo.nights.night import DemoNight
+from esorex_bridge.session import Session
+from esorex_bridge.settings import Settings
 from reflex_actors.actors import review_association
 from reflex_actors.folder import organise_folders
 from tests.browser import answer_in_browser
@@ -131,7 +133,9 @@ def test_a_real_browser_shows_what_calibrates_what_and_sends_the_choice(
         other.check()
         page.get_by_role("button", name="Go on").click()
 
-    ((dataset, key, file),) = answer_in_browser(review_association.question(data, tmp_path), choose, scheme) or ()
+    with Session(Settings(tmp_path)) as session:
+        asked = review_association.question(data, tmp_path, session.planning)
+    ((dataset, key, file),) = answer_in_browser(asked, choose, scheme) or ()
     assert (dataset, key) == ("NACO.2016-03-02T00:30:00.076_tpl", "DARK/IMGJITOBJ_SW")
     assert picked[0].startswith(f"use {file} as DARK")
 

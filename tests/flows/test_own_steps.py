@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from esorex_bridge.run.report import DatasetReport
 from esorex_bridge.run.reporter import SilentReporter
 from esorex_bridge.session import Session
 from esorex_bridge.settings import Settings
+from tests.flows.conftest import Ended
 from tests.programs import first_lines
 
 PROGRAM = f"""{first_lines()}import sys
@@ -110,3 +112,14 @@ def test_a_program_that_is_not_there_is_named_before_anything_runs(root: Path, d
 def test_a_parameter_that_the_definition_does_not_have_is_refused(root: Path, definition: Path, esorex: str) -> None:
     with pytest.raises(ParameterError, match="recipe scale_flat has no parameter 'facter'"):
         reduced(root, definition, ParameterSetting("scale_flat", "facter", "2.0", "--set"))
+
+
+def test_a_review_plans_by_the_definition_that_is_the_users_own(
+    root: Path, definition: Path, bridge: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ESOREX_BRIDGE_WORKFLOWS", str(definition.parent))
+    (planned,) = bridge("plan", "--root", root, "--json").json["datasets"]
+    assert "scale_flat" in {step["recipe"] for step in planned["steps"]}
+    done = bridge("review", planned["dataset"], "--root", root, "--set", "scale_flat.factor=2")
+    assert done.code == 0, done.err
+    assert "scale_flat" in (root / "choices.yaml").read_text()

@@ -18,6 +18,8 @@ from esorex_bridge.organise.organised_data import Request
 from esorex_bridge.organise.reviewing import open_review
 from esorex_bridge.pages.review import ReviewDesk, serve_review
 from esorex_bridge.pages.server import Asked
+from esorex_bridge.session import Session
+from esorex_bridge.settings import Settings
 from tests.browser import CHECKS, open_page
 from tests.commands import PATIENCE_S
 from tests.edps.test_run_package import camera
@@ -28,7 +30,8 @@ SCIENCE = "IMGJITOBJ_SW"
 
 
 def desk_of(root: Path, night: DemoNight, frames: Path) -> ReviewDesk:
-    return ReviewDesk(open_review(Request(root), [put_on_disk(night, frames, root)], NAME))
+    planner = Session(Settings(root)).planning.planner()
+    return ReviewDesk(open_review(Request(root), [put_on_disk(night, frames, root)], NAME, planner))
 
 
 def send(desk: ReviewDesk, do: str, **form: str) -> str:
@@ -79,7 +82,9 @@ def test_a_real_browser_tries_keeps_and_takes_back_a_choice(tmp_path: Path) -> N
     for file in night.files:
         folder.fits(night, file)
     request = Request(tmp_path, workflow=camera(tmp_path))
-    served, desk = serve_review(open_review(request, [], "NACO.2016-03-02T00:30:00.076"))
+    served, desk = serve_review(
+        open_review(request, [], "NACO.2016-03-02T00:30:00.076", Session(Settings(tmp_path)).planning.planner())
+    )
     try:
         with open_page() as (page, complaints, requests):
             page.goto(served.address)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -123,3 +124,19 @@ def test_a_review_says_what_the_plan_takes_for_what_and_a_dropped_file_comes_bac
     refused = bridge("review", name, "--root", root, "--undrop", dropped)
     assert refused.code == 1
     assert f"no dropped file '{dropped}'" in refused.err
+
+
+def test_a_review_says_of_a_copy_what_the_plan_says(root: Path, bridge: Callable[..., Ended]) -> None:
+    """A dark lies there twice under two names of the archive, and the tree names both: the plan takes it once."""
+    folder = root / "reflex_input" / "data_with_raw_calibs"
+    (tree,) = folder.glob("*.xml")
+    twin = "NACO.2016-03-02T21:00:00.500"
+    first = re.findall(r'category="CAL_DARK" name="([^"]*)"', tree.read_text())[0]
+    line = next(line for line in tree.read_text().splitlines() if first in line)
+    tree.write_text(tree.read_text().replace(line, f"{line}\n{line.replace(first, twin)}"))
+    shutil.copy(folder / f"{first}.fits", folder / f"{twin}.fits")
+    (planned,) = bridge("plan", "--root", root, "--json").json["datasets"]
+    assert {"same content"} == {each["reason"] for each in planned["not_used"] if twin in each["file"]}
+    report = bridge("review", planned["dataset"], "--root", root, "--json", "--drop", twin)
+    assert report.code == 0, report.err
+    assert "takes nothing in place of" not in report.err, "it was not taken before either"
