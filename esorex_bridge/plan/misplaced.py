@@ -22,24 +22,28 @@ Fates = Mapping[tuple[str, str], Fate]
 def find_foreign(dataset: Dataset, workflow: Workflow, headers: HeadersByPath, shared: Shared) -> Fates:
     """Return the files of a dataset that another instrument took, and why they are not used.
 
-    A file that names no instrument, as statics may, is one of any. What is auxiliary goes into no step anyway.
+    These are raws, and what recipes take as main files or make. A table that no recipe makes, such as a catalogue of
+    stars, may serve several instruments and carry the name of one; a file without a name is one of any. What is
+    auxiliary goes into no step anyway.
     """
     own = frozenset(map(canonical_instrument, (*workflow.instruments, dataset.instrument)))
+    bound = frozenset(category for step in workflow.steps for category in (*step.main, *step.products))
+
+    def name_other(file: DatasetFile) -> str:
+        header = {} if file.path is None else headers.get(file.path, {})
+        other = canonical_instrument(str(header.get("INSTRUME") or ""))
+        return other if other not in own and (file.category in bound or is_raw(file.name, header)) else ""
 
     def look(action: Action) -> Fates:
         files = () if action.auxiliary else (*action.files, *action.statics)
         return {
             (file.name, file.category): ("another instrument", f"INSTRUME {other}, not {dataset.instrument}")
             for file in files
-            if file.path is not None and (other := _instrument_of(headers.get(file.path, {}))) and other not in own
+            if (other := name_other(file))
         }
 
     looks = shared.of_actions(dataset.action, f"foreign to {sorted(own)}", look)
     return {key: fate for each in looks for key, fate in each.items()}
-
-
-def _instrument_of(header: Keywords) -> str:
-    return canonical_instrument(str(header.get("INSTRUME") or ""))
 
 
 def leave_out_foreign(dataset: Dataset, foreign: Fates) -> Dataset:

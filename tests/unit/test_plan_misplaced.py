@@ -136,15 +136,24 @@ def test_frames_of_contamination_are_taken_as_the_archive_calls_them(name: str, 
     assert ProductInput(made.name, f"CONTAM_{lamp}", f"CONTAM_{lamp}") in reduced.inputs
 
 
-@pytest.mark.parametrize("category", ["DARK", "CATALOGUE", "CONTAM"])
-def test_a_file_of_another_instrument_is_refused_though_a_tree_puts_it_there(category: str) -> None:
+@pytest.mark.parametrize("category", ["DARK", "MASTER_DARK", "CONTAM", "LAMP"])
+@pytest.mark.parametrize("below", [True, False])
+def test_a_file_of_another_instrument_is_refused_though_a_tree_puts_it_there(category: str, below: bool) -> None:
     night = Night()
-    other = night.file(category, "M.OTHER.2020-01-01T00:00:00.000" if category == "CATALOGUE" else "", "OTHER")
+    name = "M.OTHER.2020-01-01T00:00:00.000" if category == "MASTER_DARK" else ""
+    other = night.file(category, name, "OTHER", DPR_CATG="" if name else "CALIB")
     group = Action(category, (other,), match="calib_plan")
-    plan = night.plan(*(() if category == "CATALOGUE" else (group,)), statics=(other,) * (category == "CATALOGUE"))
+    plan = night.plan(*((group,) if below else ()), statics=() if below else (other,))
     assert [step.recipe for step in plan.steps] == ["toy_science"]
     assert inputs(plan, "toy_science") == []
     assert reasons(plan) == [(category, "another instrument", "INSTRUME OTHER, not TOY")]
+
+
+@pytest.mark.parametrize("name", ["M.OTHER.2020-01-01T00:00:00.000", "stars"])
+def test_a_table_that_no_recipe_makes_may_carry_the_name_of_another_instrument(name: str) -> None:
+    night = Night()
+    catalogue = night.file("CATALOGUE", name, "OTHER", PRO_CATG="CATALOGUE")
+    assert inputs(night.plan(statics=(catalogue,)), "toy_science") == [("CATALOGUE", name)]
 
 
 def test_of_a_group_of_two_instruments_its_own_frames_are_taken() -> None:
