@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -631,6 +632,34 @@ def test_giraffe_finds_bias_level_and_dark_current(first_steps: Callable[..., Re
     assert np.median(fits.getdata(night.product("MASTER_BIAS"))) == pytest.approx(giraf.BIAS_COUNTS, abs=1)
     per_second = giraf.DARK_COUNTS_PER_HOUR / 3600
     assert np.mean(fits.getdata(night.product("MASTER_DARK"))) == pytest.approx(per_second, rel=0.1)
+
+
+@pytest.mark.parametrize("rows", [1500, 600])
+def test_giraffe_fits_the_bias_in_what_frames_have_however_few_rows_there_are(
+    rows: int, first_steps: Callable[..., Reduction], tmp_path: Path
+) -> None:
+    night = first_steps("giraf", "BIAS", "DARK")
+    (step,) = (step for step in night.steps if step["recipe"] == "gimasterdark")
+    listed = [line.rsplit(" ", 1) for line in Path(step["sof"]).read_text().splitlines()]
+    short = [
+        (first_rows(Path(step["sof"]).parent / path, rows, tmp_path / f"{number}.fits"), tag)
+        for number, (path, tag) in enumerate(listed)
+    ]
+    told = (Path(step["sof"]).parent / "gimasterdark.rc").read_text()
+    (areas,) = re.findall(r'^giraffe\.biasremoval\.areas="?(.*?)"?$', told, re.MULTILINE)
+    ((dark, _),) = run_recipe(tmp_path, "gimasterdark", short, f"--bsremove-areas={areas}")
+    assert np.mean(fits.getdata(dark)) == pytest.approx(giraf.DARK_COUNTS_PER_HOUR / 3600, rel=0.1)
+
+
+def first_rows(path: Path, rows: int, target: Path) -> Path:
+    """Write the first rows of an image as a file of its own, with a header of as many."""
+    with fits.open(path) as file:
+        file[0].data = file[0].data[:rows]
+        for name in ("CHIP1 NY", "OUT1 NY", "WIN1 NY"):
+            if f"ESO DET {name}" in file[0].header:
+                file[0].header[f"ESO DET {name}"] = rows
+        file[0].writeto(target)
+    return target
 
 
 @pytest.mark.slow
