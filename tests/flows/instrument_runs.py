@@ -116,10 +116,20 @@ def run(
 
 def run_without(night: Reduction, recipe: str, category: str, folder: Path) -> dict[str, Path]:
     """Run a recipe again by itself, with the parameters that it had but without the files of a category."""
-    done = _run_again_without(night, recipe, category, folder)
-    assert done.returncode == 0, done.stdout
-    products = json.loads((folder / "products.json").read_text())
-    return {product["category"]: folder / product["name"] for product in products}
+    return _products(_run_again_without(night, recipe, category, folder), folder)
+
+
+def run_with(
+    night: Reduction, recipe: str, other: tuple[str, Callable[[Path, Path], None]], folder: Path
+) -> dict[str, Path]:
+    """Run a recipe again by itself, with files in the place of those of a category that a function writes from them."""
+    category, write = other
+    taken, rows = _rows_of(night, recipe, category)
+    for number, (path, tag) in enumerate(rows):
+        if tag == category:
+            write(path, folder / f"other_{number}.fits")
+            rows[number] = (folder / f"other_{number}.fits", tag)
+    return _products(_run_again(recipe, taken, rows, folder), folder)
 
 
 def refusal_without(night: Reduction, recipe: str, category: str, folder: Path) -> str:
@@ -132,18 +142,36 @@ def refusal_without(night: Reduction, recipe: str, category: str, folder: Path) 
 def _run_again_without(
     night: Reduction, recipe: str, category: str, folder: Path
 ) -> subprocess.CompletedProcess[bytes]:
-    steps = (step for step in night.steps if step["recipe"] == recipe)
-    step = next(step for step in steps if f" {category}\n" in Path(step["sof"]).read_text())
-    place = Path(step["sof"]).parent
-    rows = [line.rsplit(" ", 1) for line in Path(step["sof"]).read_text().splitlines()]
-    kept = [f"{place / path} {tag}\n" for path, tag in rows if tag != category]
+    taken, rows = _rows_of(night, recipe, category)
+    kept = [(path, tag) for path, tag in rows if tag != category]
     assert 0 < len(kept) < len(rows)
-    (folder / "run.sof").write_text("".join(kept))
-    options = (f"--recipe-config={place / recipe}.rc", "--products-sof=products.json", "--msg-level=error")
+    return _run_again(recipe, taken, kept, folder)
+
+
+def _rows_of(night: Reduction, recipe: str, category: str) -> tuple[Path, list[tuple[Path, str]]]:
+    """Return the folder of a run of a recipe that had files of a category, and all its files with their tags."""
+    steps = (step for step in night.steps if step["recipe"] == recipe)
+    sof = next(Path(step["sof"]) for step in steps if f" {category}\n" in Path(step["sof"]).read_text())
+    rows = (line.rsplit(" ", 1) for line in sof.read_text().splitlines())
+    return sof.parent, [(sof.parent / path, tag) for path, tag in rows]
+
+
+def _run_again(
+    recipe: str, parameters_of: Path, rows: Iterable[tuple[Path, str]], folder: Path
+) -> subprocess.CompletedProcess[bytes]:
+    (folder / "run.sof").write_text("".join(f"{path} {tag}\n" for path, tag in rows))
+    options = (f"--recipe-config={parameters_of / recipe}.rc", "--products-sof=products.json", "--msg-level=error")
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder)}
     return subprocess.run(
         ["esorex", *options, recipe, "run.sof"], cwd=folder, env=environment, capture_output=True, check=False
     )
+
+
+def _products(done: subprocess.CompletedProcess[bytes], folder: Path) -> dict[str, Path]:
+    """Return what a run has made, by category."""
+    assert done.returncode == 0, done.stdout
+    products = json.loads((folder / "products.json").read_text())
+    return {product["category"]: folder / product["name"] for product in products}
 
 
 def table_rows(text: str) -> dict[str, tuple[str, ...]]:

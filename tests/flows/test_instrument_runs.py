@@ -49,7 +49,7 @@ from esorex_bridge.demo.nights.uves_optics import BLUE, REDL, REDU, ChipFormat
 from esorex_bridge.files import DpId
 from tests.browser import browser_path, check_whole_page, open_page, products_by_clicks, share_browser
 from tests.flows.conftest import Ended, put_on_disk
-from tests.flows.instrument_runs import Reduction, Runs, assert_told, done, run, run_without
+from tests.flows.instrument_runs import Reduction, Runs, assert_told, done, refusal_without, run, run_without
 from tests.flows.reflex_runs import assert_found_by_reflex, assert_same_by_reflex
 from tests.unit.test_nights_recipes import run_recipe
 
@@ -392,20 +392,11 @@ def test_uves_takes_what_it_foresees_of_the_format_for_guesses_and_measures_it_b
 def test_uves_gives_the_star_the_flux_and_the_lines_that_it_has(
     name: str, layout: ChipFormat, run: Callable[[str], Reduction]
 ) -> None:
-    night, chip = run(name), layout.chip
-    path = night.product(f"FLUXCAL_SCI_POINT_{chip}")
+    path = run(name).product(f"FLUXCAL_SCI_POINT_{layout.chip}")
     true = uves_raw.RELATIVE_FLUX * uves_raw.STANDARD_FLUX * 1e16
-    setting = uves_raw.BLUE_SETTING if name == "uves" else uves_raw.RED_SETTING
-    waves, spectrum = spectrum_of(path)
-    first, last = max(waves[0], setting.angstrom[0]), min(waves[-1], setting.angstrom[1])
-    middles = np.arange(first + 100, last - 50, 50)
-    parts = np.array([np.median(spectrum[np.abs(waves - middle) < 30]) for middle in middles])
+    parts = parts_of(path, name)
     assert len(parts) > 10
     assert parts / true == pytest.approx(1, rel=0.03)
-    # Without the response the spectrum has the colour of mirrors and detector.
-    waves, counts = spectrum_of(night.product(f"RED_SCI_POINT_{chip}"))
-    counts_parts = np.array([np.median(counts[np.abs(waves - middle) < 30]) for middle in middles])
-    assert 5 * np.ptp(parts / np.median(parts)) < np.ptp(counts_parts / np.median(counts_parts))
     # Photons leave a noise of about 0.15 pixel in the place of one line.
     errors = [line_error_pix(path, layout, line) for line in uves_raw.absorption_lines(layout)]
     assert np.sqrt(np.mean(np.square(errors))) < 0.2
@@ -419,10 +410,23 @@ def test_uves_gives_the_star_the_flux_and_the_lines_that_it_has(
 def test_uves_gives_no_flux_without_a_response(
     name: str, arm: str, run: Callable[[str], Reduction], tmp_path: Path
 ) -> None:
-    chip = {"BLUE": "BLUE", "RED": "REDL"}[arm]
-    made = run_without(run(name), "uves_obs_scired", f"INSTR_RESPONSE_FINE_{chip}", tmp_path)
-    assert f"RED_SCI_POINT_{chip}" in made
+    night, chip = run(name), {"BLUE": "BLUE", "RED": "REDL"}[arm]
+    made = run_without(night, "uves_obs_scired", f"INSTR_RESPONSE_FINE_{chip}", tmp_path)
     assert f"FLUXCAL_SCI_POINT_{chip}" not in made
+    # What is left has the colour of mirrors and detector.
+    flux, counts = (
+        parts_of(path, name) for path in (night.product(f"FLUXCAL_SCI_POINT_{chip}"), made[f"RED_SCI_POINT_{chip}"])
+    )
+    assert 5 * np.ptp(flux / np.median(flux)) < np.ptp(counts / np.median(counts))
+
+
+def parts_of(path: Path, name: str) -> np.ndarray:
+    """Return what is in the middle of each 50 angstrom of a spectrum, its ends left out."""
+    setting = uves_raw.BLUE_SETTING if name == "uves" else uves_raw.RED_SETTING
+    waves, spectrum = spectrum_of(path)
+    first, last = max(waves[0], setting.angstrom[0]), min(waves[-1], setting.angstrom[1])
+    middles = np.arange(first + 100, last - 50, 50)
+    return np.array([np.median(spectrum[np.abs(waves - middle) < 30]) for middle in middles])
 
 
 def spectrum_of(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -782,7 +786,7 @@ def test_amber_finds_where_the_spectra_of_its_channels_fall(run: Callable[[str],
     ],
 )
 def test_amber_finds_visibilities_and_closure_phase_of_the_star(
-    name: str, band: amber.Band, run: Callable[[str], Reduction]
+    name: str, band: amber.Band, run: Callable[[str], Reduction], tmp_path: Path
 ) -> None:
     night = run(name)
     waves = fits.getdata(night.products("SCIENCE_CALIBRATED")[0], "OI_WAVELENGTH")["EFF_WAVE"] * 1e9
@@ -804,6 +808,16 @@ def test_amber_finds_visibilities_and_closure_phase_of_the_star(
         for path in products:
             assert squared_visibilities(path) == pytest.approx(visibility**2, rel=0.02)
             assert closure_phase_deg(path) == pytest.approx(np.degrees(closure), abs=0.5)
+    # Without the transfer function nothing is calibrated, and visibilities lack what the instrument takes from them.
+    assert "No transfer function file in the SOF" in refusal_without(
+        night, "amber_calibrate", f"AMBER_TRF_{band.letter}", tmp_path
+    )
+    true = expected["SCIENCE_CALIBRATED"][0] ** 2
+    off, left = (
+        max(np.max(np.abs(squared_visibilities(path) / true - 1)) for path in night.products(category))
+        for category in ("SCIENCE_CALIBRATED", "SCIENCE_REDUCED")
+    )
+    assert left > 15 * off
 
 
 def squared_visibilities(path: Path) -> np.ndarray:

@@ -11,7 +11,7 @@ from astropy.io import fits
 
 from esorex_bridge.demo.nights import vimos_fibres, vimos_grism, vimos_masks, vimos_stars
 from tests.flows.conftest import Ended
-from tests.flows.instrument_runs import Reduction, assert_told, reduce_twice
+from tests.flows.instrument_runs import Reduction, assert_told, reduce_twice, refusal_without, run_with, run_without
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -94,8 +94,10 @@ def test_every_slit_gets_its_wavelengths(masks: Reduction) -> None:
     assert straight_errors_pix().max() > 20 * 0.2
 
 
-def test_stars_behind_slits_have_their_flux_by_the_response_of_the_standard(masks: Reduction) -> None:
-    flux, counted = (masks.product(f"MOS_SCIENCE_{name}REDUCED") for name in ("FLUX_", ""))
+def test_stars_behind_slits_have_their_flux_by_the_response_of_the_standard(masks: Reduction, tmp_path: Path) -> None:
+    flux = masks.product("MOS_SCIENCE_FLUX_REDUCED")
+    without = run_without(masks, "vmmosscience", "MOS_SPECPHOT_TABLE", tmp_path)
+    assert not [category for category in without if "FLUX" in category]
     waves = scale_of(flux)
     true = vimos_stars.star_flux(waves)
     # Faint things beside them are noise, which the recipe takes for objects.
@@ -103,10 +105,10 @@ def test_stars_behind_slits_have_their_flux_by_the_response_of_the_standard(mask
     assert len(spectra) == vimos_masks.SLITS
     for spectrum in spectra:
         assert binned(waves, spectrum / true) == pytest.approx(1, rel=0.03)
-    raw = binned(waves, max(fits.getdata(counted), key=np.median) / true)
+    raw = binned(waves, max(fits.getdata(without["MOS_SCIENCE_REDUCED"]), key=np.median) / true)
     calibrated = binned(waves, spectra[0] / true)
     # Without the response the spectrum has the colour of mirrors and grism.
-    assert 10 * np.ptp(calibrated) < np.ptp(raw / np.median(raw))
+    assert 20 * np.ptp(calibrated) < np.ptp(raw / np.median(raw))
 
 
 def test_the_line_of_stars_behind_slits_is_at_its_wavelength(masks: Reduction) -> None:
@@ -132,6 +134,57 @@ def test_every_fibre_is_traced_and_gets_its_wavelengths_and_transmission(fibres:
     there = fits.getdata(fibres.product("IFU_TRANSMISSION"), 1)["trans"][401:800]
     true = np.array([vimos_fibres.transmission(fibre) for fibre in range(1, vimos_fibres.FIBRES)])
     assert there / np.median(there) == pytest.approx(true / np.median(true), rel=0.01)
+
+
+def test_fibres_are_alike_by_the_transmission_that_the_flat_shows(fibres: Reduction, tmp_path: Path) -> None:
+    uneven = run_with(fibres, "vmifuscience", ("IFU_TRANSMISSION", as_if_all_were_alike), tmp_path)
+    corrected, left = (
+        unevenness(path) for path in (fibres.product("IFU_SCIENCE_REDUCED"), uneven["IFU_SCIENCE_REDUCED"])
+    )
+    # A sky of forty counts, of which the bias leaves one.
+    assert corrected < 0.05
+    assert left > 3 * corrected
+
+
+def as_if_all_were_alike(path: Path, target: Path) -> None:
+    """Write a table of transmissions anew, with 1 for every fibre."""
+    with fits.open(path) as table:
+        for extension in table[1:]:
+            extension.data["trans"] = 1.0
+        table.writeto(target)
+
+
+def unevenness(path: Path) -> float:
+    """Return how much the sky differs from fibre to fibre, in parts of its brightness."""
+    dark = [vimos_fibres.share(fibre) < 1e-5 for fibre in range(1, vimos_fibres.FIBRES)]
+    levels = fits.getdata(path)[401:800].mean(axis=1)[dark]
+    return float(np.std(levels) / np.mean(levels))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "category", "says"),
+    [
+        ("vmmoscalib", "MASTER_BIAS", "Missing required input: MASTER_BIAS"),
+        ("vmmosscience", "MASTER_BIAS", "Missing required input: MASTER_BIAS"),
+        ("vmmosscience", "MOS_DISP_COEFF", "Missing required input: MOS_DISP_COEFF"),
+        ("vmmosscience", "MOS_MASTER_SCREEN_FLAT", "no MOS_MASTER_SCREEN_FLAT are found in input"),
+        ("vmifucalib", "MASTER_BIAS", "No master bias in input"),
+        ("vmifucalib", "LINE_CATALOG", "No input line catalog found"),
+        ("vmifuscience", "MASTER_BIAS", "No master bias in input"),
+        ("vmifuscience", "IFU_TRACE", "At least one tracing table is required"),
+        ("vmifuscience", "IFU_IDS", "At least one inverse dispersion solution table is required"),
+        ("vmifuscience", "IFU_TRANSMISSION", "At least one transmission correction table is required"),
+        ("vmifustandard", "STD_FLUX_TABLE", "No input standard star flux table found"),
+        ("vmifustandard", "EXTINCT_TABLE", "No input atmospheric extinction table found"),
+        ("vmspphot", "IFU_SPECPHOT_TABLE", "IFU_SPECPHOT_TABLE not found in input"),
+        ("vmspphot", "EXTINCT_TABLE", "Missing atmospheric extinction table"),
+    ],
+)
+def test_what_a_recipe_cannot_do_without_it_asks_for(
+    recipe: str, category: str, says: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    night: Reduction = request.getfixturevalue("masks" if recipe.startswith("vmmos") else "fibres")
+    assert says in refusal_without(night, recipe, category, tmp_path)
 
 
 def light_of_star(path: Path) -> np.ndarray:
