@@ -25,7 +25,7 @@ def reduce_programme(nights: Iterable[DemoNight], frames: Path, bridge: Callable
     """Return what `reduce --program` says of the nights of an archive, with no option but the archive."""
     with EmbeddedArchive(list(nights), frames) as archive:
         words = ("reduce", "--program", PROGRAM, "--archive", archive.url, "--root", root, "--json")
-        ended = bridge(*words, seconds=2000)
+        ended = bridge(*words, seconds=6000)
     assert ended.code == 0, ended.err
     return ended.json
 
@@ -60,12 +60,12 @@ def test_nights_of_two_instruments_are_reduced_by_one_command(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(2400)
+@pytest.mark.timeout(9000)
 def test_all_nights_are_reduced_by_one_command(
     bridge: Callable[..., Ended], frames_folder: Path, tmp_path: Path, esorex: str
 ) -> None:
-    # The night of full size alone takes as long as all others, and has a test of its own.
-    nights = tuple({night.name: night for night in map(make_night, NIGHTS.keys() - {"hawki_full"})}.values())
+    # HAWK-I's night of full size takes as long as all others, by the catalogues and slow stacking of its recipes.
+    nights = tuple({night.name: night for night in map(make_night, NIGHTS)}.values())
     document = reduce_programme(nights, frames_folder, bridge, tmp_path)
     assert_all_reduced(document, nights)
     again = reduce_programme(nights, frames_folder, bridge, tmp_path)
