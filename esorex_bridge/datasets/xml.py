@@ -76,10 +76,13 @@ class TreeReader:
     def read(self, document: bytes) -> AssociationTree:
         """Read an association tree; errors as `read_tree`."""
         begin, end = document.find(_BELOW_BEGINS), document.rfind(_BELOW_ENDS) + len(_BELOW_ENDS)
-        if begin < 0 or end < begin or len(document) > MAX_BYTES or _NOT_PLAIN.search(document):
+        if begin < 0 or end < begin or len(document) > MAX_BYTES:
             return read_tree(document)
-        below = document[begin:end]
-        outline = _parse(document[:begin] + _NOTHING_BELOW + document[end:])
+        below, around = document[begin:end], document[:begin] + _NOTHING_BELOW + document[end:]
+        # What is known was looked at before, and it is most of the document.
+        if _NOT_PLAIN.search(around) or (below not in self._below and _NOT_PLAIN.search(below)):
+            return read_tree(document)
+        outline = _parse(around)
         if [part.name for part in outline.parts].count("associatedFiles") != 1:
             return read_tree(document)
         if below not in self._below:
