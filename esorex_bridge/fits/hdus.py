@@ -9,12 +9,10 @@ from itertools import islice
 from pathlib import Path
 
 from esorex_bridge.errors import DataError
-from esorex_bridge.fits.card import CARD_BYTES
-from esorex_bridge.fits.header import BLOCK_BYTES, Header, read_header
+from esorex_bridge.fits.header import BLOCK_BYTES, Header, find_end, read_header
 from esorex_bridge.fits.stream import ByteStream, open_fits
 from esorex_bridge.fits.walker import describe
 
-_END = b"END     "
 _MOST_BLOCKS = 10_000
 _PIECE_BYTES = 1 << 20
 
@@ -89,6 +87,6 @@ def read_blocks(stream: ByteStream, path: Path) -> bytes:
         if len(block) < BLOCK_BYTES or not (raw or block.startswith((b"SIMPLE  =", b"XTENSION="))):
             return b""
         raw += block
-        if any(block.startswith(_END, at) for at in range(0, BLOCK_BYTES, CARD_BYTES)):
+        if find_end(block) >= 0:
             return bytes(raw)
     raise DataError(f"{path} has a header that has no END card; fetch it again")

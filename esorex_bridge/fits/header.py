@@ -244,7 +244,7 @@ def _read(stream: ByteStream, head: bytes, path: Path) -> Header:
 def _until_end(stream: ByteStream, data: bytes, path: Path) -> tuple[bytes, bytes]:
     """Return the cards before END, and what was read behind the header's last block."""
     searched = 0
-    while (at := _end_card(data, searched)) < 0:
+    while (at := find_end(data, searched)) < 0:
         searched = len(data) // CARD_BYTES * CARD_BYTES
         more = stream.read(_FIRST_READ)
         if not more:
@@ -253,8 +253,9 @@ def _until_end(stream: ByteStream, data: bytes, path: Path) -> tuple[bytes, byte
     return data[:at], data[(at // BLOCK_BYTES + 1) * BLOCK_BYTES :]
 
 
-def _end_card(data: bytes, start: int) -> int:
-    at = data.find(_FULL_END, start)
+def find_end(data: bytes, start: int = 0) -> int:
+    """Return where the END card begins that is the first from a place on; -1 where there is none."""
+    at = data.find(_FULL_END, start)  # the longer text is found sooner
     if at >= 0 and at % CARD_BYTES == 0:
         return at
     at = data.find(_END, start)

@@ -5,8 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from struct import Struct
 
 from esorex_bridge.fits.card import CARD_BYTES, Value, canonical, value_of
+
+_NAME_BYTES = 9
+"""Name of a card with its equals sign."""
+
+_NAMES = Struct(f"{_NAME_BYTES}s{CARD_BYTES - _NAME_BYTES}x")
 
 _Branches = dict[str, "_Branches"]
 
@@ -49,12 +55,13 @@ class Selector:
             for key in self._by_words[words]:
                 if key not in found:
                     found[key] = value_of(raw[match.end() : start + CARD_BYTES])
+        places = _find_names(raw) if self._primary else {}
         for key, name in self._primary:
-            at = _align(raw, name)
-            if at >= 0:
+            at = places.get(name)
+            if at is not None:
                 if raw.startswith(b"CONTINUE", at + CARD_BYTES):
                     return None
-                found[key] = value_of(raw[at + len(name) : at + CARD_BYTES])
+                found[key] = value_of(raw[at + _NAME_BYTES : at + CARD_BYTES])
         return found
 
 
@@ -64,11 +71,16 @@ def selector(keys: tuple[str, ...]) -> Selector:
     return Selector(keys)
 
 
-def _align(raw: bytes, name: bytes) -> int:
-    at = raw.find(name)
-    while at >= 0 and at % CARD_BYTES:
-        at = raw.find(name, at + 1)
-    return at
+def _find_names(raw: bytes) -> dict[bytes, int]:
+    """Return where the first card of each name of eight letters begins, with its equals sign.
+
+    One that is not there would be searched to the end of the header, and the whole of it is done sooner than that.
+    """
+    found: dict[bytes, int] = {}
+    for number, (name,) in enumerate(_NAMES.iter_unpack(raw + b" " * (-len(raw) % CARD_BYTES))):
+        if name != b"HIERARCH " and name not in found:
+            found[name] = number * CARD_BYTES
+    return found
 
 
 def _alternatives(names: Iterable[str]) -> str:

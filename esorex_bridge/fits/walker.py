@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from enum import Enum
 from math import prod
 from pathlib import Path
@@ -13,17 +14,16 @@ from msgspec.structs import replace
 
 from esorex_bridge.errors import DataError
 from esorex_bridge.files import Digest
-from esorex_bridge.fits.card import CARD_BYTES
+from esorex_bridge.fits.card import Value
 from esorex_bridge.fits.datasum import DataSum
-from esorex_bridge.fits.header import BLOCK_BYTES, Header
+from esorex_bridge.fits.header import BLOCK_BYTES, Header, find_end
 from esorex_bridge.fits.stream import MAGIC_BYTES, no_fits, packing_of
 from esorex_bridge.fits.volatile import stable
 
 _HEADER_LIMIT = 10_000 * BLOCK_BYTES
 
 
-_END = b"END     "
-_STRUCTURE = ("XTENSION", "BITPIX", "NAXIS", "GROUPS", "PCOUNT", "GCOUNT")
+_STRUCTURE = ("XTENSION", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "NAXIS3", "GROUPS", "PCOUNT", "GCOUNT", "DATASUM")
 """Searched in one pass: most headers lack some of them, and are read to their end for each that is not there."""
 
 
@@ -206,7 +206,7 @@ class FitsWalker:
             raise self._fault(
                 f"has a header in HDU {len(self._hdus)} that is no text or has no END card; fetch it again"
             )
-        if any(block.startswith(_END, at) for at in range(0, BLOCK_BYTES, CARD_BYTES)):
+        if find_end(block) >= 0:
             whole = bytes(self._header)
             self._hash.update(stable(whole))
             self._begin_data(Header(whole))
@@ -214,8 +214,9 @@ class FitsWalker:
 
     def _begin_data(self, header: Header) -> None:
         number = len(self._hdus)
-        hdu = describe(header, self._name, number)
-        stated = header.get("DATASUM")
+        known = header.select(_STRUCTURE)
+        hdu = _describe(known, header, self._name, number)
+        stated = known.get("DATASUM")
         self._sum = None
         if not self._checksums:
             hdu = replace(hdu, checksum="unchecked")
@@ -273,8 +274,11 @@ def describe(header: Header, name: str, number: int) -> Hdu:
     DataError
         If it makes no sense.
     """
+    return _describe(header.select(_STRUCTURE), header, name, number)
+
+
+def _describe(known: Mapping[str, Value], header: Header, name: str, number: int) -> Hdu:
     place = f"in the header of HDU {number}"
-    known = header.select(_STRUCTURE)
 
     def integer(key: str, default: int | None) -> int:
         value = known.get(key, default) if key in _STRUCTURE else header.get(key, default)
