@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections import Counter
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -29,10 +30,10 @@ ALL = read_jobs("jobs: [{datasets: all}]", "-").jobs
 def supply_of(root: Path) -> Supply:
     """Return the supply of all datasets that lie in a root."""
 
-    def refuse() -> None:
+    def refuse() -> NoReturn:
         raise AssertionError("nobody asked for the archive")
 
-    return Supply(ALL, Session(Settings(root)).planning, refuse, Room())  # type: ignore[arg-type]
+    return Supply(ALL, Session(Settings(root)).planning, refuse, Room())
 
 
 def test_a_batch_plans_as_run_does(root: Path, frames_folder: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,11 @@ def test_when_the_guard_is_killed_esorex_ends_too(slow: Desk) -> None:
     await_that(lambda: not working_in(place))
 
 
+def is_left(place: Path) -> bool:
+    """Tell whether no program works in a folder any more."""
+    return not working_in(place)
+
+
 def working_in(place: Path) -> list[str]:
     """Return the names of the programs that work in a folder."""
     found = []
@@ -165,7 +171,7 @@ def survive(desk: Desk, esorex: str, kills: int, seed: int) -> None:
         process.send_signal(chance.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP]))
         if process.wait(PATIENCE_S) == 0:
             done.add(variant)
-        await_that(lambda place=place: not working_in(place))  # type: ignore[misc]
+        await_that(partial(is_left, place))
     for variant in VARIANTS:
         before = desk.runs
         left = desk.lazy(f"last{variant}", call(variant))
