@@ -15,7 +15,7 @@ from esorex_bridge.fits.hdus import read_keywords
 from esorex_bridge.organise.alternatives import best_alternatives
 from esorex_bridge.plan.plan import Keywords, Plan
 from esorex_bridge.plan.unfold import shared_steps, unfold_plan
-from esorex_bridge.planning import Planning
+from esorex_bridge.planning.planning import Planning
 from esorex_bridge.reflex.checksum import reflex_checksum
 from esorex_bridge.reflex.datasets_json import datasets_json
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from esorex_bridge.archive.client import ArchiveClient
     from esorex_bridge.archive.report import FetchReport
     from esorex_bridge.disk.room import RoomRule
-    from esorex_bridge.planning import Planning
+    from esorex_bridge.planning.planning import Planning
     from esorex_bridge.reuse.key import StepKey
     from esorex_bridge.reuse.record import Product
     from esorex_bridge.reuse.resolve import ResolvedPlan
@@ -88,7 +88,7 @@ class Session:
     @cached_property
     def planning(self) -> Planning:
         """The datasets of the data root, and their plans."""
-        from esorex_bridge.planning import Planning
+        from esorex_bridge.planning.planning import Planning
 
         return Planning(self.settings, lambda files: self.store.digests(files))
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from esorex_bridge.errors import BridgeError
 from esorex_bridge.files import stem
 from esorex_bridge.plan.plan import AssociatedInput, FileInput, Plan, Step
-from esorex_bridge.planning import Planning
+from esorex_bridge.planning.planning import Planning
 
 
 def plan_of_dataset(planning: Planning, dataset: str) -> Plan | None:

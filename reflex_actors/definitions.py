@@ -13,7 +13,7 @@ from esorex_bridge.errors import DataError, UserError
 if TYPE_CHECKING:
     from esorex_bridge.definitions.steps import StepDefinition
     from esorex_bridge.definitions.workflow import Workflow
-    from esorex_bridge.planning import Planning
+    from esorex_bridge.planning.planning import Planning
     from reflex_actors.sof_json import SetOfFiles
 
 

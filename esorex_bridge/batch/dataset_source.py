@@ -29,7 +29,7 @@ from esorex_bridge.fits.hdus import read_keywords
 from esorex_bridge.fits.identity import IDENTIFYING, STATING
 from esorex_bridge.plan.copies import WHEN
 from esorex_bridge.plan.plan import Keywords, Plan
-from esorex_bridge.planning import Planning
+from esorex_bridge.planning.planning import Planning
 
 if TYPE_CHECKING:
     from esorex_bridge.archive.calselector import AssociationReply

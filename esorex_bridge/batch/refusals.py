@@ -17,7 +17,7 @@ from esorex_bridge.definitions.workflow import Workflow
 from esorex_bridge.disk.room import Room
 from esorex_bridge.errors import UnknownNameError, UserError, nearest_name
 from esorex_bridge.esorex.recipe import Recipe
-from esorex_bridge.planning import refuse_idle_settings
+from esorex_bridge.planning.definition_plans import refuse_idle_settings
 from esorex_bridge.reuse.decide import Policy, names_in, refuse_unknown
 from esorex_bridge.session import Session
 from esorex_bridge.settings import Settings

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from esorex_bridge.datasets.dataset import Dataset
     from esorex_bridge.organise.organised_data import OrganisedData
     from esorex_bridge.organise.review import Alternative
-    from esorex_bridge.planning import Planning
+    from esorex_bridge.planning.planning import Planning
     from reflex_actors.page import Form, PageQuestion
 
 ACTOR = Actor(
