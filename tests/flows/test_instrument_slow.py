@@ -27,7 +27,7 @@ from esorex_bridge.plan.sof import of_entries, parse_sof
 from esorex_bridge.session import Session
 from esorex_bridge.settings import Settings
 from tests.flows.conftest import Ended
-from tests.flows.instrument_runs import Reduction, assert_told, reduce_twice
+from tests.flows.instrument_runs import Reduction, assert_told, reduce_twice, refusal_without
 from tests.flows.reflex_runs import assert_same_by_reflex
 
 DPR_TYPE = "HIERARCH ESO DPR TYPE"
@@ -186,3 +186,18 @@ def test_vimos_finds_the_zero_point_of_the_stars(vimos: Reduction) -> None:
         for chip in QUADRANTS.values():
             zero_point = catalogue[chip].header["ESO DRS ZPALL2"]
             assert zero_point == pytest.approx(ZERO_POINT_MAG + EXTINCTION_MAG * above_first_airmass, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("category", "says"),
+    [
+        ("MASTER_BIAS", "No master bias found"),
+        ("MASTER_TWILIGHT_FLAT", "No master twilight flat found"),
+        ("MASTER_CONF", "No master confidence map file found"),
+        ("PHOTCAL_TAB", "No photometric table found"),
+    ],
+)
+def test_vimos_finds_no_zero_point_without_what_calibrates(
+    category: str, says: str, vimos: Reduction, tmp_path: Path
+) -> None:
+    assert says in refusal_without(vimos, "vimos_ima_standard", category, tmp_path)
