@@ -689,7 +689,9 @@ def test_giraffe_gives_every_fibre_its_wavelengths(run: Callable[[str], Reductio
         near = np.abs(waves - line) < 0.15
         depth = np.clip(0.9 * np.median(spectra, axis=0) - spectra[near], 0, None)
         places = (depth * waves[near, None]).sum(axis=0) / depth.sum(axis=0)
-        assert np.abs(places - line).max() < 0.002
+        # A fifth of a pixel is 0.0006 nm; photons leave the worst of 24 fibres as much.
+        assert np.sqrt(np.mean((places - line) ** 2)) < 0.0004
+        assert np.abs(places - line).max() < 0.0009
 
 
 @pytest.mark.slow

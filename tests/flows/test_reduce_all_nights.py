@@ -64,7 +64,7 @@ def test_nights_of_two_instruments_are_reduced_by_one_command(
 def test_all_nights_are_reduced_by_one_command(
     bridge: Callable[..., Ended], frames_folder: Path, tmp_path: Path, esorex: str
 ) -> None:
-    # HAWK-I's night of full size takes as long as all others, by the catalogues and slow stacking of its recipes.
+    # HAWK-I's night of full size takes as long as all others: its recipes look for stars in every pixel many times.
     nights = tuple({night.name: night for night in map(make_night, NIGHTS)}.values())
     document = reduce_programme(nights, frames_folder, bridge, tmp_path)
     assert_all_reduced(document, nights)
