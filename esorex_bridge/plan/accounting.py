@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from esorex_bridge.datasets.dataset import Action, Dataset, DatasetFile, Purpose
+from esorex_bridge.datasets.shared import Shared
 from esorex_bridge.definitions.workflow import Workflow
 from esorex_bridge.plan.plan import FileInput, Plan, Reason, Step, StepName, UnusedFile
 
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
 Fate = tuple[Reason, str]
 """A reason and its particulars."""
+
+_Placed = tuple[DatasetFile, Action, Purpose, bool]
+"""A file, the action that has it, what for, and whether that is auxiliary, or below such."""
 
 EXCUSED: frozenset[Reason] = frozenset(
     {"unsupported", "chosen by the user", "same content", "auxiliary", "its maker is not needed"}
@@ -29,7 +34,11 @@ _STANDARD = re.compile(r"(^|_)(STD|STANDARD)(_|$)")
 
 
 def account_for(
-    dataset: Dataset, workflow: Workflow, steps: Iterable[Step], refusals: Mapping[tuple[str, str], Fate]
+    dataset: Dataset,
+    workflow: Workflow,
+    steps: Iterable[Step],
+    refusals: Mapping[tuple[str, str], Fate],
+    shared: Shared,
 ) -> tuple[UnusedFile, ...]:
     """Return every file of a dataset that is in no step, once for each category, with the reason.
 
@@ -43,11 +52,13 @@ def account_for(
         Of the plan.
     refusals : mapping of (str, str) to (Reason, str)
         By name and category: why a choice went against a file.
+    shared : Shared
+        What was worked out for other datasets by the same workflow.
     """
     used = {entry.name for step in steps for entry in step.inputs if isinstance(entry, FileInput)}
     found: dict[tuple[str, str], UnusedFile] = {}
     told: set[str] = set()
-    for file, action, purpose in _needed_first(dataset.action):
+    for file, action, purpose, _ in _needed_first(dataset.action, shared):
         key = (file.name, file.category)
         # A file may be auxiliary here and needed there; then the need counts.
         if file.name in used or key in found or (action.auxiliary and file.name in told):
@@ -65,23 +76,27 @@ def _find_dropped(dataset: Dataset) -> Iterator[UnusedFile]:
         yield UnusedFile(file.name, file.category, place, purpose, "chosen by the user", "left out in a review")
 
 
-def _needed_first(root: Action) -> Iterator[tuple[DatasetFile, Action, Purpose]]:
+def _needed_first(root: Action, shared: Shared) -> Iterator[_Placed]:
     """Yield all files with their places, those of auxiliary groups last: a file may be both."""
-    walked = list(_walk(root, False))
-    yield from ((file, action, purpose) for file, action, purpose, auxiliary in walked if not auxiliary)
-    yield from ((file, action, purpose) for file, action, purpose, auxiliary in walked if auxiliary)
+    begin = (root.name,)
+    walked = [_place_own(root, root.auxiliary, begin)]
+    for child in root.actions:
+        work = partial(_place_all, child, root.auxiliary, begin)
+        walked.append(shared.once(("places", child, root.auxiliary, begin), work))
+    for auxiliary in (False, True):
+        yield from (placed for each in walked for placed in each if placed[3] is auxiliary)
 
 
-def _walk(
-    action: Action, above: bool, path: tuple[str, ...] = ()
-) -> Iterator[tuple[DatasetFile, Action, Purpose, bool]]:
+def _place_all(action: Action, above: bool, path: tuple[str, ...]) -> tuple[_Placed, ...]:
     here, auxiliary = (action.name, *path), above or action.auxiliary
+    below = (placed for child in action.actions for placed in _place_all(child, auxiliary, here))
+    return (*_place_own(action, auxiliary, here), *below)
+
+
+def _place_own(action: Action, auxiliary: bool, path: tuple[str, ...]) -> tuple[_Placed, ...]:
     marked = action if auxiliary == action.auxiliary else _as_auxiliary(action)
-    purpose = Purpose("/".join(here))
-    for file in (*action.files, *action.statics):
-        yield file, marked, purpose, auxiliary
-    for child in action.actions:
-        yield from _walk(child, auxiliary, here)
+    purpose = Purpose("/".join(path))
+    return tuple((file, marked, purpose, auxiliary) for file in (*action.files, *action.statics))
 
 
 def _as_auxiliary(action: Action) -> Action:

@@ -74,7 +74,7 @@ def make_plan(
     told = dict.fromkeys(text for action, _ in walk_actions(dataset.action) for text in action.messages)
     idle = (f"no step runs {each.recipe}, whose {each.name} was chosen" for each in reviewed if each.recipe not in used)
     steps = tuple(planner.steps)
-    not_used = account_for(dataset, workflow, steps, {**planner.refusals(own.action), **foreign})
+    not_used = account_for(dataset, workflow, steps, {**planner.refusals(own.action), **foreign}, shared)
     return Plan(
         dataset.name,
         workflow.name,
@@ -200,7 +200,7 @@ class _Planner:
         self._taken.update(
             child for child in group.action.actions if child.files and set(child.files) <= set(group.files)
         )
-        inputs = list(self._main(group))
+        inputs, raw_associations = self._main(group)
         gaps, warnings = list(group.gaps), list[str]()
         associations: list[AssociatedInput] = []
         for calibration in group.definition.calibrations:
@@ -232,20 +232,28 @@ class _Planner:
             threads=group.definition.threads,
             memory_mb=group.definition.memory_mb,
             associations=tuple(dict.fromkeys(associations)),
-            raw_associations=tuple(self._raw_associations(group)),
+            raw_associations=raw_associations,
         )
 
-    def _main(self, group: Group) -> Iterator[StepInput]:
+    def _main(self, group: Group) -> tuple[list[StepInput], tuple[AssociatedInput, ...]]:
+        """Return a step's main inputs, and how raws among them were associated."""
         if group.source is not None:
-            yield ProductInput(self._step(group.source), group.product, group.definition.tag(group.product))
-            return
-        for file in group.files:
-            if file.path is not None:
-                yield FileInput(file.name, str(file.path), group.definition.tag(file.category))
+            tag = group.definition.tag(group.product)
+            return [ProductInput(self._step(group.source), group.product, tag)], ()
+        work, own = partial(self._raws, group), group.action is self.dataset.action
+        question = "raws", group, self.dataset.chosen, self.dataset.mode
+        files, associated = work() if own else self.shared.once(question, work)
+        return [*files], associated
+
+    def _raws(self, group: Group) -> tuple[tuple[FileInput, ...], tuple[AssociatedInput, ...]]:
+        tag = group.definition.tag
+        named = ((file, file.path) for file in group.files)
+        files = tuple(FileInput(file.name, str(path), tag(file.category)) for file, path in named if path is not None)
+        return files, tuple(self._raw_associations(group))
 
     def _raw_associations(self, group: Group) -> Iterator[AssociatedInput]:
         """Yield how the raws of a calibration were associated; those of the target were asked for."""
-        if group.source is not None or "/" not in group.purpose:
+        if "/" not in group.purpose:
             return
         for file in group.files:
             if file.path is not None:

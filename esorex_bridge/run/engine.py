@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from esorex_bridge.datasets.dataset import Dataset
 from esorex_bridge.disk.digest import read_digest
-from esorex_bridge.errors import BridgeError, RecipeError
+from esorex_bridge.errors import BridgeError, DataError, RecipeError
 from esorex_bridge.esorex.recipe import Recipe, RecipeRunner
 from esorex_bridge.files import Digest
 from esorex_bridge.plan.plan import Plan, StepName
@@ -124,8 +124,7 @@ class Engine(Struct, frozen=True):
             if isinstance(plan, Unresolvable):
                 resolved.append(plan)
             elif mark in known:
-                later = partial(self.store.digests, input_files((plan.plan,)))
-                resolved.append(plan.with_keys(known[mark], later))
+                resolved.append(plan.with_keys(known[mark], partial(self._digests_of, plan.plan)))
             else:
                 ahead = plan.with_contents(digests)
                 resolved.append(ahead)
@@ -134,6 +133,9 @@ class Engine(Struct, frozen=True):
                     learnt.append((plan.plan, mark, tuple(ahead.keys[step.name] for step in plan.plan.steps)))
         self.store.learn_keys(learnt)
         return tuple(resolved)
+
+    def _digests_of(self, plan: Plan) -> dict[str, Digest | DataError]:
+        return self.store.digests(input_files((plan,)))
 
     # ----- decide
 
