@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from esorex_bridge.disk.atomic import make_executable
+from esorex_bridge.disk.atomic import make_executable, write_whole
 from esorex_bridge.errors import UserError
 from esorex_bridge.version import __version__
 from reflex_actors.actors import NAMES
@@ -114,16 +114,16 @@ def launcher_text(actor: str, interpreter: str) -> str:
 
 def _launcher(folder: Path, actor: str, interpreter: str) -> Path:
     path = folder / f"{actor}.py"
-    _write_whole(path, launcher_text(actor, interpreter))
+    write_whole(path, launcher_text(actor, interpreter))
     make_executable(path)
     return path
 
 
 def _modules(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
-    _write_whole(folder / "__init__.py", _PACKAGE.format(version=__version__))
+    write_whole(folder / "__init__.py", _PACKAGE.format(version=__version__))
     for name in MODULES:
-        _write_whole(folder / f"{name}.py", Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8"))
+        write_whole(folder / f"{name}.py", Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8"))
 
 
 def _workflows(folder: Path) -> Iterator[Path]:
@@ -140,11 +140,5 @@ def _workflows(folder: Path) -> Iterator[Path]:
         except UnsupportedError:
             continue
         target = place / f"{definition.name}.xml"
-        _write_whole(target, write(document))
+        write_whole(target, write(document))
         yield target
-
-
-def _write_whole(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)

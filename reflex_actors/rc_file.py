@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from esorex_bridge.disk.atomic import write_whole
+
 USER_FILE = Path(".esoreflex/esoreflex.rc")
 """Below the home directory; it is in force where it is there."""
 
@@ -95,13 +97,10 @@ def write_rc(rc: RcFile, wanted: Mapping[str, str], home: Path) -> tuple[Path, P
     Where the user has none, it begins with the text of the file in force, so that nothing of that is lost.
     """
     target = home / USER_FILE
-    target.parent.mkdir(parents=True, exist_ok=True)
     backup = _backup(target) if target.exists() else None
     for name, value in wanted.items():
         rc = RcFile(rc.path, rc.with_setting(name, value))
-    part = target.with_name(f".{target.name}.part")
-    part.write_text(rc.text, encoding="utf-8")
-    part.replace(target)
+    write_whole(target, rc.text)
     return target, backup
 
 

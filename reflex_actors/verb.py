@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from esorex_bridge.cli import output
+from esorex_bridge.disk.atomic import write_bytes_whole
 from esorex_bridge.errors import UserError
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def _workflow(args: argparse.Namespace) -> int:
     tunable = _tunable(definition, [*args.tune, *windows])
     root = reduction(definition, args.actors or DEFAULT_ACTORS, tunable, args.reflex_organises, windows)
     if args.kar:
-        _write(args.kar, kar(root))
+        write_bytes_whole(args.kar, kar(root))
         output.note(f"{args.kar} written")
     elif args.json:
         from msgspec.structs import asdict
@@ -267,7 +268,7 @@ def _check(args: argparse.Namespace) -> int:
         recipes = {name: tuple(each) for name, each in _ask(sorted(used)).items() if isinstance(each, dict)}
     findings = check(read.root, read.oddities, recipes)
     if args.picture:
-        _write(args.picture, describe.picture(read.root).encode())
+        write_bytes_whole(args.picture, describe.picture(read.root).encode())
     if args.json:
         from reflex_actors.documents import CheckDocument, FindingPart
 
@@ -281,12 +282,3 @@ def _check(args: argparse.Namespace) -> int:
     if not findings:
         print(f"{args.file}: nothing wrong found")
     return 1 if findings else 0
-
-
-def _write(path: Path, content: bytes) -> None:
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}") from None

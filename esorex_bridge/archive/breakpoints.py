@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import time
 from pathlib import Path
 
 from esorex_bridge.archive.connection import Connection
 from esorex_bridge.archive.exchange import what_came
-from esorex_bridge.archive.part import open_beside
-from esorex_bridge.errors import ArchiveError, DataError
+from esorex_bridge.disk.atomic import write_bytes_whole
+from esorex_bridge.errors import ArchiveError
 
 FILE = "breakpoints.json"
 """Where `organise` looks for the list, in the data root."""
@@ -38,7 +37,7 @@ def refresh_breakpoints(connection: Connection, root: Path, now_s: float | None 
 
     Raises
     ------
-    DataError
+    WriteError
         If the root cannot be written.
     """
     path = root / FILE
@@ -54,7 +53,7 @@ def refresh_breakpoints(connection: Connection, root: Path, now_s: float | None 
         return False
     if document is None:
         return False
-    _publish(document, path)
+    write_bytes_whole(path, document)
     return True
 
 
@@ -78,14 +77,3 @@ def fetch_breakpoints(connection: Connection) -> bytes | None:
         came = what_came(answer.headers.get("Content-Type", ""), answer.body)
         raise ArchiveError(f"{url} answers HTTP {answer.status} with {came} instead of a list of breakpoints")
     return answer.body
-
-
-def _publish(document: bytes, path: Path) -> None:
-    part = path.with_name(f"{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open_beside(part, os.O_WRONLY | os.O_TRUNC) as stream:
-            stream.write(document)
-        part.replace(path)
-    except OSError as error:
-        raise DataError(f"{path} cannot be written: {error.strerror or error}") from error

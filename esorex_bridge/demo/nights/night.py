@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +9,7 @@ from msgspec import Struct
 
 from esorex_bridge.datasets.association import AssociatedFile, Association, AssociationTree, Mode
 from esorex_bridge.demo.nights.frames import Keywords, KeywordValue
+from esorex_bridge.disk.atomic import write_bytes_whole
 from esorex_bridge.errors import DataError
 from esorex_bridge.files import DpId, is_processed
 
@@ -149,11 +148,7 @@ class FrameFolder(Struct, frozen=True):
 
 def _make_once(path: Path, build: Callable[[], bytes]) -> Path:
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, beside = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(build())
-        Path(beside).replace(path)
+        write_bytes_whole(path, build())
     return path
 
 
