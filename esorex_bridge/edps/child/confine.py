@@ -14,6 +14,7 @@ import resource
 import stat
 import struct
 from collections.abc import Iterable
+from typing import NamedTuple
 
 MEMORY_BYTES = 1 << 30
 OPEN_FILES = 64
@@ -26,65 +27,47 @@ _READ_FILE, _READ_FOLDER = 1 << 2, 1 << 3
 _EPERM, _ENOSYS, _EACCES = 1, 38, 13
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 
-# Numbers of the system calls by machine: the same for all kernels of an architecture.
-_X86_64 = {
-    "audit": 0xC000003E,
-    "open": 2,
-    "openat": 257,
-    "fcntl": 72,
-    "prlimit64": 302,
-    "mmap": 9,
-    "clone3": 435,
+
+class _Machine(NamedTuple):
+    """Numbers of the system calls: the same for all kernels of an architecture."""
+
+    audit: int
+    openat: int
+    fcntl: int
+    clone3: int
+    allowed: tuple[int, ...]
+    open: int | None = None
+
+
+_X86_64 = _Machine(
+    audit=0xC000003E,
+    openat=257,
+    fcntl=72,
+    clone3=435,
     # read write close stat fstat lstat poll lseek mmap mprotect munmap brk rt_sigaction rt_sigprocmask rt_sigreturn
     # pread64 readv writev access select sched_yield mremap madvise dup nanosleep getpid exit uname getcwd readlink
     # gettimeofday getrusage sysinfo times getuid getgid geteuid getegid getppid sigaltstack gettid futex
     # getdents64 restart_syscall clock_gettime clock_getres clock_nanosleep exit_group newfstatat readlinkat
     # faccessat pselect6 ppoll getrandom statx rseq set_robust_list set_tid_address faccessat2 arch_prctl membarrier
-    "allowed": (
+    allowed=(
         *(0, 1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 17, 19, 20, 21, 23, 24, 25, 28, 32, 35, 39, 60, 63),
         *(79, 89, 96, 98, 99, 100, 102, 104, 107, 108, 110, 131, 186, 202, 217, 219, 228, 229, 230, 231, 262, 267, 269),
         *(270, 271, 318, 332, 334, 273, 218, 439, 158, 324),
     ),
-}
-_AARCH64 = {
-    "audit": 0xC00000B7,
-    "openat": 56,
-    "fcntl": 25,
-    "prlimit64": 261,
-    "mmap": 222,
-    "clone3": 435,
+    open=2,
+)
+_AARCH64 = _Machine(
+    audit=0xC00000B7,
+    openat=56,
+    fcntl=25,
+    clone3=435,
     # The same calls; those that this architecture never had are left out.
-    "allowed": (
-        *(63, 64, 57, 79, 80, 62, 222, 226, 215, 214, 134, 135, 139, 67, 65, 66, 48, 124, 216, 233, 23, 101, 172),
-        *(
-            93,
-            160,
-            17,
-            78,
-            169,
-            165,
-            179,
-            153,
-            174,
-            176,
-            175,
-            177,
-            173,
-            132,
-            178,
-            98,
-            61,
-            128,
-            113,
-            114,
-            115,
-            94,
-            72,
-            73,
-        ),
+    allowed=(
+        *(63, 64, 57, 79, 80, 62, 222, 226, 215, 214, 134, 135, 139, 67, 65, 66, 48, 124, 216, 233, 23, 101, 172, 93),
+        *(160, 17, 78, 169, 165, 179, 153, 174, 176, 175, 177, 173, 132, 178, 98, 61, 128, 113, 114, 115, 94, 72, 73),
         *(278, 291, 293, 99, 96, 439, 283),
     ),
-}
+)
 _MACHINES = {"x86_64": _X86_64, "aarch64": _AARCH64}
 _WRITING_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | getattr(os, "O_TMPFILE", 0)
 _WRITING_FLAGS &= ~getattr(os, "O_DIRECTORY", 0)
@@ -162,7 +145,7 @@ def _allow_reading(libc: ctypes.CDLL, rules: int, path: str) -> None:
     os.close(place)
 
 
-def _restrict_calls(libc: ctypes.CDLL, machine: dict[str, object]) -> None:
+def _restrict_calls(libc: ctypes.CDLL, machine: _Machine) -> None:
     code = b"".join(_program(machine))
     buffer = ctypes.create_string_buffer(code, len(code))
     program = struct.pack("HxxxxxxP", len(code) // 8, ctypes.addressof(buffer))
@@ -170,24 +153,21 @@ def _restrict_calls(libc: ctypes.CDLL, machine: dict[str, object]) -> None:
         raise NoFenceError("the kernel refuses a seccomp filter")
 
 
-def _program(machine: dict[str, object]) -> list[bytes]:
+def _program(machine: _Machine) -> list[bytes]:
     """Return the filter: each test returns at once, what no test lets through is refused with EPERM."""
-    fcntl, clone3 = machine["fcntl"], machine["clone3"]
-    found = [_load(4), _jump(0x15, machine["audit"], 1, 0), _return(_KILL), _load(0)]
-    for name, argument in (("open", 1), ("openat", 2)):
-        if name in machine:
+    found = [_load(4), _jump(0x15, machine.audit, 1, 0), _return(_KILL), _load(0)]
+    for call, argument in ((machine.open, 1), (machine.openat, 2)):
+        if call is not None:
             tests = [_load(16 + 8 * argument), _jump(0x45, _WRITING_FLAGS, 0, 1), _return(_ERRNO | _EACCES)]
-            found += [_jump(0x15, machine[name], 0, len(tests) + 1), *tests, _return(_ALLOW)]
+            found += [_jump(0x15, call, 0, len(tests) + 1), *tests, _return(_ALLOW)]
     tests = [_load(16 + 8)]
     for command in _FCNTL_ALLOWED:
         tests += [_jump(0x15, command, 0, 1), _return(_ALLOW)]
     tests.append(_return(_ERRNO | _EPERM))
-    found += [_jump(0x15, fcntl, 0, len(tests)), *tests]
-    found += [_jump(0x15, clone3, 0, 1), _return(_ERRNO | _ENOSYS)]
-    allowed = machine["allowed"]
-    assert isinstance(allowed, tuple)
-    for number in allowed:
-        found += [_jump(0x15, number, 0, 1), _return(_ALLOW)]
+    found += [_jump(0x15, machine.fcntl, 0, len(tests)), *tests]
+    found += [_jump(0x15, machine.clone3, 0, 1), _return(_ERRNO | _ENOSYS)]
+    for call in machine.allowed:
+        found += [_jump(0x15, call, 0, 1), _return(_ALLOW)]
     return [*found, _return(_ERRNO | _EPERM)]
 
 
@@ -195,8 +175,7 @@ def _load(offset: int) -> bytes:
     return struct.pack("=HBBI", 0x20, 0, 0, offset)
 
 
-def _jump(kind: int, value: object, if_true: int, if_false: int) -> bytes:
-    assert isinstance(value, int)
+def _jump(kind: int, value: int, if_true: int, if_false: int) -> bytes:
     return struct.pack("=HBBI", kind, if_true, if_false, value)
 
 
