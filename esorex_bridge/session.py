@@ -151,7 +151,7 @@ class Session:
             raise RecipeError(NO_ESOREX)
         return self.engine
 
-    def made(self, dataset: Dataset, plan: Plan) -> dict[StepName, tuple[Product, ...]]:
+    def find_products(self, dataset: Dataset, plan: Plan) -> dict[StepName, tuple[Product, ...]]:
         """Return the products of a plan's steps that are there; none without EsoRex, which their keys depend on."""
         if self.engine is None:
             return {}
@@ -206,7 +206,9 @@ class Session:
 
         place = folder or self.workspace.root / "sof"
         return tuple(
-            sof for data, plan in planned for sof in write_sofs(self._with_options(plan), self.made(data, plan), place)
+            sof
+            for data, plan in planned
+            for sof in write_sofs(self._with_options(plan), self.find_products(data, plan), place)
         )
 
     def _with_options(self, plan: Plan) -> Plan:

@@ -112,7 +112,7 @@ def _fetch_listed(
     room = arguments.room(args)
     room.take_fetched(folders.asked, request.wanted.size_bytes)
     room.refuse()
-    if not args.yes and not _agreed():
+    if not args.yes and not _ask_consent():
         return None
     files, replies = request.wanted.files, request.replies
     with watching(len(files)) as progress:
@@ -319,7 +319,7 @@ def _refuse_unasked(args: argparse.Namespace) -> None:
         raise UserError("cannot prompt: not a terminal; give --yes to fetch, or --list-only to see the files")
 
 
-def _agreed() -> bool:
+def _ask_consent() -> bool:
     print("fetch them? [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 

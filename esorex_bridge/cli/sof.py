@@ -37,7 +37,9 @@ def run(args: argparse.Namespace) -> int:
         folder = args.into.absolute() if args.into else session.workspace.root / "sof"
         planned = session.planning.plan_datasets(args.datasets)
         if args.dry_run:
-            sofs = tuple(sof for data, plan in planned for sof in foreseen_sofs(plan, session.made(data, plan), folder))
+            sofs = tuple(
+                sof for data, plan in planned for sof in foreseen_sofs(plan, session.find_products(data, plan), folder)
+            )
         else:
             sofs = session.write_sofs(planned, folder)
     if args.json:

@@ -101,11 +101,11 @@ def _answers(holdings: Holdings, dp_ids: Iterable[str], mode: Mode, faults: froz
         tree = holdings.tree(dp_id, executed) or _answer_unsupported(holdings, dp_id)
         if mixed and Fault.SPURIOUS_INCOMPLETE in faults:
             tree = _without(tree, "FLAT_TW", dp_id)
-        found.setdefault(_spoilt(tree, dp_id, faults), dp_id)
+        found.setdefault(_spoil(tree, dp_id, faults), dp_id)
     return tuple(Selected(dp_id, tree) for tree, dp_id in found.items())
 
 
-def _spoilt(tree: AssociationTree, dp_id: str, faults: frozenset[Fault]) -> AssociationTree:
+def _spoil(tree: AssociationTree, dp_id: str, faults: frozenset[Fault]) -> AssociationTree:
     """Return the tree as the faults would have it."""
     root = tree.root
     if Fault.UNCERTIFIED in faults:
