@@ -241,6 +241,32 @@ def _telescope_keywords(exposure: Exposure) -> Keywords:
     )
 
 
+def sky_plane(
+    position_deg: tuple[float, float],
+    reference_pix: tuple[float, float],
+    scale_deg: float,
+) -> Keywords:
+    """Return the world coordinates of an image: a plane that touches the sky, with north up and east to the left.
+
+    Parameters
+    ----------
+    position_deg : (float, float)
+        Right ascension and declination of the reference pixel.
+    reference_pix : (float, float)
+        Counted from 1.
+    scale_deg : float
+        Size of a pixel.
+    """
+    matrix = (-scale_deg, 0.0, 0.0, scale_deg)
+    return (
+        ("CTYPE1", "RA---TAN"),
+        ("CTYPE2", "DEC--TAN"),
+        *zip(("CRVAL1", "CRVAL2"), position_deg, strict=True),
+        *zip(("CRPIX1", "CRPIX2"), reference_pix, strict=True),
+        *zip(("CD1_1", "CD1_2", "CD2_1", "CD2_2"), matrix, strict=True),
+    )
+
+
 def _original_name(exposure: Exposure) -> str:
     """Return the name at the telescope: instrument, type, day of the year, running number."""
     kind = exposure.dpr[1].split(",")[0]

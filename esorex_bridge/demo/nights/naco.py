@@ -26,6 +26,7 @@ from esorex_bridge.demo.nights.frames import (
     exposure_times,
     fits_bytes,
     primary_keywords,
+    sky_plane,
     star_image,
 )
 from esorex_bridge.demo.nights.night import ArchiveFile, DemoNight, auxiliary, group
@@ -293,16 +294,7 @@ def _naco_keywords(npix: int, dit_s: float, light: NacoLight) -> Keywords:
         ("ESO AOS RTC DET DST T0MEAN", 0.004),
         ("ESO SEQ CUMOFFSETX", float(dx)),
         ("ESO SEQ CUMOFFSETY", float(dy)),
-        ("CTYPE1", "RA---TAN"),
-        ("CTYPE2", "DEC--TAN"),
-        ("CRVAL1", FIELD[0]),
-        ("CRVAL2", FIELD[1]),
-        ("CRPIX1", npix / 2 + 1 + dx),
-        ("CRPIX2", npix / 2 + 1 + dy),
-        ("CD1_1", -scale),
-        ("CD1_2", 0.0),
-        ("CD2_1", 0.0),
-        ("CD2_2", scale),
+        *sky_plane(FIELD, (npix / 2 + 1 + dx, npix / 2 + 1 + dy), scale),
     )
 
 

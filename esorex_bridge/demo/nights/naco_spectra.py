@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from esorex_bridge.datasets.association import Association, AssociationTree
-from esorex_bridge.demo.nights.frames import Exposure, Keywords, Template, counts, fits_bytes
+from esorex_bridge.demo.nights.frames import Exposure, Keywords, Template, counts, fits_bytes, sky_plane
 from esorex_bridge.demo.nights.naco import NACO
 from esorex_bridge.demo.nights.naco_arc import arc_image, arc_statics
 from esorex_bridge.demo.nights.night import ArchiveFile, DemoNight, group
@@ -149,16 +149,7 @@ def _keywords(detector: SpectraDetector, exposure: Exposure) -> Keywords:
         ("ESO SEQ CUMOFFSETX", offset),
         ("ESO SEQ CUMOFFSETY", 0.0),
         ("ESO SEQ NOD THROW", 2 * npix * NOD_FRACTION * NACO.pixel_arcsec),
-        ("CTYPE1", "RA---TAN"),
-        ("CTYPE2", "DEC--TAN"),
-        ("CRVAL1", FIELD[0]),
-        ("CRVAL2", FIELD[1]),
-        ("CRPIX1", npix / 2),
-        ("CRPIX2", npix / 2),
-        ("CD1_1", -scale),
-        ("CD1_2", 0.0),
-        ("CD2_1", 0.0),
-        ("CD2_2", scale),
+        *sky_plane(FIELD, (npix / 2, npix / 2), scale),
     )
 
 

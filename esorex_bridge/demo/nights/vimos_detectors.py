@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import cos, radians
 from typing import TYPE_CHECKING, Any
 
-from esorex_bridge.demo.nights.frames import Instrument, Keywords
+from esorex_bridge.demo.nights.frames import Instrument, Keywords, sky_plane
 from esorex_bridge.demo.nights.series import FIELD
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def quadrant_keywords(
     """Return what a quadrant adds to a primary header; `offset` is the displacement of the stars in pixels."""
     x, y = reference_pixel(quadrant)
     scale = VIMOS.pixel_arcsec / 3600
+    position = (FIELD[0] + offset[0] * scale / cos(radians(FIELD[1])), FIELD[1] - offset[1] * scale)
     return (
         *_detector_keywords(quadrant),
         ("AIRMASS", 1.15),
@@ -52,16 +53,7 @@ def quadrant_keywords(
         (f"ESO INS FILT{quadrant} NO", 1),
         ("ESO INS PIXSCALE", VIMOS.pixel_arcsec),
         ("ESO DET DIT", exposure_s),
-        ("CTYPE1", "RA---TAN"),
-        ("CTYPE2", "DEC--TAN"),
-        ("CRVAL1", FIELD[0] + offset[0] * scale / cos(radians(FIELD[1]))),
-        ("CRVAL2", FIELD[1] - offset[1] * scale),
-        ("CRPIX1", x + PRESCAN),
-        ("CRPIX2", y),
-        ("CD1_1", -scale),
-        ("CD1_2", 0.0),
-        ("CD2_1", 0.0),
-        ("CD2_2", scale),
+        *sky_plane(position, (x + PRESCAN, y), scale),
     )
 
 

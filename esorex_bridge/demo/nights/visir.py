@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from esorex_bridge.datasets.association import Association, AssociationTree
-from esorex_bridge.demo.nights.frames import Exposure, Instrument, Keywords, Star, Template, fits_bytes, star_image
+from esorex_bridge.demo.nights.frames import (
+    Exposure,
+    Instrument,
+    Keywords,
+    Star,
+    Template,
+    fits_bytes,
+    sky_plane,
+    star_image,
+)
 from esorex_bridge.demo.nights.night import ArchiveFile, DemoNight, group
 from esorex_bridge.demo.nights.series import FIELD, FrameSeries, frames, noise
 
@@ -172,16 +181,7 @@ def _visir_keywords(detector: VisirDetector, exposure: Exposure) -> Keywords:
         ("ESO SEQ CUMOFFSETX", offset),
         ("ESO SEQ CUMOFFSETY", 0.0),
         ("ESO SEQ JITTER WIDTH", 0.0),
-        ("CTYPE1", "RA---TAN"),
-        ("CTYPE2", "DEC--TAN"),
-        ("CRVAL1", FIELD[0]),
-        ("CRVAL2", FIELD[1]),
-        ("CRPIX1", npix / 2),
-        ("CRPIX2", npix / 2),
-        ("CD1_1", -scale),
-        ("CD1_2", 0.0),
-        ("CD2_1", 0.0),
-        ("CD2_2", scale),
+        *sky_plane(FIELD, (npix / 2, npix / 2), scale),
     )
 
 

@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from esorex_bridge.datasets.association import Association, AssociationTree
-from esorex_bridge.demo.nights.frames import Exposure, Instrument, Keywords, Star, Template, fits_bytes, star_image
+from esorex_bridge.demo.nights.frames import (
+    Exposure,
+    Instrument,
+    Keywords,
+    Star,
+    Template,
+    fits_bytes,
+    sky_plane,
+    star_image,
+)
 from esorex_bridge.demo.nights.night import ArchiveFile, DemoNight, group
 from esorex_bridge.demo.nights.series import FIELD, FrameSeries, frames, noise
 from esorex_bridge.demo.nights.tables import describe_processed, table
@@ -229,19 +238,7 @@ def _chopping_here(pixels: Pixels, exposure: Exposure) -> Keywords:
 
 def describe_sky(pixels: Pixels, pixel_arcsec: float) -> Keywords:
     """Return the world coordinates of a frame."""
-    scale = pixel_arcsec / 3600
-    return (
-        ("CTYPE1", "RA---TAN"),
-        ("CTYPE2", "DEC--TAN"),
-        ("CRVAL1", FIELD[0]),
-        ("CRVAL2", FIELD[1]),
-        ("CRPIX1", pixels.nx / 2),
-        ("CRPIX2", pixels.ny / 2),
-        ("CD1_1", -scale),
-        ("CD1_2", 0.0),
-        ("CD2_1", 0.0),
-        ("CD2_2", scale),
-    )
+    return sky_plane(FIELD, (pixels.nx / 2, pixels.ny / 2), pixel_arcsec / 3600)
 
 
 @lru_cache(maxsize=4)
