@@ -28,6 +28,7 @@ JOBS = """\
 parameters:
   naco_img_dark: {r: "8 8 8 8"}
   naco_img_twflat: {r: "8 8 8 8"}
+  naco_img_jitter: {xcorr: "12 12 20 20"}
 jobs:
   - datasets: all
 """

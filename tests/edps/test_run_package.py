@@ -55,6 +55,9 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "root"
 
 
+SMALL = ("--set=dark.r=8 8 8 8", "--set=naco_img_twflat.r=8 8 8 8", "--set=image.xcorr=12 12 20 20")
+
+
 def camera(tmp_path: Path) -> str:
     folder = tmp_path / "packages" / "camera"
     folder.mkdir(parents=True)
@@ -190,17 +193,7 @@ def test_organise_lists_the_jobs_of_targets(tmp_path: Path, root: Path, capsys: 
 def test_a_package_runs_and_its_second_run_starts_nothing(
     tmp_path: Path, root: Path, esorex: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = (
-        "run",
-        "--root",
-        str(root),
-        "--workflow",
-        camera(tmp_path),
-        "--set",
-        "dark.r=8 8 8 8",
-        "--set",
-        "naco_img_twflat.r=8 8 8 8",
-    )
+    words = ("run", "--root", str(root), "--workflow", camera(tmp_path), *SMALL)
     first = call(capsys, *words)
     assert first["executed"] == 3
     (dataset,) = first["datasets"]
@@ -445,7 +438,6 @@ BREAKPOINT = {
     "proCatg": "ANY",
     "doClass": "ANY",
 }
-SMALL = ("--set", "dark.r=8 8 8 8", "--set", "naco_img_twflat.r=8 8 8 8")
 
 
 def test_clean_keeps_what_a_package_needs_and_a_batch_reuses_it(

@@ -16,8 +16,13 @@ from esorex_bridge.demo.nights.night import DemoNight, FrameFolder
 from reflex_actors.install import install
 from tests.commands import run_command
 
-SMALL = ("--set=naco_img_dark.r=8 8 8 8", "--set=naco_img_twflat.r=8 8 8 8")
-"""What the recipes need to run on frames of 128 pixels."""
+SMALL_FRAMES = {
+    "naco_img_dark.r": "8 8 8 8",
+    "naco_img_twflat.r": "8 8 8 8",
+    "naco_img_jitter.xcorr": "12 12 20 20",
+}
+"""What the recipes need to run on frames of 128 pixels, and to look for offsets no farther than the stars moved."""
+SMALL = tuple(f"--set={name}={value}" for name, value in SMALL_FRAMES.items())
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ from reflex_actors.definitions import definition_named
 from reflex_actors.moml.steps import places
 from reflex_actors.purposes import accumulate, split
 from reflex_actors.sof_json import SetOfFiles, read_sof, value_text
-from tests.flows.conftest import put_on_disk
+from tests.flows.conftest import SMALL_FRAMES, put_on_disk
 from tests.programs import first_lines
 
 DATABASE = Path("reflex_book_keeping") / "esorex_bridge.db"
@@ -101,7 +101,7 @@ def _end_names(paths: Iterable[str]) -> tuple[str, ...]:
 INSTRUMENTS = {
     "naco": Instrument(
         lambda: naco_night(npix=128),
-        ("naco_img_dark.r=8 8 8 8", "naco_img_twflat.r=8 8 8 8"),
+        tuple(f"{name}={value}" for name, value in SMALL_FRAMES.items()),
         choice="naco_img_jitter.rej=1 1",
         own=("naco_img_jitter", "MASTER_IMG_FLAT", "MASTER_IMG_FLAT"),
         kit=("IMG_STD_CATALOG",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import subprocess
@@ -16,7 +17,20 @@ from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 from esorex_bridge.demo.archive.exchange import HttpReply, HttpRequest
 from esorex_bridge.demo.archive.faults import Fault
 from esorex_bridge.demo.nights.naco import naco_night
-from tests.batch_runs import COMMAND, JOBS, await_that, events, executions, make_root, recorded, report_of, run
+from tests.batch_runs import (
+    COMMAND,
+    JOBS,
+    await_that,
+    events,
+    executions,
+    make_root,
+    recorded,
+    report_of,
+    run,
+    stand_in,
+)
+from tests.commands import PATIENCE_S
+from tests.flows.conftest import SMALL
 
 pytestmark = pytest.mark.usefixtures("esorex")
 SHARED = 2
@@ -80,8 +94,7 @@ def test_a_dataset_begins_while_files_of_others_are_still_fetched(tmp_path: Path
             return super().answer(request)
 
     with Holding([night], frames_folder) as archive:
-        words = ("--archive", archive.url, "--root", root, "--json", "--name", "b",
-                 "--set", "naco_img_dark.r=8 8 8 8", "--set", "naco_img_twflat.r=8 8 8 8")  # fmt: skip
+        words = ("--archive", archive.url, "--root", root, "--json", "--name", "b", *SMALL)
         report = report_of(run("batch", "--program", "60.A-9999(A)", *words))
     assert report["outcomes"]["done"] == 4
     assert report["executed"] == 4 + SHARED
@@ -94,8 +107,7 @@ def test_what_is_downgraded_is_made_of_the_raw_calibrations_among_which_it_lies(
     root = tmp_path / "root"
     with EmbeddedArchive([naco_night(npix=128, templates=2)], frames_folder) as archive:
         archive.fault(Fault.DOWNGRADE)
-        words = ("--mode", "master", "--archive", archive.url, "--root", root, "--json",
-                 "--set", "naco_img_dark.r=8 8 8 8", "--set", "naco_img_twflat.r=8 8 8 8")  # fmt: skip
+        words = ("--mode", "master", "--archive", archive.url, "--root", root, "--json", *SMALL)
         report = report_of(run("batch", "--program", "60.A-9999(A)", *words))
         assert report["outcomes"]["done"] == 2
         again = report_of(run("reduce", "--program", "60.A-9999(A)", *words))
@@ -133,7 +145,7 @@ def test_a_sweep_makes_one_product_for_each_value_and_shares_what_does_not_depen
 
 
 def test_a_wrong_parameter_is_refused_before_anything_runs(tmp_path: Path, frames_folder: Path) -> None:
-    root = make_root(tmp_path / "root", frames_folder, 1, JOBS.replace("r:", "rr:"))
+    root = make_root(tmp_path / "root", frames_folder, 1, JOBS.replace("{r:", "{rr:"))
     done = run("batch", root / "jobs.yaml", "--root", root)
     assert done.returncode == 1
     assert "has no parameter 'rr'" in done.stderr
@@ -146,14 +158,10 @@ def test_the_products_are_those_of_a_plain_run(tmp_path: Path, frames_folder: Pa
     make_root(by_batch, frames_folder, 1)
     shutil.copytree(by_batch, by_run)
     report = report_of(run("batch", by_batch / "jobs.yaml", "--root", by_batch, "--json"))
-    plain = report_of(
-        run("run", "--root", by_run, "--json", "--set=naco_img_dark.r=8 8 8 8", "--set=naco_img_twflat.r=8 8 8 8")
-    )
+    plain = report_of(run("run", "--root", by_run, "--json", *SMALL))
     (mine,), (theirs,) = report["datasets"][0]["end_products"], plain["datasets"][0]["end_products"]
     assert fits.getval(mine, "DATASUM") == fits.getval(theirs["path"], "DATASUM")
-    after = report_of(
-        run("run", "--root", by_batch, "--json", "--set=naco_img_dark.r=8 8 8 8", "--set=naco_img_twflat.r=8 8 8 8")
-    )
+    after = report_of(run("run", "--root", by_batch, "--json", *SMALL))
     assert after["executed"] == 0, "a run reuses what a batch made"
 
 
@@ -176,13 +184,18 @@ def test_a_dry_run_tells_what_would_be_made_and_changes_nothing(tmp_path: Path, 
     assert (after["recipes"], after["reused"]) == ({}, 5)
 
 
-def test_on_a_terminal_the_batch_shows_what_runs_in_a_few_lines(tmp_path: Path, frames_folder: Path) -> None:
-    root = make_root(tmp_path / "root", frames_folder, 4)
+def test_on_a_terminal_the_batch_shows_what_runs_in_a_few_lines(
+    tmp_path: Path, frames_folder: Path, esorex: str
+) -> None:
+    root = make_root(tmp_path / "root", frames_folder, 2)
     command = f"{shlex.quote(COMMAND)} batch {root / 'jobs.yaml'} --root {root} --jobs 1"
     typescript = tmp_path / "typescript"
-    subprocess.run(
-        ["script", "-qec", command, str(typescript)], check=True, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL
-    )
+    # The recipe goes on when it has been shown.
+    wait = f"while ! grep -q 'naco_img_jitter_1 of' {typescript}; do sleep 0.1; done"
+    env = stand_in(tmp_path / "bin", esorex, f'case "$PWD" in *jitter*) {wait};; esac')
+    words = ["script", "-qefc", command, str(typescript)]
+    quiet = {"stdout": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
+    subprocess.run(words, check=True, env={**os.environ, **env}, timeout=PATIENCE_S, **quiet)
     shown = typescript.read_text(errors="replace")
     assert "naco_img_jitter_1 of NACO.2016-03-02T00:3" in shown
     assert "running" in shown

@@ -21,7 +21,7 @@ from esorex_bridge.demo.archive.faults import Fault
 from esorex_bridge.demo.archive.login import DEMO_PASSWORD, DEMO_USER
 from esorex_bridge.demo.nights.amber import amber_night
 from esorex_bridge.demo.nights.naco import naco_night
-from tests.flows.conftest import put_on_disk
+from tests.flows.conftest import SMALL_FRAMES, put_on_disk
 from tests.tiny_fits import fits_of, write_night
 
 BRIDGE = Path(sys.executable).with_name("esorex-bridge")
@@ -29,7 +29,7 @@ DATASET = "NACO.2016-03-02T00:30:00.076_tpl"
 RAW = "NACO.2016-03-02T00:30:00.076"
 REFUSED = "NACO.2016-03-02T00:32:40.624"
 STATIC = "M.AMBER.2010-04-30T12:00:03.354"
-SMALL = "--set 'naco_img_dark.r=8 8 8 8' --set 'naco_img_twflat.r=8 8 8 8'"
+SMALL = " ".join(f"--set '{name}={value}'" for name, value in SMALL_FRAMES.items())
 FORS = {"INSTRUME": "FORS2", "ARCFILE": "FORS2.2016-03-02T00:30:00.076", "DPR.CATG": "SCIENCE", "DPR.TYPE": "OBJECT",
         "DPR.TECH": "IMAGE", "TPL.ID": "FORS2_img_obs_crsplit", "MJD-OBS": 57449.02}  # fmt: skip
 WITHOUT_RIGHTS = f"unshare -U {BRIDGE}"

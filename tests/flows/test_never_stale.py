@@ -26,6 +26,7 @@ from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 from esorex_bridge.demo.nights.amber import amber_night
 from esorex_bridge.demo.nights.naco import naco_night
 from esorex_bridge.fits.header import read_header
+from tests.batch_runs import JOBS
 from tests.flows.conftest import SMALL, Ended, put_on_disk
 from tests.flows.lazy_calls import Desk, R, darks, desk, night_folder
 
@@ -328,9 +329,7 @@ def test_how_much_was_read_again_is_said(own: Root) -> None:
 
 def test_how_much_was_read_again_is_said_by_batch(own: Root) -> None:
     jobs = own.path / "jobs.yaml"
-    jobs.write_text(
-        "parameters:\n  naco_img_dark: {r: '8 8 8 8'}\n  naco_img_twflat: {r: '8 8 8 8'}\njobs:\n  - datasets: all\n"
-    )
+    jobs.write_text(JOBS)
     frame = own.frame()
     frame.chmod(0o600)
     said = [own.bridge("batch", jobs, "--root", own.path, "--name", name, "--json") for name in ("a", "b")]

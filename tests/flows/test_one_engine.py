@@ -26,7 +26,7 @@ from esorex_bridge.demo.nights.naco import naco_night
 from esorex_bridge.lazy.lazy_store import LazyStore
 from esorex_bridge.lazy.statement import older_keys_of
 from tests.flows.actor_calls import Actors, cascade
-from tests.flows.conftest import SMALL, Ended, put_on_disk
+from tests.flows.conftest import SMALL, SMALL_FRAMES, Ended, put_on_disk
 from tests.flows.lazy_calls import LAZY, run_call
 from tests.flows.test_run_again import frame
 from tests.programs import first_lines
@@ -36,7 +36,9 @@ pytestmark = pytest.mark.usefixtures("esorex")
 Bridge = Callable[..., Ended]
 DATASET = "NACO.2016-03-02T00:30:00.076_tpl"
 RECIPES = ("naco_img_dark", "naco_img_twflat", "naco_img_jitter")
-SOP = "naco_img_dark:r=8 8 8 8,naco_img_twflat:r=8 8 8 8,naco_img_twflat:bpm=true"
+SOP = ",".join(
+    f"{name.replace('.', ':')}={value}" for name, value in {**SMALL_FRAMES, "naco_img_twflat.bpm": "true"}.items()
+)
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "override-a-workflow.md"
 JOBS = "jobs:\n  - datasets: all\n"
 

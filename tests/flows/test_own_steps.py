@@ -39,6 +39,7 @@ change:
   naco_img_jitter:
     calibrations:
       MASTER_IMG_FLAT: {from: OWN_FLAT}
+    parameters: {xcorr: "12 12 20 20"}
 steps:
   - name: scale_flat
     command: [./scale_flat.py]

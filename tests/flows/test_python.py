@@ -13,9 +13,8 @@ import pytest
 import esorex_bridge as eb
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 from esorex_bridge.demo.nights.naco import naco_night
-from tests.flows.conftest import put_on_disk
+from tests.flows.conftest import SMALL_FRAMES, put_on_disk
 
-SMALL = {"naco_img_dark.r": "8 8 8 8", "naco_img_twflat.r": "8 8 8 8"}
 DARK = "NACO.2016-03-01T16:00:00.076"
 SCRIPT = f"""
 import esorex_bridge as eb
@@ -69,7 +68,7 @@ def test_datasets_are_shown_as_they_are_planned(night: eb.Night, tmp_path: Path)
 
 @pytest.fixture(scope="module")
 def result(night: eb.Night, esorex: str) -> eb.Result:
-    return night.run(set=SMALL)
+    return night.run(set=SMALL_FRAMES)
 
 
 def test_tab_shows_what_is_public() -> None:
@@ -117,7 +116,7 @@ def test_a_result_is_a_table_with_units(result: eb.Result) -> None:
 
 
 def test_a_second_run_reuses_everything(night: eb.Night, result: eb.Result) -> None:
-    again = night.run(set=SMALL)
+    again = night.run(set=SMALL_FRAMES)
     assert (again.ran, again.reused) == (0, 3)
     assert repr(again) == "<Result: 1 dataset; 3 reused>"
 

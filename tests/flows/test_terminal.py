@@ -17,13 +17,15 @@ from tests.flows.conftest import SMALL
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "terminal"
 DATASET = "NACO.2016-03-02T00:30:00.076_tpl"
+FEW = SMALL[:-1]
+"""Of which a command fits into one line of the wider terminal."""
 WINDOW = "naco_img_dark.r=900 900 1000 1000"
 VERBS: dict[str, tuple[str, ...]] = {
     "query": ("query", "--program", "60.A-9999(A)"),
     "organise": ("organise", "--root", "night"),
     "plan": ("plan", "--root", "night"),
-    "run": ("run", "--root", "night", *SMALL),
-    "run_failed": ("run", "--root", "night", *SMALL, "--set", WINDOW),
+    "run": ("run", "--root", "night", *FEW),
+    "run_failed": ("run", "--root", "night", *FEW, "--set", WINDOW),
     "review": ("review", DATASET, "--root", "night"),
     "status": ("status", "--root", "night"),
     "batch_status": ("batch", "status", "first", "--root", "night"),
@@ -44,7 +46,7 @@ def night(tmp_path_factory: pytest.TempPathFactory, frames_folder: Path, esorex:
     """Yield a folder with a root in which a batch reduced a night, and the archive that it came from."""
     folder = tmp_path_factory.mktemp("terminal")
     with EmbeddedArchive([naco_night(npix=128)], frames_folder) as archive:
-        words = ("batch", "--program", "60.A-9999(A)", "--name", "first", "--root", "night", "--jobs", "1", *SMALL)
+        words = ("batch", "--program", "60.A-9999(A)", "--name", "first", "--root", "night", "--jobs", "1", *FEW)
         done = typed(words, folder, archive.url, 80)
         assert done.returncode == 0, done.stderr
         yield folder, archive.url

@@ -26,6 +26,8 @@ VERSION = "0.1.0"
 PIPELINE = "4.4.11"
 DATASET = "NACO.2016-03-02T00:30:00.076_tpl"
 RECIPES = ("naco_img_twflat", "naco_img_dark", "naco_img_jitter")
+LEFT_WITH = SMALL[:-1]
+"""The parameters that it ran with."""
 DATABASE = "reflex_book_keeping/esorex_bridge.db"
 
 Bridge = Callable[..., Ended]
@@ -71,7 +73,7 @@ def test_a_root_is_reused_with_the_choices_in_it_and_no_recipe_runs(
 ) -> None:
     variables, runs = counted
     root = here / "night"
-    ended = bridge("run", "--root", root, "--json", *SMALL, env=variables)
+    ended = bridge("run", "--root", root, "--json", *LEFT_WITH, env=variables)
     assert ended.code == 0, ended.err
     assert ended.decisions == dict.fromkeys(RECIPES, "reuse")
     assert any("naco_img_dark.nsamples = 50" in text for text in ended.json["datasets"][0]["messages"])
@@ -84,19 +86,21 @@ def test_a_root_is_reused_with_the_choices_in_it_and_no_recipe_runs(
 def test_what_was_made_before_a_choice_is_there_when_it_is_taken_back(here: Path, bridge: Bridge) -> None:
     root = here / "night"
     assert bridge("review", DATASET, "--root", root, "--reset").code == 0
-    ended = bridge("run", "--root", root, "--json", *SMALL)
+    ended = bridge("run", "--root", root, "--json", *LEFT_WITH)
     assert ended.decisions == dict.fromkeys(RECIPES, "reuse"), ended.out
     assert f"made {move_times('2026-11-21T17:59:07')}Z" in ended.step("naco_img_dark")["reason"]
 
 
 def test_a_change_is_explained_by_the_statements_of_old(here: Path, bridge: Bridge) -> None:
-    ended = bridge("run", "--root", here / "night", "--json", "--dry-run", *SMALL, "--set=naco_img_dark.nsamples=60")
+    ended = bridge(
+        "run", "--root", here / "night", "--json", "--dry-run", *LEFT_WITH, "--set=naco_img_dark.nsamples=60"
+    )
     assert ended.decisions == {**dict.fromkeys(RECIPES, "execute"), "naco_img_twflat": "reuse"}
     assert re.fullmatch("parameter nsamples (50|100) → 60", ended.step("naco_img_dark")["reason"])
 
 
 def test_records_of_old_are_put_under_the_keys_of_today_and_that_is_said(here: Path, bridge: Bridge) -> None:
-    steps = bridge("run", "--root", here / "night", "--explain", "--json", *SMALL).json["steps"]
+    steps = bridge("run", "--root", here / "night", "--explain", "--json", *LEFT_WITH).json["steps"]
     with closing(sqlite3.connect(here / "night" / DATABASE)) as db:
         recorded = {key for (key,) in db.execute("SELECT key FROM steps")}
         older = {key for (key,) in db.execute("SELECT key FROM older_steps")}
@@ -110,7 +114,7 @@ def test_with_a_library_that_was_replaced_since_every_recipe_runs(here: Path, br
     (tmp_path / "patched").mkdir()
     shutil.copyfile(library, tmp_path / "patched" / library.name)
     ended = bridge(
-        "run", "--root", here / "night", "--json", *SMALL, env={"LD_LIBRARY_PATH": str(tmp_path / "patched")}
+        "run", "--root", here / "night", "--json", *LEFT_WITH, env={"LD_LIBRARY_PATH": str(tmp_path / "patched")}
     )
     assert ended.decisions == dict.fromkeys(RECIPES, "execute")
     assert "a library of the recipe is later than the earlier run" in ended.step("naco_img_dark")["reason"]
@@ -139,7 +143,7 @@ def test_a_product_that_was_damaged_since_is_found(here: Path, bridge: Bridge) -
 
 
 def test_sof_files_name_the_products_of_old(here: Path, bridge: Bridge) -> None:
-    sofs = bridge("sof", "--root", here / "night", "--json", *SMALL).json["sofs"]
+    sofs = bridge("sof", "--root", here / "night", "--json", *LEFT_WITH).json["sofs"]
     (science,) = [Path(sof["sof"]) for sof in sofs if sof["recipe"] == "naco_img_jitter"]
     named = {line.split()[1]: Path(line.split()[0]) for line in science.read_text().splitlines()}
     assert named["NACO_IMG_DARK_AVG"].is_relative_to(here / "night" / "reflex_tmp_products")
@@ -147,8 +151,8 @@ def test_sof_files_name_the_products_of_old(here: Path, bridge: Bridge) -> None:
 
 
 def test_clean_would_take_what_nothing_but_a_batch_needs_and_nothing_else(here: Path, bridge: Bridge) -> None:
-    assert bridge("clean", "--root", here / "night", "--json", *SMALL).json["kept_for_batches"] == 1
-    ended = bridge("clean", "--root", here / "night", "--without-batches", "--json", *SMALL)
+    assert bridge("clean", "--root", here / "night", "--json", *LEFT_WITH).json["kept_for_batches"] == 1
+    ended = bridge("clean", "--root", here / "night", "--without-batches", "--json", *LEFT_WITH)
     assert ended.code == 0, ended.err
     places = [Path(each["path"]) for each in ended.json["folders"] if "batches" not in each["path"]]
     assert {(path.parent.name, path.name) for path in places} == {
@@ -171,7 +175,7 @@ def test_a_batch_is_told_of_and_resumed_without_running_anything(here: Path, bri
 
 def test_a_history_that_was_adopted_stays_adopted(here: Path, bridge: Bridge, counted: Counted) -> None:
     variables, runs = counted
-    ended = bridge("run", "--root", here / "second", "--json", *SMALL, env=variables)
+    ended = bridge("run", "--root", here / "second", "--json", *LEFT_WITH, env=variables)
     assert ended.code == 0, ended.err
     assert ended.decisions == dict.fromkeys(RECIPES, "reuse")
     assert runs() == []
@@ -193,12 +197,12 @@ def test_esorex_lazy_finds_what_it_kept(here: Path, counted: Counted) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ("run", *SMALL),
-        ("run", "--dry-run", *SMALL),
-        ("run", "--explain", *SMALL),
+        ("run", *LEFT_WITH),
+        ("run", "--dry-run", *LEFT_WITH),
+        ("run", "--explain", *LEFT_WITH),
         ("status",),
-        ("sof", *SMALL),
-        ("clean", *SMALL, "--yes"),
+        ("sof", *LEFT_WITH),
+        ("clean", *LEFT_WITH, "--yes"),
         ("batch", "resume", "survey"),
     ],
     ids=["run", "dry run", "explain", "status", "sof", "clean", "batch"],
