@@ -32,7 +32,7 @@ NAMES = sorted(path.stem for path in workflow_folder().glob("*.yaml"))
 
 @pytest.fixture(params=NAMES)
 def workflow(request: pytest.FixtureRequest) -> Workflow:
-    return read_workflow(workflow_folder() / f"{request.param}.yaml")
+    return definition_of(request.param)
 
 
 @pytest.fixture
@@ -41,9 +41,15 @@ def root(workflow: Workflow) -> Entity:
 
 
 @cache
+def definition_of(name: str) -> Workflow:
+    """Return a definition, read once for all tests."""
+    return read_workflow(workflow_folder() / f"{name}.yaml")
+
+
+@cache
 def made(name: str) -> Entity:
     """Return the workflow file of a definition, once for all tests: it takes some tenths of a second."""
-    return reduction(read_workflow(workflow_folder() / f"{name}.yaml"))
+    return reduction(definition_of(name))
 
 
 def test_workflow_files_are_checked_in() -> None:
@@ -52,7 +58,7 @@ def test_workflow_files_are_checked_in() -> None:
 
 @pytest.mark.parametrize("path", sorted(workflow_folder().glob("*.xml")), ids=lambda path: path.stem)
 def test_a_checked_in_workflow_file_is_what_its_definition_gives(path: Path) -> None:
-    definition = read_workflow(path.with_suffix(".yaml"))
+    definition = definition_of(path.stem)
     fresh = write(made(path.stem), head_comment(definition))
     assert path.read_text() == fresh, (
         f"{path.name} is stale: run  esorex-bridge reflex workflow {path.stem} > workflows/{path.stem}.xml"
@@ -166,14 +172,14 @@ def test_every_verified_science_step_with_parameters_has_a_window() -> None:
     found = {
         step.recipe
         for name in ("naco", "hawki", "muse", "uves", "visir", "vimos", "vimos_spectra", "amber", "giraf")
-        for step in read_workflow(workflow_folder() / f"{name}.yaml").steps
+        for step in definition_of(name).steps
         if step.tune
     }
     assert found >= {"naco_img_jitter", "hawki_science_process", "muse_scipost", "uves_obs_scired", "vmmosscience"}
 
 
 def test_a_window_of_an_eso_kit_takes_the_place_of_our_page() -> None:
-    definition = read_workflow(workflow_folder() / "naco.yaml")
+    definition = definition_of("naco")
     values = {"naco_img_jitter": (("objmethod", "detect"),)}
     root = reduction(definition, tunable=values, windows={"naco_img_jitter": "/kit/naco_plot.py"})
     assert check(root) == ()
@@ -184,7 +190,7 @@ def test_a_window_of_an_eso_kit_takes_the_place_of_our_page() -> None:
 
 
 def test_nothing_overlaps_in_a_step_with_a_window() -> None:
-    definition = read_workflow(workflow_folder() / "naco.yaml")
+    definition = definition_of("naco")
     root = reduction(definition, tunable={"naco_img_jitter": (("objmethod", "detect"),)})
     for composite in composites(root):
         room = list(boxes(composite))
@@ -272,7 +278,7 @@ def test_a_master_that_no_recipe_takes_and_a_standard_are_no_science(workflow: s
 
 
 def test_the_steps_of_the_science_lie_below_those_of_the_calibrations() -> None:
-    root = reduction(read_workflow(workflow_folder() / "uves.yaml"))
+    root = made("uves")
     rows = {each.name: place[1] for each in root.entities if (place := place_of(each.properties))}
     calibrations = [row for name, row in rows.items() if name.startswith("Cal ")]
     science = [row for name, row in rows.items() if name.startswith("Obs ")]
@@ -282,7 +288,7 @@ def test_the_steps_of_the_science_lie_below_those_of_the_calibrations() -> None:
 @pytest.mark.parametrize("name", ["naco", "uves", "xshooter"])
 def test_the_pictures_in_the_docs_are_those_of_the_definitions(name: str) -> None:
     drawn = workflow_folder().parent / "docs" / "pictures" / f"reflex-{name}.svg"
-    assert drawn.read_text() == picture(reduction(read_workflow(workflow_folder() / f"{name}.yaml"))), (
+    assert drawn.read_text() == picture(made(name)), (
         f"{drawn.name} is stale: esorex-bridge reflex workflow {name} > {name}.xml; "
         f"esorex-bridge reflex check {name}.xml --no-recipes --picture {drawn}"
     )
@@ -360,7 +366,7 @@ def test_a_step_whose_raw_files_serve_another_directly_keeps_its_own_groups(work
 
 
 def test_naco_keeps_the_darks_of_flats_away_from_the_dark_recipe() -> None:
-    found = {place.step.recipe: place.rivals for place in places(read_workflow(workflow_folder() / "naco.yaml"))}
+    found = {place.step.recipe: place.rivals for place in places(definition_of("naco"))}
     assert len(found["naco_img_dark"]) == 1
 
 
@@ -407,7 +413,7 @@ def test_a_kar_is_a_zip_with_manifest_and_workflow(tmp_path: Path) -> None:
 
 def test_reflex_may_organise_in_its_calselector_mode(root: Entity) -> None:
     assert check(root) == ()
-    other = reduction(read_workflow(workflow_folder() / "naco.yaml"), reflex_organises=True)
+    other = reduction(definition_of("naco"), reflex_organises=True)
     organizer = other.entity("DataOrganizer")
     assert organizer is not None
     assert organizer.value("Use CalSelector associations") == "true"
