@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import resource
 import sys
+from functools import cache
 from pathlib import Path
 
 from esorex_bridge.process import begin, end, load_msgspec
@@ -16,6 +17,7 @@ from esorex_bridge.process import begin, end, load_msgspec
 MASTER_EVERY = 4
 
 
+@cache
 def masters(steps: int) -> int:
     """Return how many of the steps make masters."""
     return max(1, steps // MASTER_EVERY)

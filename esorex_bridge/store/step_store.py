@@ -125,7 +125,8 @@ class SqliteStore(FileDigests, History, Lookup):
         for key, seconds, date, sof, warnings, *used in steps:
             lost = [problems[product.file] for product in made[key] if product.file in problems] if problems else []
             told = () if warnings == "[]" else tuple(json.loads(warnings))
-            record = Record(key, made[key], seconds, date, self._at(sof), told, read_usage(*used))
+            place = sof if sof.startswith("/") else inside + sof
+            record = Record(key, made[key], seconds, date, place, told, read_usage(*used))
             found[key] = Absent(lost[0]) if lost else record
         return found
 
