@@ -18,6 +18,7 @@ from esorex_bridge.provenance.lineage import Lineage
 from esorex_bridge.provenance.side import root_above
 from esorex_bridge.provenance.trace import Tracer
 from esorex_bridge.provenance.verify_crate import read_document
+from esorex_bridge.reuse.key import StepKey
 from esorex_bridge.reuse.record import Product
 from esorex_bridge.store.step_store import open_store
 from esorex_bridge.workspace.folders import Workspace
@@ -39,6 +40,11 @@ class Describer:
         self._store = store
         self._tracer = Tracer(store) if store is not None else None
         self._described: dict[str, StepEntry] = {}
+
+    def look_up(self, keys: Iterable[StepKey]) -> None:
+        """Look up together how steps made what is to be described: one by one takes longer."""
+        if self._tracer is not None:
+            self._tracer.look_up(keys)
 
     def describe(self, path: Path, digest: Digest) -> ProvenanceDocument:
         """Return where a product comes from, by the store where that made it, else by its header."""

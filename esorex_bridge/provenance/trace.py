@@ -44,7 +44,7 @@ class Tracer:
     def trace(self, targets: Iterable[Product], keys: Iterable[StepKey]) -> Lineage:
         """Return the lineage of products that steps of these keys made."""
         wanted = deque(dict.fromkeys(keys))
-        self._look_up(wanted)
+        self.look_up(wanted)
         found: dict[StepKey, Activity] = {}
         lost: dict[StepKey, None] = {}
         while wanted:
@@ -56,7 +56,7 @@ class Tracer:
                 wanted.extend(entry.key for entry in found[key].inputs if entry.key is not None)
         return Lineage(tuple(targets), in_order(found.values()), tuple(lost))
 
-    def _look_up(self, keys: Iterable[StepKey]) -> None:
+    def look_up(self, keys: Iterable[StepKey]) -> None:
         """Look up the recorded steps from these backwards that are not known yet."""
         rows, makers = self._collect(key for key in keys if key not in self._known)
         places = self._store.paths_by_content(digest for row in rows.values() for digest in _contents(row))

@@ -157,6 +157,8 @@ def _place_all(
     from esorex_bridge.provenance.beside import Describer  # An up-to-date run delivers nothing, and does not load this.
 
     describer = Describer(store)
+    with suppress(BridgeError, OSError):  # It is said of each that this is about.
+        describer.look_up({each.record.key for each in wanted.values()})
     found: dict[int, tuple[Product, ...] | BridgeError | OSError] = {}
     placed: dict[int, tuple[Delivered, ...]] = {}
     for number, each in wanted.items():
