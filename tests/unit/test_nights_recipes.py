@@ -17,6 +17,7 @@ from esorex_bridge.demo.nights.naco import FWHM_PIX, injected_stars, naco_night
 from esorex_bridge.demo.nights.night import DemoNight, FrameFolder
 from esorex_bridge.demo.nights.uves_optics import REDL, REDU
 from esorex_bridge.demo.nights.uves_raw import uves_raw_red_night
+from tests.unit import flames_frames
 
 Rows = list[tuple[Path, str]]
 
@@ -100,6 +101,33 @@ def test_hawki_reaches_the_injected_astrometry(tmp_path: Path, frames_folder: Pa
     jittered = next(path for path, category in products if category == "JITTERED_IMAGE_SCI")
     assert fits.getval(jittered, "ESO QC WCS_RMS", ext=1) < 0.05
     assert fits.getval(jittered, "ESO QC WCS_SCALE", ext=1) == pytest.approx(0.1064, rel=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_flames_finds_its_fibres_where_they_are(tmp_path: Path, esorex: str) -> None:
+    chip = "--process_chip=redl"
+    dark = np.zeros((flames_frames.HEIGHT, flames_frames.LENGTH), np.float32)
+    biases = [flames_frames.write_raw(tmp_path / f"bias{n}.fits", n, ("BIAS", "IMAGE"), dark) for n in range(3)]
+    bias = run_recipe(tmp_path, "uves_cal_mbias", [(path, "BIAS_RED") for path in biases], chip)
+    lamp = flames_frames.fibres_light([4], 8000) + 5
+    definition = flames_frames.write_raw(tmp_path / "definition.fits", 5, ("LAMP,ORDERDEF,SimCal", "MOS"), lamp)
+    orders = run_recipe(tmp_path, "flames_cal_orderpos", [(definition, "FIB_ORDEF_RED"), *bias], chip)
+    slits = flames_frames.write_slit_flats(tmp_path)
+    flats = run_recipe(tmp_path, "flames_cal_mkmaster", [*slits, *bias, *orders], chip)
+    fibres = flames_frames.write_fibre_flats(tmp_path)
+    made = run_recipe(tmp_path, "flames_cal_prep_sff_ofpos", [*fibres, *bias, *orders, *flats], chip)
+    products = {category: path for path, category in made}
+    assert {"FIB_FF_COM_REDL", "FIB_FF_NOR_REDL", "SLIT_FF_COM_REDL", "SLIT_FF_NOR_REDL"} < set(products)
+    seen = fits.getdata(products["FIB_ORDEF_TABLE_REDL"], 1)
+    seen = seen[np.isfinite(seen["Y"])]
+    assert set(seen["FIBRE"]) == set(range(2, 10))
+    middles = [middle for _, _, middle in flames_frames.orders()]
+    true = [
+        middles[int(order) - 1][int(x) - 1] + flames_frames.offset_pix(fibre - 1)
+        for order, x, fibre in zip(seen["ORDER"], seen["X"], seen["FIBRE"], strict=True)
+    ]
+    assert np.abs(seen["YFIT"] - true).max() < 0.1
 
 
 @pytest.mark.slow
