@@ -32,11 +32,11 @@ from tests.flows.reflex_runs import assert_same_by_reflex
 
 DPR_TYPE = "HIERARCH ESO DPR TYPE"
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 
 def test_hawki_goes_all_the_way_from_raws(bridge: Callable[..., Ended], tmp_path: Path, esorex: str) -> None:
-    night = reduce_twice("hawki_full", tmp_path, bridge, seconds=1000)
+    night = reduce_twice("hawki_full", tmp_path, bridge, seconds=3000)
     assert night.code == 0, night.runs
     assert sorted(night.recipes) == [
         "hawki_dark_combine", "hawki_dark_combine", "hawki_detector_noise", "hawki_science_postprocess",
@@ -103,7 +103,7 @@ SEED = 31
 
 @pytest.fixture(scope="module")
 def vimos(tmp_path_factory: pytest.TempPathFactory, bridge: Callable[..., Ended], esorex: str) -> Reduction:
-    return reduce_twice("vimos_full", tmp_path_factory.mktemp("vimos_full"), bridge, seconds=1000)
+    return reduce_twice("vimos_full", tmp_path_factory.mktemp("vimos_full"), bridge, seconds=3000)
 
 
 def test_vimos_goes_all_the_way_from_raws_of_four_quadrants(vimos: Reduction) -> None:
@@ -118,7 +118,7 @@ def test_vimos_goes_all_the_way_from_raws_of_four_quadrants(vimos: Reduction) ->
 def test_vimos_workflow_file_gives_the_same_products(
     vimos: Reduction, bridge: Callable[..., Ended], tmp_path: Path
 ) -> None:
-    assert_same_by_reflex(vimos, "vimos", bridge, tmp_path, seconds=1000)
+    assert_same_by_reflex(vimos, "vimos", bridge, tmp_path, seconds=3000)
 
 
 def test_vimos_makes_no_flat_of_overexposed_frames(
