@@ -14,6 +14,7 @@ from esorex_bridge.cli import main
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 from esorex_bridge.demo.nights.naco import naco_night
 from esorex_bridge.fits.header import read_header
+from tests.flows.conftest import SMALL
 from tests.flows.lazy_calls import _CHANGING_CARDS
 
 CARD = 80
@@ -73,8 +74,8 @@ def data(root: Path) -> Path:
 
 def record(frames: Path, root: Path, trace: Path) -> list[str]:
     """Reduce a night, with a trace; return the words of the command, without the root. The archive is gone then."""
-    with EmbeddedArchive([naco_night()], frames) as archive:
-        words = ["reduce", "--program", "60.A-9999(A)", "--archive", archive.url, "--root"]
+    with EmbeddedArchive([naco_night(npix=128)], frames) as archive:
+        words = ["reduce", "--program", "60.A-9999(A)", "--archive", archive.url, *SMALL, "--root"]
         assert main([*words, str(root), "--trace-http", str(trace)]) == 0
     return words
 
