@@ -103,6 +103,7 @@ class Golden:
     def __init__(self, name: str, update: bool) -> None:
         self.path = FOLDER / f"{name}.json"
         self.update = update
+        self._known: dict[str, Any] = {}
 
     @property
     def parts(self) -> dict[str, Any]:
@@ -111,13 +112,14 @@ class Golden:
 
     def hold(self, part: str, document: Any) -> None:
         """Compare a document with a part of the file, or write it there."""
-        known = self.parts
+        known = self._known or self.parts
         found = json.loads(json.dumps(document))
         if self.update:
             self.path.parent.mkdir(exist_ok=True)
             text = rendered(shared({**known, part: found}))
             self.path.write_text(f"{text}\n", encoding="utf-8")
             return
+        self._known = known
         assert part in known, f"{self.path.name} has no part '{part}'; write it with pytest {OPTION}"
         if known[part] != found:
             pytest.fail(f"{self.path.name}, {part}: not as it was\n{_difference(known[part], found)}", pytrace=False)
