@@ -212,7 +212,8 @@ def find_all(root: Path) -> Spent:
 
 def make_all(root: Path) -> None:
     """Make all steps of all datasets by an engine that starts no recipe, or go on with that."""
-    asked = start.BatchRequest(Settings(root), keep_going=True)
+    # By frames that are holes nobody knows how large products are.
+    asked = start.BatchRequest(Settings(root, room="ignore"), keep_going=True)
     folder = start.find_batch(root, "first")
     if not folder.path.exists():
         folder = start.new_batch(root, "first", JOBS, asked)
