@@ -36,9 +36,9 @@ from esorex_bridge.demo.nights import (
 )
 from esorex_bridge.demo.nights.amber_array import BASELINES, uniform_disc
 from esorex_bridge.demo.nights.amber_statics import CALIBRATOR_MAS, good_pixels
-from esorex_bridge.demo.nights.catalogue import make_night
+from esorex_bridge.demo.nights.catalogue import NIGHTS, make_night
 from esorex_bridge.demo.nights.giraf_fibres import LENSLETS, FibreSpectrograph, transmission
-from esorex_bridge.demo.nights.hawki import NEBULA_CHIPS
+from esorex_bridge.demo.nights.hawki import NEBULA_CHIPS, hawki_night
 from esorex_bridge.demo.nights.hawki_mosaic import CHIPS, Detectors, chip_stars
 from esorex_bridge.demo.nights.hawki_statics import sky_positions
 from esorex_bridge.demo.nights.naco_spectra import nod_offset
@@ -59,7 +59,6 @@ pytestmark = pytest.mark.timeout(1800)
 
 SMALL = (
     "naco",
-    "hawki",
     "visir",
     "uves_guess",
     "muse_dark",
@@ -68,6 +67,7 @@ SMALL = (
 STRIPES = ((50, 140), (160, 260), (285, 370), (420, 512))
 """Columns of AMBER, from 0, of which the pipeline makes the flat field; all others count as of sensitivity 1."""
 LARGE = (
+    "hawki",
     "hawki_sky",
     "uves",
     "uves_red",
@@ -83,7 +83,7 @@ LARGE = (
     "uves_tflat",
     "vimos",
 )
-"""Nights that take long; each has a smaller one of its pipeline above, or as `first_steps`."""
+"""Nights that take long; each has a smaller one of its pipeline above, as `first_steps` or in a test of its own."""
 
 SLOWLY = tuple(pytest.param(name, marks=pytest.mark.slow) for name in LARGE)
 
@@ -160,6 +160,25 @@ def test_visir_delivers_the_science_alone_and_keeps_what_its_darks_tell(run: Cal
     assert night.product("IMG_DARK_AVG").is_file()
 
 
+def test_a_small_hawki_night_goes_the_whole_cascade_with_its_statics(
+    tmp_path: Path, frames_folder: Path, bridge: Callable[..., Ended], esorex: str
+) -> None:
+    """The twin of those that reduce HAWK-I's larger night: on a quarter of the pixels and half of the frames."""
+    night = hawki_night(npix=128, science_frames=2)
+    put_on_disk(night, frames_folder, tmp_path)
+    sets = tuple(f"--set={text}" for text in NIGHTS["hawki"].settings)
+    first, second = (bridge("run", "--root", tmp_path, "--json", *sets) for _ in range(2))
+    assert first.code == 0, first.out + first.err
+    assert first.decisions == dict.fromkeys(CASCADES["hawki"], "execute")
+    assert second.decisions == dict.fromkeys(CASCADES["hawki"], "reuse")
+    (dataset,) = first.json["datasets"]
+    assert "JITTERED_IMAGE_SCI" in {product["category"] for product in dataset["end_products"]}
+    statics = {str(file.dp_id) for file in night.files if str(file.dp_id).startswith("M.HAWKI")}
+    sofs = "".join(Path(step["sof"]).read_text() for step in dataset["steps"] if step["sof"])
+    assert len([name for name in statics if name in sofs]) >= 7
+
+
+@pytest.mark.slow
 def test_hawki_takes_the_statics_of_the_archive_and_makes_an_image_of_all_detectors(
     run: Callable[[str], Reduction],
 ) -> None:
@@ -194,6 +213,7 @@ def page_of(night: Reduction) -> Path:
     return page
 
 
+@pytest.mark.slow
 def test_its_page_can_be_used(run: Callable[[str], Reduction]) -> None:
     """Click on a step, look at a picture, and filter, as a user does."""
     page = page_of(run("hawki"))
