@@ -21,7 +21,14 @@ from tests.flows.instrument_runs import Reduction
 
 DATA = "reflex_input/data_with_raw_calibs"
 Contents = list[tuple[str, tuple[str, ...]]]
-VARYING = {"PIXTABLE_REDUCED", "PIXTABLE_COMBINED", "DATACUBE_FINAL", "IMAGE_FOV", "IMG_PHOT_COMBINED"}
+VARYING = {
+    "PIXTABLE_REDUCED",
+    "PIXTABLE_COMBINED",
+    "DATACUBE_FINAL",
+    "IMAGE_FOV",
+    "IMG_OBJ_COMBINED",
+    "IMG_PHOT_COMBINED",
+}
 """Categories whose pixels differ from one run to the next on the same files: of muse_scipost and visir_img_reduce."""
 
 

@@ -88,7 +88,7 @@ def test_the_wheel_replaces_0_1_0_and_reuses_what_it_made(tmp_path: Path, frames
     where = [python, "-c", "import esorex_bridge; print(esorex_bridge.__file__)"]
     found = subprocess.run(where, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert str(tmp_path / "venv") in found
-    words = [str(programs / "esorex-bridge"), "run", "--root", str(tmp_path / "night"), "--json", *SMALL]
+    words = [str(programs / "esorex-bridge"), "run", "--root", str(tmp_path / "night"), "--json", *SMALL[:-1]]
     ran = subprocess.run(words, capture_output=True, text=True, env=dict(os.environ), check=False)
     assert ran.returncode == 0, ran.stderr
     if installed_pipelines().get("naco") == "4.4.11":  # of another one everything is made again
