@@ -78,7 +78,10 @@ class Lookup(Database):
 
     def keys_by_content(self, digest: Digest) -> tuple[StepKey, ...]:
         """Return the steps that made a product of this content, the latest first."""
-        query = "SELECT DISTINCT key FROM products JOIN steps USING (key) WHERE digest = ? ORDER BY made DESC"
+        query = (
+            "SELECT DISTINCT key FROM products JOIN steps USING (key) WHERE digest = ? "
+            "ORDER BY made DESC, steps.rowid DESC"  # several may be made within a second
+        )
         return tuple(StepKey(key) for (key,) in self._all(query, (digest,)))
 
     def makers_by_content(self, digests: Iterable[Digest]) -> dict[Digest, tuple[StepKey, str]]:
@@ -89,7 +92,7 @@ class Lookup(Database):
             part = wanted[start : start + _VALUES_A_QUERY]
             query = (
                 "SELECT digest, key, category FROM products JOIN steps USING (key) "
-                f"WHERE digest IN ({','.join('?' * len(part))}) ORDER BY made"
+                f"WHERE digest IN ({','.join('?' * len(part))}) ORDER BY made, steps.rowid"
             )
             found.update({Digest(digest): (StepKey(key), tag) for digest, key, tag in self._all(query, part)})
         return found
@@ -114,7 +117,7 @@ class Lookup(Database):
 
     def keys_of_step(self, name: str) -> tuple[StepKey, ...]:
         """Return the recorded steps of a name, or of a recipe, the latest first."""
-        query = "SELECT key FROM steps WHERE step = ? OR recipe = ? ORDER BY made DESC"
+        query = "SELECT key FROM steps WHERE step = ? OR recipe = ? ORDER BY made DESC, rowid DESC"
         return tuple(StepKey(key) for (key,) in self._all(query, (name, name)))
 
     def delivered_keys(self, dataset: str) -> tuple[StepKey, ...]:
@@ -125,7 +128,7 @@ class Lookup(Database):
         """Return, by the name of the step, what was ever delivered as end products of a dataset, the latest last."""
         query = (
             "SELECT DISTINCT step, key FROM end_products JOIN steps USING (key) WHERE end_products.dataset = ? "
-            "ORDER BY made"
+            "ORDER BY made, steps.rowid"
         )
         found: dict[str, tuple[StepKey, ...]] = {}
         for step, key in self._all(query, (dataset,)):

@@ -150,7 +150,8 @@ class SqliteStore(FileDigests, History, Lookup):
     def latest(self, recipe: str = "", most: int = 10) -> tuple[Record, ...]:
         """Return the last records of a recipe, or of all, as they stand; nobody looks whether their products are."""
         rows = self._all(
-            f"SELECT key, seconds, made, sof FROM steps WHERE recipe = ? OR ? = '' ORDER BY made DESC LIMIT {most}",
+            "SELECT key, seconds, made, sof FROM steps WHERE recipe = ? OR ? = '' "
+            f"ORDER BY made DESC, rowid DESC LIMIT {most}",
             (recipe, recipe),
         )
         return tuple(Record(key, self.products(key), seconds, made, self._at(sof)) for key, seconds, made, sof in rows)
@@ -158,7 +159,7 @@ class SqliteStore(FileDigests, History, Lookup):
     def nearest(self, statement: Statement) -> Statement | None:
         """Return the recorded statement of the same recipe that shares most with this one; the latest of equals."""
         rows = self._all(
-            "SELECT statement FROM steps WHERE recipe = ? ORDER BY made DESC LIMIT 200", (statement.recipe,)
+            "SELECT statement FROM steps WHERE recipe = ? ORDER BY made DESC, rowid DESC LIMIT 200", (statement.recipe,)
         )
         mine = _features(statement)
         candidates = [read_statement(document) for (document,) in rows]
@@ -244,7 +245,7 @@ class SqliteStore(FileDigests, History, Lookup):
 
     def all_keys(self) -> tuple[StepKey, ...]:
         """Return the keys of all recorded steps."""
-        return tuple(StepKey(key) for (key,) in self._all("SELECT key FROM steps ORDER BY made", ()))
+        return tuple(StepKey(key) for (key,) in self._all("SELECT key FROM steps ORDER BY made, rowid", ()))
 
     def all_products(self) -> tuple[tuple[str, Digest], ...]:
         """Return path and digest of every product that is recorded and was not given back."""

@@ -107,12 +107,13 @@ class History(Database):
 
     def list_adopted(self) -> tuple[AdoptedStep, ...]:
         """Return the steps that were taken over from a history of Reflex, in the order in which they were made."""
-        rows = self._all("SELECT recipe, step, made, sof FROM steps WHERE instr(warnings, ?) ORDER BY made", (ADOPTED,))
+        query = "SELECT recipe, step, made, sof FROM steps WHERE instr(warnings, ?) ORDER BY made, rowid"
+        rows = self._all(query, (ADOPTED,))
         return tuple(AdoptedStep(recipe, step, made, Path(self._at(sof))) for recipe, step, made, sof in rows)
 
     def adopted_statements(self, recipe: str) -> tuple[Statement, ...]:
         """Return the statements of the steps of a recipe that were taken over, the latest first."""
-        query = "SELECT statement FROM steps WHERE recipe = ? AND instr(warnings, ?) ORDER BY made DESC"
+        query = "SELECT statement FROM steps WHERE recipe = ? AND instr(warnings, ?) ORDER BY made DESC, rowid DESC"
         return tuple(read_statement(text) for (text,) in self._all(query, (recipe, ADOPTED)))
 
     def adopted_keys(self) -> tuple[StepKey, ...]:

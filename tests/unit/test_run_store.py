@@ -218,6 +218,23 @@ def test_a_recorded_step_is_found_as_it_was_recorded(made: tuple[Record, Path], 
     assert store.find(StepKey("0" * 64)) == Absent()
 
 
+@pytest.mark.parametrize("keys", [("a", "b"), ("b", "a")])
+def test_of_two_steps_that_were_made_within_a_second_the_one_recorded_last_is_the_latest(
+    keys: tuple[str, str], night: Night
+) -> None:
+    record, path = make_dark(night)
+    statement, reading = night.look().stated[DARK], {path: Reading(record.products[0].digest, "")}
+    night.store.forget([record.key])
+    both = [StepKey(letter * 64) for letter in keys]
+    for key in both:
+        night.store.record(replace(record, key=key), statement, "night", DARK)
+        night.store.record_end_products([("night", key, reading)])
+    assert night.store.delivered_keys("night") == (both[1],)
+    assert night.store.keys_of_step(DARK) == tuple(both[::-1])
+    assert night.store.keys_by_content(record.products[0].digest) == tuple(both[::-1])
+    assert night.store.makers_by_content([record.products[0].digest])[record.products[0].digest][0] == both[1]
+
+
 def test_what_a_step_took_is_recorded_with_it_and_remembered_without_it(night: Night, tmp_path: Path) -> None:
     record, _ = make_dark(night)
     used = replace(record, usage=Usage(1.5, 300 << 20, 5760))
