@@ -71,6 +71,13 @@ class Definitions(Struct, frozen=True, eq=False):
             raise UserError(f"{name} has {len(stems)} definitions, for its modes; name one of {', '.join(stems)}")
         return self.of_file(stems[0] if stems else name)
 
+    def look_up(self, given: Path) -> Workflow:
+        """Return the definition that a user names: by its file, or as `find` does; errors as `find` and `read`."""
+        plain = given.name == given.stem == str(given)
+        if not given.is_file() and (str(given) in self.paths or plain):
+            return self.find(str(given))
+        return self.read(given)
+
     def of_file(self, stem: str) -> Workflow:
         """Return a definition by its file's stem; errors as `read`, and UserError where there is none."""
         if stem not in self.paths:

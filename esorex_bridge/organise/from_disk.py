@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from esorex_bridge.definitions.edps.options import PREFIX
-from esorex_bridge.errors import DataError, UnknownNameError, UserError
+from esorex_bridge.errors import DataError, UserError
 from esorex_bridge.organise.organised_data import OrganisedData
 from esorex_bridge.organise.places import DATA_FOLDERS, data_places
 
@@ -196,16 +196,12 @@ def _workflows(request: Request) -> tuple[tuple[Workflow, ...], tuple[str, ...]]
     from esorex_bridge.definitions.workflow import RULES_ALONE
 
     definitions = own_definitions()
-    known = definitions.paths
     if request.workflow == RULES_ALONE:
         return (), ()
     if request.workflow is not None:
-        path = known.get(request.workflow, Path(request.workflow))
-        if not path.suffix and len(path.parts) == 1 and not path.exists():
-            raise UnknownNameError("workflow", request.workflow, known, lister="esorex-bridge workflows")
-        return (definitions.read(path),), ()
+        return (definitions.look_up(Path(request.workflow)),), ()
     found, unreadable = [], []
-    for path in known.values():
+    for path in definitions.paths.values():
         try:
             found.append(definitions.read(path))
         except UserError as error:

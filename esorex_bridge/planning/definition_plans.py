@@ -82,9 +82,7 @@ class DefinitionPlans:
         given = named_workflow(self._settings)
         if given is None:
             return self._definitions.all()
-        if not given.is_file() and (str(given) in self._definitions.paths or given.name == given.stem == str(given)):
-            return (self._definitions.find(str(given)),)
-        return (self._definitions.read(given),)
+        return (self._definitions.look_up(given),)
 
     def workflow_for(self, dataset: Dataset, header: ReadHeader) -> Workflow:
         """Return the definition for a dataset, as its first science file tells; errors as `PlanSource` has them."""

@@ -439,3 +439,12 @@ def test_an_alternative_is_picked_by_number_on_a_terminal(own: Path) -> None:
     os.close(ours)
     assert process.returncode == 0
     assert "Chosen by you: NACO.2016-03-01T16:10:00.076 for DARK" in out
+
+
+@pytest.mark.parametrize("verb", ["organise", "plan"])
+def test_a_workflow_is_named_in_any_of_the_instruments_spellings(
+    verb: str, naco: Path, bridge: Callable[..., Ended]
+) -> None:
+    told = [bridge(verb, "--root", naco, "--workflow", name, "--json") for name in ("naco", "NACO")]
+    assert [each.code for each in told] == [0, 0], told[1].err
+    assert told[0].json == told[1].json
