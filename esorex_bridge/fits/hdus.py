@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache, partial
 from io import BufferedReader
 from itertools import islice
 from pathlib import Path
@@ -51,13 +50,24 @@ def read_keywords(path: Path) -> Header:
     DataError
         If the file cannot be read, or is no FITS.
     """
-    return read_header(path).with_extensions(cache(partial(_read_extension, path)))
+    return read_header(path).with_extensions(_Extensions(path).read)
 
 
-def _read_extension(path: Path, number: int) -> Header:
-    """Return the header of an extension (from 1); an empty one where the file has fewer."""
-    found = next(islice(read_hdu_headers(path), number, None), None)
-    return Header(b"") if found is None else found[0]
+class _Extensions:
+    """The headers of a file's extensions, each read once. There are many of which none is."""
+
+    __slots__ = ("_path", "_read")
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read: dict[int, Header] = {}
+
+    def read(self, number: int) -> Header:
+        """Return the header of an extension (from 1); an empty one where the file has fewer."""
+        if number not in self._read:
+            found = next(islice(read_hdu_headers(self._path), number, None), None)
+            self._read[number] = Header(b"") if found is None else found[0]
+        return self._read[number]
 
 
 def read_datasums(path: Path) -> tuple[str, ...]:

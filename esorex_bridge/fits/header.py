@@ -15,7 +15,7 @@ from pathlib import Path
 
 from esorex_bridge.errors import DataError
 from esorex_bridge.fits.card import CARD_BYTES, Value, canonical, join_continued, name_and_field, value_of
-from esorex_bridge.fits.selector import selector
+from esorex_bridge.fits.selector import Selector
 from esorex_bridge.fits.stream import MAGIC_BYTES, ByteStream, no_fits, open_fits, packing_of
 
 BLOCK_BYTES = 2880
@@ -87,8 +87,10 @@ class Header(Mapping[str, Value]):
 
     def select(self, keys: tuple[str, ...]) -> dict[str, Value]:
         """Return the values of the keywords that are there, of those asked for: all searched in one pass."""
-        here, elsewhere = _by_place(keys)
-        found = selector(here).search(self._raw) if self._all is None else None
+        searched, elsewhere = _by_place(keys)
+        found = searched.search(self._raw) if self._all is None else None
+        if found is not None and not elsewhere:
+            return found
         pairs = ((key, self._lookup(key)) for key in (elsewhere if found is not None else keys))
         more = {key: value for key, value in pairs if value is not _ABSENT}
         return {**found, **more} if found else more
@@ -156,11 +158,11 @@ class Header(Mapping[str, Value]):
         return self._all
 
 
-@lru_cache(maxsize=256)
-def _by_place(keys: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the keywords of the primary header, and those of extensions."""
+@lru_cache(maxsize=64)
+def _by_place(keys: tuple[str, ...]) -> tuple[Selector, tuple[str, ...]]:
+    """Return what searches the keywords of the primary header, and those of extensions."""
     elsewhere = tuple(key for key in keys if key.endswith("]"))
-    return (tuple(key for key in keys if key not in elsewhere), elsewhere) if elsewhere else (keys, ())
+    return Selector(tuple(key for key in keys if key not in elsewhere)), elsewhere
 
 
 def _split(key: str) -> tuple[str, int]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from itertools import compress, count
+from operator import ne
 from struct import Struct
 
 from esorex_bridge.fits.card import CARD_BYTES, Value, canonical, value_of
@@ -12,13 +14,15 @@ from esorex_bridge.fits.card import CARD_BYTES, Value, canonical, value_of
 _NAME_BYTES = 9
 """Name of a card with its equals sign."""
 
-_NAMES = Struct(f"{_NAME_BYTES}s{CARD_BYTES - _NAME_BYTES}x")
-
 _Branches = dict[str, "_Branches"]
+_Cards = tuple[bytes, ...]
 
 
 class Selector:
     """Searches a set of keywords in the cards of a header.
+
+    Frames of one template have the same cards in the same order, and most say the same. So a header is held against
+    the one before it first: while names stand where they stood, only cards that say something else are looked at.
 
     Parameters
     ----------
@@ -41,45 +45,84 @@ class Selector:
         self._cards = re.compile(
             rb"HIERARCH (?:ESO (" + wanted.encode("latin-1", "replace") + rb") *=|(?!ESO [A-Z0-9 _-]+=))"
         )
+        self._latest: _Found | None = None
 
     def search(self, raw: bytes) -> dict[str, Value] | None:
         """Return the values found in the cards; None where the header has to be parsed whole."""
-        found: dict[str, Value] = {}
-        for match in self._cards.finditer(raw):
-            start = match.start()
-            if start % CARD_BYTES:
-                continue
-            words = match.group(1)
-            if words is None or raw.startswith(b"CONTINUE", start + CARD_BYTES):
+        cards, latest = _split(raw), self._latest
+        found = latest.follow(cards) if latest is not None else None
+        if found is None:
+            places = self._find(raw, cards)
+            if places is None:
                 return None
-            for key in self._by_words[words]:
-                if key not in found:
-                    found[key] = value_of(raw[match.end() : start + CARD_BYTES])
-        places = _find_names(raw) if self._primary else {}
-        for key, name in self._primary:
-            at = places.get(name)
-            if at is not None:
-                if raw.startswith(b"CONTINUE", at + CARD_BYTES):
+            found = _read_values(cards, places)
+        self._latest = found
+        return found.values.copy()
+
+    def _find(self, raw: bytes, cards: _Cards) -> dict[str, int] | None:
+        """Return which card has each keyword, by its number; None where the header has to be parsed whole."""
+        places: dict[str, int] = {}
+        for match in self._cards.finditer(raw):
+            number, unaligned = divmod(match.start(), CARD_BYTES)
+            if not unaligned:
+                if match[1] is None:
                     return None
-                found[key] = value_of(raw[at + _NAME_BYTES : at + CARD_BYTES])
-        return found
+                for key in self._by_words[match[1]]:
+                    places.setdefault(key, number)
+        names = _find_names(cards) if self._primary else {}
+        places |= {key: names[name] for key, name in self._primary if name in names}
+        following = (cards[number + 1 : number + 2] for number in places.values())
+        if any(next_one and next_one[0].startswith(b"CONTINUE") for next_one in following):
+            return None
+        return places
 
 
-@lru_cache(maxsize=64)
-def selector(keys: tuple[str, ...]) -> Selector:
-    """Return the selector for a set of keywords, made once."""
-    return Selector(keys)
+def _read_values(cards: _Cards, places: Mapping[str, int]) -> _Found:
+    keys: dict[int, list[str]] = {}
+    for key, number in places.items():
+        keys.setdefault(number, []).append(key)
+    return _Found(cards, keys, {key: value_of(cards[number].partition(b"=")[2]) for key, number in places.items()})
 
 
-def _find_names(raw: bytes) -> dict[bytes, int]:
-    """Return where the first card of each name of eight letters begins, with its equals sign.
+class _Found:
+    """What was found in the cards of a header, and by number of the card which keywords it is the value of."""
 
-    One that is not there would be searched to the end of the header, and the whole of it is done sooner than that.
-    """
+    __slots__ = ("cards", "keys", "values")
+
+    def __init__(self, cards: _Cards, keys: dict[int, list[str]], values: dict[str, Value]) -> None:
+        self.cards, self.keys, self.values = cards, keys, values
+
+    def follow(self, cards: _Cards) -> _Found | None:
+        """Return what is in a header that has the same names in the same places; None where it has others."""
+        if len(cards) != len(self.cards):
+            return None
+        values = self.values.copy()
+        for number in compress(count(), map(ne, cards, self.cards)):
+            card = cards[number]
+            begin = card.find(b"=") + 1
+            if not begin or not self.cards[number].startswith(card[:begin]):
+                return None
+            for key in self.keys.get(number, ()):
+                values[key] = value_of(card[begin:])
+        return _Found(cards, self.keys, values)
+
+
+def _split(raw: bytes) -> _Cards:
+    number = -(-len(raw) // CARD_BYTES)
+    return _cards_of(number).unpack(raw.ljust(number * CARD_BYTES))
+
+
+@lru_cache(maxsize=16)
+def _cards_of(number: int) -> Struct:
+    """Return what splits a header of so many cards."""
+    return Struct(f"{CARD_BYTES}s" * number)
+
+
+def _find_names(cards: _Cards) -> dict[bytes, int]:
+    """Return the number of the first card of each name of eight letters, with its equals sign."""
     found: dict[bytes, int] = {}
-    for number, (name,) in enumerate(_NAMES.iter_unpack(raw + b" " * (-len(raw) % CARD_BYTES))):
-        if name != b"HIERARCH " and name not in found:
-            found[name] = number * CARD_BYTES
+    for number, card in enumerate(cards):
+        found.setdefault(card[:_NAME_BYTES], number)
     return found
 
 

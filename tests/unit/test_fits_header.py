@@ -100,6 +100,25 @@ def test_plain_cards_are_searched_without_parsing_the_rest(tmp_path: Path) -> No
     }
 
 
+FOLLOWED = ("INSTRUME", "MJD-OBS", "EXPTIME", "DET.DIT", "DET.NDIT", "PRO.CATG")
+NAMES = ["INSTRUME", "MJD-OBS ", "EXPTIME ", "OTHER   ", *(f"HIERARCH ESO {name}" for name in (
+    "DET DIT ", "DET NDIT ", "PRO CATG", "PRO CATG  ", "DET DITDELAY "))]  # fmt: skip
+SAID = ["1", "2.5", "'a = b'", "'HIERARCH ESO DET DIT = 7'", "", "T / comment = 3"]
+ODD = ["COMMENT DET DIT = 3", "COMMENT no sign", "HIERARCH CAHA TEL POS = 3", "CONTINUE  'and on'", "", "EXPTIME 3",
+       "HIERARCH ESO det dit = 9", "HISTORY HIERARCH ESO DET DIT = 99"]  # fmt: skip
+CARD = st.builds("{}= {}".format, st.sampled_from(NAMES), st.sampled_from(SAID)) | st.sampled_from(ODD)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(CARD, max_size=6), st.lists(st.tuples(st.integers(0, 5), CARD), max_size=6))
+def test_what_is_found_does_not_depend_on_the_headers_before(cards: list[str], changes: list[tuple[int, str]]) -> None:
+    for number, card in [(0, ""), *changes]:
+        cards = [card if place == number else other for place, other in enumerate(cards)]
+        raw = b"".join(text.encode().ljust(80) for text in [*FIXED, *cards])
+        whole = dict(Header(raw))
+        assert Header(raw).select(FOLLOWED) == {key: whole[key] for key in FOLLOWED if key in whole}
+
+
 def test_a_name_may_be_asked_for_with_its_domain(tmp_path: Path) -> None:
     found = header(ODD_CARDS, tmp_path)
     assert found["HIERARCH.ESO.DET.DIT"] == found["ESO.DET.DIT"] == found["DET.DIT"] == 2.0
