@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from msgspec import to_builtins
-
 Scalar = str | int | float | bool | None
 """What a definition or a user can give as a value."""
 
 
 def plain(value: object) -> Any:
     """Return a value as JSON values: structs and mappings as objects, tuples as lists, paths as texts."""
+    from msgspec import to_builtins
+
     return to_builtins(value, str_keys=True, enc_hook=str)
 
 

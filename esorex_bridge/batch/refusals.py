@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from esorex_bridge.batch.dataset_source import Planned, Supply
 from esorex_bridge.batch.jobs import Job
-from esorex_bridge.definitions.edps.options import PREFIX
+from esorex_bridge.definitions.edps.words import PREFIX
 from esorex_bridge.definitions.parameters import effective
 from esorex_bridge.definitions.workflow import Workflow
 from esorex_bridge.disk.room import Room

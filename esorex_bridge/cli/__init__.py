@@ -9,14 +9,28 @@ import sys
 from collections.abc import Mapping, Sequence
 from threading import current_thread, main_thread
 from types import FrameType, MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING
 
 from esorex_bridge.errors import BridgeError, nearest_name
 from esorex_bridge.process import begin, end, load_msgspec
 from esorex_bridge.version import __version__
 
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from esorex_bridge.cli.parser import VerbParser
+
+    class VerbModule(Protocol):
+        """What the module of a verb offers."""
+
+        EXAMPLE: str
+
+        def configure(self, parser: argparse.ArgumentParser) -> None:
+            """Add the verb's arguments."""
+
+        def run(self, args: argparse.Namespace) -> int:
+            """Carry the verb out and return the exit code."""
+
 
 DONE, REFUSED, USAGE, INTERNAL_ERROR, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes: done, refused or failed with a reason, usage, internal error, interrupted."""
@@ -25,20 +39,8 @@ SHARED_OPTIONS = frozenset(("--root", "--archive", "--cache", "--trace-http"))
 """Options with a value that may stand before the verb."""
 
 
-class VerbModule(Protocol):
-    """What the module of a verb offers."""
-
-    EXAMPLE: str
-
-    def configure(self, parser: argparse.ArgumentParser) -> None:
-        """Add the verb's arguments."""
-
-    def run(self, args: argparse.Namespace) -> int:
-        """Carry the verb out and return the exit code."""
-
-
-class Verb(NamedTuple):
-    """A verb in the list of verbs.
+class Verb:
+    """A verb in the list of verbs; a plain class, because a named tuple takes 1 ms to define, and help 20.
 
     Parameters
     ----------
@@ -50,9 +52,10 @@ class Verb(NamedTuple):
         Verbs of its own, each with options and help of its own: `provenance export`.
     """
 
-    module: str
-    summary: str
-    sub: Mapping[str, Verb] = MappingProxyType({})
+    __slots__ = ("module", "sub", "summary")
+
+    def __init__(self, module: str, summary: str, sub: Mapping[str, Verb] = MappingProxyType({})) -> None:
+        self.module, self.summary, self.sub = module, summary, sub
 
 
 STAGES: dict[str, dict[str, Verb]] = {
@@ -165,7 +168,6 @@ def _run_words(argv: Sequence[str]) -> int:
     name = _verb_in(words)
     if name not in VERBS:
         return _overview(words, name)
-    load_msgspec()
     verb = VERBS[name]
     words.remove(name)
     second = _verb_in(words)
@@ -174,6 +176,7 @@ def _run_words(argv: Sequence[str]) -> int:
         name, verb = f"{name} {second}", verb.sub[second]
     args = parser_of(name, verb).read(words)
     args.typed = tuple(argv)
+    load_msgspec()
     return _run_guarded(_module_of(verb), args)
 
 
@@ -191,7 +194,6 @@ def parser_of(name: str, verb: Verb) -> VerbParser:
         prog=f"esorex-bridge {name}",
         description=verb.summary[0].upper() + verb.summary[1:] + ".",
         epilog=f"{_sub_verbs(name, verb)}example:\n{_fold_examples(module.EXAMPLE.replace('{verb}', name))}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.sub_verbs = tuple(verb.sub)

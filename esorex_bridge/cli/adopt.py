@@ -7,8 +7,6 @@ from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec.structs import astuple
-
 from esorex_bridge.cli import options, output
 from esorex_bridge.errors import UserError
 
@@ -99,6 +97,8 @@ def _describe_job(each: AdoptedRun) -> AdoptedJobPart:
 
 def _history(args: argparse.Namespace) -> int:
     """Take what ESO Reflex made into the store, as far as it can be trusted, and say what came of each execution."""
+    from msgspec.structs import astuple
+
     from esorex_bridge.cli import arguments
     from esorex_bridge.cli.documents.archive import AdoptedExecutionPart, AdoptHistoryDocument
     from esorex_bridge.reflex.adopt import adopt_bookkeeping

@@ -157,7 +157,8 @@ def edps_options(args: argparse.Namespace) -> EdpsOptions:
     UserError
         If a workflow parameter is not of its form.
     """
-    from esorex_bridge.definitions.edps.options import PREFERENCES, EdpsOptions
+    from esorex_bridge.definitions.edps.options import EdpsOptions
+    from esorex_bridge.definitions.edps.words import PREFERENCES
 
     return EdpsOptions(
         tuple(getattr(args, "target_tasks", ())),

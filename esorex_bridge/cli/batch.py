@@ -9,8 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msgspec.structs import replace
-
 from esorex_bridge.cli import constraints, options, output
 from esorex_bridge.errors import UserError
 
@@ -165,6 +163,8 @@ def _query(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _read_request(args: argparse.Namespace, source: str) -> BatchRequest:
+    from msgspec.structs import replace
+
     from esorex_bridge.batch.start import BatchRequest
     from esorex_bridge.cli import arguments
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
 from esorex_bridge.cli import batch, options
 
 if TYPE_CHECKING:
@@ -40,6 +38,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _merge_request(args: argparse.Namespace, folder: BatchFolder, retry: bool) -> BatchRequest:
     """Return what a batch was asked to do, with what the command line adds."""
+    from msgspec.structs import replace
+
     from esorex_bridge.batch.start import read_request
     from esorex_bridge.cli import arguments
     from esorex_bridge.reuse.decide import Policy

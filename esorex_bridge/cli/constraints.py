@@ -6,8 +6,6 @@ import argparse
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
 if TYPE_CHECKING:
     from esorex_bridge.archive.query import Constraints
 
@@ -66,6 +64,8 @@ def place(args: argparse.Namespace) -> Constraints:
 
 def read_constraints(args: argparse.Namespace, columns: tuple[str, ...] | None = None) -> Constraints:
     """Return the constraints of a command line."""
+    from msgspec.structs import replace
+
     from esorex_bridge.archive.query import COLUMNS
     from esorex_bridge.cli.archive import checked_names
 

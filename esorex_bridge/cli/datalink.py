@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from msgspec.structs import asdict
-
 from esorex_bridge.cli import archive, options, output
 
 EXAMPLE = "esorex-bridge datalink ADP.2014-10-01T10:19:21.580"
@@ -19,6 +17,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the links."""
+    from msgspec.structs import asdict
+
     (name,) = archive.checked_names([args.id])
     with archive.client(args) as client:
         links = client.links(name)

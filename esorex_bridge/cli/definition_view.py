@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec import UNSET
-
 from esorex_bridge.cli import edps_workflows, output
 from esorex_bridge.errors import UnknownNameError
 
@@ -50,6 +48,8 @@ def show_packages(args: argparse.Namespace, names: list[str]) -> int:
 
 def describe(workflow: Workflow, steps: bool) -> DefinitionPart:
     """Return what a definition says, with its steps where they are asked for."""
+    from msgspec import UNSET
+
     from esorex_bridge.cli.documents.workflows import DefinitionPart
     from esorex_bridge.definitions.ran_here import count_runs
 

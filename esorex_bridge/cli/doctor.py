@@ -9,12 +9,15 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from esorex_bridge.cli import archive, options, output
-from esorex_bridge.cli.documents.checks import Check, DoctorDocument
 from esorex_bridge.errors import BridgeError
 from esorex_bridge.values import visible
 from esorex_bridge.version import __version__
+
+if TYPE_CHECKING:
+    from esorex_bridge.cli.documents.checks import Check
 
 EXAMPLE = "esorex-bridge doctor\n  esorex-bridge doctor --archive-probe --trace-http report"
 
@@ -39,6 +42,8 @@ def run(args: argparse.Namespace) -> int:
         return _probe(args)
     checks = list(_checks(args))
     if args.json:
+        from esorex_bridge.cli.documents.checks import DoctorDocument
+
         output.emit_json(DoctorDocument(checks=tuple(checks)))
     else:
         output.table(("what", "result", "details"), ((check.name, check.result, check.said) for check in checks))
@@ -69,8 +74,14 @@ def _probe(args: argparse.Namespace) -> int:
     return 1 if counts["different"] else 0
 
 
+def _check(name: str, result: Literal["ok", "missing", "optional"], said: str) -> Check:
+    from esorex_bridge.cli.documents.checks import Check
+
+    return Check(name, result, said)
+
+
 def _checks(args: argparse.Namespace) -> Iterator[Check]:
-    yield Check("esorex-bridge", "ok", f"{__version__}, Python {platform.python_version()}")
+    yield _check("esorex-bridge", "ok", f"{__version__}, Python {platform.python_version()}")
     yield _esorex()
     yield _pipelines()
     yield from _swarp_of_visir()
@@ -86,10 +97,10 @@ def _checks(args: argparse.Namespace) -> Iterator[Check]:
 def _esorex() -> Check:
     found = shutil.which("esorex")
     if found is None:
-        return Check("EsoRex", "missing", "not on the search path; on Debian: apt-get install esorex")
+        return _check("EsoRex", "missing", "not on the search path; on Debian: apt-get install esorex")
     said = _ask_command(found, "--version")
     version = next((word for word in said.replace("*", " ").split() if word[:1].isdigit()), "of unknown version")
-    return Check("EsoRex", "ok", f"{version} ({found})")
+    return _check("EsoRex", "ok", f"{version} ({found})")
 
 
 def versions() -> tuple[str, ...]:
@@ -110,9 +121,9 @@ def _recipes_by_pipeline() -> Counter[str]:
 def _pipelines() -> Check:
     counts = _recipes_by_pipeline()
     if not counts:
-        return Check("pipelines", "missing", "none found; on Debian: apt-get install cpl-plugin-naco and the like")
+        return _check("pipelines", "missing", "none found; on Debian: apt-get install cpl-plugin-naco and the like")
     listed = ", ".join(f"{name.replace('/', ' ')}" for name in sorted(counts))
-    return Check("pipelines", "ok", f"{len(counts)} with {counts.total()} recipes: {listed}")
+    return _check("pipelines", "ok", f"{len(counts)} with {counts.total()} recipes: {listed}")
 
 
 def _swarp_of_visir() -> Iterator[Check]:
@@ -121,7 +132,7 @@ def _swarp_of_visir() -> Iterator[Check]:
         place = library / "bin" / "swarp"
         if not place.exists():
             how = f"mkdir -p {place.parent} && ln -s $(command -v SWarp) {place}"
-            yield Check("swarp", "missing", f"visir_img_reduce looks for {place}; as root: {how}")
+            yield _check("swarp", "missing", f"visir_img_reduce looks for {place}; as root: {how}")
 
 
 def _archive(args: argparse.Namespace) -> Check:
@@ -130,10 +141,10 @@ def _archive(args: argparse.Namespace) -> Check:
             url = f"{client.services.tap}/capabilities"
             answer = client.connection.get(url, attempts=1)
     except BridgeError as error:
-        return Check("archive", "missing", str(error))
+        return _check("archive", "missing", str(error))
     if answer.status != 200:
-        return Check("archive", "missing", f"{url} answers HTTP {answer.status}")
-    return Check("archive", "ok", f"{client.services.tap} answers")
+        return _check("archive", "missing", f"{url} answers HTTP {answer.status}")
+    return _check("archive", "ok", f"{client.services.tap} answers")
 
 
 def _network() -> Check:
@@ -143,8 +154,8 @@ def _network() -> Check:
     bundles = [f"{name}={os.environ[name]}" for name in _CERTIFICATES if os.environ.get(name)]
     lost = [text for text in bundles if not Path(text.partition("=")[2]).exists()]
     if lost:
-        return Check("proxy, certificates", "missing", f"no such file: {', '.join(lost)}")
-    return Check("proxy, certificates", "ok", ", ".join((*proxies, *bundles)) or "none set")
+        return _check("proxy, certificates", "missing", f"no such file: {', '.join(lost)}")
+    return _check("proxy, certificates", "ok", ", ".join((*proxies, *bundles)) or "none set")
 
 
 def _login(args: argparse.Namespace) -> Check:
@@ -152,8 +163,8 @@ def _login(args: argparse.Namespace) -> Check:
 
     found = saved_login.credentials(os.environ, keyring=not args.archive)
     if found is None:
-        return Check("login", "optional", "none; public data need none ('esorex-bridge login' for proprietary data)")
-    return Check("login", "ok", f"user {found.user}, password from {found.source} ('esorex-bridge whoami' tries it)")
+        return _check("login", "optional", "none; public data need none ('esorex-bridge login' for proprietary data)")
+    return _check("login", "ok", f"user {found.user}, password from {found.source} ('esorex-bridge whoami' tries it)")
 
 
 def _settings(args: argparse.Namespace) -> Check:
@@ -165,17 +176,17 @@ def _settings(args: argparse.Namespace) -> Check:
     files = ", ".join(map(str, settings_files(os.environ, args.root))) or "no settings.yaml"
     folders = ", ".join(map(str, definition_folders()[:-1]))
     said = f"root {args.root.absolute()}; archive {args.archive or 'ESO'}; workflow definitions {folders}; "
-    return Check("settings", "ok", f"{said}cache {memory_folder('').absolute()}; {files}")
+    return _check("settings", "ok", f"{said}cache {memory_folder('').absolute()}; {files}")
 
 
 def _disk(root: Path) -> Check:
     absolute = root.absolute()
     place = next(path for path in (absolute, *absolute.parents) if path.is_dir())
     if not os.access(place, os.W_OK):
-        return Check("disk", "missing", f"{place} cannot be written; choose another --root")
+        return _check("disk", "missing", f"{place} cannot be written; choose another --root")
     free = shutil.disk_usage(place).free
     said = f"{free / 1e9:.1f} GB free at {place}"
-    return Check("disk", "ok", said) if free >= _LITTLE_BYTES else Check("disk", "missing", f"only {said}")
+    return _check("disk", "ok", said) if free >= _LITTLE_BYTES else _check("disk", "missing", f"only {said}")
 
 
 def _browser() -> Check:
@@ -184,15 +195,15 @@ def _browser() -> Check:
     try:
         name = getattr(webbrowser.get(), "name", "")
     except webbrowser.Error:
-        return Check("browser", "optional", "none; pages can be opened on another machine")
-    return Check("browser", "ok", str(name or "the system's own"))
+        return _check("browser", "optional", "none; pages can be opened on another machine")
+    return _check("browser", "ok", str(name or "the system's own"))
 
 
 def _slurm() -> Check:
     found = shutil.which("sbatch")
     if found is None:
-        return Check("Slurm", "optional", "not here; 'batch' uses this machine")
-    return Check("Slurm", "ok", _ask_command(found, "--version").strip() or found)
+        return _check("Slurm", "optional", "not here; 'batch' uses this machine")
+    return _check("Slurm", "ok", _ask_command(found, "--version").strip() or found)
 
 
 def _ask_command(command: str, option: str) -> str:

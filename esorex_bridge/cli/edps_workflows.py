@@ -6,10 +6,8 @@ import argparse
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from msgspec.structs import asdict
-
 from esorex_bridge.cli import output
-from esorex_bridge.definitions.edps.options import PREFIX, EdpsOptions
+from esorex_bridge.definitions.edps.words import PREFIX
 from esorex_bridge.errors import UserError
 
 if TYPE_CHECKING:
@@ -43,6 +41,7 @@ def packages_in(names: Sequence[str]) -> list[str]:
 
 def open_packages(names: Iterable[str], args: argparse.Namespace) -> list[EdpsWorkflow]:
     """Return the packages that are named, not read yet."""
+    from esorex_bridge.definitions.edps.options import EdpsOptions
     from esorex_bridge.edps.workflow import EdpsWorkflow
 
     return [EdpsWorkflow(name, EdpsOptions(trusted=args.trust_package)) for name in names]
@@ -130,6 +129,8 @@ def remarks(package: Package) -> Iterator[str]:
 
 def document(packages: Sequence[EdpsWorkflow]) -> PackagesDocument:
     """Return packages as a document: the first one, and all."""
+    from msgspec.structs import asdict
+
     from esorex_bridge.cli.documents.workflows import PackagesDocument
 
     described = tuple(_describe(each.package) for each in packages)
@@ -158,6 +159,8 @@ def _describe(package: Package) -> PackagePart:
 
 
 def _describe_task(task: PackageTask) -> PackageTaskPart:
+    from msgspec.structs import asdict
+
     from esorex_bridge.cli.documents.workflows import PackageTaskPart
 
     fields = asdict(task)

@@ -6,9 +6,7 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from msgspec import Struct
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from esorex_bridge.cli import archive, constraints, options, output
 from esorex_bridge.errors import ArchiveError, UserError
@@ -94,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     return 0 if is_done(result.report) and all_answered(result.replies) else 1
 
 
-class _Result(Struct, frozen=True):
+class _Result(NamedTuple):
     replies: tuple[AssociationReply, ...]
     report: FetchReport
 
@@ -196,7 +194,7 @@ def print_summary(report: FetchReport) -> None:
     print(f"{len(report.files)} files: {counts or 'none'}")
 
 
-class _Request(Struct, frozen=True):
+class _Request(NamedTuple):
     science: tuple[DpId, ...]
     replies: tuple[AssociationReply, ...]
     wanted: Wanted

@@ -37,7 +37,7 @@ def follow(args: argparse.Namespace, verb: str, *words: object, over: Iterable[s
     over : iterable of str
         More options that it takes over, by where their values are kept: `OF_DATASETS`, `OF_PLANS`.
     """
-    from esorex_bridge.definitions.edps.options import PREFIX
+    from esorex_bridge.definitions.edps.words import PREFIX
 
     taken = [*over]
     if "workflow" in taken and str(getattr(args, "workflow", None) or "").startswith(PREFIX):

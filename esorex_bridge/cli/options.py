@@ -104,7 +104,7 @@ def organising(parser: argparse.ArgumentParser, objects: bool = False) -> None:
 
 def edps(parser: argparse.ArgumentParser, objects: bool = False) -> None:
     """Add what is said about a workflow package of EDPS; `objects` as in `organising`."""
-    from esorex_bridge.definitions.edps.options import PREFERENCES
+    from esorex_bridge.definitions.edps.words import PREFERENCES
 
     group = parser.add_argument_group("EDPS workflow packages (--workflow edps:…)")
     group.add_argument(

@@ -9,7 +9,7 @@ from codecs import iterdecode
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from esorex_bridge.progress.lines import escape_line, note
+from esorex_bridge.progress.lines import count_columns, escape_line, note
 
 if TYPE_CHECKING:
     from esorex_bridge.cli.documents.base import Document
@@ -136,9 +136,7 @@ def _lines_of_command(command: str, room: int) -> list[str]:
 
 def width() -> int:
     """Return how wide lines may be."""
-    from shutil import get_terminal_size
-
-    return max(get_terminal_size((_PIPE_WIDTH, 24)).columns, _LEAST_WIDTH)
+    return max(count_columns(_PIPE_WIDTH), _LEAST_WIDTH)
 
 
 def painter() -> Callable[[str], str]:

@@ -8,12 +8,17 @@ import sys
 from typing import NoReturn
 
 from esorex_bridge.errors import nearest_name
+from esorex_bridge.progress.lines import count_columns
 
 USAGE = 2
 _UNKNOWN = r"(?s)unrecognized arguments: (.*)"
 _CHOICE = r"(?s)argument (?P<of>\S+): invalid choice: '(?P<word>[^']*)' \(choose from (?P<known>.*)\)"
 _KIND = r"(?s)argument (?P<of>\S+): invalid (?P<kind>\w+) value: '(?P<word>.*)'"
 _WIDTH = 80
+
+# argparse looks for translations of each of its words, and loads what knows of languages for that. There are none, and
+# we put some of its words into our own.
+argparse._ = str  # type: ignore[attr-defined]
 
 
 class VerbParser(argparse.ArgumentParser):
@@ -35,8 +40,9 @@ class VerbParser(argparse.ArgumentParser):
         return self.parse_args(words) if self._subparsers else self.parse_intermixed_args(words)
 
     def _get_formatter(self) -> argparse.HelpFormatter:
-        """Return what lays out help, which alone is as wide as the terminal: to ask for that takes 3 ms."""
-        return super()._get_formatter() if self._helps else argparse.HelpFormatter(self.prog, width=_WIDTH)
+        """Return what lays out help, which alone is as wide as the terminal."""
+        width = count_columns(_WIDTH) - 2 if self._helps else _WIDTH
+        return argparse.RawDescriptionHelpFormatter(self.prog, width=width)
 
     def format_help(self) -> str:
         """Return the help."""

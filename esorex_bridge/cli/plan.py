@@ -6,8 +6,6 @@ import argparse
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
 from esorex_bridge.cli import options, output
 from esorex_bridge.cli.tables import NO_BREAK, Column
 
@@ -126,6 +124,8 @@ def _jobs(plans: list[Plan], left: Iterable[UnusedFile]) -> PlanDocument:
 
 
 def _job(step: Step) -> PlannedStepPart:
+    from msgspec.structs import replace
+
     return replace(
         _step(step),
         task=step.actor,
@@ -159,6 +159,8 @@ def _step(step: Step) -> PlannedStepPart:
 
 def _input(step: Step, entry: StepInput) -> InputPart:
     """Return an input as a document has it; a calibration with how well it fits."""
+    from msgspec.structs import replace
+
     from esorex_bridge.cli.documents.planning import InputPart
     from esorex_bridge.plan.plan import FileInput, association_of
 

@@ -6,8 +6,6 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
 from esorex_bridge.cli import options, output
 from esorex_bridge.errors import BridgeError, UserError
 from esorex_bridge.values import plain
@@ -46,6 +44,8 @@ def run(args: argparse.Namespace) -> int:
     """Reproduce, print the verdict on each product, and exit with 0 where all data are identical."""
 
     from datetime import datetime
+
+    from msgspec.structs import replace
 
     from esorex_bridge.cli import arguments
     from esorex_bridge.progress.steps import Progress

@@ -5,10 +5,7 @@ from __future__ import annotations
 import argparse
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from msgspec import Struct
-from msgspec.structs import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from esorex_bridge.cli import archive, constraints, options, output
 from esorex_bridge.errors import UserError
@@ -45,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.common(parser)
 
 
-class ReductionResult(Struct, frozen=True):
+class ReductionResult(NamedTuple):
     """What came of the whole road.
 
     Parameters
@@ -68,6 +65,8 @@ class ReductionResult(Struct, frozen=True):
 
 def run(args: argparse.Namespace) -> int:
     """Go the whole road, and print what came of it."""
+    from msgspec.structs import replace
+
     from esorex_bridge.cli import arguments
     from esorex_bridge.cli.run_view import show
     from esorex_bridge.run.report import count_started

@@ -11,8 +11,6 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec.structs import asdict, replace
-
 from esorex_bridge.cli import options, output
 from esorex_bridge.cli.tables import Column
 from esorex_bridge.errors import UnknownNameError, UserError
@@ -205,6 +203,8 @@ def _refuse_settings(review: Review, given: tuple[ParameterSetting, ...], sessio
     ParameterError
         If a recipe has no such parameter, or it may not have that value.
     """
+    from msgspec.structs import replace
+
     from esorex_bridge.definitions.parameters import effective
     from esorex_bridge.errors import RecipeError
 
@@ -259,6 +259,8 @@ def _show(args: argparse.Namespace, review: Review, choices: Choices) -> None:
 
 
 def _cells(row: Alternative) -> dict[str, object]:
+    from msgspec.structs import asdict
+
     used = "yes" if row.used else "-"
     level = "-" if row.level is None else row.level
     return {**asdict(row), "used": used, "days": _days(row.days), "level": level}

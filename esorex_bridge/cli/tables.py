@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from textwrap import wrap
-from typing import Literal
-
-from msgspec import Struct
+from typing import Literal, NamedTuple
 
 from esorex_bridge.values import visible
 
@@ -26,7 +24,7 @@ Role = Literal["name", "number", "state", "text"]
 Paint = Callable[[str], str]
 
 
-class Column(Struct, frozen=True):
+class Column(NamedTuple):
     """A column of a table.
 
     Parameters
@@ -91,7 +89,7 @@ def wrap_words(text: str, width: int, first: str = "", more: str = "") -> list[s
     return [line.replace(NO_BREAK, " ") for line in lines]
 
 
-class _Table(Struct, frozen=True):
+class _Table(NamedTuple):
     """Columns and rows, and how wide each column is drawn; a width of 0 stands for 'below the row'."""
 
     columns: tuple[Column, ...]

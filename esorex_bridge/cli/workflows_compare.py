@@ -5,11 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from msgspec.structs import astuple
-
 from esorex_bridge.cli import edps_workflows, options, output
 from esorex_bridge.cli.definition_view import choose_definitions
-from esorex_bridge.definitions.edps.options import PREFIX
+from esorex_bridge.definitions.edps.words import PREFIX
 from esorex_bridge.errors import UserError
 
 if TYPE_CHECKING:
@@ -26,6 +24,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print where two definitions, or a definition and a package of EDPS, differ."""
+    from msgspec.structs import astuple
+
     from esorex_bridge.definitions.differences import compare_workflows
 
     if len(args.names) != 2:

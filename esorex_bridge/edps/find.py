@@ -11,7 +11,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from esorex_bridge.definitions.edps.options import PREFIX
+from esorex_bridge.definitions.edps.words import PREFIX
 from esorex_bridge.errors import UserError
 
 _SUFFIX = "_wkf.py"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from esorex_bridge.definitions.edps.options import PREFIX
+from esorex_bridge.definitions.edps.words import PREFIX
 from esorex_bridge.errors import DataError, UserError
 from esorex_bridge.organise.organised_data import OrganisedData
 from esorex_bridge.organise.places import DATA_FOLDERS, data_places

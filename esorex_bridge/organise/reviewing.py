@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from esorex_bridge.definitions.edps.options import PREFIX
+from esorex_bridge.definitions.edps.words import PREFIX
 from esorex_bridge.errors import UnknownNameError, UserError
 from esorex_bridge.files import stem
 from esorex_bridge.organise.choices_file import read_choices_file, write_choices_file

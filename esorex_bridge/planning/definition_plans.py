@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from esorex_bridge.datasets.dataset import Dataset
 from esorex_bridge.datasets.shared import Shared
-from esorex_bridge.definitions.edps.options import PREFIX
+from esorex_bridge.definitions.edps.words import PREFIX
 from esorex_bridge.definitions.folders import Definitions
 from esorex_bridge.definitions.parameters import ParameterSetting
 from esorex_bridge.definitions.workflow import RULES_ALONE, Workflow

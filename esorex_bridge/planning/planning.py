@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from esorex_bridge.datasets.association import AssociationTree
 from esorex_bridge.datasets.dataset import Dataset, files_of
 from esorex_bridge.datasets.shared import Shared
-from esorex_bridge.definitions.edps.options import PREFIX
+from esorex_bridge.definitions.edps.words import PREFIX
 from esorex_bridge.definitions.folders import Definitions, own_definitions
 from esorex_bridge.definitions.parameters import ParameterSetting
 from esorex_bridge.definitions.workflow import Workflow

@@ -97,14 +97,14 @@ class LiveLine:
                 self._wake = threading.Event()
 
     def _draw(self) -> None:
-        from shutil import get_terminal_size
+        from esorex_bridge.progress.lines import count_columns
 
         wake = self._wake
         while not wake.wait(_EVERY_S):
             with self._lock:
                 if self._thread is not threading.current_thread():
                     return
-                width = get_terminal_size().columns - 1
+                width = count_columns(80) - 1
                 line = describe_running(self._running.values(), time.monotonic(), self._describe, width)
                 sys.stderr.write(f"\r\x1b[K{line}")
                 sys.stderr.flush()

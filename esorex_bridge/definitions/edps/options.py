@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-PREFIX = "edps:"
-"""Begins the name of a workflow that is a package of EDPS."""
-
-PREFERENCES = ("raw_per_quality_level", "master_per_quality_level", "raw", "master")
-"""Which of raws and masters is tried first, at each association rule or with all rules."""
+from esorex_bridge.definitions.edps.words import PREFERENCES
 
 
 class EdpsOptions(Struct, frozen=True):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
-
-from msgspec import Struct
+from typing import TYPE_CHECKING, NamedTuple
 
 from esorex_bridge.definitions.spelling import instrument_name, plain_letters
 from esorex_bridge.errors import UserError
@@ -15,7 +13,7 @@ if TYPE_CHECKING:
     from esorex_bridge.demo.nights.night import DemoNight
 
 
-class ListedNight(Struct, frozen=True):
+class ListedNight(NamedTuple):
     """A night in the list of nights: the module and function that make it, loaded when asked for.
 
     Parameters
