@@ -47,8 +47,6 @@ def dataset_from_tree(
     DataError
         If the tree names no science file.
     """
-    if not tree.root.files:
-        raise DataError(f"the association tree '{tree.root.category}' names no science file; ask calSelector again")
     return Dataset(
         name=dataset_name(tree),
         instrument=instrument or tree.root.files[0].name.split(".")[0],
@@ -59,7 +57,15 @@ def dataset_from_tree(
 
 
 def dataset_name(tree: AssociationTree) -> str:
-    """Return a dataset's name as Reflex gives it: the first science file, with `_tpl` where it is a whole template."""
+    """Return a dataset's name as Reflex gives it: the first science file, with `_tpl` where it is a whole template.
+
+    Raises
+    ------
+    DataError
+        If the tree names no science file.
+    """
+    if not tree.root.files:
+        raise DataError(f"the association tree '{tree.root.category}' names no science file; ask calSelector again")
     first = min(file.name for file in tree.root.files)
     return f"{first}{TEMPLATE}" if len(tree.root.files) > 1 else first
 

@@ -16,15 +16,16 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-def template_of(dataset: Dataset, header: Keywords | None) -> tuple[object, ...]:
+def template_of(name: str, kind: tuple[object, ...], header: Keywords | None) -> tuple[object, ...]:
     """Return what the datasets of one template have in common, by the header of the first science file.
 
-    A science file whose header is not known stays by itself.
+    A dataset, called by its name, whose header is not known stays by itself; `kind` is what they must have in common
+    besides.
     """
     start = header.get("TPL.START") if header else None
     if header is None or start is None:
-        return (dataset.name,)
-    return dataset.instrument, dataset.action.name, dataset.mode, start, header.get("TPL.ID")
+        return (name,)
+    return *kind, start, header.get("TPL.ID")
 
 
 def merged_name(names: Sequence[str]) -> str:

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache, partial
+from itertools import repeat
 from pathlib import Path
+from sys import intern
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from esorex_bridge.datasets.association import Association, AssociationTree, Mode, distinct_files
-from esorex_bridge.datasets.build import dataset_from_tree
+from esorex_bridge.datasets.association import AssociatedFile, Association, AssociationTree, Mode, distinct_files
+from esorex_bridge.datasets.build import dataset_from_tree, dataset_name
 from esorex_bridge.datasets.dataset import Dataset
 from esorex_bridge.datasets.shared import Shared
 from esorex_bridge.datasets.xml import TreeReader
@@ -30,15 +32,17 @@ KEYWORDS = ("INSTRUME", "TPL.START", "TPL.ID", *STATING, "PRO.CATG")
 """The keywords that are looked at."""
 
 _HEADERS_KEPT = 8
-_KEPT = 2000
-"""So many datasets are kept that were made; each takes some kilobytes."""
+_FORMS_KEPT = 500
+"""So many trees are kept but for the names of their science files; each takes some ten kilobytes."""
+_BETWEEN_NAMES = "\0"
+"""No XML holds it."""
 
 
 class TreeDatasets(Mapping[str, Dataset]):
     """The datasets that association trees mean, by name; each is made when it is asked for.
 
     All trees are looked at first, because those of one template are one dataset. Only names and numbers are kept of
-    them, so that there may be a hundred thousand; the datasets that were made last are kept as well.
+    them, so that there may be a hundred thousand.
 
     Parameters
     ----------
@@ -68,7 +72,7 @@ class TreeDatasets(Mapping[str, Dataset]):
         self._trees, self._paths, self._requested = trees, paths, requested
         self._header = lru_cache(_HEADERS_KEPT)(header)
         self._shared, self._masters = Shared(), cache(_frames_for_masters)
-        self._part = lru_cache(_KEPT)(self._make_part)
+        self._instruments: list[str] = []
         self._unnamed = set(paths)
         self._describe, self._sources = describe, sources
         self._not_used: dict[int, list[int]] = {}
@@ -94,13 +98,14 @@ class TreeDatasets(Mapping[str, Dataset]):
         """Return the numbers of the trees that make each dataset; note those that give another of the same name."""
         seen: dict[str, int] = {}
         together: dict[tuple[object, ...], list[tuple[str, int]]] = {}
-        for number in range(len(self._trees)):
-            dataset = self._part(number)
-            if (first := seen.setdefault(dataset.name, number)) != number:
-                if dataset != self._part(first):
-                    self._not_used.setdefault(first, []).append(number)
-            else:
-                together.setdefault(self._template(dataset), []).append((dataset.name, number))
+        for number, tree in enumerate(self._trees):
+            self._strike_out(tree.root)
+            name = dataset_name(tree)
+            self._instruments.append(self._find_instrument(tree))
+            if (first := seen.setdefault(name, number)) == number:
+                together.setdefault(self._template(name, tree, number), []).append((name, number))
+            elif self._part(number) != self._part(first):
+                self._not_used.setdefault(first, []).append(number)
         return {
             merged_name([name for name, _ in parts]): tuple(number for _, number in parts)
             for parts in together.values()
@@ -120,16 +125,23 @@ class TreeDatasets(Mapping[str, Dataset]):
         path = Path(self._sources[number]) if self._sources else None
         return "another association tree" if path is None else f"{path.parent.name}/{path.name}"
 
-    def _template(self, dataset: Dataset) -> tuple[object, ...]:
-        path = _first_files(dataset)[0]
-        return template_of(dataset, self._header(path) if path is not None else None)
+    def _template(self, name: str, tree: AssociationTree, number: int) -> tuple[object, ...]:
+        path = self._paths.get(min(file.name for file in tree.root.files))
+        kind = self._instruments[number], tree.root.category, tree.mode
+        return template_of(name, kind, self._header(path) if path is not None else None)
 
-    def _make_part(self, number: int) -> Dataset:
+    def _find_instrument(self, tree: AssociationTree) -> str:
+        """Return INSTRUME of the first file of a tree: the dp_id's prefix, which it is else, is not always unique."""
+        files = tree.root.files
+        placed = ((file.name, self._paths.get(file.name)) for file in files)
+        name = _first_header(placed, self._header).get("INSTRUME")
+        return intern(str(name).strip() if name else files[0].name.split(".")[0])
+
+    def _part(self, number: int) -> Dataset:
         """Return the dataset that one tree means."""
-        tree = self._trees[number]
-        self._strike_out(tree.root)
-        dataset = dataset_from_tree(tree, self._paths, requested=self._requested, shared=self._shared)
-        return _with_request(_with_instrument(dataset, self._header), self._masters)
+        tree, instrument = self._trees[number], self._instruments[number]
+        dataset = dataset_from_tree(tree, self._paths, instrument, self._requested, self._shared)
+        return _with_request(dataset, self._masters)
 
     def _strike_out(self, node: Association) -> None:
         """Strike out the files that a tree names, those of groups that many trees have once."""
@@ -153,6 +165,9 @@ def tree_datasets(
 class TreeFiles(Sequence[AssociationTree]):
     """Association trees on disk, each read when it is asked for.
 
+    Trees of one night often differ in their science files alone. So what they have in common is kept once, and of each
+    tree the names, for when it is asked for again.
+
     Parameters
     ----------
     paths : sequence of str
@@ -162,23 +177,33 @@ class TreeFiles(Sequence[AssociationTree]):
     def __init__(self, paths: Sequence[str]) -> None:
         self._paths = paths
         self._reader = TreeReader()
+        self._forms: dict[AssociationTree, AssociationTree] = {}
+        self._known: dict[int, tuple[AssociationTree, str]] = {}
 
     def __len__(self) -> int:
         return len(self._paths)
 
     def __getitem__(self, number: int) -> AssociationTree:  # type: ignore[override]
-        return read_tree_file(Path(self._paths[number]), self._reader.read)
+        if number in self._known:
+            form, names = self._known[number]
+            return _with_names(form, names.split(_BETWEEN_NAMES))
+        tree = read_tree_file(Path(self._paths[number]), self._reader.read)
+        form = _with_names(tree, repeat(""))
+        if form in self._forms or len(self._forms) < _FORMS_KEPT:
+            names = _BETWEEN_NAMES.join([file.name for file in tree.root.files])
+            self._known[number] = self._forms.setdefault(form, form), names
+        return tree
+
+
+def _with_names(tree: AssociationTree, names: Iterable[str]) -> AssociationTree:
+    """Return a tree with other names of its science files."""
+    files = tuple(AssociatedFile(DpId(name), file.category) for name, file in zip(names, tree.root.files, strict=False))
+    return AssociationTree(replace(tree.root, files=files), tree.mode)
 
 
 def files_named(trees: Iterable[AssociationTree]) -> frozenset[str]:
     """Return the names of all files that trees name, in whatever role."""
     return frozenset(file.name for tree in trees for file in distinct_files(tree.root))
-
-
-def _first_files(dataset: Dataset) -> tuple[Path | None, Path | None]:
-    """Return the science file by which templates are told apart, and the first one that is here."""
-    files = dataset.action.files
-    return min(files, key=lambda file: file.name).path, next((file.path for file in files if file.path), None)
 
 
 def _with_request(dataset: Dataset, masters: Callable[[Path], frozenset[str]]) -> Dataset:
@@ -187,7 +212,7 @@ def _with_request(dataset: Dataset, masters: Callable[[Path], frozenset[str]]) -
     A downgraded dataset lies with the raw calibrations, and what was asked for is noted there; earlier versions left it
     in the folder of what was asked for.
     """
-    path = _first_files(dataset)[1]
+    path = next((file.path for file in dataset.action.files if file.path), None)
     if dataset.requested is not None or path is None:
         return dataset
     folder = path.parent
@@ -206,13 +231,11 @@ def _frames_for_masters(folder: Path) -> frozenset[str]:
 
 def first_header(dataset: Dataset, header: Callable[[Path], Keywords]) -> Keywords:
     """Return the keywords of a dataset's first science file that is here and is the frame that it is called."""
-    for file in dataset.action.files:
-        if file.path is not None and not other_frame(file.name, found := header(file.path)):
+    return _first_header(((file.name, file.path) for file in dataset.action.files), header)
+
+
+def _first_header(files: Iterable[tuple[DpId, Path | None]], header: Callable[[Path], Keywords]) -> Keywords:
+    for name, path in files:
+        if path is not None and not other_frame(name, found := header(path)):
             return found
     return {}
-
-
-def _with_instrument(dataset: Dataset, header: Callable[[Path], Keywords]) -> Dataset:
-    """Return a dataset with INSTRUME of its first file: the dp_id's prefix is not always unique."""
-    name = first_header(dataset, header).get("INSTRUME")
-    return replace(dataset, instrument=str(name).strip()) if name else dataset

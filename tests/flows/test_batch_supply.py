@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
+from esorex_bridge import organise
 from esorex_bridge.batch import dataset_source
 from esorex_bridge.batch.dataset_source import Planned, Supply
 from esorex_bridge.batch.jobs import read_jobs
+from esorex_bridge.datasets.association import AssociationTree
 from esorex_bridge.datasets.shared import Shared
 from esorex_bridge.demo.nights.naco import naco_night
 from esorex_bridge.disk.room import Room
@@ -98,9 +101,27 @@ def test_datasets_are_made_one_by_one_as_all_at_once(frames_folder: Path, tmp_pa
     folder = put_on_disk(naco_night(npix=128, templates=6), frames_folder, tmp_path)
     trees = TreeFiles(sorted(str(path) for path in folder.glob("*.xml")))
     read = [read_tree_file(Path(path)) for path in sorted(folder.glob("*.xml"))]
-    assert list(trees) == read
+    assert list(trees) == list(trees) == read
     with Session(Settings(tmp_path, by="calselector")) as session:
         each = tuple(session.planning.each_dataset())
     alone = [tree_datasets([tree], scan(folder).files, read_header, "Raw2Raw") for tree in read]
     assert each == tuple(dataset for (dataset,) in alone)
     assert each[0].action.actions[0] is each[1].action.actions[0]
+
+
+@pytest.mark.parametrize(("kept", "times"), [(500, 1), (0, 2)])
+def test_trees_that_differ_in_their_science_are_read_once_as_far_as_memory_is_given_to_that(
+    frames_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int, times: int
+) -> None:
+    monkeypatch.setattr(organise.tree_datasets, "_FORMS_KEPT", kept)
+    read: Counter[Path] = Counter()
+
+    def read_counted(path: Path, read_document: Callable[[bytes], AssociationTree]) -> AssociationTree:
+        read[path] += 1
+        return read_tree_file(path, read_document)
+
+    monkeypatch.setattr(organise.tree_datasets, "read_tree_file", read_counted)
+    put_on_disk(naco_night(npix=128, templates=4), frames_folder, tmp_path)
+    with Session(Settings(tmp_path, by="calselector")) as session:
+        assert len(session.planning.datasets()) == 4
+    assert set(read.values()) == {times}

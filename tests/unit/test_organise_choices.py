@@ -235,7 +235,7 @@ def test_trees_of_single_files_become_one_dataset_a_template() -> None:
     parts = [single(2, bias(1)), single(1, bias(1), bias(2)), single(3, bias(1))]
     together: dict[object, list[Dataset]] = {}
     for part in parts:
-        together.setdefault(template_of(part, {"TPL.START": starts[int(part.name[-1])]}), []).append(part)
+        together.setdefault(template_of(part.name, (), {"TPL.START": starts[int(part.name[-1])]}), []).append(part)
     first, second = map(merge, together.values())
     assert [merged_name([part.name for part in each]) for each in together.values()] == ["sci1_tpl", "sci3"]
     assert (first.name, second.name) == ("sci1_tpl", "sci3")
