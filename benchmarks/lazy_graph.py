@@ -53,7 +53,7 @@ def build(folder: Path, steps: int):
 class ToyRunner:
     """Knows one recipe without parameters."""
 
-    def recipes(self, names):
+    def recipes(self, names, asking=None):
         """Return it under every name."""
         from esorex_bridge.esorex.recipe import Recipe
         from esorex_bridge.files import Digest

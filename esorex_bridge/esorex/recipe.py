@@ -158,14 +158,17 @@ class Execution(Struct, frozen=True):
 
 
 def pass_over() -> None:
-    """Do nothing about it that a recipe runs by now."""
+    """Do nothing about it that a recipe runs by now, or that EsoRex is asked."""
 
 
 class RecipeRunner(Protocol):
     """Starts recipes."""
 
-    def recipes(self, names: Iterable[str]) -> dict[str, Recipe | RecipeError]:
-        """Return installed recipes by name, and the error where one is not installed."""
+    def recipes(self, names: Iterable[str], asking: Callable[[], None] = pass_over) -> dict[str, Recipe | RecipeError]:
+        """Return installed recipes by name, and the error where one is not installed.
+
+        Where EsoRex must be asked, which takes a while, `asking` is called meanwhile.
+        """
 
     def execute(self, job: RecipeRun, begun: Callable[[], None] = pass_over) -> Execution:
         """Run a recipe to its end, `begun` being called while it runs; RecipeError with a diagnosis where it fails."""

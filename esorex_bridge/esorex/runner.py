@@ -81,14 +81,17 @@ class EsoRex:
         self._messages = messages
         self._started = Started()
 
-    def recipes(self, names: Iterable[str]) -> dict[str, Recipe | RecipeError]:
-        """Return installed recipes by name, and the error where one is not installed or EsoRex cannot load it."""
+    def recipes(self, names: Iterable[str], asking: Callable[[], None] = pass_over) -> dict[str, Recipe | RecipeError]:
+        """Return installed recipes by name, and the error where one is not installed or EsoRex cannot load it.
+
+        Where EsoRex must be asked, which takes a while, `asking` is called meanwhile.
+        """
         listed = tuple(names)
         known = {name: self._recall(name) for name in listed}
         unknown = tuple(name for name, found in known.items() if found is None)
         if not unknown:
             return {name: found for name, found in known.items() if found is not None}
-        asked = self._ask(unknown)
+        asked = self._ask(unknown, asking)
         return {name: known[name] or asked[name] for name in listed}
 
     def find_absent(self, names: Iterable[str]) -> dict[str, RecipeError]:
@@ -103,7 +106,7 @@ class EsoRex:
         kept = recall_plugin(question_about(self._command, plugin, environment(Path())), plugin)
         return None if kept is None else _recipe_of(name, plugin, *kept)
 
-    def _ask(self, names: Sequence[str]) -> dict[str, Recipe | RecipeError]:
+    def _ask(self, names: Sequence[str], meanwhile: Callable[[], None]) -> dict[str, Recipe | RecipeError]:
         """Return recipes of which nothing is known.
 
         EsoRex is asked about several at a time, because each question costs it a start; the linker is asked meanwhile.
@@ -113,6 +116,7 @@ class EsoRex:
         linker, began_ns = Linker(environment(Path())), time.time_ns()
         with ThreadPoolExecutor(os.cpu_count() or 1, "introspection") as pool:
             asked = [(name, pool.submit(self._created_config, name, self._plugins[name])) for name in names]
+            meanwhile()
             ready = [(name, told, _look_at(name, self._plugins[name], self._command, linker)) for name, told in asked]
             return {name: self._learn(name, told, found, began_ns) for name, told, found in ready}
 

@@ -53,9 +53,9 @@ class ProgramRunner:
         self._runner = runner
         self._started = Started()
 
-    def recipes(self, names: Iterable[str]) -> dict[str, Recipe | RecipeError]:
+    def recipes(self, names: Iterable[str], asking: Callable[[], None] = pass_over) -> dict[str, Recipe | RecipeError]:
         """Return installed recipes by name; a plan knows its own steps (`own_recipes`)."""
-        return self._runner.recipes(names)
+        return self._runner.recipes(names, asking)
 
     def execute(self, job: RecipeRun, begun: Callable[[], None] = pass_over) -> Execution:
         """Run a program, or a recipe, to its end; `begun` is called while it runs.

@@ -11,7 +11,6 @@ from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
@@ -27,7 +26,6 @@ from esorex_bridge.reuse.decide import Decision, Execute, Policy, Reuse, decide,
 from esorex_bridge.reuse.key import Fingerprint, Statement, StepKey
 from esorex_bridge.reuse.record import Absent, Record
 from esorex_bridge.reuse.resolve import ParameterisedPlan, ResolvedPlan, Unresolvable, input_files, set_parameters
-from esorex_bridge.run.background import BackgroundCall
 from esorex_bridge.run.decided import DecidedPlan, Executed, require_records
 from esorex_bridge.store.step_store import SqliteStore
 
@@ -36,9 +34,6 @@ if TYPE_CHECKING:
     from esorex_bridge.run.footprint import Footprint
     from esorex_bridge.run.reporter import Reporter
     from esorex_bridge.workspace.folders import Workspace
-
-_RECALLED_S = 0.02
-"""In this time it is known what is remembered of recipes."""
 
 Pairs = Iterable[tuple[Dataset, Plan]]
 Nearest = Callable[[Statement], Statement | None]
@@ -95,19 +90,20 @@ class Engine(Struct, frozen=True):
         """
         listed = tuple(pairs)
         plans = [plan for _, plan in listed]
-        asking = BackgroundCall(lambda: self.runner.recipes(_recipes_of(plans)))
-        looking = BackgroundCall(lambda: self._look(plans))
-        _load_while_waiting(asking)
-        installed, stamps = asking.result(), looking.result()
+        new = self.store.without_keys(plans)
+        installed = self.runner.recipes(_recipes_of(plans), partial(self._use_the_wait, new))
+        self.store.read_new(input_files(new))
+        stamps = self.store.stamps(input_files(plans))
         parameterised = tuple(
             set_parameters(dataset, plan, _with_own(installed, plan), digest_of_named) for dataset, plan in listed
         )
         return self._with_keys(parameterised, stamps)
 
-    def _look(self, plans: Iterable[Plan]) -> dict[str, str]:
-        """Return what the files of plans look like. While EsoRex is asked, files of new plans are read as well."""
-        self.store.read_new(input_files(self.store.without_keys(plans)))
-        return self.store.stamps(input_files(plans))
+    def _use_the_wait(self, new: Iterable[Plan]) -> None:
+        """Read the files of new plans and load what comes next while EsoRex is asked about recipes."""
+        self.store.read_new(input_files(new))
+        for module in ("run.step", "run.delivery", "reflex.bookkeeping_writer"):
+            import_module(f"esorex_bridge.{module}")
 
     def _with_keys(
         self, plans: tuple[ParameterisedPlan | Unresolvable, ...], stamps: Mapping[str, str]
@@ -285,18 +281,6 @@ def digest_of_named(value: str) -> Digest | None:
     """Return the digest of a file that a parameter names by its absolute path; None where it names none."""
     path = Path(value)
     return read_digest(path).digest if path.is_absolute() and path.is_file() else None
-
-
-def _load_while_waiting(asking: Thread) -> None:
-    """Load what comes next while EsoRex is asked about its recipes: that leaves this processor free.
-
-    What is remembered of them is there sooner, and would wait for what is loaded.
-    """
-    asking.join(_RECALLED_S)
-    for module in ("run.step", "run.delivery", "reflex.bookkeeping_writer"):
-        if not asking.is_alive():
-            return
-        import_module(f"esorex_bridge.{module}")
 
 
 def resolvable(resolved: Iterable[ResolvedPlan | Unresolvable]) -> Iterator[ResolvedPlan]:

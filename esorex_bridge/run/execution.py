@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from threading import get_ident
 
 from msgspec.structs import replace
 
@@ -33,6 +36,9 @@ from esorex_bridge.workspace.locks import shared
 _PATIENCE_S = 0.5
 """Not without end: Python sees no Ctrl-C that came a moment before such a wait."""
 
+_BEGINNING_MS = 10
+"""So long at most a step that runs leaves Python to those that are to begin; one may wait for another process."""
+
 
 def execute(
     runner: RecipeRunner,
@@ -50,7 +56,7 @@ def execute(
     capacity = Capacity(limits_of(jobs, memory_mb), execution.expectations.of)
     executor = InProcessExecutor(execution.make, runner.stop, jobs, capacity, execution.waits)
     schedule = Schedule(executor, executor.result, execution, expectations=execution.expectations)
-    execution.nodes = schedule.graph.nodes
+    execution.nodes, execution.counts = schedule.graph.nodes, schedule.graph.counts
     with shared(workspace.going_on):
         try:
             for plan in decided:
@@ -81,11 +87,17 @@ class _Execution:
         self._records = {key: record for plan in decided for key, record in plan.records.items()}
         self._results: dict[StepKey, StepResult] = {}
         self.nodes: dict[StepKey, Node] = {}
+        self.counts: Counter[NodeState] = Counter()
+        self._begun: set[int] = set()
+        """The threads whose recipes run."""
 
     def make(self, key: StepKey) -> tuple[Record, bool]:
         """Make the step of a key; called in threads."""
         node = self.nodes[key]
-        return self._step_runner.make(node.resolved, node.step, self._records, node.decision.how)
+        try:
+            return self._step_runner.make(node.resolved, node.step, self._records, node.decision.how)
+        finally:
+            self._begun.discard(get_ident())
 
     def _are_steps_left(self) -> bool:
         """Tell whether steps are still to be handed in."""
@@ -93,7 +105,16 @@ class _Execution:
 
     def _use_the_wait(self, sof: Sof, folder: Path) -> None:
         """Do what can wait while a recipe runs, and of the last ones what is wanted after them."""
+        self._begun.add(get_ident())
+        self._let_others_begin()
         self._for_reflex.go_on(None if self._are_steps_left() else partial(_prepare_the_end, sof, folder))
+
+    def _let_others_begin(self) -> None:
+        """Leave Python to the steps that were handed in with this one, until their recipes run too."""
+        for _ in range(_BEGINNING_MS):
+            if len(self._begun) >= sum(self.counts[state] for state in (NodeState.SUBMITTED, NodeState.RUNNING)):
+                return
+            time.sleep(0.001)
 
     def finish(self) -> None:
         """Wait for the notes, and add to the records what was told of runs since they ended."""
@@ -162,6 +183,7 @@ def _prepare_the_end(sof: Sof, folder: Path) -> None:
     """Load what is wanted after the recipes while they run, and read what the note of one wants."""
     for module in ("run.delivery", "run.end_names", "provenance.beside", "reflex.bookkeeping_writer"):
         import_module(f"esorex_bridge.{module}")
+    import_module("shutil")  # copies end products
     load_rest()
     from esorex_bridge.reflex.bookkeeping_writer import read_ahead
 

@@ -138,9 +138,9 @@ class StepRunner(Struct, frozen=True):
                 verified: list[Future[tuple[str, ...]]] = []
 
                 def use_the_wait() -> None:
-                    verified.append(pool.submit(self._verify, step))
                     if self.begun is not None:
                         self.begun(sof, folders.work)
+                    verified.append(pool.submit(self._verify, step))
 
                 execution = self.runner.execute(job, use_the_wait)
                 made_here = tuple(output.path for output in execution.outputs)

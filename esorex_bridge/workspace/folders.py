@@ -112,8 +112,6 @@ class RunFolders(Struct, frozen=True):
         They are gathered in a folder beside the final one, which is then renamed: a run that is killed here leaves
         nothing that could be taken for whole.
         """
-        import shutil  # not loaded with the module, because who finds all made publishes nothing
-
         waiting = self.products.with_name(f"{self.products.name}.part")
         waiting.mkdir(parents=True)
         for file in files:
@@ -122,11 +120,21 @@ class RunFolders(Struct, frozen=True):
         waiting.rename(self.products)
         if log is not None:
             self.logs.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(log, self.logs / "esorex.log")
+            (self.logs / "esorex.log").write_bytes(log.read_bytes())
         for name, target in (("products_dir", self.products), ("log_dir", self.logs)):
             (self.work / name).symlink_to(os.path.relpath(target, self.work))
-        shutil.rmtree(self.work / "home", ignore_errors=True)
+        _remove_home(self.work / "home")
         return tuple(self.products / file.name for file in files)
+
+
+def _remove_home(home: Path) -> None:
+    """Remove the home of a run, with what the recipe left there; most leave nothing, and shutil takes 3 ms to load."""
+    try:
+        home.rmdir()
+    except OSError:
+        from shutil import rmtree
+
+        rmtree(home, ignore_errors=True)
 
 
 def make_links(links: tuple[SofLink, ...]) -> None:

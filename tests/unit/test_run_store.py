@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from esorex_bridge.datasets.dataset import Action, Dataset, Purpose
 from esorex_bridge.definitions.parameters import ParameterSchema, ParameterSetting
 from esorex_bridge.disk.digest import Reading
 from esorex_bridge.errors import DataError
-from esorex_bridge.esorex.recipe import Recipe, Usage
+from esorex_bridge.esorex.recipe import Recipe, Usage, pass_over
 from esorex_bridge.files import Digest
 from esorex_bridge.fits.verify import verify_fits
 from esorex_bridge.plan.plan import FileInput, Plan, ProductInput, Step, StepName
@@ -46,7 +46,7 @@ class Recipes:
     def __init__(self) -> None:
         self.recipe = Recipe("toy", Path("/toy.so"), "toy/1.0", Digest("sha256:0"), PARAMETERS)
 
-    def recipes(self, names: Iterable[str]) -> dict[str, Recipe]:
+    def recipes(self, names: Iterable[str], asking: Callable[[], None] = pass_over) -> dict[str, Recipe]:
         return dict.fromkeys(names, self.recipe)
 
 
