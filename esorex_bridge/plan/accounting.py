@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -58,7 +58,7 @@ def account_for(
     used = {entry.name for step in steps for entry in step.inputs if isinstance(entry, FileInput)}
     found: dict[tuple[str, str], UnusedFile] = {}
     told: set[str] = set()
-    for file, action, purpose, _ in _needed_first(dataset.action, shared):
+    for file, action, purpose, _ in _needed_first(dataset.action, used, shared):
         key = (file.name, file.category)
         # A file may be auxiliary here and needed there; then the need counts.
         if file.name in used or key in found or (action.auxiliary and file.name in told):
@@ -76,15 +76,25 @@ def _find_dropped(dataset: Dataset) -> Iterator[UnusedFile]:
         yield UnusedFile(file.name, file.category, place, purpose, "chosen by the user", "left out in a review")
 
 
-def _needed_first(root: Action, shared: Shared) -> Iterator[_Placed]:
-    """Yield all files with their places, those of auxiliary groups last: a file may be both."""
+def _needed_first(root: Action, used: Set[str], shared: Shared) -> Iterator[_Placed]:
+    """Yield files with their places, those of auxiliary groups last: a file may be both.
+
+    Groups of which all files are used are passed over.
+    """
     begin = (root.name,)
     walked = [_place_own(root, root.auxiliary, begin)]
     for child in root.actions:
-        work = partial(_place_all, child, root.auxiliary, begin)
-        walked.append(shared.once(("places", child, root.auxiliary, begin), work))
+        work = partial(_place_with_names, child, root.auxiliary, begin)
+        names, places = shared.once(("places", child, root.auxiliary, begin), work)
+        if not names <= used:
+            walked.append(places)
     for auxiliary in (False, True):
         yield from (placed for each in walked for placed in each if placed[3] is auxiliary)
+
+
+def _place_with_names(action: Action, above: bool, path: tuple[str, ...]) -> tuple[frozenset[str], tuple[_Placed, ...]]:
+    places = _place_all(action, above, path)
+    return frozenset(file.name for file, *_ in places), places
 
 
 def _place_all(action: Action, above: bool, path: tuple[str, ...]) -> tuple[_Placed, ...]:

@@ -23,7 +23,7 @@ from esorex_bridge.plan.accounting import Fate, account_for, find_unreduced
 from esorex_bridge.plan.groups import Group, absent, following, split
 from esorex_bridge.plan.matching import Choice, Judged, choose
 from esorex_bridge.plan.misplaced import find_foreign, leave_out_foreign, makers_of, object_to_raw
-from esorex_bridge.plan.offers import Offer, distinct, offers_for
+from esorex_bridge.plan.offers import Offer, offers_for
 from esorex_bridge.plan.plan import (
     AssociatedInput,
     FileInput,
@@ -106,7 +106,7 @@ class _Planner:
         self.shared = shared
         self.steps: list[Step] = []
         self._names: dict[Step, StepName] = {}
-        self._planned: dict[int, StepName] = {}
+        self._planned: dict[int, tuple[Group, StepName]] = {}
         self._counts: Counter[str] = Counter()
         self._groups: dict[Action, tuple[Group, ...]] = {}
         self._taken: set[Action] = set()
@@ -190,10 +190,10 @@ class _Planner:
 
     def _step(self, group: Group) -> StepName:
         """Plan a group's step with all that it needs, once: a cascade meets a group by each way that leads to it."""
-        number = id(group)  # `_groups` holds it for as long as we live
+        number = id(group)  # which is its own for as long as it is held
         if number not in self._planned:
-            self._planned[number] = self._name(self._draft(group))
-        return self._planned[number]
+            self._planned[number] = group, self._name(self._draft(group))
+        return self._planned[number][1]
 
     def _draft(self, group: Group) -> Step:
         self._taken.add(group.action)
@@ -289,7 +289,7 @@ class _Planner:
         return choice
 
     def _hold_offers_against(self, calibration: Calibration, group: Group) -> Choice[Offer]:
-        found = distinct(offers_for(calibration, group, self.headers, self._groups_of, self.dataset.final))
+        found = offers_for(calibration, group, self.headers, self._groups_of, self.shared, self.dataset.final)
         offers = map(self._object, found)
         return choose(offers, group.keywords(self.headers), calibration, self._siblings(group), self.quality)
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 from esorex_bridge.datasets.dataset import Action
 from esorex_bridge.datasets.shared import Shared
 from esorex_bridge.plan.copies import suspects
-from esorex_bridge.plan.plan import HeadersByPath, Keywords
+from esorex_bridge.plan.plan import Keywords
 from esorex_bridge.plan.strangers import find_strangers
 
 
@@ -28,7 +28,7 @@ class Look(Struct, frozen=True):
         Those that are other frames than their names say, and which.
     """
 
-    headers: HeadersByPath
+    headers: dict[Path, Keywords]
     suspects: tuple[Path, ...]
     strangers: dict[Path, str]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Generic, Protocol, TypeVar
 
 from msgspec import Struct
@@ -258,7 +259,8 @@ def setting_of(keywords: Keywords, keys: Iterable[str]) -> tuple[tuple[str, str]
     return tuple((key, _text(value)) for key in keys if (value := keywords.get(key)) is not None)
 
 
-def _text(value: object) -> str:
+@lru_cache(maxsize=1 << 10, typed=True)  # of a template's frames all say the same
+def _text(value: str | int | float | bool) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return f"{value:.10g}"
     return str(value).strip()

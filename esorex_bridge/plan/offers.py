@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from esorex_bridge.datasets.association import Match
 from esorex_bridge.datasets.dataset import Action, DatasetFile, Purpose
+from esorex_bridge.datasets.shared import Shared
 from esorex_bridge.definitions.steps import Calibration
 from esorex_bridge.plan.groups import Group, keywords_of
 from esorex_bridge.plan.plan import HeadersByPath, Keywords, Reason
@@ -71,25 +72,45 @@ class Offer(Struct, frozen=True):
 
 
 def offers_for(
-    calibration: Calibration, group: Group, headers: HeadersByPath, groups_of: GroupsOf, final: bool = False
-) -> Iterator[Offer]:
-    """Yield what offers itself under a tag of a group's step.
+    calibration: Calibration,
+    group: Group,
+    headers: HeadersByPath,
+    groups_of: GroupsOf,
+    shared: Shared,
+    final: bool = False,
+) -> tuple[Offer, ...]:
+    """Return what offers itself under a tag of a group's step, each once: sub-trees repeat, the nearest comes first.
 
     That are other files of the action, what other steps make of its files, and what lies below, however far; where the
     user replaced what would be made, that alone. Of associations that are `final` what lies directly below.
     """
     action, purpose = group.action, group.purpose
-    accepted = calibration.accepted
-    here = [file for file in (*action.statics, *action.files) if file.category in accepted]
+    here = [file for file in (*action.statics, *action.files) if file.category in calibration.accepted]
     own = [file for file in here if file.category in action.replaced]
-    for file in own or here:
-        if file.category not in group.definition.main:
-            yield _of_file(file, headers, bound=final or bool(own) or file.match is not None)
+    taken = [file for file in own or here if file.category not in group.definition.main]
+    nearest = [_of_file(file, headers, bound=final or bool(own) or file.match is not None) for file in taken]
     if own:
-        return
+        return tuple(_distinct(nearest).values())
     for other in groups_of(action, purpose):
         if not other.comes_from(group.definition):
-            yield from _of_products(calibration, other, headers, depth=0)
+            nearest.extend(_of_products(calibration, other, headers, depth=0))
+    above = _distinct(nearest)
+    question = "offers", calibration, action.actions, purpose, final
+    below = shared.once(
+        question, lambda: _distinct(_offers_below(calibration, action, purpose, headers, groups_of, final))
+    )
+    return tuple((above | below | above).values())
+
+
+def _offers_below(
+    calibration: Calibration,
+    action: Action,
+    purpose: Purpose,
+    headers: HeadersByPath,
+    groups_of: GroupsOf,
+    final: bool,
+) -> Iterator[Offer]:
+    """Yield what actions below one offer."""
     level = [(child, Purpose(f"{child.name}/{purpose}")) for child in action.actions if not child.auxiliary]
     depth = 1
     while level:
@@ -159,10 +180,10 @@ def _of_products(
             )
 
 
-def distinct(offers: Iterable[Offer]) -> tuple[Offer, ...]:
-    """Return offers without those that say the same: sub-trees repeat in a cascade, the nearest comes first."""
+def _distinct(offers: Iterable[Offer]) -> dict[tuple[object, ...], Offer]:
+    """Return offers by what they say; of those that say the same the first."""
     found: dict[tuple[object, ...], Offer] = {}
     for offer in offers:
         made_by = offer.group and (offer.group.definition.name, offer.group.action.name, offer.group.setup)
         found.setdefault((offer.category, tuple(file.name for file in offer.files), made_by), offer)
-    return tuple(found.values())
+    return found

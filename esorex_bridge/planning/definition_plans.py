@@ -23,7 +23,7 @@ from esorex_bridge.organise.organised_data import Request
 from esorex_bridge.plan.cascade import make_plan
 from esorex_bridge.plan.copies import leave_out_copies
 from esorex_bridge.plan.looks import look_at
-from esorex_bridge.plan.plan import Plan, UnusedFile
+from esorex_bridge.plan.plan import Keywords, Plan, UnusedFile
 from esorex_bridge.plan.statics import StaticLibrary, with_statics
 from esorex_bridge.plan.strangers import leave_out_strangers
 from esorex_bridge.settings import Settings
@@ -155,7 +155,9 @@ class DefinitionPlans:
         """Return a dataset, with static calibrations of the user's folders, and its plan; as `PlanSource` has it."""
         dataset = with_statics(asked, workflow, self._shelf, header)
         looks = shared.of_actions(dataset.action, "look", partial(look_at, header=header, shared=shared))
-        headers = {path: keywords for each in looks for path, keywords in each.headers.items()}
+        headers: dict[Path, Keywords] = {}
+        for each in looks:
+            headers.update(each.headers)  # as a dict, which knows the hashes of its keys
         dataset, copies = self._without_copies(dataset, [path for each in looks for path in each.suspects])
         dataset = leave_out_strangers(dataset, {path: said for each in looks for path, said in each.strangers.items()})
         settings = (*self._settings.parameters, *more)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,8 +27,9 @@ def read_tree_file(path: Path, read: Callable[[bytes], AssociationTree] = read_t
         As `read_tree`, with the path; or where the file cannot be read.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise UnreadableTreeError(f"longer than {MAX_BYTES} bytes")
-        return read(path.read_bytes())
+        with io.FileIO(path) as stream:
+            if os.fstat(stream.fileno()).st_size > MAX_BYTES:
+                raise UnreadableTreeError(f"longer than {MAX_BYTES} bytes")
+            return read(stream.readall())
     except (UnreadableTreeError, OSError) as error:
         raise UnreadableTreeError(f"{path}: {error}") from error
