@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 from esorex_bridge.archive.exchange import Answer, what_came
 from esorex_bridge.errors import ArchiveError, UserError
+from esorex_bridge.log import logger
 from esorex_bridge.values import visible
 
 KEYRING_SERVICE = "astroquery:www.eso.org"
@@ -285,4 +286,4 @@ class _NoPasswords(logging.Filter):
         return "password=" not in record.getMessage()
 
 
-logging.getLogger("urllib3.connectionpool").addFilter(_NoPasswords())
+logger("urllib3.connectionpool").addFilter(_NoPasswords())

@@ -6,7 +6,6 @@ The last list that came stays when the service has none (404) or fails.
 from __future__ import annotations
 
 import json
-import logging
 import time
 from pathlib import Path
 
@@ -14,13 +13,14 @@ from esorex_bridge.archive.connection import Connection
 from esorex_bridge.archive.exchange import what_came
 from esorex_bridge.disk.atomic import write_bytes_whole
 from esorex_bridge.errors import ArchiveError
+from esorex_bridge.log import logger
 
 FILE = "breakpoints.json"
 """Where `organise` looks for the list, in the data root."""
 
 FRESH_S = 86_400.0
 
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 
 def refresh_breakpoints(connection: Connection, root: Path, now_s: float | None = None) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -29,13 +28,14 @@ from esorex_bridge.archive.votable import Links, UnreadableTableError, read_link
 from esorex_bridge.datasets.association import Mode
 from esorex_bridge.errors import UserError
 from esorex_bridge.files import DpId
+from esorex_bridge.log import logger
 
 if TYPE_CHECKING:
     from astropy.table import Table
 
 _IDS_PER_QUERY = 400
 
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 Row = dict[str, Any]
 _Found = TypeVar("_Found")

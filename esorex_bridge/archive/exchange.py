@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import re
 import time
@@ -14,6 +13,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from esorex_bridge.errors import ArchiveError
+from esorex_bridge.log import logger
 from esorex_bridge.values import visible
 
 Form = Sequence[tuple[str, str]]
@@ -25,7 +25,7 @@ _TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 _PAGE = re.compile(rb"\s*<(?:!doctype\s+html|html|head|body)", re.IGNORECASE)
 
 
-retries = logging.getLogger("esorex_bridge.archive.retries")
+retries = logger("esorex_bridge.archive.retries")
 """Told of every attempt that is made again, as it happens: a user who waits should know what for."""
 
 

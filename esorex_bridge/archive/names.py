@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from urllib.parse import quote
 
@@ -12,6 +11,7 @@ from msgspec.structs import replace
 from esorex_bridge.archive.connection import Connection
 from esorex_bridge.archive.query import Constraints
 from esorex_bridge.errors import ArchiveError
+from esorex_bridge.log import logger
 from esorex_bridge.values import visible
 
 RADIUS_DEG = 0.05
@@ -19,7 +19,7 @@ RADIUS_DEG = 0.05
 
 _POSITION = re.compile(r"^%J\s+([0-9]{1,3}(?:\.[0-9]+)?)\s+([+-]?[0-9]{1,2}(?:\.[0-9]+)?)", re.MULTILINE)
 
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 
 class Position(Struct, frozen=True):

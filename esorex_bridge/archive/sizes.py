@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ from esorex_bridge.archive.query import Constraints
 from esorex_bridge.disk.room import Room
 from esorex_bridge.errors import ArchiveError
 from esorex_bridge.files import DpId, is_dp_id, is_processed
+from esorex_bridge.log import logger
 
 if TYPE_CHECKING:
     from esorex_bridge.archive.client import ArchiveClient, Row
@@ -24,7 +24,7 @@ MOST_RANGES = 200
 """Processed files whose size is asked for, by one request each; the archive's tables do not list them."""
 
 _PARALLEL = 4
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 _TOTAL = re.compile(r"bytes [0-9]{1,18}-[0-9]{1,18}/([0-9]{1,18})")
 
 

@@ -8,7 +8,6 @@ that was cut off is an error, not a short table.
 from __future__ import annotations
 
 import io
-import logging
 import re
 import time
 import warnings
@@ -22,6 +21,7 @@ from esorex_bridge.archive.connection import Connection
 from esorex_bridge.archive.exchange import Form, ServiceError, TooLongError, is_page, speaks_of_time, what_came
 from esorex_bridge.archive.table_rows import Rows, read_rows
 from esorex_bridge.errors import ArchiveError, BridgeError, UserError
+from esorex_bridge.log import logger
 from esorex_bridge.values import visible
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ _PENDING_POLLS = 5
 _TRY_AS_JOB = 202
 _UNKNOWN_COLUMN = re.compile(r"unresolved|unknown|invalid|not found|does not exist|no such", re.IGNORECASE)
 
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 Watch = Callable[[str], None]
 """Told the phase of a job whenever it changes."""

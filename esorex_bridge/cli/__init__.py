@@ -306,9 +306,9 @@ def _unknown(words: Sequence[str], name: str | None) -> str:
 
 def _refusal_of_system(error: OSError) -> str:
     """Return what the system refused, and what to do."""
-    import logging
+    from esorex_bridge.log import logger
 
-    logging.getLogger(__name__).info("traceback", exc_info=error)
+    logger(__name__).info("traceback", exc_info=error)
     what = f"{error.filename}: " if error.filename is not None else ""
     return f"{what}{error.strerror or error}; make room, get the right, or name another place, and run again"
 

@@ -7,8 +7,10 @@ import re
 import sys
 from codecs import iterdecode
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from esorex_bridge.log import logger, set_up_later
 from esorex_bridge.progress.lines import count_columns, escape_line, note
 
 if TYPE_CHECKING:
@@ -54,6 +56,13 @@ _COLOURS = {
 
 def configure(verbose: int) -> None:
     """Send log messages to stderr: warnings by default, more with each `-v`; of other libraries, errors alone."""
+    if verbose:
+        _configure_logging(verbose)
+    else:
+        set_up_later(partial(_configure_logging, verbose))
+
+
+def _configure_logging(verbose: int) -> None:
     import logging
 
     from esorex_bridge.cli.log_lines import LogLines
@@ -183,11 +192,10 @@ def leave_quietly() -> int:
 
 def report_crash(error: Exception, code: int, as_json: bool) -> int:
     """Report an error that is a mistake of the bridge, with the place but without values of variables."""
-    import logging
     import traceback
 
     place = traceback.extract_tb(error.__traceback__)[-1]
-    logging.getLogger(__name__).info("traceback", exc_info=error)
+    logger(__name__).info("traceback", exc_info=error)
     message = (
         f"this is a bug in esorex-bridge: {type(error).__name__}: {error} "
         f"({place.filename}:{place.lineno}); run again with -v and report it with the traceback"

@@ -222,7 +222,7 @@ class EsoRex:
         written.touch()  # the supervisor may not have come to it yet
         with written.open(encoding="utf-8", errors="replace") as stream:
             while True:
-                ended = process.ended.done()
+                ended = process.has_ended
                 for line in stream:
                     say(line.rstrip("\n"))
                 if ended:

@@ -11,11 +11,11 @@ import marshal
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, wait
 from contextlib import suppress
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from typing import Any, NamedTuple
 
 from esorex_bridge.errors import RecipeError
@@ -58,7 +58,18 @@ class SupervisedProcess:
         self._supervisor = supervisor
         self.number = number
         self.pid: int | None = None
-        self.ended: Future[Ending] = Future()
+        self._end: Ending | OSError | SupervisorKilledError | None = None
+        self._ended = Event()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has ended, or was never started."""
+        return self._ended.is_set()
+
+    def note_end(self, end: Ending | OSError | SupervisorKilledError) -> None:
+        """Take down how it ended, or why it was not started."""
+        self._end = end
+        self._ended.set()
 
     def wait(self) -> Ending:
         """Return how the program ended, when it has.
@@ -70,7 +81,11 @@ class SupervisedProcess:
         SupervisorKilledError
             If the supervisor was killed.
         """
-        return self.ended.result()
+        self._ended.wait()
+        if not isinstance(self._end, Ending):
+            assert self._end is not None
+            raise self._end
+        return self._end
 
     def ask_to_end(self) -> None:
         """Have the program ended with all that it started, first politely."""
@@ -79,7 +94,11 @@ class SupervisedProcess:
     def end(self) -> None:
         """End the program, and wait for that."""
         self.ask_to_end()
-        wait((self.ended,), _END_S)
+        self.await_end(_END_S)
+
+    def await_end(self, patience_s: float) -> None:
+        """Wait for its end, so long at most."""
+        self._ended.wait(patience_s)
 
     def kill_group(self) -> None:
         """Kill what the program has started, as far as it stayed together: nobody else is there to do it."""
@@ -144,7 +163,7 @@ class Supervisor:
         for process in tuple(self._processes.values()):
             process.kill_group()
             self._processes.pop(process.number, None)
-            process.ended.set_exception(SupervisorKilledError())
+            process.note_end(SupervisorKilledError())
 
     def _note(self, process: SupervisedProcess, word: str, value: int, spent_ms: int = 0, peak_kib: int = 0) -> None:
         if word == "started":
@@ -152,9 +171,9 @@ class Supervisor:
             return
         del self._processes[process.number]
         if word == "ended":
-            process.ended.set_result(Ending(value, spent_ms / 1000, peak_kib << 10))
+            process.note_end(Ending(value, spent_ms / 1000, peak_kib << 10))
         else:
-            process.ended.set_exception(OSError(value, os.strerror(value)))
+            process.note_end(OSError(value, os.strerror(value)))
 
 
 _lock = Lock()
@@ -235,4 +254,6 @@ class Started:
             running = tuple(self._running)
         for process in running:
             process.ask_to_end()
-        wait([process.ended for process in running], _END_S)
+        until = time.monotonic() + _END_S
+        for process in running:
+            process.await_end(max(0.0, until - time.monotonic()))

@@ -22,6 +22,7 @@ from typing import Any
 from esorex_bridge.executors.interchange import MODULE
 from esorex_bridge.executors.site import ParslSite, Site
 from esorex_bridge.executors.worker import BEGUN, mark_of, work_on
+from esorex_bridge.log import logger
 from esorex_bridge.run.executor import EngineError, Phase, TaskRequest, TaskStatus, Ticket
 
 _ROOM = 100_000
@@ -193,8 +194,8 @@ def workers_of(site: ParslSite) -> dict[str, int | float]:
 
 
 def _start(folder: Path, site: Site) -> tuple[Any, Any]:
-    logging.getLogger("parsl").propagate = False  # What counts of what it says comes back with a step.
-    logging.getLogger("parsl").addHandler(logging.NullHandler())
+    logger("parsl").propagate = False  # What counts of what it says comes back with a step.
+    logger("parsl").addHandler(logging.NullHandler())
     try:
         import parsl
         from parsl import providers

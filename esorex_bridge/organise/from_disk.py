@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from msgspec.structs import replace
 
 from esorex_bridge.definitions.edps.words import PREFIX
 from esorex_bridge.errors import DataError, UserError
+from esorex_bridge.log import logger
 from esorex_bridge.organise.organised_data import OrganisedData
 from esorex_bridge.organise.places import DATA_FOLDERS, data_places
 
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 _SUFFIXES = frozenset({"raw2raw", "raw2master"})
 """Ends of the names under which calSelector gives trees."""
-
-_log = logging.getLogger(__name__)
 
 CACHE_FILE = "headers.jsonl"
 EDPS_CACHE_FILE = "headers_edps.jsonl"
@@ -133,7 +131,7 @@ def datasets_on_disk(request: Request, places: tuple[Path, ...]) -> Mapping[str,
         return found
     data = load(request, places)
     for fault in data.faults:
-        _log.warning("%s; %s", fault.reason, _MEND)
+        logger(__name__).warning("%s; %s", fault.reason, _MEND)
     return {dataset.name: dataset for dataset in data.datasets}
 
 

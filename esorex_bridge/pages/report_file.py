@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esorex_bridge.disk.atomic import written_whole
 from esorex_bridge.errors import BridgeError, DataError
+from esorex_bridge.log import logger
 from esorex_bridge.pages.collect import collect
 from esorex_bridge.pages.files import PageLimits
 from esorex_bridge.pages.model import ReportView
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 NAME = "report.html"
 
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 
 def write_report(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import partial
+from threading import Condition
 
 from esorex_bridge.errors import BridgeError
 from esorex_bridge.reuse.key import StepKey
 from esorex_bridge.reuse.record import Record
+from esorex_bridge.run.background import BackgroundCall
 from esorex_bridge.run.capacity import Capacity
 from esorex_bridge.run.executor import EngineBusyError, Phase, TaskRequest, TaskStatus, Ticket
 from esorex_bridge.run.result import StepResult
@@ -46,8 +48,9 @@ class InProcessExecutor:
         self._jobs = max(1, jobs)
         self._capacity = capacity
         self._waits = waits
-        self._pool = ThreadPoolExecutor(self._jobs, "recipe")
-        self._running: dict[Future[StepResult], Ticket] = {}
+        self._running: dict[Ticket, BackgroundCall[StepResult]] = {}
+        self._ended: list[Ticket] = []
+        self._change = Condition()
         self._changes: dict[Ticket, TaskStatus] = {}
         self._results: dict[StepKey, StepResult] = {}
 
@@ -71,7 +74,7 @@ class InProcessExecutor:
         ticket = Ticket(f"{order.key}.{order.attempt}")
         self._capacity.take(ticket, order)
         self._changes[ticket] = TaskStatus(Phase.RUNNING)
-        self._running[self._pool.submit(self._attempt, order)] = ticket
+        self._running[ticket] = BackgroundCall(partial(self._attempt, order, ticket), "recipe")
         return ticket
 
     def adopt(self, ticket: Ticket, order: TaskRequest) -> None:
@@ -81,13 +84,17 @@ class InProcessExecutor:
     def states(self, patience_s: float) -> Mapping[Ticket, TaskStatus]:
         """Return what changed since the last call, waiting so long for a change; internal errors are raised."""
         changes, self._changes = self._changes, {}
-        for future in wait(self._running, 0 if changes else patience_s, FIRST_COMPLETED).done:
-            if (ticket := self._running[future]) in changes:
+        with self._change:
+            if not (self._ended or changes):
+                self._change.wait(patience_s)
+            ended, self._ended = self._ended, []
+        for ticket in ended:
+            if ticket in changes:
                 self._changes[ticket] = TaskStatus(Phase.ENDED)  # its beginning is reported first
             else:
                 changes[ticket] = TaskStatus(Phase.ENDED)
-            self._capacity.give_back(self._running.pop(future))
-            result = future.result()
+            self._capacity.give_back(ticket)
+            result = self._running.pop(ticket).result()
             self._results[result.key] = result
         return changes
 
@@ -103,9 +110,18 @@ class InProcessExecutor:
         """End what still runs, and wait for its threads."""
         if self._running:
             self._stop()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        for running in self._running.values():
+            running.join()
 
-    def _attempt(self, order: TaskRequest) -> StepResult:
+    def _attempt(self, order: TaskRequest, ticket: Ticket) -> StepResult:
+        try:
+            return self._make_step(order)
+        finally:
+            with self._change:
+                self._ended.append(ticket)
+                self._change.notify()
+
+    def _make_step(self, order: TaskRequest) -> StepResult:
         began = time.monotonic()
         try:
             record, ran = self._make(order.key)

@@ -1,16 +1,19 @@
 """Notes for Reflex, taken beside the recipes: they are a copy, so that no step waits for them.
 
-One thread writes them, because Reflex's database has one writer at a time. While another step is to begin, they wait
-until its recipe runs: Python does one thing at a time, and a recipe that runs leaves it free.
+They are written one after the other, because Reflex's database has one writer at a time. While another step is to
+begin, they wait until its recipe runs: Python does one thing at a time, and a recipe that runs leaves it free.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
+
+from esorex_bridge.errors import BridgeError
+from esorex_bridge.run.background import BackgroundCall
 
 if TYPE_CHECKING:
     from esorex_bridge.reflex.bookkeeping_writer import FinishedRun
@@ -27,10 +30,11 @@ class ReflexNotes:
 
     def __init__(self, is_urged: Callable[[], bool]) -> None:
         self._is_urged = is_urged
-        self._pool = ThreadPoolExecutor(1, "notes")
         self._lock = Lock()
         self._waiting: list[FinishedRun] = []
-        self._noted: dict[Path, Future[tuple[str, ...]]] = {}
+        self._noting: list[BackgroundCall[None]] = []
+        """Each begins when the one before has ended."""
+        self._problems: dict[Path, tuple[str, ...]] = {}
 
     def note(self, run: FinishedRun) -> tuple[str, ...]:
         """Have a run noted; what goes wrong with that is told in the end."""
@@ -42,18 +46,29 @@ class ReflexNotes:
 
     def go_on(self, after: Callable[[], None] | None = None) -> None:
         """Note what waits; then do what else is to be done beside the recipes."""
+        with self._lock:
+            runs, self._waiting = self._waiting, []
+            if runs or after is not None:
+                before = self._noting[-1] if self._noting else None
+                self._noting.append(BackgroundCall(lambda: self._note_all(runs, before, after), "notes"))
+
+    def _note_all(
+        self, runs: Sequence[FinishedRun], before: BackgroundCall[None] | None, after: Callable[[], None] | None
+    ) -> None:
         from esorex_bridge.reflex.bookkeeping_writer import note_run
 
-        with self._lock:
-            for run in self._waiting:
-                self._noted[run.folders.work] = self._pool.submit(note_run, run)
-            self._waiting.clear()
+        if before is not None:
+            before.join()
+        for run in runs:
+            if problems := note_run(run):
+                self._problems[run.folders.work] = problems
         if after is not None:
-            self._pool.submit(after)
+            with suppress(BridgeError, OSError):  # It is said where what was to be done is wanted.
+                after()
 
     def finish(self) -> dict[Path, tuple[str, ...]]:
         """Wait until all is noted, and return what went wrong, by the folder of the run."""
         self.go_on()
-        self._pool.shutdown(wait=True)
-        problems = {folder: noted.result() for folder, noted in self._noted.items()}
-        return {folder: told for folder, told in problems.items() if told}
+        for noting in self._noting:
+            noting.result()
+        return self._problems

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -37,6 +37,7 @@ from esorex_bridge.plan.sof import Sof, of_entries, readable
 from esorex_bridge.reuse.key import FILE_WORD, Statement, StepKey, steps_in
 from esorex_bridge.reuse.record import Absent, How, Product, Record
 from esorex_bridge.reuse.resolve import ResolvedPlan
+from esorex_bridge.run.background import BackgroundCall, Beside
 from esorex_bridge.store.rebuild import VERSION as STATEMENT_FORMAT
 from esorex_bridge.store.rebuild import RunStatement, write_statement
 from esorex_bridge.workspace.folders import RunFolders, Workspace, bring_to_disk, make_links, round_times
@@ -132,20 +133,20 @@ class StepRunner(Struct, frozen=True):
             input_bytes(step),
         )
         # Files are verified while the recipe runs, because that leaves a processor free.
-        with locked(folders.lock), ThreadPoolExecutor(1, "verify") as pool:
+        with locked(folders.lock), Beside() as beside:
             try:
                 statement = resolved.stated[step.name]
-                verified: list[Future[tuple[str, ...]]] = []
+                verified: list[BackgroundCall[tuple[str, ...]]] = []
 
                 def use_the_wait() -> None:
                     if self.begun is not None:
                         self.begun(sof, folders.work)
-                    verified.append(pool.submit(self._verify, step))
+                    verified.append(beside.call(partial(self._verify, step), "verify"))
 
                 execution = self.runner.execute(job, use_the_wait)
                 made_here = tuple(output.path for output in execution.outputs)
                 round_times(made_here)  # before they are read: what changes meanwhile is read again
-                settling = pool.submit(bring_to_disk, made_here)
+                settling = beside.call(partial(bring_to_disk, made_here), "settle")
                 of_files = verified[0].result() if verified else self._verify(step)
                 warnings = (*step.warnings, *lacking, *of_files)
                 self._refuse_changed(step, statement, job.parameters, made)

@@ -17,7 +17,7 @@ from tests.flows.conftest import SMALL, Ended
 
 LIST = Path(__file__).with_name("loaded_modules.txt")
 HEAVY = ("astropy", "numpy", "pyvo", "requests", "rich", "lark", "jinja2", "PIL", "asyncio", "keyring")
-SLOW = (*HEAVY, "typing_extensions", "yaml", "lxml", "inspect", "asyncio", "multiprocessing", "urllib.request", "ssl")
+SLOW = (*HEAVY, "typing_extensions", "yaml", "lxml", "inspect", "multiprocessing", "urllib.request", "ssl", "logging")
 """What no run of raws on disk needs, in a new root either."""
 DEAR = {
     "concurrent.futures",
