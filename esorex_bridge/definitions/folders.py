@@ -41,7 +41,7 @@ class Definitions(Struct, frozen=True, eq=False):
     folders: tuple[Path, ...]
     _read: dict[Path, Workflow] = field(default_factory=dict)
     _texts: dict[Path, str] = field(default_factory=dict)
-    _naming: dict[str, list[Path]] = field(default_factory=dict)
+    _candidates: dict[str, tuple[Workflow, ...]] = field(default_factory=dict)
     _paths: dict[str, Path] = field(default_factory=dict)
     _reading: list[Path] = field(default_factory=list)
 
@@ -108,10 +108,17 @@ class Definitions(Struct, frozen=True, eq=False):
         DefinitionError
             If a definition for it says something that is not allowed.
         """
-        if instrument not in self._naming:
-            self._naming[instrument] = [path for path in self.paths.values() if self._may_serve(path, instrument)]
-        naming = self._naming[instrument]
-        return choose_workflow(map(self.read, naming) if naming else self.all(), instrument, keywords)
+        return choose_workflow(self._candidates_for(instrument), instrument, keywords)
+
+    def list_looked_at(self, instrument: str) -> tuple[str, ...]:
+        """Return the keywords that `choose` looks at for an instrument; errors as `choose`."""
+        return tuple(dict.fromkeys(key for each in self._candidates_for(instrument) for key, _ in each.applies))
+
+    def _candidates_for(self, instrument: str) -> tuple[Workflow, ...]:
+        if instrument not in self._candidates:
+            naming = tuple(path for path in self.paths.values() if self._may_serve(path, instrument))
+            self._candidates[instrument] = tuple(map(self.read, naming)) if naming else self.all()
+        return self._candidates[instrument]
 
     def read(self, path: Path) -> Workflow:
         """Read a definition.

@@ -101,9 +101,10 @@ class TreeDatasets(Mapping[str, Dataset]):
         for number, tree in enumerate(self._trees):
             self._strike_out(tree.root)
             name = dataset_name(tree)
-            self._instruments.append(self._find_instrument(tree))
+            instrument, template = self._look_at_first(tree, name)
+            self._instruments.append(instrument)
             if (first := seen.setdefault(name, number)) == number:
-                together.setdefault(self._template(name, tree, number), []).append((name, number))
+                together.setdefault(template, []).append((name, number))
             elif self._part(number) != self._part(first):
                 self._not_used.setdefault(first, []).append(number)
         return {
@@ -125,17 +126,17 @@ class TreeDatasets(Mapping[str, Dataset]):
         path = Path(self._sources[number]) if self._sources else None
         return "another association tree" if path is None else f"{path.parent.name}/{path.name}"
 
-    def _template(self, name: str, tree: AssociationTree, number: int) -> tuple[object, ...]:
-        path = self._paths.get(min(file.name for file in tree.root.files))
-        kind = self._instruments[number], tree.root.category, tree.mode
-        return template_of(name, kind, self._header(path) if path is not None else None)
-
-    def _find_instrument(self, tree: AssociationTree) -> str:
-        """Return INSTRUME of the first file of a tree: the dp_id's prefix, which it is else, is not always unique."""
+    def _look_at_first(self, tree: AssociationTree, name: str) -> tuple[str, tuple[object, ...]]:
+        """Return INSTRUME of a tree, by its first file that is here, and what its template is told by."""
         files = tree.root.files
-        placed = ((file.name, self._paths.get(file.name)) for file in files)
-        name = _first_header(placed, self._header).get("INSTRUME")
-        return intern(str(name).strip() if name else files[0].name.split(".")[0])
+        first = min(file.name for file in files)
+        path = self._paths.get(first)
+        placed = ((file.name, path if file.name == first else self._paths.get(file.name)) for file in files)
+        named = _first_header(placed, self._header).get("INSTRUME")
+        # The dp_id's prefix is not always unique.
+        instrument = intern(str(named).strip() if named else files[0].name.split(".")[0])
+        kind = instrument, tree.root.category, tree.mode
+        return instrument, template_of(name, kind, self._header(path) if path is not None else None)
 
     def _part(self, number: int) -> Dataset:
         """Return the dataset that one tree means."""

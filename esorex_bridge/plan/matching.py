@@ -233,7 +233,7 @@ def mismatches(one: Keywords, other: Keywords, keys: Iterable[str], strict: Iter
         mine, theirs = one.get(key), other.get(key)
         if mine is None and theirs is not None and key in strict and one:
             yield f"{key} missing ≠ {theirs}"
-        elif mine is not None and theirs is not None and not same(mine, theirs):
+        elif mine != theirs and mine is not None and theirs is not None and not same(mine, theirs):
             yield f"{key} {mine} ≠ {theirs}"
 
 

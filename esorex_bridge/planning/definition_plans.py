@@ -19,6 +19,7 @@ from esorex_bridge.definitions.workflow import RULES_ALONE, Workflow
 from esorex_bridge.errors import UnknownNameError, UserError
 from esorex_bridge.fits.hdus import read_keywords
 from esorex_bridge.fits.header import read_header
+from esorex_bridge.fits.identity import IDENTIFYING, STATING
 from esorex_bridge.organise.organised_data import Request
 from esorex_bridge.plan.cascade import make_plan
 from esorex_bridge.plan.copies import leave_out_copies
@@ -29,7 +30,7 @@ from esorex_bridge.plan.strangers import leave_out_strangers
 from esorex_bridge.settings import Settings
 
 if TYPE_CHECKING:
-    from esorex_bridge.planning.plan_source import ReadHeader
+    from esorex_bridge.planning.plan_source import ReadHeader, ReadWhole
 
 FindDigests = Callable[[Iterable[str]], Mapping[str, object]]
 """Returns the digests of files by their paths, or the reason where there is none."""
@@ -84,13 +85,15 @@ class DefinitionPlans:
             return self._definitions.all()
         return (self._definitions.look_up(given),)
 
-    def workflow_for(self, dataset: Dataset, header: ReadHeader) -> Workflow:
+    def workflow_for(self, dataset: Dataset, header: ReadWhole) -> Workflow:
         """Return the definition for a dataset, as its first science file tells; errors as `PlanSource` has them."""
         from esorex_bridge.organise.tree_datasets import first_header
 
-        keywords = first_header(dataset, header)
         if named_workflow(self._settings) is None:
+            wanted = (*IDENTIFYING, *STATING, *self._definitions.list_looked_at(dataset.instrument))
+            keywords = first_header(dataset, lambda path: header(path).select(wanted))
             return self._definitions.choose(dataset.instrument, keywords)
+        keywords = first_header(dataset, header)
         given = self.workflows[0]
         if given.serves(dataset.instrument, keywords):
             return given

@@ -19,7 +19,7 @@ from esorex_bridge.organise.choices_file import read_choices_file
 from esorex_bridge.organise.from_disk import known_breakpoints
 from esorex_bridge.organise.organised_data import Request
 from esorex_bridge.plan.plan import Plan, UnusedFile
-from esorex_bridge.planning.plan_source import ReadHeader
+from esorex_bridge.planning.plan_source import ReadHeader, ReadWhole
 from esorex_bridge.settings import Settings
 from esorex_bridge.workspace.scan import scan
 
@@ -60,7 +60,7 @@ class PackagePlans:
         """The package, as a workflow."""
         return (self._package.workflow,)
 
-    def workflow_for(self, dataset: Dataset, header: ReadHeader) -> Workflow:
+    def workflow_for(self, dataset: Dataset, header: ReadWhole) -> Workflow:
         """Return the package, as a workflow: it is asked about any dataset."""
         return self._package.workflow
 

@@ -10,9 +10,12 @@ from esorex_bridge.datasets.dataset import Dataset
 from esorex_bridge.datasets.shared import Shared
 from esorex_bridge.definitions.parameters import ParameterSetting
 from esorex_bridge.definitions.workflow import Workflow
+from esorex_bridge.fits.header import Header
 from esorex_bridge.plan.plan import Keywords, Plan, UnusedFile
 
 ReadHeader: TypeAlias = Callable[[Path], Keywords]
+ReadWhole: TypeAlias = Callable[[Path], Header]
+"""Returns the whole header of a file, in which keywords are searched that are asked for."""
 
 
 class PlanSource(Protocol):
@@ -22,7 +25,7 @@ class PlanSource(Protocol):
     def workflows(self) -> tuple[Workflow, ...]:
         """All workflows that there are, or the one that was named."""
 
-    def workflow_for(self, dataset: Dataset, header: ReadHeader) -> Workflow:
+    def workflow_for(self, dataset: Dataset, header: ReadWhole) -> Workflow:
         """Return the workflow that a dataset is reduced by.
 
         Raises

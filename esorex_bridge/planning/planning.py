@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from esorex_bridge.edps.workflow import EdpsWorkflow
     from esorex_bridge.organise.organised_data import Request
     from esorex_bridge.organise.review import Planner
-    from esorex_bridge.planning.plan_source import PlanSource, ReadHeader
+    from esorex_bridge.planning.plan_source import PlanSource, ReadHeader, ReadWhole
 
 
 class Planning:
@@ -99,7 +99,7 @@ class Planning:
         """All workflow definitions, or the one that the settings name by its file or its name."""
         return self._source.workflows
 
-    def workflow_for(self, dataset: Dataset, header: ReadHeader = read_header) -> Workflow:
+    def workflow_for(self, dataset: Dataset, header: ReadWhole = read_header) -> Workflow:
         """Return the definition that a dataset is reduced by.
 
         Parameters

@@ -279,8 +279,7 @@ def _with_own(installed: Recipes, plan: Plan) -> Recipes:
 
 def digest_of_named(value: str) -> Digest | None:
     """Return the digest of a file that a parameter names by its absolute path; None where it names none."""
-    path = Path(value)
-    return read_digest(path).digest if path.is_absolute() and path.is_file() else None
+    return read_digest(value).digest if value.startswith("/") and Path(value).is_file() else None
 
 
 def resolvable(resolved: Iterable[ResolvedPlan | Unresolvable]) -> Iterator[ResolvedPlan]:
