@@ -213,7 +213,7 @@ _MIRRORED: dict[ex.Operator, ex.Operator] = {"<": ">", "<=": ">=", ">": "<", ">=
 
 def _days_away(condition: ex.Compared | ex.Between, keywords: Keywords, of_input: Keywords) -> str | None:
     """Tell a limit in time as people say it: "12.3 days away, limit 7"; None where it is about something else."""
-    found = list(ex.keywords_in(condition))
+    found = ex.keywords_in(condition)
     here, there = _number(keywords.get("MJD-OBS")), _number(of_input.get("MJD-OBS"))
     both = {keyword.of_input for keyword in found} == {False, True}
     if not both or {keyword.name for keyword in found} != {"MJD-OBS"} or here is None or there is None:

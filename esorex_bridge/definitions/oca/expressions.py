@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
@@ -187,12 +187,12 @@ def parts_of(expression: Expression) -> tuple[Expression, ...]:
     return ()
 
 
-def keywords_in(expression: Expression) -> Iterator[Keyword]:
-    """Yield the keywords that an expression asks for, from left to right."""
+@lru_cache(maxsize=4096)  # the variants of an action share its conditions, and each is looked through time and again
+def keywords_in(expression: Expression) -> tuple[Keyword, ...]:
+    """Return the keywords that an expression asks for, from left to right."""
     if isinstance(expression, Keyword):
-        yield expression
-    for part in parts_of(expression):
-        yield from keywords_in(part)
+        return (expression,)
+    return tuple(keyword for part in parts_of(expression) for keyword in keywords_in(part))
 
 
 def constant(value: Value) -> Constant:

@@ -309,4 +309,4 @@ def _keywords_of_action(action: ActionRule) -> Iterator[str]:
 
 
 def _names(expression: Expression) -> Iterator[str]:
-    return (keyword.name for keyword in keywords_in(expression) if isinstance(keyword, Keyword))
+    return (keyword.name for keyword in keywords_in(expression))
