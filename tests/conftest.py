@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import hypothesis
 import pytest
@@ -29,6 +30,8 @@ collect_ignore = ["crate_validator.py", "loaded_commands.py"]
 WORKER = "PYTEST_XDIST_WORKER"
 """Environment variable of those who share the tests among them; their folders lie in one."""
 
+_COMPILING = pytest.StashKey[TextIO]()
+
 # A deadline measures the machine's load, not the code.
 hypothesis.settings.register_profile("bridge", deadline=None)
 hypothesis.settings.load_profile("bridge")
@@ -41,9 +44,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Take the word on commands to those who run them."""
+    """Take the word on commands to those who run them; let the first worker compile the tests and the others wait.
+
+    Those that begin at once would compile the same files side by side, which takes longer than all else they load.
+    """
     if config.getoption("--start-commands"):
         os.environ[START] = "1"
+    if WORKER in os.environ:
+        config.stash[_COMPILING] = compiling = Path(__file__).open()
+        fcntl.flock(compiling, fcntl.LOCK_EX if os.environ[WORKER] == "gw0" else fcntl.LOCK_SH)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Let the other workers begin."""
+    if WORKER in os.environ:
+        session.config.stash[_COMPILING].close()
 
 
 @pytest.fixture(scope="session")
