@@ -20,6 +20,8 @@ from esorex_bridge.fits.stream import MAGIC_BYTES, ByteStream, no_fits, open_fit
 
 BLOCK_BYTES = 2880
 _FIRST_READ = 20 * BLOCK_BYTES
+_FIRST_UNPACKED = 16384
+"""As many bytes of a `.Z` file hold nearly any header of ESO's; they are unpacked sooner than `gzip` starts."""
 _END = b"END     "
 _FULL_END = _END.ljust(CARD_BYTES)
 _STRUCTURE = (
@@ -225,12 +227,37 @@ def read_header(path: Path) -> Header:
             match packing_of(head[:MAGIC_BYTES]):
                 case "fits":
                     return _read(stream, head, path)
+                case "compress" if (found := _read_start(head, path)) is not None:
+                    return found
                 case None:
                     raise DataError(no_fits(path, head[:MAGIC_BYTES]))
         with open_fits(path) as unpacked:
             return _read(unpacked, b"", path)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _read_start(packed: bytes, path: Path) -> Header | None:
+    """Return the header of a `.Z` file from its first bytes; None where these do not hold it or are damaged."""
+    import ncompress
+
+    try:
+        return _read(_Start(ncompress.decompress(packed[:_FIRST_UNPACKED])), b"", path)
+    except (EOFError, ValueError, RuntimeError):
+        return None
+
+
+class _Start:
+    """The first bytes of a stream, behind which more would come."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = io.BytesIO(data)
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._data.read(size)
+        if not data:
+            raise EOFError
+        return data
 
 
 def _read(stream: ByteStream, head: bytes, path: Path) -> Header:

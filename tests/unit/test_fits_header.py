@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import gzip
 import math
+import subprocess
 import warnings
 from pathlib import Path
+from random import Random
 
 import ncompress
 import pytest
@@ -233,6 +235,39 @@ def test_the_frames_of_a_synthetic_night_are_read_as_astropy_reads_them(tmp_path
     for file in naco_night(npix=64).files[::4]:
         path.write_bytes(file.build())
         assert dict(read_header(path)) == by_astropy(path)
+
+
+def long_header(cards: int) -> bytes:
+    """Return a file whose header does not pack well."""
+    random = Random(cards)
+    values = [f"HIERARCH ESO QC N{number} = '{random.randbytes(20).hex()}'" for number in range(cards)]
+    return header_bytes([*FIXED, *values]) + random.randbytes(2880)
+
+
+@pytest.mark.parametrize("cards", [3, 300, 3000], ids=["held by the first bytes", "nearly", "far longer"])
+def test_a_compressed_header_is_the_one_that_was_packed(cards: int, tmp_path: Path) -> None:
+    (tmp_path / "plain.fits").write_bytes(content := long_header(cards))
+    (tmp_path / "packed.fits.Z").write_bytes(ncompress.compress(content))
+    assert dict(read_header(tmp_path / "packed.fits.Z")) == dict(read_header(tmp_path / "plain.fits"))
+
+
+def test_the_header_of_a_compressed_raw_starts_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "x.fits.Z").write_bytes(ncompress.compress(fits_of({"INSTRUME": "NAOS+CONICA"}) * 50))
+    monkeypatch.setattr(subprocess, "Popen", None)
+    assert read_header(tmp_path / "x.fits.Z")["INSTRUME"] == "NAOS+CONICA"
+
+
+@pytest.mark.parametrize("held", [300, 30_000], ids=["within the first bytes", "behind them"])
+def test_a_compressed_header_that_is_cut_off_is_refused(held: int, tmp_path: Path) -> None:
+    (tmp_path / "x.fits.Z").write_bytes(ncompress.compress(long_header(3000))[:held])
+    with pytest.raises(DataError, match="cut off"):
+        read_header(tmp_path / "x.fits.Z")
+
+
+def test_a_compressed_header_that_is_damaged_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.fits.Z").write_bytes(ncompress.compress(long_header(30))[:50] + b"\xff\x00" * 300)
+    with pytest.raises(DataError, match=r"damaged \.Z"):
+        read_header(tmp_path / "x.fits.Z")
 
 
 @pytest.mark.real
