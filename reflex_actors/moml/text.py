@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from xml.sax.saxutils import escape
 
 from reflex_actors.moml.model import PARAMETER, DeclaredPort, Entity, Property, Relation
 
 PUBLIC_ID = "-//UC Berkeley//DTD MoML 1//EN"
 SYSTEM_ID = "http://ptolemy.eecs.berkeley.edu/xml/dtd/MoML_1.dtd"
 
-_QUOTED = {'"': "&quot;", "\n": "&#10;", "\t": "&#9;", "\r": "&#13;"}
+_ESCAPED = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\n": "&#10;", "\t": "&#9;", "\r": "&#13;"}
+)
 
 
 def write(root: Entity, comment: str = "") -> str:
@@ -90,4 +91,4 @@ def _close(opening: str, tag: str, indent: str, content: Iterable[str]) -> Itera
 
 def _attributes(**values: str | None) -> str:
     named = {"class" if key == "cls" else key: value for key, value in values.items() if value is not None}
-    return "".join(f' {key}="{escape(value, _QUOTED)}"' for key, value in named.items())
+    return "".join(f' {key}="{value.translate(_ESCAPED)}"' for key, value in named.items())

@@ -69,6 +69,7 @@ def test_a_workflow_comes_back_from_its_text(root: Entity) -> None:
     again = read(write(root).encode(), root.name)
     assert again.root == root
     assert again.oddities == ()
+    assert any(relation.vertex for _, entity in again.root.walk() for relation in entity.relations)
 
 
 def test_nothing_is_wrong_with_a_generated_workflow(root: Entity) -> None:
@@ -78,8 +79,7 @@ def test_nothing_is_wrong_with_a_generated_workflow(root: Entity) -> None:
 def test_a_workflow_is_made_the_same_every_time(workflow: Workflow, root: Entity) -> None:
     again = reduction(workflow)
     assert again is not root
-    assert write(again) == write(root)
-    assert kar(again) == kar(root)
+    assert kar(again) == kar(root)  # with its text in it
 
 
 def test_every_step_of_a_definition_has_its_recipe_actor(workflow: Workflow, root: Entity) -> None:
@@ -252,13 +252,6 @@ def test_where_more_than_two_ends_meet_a_vertex_lies_that_covers_nothing(root: E
             assert not [box.name for box in room if Box("vertex", x - 6, y - 6, 12, 12).overlaps(box)]
 
 
-def test_vertices_are_read_as_they_are_written(root: Entity) -> None:
-    again = read(write(root).encode(), "file.xml").root
-    kept = [relation.vertex for _, entity in again.walk() for relation in entity.relations]
-    assert kept == [relation.vertex for _, entity in root.walk() for relation in entity.relations]
-    assert any(kept)
-
-
 @pytest.mark.parametrize(
     ("workflow", "calibrations"),
     [
@@ -411,8 +404,7 @@ def test_a_kar_is_a_zip_with_manifest_and_workflow(tmp_path: Path) -> None:
     assert read_file(path).root.name == "naco"
 
 
-def test_reflex_may_organise_in_its_calselector_mode(root: Entity) -> None:
-    assert check(root) == ()
+def test_reflex_may_organise_in_its_calselector_mode() -> None:
     other = reduction(definition_of("naco"), reflex_organises=True)
     organizer = other.entity("DataOrganizer")
     assert organizer is not None
