@@ -28,26 +28,28 @@ _forks.set_forkserver_preload(["tests.loaded_commands"])
 
 
 def run_command(
-    *words: object, env: Mapping[str, str] | None = None, seconds: float = 200
+    *words: object, env: Mapping[str, str] | None = None, seconds: float = 200, folder: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run `esorex-bridge` to its end."""
-    texts = tuple(map(str, words))
+    """Run `esorex-bridge` to its end, in another folder where one is given."""
+    texts, here = tuple(map(str, words)), folder or Path.cwd()
     variables = {**os.environ, **(env or {})}
     if START in variables or any(name.startswith(_READ_BY_PYTHON) for name in env or {}) or _is_measured(variables):
         return subprocess.run(
-            (COMMAND, *texts), capture_output=True, text=True, env=variables, timeout=seconds, check=False
+            (COMMAND, *texts), cwd=here, capture_output=True, text=True, env=variables, timeout=seconds, check=False
         )
-    return _fork(texts, variables, seconds)
+    return _fork(texts, variables, seconds, here)
 
 
 def _is_measured(variables: Mapping[str, str]) -> bool:
     return any(name.startswith("COVERAGE_PROCESS") for name in variables)
 
 
-def _fork(words: tuple[str, ...], variables: dict[str, str], seconds: float) -> subprocess.CompletedProcess[str]:
+def _fork(
+    words: tuple[str, ...], variables: dict[str, str], seconds: float, here: Path
+) -> subprocess.CompletedProcess[str]:
     with TemporaryDirectory(prefix="streams") as folder:
         out, err = (Path(folder) / name for name in ("out", "err"))
-        place = (str(Path.cwd()), str(out), str(err))
+        place = (str(here), str(out), str(err))
         process = _forks.Process(target=_go, args=(words, variables, _read_umask(), *place))
         process.start()
         process.join(seconds)

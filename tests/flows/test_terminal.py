@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import pytest
 
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 from esorex_bridge.demo.nights.naco import naco_night
+from tests.commands import run_command
 from tests.flows.conftest import SMALL
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "terminal"
@@ -36,9 +35,7 @@ NUMBER = re.compile(r" +\d+\.\d+(?= |$)", re.MULTILINE)
 
 def typed(words: tuple[str, ...], folder: Path, archive: str, width: int) -> subprocess.CompletedProcess[str]:
     """Run a command as a user whose terminal has a width."""
-    command = str(Path(sys.executable).with_name("esorex-bridge"))
-    env = {**os.environ, "COLUMNS": str(width), "ESOREX_BRIDGE_ARCHIVE": archive}
-    return subprocess.run([command, *words], cwd=folder, env=env, capture_output=True, text=True, check=False)
+    return run_command(*words, folder=folder, env={"COLUMNS": str(width), "ESOREX_BRIDGE_ARCHIVE": archive})
 
 
 @pytest.fixture(scope="module")
@@ -84,19 +81,11 @@ def test_the_picture_is_the_golden_one(
     assert picture(done.stdout) == golden.read_text(encoding="utf-8")
 
 
-def test_a_pipe_without_a_width_has_no_long_lines(night: tuple[Path, str]) -> None:
+def test_a_pipe_without_a_width_has_no_long_lines(night: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
     folder, archive = night
-    command = str(Path(sys.executable).with_name("esorex-bridge"))
-    env = {key: value for key, value in os.environ.items() if key != "COLUMNS"}
+    monkeypatch.delenv("COLUMNS", raising=False)
     for words in VERBS.values():
-        done = subprocess.run(
-            [command, *words],
-            cwd=folder,
-            env={**env, "ESOREX_BRIDGE_ARCHIVE": archive},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run_command(*words, folder=folder, env={"ESOREX_BRIDGE_ARCHIVE": archive})
         assert max(map(len, done.stdout.splitlines())) <= 120
 
 
