@@ -8,7 +8,7 @@ import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
@@ -30,7 +30,7 @@ collect_ignore = ["crate_validator.py", "loaded_commands.py"]
 WORKER = "PYTEST_XDIST_WORKER"
 """Environment variable of those who share the tests among them; their folders lie in one."""
 
-_COMPILING = pytest.StashKey[TextIO]()
+_COMPILING = pytest.StashKey[int]()
 
 # A deadline measures the machine's load, not the code.
 hypothesis.settings.register_profile("bridge", deadline=None)
@@ -51,14 +51,14 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--start-commands"):
         os.environ[START] = "1"
     if WORKER in os.environ:
-        config.stash[_COMPILING] = compiling = Path(__file__).open()
+        config.stash[_COMPILING] = compiling = os.open(__file__, os.O_RDONLY)
         fcntl.flock(compiling, fcntl.LOCK_EX if os.environ[WORKER] == "gw0" else fcntl.LOCK_SH)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Let the other workers begin."""
     if WORKER in os.environ:
-        session.config.stash[_COMPILING].close()
+        os.close(session.config.stash[_COMPILING])
 
 
 @pytest.fixture(scope="session")

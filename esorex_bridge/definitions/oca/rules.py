@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from esorex_bridge.definitions.oca.expressions import Constant, Expression, Keyword, keywords_in
+from esorex_bridge.definitions.oca.expressions import Constant, Expression, keywords_in
 
 Source = Literal["inputFiles", "rawFiles", "calibFiles"]
 """Where a rule looks: raw and input files, or calibrations with the products to come."""
