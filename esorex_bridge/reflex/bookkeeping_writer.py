@@ -39,6 +39,8 @@ class FinishedRun(Struct, frozen=True):
         What it made, in place; empty where it failed.
     exit_code : int
         EsoRex's; as a shell tells it where a signal ended the recipe (128 and the signal's number).
+    log : Path or None
+        What EsoRex logged of a run that made products.
     """
 
     actor: str
@@ -49,6 +51,7 @@ class FinishedRun(Struct, frozen=True):
     folders: RunFolders
     products: tuple[Product, ...] = ()
     exit_code: int = 0
+    log: Path | None = None
 
 
 def note_run(run: FinishedRun) -> tuple[str, ...]:
@@ -78,6 +81,8 @@ def note_in_folder(run: FinishedRun) -> tuple[NotedExecution, list[str]]:
     problems: list[str] = []
     execution = describe_execution(run, problems)
     try:
+        if run.products:
+            run.folders.link_published(run.log)
         write_folder(execution, run.parameters)
     except OSError as error:
         problems.append(f"Reflex's files in {execution.folder} cannot be written: {error.strerror or error}")

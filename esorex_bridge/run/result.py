@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -77,11 +78,16 @@ class StepResult(Struct, frozen=True):
 def read_result(text: str) -> StepResult | None:
     """Read what `Result.document` wrote; None where it is not whole (the machine stopped while it was written)."""
     try:
-        found = _decode(text)
+        found = _decoder().decode(text)
     except MsgspecError:
         return None
     return found if found.version == VERSION else None
 
 
 _encode = Encoder(enc_hook=str).encode
-_decode = Decoder(StepResult, dec_hook=lambda kind, value: kind(value)).decode
+
+
+@cache
+def _decoder() -> Decoder[StepResult]:
+    """Return what reads results; a run in one process reads none."""
+    return Decoder(StepResult, dec_hook=lambda kind, value: kind(value))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,29 +22,20 @@ from esorex_bridge.definitions.parameters import Parameter
 from esorex_bridge.disk.digest import read_digest
 from esorex_bridge.disk.stamp import settled_stamp
 from esorex_bridge.errors import DataError, RecipeError
-from esorex_bridge.esorex.products import (
-    CheckedOutput,
-    check_outputs,
-    find_unlisted_inputs,
-    refuse_other_cpl,
-    refuse_unusable,
-)
 from esorex_bridge.esorex.recipe import Execution, RecipeRun, RecipeRunner
 from esorex_bridge.esorex.runner import EXIT_CODE, where_to_look
 from esorex_bridge.files import Digest
-from esorex_bridge.fits.signature import altered_headers
 from esorex_bridge.plan.plan import FileInput, ProductInput, Step
 from esorex_bridge.plan.sof import Sof, of_entries, readable
 from esorex_bridge.reuse.key import FILE_WORD, Statement, StepKey, steps_in
 from esorex_bridge.reuse.record import Absent, How, Product, Record
 from esorex_bridge.reuse.resolve import ResolvedPlan
 from esorex_bridge.run.background import BackgroundCall, Beside
-from esorex_bridge.store.rebuild import VERSION as STATEMENT_FORMAT
-from esorex_bridge.store.rebuild import RunStatement, write_statement
 from esorex_bridge.workspace.folders import RunFolders, Workspace, bring_to_disk, make_links, round_times
 from esorex_bridge.workspace.locks import locked, shared
 
 if TYPE_CHECKING:
+    from esorex_bridge.esorex.products import CheckedOutput
     from esorex_bridge.reflex.bookkeeping_writer import FinishedRun
 
 
@@ -141,6 +133,7 @@ class StepRunner(Struct, frozen=True):
                 def use_the_wait() -> None:
                     if self.begun is not None:
                         self.begun(sof, folders.work)
+                    _load_what_follows()
                     verified.append(beside.call(partial(self._verify, step), "verify"))
 
                 execution = self.runner.execute(job, use_the_wait)
@@ -154,12 +147,16 @@ class StepRunner(Struct, frozen=True):
                 settling.result()
                 record = self._publish(resolved.keys[step.name], folders, execution, checked, (*warnings, *unused))
             except (RecipeError, DataError):
-                self._record_for_reflex(step, job, folders, ())
+                self._record_for_reflex(step, job, folders)
                 raise
+            from esorex_bridge.store.rebuild import VERSION, RunStatement, write_statement
+
             associations = (*step.raw_associations, *step.associations)
             told = resolved.plan.dataset, step.name, statement, record, associations
-            done = RunStatement(STATEMENT_FORMAT, *told)
-            problems = self._record_for_reflex(step, job, folders, record.products)  # may go on beside the rest
+            done = RunStatement(VERSION, *told)
+            problems = self._record_for_reflex(
+                step, job, folders, record.products, execution.log
+            )  # may go on beside the rest
             write_statement(folders.work, self.workspace.root, done)
             self.store.record(record, statement, resolved.plan.dataset, step.name)
             return replace(record, warnings=(*record.warnings, *problems))
@@ -189,6 +186,8 @@ class StepRunner(Struct, frozen=True):
 
     def _verify(self, step: Step) -> tuple[str, ...]:
         """Hold files against their own checksums; return a warning for each whose header alone differs."""
+        from esorex_bridge.fits.signature import altered_headers
+
         files = _files(step)
         self.store.verify(files)
         self.store.digests(files)  # A worker reads them now, while the recipe runs, and not in the end.
@@ -200,7 +199,12 @@ class StepRunner(Struct, frozen=True):
         )
 
     def _record_for_reflex(
-        self, step: Step, job: RecipeRun, folders: RunFolders, products: tuple[Product, ...]
+        self,
+        step: Step,
+        job: RecipeRun,
+        folders: RunFolders,
+        products: tuple[Product, ...] = (),
+        log: Path | None = None,
     ) -> tuple[str, ...]:
         """Note a run in Reflex's bookkeeping, as Reflex would, and return what went wrong with that."""
         from esorex_bridge.reflex.bookkeeping_writer import FinishedRun, note_run
@@ -208,7 +212,7 @@ class StepRunner(Struct, frozen=True):
         # Products that were refused were no success, whatever EsoRex said.
         written = folders.work / EXIT_CODE
         code = 0 if products else int(written.read_text() or 0) or 1 if written.exists() else 1
-        run = FinishedRun(step.actor, step.recipe, step.purpose, job.parameters, job.sof, folders, products, code)
+        run = FinishedRun(step.actor, step.recipe, step.purpose, job.parameters, job.sof, folders, products, code, log)
         return (self.note or note_run)(run)
 
     def _check_products(
@@ -221,6 +225,8 @@ class StepRunner(Struct, frozen=True):
         RecipeError
             If something is no product; with all that the recipe complained of.
         """
+        from esorex_bridge.esorex.products import check_outputs, find_unlisted_inputs, refuse_other_cpl, refuse_unusable
+
         try:
             checked = check_outputs(step.recipe, execution.outputs, step.products)
             unused = find_unlisted_inputs(step.recipe, sof, checked, step.required, step.unnoted)
@@ -239,7 +245,7 @@ class StepRunner(Struct, frozen=True):
         checked: tuple[CheckedOutput, ...],
         warnings: tuple[str, ...],
     ) -> Record:
-        places = folders.publish(tuple(entry.output.path for entry in checked), execution.log)
+        places = folders.publish(tuple(entry.output.path for entry in checked))
         products = tuple(
             Product(str(place), entry.output.category, entry.digest, entry.size_bytes, settled_stamp(place))
             for place, entry in zip(places, checked, strict=True)
@@ -253,6 +259,12 @@ class StepRunner(Struct, frozen=True):
             warnings=(*warnings, *execution.complaints),
             usage=execution.usage,
         )
+
+
+def _load_what_follows() -> None:
+    """Load what is wanted when a recipe has ended, while one runs."""
+    for module in ("esorex.products", "fits.signature", "reflex.bookkeeping_writer", "store.rebuild"):
+        import_module(f"esorex_bridge.{module}")
 
 
 def _find_changed(parameters: tuple[Parameter, ...], statement: Statement) -> list[str]:

@@ -106,7 +106,7 @@ class RunFolders(Struct, frozen=True):
         """The lock that is held while the run goes on."""
         return self.work / LOCK_NAME
 
-    def publish(self, files: tuple[Path, ...], log: Path | None) -> tuple[Path, ...]:
+    def publish(self, files: tuple[Path, ...]) -> tuple[Path, ...]:
         """Move products that are on the disk (`bring_to_disk`) to their place, all at once, and return where they are.
 
         They are gathered in a folder beside the final one, which is then renamed: a run that is killed here leaves
@@ -118,13 +118,20 @@ class RunFolders(Struct, frozen=True):
             file.rename(waiting / file.name)
         bring_to_disk((waiting,))
         waiting.rename(self.products)
+        return tuple(self.products / file.name for file in files)
+
+    def link_published(self, log: Path | None) -> None:
+        """Do what else Reflex does about a run that made products: its log in its place, links to both beside the SOF.
+
+        No recipe waits for that.
+        """
         if log is not None:
             self.logs.mkdir(parents=True, exist_ok=True)
             (self.logs / "esorex.log").write_bytes(log.read_bytes())
         for name, target in (("products_dir", self.products), ("log_dir", self.logs)):
-            (self.work / name).symlink_to(os.path.relpath(target, self.work))
+            with suppress(FileExistsError):
+                (self.work / name).symlink_to(os.path.relpath(target, self.work))
         _remove_home(self.work / "home")
-        return tuple(self.products / file.name for file in files)
 
 
 def _remove_home(home: Path) -> None:
