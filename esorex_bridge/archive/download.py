@@ -22,7 +22,6 @@ from esorex_bridge.files import DpId
 PARALLEL = 4
 """Connections at a time; others use four to eight, and the archive publishes no limit."""
 
-_VERIFIERS = 2
 _LOOK_S = 0.5
 
 
@@ -88,8 +87,8 @@ def _fetch_all(
     """Fetch files as they become known; a failure that concerns all of them stops what goes on."""
     connection = fetcher.connection
     jobs: list[Future[FileReport]] = []
-    # While a few threads verify and unpack, others keep the connections busy.
-    with connection.stoppable(), ThreadPoolExecutor(parallel + _VERIFIERS, "fetch") as pool:
+    # While a file is verified and unpacked, another thread keeps its connection busy.
+    with connection.stoppable(), ThreadPoolExecutor(2 * parallel, "fetch") as pool:
         try:
             for file in map(_with_access, files):
                 if file.name not in names:

@@ -47,7 +47,7 @@ from esorex_bridge.disk.stamp import settled_stamp, stamp_of, steady_stamp
 from esorex_bridge.errors import DataError
 from esorex_bridge.files import Digest, DpId, stem
 
-_CHUNK = 512 * 1024
+_CHUNK = 1 << 20
 _EXCERPT = 8192
 _NOT_DATA = (".part", ".json", ".jsonl", ".xml", ".sh")
 _UNDERSCORED_TIME = re.compile(r"T(\d\d)_(\d\d)_(\d\d)")

@@ -21,6 +21,9 @@ from esorex_bridge.values import visible
 
 _HEAD_BYTES = 512
 
+_WAITING_BYTES = 4 << 20
+"""So much of a file may wait to be looked at."""
+
 
 class PageError(DataError):
     """A web page came instead of a file."""
@@ -44,7 +47,8 @@ class Verified(Struct, frozen=True):
 class Arriving:
     """Takes all bytes of a file in order, and says at the end what they are.
 
-    A plain FITS stream is walked as it comes, so that damage shows at once and nothing is read again; a packed one is
+    A plain FITS stream is walked from memory, so that nothing is read again and damage shows soon: its last bytes, and
+    all of a small file, when it is closed, so that its connection is free for the next file by then. A packed one is
     unpacked at the end, from the file (a `.Z` that is cut off unpacks without complaint: only the walk notices).
 
     Parameters
@@ -59,6 +63,8 @@ class Arriving:
         self._walker = FitsWalker(name, tolerant=True)
         self._hash = hashlib.sha256()
         self._packing: str | None = None
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes.
@@ -66,17 +72,26 @@ class Arriving:
         Raises
         ------
         DataError
-            As soon as they are no sound FITS, where the file began as FITS; `PageError` for a web page.
+            If those that were looked at are no sound FITS, where the file began as FITS; `PageError` for a web page.
         """
         if len(self.head) < _HEAD_BYTES:
             self.head += data[: _HEAD_BYTES - len(self.head)]
             self._packing = packing_of(self.head)
             if is_page("", self.head):
                 raise PageError(f"{self._name}: {what_came('', self.head)} came instead of the file")
-        if self._packing == "fits":
-            self._walker.feed(data)
-        elif self._packing is None:
-            self._hash.update(data)
+        if self._packing in ("fits", None):
+            self._waiting.append(data)
+            self._waiting_bytes += len(data)
+            if self._waiting_bytes >= _WAITING_BYTES:
+                self._look()
+
+    def _look(self) -> None:
+        """Walk or hash what waits."""
+        look = self._walker.feed if self._packing == "fits" else self._hash.update
+        for data in self._waiting:
+            look(data)
+        self._waiting.clear()
+        self._waiting_bytes = 0
 
     def close(self, path: Path, fits: bool) -> Verified:
         """Return what the whole content is.
@@ -95,6 +110,7 @@ class Arriving:
         """
         if not self.head:
             raise DataError(f"{self._name} is empty (0 bytes)")
+        self._look()
         if self._packing == "fits":
             return _verify(self._walker.close())
         if self._packing is not None and fits:
