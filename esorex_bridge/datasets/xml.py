@@ -114,6 +114,8 @@ def _parse(document: bytes) -> _Element:
         raise UnreadableTreeError(
             f"the association tree is not well-formed XML ({error}); remove it, and 'esorex-bridge fetch' asks anew"
         ) from error
+    finally:
+        del reader.parser  # They hold each other: thousands would lie in memory until Python looks for such.
     return reader.top.parts[0]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -276,6 +278,22 @@ def test_a_reader_of_many_trees_reads_each_as_it_is_read_alone(document: bytes) 
             reader.read(document)
     else:
         assert [reader.read(document), reader.read(document), reader.read(PLAIN)] == [alone, alone, known]
+
+
+@pytest.mark.parametrize("document", [PLAIN, PLAIN.replace(TAIL, TAIL[:-1])], ids=["sound", "broken"])
+def test_nothing_of_a_tree_that_was_read_waits_in_memory_for_python_to_look_for_it(document: bytes) -> None:
+    def count_parts() -> int:
+        return sum(type(value).__module__ == read_tree.__module__ for value in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = count_parts()
+        with suppress(UnreadableTreeError):
+            read_tree(document)
+        assert count_parts() == before
+    finally:
+        gc.enable()
 
 
 def test_real_trees_are_read_alike_by_a_reader_of_many(real: Path) -> None:
