@@ -40,7 +40,7 @@ class Definitions(Struct, frozen=True, eq=False):
 
     folders: tuple[Path, ...]
     _read: dict[Path, Workflow] = field(default_factory=dict)
-    _texts: dict[Path, str] = field(default_factory=dict)
+    _texts: dict[Path, bytes] = field(default_factory=dict)
     _candidates: dict[str, tuple[Workflow, ...]] = field(default_factory=dict)
     _paths: dict[str, Path] = field(default_factory=dict)
     _reading: list[Path] = field(default_factory=list)
@@ -160,18 +160,23 @@ class Definitions(Struct, frozen=True, eq=False):
         while base is not None and base not in seen:
             seen.append(base)
             text = self._text_of(base)
-            if instrument.upper() in text:
+            if instrument.upper().encode() in text:
                 return True
-            extends = re.search(rf"\n{EXTENDS.upper()}:\s*(\S*)", text)
-            if extends is None or "\nINSTRUMENTS:" in text:
+            extends = re.search(rb"\n%b:\s*(\S*)" % EXTENDS.upper().encode(), text)
+            if extends is None or b"\nINSTRUMENTS:" in text:
                 return False
-            base = next((each for stem, each in self.paths.items() if stem.upper() == extends[1]), None)
+            named = extends[1].decode(errors="replace")
+            base = next((each for stem, each in self.paths.items() if stem.upper() == named), None)
         return True
 
-    def _text_of(self, path: Path) -> str:
-        """Return the text of a definition in capitals."""
+    def _text_of(self, path: Path) -> bytes:
+        """Return the text of a definition in capitals, as far as instruments are written in them."""
         if path not in self._texts:
-            self._texts[path] = read_text(path).upper()
+            try:
+                self._texts[path] = path.read_bytes().upper()
+            except OSError:
+                read_text(path)  # says what is wrong
+                raise
         return self._texts[path]
 
 
