@@ -11,7 +11,7 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -130,9 +130,7 @@ def deliver_all(
     They are recorded in one transaction, before any of them is told to be there.
     """
     found: dict[int, tuple[Product, ...] | BridgeError | OSError] = {
-        number: earlier
-        for number, each in enumerate(wanted)
-        if (earlier := find_delivered(each.dataset, each.record, store))
+        number: earlier for number, earlier in enumerate(find_delivered(wanted, store)) if earlier
     }
     missing = {number: each for number, each in enumerate(wanted) if number not in found}
     if missing:  # Else nothing is to be written, and nobody needs the right to do that.
@@ -161,8 +159,8 @@ def _place_all(
         describer.look_up({each.record.key for each in wanted.values()})
     found: dict[int, tuple[Product, ...] | BridgeError | OSError] = {}
     placed: dict[int, tuple[Delivered, ...]] = {}
-    for number, each in wanted.items():
-        if earlier := find_delivered(each.dataset, each.record, store):
+    for (number, each), earlier in zip(wanted.items(), find_delivered(tuple(wanted.values()), store), strict=True):
+        if earlier:
             found[number] = earlier
             continue
         place = workspace.end_products / f"{started:%Y-%m-%dT%H:%M:%S}" / safe_name(each.dataset)
@@ -268,15 +266,17 @@ def end_name(product: Path, pattern: str = REFLEX_PATTERN) -> str:
     return safe_name("".join(words) or product.stem)
 
 
-def find_delivered(dataset: str, record: Record, store: SqliteStore) -> tuple[Product, ...]:
-    """Return what was delivered before, where all of it still lies there with the content of these products."""
-    paths = tuple(map(str, store.end_products(dataset, record.key)))
-    if len(paths) != len(record.products) or not all(map(os.path.exists, paths)):
-        return ()
-    contents = store.digests(paths)
-    if [contents[path] for path in paths] != [product.digest for product in record.products]:
-        return ()
-    return tuple(replace(product, file=path, stamp="") for product, path in zip(record.products, paths, strict=True))
+def find_delivered(wanted: Sequence[EndProducts], store: SqliteStore) -> tuple[tuple[Product, ...], ...]:
+    """Return what was delivered before of each, where all of it still lies there with the content of its products."""
+    known = store.end_products(each.dataset for each in wanted)
+    listed = [known.get((each.dataset, each.record.key), []) for each in wanted]
+    contents = store.digests(filter(os.path.exists, chain.from_iterable(listed)))
+    return tuple(
+        tuple(replace(product, file=path, stamp="") for product, path in zip(products, paths, strict=True))
+        if [contents.get(path) for path in paths] == [product.digest for product in products]
+        else ()
+        for products, paths in zip((each.record.products for each in wanted), listed, strict=True)
+    )
 
 
 def names_apart(products: Sequence[Path], pattern: str = REFLEX_PATTERN) -> dict[Path, str]:

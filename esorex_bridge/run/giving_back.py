@@ -14,7 +14,7 @@ from esorex_bridge.reuse.key import StepKey
 from esorex_bridge.reuse.record import Record
 from esorex_bridge.reuse.resolve import ResolvedPlan
 from esorex_bridge.run.cleaning import Removal, folder_size, is_run_folder
-from esorex_bridge.run.delivery import find_delivered
+from esorex_bridge.run.delivery import EndProducts, find_delivered
 from esorex_bridge.store.step_store import SqliteStore
 from esorex_bridge.workspace.folders import Workspace
 
@@ -66,7 +66,8 @@ def _end_products(ahead: ResolvedPlan, store: SqliteStore) -> Mapping[StepKey, t
     for key, record in store.find_all(targets).items():
         if not isinstance(record, Record):
             return None
-        paths = tuple(product.path for product in find_delivered(ahead.dataset.name, record, store))
+        (delivered,) = find_delivered((EndProducts(ahead.dataset.name, ahead.plan.workflow, record),), store)
+        paths = tuple(product.path for product in delivered)
         if not _are_copies(paths):
             return None
         found[key] = paths

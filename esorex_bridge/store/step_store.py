@@ -219,12 +219,13 @@ class SqliteStore(FileDigests, History, Lookup):
 
     # ----- end products
 
-    def end_products(self, dataset: str, key: StepKey) -> tuple[Path, ...]:
-        """Return the end products that a dataset got of a key, in the order of the key's products."""
-        rows = self._all(
-            "SELECT path FROM end_products WHERE dataset = ? AND key = ? ORDER BY position", (dataset, key)
-        )
-        return tuple(Path(self._at(path)) for (path,) in rows)
+    def end_products(self, datasets: Iterable[str]) -> dict[tuple[str, StepKey], list[str]]:
+        """Return the end products that datasets got, by dataset and key, in the order of the key's products."""
+        query = "SELECT dataset, key, path FROM end_products WHERE dataset"
+        found: dict[tuple[str, StepKey], list[str]] = {}
+        for dataset, key, path in self._among(query, set(datasets), "dataset, key, position"):
+            found.setdefault((dataset, key), []).append(self._at(path))
+        return found
 
     def record_end_products(self, ends: Iterable[tuple[str, StepKey, Mapping[Path, Reading]]]) -> None:
         """Remember the end products that datasets got of keys, each in the order of the key's products."""
