@@ -6,6 +6,7 @@ that was killed loses nothing: the next ledger takes in what lies there.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 _DELIVERED_AT_ONCE = 100
 """So many datasets are delivered in one transaction; until it is written, their locks are held."""
+
+_GATHERED_S = 2.0
+"""What comes within this time is delivered together: what several end products were made from is looked up once."""
 
 _DELIVERIES_WAITING = 10
 """Where more transactions wait than these, deliveries are behind."""
@@ -115,6 +119,7 @@ class Ledger:
         self._deliverable: list[EndProducts] = []
         self._delivering: deque[tuple[list[EndProducts], Future[_Deliveries]]] = deque()
         self._clerk = ThreadPoolExecutor(1, "clerk")
+        self._handed_on = time.monotonic()
 
     def note(self, event: str, **facts: Any) -> None:
         """Take note of something that happened."""
@@ -162,11 +167,12 @@ class Ledger:
         self._packable.extend(keys)
 
     def write(self) -> None:
-        """Record what was made, in one transaction; deliver what is complete; write the notes."""
+        """Record what was made, in one transaction; deliver what was gathered; write the notes."""
         if self._finished:
             self._books.store.record_all(self._finished)
             self._finished = []
-        self._hand_on()
+        if len(self._deliverable) >= _DELIVERED_AT_ONCE or time.monotonic() - self._handed_on >= _GATHERED_S:
+            self._hand_on()
         self._note_deliveries()
         self.write_notes()
         if self._packable:
@@ -219,6 +225,7 @@ class Ledger:
 
     def _hand_on(self) -> None:
         """Note runs for Reflex, and bring end products to their place; in a thread, because products may be large."""
+        self._handed_on = time.monotonic()
         if self._for_reflex:
             self._clerk.submit(_note_in_databases, tuple(self._for_reflex))
             self._for_reflex = []

@@ -5,10 +5,15 @@ from __future__ import annotations
 import random
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from esorex_bridge.batch import ledger
+from esorex_bridge.cli import main
+from esorex_bridge.run.delivery import EndProducts, deliver_all
 from tests.batch_runs import (
     assert_accounted,
     await_that,
@@ -129,6 +134,23 @@ def test_without_keep_going_nothing_is_begun_after_a_failure(tmp_path: Path, fra
     report = report_of(run("batch", root / "jobs.yaml", "--root", root, "--name", "b", "--json", "--jobs", 1, env=env))
     assert report["outcomes"]["failed"] == 6, "all need the dark"
     assert executions(root)["naco_img_jitter_1"] == 0
+
+
+def test_end_products_that_come_soon_after_each_other_are_delivered_together(
+    tmp_path: Path, frames_folder: Path, esorex: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make_root(tmp_path / "root", frames_folder, 2)
+    together: list[int] = []
+
+    def deliver(wanted: Sequence[EndProducts], *where: Any) -> Any:
+        together.append(len(wanted))
+        return deliver_all(wanted, *where)
+
+    monkeypatch.setattr(ledger, "deliver_all", deliver)
+    monkeypatch.setattr(ledger, "_GATHERED_S", 3600.0)  # for whatever this machine does meanwhile
+    assert main(["batch", str(root / "jobs.yaml"), "--root", str(root), "--name", "b"]) == 0
+    assert together == [2]
+    assert [event["event"] for event in events(root, "b")].count("delivered") == 2
 
 
 def test_two_drivers_of_one_batch_are_refused(tmp_path: Path, frames_folder: Path, esorex: str) -> None:
