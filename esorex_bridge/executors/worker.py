@@ -35,7 +35,8 @@ from esorex_bridge.executors.batch_folder import BatchFolder, PackedResults, bat
 from esorex_bridge.executors.task import Task
 from esorex_bridge.files import Digest
 from esorex_bridge.fits.verify import read_fits
-from esorex_bridge.reflex.bookkeeping_writer import FinishedRun, note_in_folder
+from esorex_bridge.reflex.bookkeeping_writer import note_in_folder
+from esorex_bridge.reflex.finished_run import FinishedRun
 from esorex_bridge.reuse.key import Statement, StepKey
 from esorex_bridge.reuse.record import Absent, Record
 from esorex_bridge.run.result import ResultWord, StepResult

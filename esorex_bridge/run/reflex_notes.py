@@ -16,7 +16,7 @@ from esorex_bridge.errors import BridgeError
 from esorex_bridge.run.background import BackgroundCall
 
 if TYPE_CHECKING:
-    from esorex_bridge.reflex.bookkeeping_writer import FinishedRun
+    from esorex_bridge.reflex.finished_run import FinishedRun
 
 
 class ReflexNotes:

@@ -27,6 +27,7 @@ from esorex_bridge.esorex.runner import EXIT_CODE, where_to_look
 from esorex_bridge.files import Digest
 from esorex_bridge.plan.plan import FileInput, ProductInput, Step
 from esorex_bridge.plan.sof import Sof, of_entries, readable
+from esorex_bridge.reflex.finished_run import FinishedRun
 from esorex_bridge.reuse.key import FILE_WORD, Statement, StepKey, steps_in
 from esorex_bridge.reuse.record import Absent, How, Product, Record
 from esorex_bridge.reuse.resolve import ResolvedPlan
@@ -36,7 +37,6 @@ from esorex_bridge.workspace.locks import locked, shared
 
 if TYPE_CHECKING:
     from esorex_bridge.esorex.products import CheckedOutput
-    from esorex_bridge.reflex.bookkeeping_writer import FinishedRun
 
 
 class StepStore(Protocol):
@@ -207,13 +207,15 @@ class StepRunner(Struct, frozen=True):
         log: Path | None = None,
     ) -> tuple[str, ...]:
         """Note a run in Reflex's bookkeeping, as Reflex would, and return what went wrong with that."""
-        from esorex_bridge.reflex.bookkeeping_writer import FinishedRun, note_run
-
         # Products that were refused were no success, whatever EsoRex said.
         written = folders.work / EXIT_CODE
         code = 0 if products else int(written.read_text() or 0) or 1 if written.exists() else 1
         run = FinishedRun(step.actor, step.recipe, step.purpose, job.parameters, job.sof, folders, products, code, log)
-        return (self.note or note_run)(run)
+        if self.note is not None:
+            return self.note(run)
+        from esorex_bridge.reflex.bookkeeping_writer import note_run
+
+        return note_run(run)
 
     def _check_products(
         self, resolved: ResolvedPlan, step: Step, sof: Sof, folders: RunFolders, execution: Execution
@@ -263,7 +265,7 @@ class StepRunner(Struct, frozen=True):
 
 def _load_what_follows() -> None:
     """Load what is wanted when a recipe has ended, while one runs."""
-    for module in ("esorex.products", "fits.signature", "reflex.bookkeeping_writer", "store.rebuild"):
+    for module in ("esorex.products", "fits.signature", "store.rebuild"):
         import_module(f"esorex_bridge.{module}")
 
 

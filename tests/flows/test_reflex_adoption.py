@@ -22,7 +22,8 @@ from esorex_bridge.esorex.runner import find_esorex
 from esorex_bridge.fits.header import read_header
 from esorex_bridge.plan.sof import Sof, SofEntry
 from esorex_bridge.reflex.adopt import AdoptionReport, adopt_bookkeeping, adopted_alike
-from esorex_bridge.reflex.bookkeeping_writer import FinishedRun, note_run
+from esorex_bridge.reflex.bookkeeping_writer import note_run
+from esorex_bridge.reflex.finished_run import FinishedRun
 from esorex_bridge.reuse.key import InputStatement, Statement, StepKey, read_statement
 from esorex_bridge.reuse.record import Absent, Product, Record
 from esorex_bridge.store.step_store import SqliteStore

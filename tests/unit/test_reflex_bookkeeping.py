@@ -21,8 +21,9 @@ from esorex_bridge.plan.sof import Sof, SofEntry
 from esorex_bridge.reflex import bookkeeping_db
 from esorex_bridge.reflex.bookkeeping_db import add_execution, add_final_products, read_database
 from esorex_bridge.reflex.bookkeeping_records import NotedExecution, NotedFile, java_text
-from esorex_bridge.reflex.bookkeeping_writer import FinishedRun, note_run
+from esorex_bridge.reflex.bookkeeping_writer import note_run
 from esorex_bridge.reflex.checksum import checksum_of, reflex_checksum
+from esorex_bridge.reflex.finished_run import FinishedRun
 from esorex_bridge.reflex.history import read_history
 from esorex_bridge.reflex.lazy_mode import ask_reflex
 from esorex_bridge.reflex.lazy_rule import ReflexQuestion, decide_as_reflex

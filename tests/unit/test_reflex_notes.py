@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Event
 
 from esorex_bridge.plan.sof import Sof
-from esorex_bridge.reflex.bookkeeping_writer import FinishedRun
+from esorex_bridge.reflex.finished_run import FinishedRun
 from esorex_bridge.run.reflex_notes import ReflexNotes
 from esorex_bridge.workspace.folders import RunFolders
 from tests.commands import PATIENCE_S
