@@ -7,10 +7,11 @@ Grammar and attributes: ESO calSelector documentation. Equal sub-trees are equal
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from esorex_bridge.files import DpId
 
@@ -88,6 +89,13 @@ class AssociationTree(Struct, frozen=True):
 
     root: Association
     mode: Mode
+
+
+def rename_science(tree: AssociationTree, names: Iterable[str]) -> AssociationTree:
+    """Return a tree with other names of its science files."""
+    pairs = zip(names, tree.root.files, strict=False)
+    files = tuple(AssociatedFile(DpId(name), file.category) for name, file in pairs)
+    return AssociationTree(replace(tree.root, files=files), tree.mode)
 
 
 def walk(association: Association) -> Iterator[Association]:

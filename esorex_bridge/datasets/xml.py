@@ -13,7 +13,15 @@ from typing import get_args
 
 from msgspec.structs import replace
 
-from esorex_bridge.datasets.association import AssociatedFile, Association, AssociationTree, Kind, Match, Mode
+from esorex_bridge.datasets.association import (
+    AssociatedFile,
+    Association,
+    AssociationTree,
+    Kind,
+    Match,
+    Mode,
+    rename_science,
+)
 from esorex_bridge.errors import DataError
 from esorex_bridge.files import DpId
 
@@ -28,6 +36,11 @@ _NESTING = 256
 
 _BELOW_BEGINS, _BELOW_ENDS, _NOTHING_BELOW = b"<associatedFiles", b"</associatedFiles>", b"<associatedFiles/>"
 _NOT_PLAIN = re.compile(rb"<!|<\?(?!xml )|<[/\w]*:|\sxmlns:")
+_NAMES = re.compile(rb"""(?<= name=")[!#-%'-;=?-~]+(?=")""")
+"""Names in which no character stands for another."""
+_A_NAME = b"<"
+"""What stands for such a name, because it may not stand there."""
+
 _KEPT = 200
 """So much of what stands below is kept at a time: that of some nights, each of some ten kilobytes."""
 
@@ -65,13 +78,15 @@ def _read_root(root: _Element, known: dict[AssociatedFile, AssociatedFile]) -> A
 class TreeReader:
     """Reads many trees: what stands below the science files is often the same in many, and is read once.
 
-    It is known again by its bytes. Where a document is not plain enough for that (comments, sections of characters,
-    prefixes of names, several lists of what is associated), the whole of it is read.
+    It is known again by its bytes, and what stands around it by its bytes but for the names of the science files. Where
+    a document is not plain enough for that (comments, sections of characters, prefixes of names, several lists of what
+    is associated), the whole of it is read.
     """
 
     def __init__(self) -> None:
         self._files: dict[AssociatedFile, AssociatedFile] = {}
         self._below: dict[bytes, tuple[Association, ...]] = {}
+        self._around: dict[bytes, AssociationTree] = {}
 
     def read(self, document: bytes) -> AssociationTree:
         """Read an association tree; errors as `read_tree`."""
@@ -79,6 +94,10 @@ class TreeReader:
         if begin < 0 or end < begin or len(document) > MAX_BYTES:
             return read_tree(document)
         below, around = document[begin:end], document[:begin] + _NOTHING_BELOW + document[end:]
+        nameless, names = _NAMES.sub(_A_NAME, around), _names_in(around)
+        known = self._around.get(nameless)
+        if known is not None and len(known.root.files) == len(names) and below in self._below:
+            return self._with_below(rename_science(known, names), below)
         # What is known was looked at before, and it is most of the document.
         if _NOT_PLAIN.search(around) or (below not in self._below and _NOT_PLAIN.search(below)):
             return read_tree(document)
@@ -88,6 +107,13 @@ class TreeReader:
         if below not in self._below:
             return self._learn(document, below, outline)
         head = _read_root(outline, {})
+        if names == [file.name for file in head.root.files]:
+            if len(self._around) >= _KEPT:
+                self._around.clear()
+            self._around[nameless] = head
+        return self._with_below(head, below)
+
+    def _with_below(self, head: AssociationTree, below: bytes) -> AssociationTree:
         return AssociationTree(replace(head.root, associated=self._below[below]), head.mode)
 
     def _learn(self, document: bytes, below: bytes, outline: _Element) -> AssociationTree:
@@ -100,6 +126,10 @@ class TreeReader:
         if below.isascii() and [part.name for part in whole.parts] == [part.name for part in outline.parts]:
             self._below[below] = tree.root.associated
         return tree
+
+
+def _names_in(around: bytes) -> list[str]:
+    return [name.decode("ascii") for name in _NAMES.findall(around)]
 
 
 def _parse(document: bytes) -> _Element:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from esorex_bridge.datasets.association import AssociatedFile, Association, AssociationTree, Mode, distinct_files
+from esorex_bridge.datasets.association import Association, AssociationTree, Mode, distinct_files, rename_science
 from esorex_bridge.datasets.build import dataset_from_tree, dataset_name
 from esorex_bridge.datasets.dataset import Dataset
 from esorex_bridge.datasets.shared import Shared
@@ -187,19 +187,13 @@ class TreeFiles(Sequence[AssociationTree]):
     def __getitem__(self, number: int) -> AssociationTree:  # type: ignore[override]
         if number in self._known:
             form, names = self._known[number]
-            return _with_names(form, names.split(_BETWEEN_NAMES))
+            return rename_science(form, names.split(_BETWEEN_NAMES))
         tree = read_tree_file(Path(self._paths[number]), self._reader.read)
-        form = _with_names(tree, repeat(""))
+        form = rename_science(tree, repeat(""))
         if form in self._forms or len(self._forms) < _FORMS_KEPT:
             names = _BETWEEN_NAMES.join([file.name for file in tree.root.files])
             self._known[number] = self._forms.setdefault(form, form), names
         return tree
-
-
-def _with_names(tree: AssociationTree, names: Iterable[str]) -> AssociationTree:
-    """Return a tree with other names of its science files."""
-    files = tuple(AssociatedFile(DpId(name), file.category) for name, file in zip(names, tree.root.files, strict=False))
-    return AssociationTree(replace(tree.root, files=files), tree.mode)
 
 
 def files_named(trees: Iterable[AssociationTree]) -> frozenset[str]:
