@@ -18,6 +18,7 @@ from esorex_bridge.errors import UserError
 
 LONGEST_LINE_BYTES = 1022
 _BAD_IN_PATH = re.compile(r"[\s\x00-\x1f\x7f]")
+_NOT_UTF8 = re.compile(r"[\udc80-\udcff]")  # bytes of a name that Python could not decode
 _BAD_IN_TAG = re.compile(r"[^A-Za-z0-9_.+:/-]")
 _BAD_IN_NAME = re.compile(r"[^A-Za-z0-9_.:+=@,-]")
 
@@ -84,11 +85,11 @@ def readable(sof: Sof, folder: Path, seen_as: Path | None = None) -> tuple[Sof, 
     for number, entry in enumerate(sof.entries):
         if not entry.path.is_absolute():
             raise SofError(f"{entry.path} is a relative path; EsoRex would look for it in its own working directory")
-        if _problem(entry):
+        if problem := _problem(entry):
             place = Path(f"{number:04d}", _BAD_IN_NAME.sub("_", entry.path.name)[-200:])
             links.append(SofLink(folder / place, entry.path))
             entry = SofEntry((seen_as or folder) / place, entry.category)
-        problem = _problem(entry)
+            problem = _problem(entry)
         if problem:
             raise SofError(f"{entry.path!s} {problem}; use a root folder with a shorter and simpler path")
         entries.append(entry)
@@ -131,7 +132,7 @@ def _problem(entry: SofEntry) -> str:
         return "has a blank or a line break in its path, which no SOF can hold"
     if path.startswith("$"):
         return "starts with '$', which EsoRex would expand"
-    if any(0xDC80 <= ord(char) <= 0xDCFF for char in path):
+    if _NOT_UTF8.search(path):
         return "has bytes in its path that are no UTF-8"
     if len(f"{path} {entry.category}".encode()) > LONGEST_LINE_BYTES:
         return f"is longer than the {LONGEST_LINE_BYTES} bytes of a SOF line"
