@@ -87,14 +87,12 @@ def prepare(folder: Path, npix: int) -> Path:
     for file in files:
         FrameFolder(folder / "frames").fits(night, file).rename(data / f"{file.dp_id}.fits")
     (data / f"{tree.root.files[0].name}_raw2raw.xml").write_text(tree_document(tree))
-    flat_dark, darks = {}, {}
-    for file in files:
-        if file.category == "CAL_DARK":
-            (darks if file.keyword("ESO DET DIT") == 10.0 else flat_dark)[file.dp_id] = file
+    darks = [file for file in files if file.category == "CAL_DARK"]
+    flat_dark = next(file for file in darks if file.keyword("ESO DET DIT") != 10.0)
     sofs = {
-        "dark": [(name, "CAL_DARK") for name in darks],
+        "dark": [(f.dp_id, f.category) for f in darks if f.keyword("ESO DET DIT") == 10.0],
         "flat": [(f.dp_id, f.category) for f in files if f.category == "CAL_FLAT_TW"]
-        + [(next(iter(flat_dark)), "CAL_DARK")],
+        + [(flat_dark.dp_id, flat_dark.category)],
         "science": [(f.dp_id, f.category) for f in files if f.category == "IM_JITTER_OBJ"],
     }
     for name, entries in sofs.items():

@@ -24,19 +24,20 @@ from esorex_bridge.archive.client import ArchiveClient
 from esorex_bridge.archive.services import Services
 from esorex_bridge.demo.archive.embedded import EmbeddedArchive
 from esorex_bridge.demo.nights.dummies import dummy_night
+from esorex_bridge.files import DpId
 
-Tool = Callable[[str, list[str], Path], None]
+Tool = Callable[[str, list[DpId], Path], None]
 
 
 def serve(files: int, size_bytes: int, latency_s: float, folder: Path, pipe: Connection) -> None:
     night = dummy_night(files, size_bytes)
     with EmbeddedArchive([night], folder, latency_s=latency_s) as archive:
-        pipe.send((archive.url, [str(file.dp_id) for file in night.files]))
+        pipe.send((archive.url, [file.dp_id for file in night.files]))
         pipe.recv()
 
 
 def ours(parallel: int) -> Tool:
-    def run(url: str, names: list[str], into: Path) -> None:
+    def run(url: str, names: list[DpId], into: Path) -> None:
         with ArchiveClient(Services.at(url)) as client:
             report = client.fetch(names, into, parallel)
         assert report.complete
@@ -45,7 +46,7 @@ def ours(parallel: int) -> Tool:
 
 
 def curl(parallel: int) -> Tool:
-    def run(url: str, names: list[str], into: Path) -> None:
+    def run(url: str, names: list[DpId], into: Path) -> None:
         into.mkdir()
         config = into / "curl.txt"
         config.write_text(
@@ -60,7 +61,7 @@ def curl(parallel: int) -> Tool:
     return run
 
 
-def astroquery(url: str, names: list[str], into: Path) -> None:
+def astroquery(url: str, names: list[DpId], into: Path) -> None:
     from astroquery import log
     from astroquery.eso import Eso
 
@@ -73,7 +74,7 @@ def astroquery(url: str, names: list[str], into: Path) -> None:
     assert len(found) == len(names)
 
 
-def measure(tool: Tool, url: str, names: list[str], folder: Path) -> float:
+def measure(tool: Tool, url: str, names: list[DpId], folder: Path) -> float:
     started = time.perf_counter()
     tool(url, names, folder)
     seconds = time.perf_counter() - started
@@ -99,17 +100,17 @@ def main() -> None:
         url, names = here.recv()
         for tool in tools.values():
             measure(tool, url, names[:8], folder / "warm")
-        seconds: dict[str, list[float]] = {tool: [] for tool in tools}
+        seconds: dict[str, list[float]] = {called: [] for called in tools}
         for _ in range(args.rounds):
-            for tool, run in tools.items():
-                seconds[tool].append(measure(run, url, names, folder / "run"))
+            for called, tool in tools.items():
+                seconds[called].append(measure(tool, url, names, folder / "run"))
         here.send("done")
         server.join()
-    median = {tool: statistics.median(found) for tool, found in seconds.items()}
+    median = {called: statistics.median(found) for called, found in seconds.items()}
     print(f"{args.files} files of {args.megabytes} MB, {args.latency_ms} ms latency, {args.rounds} rounds")
     print(f"{'tool':12} {'seconds':>8} {'/astroquery':>12} {'/curl x4':>9}")
-    for tool, found in median.items():
-        print(f"{tool:12} {found:8.2f} {found / median['astroquery']:12.2f} {found / median['curl x4']:9.2f}")
+    for called, value in median.items():
+        print(f"{called:12} {value:8.2f} {value / median['astroquery']:12.2f} {value / median['curl x4']:9.2f}")
 
 
 if __name__ == "__main__":

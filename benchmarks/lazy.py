@@ -60,7 +60,7 @@ def measure(folder: Path, steps: int, rounds: int, against: list[str]) -> dict[s
     """Prepare the graph once, then time every engine in turn, and return the seconds of each round."""
     files(folder, steps)
     prepare_bridge(folder, steps)
-    engines: dict[str, Callable[[], None]] = {"bridge": lambda: bridge(folder, steps)}
+    engines: dict[str, Callable[[], object]] = {"bridge": lambda: bridge(folder, steps)}
     if "ninja" in against and shutil.which("ninja"):
         ninja_file(folder, steps)
         engines["ninja"] = lambda: quiet(["ninja", "-C", str(folder)])
@@ -110,28 +110,22 @@ def files(folder: Path, steps: int) -> None:
 def prepare_bridge(folder: Path, steps: int) -> None:
     """Record every step as made."""
     from esorex_bridge.reuse.record import Product, Record
-    from esorex_bridge.run.engine import Engine
+    from esorex_bridge.run.engine import Engine, resolvable
     from esorex_bridge.store.step_store import open_store
     from esorex_bridge.workspace.folders import Workspace
 
     with open_store(folder / "books" / "esorex_bridge.db", folder) as store:
         engine = Engine(ToyRunner(), store, Workspace(folder))
-        (ahead,) = engine.resolve((build(folder, steps),))
+        (ahead,) = resolvable(engine.resolve((build(folder, steps),)))
         paths = {name: f"{folder}/product_{name[4:]}.fits" for name in ahead.keys}
         digests = store.digests(paths.values())
-        store.record_all(
-            [
-                (
-                    Record(
-                        key, (Product(paths[name], "P", digests[paths[name]], 2880),), 1.0, "2026", f"{folder}/x.sof"
-                    ),
-                    ahead.stated[name],
-                    "D",
-                    name,
-                )
-                for name, key in ahead.keys.items()
-            ]
-        )
+        made = []
+        for name, key in ahead.keys.items():
+            digest = digests[paths[name]]
+            assert not isinstance(digest, Exception)
+            record = Record(key, (Product(paths[name], "P", digest, 2880),), 1.0, "2026", f"{folder}/x.sof")
+            made.append((record, ahead.stated[name], "D", name))
+        store.record_all(made)
 
 
 def bridge(folder: Path, steps: int) -> float:

@@ -51,6 +51,7 @@ def measure(folder: Path, esorex: str, rounds: int) -> dict[str, list[float]]:
     times: dict[str, list[float]] = {}
     for _ in range(rounds + 1):
         shutil.rmtree(store, ignore_errors=True)
+        cases: list[tuple[str, str, tuple[str, ...]]]
         cases = [("default esorex", esorex, RUN), ("first miss of all", LAZY, RUN), ("hit", LAZY, RUN)]
         cases += [("miss", LAZY, RUN), ("esorex --version", esorex, ("--version",))]
         cases += [("esorex-lazy --version", LAZY, ("--version",))]

@@ -9,10 +9,18 @@ from __future__ import annotations
 
 import resource
 import sys
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from esorex_bridge.process import begin, end, load_msgspec
+
+if TYPE_CHECKING:
+    from esorex_bridge.datasets.dataset import Dataset
+    from esorex_bridge.errors import RecipeError
+    from esorex_bridge.esorex.recipe import Execution, Recipe, RecipeRun
+    from esorex_bridge.plan.plan import FileInput, Plan, ProductInput
 
 MASTER_EVERY = 4
 
@@ -30,18 +38,19 @@ def inputs_of(step: int, steps: int) -> list[str]:
     return [f"raw_{masters(steps) * 4 + step}.fits", f"product_{step % masters(steps)}.fits"]
 
 
-def build(folder: Path, steps: int):
+def build(folder: Path, steps: int) -> tuple[Dataset, Plan]:
     """Return the dataset and the plan of the graph."""
     from esorex_bridge.datasets.dataset import Action, Dataset, Purpose
+    from esorex_bridge.files import DpId
     from esorex_bridge.plan.plan import FileInput, Plan, ProductInput, Step, StepName
 
     planned = []
     for number in range(steps):
         master = number < masters(steps)
-        entries = []
+        entries: list[FileInput | ProductInput] = []
         for name in inputs_of(number, steps):
             if name.startswith("raw"):
-                entries.append(FileInput(name, f"{folder}/{name}", "RAW"))
+                entries.append(FileInput(DpId(name), f"{folder}/{name}", "RAW"))
             else:
                 entries.append(ProductInput(StepName(f"toy_{name[8:-5]}"), "P", "P"))
         planned.append(
@@ -53,24 +62,32 @@ def build(folder: Path, steps: int):
 class ToyRunner:
     """Knows one recipe without parameters."""
 
-    def recipes(self, names, asking=None):
+    def recipes(
+        self, names: Iterable[str], asking: Callable[[], None] | None = None
+    ) -> dict[str, Recipe | RecipeError]:
         """Return it under every name."""
         from esorex_bridge.esorex.recipe import Recipe
         from esorex_bridge.files import Digest
 
         return {name: Recipe(name, Path("/toy.so"), "toy/1.0", Digest("sha256:0"), ()) for name in names}
 
+    def execute(self, job: RecipeRun, begun: Callable[[], None] | None = None) -> Execution:
+        """Refuse: nothing is to run."""
+        raise AssertionError(f"{job.recipe.name} would run, so this is no no-op")
+
+    def stop(self) -> None:
+        """Have nothing to end."""
+
 
 def noop(folder: Path, steps: int) -> int:
     """Decide about every step and return how many would run."""
-    from esorex_bridge.run.engine import Engine
+    from esorex_bridge.run.engine import Engine, resolvable
     from esorex_bridge.store.step_store import open_store
     from esorex_bridge.workspace.folders import Workspace
 
     with open_store(folder / "books" / "esorex_bridge.db", folder) as store:
         engine = Engine(ToyRunner(), store, Workspace(folder))
-        (ahead,) = engine.resolve((build(folder, steps),))
-        (decided,) = engine.decide((ahead,))
+        (decided,) = engine.decide(resolvable(engine.resolve((build(folder, steps),))))
     return len(decided.executes)
 
 
