@@ -6,9 +6,9 @@ import argparse
 import importlib
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from threading import current_thread, main_thread
-from types import FrameType, MappingProxyType
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from esorex_bridge.errors import BridgeError, nearest_name
@@ -321,19 +321,23 @@ class StopRequest(KeyboardInterrupt):
         self.number = number
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_IGN)  # A second one would disturb what the first one set going.
-    raise StopRequest(number)
+_STOPS: tuple[tuple[signal.Signals, object, Callable[[int], KeyboardInterrupt]], ...] = (
+    (signal.SIGTERM, signal.SIG_DFL, StopRequest),
+    (signal.SIGHUP, signal.SIG_DFL, StopRequest),
+    (signal.SIGINT, signal.default_int_handler, lambda number: KeyboardInterrupt()),
+)
+"""What asks us to stop, how Python handles it where nobody said otherwise, and the error that it is for us."""
 
 
 def _run_guarded(module: VerbModule, args: argparse.Namespace) -> int:
     from esorex_bridge.cli import arguments, output
+    from esorex_bridge.signals import raising
 
     output.configure(getattr(args, "verbose", 0))
     as_json = bool(getattr(args, "json", False))
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL and current_thread() is main_thread():
-            signal.signal(number, _stop)
+    for number, usual, error in _STOPS:
+        if signal.getsignal(number) is usual and current_thread() is main_thread():
+            signal.signal(number, raising(error))
     try:
         arguments.apply_defaults(args)
         if getattr(args, "root", None) is not None:

@@ -21,7 +21,6 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
-from types import FrameType
 
 from esorex_bridge.disk.digest import Reading, read_digest
 from esorex_bridge.disk.stamp import stamp_of
@@ -41,6 +40,7 @@ from esorex_bridge.reuse.key import Statement, StepKey
 from esorex_bridge.reuse.record import Absent, Record
 from esorex_bridge.run.result import ResultWord, StepResult
 from esorex_bridge.run.step import StepRunner
+from esorex_bridge.signals import raising
 from esorex_bridge.workspace.folders import Workspace
 from esorex_bridge.workspace.sharing import share_with_group
 
@@ -330,7 +330,7 @@ def main(words: list[str]) -> int:
     """Work as the command line says."""
     supervisor()  # It starts while the first step is prepared.
     worker = Worker(BatchFolder(Path(words[0]).absolute()))
-    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGTERM, raising(lambda number: SystemExit(128 + number)))
     # Steps are made beside this thread, in which signals arrive: one that came while EsoRex was being started would
     # leave a process that nobody knows.
     with ThreadPoolExecutor(1, "step") as pool:
@@ -367,11 +367,6 @@ def _await_step(step: Future[StepResult]) -> StepResult:
     while not wait((step,), timeout=_LOOK_S).done:
         pass
     return step.result()
-
-
-def _end(number: int, frame: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_IGN)  # A second one would stop what the first one set going.
-    raise SystemExit(128 + number)
 
 
 def _say(problem: BridgeError | OSError) -> str:

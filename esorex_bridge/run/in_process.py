@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
-from threading import Condition
+from queue import Empty, SimpleQueue
 
 from esorex_bridge.errors import BridgeError
 from esorex_bridge.reuse.key import StepKey
@@ -49,8 +50,7 @@ class InProcessExecutor:
         self._capacity = capacity
         self._waits = waits
         self._running: dict[Ticket, BackgroundCall[StepResult]] = {}
-        self._ended: list[Ticket] = []
-        self._change = Condition()
+        self._ended: SimpleQueue[Ticket] = SimpleQueue()
         self._changes: dict[Ticket, TaskStatus] = {}
         self._results: dict[StepKey, StepResult] = {}
 
@@ -84,11 +84,7 @@ class InProcessExecutor:
     def states(self, patience_s: float) -> Mapping[Ticket, TaskStatus]:
         """Return what changed since the last call, waiting so long for a change; internal errors are raised."""
         changes, self._changes = self._changes, {}
-        with self._change:
-            if not (self._ended or changes):
-                self._change.wait(patience_s)
-            ended, self._ended = self._ended, []
-        for ticket in ended:
+        for ticket in self._await_ended(0 if changes else patience_s):
             if ticket in changes:
                 self._changes[ticket] = TaskStatus(Phase.ENDED)  # its beginning is reported first
             else:
@@ -97,6 +93,13 @@ class InProcessExecutor:
             result = self._running.pop(ticket).result()
             self._results[result.key] = result
         return changes
+
+    def _await_ended(self, patience_s: float) -> Iterator[Ticket]:
+        """Yield what ended, waiting so long for the first of it."""
+        with suppress(Empty):
+            yield self._ended.get(timeout=patience_s)
+            while True:
+                yield self._ended.get_nowait()
 
     def result(self, key: StepKey) -> StepResult | None:
         """Return what came of a step that ended."""
@@ -117,9 +120,7 @@ class InProcessExecutor:
         try:
             return self._make_step(order)
         finally:
-            with self._change:
-                self._ended.append(ticket)
-                self._change.notify()
+            self._ended.put(ticket)
 
     def _make_step(self, order: TaskRequest) -> StepResult:
         began = time.monotonic()
