@@ -185,9 +185,11 @@ def _say(text: str, status: int) -> int:
 @contextmanager
 def _end_by_signal() -> Iterator[None]:
     """Let SIGTERM, by which Reflex ends an actor, unwind as Ctrl-C does: a running recipe is ended with it."""
-    from esorex_bridge.signals import raising
 
-    earlier = signal.signal(signal.SIGTERM, raising(lambda number: SystemExit(TERMINATED)))
+    def end(_number: int, _frame: Any) -> None:
+        raise SystemExit(TERMINATED)
+
+    earlier = signal.signal(signal.SIGTERM, end)
     try:
         yield
     finally:
