@@ -16,7 +16,7 @@ _LOADING = "<frozen importlib"
 _AGAIN_S = 0.005
 
 
-def raising(error: Callable[[int], BaseException]) -> Handler:
+def make_handler(error: Callable[[int], BaseException]) -> Handler:
     """Return a handler of signals that raises an error.
 
     Python takes the locks of its import outside of any `try`: an error that a handler raises just there leaves them

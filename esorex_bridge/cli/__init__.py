@@ -331,13 +331,13 @@ _STOPS: tuple[tuple[signal.Signals, object, Callable[[int], KeyboardInterrupt]],
 
 def _run_guarded(module: VerbModule, args: argparse.Namespace) -> int:
     from esorex_bridge.cli import arguments, output
-    from esorex_bridge.signals import raising
+    from esorex_bridge.signals import make_handler
 
     output.configure(getattr(args, "verbose", 0))
     as_json = bool(getattr(args, "json", False))
     for number, usual, error in _STOPS:
         if signal.getsignal(number) is usual and current_thread() is main_thread():
-            signal.signal(number, raising(error))
+            signal.signal(number, make_handler(error))
     try:
         arguments.apply_defaults(args)
         if getattr(args, "root", None) is not None:

@@ -40,7 +40,7 @@ from esorex_bridge.reuse.key import Statement, StepKey
 from esorex_bridge.reuse.record import Absent, Record
 from esorex_bridge.run.result import ResultWord, StepResult
 from esorex_bridge.run.step import StepRunner
-from esorex_bridge.signals import raising
+from esorex_bridge.signals import make_handler
 from esorex_bridge.workspace.folders import Workspace
 from esorex_bridge.workspace.sharing import share_with_group
 
@@ -330,7 +330,7 @@ def main(words: list[str]) -> int:
     """Work as the command line says."""
     supervisor()  # It starts while the first step is prepared.
     worker = Worker(BatchFolder(Path(words[0]).absolute()))
-    signal.signal(signal.SIGTERM, raising(lambda number: SystemExit(128 + number)))
+    signal.signal(signal.SIGTERM, make_handler(lambda number: SystemExit(128 + number)))
     # Steps are made beside this thread, in which signals arrive: one that came while EsoRex was being started would
     # leave a process that nobody knows.
     with ThreadPoolExecutor(1, "step") as pool:

@@ -9,14 +9,14 @@ import sys
 
 import pytest
 
-from esorex_bridge.signals import raising
+from esorex_bridge.signals import make_handler
 from tests.commands import PATIENCE_S
 
 AMID_IMPORTS = """
 import importlib, os, signal, sys, threading, time
-from esorex_bridge.signals import raising
+from esorex_bridge.signals import make_handler
 
-raise_it = raising(lambda number: KeyboardInterrupt())
+raise_it = make_handler(lambda number: KeyboardInterrupt())
 heeded, over, caught = False, threading.Event(), 0
 
 def handle(number, frame):
@@ -63,7 +63,7 @@ def test_a_signal_amid_an_import_keeps_no_other_thread_from_importing() -> None:
 
 
 def test_a_second_signal_does_not_disturb_what_the_first_set_going() -> None:
-    earlier = signal.signal(signal.SIGHUP, raising(InterruptedError))
+    earlier = signal.signal(signal.SIGHUP, make_handler(InterruptedError))
     try:
         with pytest.raises(InterruptedError, match=str(int(signal.SIGHUP))):
             os.kill(os.getpid(), signal.SIGHUP)
