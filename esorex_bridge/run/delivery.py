@@ -157,16 +157,18 @@ def _place_all(
     describer = Describer(store)
     with suppress(BridgeError, OSError):  # It is said of each that this is about.
         describer.look_up({each.record.key for each in wanted.values()})
+    unrecorded = _Unrecorded({each.dataset for each in wanted.values()}, store, workspace)
     found: dict[int, tuple[Product, ...] | BridgeError | OSError] = {}
     placed: dict[int, tuple[Delivered, ...]] = {}
     for (number, each), earlier in zip(wanted.items(), find_delivered(tuple(wanted.values()), store), strict=True):
         if earlier:
             found[number] = earlier
             continue
-        place = workspace.end_products / f"{started:%Y-%m-%dT%H:%M:%S}" / safe_name(each.dataset)
         contents = {product.path: product.digest for product in each.record.products}
         try:
             names = names_apart(list(contents))
+            new = workspace.end_products / f"{started:%Y-%m-%dT%H:%M:%S}" / safe_name(each.dataset)
+            place = unrecorded.find_begun(each.dataset, contents, names) or new
             placed[number] = place_products(contents, place, each.dataset, describer=describer, names=names)
         except (BridgeError, OSError) as error:
             found[number] = error
@@ -184,6 +186,23 @@ def _place_all(
     )
     noting.result()
     return found
+
+
+class _Unrecorded:
+    """End products of which nothing is recorded: somebody's own, or of a delivery that was cut off."""
+
+    def __init__(self, datasets: Collection[str], store: SqliteStore, workspace: Workspace) -> None:
+        self._recorded = {path for paths in store.end_products(datasets).values() for path in paths}
+        self._runs = sorted(workspace.end_products.glob("*/"), reverse=True)
+
+    def find_begun(self, dataset: str, contents: Mapping[Path, Digest], names: Mapping[Path, str]) -> Path | None:
+        """Return the folder to which one of the products was brought already; the latest of them."""
+        for run in self._runs:
+            targets = {source: run / safe_name(dataset) / f"{names[source]}.fits" for source in contents}
+            for source, target in targets.items():
+                if str(target) not in self._recorded and _holds(target, source, contents[source]):
+                    return target.parent
+        return None
 
 
 def _note_all(

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from esorex_bridge.files import Digest
 from esorex_bridge.fits.verify import verify_fits
@@ -83,6 +84,42 @@ def test_what_was_delivered_is_not_delivered_again(
     seen = watch(store)
     assert deliver_all(wanted, store, workspace, datetime(2026, 1, 3)) == found
     assert "COMMIT" not in seen
+
+
+STORE = f"{SqliteStore.__module__}.{SqliteStore.__name__}"
+
+
+@pytest.mark.parametrize("point", ["esorex_bridge.provenance.beside.add_provenance", f"{STORE}.record_end_products"])
+def test_a_delivery_that_was_cut_off_is_gone_on_with_in_its_folder(
+    workspace: Workspace,
+    store: SqliteStore,
+    wanted: tuple[EndProducts, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    point: str,
+) -> None:
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(point, die)
+        deliver_all(wanted, store, workspace, NOW)
+    found = deliver_all(wanted, store, workspace, datetime(2026, 1, 2))
+    places = sorted(workspace.end_products.rglob("*.fits"))
+    assert sorted(product.path for each in found if not isinstance(each, Exception) for product in each) == places
+    assert len(places) == len(DATASETS)
+    assert places[0].is_relative_to(workspace.end_products / "2026-01-01T12:00:00")
+    assert all(place.with_name("provenance.json").exists() for place in places)
+    assert deliver_all(wanted, store, workspace, datetime(2026, 1, 3)) == found
+
+
+def test_what_was_delivered_of_another_step_is_left_to_it(
+    workspace: Workspace, store: SqliteStore, wanted: tuple[EndProducts, ...]
+) -> None:
+    (first,) = deliver(wanted[0], store, workspace, NOW)
+    other = EndProducts("first", "toy", replace(wanted[0].record, key=wanted[1].record.key))
+    (again,) = deliver(other, store, workspace, datetime(2026, 1, 2))
+    assert again.path != first.path
+    assert first.path.exists()
 
 
 def test_one_that_cannot_be_delivered_holds_up_no_other(
